@@ -1,0 +1,46 @@
+#!/bin/bash
+# Starts the agent's container as the agent's own user: waits until the network is closed, brings
+# the home files up to date, runs the hooks, then sshd (if there is one) and the command given.
+set -euo pipefail
+
+lib=/usr/local/lib/companion
+sshd=
+
+for _ in $(seq 200); do
+  (exec 3<>/dev/tcp/127.0.0.1/1) 2>/dev/null && gate=1 && break
+  sleep 0.05
+done
+[ "${gate:-}" ] || { echo "agent: the network gate did not open" >&2; exit 1; }
+
+# A file is replaced only while it is what we put there last: the user's own changes stay.
+overlay() {
+  local seen="$HOME/.companion-overlay" file relative target
+  touch "$seen"
+  while IFS= read -r -d '' file; do
+    relative=${file#"$lib/home/"}
+    target="$HOME/$relative"
+    if [ -e "$target" ] && ! grep -qxF "$(sha256sum <"$target")$relative" "$seen"; then
+      continue
+    fi
+    mkdir -p "$(dirname "$target")"
+    cp -f "$file" "$target"
+    echo "$(sha256sum <"$target")$relative" >>"$seen"
+  done < <(find "$lib/home" -type f -print0)
+}
+
+if [ -d "$lib/home" ]; then overlay; fi
+for hook in "$lib"/hooks/*; do
+  [ -e "$hook" ] || continue
+  echo "agent: running ${hook##*/}"
+  bash "$hook"
+done
+
+if [ -e "$lib/sshd_config" ]; then
+  /usr/sbin/sshd -D -e -f "$lib/sshd_config" &
+  sshd=$!
+fi
+"$@" &
+trap 'trap - TERM; kill 0; exit 0' TERM INT
+wait -n
+[ -z "$sshd" ] || kill -0 "$sshd" 2>/dev/null || echo "agent: sshd ended" >&2
+exit 1

@@ -1,0 +1,34 @@
+#!/bin/bash
+# Owns the agent's network namespace: closes it, opens the one way to the gateway, drops every
+# privilege and opens the gate (127.0.0.1:1) for which the agent's entrypoint waits.
+# usage: net.sh GATEWAY_ADDRESS
+set -euo pipefail
+
+gateway=$1
+
+iptables-restore <<RULES
+*filter
+:INPUT DROP [0:0]
+:FORWARD DROP [0:0]
+:OUTPUT DROP [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -s $gateway/32 -p tcp -j ACCEPT
+-A INPUT -s $gateway/32 -m conntrack --ctstate ESTABLISHED -j ACCEPT
+-A OUTPUT -d 127.0.0.11/32 -j REJECT
+-A OUTPUT -o lo -j ACCEPT
+-A OUTPUT -d $gateway/32 -p tcp -j ACCEPT
+-A OUTPUT -d $gateway/32 -p udp --dport 53 -j ACCEPT
+-A OUTPUT -j REJECT
+COMMIT
+RULES
+iptables -t nat -A OUTPUT ! -o lo -p tcp -j DNAT --to-destination "$gateway"
+iptables -t nat -A OUTPUT ! -o lo -p udp --dport 53 -j DNAT --to-destination "$gateway:53"
+ip route replace default via "$gateway"
+
+if [ -s /proc/net/if_inet6 ]; then
+  echo "net: IPv6 is on in this namespace; refusing to open the gate" >&2
+  exit 1
+fi
+
+exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all \
+  --no-new-privs socat TCP-LISTEN:1,bind=127.0.0.1,fork,reuseaddr,max-children=16 OPEN:/dev/null

@@ -1,0 +1,118 @@
+"""How is a plan carried out? The only place that changes containers, networks and images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from companion import files, process, ready
+from companion.desired import Desired
+from companion.engine import (
+    Engine,
+    build_argv,
+    container_name,
+    create_argv,
+    network_argv,
+)
+from companion.errors import EngineError
+from companion.paths import AgentPaths, Paths
+from companion.plan import BuildImage, CreateNetwork, Plan, Remove, RemoveNetwork, Start, Step
+from companion.services import Image, Role, Service
+
+Progress = Callable[[str], None]
+_LOG_TAIL = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Applier:
+    """Everything that performing the steps of one agent needs."""
+
+    engine: Engine
+    desired: Desired
+    contexts: Path
+    home: Paths
+    places: AgentPaths
+    progress: Progress
+
+    def perform(self, plan: Plan) -> float:
+        """Perform all steps in order and wait until the sandbox is ready.
+
+        Returns the seconds that the wait for SSH took, 0 if nothing was started.
+
+        Raises:
+            EngineError: a step failed; the next run sees what is there and repairs it.
+        """
+        for step in plan.steps:
+            self._perform(step)
+        if not plan.starts or not self.desired.sandbox.ssh:
+            return 0.0
+        try:
+            return ready.wait_for_login(self.desired, self.home, self.places)
+        except Exception:
+            self._show_last_lines()
+            raise
+
+    def remove_stale_images(self) -> None:
+        """Remove images of this agent that no definition of ours wants any more."""
+        keep = {image.tag for image in self.desired.images}
+        for tag in self.engine.agent_images(self.desired.sandbox.agent) - keep:
+            self.engine.discard_image(tag)
+
+    def _perform(self, step: Step) -> None:
+        match step:
+            case BuildImage(image, reason):
+                self.progress(f"building the {image.role} image: {reason}")
+                self._build(image)
+            case Remove(name):
+                self.engine.call(*self.engine.dialect.remove, name)
+            case RemoveNetwork(name):
+                full = f"{self.engine.project}_{name}"
+                self.engine.call(*self.engine.dialect.remove_network, full)
+            case CreateNetwork(network):
+                agent = self.desired.sandbox.agent
+                self.engine.call(
+                    *network_argv(self.engine.dialect, self.engine.project, agent, network)
+                )
+            case Start(service, reason):
+                self.progress(f"starting {service.name}: {reason}")
+                self._start(service)
+            case _:
+                assert_never(step)
+
+    def _build(self, image: Image) -> None:
+        context = self.contexts / image.role
+        argv = self.engine.argv(*build_argv(image, str(context)))
+        lines: list[str] = []
+        code = process.stream(argv, lines.append, env=self.engine.environment)
+        text = "\n".join(lines) + "\n"
+        files.write(self.places.build_log, text)
+        if code:
+            tail = "\n".join(f"  {line}" for line in lines[-_LOG_TAIL:])
+            what = f"the {image.role} image could not be built:\n{tail}"
+            raise EngineError(what, f"the whole log is {self.places.build_log}", text)
+
+    def _start(self, service: Service) -> None:
+        engine, agent = self.engine, self.desired.sandbox.agent
+        name = container_name(engine.project, service.name)
+        engine.call(*create_argv(engine.dialect, engine.project, agent, service))
+        for extra in service.attachments[1:]:
+            network = f"{engine.project}_{extra.network}"
+            engine.call("network", "connect", "--ip", extra.address, network, name)
+        engine.call("start", name)
+        if service.role is Role.NET:
+            try:
+                ready.check_closed(engine, self.desired)
+            except EngineError:
+                self._show_last_lines()
+                engine.call(*engine.dialect.remove, name)
+                raise
+
+    def _show_last_lines(self) -> None:
+        """Show the last lines of each container: they usually say why."""
+        for container in self.engine.containers():
+            done = process.run(
+                self.engine.argv("logs", "--tail", str(_LOG_TAIL), container.name),
+                env=self.engine.environment,
+            )
+            for line in (done.stdout + done.stderr).splitlines()[-_LOG_TAIL:]:
+                self.progress(f"{container.service} | {line}")

@@ -1,0 +1,107 @@
+"""Which program and which additions does a config ask for? Looks plugins up and merges them."""
+
+from collections.abc import Iterator
+
+from companion import plugins
+from companion.config import load
+from companion.config.models import AgentConfig, Feature
+from companion.config.yaml_text import Document, Location
+from companion.contribution import Contribution, RuntimeProgram, clashes, merge
+from companion.errors import ConfigError, Problem
+from companion.plugins.base import Context, FeaturePlugin, expand
+
+
+def program(config: AgentConfig, document: Document) -> RuntimeProgram:
+    """Return the runtime that a config names or defines.
+
+    Raises:
+        ConfigError: there is no such runtime.
+    """
+    given = config.runtime
+    if given.base_image is None:
+        return _builtin(given.name or "", document)
+    inline = RuntimeProgram(
+        base_image=given.base_image,
+        install=given.install,
+        command=given.cmd,
+        acp_command=given.acp_cmd,
+        user=given.user,
+    )
+
+    def filled(words: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(expand(word, user=inline.user, home=inline.home) for word in words)
+
+    return RuntimeProgram(
+        base_image=inline.base_image,
+        install=filled(inline.install),
+        command=filled(inline.command),
+        acp_command=filled(inline.acp_command),
+        user=inline.user,
+    )
+
+
+def additions(config: AgentConfig, document: Document, runtime: RuntimeProgram) -> Contribution:
+    """Return what all features add.
+
+    Raises:
+        ConfigError: unknown plugins, wrong options, clashes; all of them at once.
+    """
+    problems: list[Problem] = []
+    parts: list[Contribution] = []
+    if not config.gateway:
+        what, hint = "'gateway: false' is not supported yet", "remove the key"
+        problems.append(Problem(what, hint, document.place(("gateway",))))
+    for index, feature in enumerate(config.features):
+        try:
+            parts.append(_contribution(config, feature, index, document, runtime))
+        except ConfigError as error:
+            problems += error.problems
+    whole = merge(parts)
+    problems += _clashes(whole, document)
+    if problems:
+        raise ConfigError(problems)
+    return whole
+
+
+def origin_location(origin: str) -> Location:
+    """Return where in the document a contribution's origin stands: `features[2] (ssh)`."""
+    return ("features", int(origin.partition("[")[2].partition("]")[0]))
+
+
+def _contribution(
+    config: AgentConfig, feature: Feature, index: int, document: Document, runtime: RuntimeProgram
+) -> Contribution:
+    plugin = _feature(feature.plugin, index, document)
+    options = load.decode(plugin.options, dict(feature.options), document, ("features", index))
+    context = Context(
+        agent=config.name,
+        user=runtime.user,
+        home=runtime.home,
+        origin=f"features[{index}] ({plugin.name})",
+    )
+    return plugin.contribute(options, context)
+
+
+def _feature(name: str, index: int, document: Document) -> FeaturePlugin:
+    known = {plugin.name: plugin for plugin in plugins.FEATURES}
+    if name in known:
+        return known[name]
+    place = document.place(("features", index, "plugin"))
+    if name in plugins.NOT_YET:
+        raise ConfigError([Problem(f"the plugin '{name}' {plugins.NOT_YET[name]}", "", place)])
+    raise ConfigError([Problem(f"there is no plugin '{name}'", load.suggest(name, known), place)])
+
+
+def _builtin(name: str, document: Document) -> RuntimeProgram:
+    known = {plugin.name: plugin for plugin in plugins.RUNTIMES}
+    if name in known:
+        return known[name].program
+    hint = load.suggest(name, known) + "; or give base_image, install and cmd inline"
+    raise ConfigError([
+        Problem(f"there is no runtime '{name}'", hint, document.place(("runtime",)))
+    ])  # fmt: skip
+
+
+def _clashes(whole: Contribution, document: Document) -> Iterator[Problem]:
+    for problem in clashes(whole):
+        yield Problem(problem.what, problem.hint, document.place(("features",)))

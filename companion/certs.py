@@ -1,0 +1,113 @@
+"""How are the sandbox CA and its leaf certificates made, and when must they be renewed?"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+CA_LIFETIME = timedelta(days=3650)
+LEAF_LIFETIME = timedelta(days=397)
+_CLOCK_SKEW = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """The CA: PEM texts of its certificate and its key."""
+
+    certificate: str
+    key: str = field(repr=False)
+
+
+def new_authority(now: datetime) -> Authority:
+    """Return a new CA that can sign leaves only (path length 0), valid for 10 years."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name("Companion sandbox CA")
+    certificate = (
+        _builder(name, name, key, now, CA_LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(sign=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return Authority(certificate.public_bytes(Encoding.PEM).decode(), _pem(key))
+
+
+def issue(authority: Authority, host: str, now: datetime) -> str:
+    """Return key and certificate for one host name as one PEM text, valid for 397 days."""
+    issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
+    signer = load_pem_private_key(authority.key.encode(), password=None)
+    if not isinstance(signer, ec.EllipticCurvePrivateKey):
+        raise TypeError("the sandbox CA's key is not an EC key")
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = (
+        _builder(_name(host[:64]), issuer.subject, key, now, LEAF_LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(sign=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
+        .sign(signer, hashes.SHA256())
+    )
+    return _pem(key) + certificate.public_bytes(Encoding.PEM).decode()
+
+
+def is_current(leaf: str, authority: Authority, now: datetime) -> bool:
+    """Tell whether a leaf (as issue() returns it) is the CA's and has a third of its life left."""
+    try:
+        certificate = x509.load_pem_x509_certificate(leaf.encode())
+        issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
+        certificate.verify_directly_issued_by(issuer)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, a new one is the answer
+        return False
+    return certificate.not_valid_after_utc - now > LEAF_LIFETIME / 3
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    now: datetime,
+    life: timedelta,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCK_SKEW)
+        .not_valid_after(now + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _usage(*, sign: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not sign,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=sign,
+        crl_sign=sign,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

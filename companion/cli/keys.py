@@ -1,0 +1,79 @@
+"""Commands about who may log in: keys list, add, remove."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from companion import files, observe, provision, state_file
+from companion.check import check
+from companion.cli.output import Result, table
+from companion.errors import CompanionError
+from companion.paths import AgentPaths, Paths
+from companion.reconcile import sandbox_of
+from ssh import authorized_keys
+from ssh.authorized_keys import Key
+
+
+def keys(arguments: Namespace) -> Result:
+    """Show or change the keys of one agent; a change counts at the next login."""
+    home, project = Paths.of_user(), observe.project(arguments.directory_option)
+    written = state_file.read(home.project(project.id), project.directory)
+    if arguments.agent not in written.agents:
+        what = f"there is no agent '{arguments.agent}' in {project.directory}"
+        raise CompanionError(what, "run `companion up` first")
+    places = home.project(project.id).agent(arguments.agent)
+    if arguments.action == "add":
+        _save(home, project, places, (*_added(places), *_given(arguments.key)))
+    elif arguments.action == "remove":
+        _save(home, project, places, _without(_added(places), arguments.key))
+    return _listing(places)
+
+
+def _listing(places: AgentPaths) -> Result:
+    added = {key.fingerprint for key in _added(places)}
+    allowed = authorized_keys.parse(files.read_text(places.authorized_keys) or "").keys
+    rows = [
+        (key.fingerprint, key.type, key.comment, "added" if key.fingerprint in added else "own")
+        for key in allowed
+    ]
+    names = ("fingerprint", "type", "comment", "source")
+    return Result(
+        text=table(rows) if rows else "no key may log in",
+        data=[dict(zip(names, row, strict=True)) for row in rows],
+    )
+
+
+def _added(places: AgentPaths) -> tuple[Key, ...]:
+    return authorized_keys.parse(files.read_text(places.added_keys) or "").keys
+
+
+def _given(text: str | None) -> tuple[Key, ...]:
+    """Return the keys of an argument: a public key itself, or a file of them."""
+    if not text:
+        raise CompanionError("which key?", "give a public key or its file")
+    content = text if " " in text else files.read_text(Path(text).expanduser())
+    if content is None:
+        raise CompanionError(f"there is no file {text}", "give a public key or its file")
+    parsed = authorized_keys.parse(content)
+    if parsed.problems:
+        raise CompanionError(parsed.problems[0].message, "give a public key in OpenSSH's format")
+    return parsed.keys
+
+
+def _without(added: tuple[Key, ...], wanted: str | None) -> tuple[Key, ...]:
+    left = tuple(k for k in added if wanted not in {k.fingerprint, k.comment, k.line})
+    if len(left) == len(added):
+        what = f"no added key is called '{wanted}'"
+        raise CompanionError(what, "`companion keys list` shows them; agent.yaml gives the others")
+    return left
+
+
+def _save(
+    home: Paths, project: observe.Project, places: AgentPaths, added: tuple[Key, ...]
+) -> None:
+    """Remember the added keys and write the union that sshd reads at the next login."""
+    with files.lock(home.project(project.id).lock):
+        written = state_file.read(home.project(project.id), project.directory)
+        checked = check(home, project)
+        files.write(places.added_keys, authorized_keys.merge(added))
+        kept = written.agents[checked.config.name].allocation
+        provision.ssh_files(sandbox_of(checked, kept), home, places)

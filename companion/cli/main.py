@@ -1,0 +1,68 @@
+"""How does a command line become an exit code? The one place that catches everything."""
+
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+from companion import __version__
+from companion.cli import output, parser
+from companion.cli.output import Result
+from companion.errors import CompanionError, UsageError
+
+FINE, EXPECTED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def entry() -> NoReturn:
+    """Run the command line of this process."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code (see README, "Exit codes")."""
+    as_json = "--json" in argv
+    try:
+        arguments = parser.build().parse_args(argv)
+        if arguments.version:
+            return output.render(_version(), "version", as_json=arguments.as_json)
+        if arguments.command is None:
+            raise UsageError("no command given", "see `companion --help`")
+        result = arguments.load()(arguments)
+        return output.render(result, arguments.command, as_json=arguments.as_json)
+    except UsageError as error:
+        return output.render(output.failure(error, USAGE), "", as_json=as_json)
+    except CompanionError as error:
+        return output.render(output.failure(error, EXPECTED), "", as_json=as_json)
+    except KeyboardInterrupt:
+        output.comment("interrupted; the next run goes on from here")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXPECTED
+    except Exception:  # noqa: BLE001 - our own bugs end here, as a report
+        return output.render(_bug(argv), "", as_json=as_json)
+
+
+def _version() -> Result:
+    return Result(text=f"companion {__version__}", data={"version": __version__})
+
+
+def _bug(argv: Sequence[str]) -> Result:
+    """Write down what happened and where to find it."""
+    from companion import files  # noqa: PLC0415 - start-up time is a budget
+    from companion.paths import Paths  # noqa: PLC0415
+
+    trace = traceback.format_exc()
+    text = f"companion {__version__}, python {sys.version}, {sys.platform}\n{list(argv)}\n\n{trace}"
+    path = Paths.of_user().reports / "last.txt"
+    files.write(path, text)
+    what = f"this is a bug in companion: {trace.strip().splitlines()[-1]}"
+    error = CompanionError(what, f"please report {path}")
+    return output.failure(error, BUG)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,75 @@
+"""What does a command say? A Result becomes text or JSON here, and nowhere else."""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from companion.errors import CompanionError, Problem
+
+ENVELOPE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A command's answer: plain data for programs, text for people, and the exit code."""
+
+    text: str = ""
+    data: Any = None
+    code: int = 0
+    problems: tuple[Problem, ...] = field(default=())
+
+
+def render(result: Result, command: str, *, as_json: bool) -> int:
+    """Print a result on stdout (problems as text go to stderr) and return its exit code."""
+    if as_json:
+        print(json.dumps(_envelope(result, command), indent=2))
+    else:
+        if result.text:
+            print(result.text)
+        for problem in result.problems:
+            comment(str(problem))
+    sys.stdout.flush()
+    return result.code
+
+
+def failure(error: CompanionError, code: int) -> Result:
+    """Return the result that an expected failure means."""
+    return Result(code=code, problems=error.problems)
+
+
+def comment(text: str) -> None:
+    """Say something about what is going on, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> str:
+    """Return rows as aligned columns."""
+    lines = list(rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = (
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
+    return "\n".join(line.rstrip() for line in padded)
+
+
+def _envelope(result: Result, command: str) -> dict[str, Any]:
+    return {
+        "version": ENVELOPE_VERSION,
+        "command": command,
+        "ok": result.code == 0,
+        "exit_code": result.code,
+        "data": result.data,
+        "problems": [
+            {
+                "what": p.what,
+                "hint": p.hint,
+                "file": p.place.file if p.place else None,
+                "line": p.place.line if p.place else None,
+                "column": p.place.column if p.place else None,
+            }
+            for p in result.problems
+        ],
+    }

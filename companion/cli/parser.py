@@ -1,0 +1,114 @@
+"""Which commands are there, and what do they take? One table; handlers load when they run."""
+
+import argparse
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from companion.cli.output import Result
+from companion.errors import UsageError
+
+Handler = Callable[[argparse.Namespace], Result]
+_COMMAND_AFTER = {"nargs": argparse.REMAINDER, "metavar": "-- CMD", "help": "command to run"}
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a command, as argparse takes it."""
+
+    names: tuple[str, ...]
+    options: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command; `handler` is `module:function` below companion.cli."""
+
+    name: str
+    help: str
+    handler: str
+    arguments: tuple[Argument, ...] = ()
+
+    def load(self) -> Handler:
+        """Import the handler: only the command that runs pays for what it needs."""
+        module, _, function = self.handler.partition(":")
+        found: Handler = getattr(importlib.import_module(f"companion.cli.{module}"), function)
+        return found
+
+
+def _argument(*names: str, **options: object) -> Argument:
+    return Argument(names, options)
+
+
+_AGENT = _argument("agent", metavar="AGENT", help="the agent's name")
+_AGENTS = _argument("agents", nargs="*", metavar="AGENT", help="only these agents")
+_YES = _argument("--yes", action="store_true", help="answer yes to every question")
+_REST = Argument(("rest",), dict(_COMMAND_AFTER))
+
+COMMANDS = (
+    Command("init", "write an agent.yaml to start from", "project:init", (
+        _argument("directory", nargs="?", metavar="DIR", type=Path, help="where (default: -C)"),
+        _argument("--example", metavar="NAME", help="copy a shipped example"),
+        _argument("--name", help="the agent's name"),
+        _argument("--runtime", help="the agent program, see `companion plugins`"),
+    )),
+    Command("validate", "check agent.yaml and everything it names", "project:validate"),
+    Command("generate", "write .build/ without starting anything", "project:generate"),
+    Command("plan", "say what `up` would do, and why", "project:plan", (
+        _argument("--check", action="store_true", help="exit 4 if there is something to do"),
+    )),
+    Command("up", "start the sandbox or bring it up to date", "sandbox:up", (_AGENTS, _YES)),
+    Command("down", "stop and remove the sandbox", "sandbox:down", (
+        _argument("--volumes", action="store_true", help="remove its volumes too"),
+    )),
+    Command("restart", "replace the sandbox's containers", "sandbox:restart", (_AGENTS, _YES)),
+    Command("status", "say how the sandbox is", "sandbox:status"),
+    Command("logs", "show what agent and gateway said", "sandbox:logs", (
+        _AGENT, _argument("-f", "--follow", action="store_true", help="go on showing"),
+    )),
+    Command("exec", "run a command in the sandbox through the engine", "sandbox:execute",
+            (_AGENT, _REST)),
+    Command("ssh", "log in to the sandbox, or run a command there", "sandbox:ssh",
+            (_AGENT, _REST)),
+    Command("keys", "list, add or remove keys that may log in", "keys:keys", (
+        _argument("action", choices=("list", "add", "remove")),
+        _AGENT,
+        _argument("key", nargs="?", help="a public key, its file, or its fingerprint"),
+    )),
+    Command("watch", "keep all sandboxes current on every save", "live:watch"),
+    Command("list", "list the projects that companion knows", "live:listing"),
+    Command("pause", "leave the project alone on saves", "live:pause"),
+    Command("resume", "react to the project's saves again", "live:resume"),
+    Command("plugins", "list runtimes and features", "project:plugins"),
+)  # fmt: skip
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of exiting, so that usage errors speak JSON too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, f"see `{self.prog} --help`")
+
+
+def build() -> argparse.ArgumentParser:
+    """Return the parser for the whole command line."""
+    parser = _Parser(prog="companion", description="Sandboxed coding agents on your desktop.")
+    parser.add_argument("--version", action="store_true", help="print the version")
+    _common(parser, directory=Path(), as_json=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for command in COMMANDS:
+        sub = commands.add_parser(command.name, help=command.help, description=command.help)
+        _common(sub, directory=argparse.SUPPRESS, as_json=argparse.SUPPRESS)
+        for argument in command.arguments:
+            sub.add_argument(*argument.names, **argument.options)  # type: ignore[arg-type]
+        sub.set_defaults(load=command.load)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser, *, directory: object, as_json: object) -> None:
+    parser.add_argument("-C", "--dir", type=Path, default=directory, dest="directory_option",
+                        metavar="DIR", help="the project's directory")  # fmt: skip
+    parser.add_argument("--json", action="store_true", default=as_json, dest="as_json",
+                        help="answer in JSON")  # fmt: skip

@@ -1,0 +1,118 @@
+"""What does the user's text mean, and what is wrong with it, all at once, each with its place?"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from companion.config import yaml_text
+from companion.config.models import AgentConfig
+from companion.config.yaml_text import Document, Location
+from companion.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def agent(text: str, file: str = "agent.yaml") -> tuple[AgentConfig, Document]:
+    """Decode an agent.yaml.
+
+    Raises:
+        ConfigError: every problem that the text has on its own.
+    """
+    document = yaml_text.parse(text, file)
+    return decode(AgentConfig, document.data, document, ()), document
+
+
+def decode(model: type[M], data: Any, document: Document, at: Location) -> M:  # noqa: ANN401 - the user's
+    """Return `data`, which stands at `at` in the document, as a `model`.
+
+    Raises:
+        ConfigError: everything in `data` that does not fit.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=True)
+        raise ConfigError(_problem(d, model, document, at) for d in details) from None
+
+
+def _problem(
+    detail: "ErrorDetails", model: type[BaseModel], document: Document, at: Location
+) -> Problem:
+    where = detail["loc"]
+    what, hint = _explain(detail, model)
+    return Problem(what, hint, document.place((*at, *where)))
+
+
+def _explain(detail: "ErrorDetails", model: type[BaseModel]) -> tuple[str, str]:
+    """Return what is wrong and what to do, without repeating a value that may be a secret."""
+    key = str(detail["loc"][-1]) if detail["loc"] else "the file"
+    context: Mapping[str, Any] = detail.get("ctx", {})
+    match detail["type"]:
+        case "missing":
+            return f"'{key}' is missing", "add it"
+        case "extra_forbidden":
+            return f"unknown key '{key}'", suggest(key, _keys_at(model, detail["loc"][:-1]))
+        case "literal_error":
+            return f"'{key}' must be {context.get('expected')}", "choose one of these"
+        case "value_error":
+            return f"'{key}' {context.get('error')}", ""
+        case "greater_than_equal" | "less_than_equal":
+            return f"'{key}' {detail['msg'].removeprefix('Input ')}", ""
+        case kind if kind.endswith("_type"):
+            return f"'{key}' must be {_NOUNS.get(kind, kind)}", _got(detail["input"])
+        case _:
+            return f"'{key}': {detail['msg']}", ""
+
+
+_NOUNS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+}
+
+
+def _got(value: object) -> str:
+    match value:
+        case None:
+            return "it is empty"
+        case bool() | int():
+            return "it is a number or truth value: put it in quotes if you mean text"
+        case str():
+            return "it is text"
+        case tuple():
+            return "it is a list"
+        case _:
+            return "it is a mapping"
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return a hint which of the known words may have been meant."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(names)}"
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterable[str]:
+    """Return the keys that a mapping at `location` below `model` may have."""
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            inner = _model_in(model.model_fields[part].annotation)
+            model = inner or model
+    return model.model_fields
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - any annotation
+    """Return the model inside `X`, `X | None`, `tuple[X, ...]` or a mapping to X."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(argument) for argument in get_args(annotation))
+    return next((model for model in found if model), None)

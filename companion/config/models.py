@@ -1,0 +1,159 @@
+"""What may an agent.yaml say?
+
+Types only. Decoding, messages and schema all come from here. Lists arrive as tuples.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Engine = Literal["docker", "podman"]
+LogLevel = Literal["info", "debug"]
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
+_HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\Z")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}\Z")
+_MEMORY = re.compile(r"[1-9][0-9]*[kmg]\Z")
+_CPUS = re.compile(r"[0-9]+(\.[0-9]{1,2})?\Z")
+
+
+class Model(BaseModel):
+    """Frozen, and a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+def single_line(text: str) -> str:
+    """Refuse control characters: in other formats a newline becomes a directive."""
+    if any(not char.isprintable() for char in text):
+        raise ValueError("must be one line without control characters")
+    return text
+
+
+def _name(text: str) -> str:
+    if not _NAME.match(text):
+        raise ValueError("must be 1 to 40 of a-z, 0-9 and '-', beginning and ending without '-'")
+    return text
+
+
+def _user(text: str) -> str:
+    if not _USER.match(text) or text == "root":
+        raise ValueError("must be a Unix user name other than root")
+    return text
+
+
+def _image(text: str) -> str:
+    if not _IMAGE.match(text):
+        raise ValueError("must be an image reference such as docker.io/library/node:24-slim")
+    return text
+
+
+def _memory(text: str) -> str:
+    if not _MEMORY.match(text):
+        raise ValueError("must be a size such as 512m or 8g")
+    return text
+
+
+def _cpus(text: str) -> str:
+    if not _CPUS.match(text) or float(text) <= 0:
+        raise ValueError('must be a number of cores in quotes, such as "2" or "1.5"')
+    return text
+
+
+def hostname(text: str) -> str:
+    """Return a DNS name or IPv4 address in lower case; refuse everything else."""
+    lowered = text.lower()
+    if not _HOST.match(lowered):
+        raise ValueError("must be a host name such as api.example.com")
+    return lowered
+
+
+def host_pattern(text: str) -> str:
+    """Return a host name, or `*.` and a host name for everything below it."""
+    return "*." + hostname(text[2:]) if text.startswith("*.") else hostname(text)
+
+
+Line = Annotated[str, AfterValidator(single_line)]
+Image = Annotated[str, AfterValidator(_image)]
+
+
+class Runtime(Model):
+    """The agent program: the name of a built-in one, or a definition given inline."""
+
+    name: Line | None = None
+    base_image: Image | None = None
+    install: tuple[Line, ...] = ()
+    cmd: tuple[Line, ...] = ("sleep", "infinity")
+    acp_cmd: tuple[Line, ...] = ()
+    user: Annotated[str, AfterValidator(_user)] = "agent"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, given: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
+        return {"name": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Runtime":
+        if (self.name is None) == (self.base_image is None):
+            raise ValueError("must be the name of a runtime, or a mapping with base_image")
+        if self.name is not None and self.model_fields_set != {"name"}:
+            raise ValueError("a named runtime takes no other keys")
+        return self
+
+
+class Egress(Model):
+    """Which hosts the agent may reach besides the configured services."""
+
+    mode: Literal["open", "listed"] = "listed"
+    allow: tuple[Annotated[str, AfterValidator(host_pattern)], ...] = ()
+    presets: tuple[Literal["github", "npm", "pypi", "vscode", "zed"], ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_mode(cls, given: Any) -> Any:  # noqa: ANN401 - whatever the user wrote
+        return {"mode": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _list_only_when_listed(self) -> "Egress":
+        if self.mode == "open" and (self.allow or self.presets):
+            raise ValueError("mode open allows every public host: remove allow and presets")
+        return self
+
+
+class Limits(Model):
+    """How much of the machine the agent may take."""
+
+    memory: Annotated[str, AfterValidator(_memory)] = "8g"
+    pids: Annotated[int, Field(ge=16, le=100_000)] = 4096
+    cpus: Annotated[str, AfterValidator(_cpus)] | None = None
+
+
+class Feature(Model):
+    """One plugin to switch on; every further key is an option of that plugin."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    plugin: Line
+    name: Line | None = None
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The plugin's own keys, not yet decoded."""
+        return self.model_extra or {}
+
+
+class AgentConfig(Model):
+    """The whole of one agent.yaml."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    runtime: Runtime
+    container_runtime: Engine | None = None
+    log_level: LogLevel = "info"
+    gateway: bool = True
+    workdir: Line = "{{ .AGENT_HOME }}"
+    egress: Egress = Egress(mode="open")
+    limits: Limits = Limits()
+    features: tuple[Feature, ...] = ()

@@ -1,0 +1,152 @@
+"""What does a YAML text say, strictly, and at which line and column does it say each thing?
+
+The only importer of yaml. Stricter than yaml.safe_load on purpose: `no`, `022` and `3.10` stay
+the text that the user wrote, duplicate keys, tags and merge keys are refused.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import yaml
+
+from companion.errors import ConfigError, Place, Problem
+
+Location: TypeAlias = tuple[str | int, ...]
+Plain: TypeAlias = "str | int | bool | tuple[Plain, ...] | Mapping[str, Plain] | None"
+
+MAX_NODES = 20_000
+MAX_DEPTH = 40
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
+_KNOWN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed text: plain values, and where each of them stands."""
+
+    file: str
+    data: Plain
+    places: Mapping[Location, Place]
+
+    def place(self, location: Location) -> Place:
+        """Return the place of `location`, or of its nearest ancestor that has one."""
+        for length in range(len(location), -1, -1):
+            if place := self.places.get(location[:length]):
+                return place
+        return Place(self.file, 1, 1)
+
+
+def parse(text: str, file: str) -> Document:
+    """Parse one YAML document; lists become tuples.
+
+    Raises:
+        ConfigError: with a place for everything that is not strict YAML.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
+        raise ConfigError([Problem(_describe(error), "correct the YAML here", place)]) from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        column = len(before) - (before.rfind("\n") + 1) + 1
+        place = Place(file, before.count("\n") + 1, column)
+        what = "a character that YAML does not allow"
+        raise ConfigError([Problem(what, "remove it", place)]) from None
+    except (RecursionError, ValueError):
+        problem = Problem("nested too deeply", "flatten it", Place(file, 1, 1))
+        raise ConfigError([problem]) from None
+    if root is None:
+        raise ConfigError([Problem("the file is empty", "run `companion init`", Place(file, 1, 1))])
+    reader = _Reader(file)
+    data = reader.value(root, (), 0)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return Document(file, data, reader.places)
+
+
+def dump(data: object) -> str:
+    """Return `data` (plain dicts, lists, scalars) as YAML text, in the order given."""
+    return yaml.dump(
+        data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML as people write it: no aliases, lists indented."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401, ARG002 - yaml's signature
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - yaml's signature
+        super().increase_indent(flow, False)  # noqa: FBT003 - yaml's signature
+
+
+@dataclass(slots=True)
+class _Reader:
+    """One walk over a node tree; collects places and problems."""
+
+    file: str
+    places: dict[Location, Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    nodes: int = 0
+
+    def value(self, node: yaml.Node, location: Location, depth: int) -> Plain:
+        self.nodes += 1
+        self.places.setdefault(location, self._place(node))
+        if depth > MAX_DEPTH or self.nodes > MAX_NODES:
+            self._refuse(node, "nested too deeply or too large", "flatten it")
+            return None
+        if node.tag not in _KNOWN_TAGS:
+            self._refuse(node, f"the tag {node.tag} is not allowed", "remove it")
+            return None
+        if isinstance(node, yaml.MappingNode):
+            return dict(self._items(node, location, depth))
+        if isinstance(node, yaml.SequenceNode):
+            return tuple(
+                self.value(child, (*location, index), depth + 1)
+                for index, child in enumerate(node.value)
+            )
+        return _scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+    def _items(
+        self, node: yaml.MappingNode, location: Location, depth: int
+    ) -> Iterator[tuple[str, Plain]]:
+        seen: dict[str, int] = {}
+        for key, child in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.value == "<<":
+                self._refuse(key, "keys must be plain text", "write the key out")
+                continue
+            name: str = key.value
+            if name in seen:
+                self._refuse(key, f"'{name}' is given twice", f"the first is on line {seen[name]}")
+                continue
+            seen[name] = key.start_mark.line + 1
+            self.places[(*location, name)] = self._place(key)
+            yield name, self.value(child, (*location, name), depth + 1)
+
+    def _refuse(self, node: yaml.Node, what: str, hint: str) -> None:
+        if len(self.problems) < 20:  # noqa: PLR2004 - nobody reads more
+            self.problems.append(Problem(what, hint, self._place(node)))
+
+    def _place(self, node: yaml.Node) -> Place:
+        return Place(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _scalar(node: yaml.ScalarNode) -> Plain:
+    text: str = node.value
+    if node.style is not None:
+        return text
+    if text in {"", "~", "null"}:
+        return None
+    if text in {"true", "false"}:
+        return text == "true"
+    return int(text) if _INTEGER.match(text) else text
+
+
+def _describe(error: yaml.MarkedYAMLError) -> str:
+    parts = [part for part in (error.context, error.problem) if part]
+    return "not valid YAML: " + ", ".join(parts)

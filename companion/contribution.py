@@ -1,0 +1,137 @@
+"""What can one plugin add to a sandbox, and when do two additions clash?"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from companion.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header that the gateway sets; `secret` is the name of a variable, never its value."""
+
+    name: str
+    prefix: str
+    secret: str
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One endpoint that the agent may reach, and what the gateway adds on the way there."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    headers: tuple[Header, ...]
+    origin: str
+
+    @property
+    def endpoint(self) -> str:
+        """`host:port`, the key of everything that the gateway decides."""
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """A file or directory of the project that a plugin names; `option` says where it does."""
+
+    path: str
+    origin: str
+    option: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A named volume or a directory of the project that the agent sees at `target`."""
+
+    source: str
+    target: str
+    read_only: bool
+    origin: str
+    option: tuple[str | int, ...]
+
+    @property
+    def is_volume(self) -> bool:
+        """Tell a named volume from a path."""
+        return not self.source.startswith(("/", "."))
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable of the agent; never a secret."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class SshServer:
+    """The agent takes logins. `port` is the desktop's port, None: choose one and keep it."""
+
+    port: int | None
+    authorized_keys: ProjectFile | None
+    host_key: ProjectFile | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeProgram:
+    """The program that the sandbox is for, and the image it needs."""
+
+    base_image: str
+    install: tuple[str, ...]
+    command: tuple[str, ...]
+    acp_command: tuple[str, ...]
+    user: str
+
+    @property
+    def home(self) -> str:
+        """The agent user's home directory in the container."""
+        return f"/home/{self.user}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """Everything that a plugin adds. Merging joins each part in order: a monoid."""
+
+    packages: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    hooks: tuple[ProjectFile, ...] = ()
+    overlays: tuple[ProjectFile, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    upstreams: tuple[Upstream, ...] = ()
+    ssh: tuple[SshServer, ...] = ()
+
+    def __add__(self, other: "Contribution") -> "Contribution":
+        return Contribution(
+            **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        )
+
+
+def merge(parts: Iterable[Contribution]) -> Contribution:
+    """Return all parts as one, in order."""
+    return sum(parts, start=Contribution())
+
+
+def clashes(whole: Contribution) -> tuple[Problem, ...]:
+    """Return a problem, naming both plugins, for each pair of additions that cannot both hold."""
+    return (
+        *_conflicts("variable", ((v.name, v.value, v.origin) for v in whole.variables)),
+        *_conflicts("service", ((u.endpoint, u, u.origin) for u in whole.upstreams)),
+        *_conflicts("mount at", ((m.target, m, m.origin) for m in whole.mounts)),
+        *_conflicts("home overlay", (("", o, o.origin) for o in whole.overlays)),
+        *_conflicts("ssh server", (("", s, s.origin) for s in whole.ssh)),
+    )
+
+
+def _conflicts(what: str, claims: Iterable[tuple[str, object, str]]) -> Iterable[Problem]:
+    first: dict[str, tuple[object, str]] = {}
+    for key, value, origin in claims:
+        held, holder = first.setdefault(key, (value, origin))
+        if held != value:
+            name = f"{what} {key}".strip()
+            yield Problem(f"{holder} and {origin} both define the {name}", "remove one of them")

@@ -1,0 +1,1 @@
+"""What keeps sandboxes current while nobody looks."""

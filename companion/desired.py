@@ -1,0 +1,191 @@
+"""What should be there? One sandbox as images, networks, services and mounted files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from companion.paths import AgentPaths
+from companion.render import dns, dockerfile, haproxy, sshd
+from companion.sandbox import SSHD_PORT, Sandbox
+from companion.services import (
+    Attachment,
+    Bind,
+    File,
+    Image,
+    Network,
+    Publish,
+    Role,
+    Service,
+    digest,
+    digest_files,
+)
+
+GATEWAY_BASE = "docker.io/library/debian:bookworm-slim"
+NOBODY = "65534:65534"
+# The same on both engines: podman adds these to a read-only container by itself, docker does not.
+_SCRATCH = tuple(f"{path}:mode=1777" for path in ("/run", "/tmp", "/var/tmp"))  # noqa: S108
+_NO_IPV6 = (
+    ("net.ipv6.conf.all.disable_ipv6", "1"),
+    ("net.ipv6.conf.default.disable_ipv6", "1"),
+)
+_LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """The static files that go into images."""
+
+    gateway: tuple[File, ...]
+    entrypoint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """Everything that one agent's sandbox consists of."""
+
+    sandbox: Sandbox
+    images: tuple[Image, ...]
+    networks: tuple[Network, ...]
+    volumes: tuple[str, ...]
+    services: tuple[Service, ...]
+    gateway_files: tuple[File, ...]
+    resolver_files: tuple[File, ...]
+
+    @property
+    def digest(self) -> str:
+        """Digest of all of it: equal digests mean that nothing would change."""
+        return digest([[s.spec for s in self.services], [i.tag for i in self.images]])
+
+    def service(self, role: Role) -> Service:
+        """Return the service of a role."""
+        return next(s for s in self.services if s.role is role)
+
+
+def desire(
+    sandbox: Sandbox, assets: Assets, places: AgentPaths, seals: Mapping[str, str]
+) -> Desired:
+    """Return what `sandbox` means for the engine.
+
+    Args:
+        sandbox: the sandbox as a value.
+        assets: static files for the images.
+        places: where the mounted files of this agent lie on the desktop.
+        seals: keyed digests of the secrets' values, by name: a new value is a new definition.
+    """
+    gateway_image = Image(
+        name="gateway",
+        role=Role.GATEWAY,
+        files=assets.gateway,
+        arguments=(("BASE", sandbox.host.image(GATEWAY_BASE)),),
+    )
+    agent_image = dockerfile.render(sandbox, assets.entrypoint)
+    gateway_files = (*haproxy.render(sandbox), *dns.render(sandbox))
+    resolver_files = (dns.resolv_conf(sandbox),)
+    return Desired(
+        sandbox=sandbox,
+        images=(gateway_image, agent_image),
+        networks=(sandbox.egress_network, sandbox.internal_network),
+        volumes=tuple(sorted({m.source for m in sandbox.mounts if m.is_volume})),
+        services=(
+            _gateway(sandbox, gateway_image, places, digest_files(gateway_files), seals),
+            _net(sandbox, gateway_image, places),
+            _agent(sandbox, agent_image, places),
+        ),
+        gateway_files=gateway_files,
+        resolver_files=resolver_files,
+    )
+
+
+def _gateway(
+    sandbox: Sandbox, image: Image, places: AgentPaths, configuration: str, seals: Mapping[str, str]
+) -> Service:
+    outside, inside = sandbox.egress_network, sandbox.internal_network
+    port = sandbox.allocation.ssh_port
+    bridge = outside.address(1)
+    return Service(
+        name=f"{sandbox.agent}-gateway",
+        role=Role.GATEWAY,
+        image=image.tag,
+        user=f"{sandbox.host.uid}:{sandbox.host.uid}",
+        command=("/usr/local/lib/companion/gateway.sh",),
+        attachments=(
+            Attachment(outside.name, outside.address(2)),
+            Attachment(inside.name, inside.address(2)),
+        ),
+        publish=(Publish(port, SSHD_PORT),) if port and sandbox.ssh else (),
+        binds=(
+            Bind(str(places.gateway), haproxy.CONFIG, read_only=True),
+            Bind(str(places.secrets), haproxy.SECRETS, read_only=True),
+            Bind(str(places.certificates), haproxy.CERTIFICATES, read_only=True),
+        ),
+        tmpfs=_SCRATCH,
+        sysctls=(_LOW_PORTS, *_NO_IPV6),
+        hosts=(("host.containers.internal", bridge), ("host.docker.internal", bridge)),
+        restart="on-failure",
+        memory="256m",
+        pids=128,
+        cpu_shares=1024,
+        configuration=(
+            ("gateway rules", configuration),
+            ("intercepted hosts", digest([u.host for u in sandbox.upstreams])),
+            *((f"secret {name}", seals.get(name, "")) for name in sandbox.secrets),
+        ),
+    )
+
+
+def _net(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
+    inside = sandbox.internal_network
+    return Service(
+        name=f"{sandbox.agent}-net",
+        role=Role.NET,
+        image=image.tag,
+        user="0:0",
+        command=("/usr/local/lib/companion/net.sh", inside.address(2)),
+        hostname=sandbox.agent,
+        attachments=(Attachment(inside.name, inside.address(3)),),
+        binds=(_resolv(places),),
+        tmpfs=_SCRATCH,
+        capabilities=("NET_ADMIN", "SETGID", "SETPCAP", "SETUID"),
+        sysctls=(_LOW_PORTS, *_NO_IPV6),
+        memory="64m",
+        pids=64,
+        cpu_shares=1024,
+    )
+
+
+def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
+    keys = (Bind(str(places.sshd), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
+    return Service(
+        name=sandbox.agent,
+        role=Role.AGENT,
+        image=image.tag,
+        user=f"{sandbox.host.uid}:{sandbox.host.uid}",
+        command=sandbox.program.command,
+        network_of=f"{sandbox.agent}-net",
+        binds=(_resolv(places), *keys, *_mounts(sandbox)),
+        tmpfs=_SCRATCH,
+        environment=(("HOME", sandbox.program.home), *dockerfile.environment(sandbox)),
+        workdir=sandbox.workdir,
+        memory=sandbox.limits.memory,
+        pids=sandbox.limits.pids,
+        cpus=sandbox.limits.cpus or "",
+        cpu_shares=512,
+    )
+
+
+def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:
+    """Return the config's mounts, outer targets before inner ones."""
+    real = {file.path: found.real for file, found in sandbox.found.items()}
+    binds = (
+        Bind(
+            source=m.source if m.is_volume else real[m.source],
+            target=m.target,
+            read_only=m.read_only,
+            volume=m.is_volume,
+        )
+        for m in sandbox.mounts
+    )
+    return tuple(sorted(binds, key=lambda bind: bind.target))
+
+
+def _resolv(places: AgentPaths) -> Bind:
+    return Bind(str(places.resolver / "resolv.conf"), "/etc/resolv.conf", read_only=True)

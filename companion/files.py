@@ -1,0 +1,174 @@
+"""How does a file get its new content without ever being half-written?"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from companion.errors import CompanionError
+
+PRIVATE = 0o600
+PRIVATE_DIR = 0o700
+READABLE = 0o644
+
+
+def read_text(path: Path) -> str | None:
+    """Return the text of a file, or None if there is none.
+
+    Raises:
+        CompanionError: it exists but cannot be read or is not UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError as error:
+        raise CompanionError(
+            f"{path} is not UTF-8 (byte {error.start})", "save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise CompanionError(f"cannot read {path}: {error.strerror}", "check its owner") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file that must exist."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CompanionError(f"cannot read {path}: {error.strerror}", "check its owner") from None
+
+
+def make_private_dir(path: Path) -> None:
+    """Make `path` and what is missing above it, readable by its owner only."""
+    path.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
+
+
+def write(path: Path, content: str | bytes, mode: int = PRIVATE, owner: int | None = None) -> bool:
+    """Replace a file atomically; mode and owner are right before the content is there.
+
+    Returns False if the file had this content and mode already: then nothing is touched.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    if _is_current(path, data, mode):
+        return False
+    make_private_dir(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            if owner is not None and os.geteuid() == 0:
+                os.fchown(file.fileno(), owner, owner)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def write_users_own(path: Path, new: str, expected: str | None) -> None:
+    """Replace a file that belongs to the user, only if it still reads `expected`.
+
+    Symlinks are followed, the mode is kept, one backup is made at the first touch.
+
+    Raises:
+        CompanionError: somebody changed the file since it was read.
+    """
+    target = path.resolve()
+    if read_text(target) != expected:
+        raise CompanionError(f"{path} changed while we worked on it", "run the command again")
+    mode = target.stat().st_mode & 0o7777 if expected is not None else PRIVATE
+    backup = target.with_name(target.name + ".before-companion")
+    if expected is not None and not backup.exists():
+        write(backup, expected, mode)
+    write(target, new, mode)
+
+
+def give_to(path: Path, owner: int) -> None:
+    """Make `owner` (a uid, used as gid too) the owner of a path; only root can and needs to."""
+    if os.geteuid() == 0:
+        os.chown(path, owner, owner)
+
+
+def replace_tree(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
+    """Make `path` hold exactly `files` (relative name → content and mode), as one step.
+
+    The old tree is there until the new one is complete.
+    """
+    staging = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    retired = path.with_name(f"{path.name}.{secrets.token_hex(4)}.old")
+    try:
+        for name, (content, mode) in files.items():
+            target = staging / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            target.chmod(mode)
+        if path.is_symlink():
+            raise CompanionError(f"{path} is a symbolic link", "remove it: it is ours to write")
+        if path.exists():
+            path.rename(retired)
+        staging.rename(path)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def tree_equals(path: Path, files: dict[str, tuple[bytes, int]]) -> bool:
+    """Tell whether `path` holds exactly `files`, as replace_tree() would make it."""
+    names = {p.relative_to(path).as_posix() for p in path.rglob("*") if not p.is_dir()}
+    return names == files.keys() and all(
+        _is_current(path / name, content, mode) for name, (content, mode) in files.items()
+    )
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a directory of ours and everything in it."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold an exclusive lock on `path`; yields False if `wait` is off and it is taken.
+
+    The kernel frees it when the process ends, however it ends.
+    """
+    make_private_dir(path.parent)
+    with path.open("a", encoding="utf-8") as file:
+        yield _lock(file.fileno(), wait=wait)
+
+
+def _is_current(path: Path, data: bytes, mode: int) -> bool:
+    try:
+        status = path.lstat()
+        return (status.st_mode & 0o7777, status.st_size) == (
+            mode,
+            len(data),
+        ) and path.read_bytes() == data
+    except OSError:
+        return False
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool:
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - exists on Windows only
+
+        mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK
+        try:
+            msvcrt.locking(descriptor, mode, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl  # noqa: PLC0415 - exists on POSIX only
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True

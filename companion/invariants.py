@@ -1,0 +1,64 @@
+"""Is a generated compose file really closed? Reads the file as engines do, trusts no renderer."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from companion.config import yaml_text
+from companion.services import Role, Service
+
+_HOLDER_CAPABILITIES = {"NET_ADMIN", "SETUID", "SETGID", "SETPCAP"}
+_SOCKETS = ("docker.sock", "podman.sock", "containerd.sock")
+
+
+def violations(compose: str, services: tuple[Service, ...]) -> Iterator[str]:
+    """Yield a sentence for each rule that the text of a docker-compose.yml breaks."""
+    document: Any = yaml_text.parse(compose, "docker-compose.yml").data
+    roles = {service.name: service.role for service in services}
+    internal = {n for n, net in document["networks"].items() if net.get("internal") is True}
+    for name, service in document["services"].items():
+        role = roles.get(name)
+        yield from (f"{name}: {sentence}" for sentence in _common(service))
+        if role is Role.NET and set(service.get("networks", {})) - internal:
+            yield f"{name}: the agent's namespace is on a network that is not internal"
+        if role is Role.AGENT:
+            yield from (f"{name}: {sentence}" for sentence in _agent(service, roles))
+
+
+def _common(service: Mapping[str, Any]) -> Iterator[str]:
+    if tuple(service.get("cap_drop", ())) != ("ALL",):
+        yield "does not drop all capabilities"
+    if "no-new-privileges" not in service.get("security_opt", ()):
+        yield "may gain privileges"
+    if (
+        service.get("privileged")
+        or service.get("pid")
+        or service.get("ipc")
+        or service.get("userns_mode")
+    ):
+        yield "shares the host's namespaces"
+    if service.get("read_only") is not True:
+        yield "has a writable root"
+    if set(service.get("cap_add", ())) - _HOLDER_CAPABILITIES:
+        yield "has a capability that no container of ours needs"
+    if not all(str(port).startswith("127.0.0.1:") for port in service.get("ports", ())):
+        yield "publishes a port beyond this machine"
+    for mount in service.get("volumes", ()):
+        if str(mount["source"]).endswith(_SOCKETS):
+            yield "reaches an engine's socket"
+
+
+def _agent(service: Mapping[str, Any], roles: Mapping[str, Role | None]) -> Iterator[str]:
+    mode = str(service.get("network_mode", ""))
+    holder = roles.get(mode.removeprefix("service:"))
+    if "networks" in service or not mode.startswith("service:") or holder is not Role.NET:
+        yield "does not live in the net holder's namespace"
+    if service.get("cap_add"):
+        yield "has capabilities"
+    if str(service.get("user", "0")).partition(":")[0] in {"0", "root", ""}:
+        yield "runs as root"
+    for value in (service.get("environment") or {}).values():
+        if "$" in str(value).replace("$$", ""):
+            yield "takes a variable from the environment of the engine's client"
+    for mount in service.get("volumes", ()):
+        if str(mount["source"]).endswith("/secrets") or "/secrets/" in str(mount["source"]):
+            yield "sees the gateway's secrets"

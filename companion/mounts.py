@@ -1,0 +1,50 @@
+"""Which places of the desktop may a sandbox see? None from which it could rewrite its own cage."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+_SYSTEM_TREES = ("/etc", "/proc", "/sys", "/dev", "/run", "/var/run", "/boot", "/var/lib/docker",
+                 "/var/lib/containers")  # fmt: skip
+_TARGETS = ("/bin", "/boot", "/companion", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run",
+            "/sbin", "/sys", "/tmp", "/usr", "/var/run")  # fmt: skip # noqa: S108 - names, not use
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What no mount may be, contain or lie in; absolute paths with symlinks resolved."""
+
+    home: str
+    control: tuple[str, ...]
+    """agent.yaml, .env, .build, hooks, overlays, key files and companion's own directories."""
+
+
+def refusal(real: str, bounds: Bounds) -> str | None:
+    """Say why the host directory `real` (symlinks resolved) must not be mounted, or None."""
+    if _within(real, _SYSTEM_TREES) or real == "/":
+        return "belongs to the system"
+    if _holds(real, bounds.home):
+        return "is or contains your home directory"
+    for control in bounds.control:
+        if _holds(real, control):
+            return f"contains {PurePosixPath(control).name}, which the agent must not change"
+        if _holds(control, real):
+            return f"lies in {PurePosixPath(control).name}, which the agent must not change"
+    return None
+
+
+def target_refusal(target: str) -> str | None:
+    """Say why nothing may be mounted at `target` in the container, or None."""
+    path = PurePosixPath(target)
+    if not path.is_absolute() or ".." in path.parts or len(path.parts) == 1:
+        return "must be an absolute path below /"
+    return "belongs to the container's system" if _within(str(path), _TARGETS) else None
+
+
+def _within(path: str, trees: Iterable[str]) -> bool:
+    return any(_holds(tree, path) for tree in trees)
+
+
+def _holds(outer: str, inner: str) -> bool:
+    """Tell whether `inner` is `outer` or lies below it."""
+    return PurePosixPath(inner).is_relative_to(outer)

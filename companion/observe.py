@@ -1,0 +1,192 @@
+"""What does the world look like? Reads disk, host and engine; changes nothing."""
+
+import ipaddress
+import json
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from companion import files, paths, process
+from companion.contribution import Contribution, ProjectFile
+from companion.desired import Assets
+from companion.engine import Engine
+from companion.errors import CompanionError
+from companion.sandbox import Found, HostFacts, mount_files, project_files
+from companion.services import File, digest
+from companion.settings import Settings
+from companion.state import Observed
+
+DEFAULT_UID = 1000
+MAX_OVERLAY = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A directory with an agent.yaml; `directory` has its symlinks resolved."""
+
+    directory: Path
+    id: str
+
+    @property
+    def config(self) -> Path:
+        """The project's agent.yaml."""
+        return self.directory / paths.CONFIG_NAME
+
+    @property
+    def env(self) -> Path:
+        """The project's .env."""
+        return self.directory / paths.ENV_NAME
+
+    @property
+    def build(self) -> Path:
+        """The directory of generated files."""
+        return self.directory / paths.BUILD_NAME
+
+
+def project(directory: Path) -> Project:
+    """Return the project in `directory`, whether or not its files are any good.
+
+    Raises:
+        CompanionError: there is no such directory.
+    """
+    real = directory.expanduser().resolve()
+    if not real.is_dir():
+        raise CompanionError(f"there is no directory {directory}", "correct the path")
+    slug = re.sub(r"[^a-z0-9]+", "-", real.name.lower()).strip("-")[:24] or "project"
+    return Project(real, f"{slug}-{digest(str(real))[:8]}")
+
+
+def config_text(place: Project) -> str:
+    """Return the text of the project's agent.yaml.
+
+    Raises:
+        CompanionError: there is none.
+    """
+    text = files.read_text(place.config)
+    if (place.directory / paths.FLEET_NAME).exists():
+        what = f"{place.directory} has a fleet.yaml; fleets are not supported yet"
+        raise CompanionError(what, "give each agent a directory with an agent.yaml of its own")
+    if text is None:
+        raise CompanionError(
+            f"there is no {paths.CONFIG_NAME} in {place.directory}",
+            "run `companion init` there, or name the project's directory with -C",
+        )
+    return text
+
+
+def find(place: Project, whole: Contribution) -> dict[ProjectFile, Found]:
+    """Look at every path that a config names: what it is, where it really lies, what is in it."""
+    found = {file: _find(place, file, content=True) for file in project_files(whole)}
+    return found | {file: _find(place, file, content=False) for file in mount_files(whole)}
+
+
+def control_files(place: Project) -> tuple[str, ...]:
+    """Return what steers the project, symlinks resolved: no agent may write there."""
+    names = (paths.CONFIG_NAME, paths.FLEET_NAME, paths.ENV_NAME, paths.BUILD_NAME)
+    own = [place.directory / name for name in names]
+    return tuple(dict.fromkeys(str(p) for path in own for p in (path, path.resolve())))
+
+
+def host(home: paths.Paths, settings: Settings) -> HostFacts:
+    """Return what the desktop tells. The CA's text is empty until there is one."""
+    own = (home.config, home.data, home.state, home.home / ".ssh")
+    return HostFacts(
+        uid=os.geteuid() or DEFAULT_UID,
+        home=str(home.home.resolve()),
+        own_directories=tuple(str(directory.resolve()) for directory in own),
+        addresses=tuple(sorted(_public_addresses())),
+        ca_certificate=files.read_text(home.ca_certificate) or "",
+        images=tuple(sorted(settings.images.items())),
+    )
+
+
+def taken_subnets() -> list[str]:
+    """Return every subnet that the host has a route to, as CIDR texts."""
+    routes = _ip_json("-4", "route", "show", "table", "all")
+    return [r["dst"] for r in routes if re.match(r"[0-9.]+(/[0-9]+)?\Z", str(r.get("dst", "")))]
+
+
+def port_is_free(port: int) -> bool:
+    """Tell whether a loopback port can be bound right now."""
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def engine(handle: Engine) -> Observed:
+    """Return what the engine holds of its project.
+
+    Raises:
+        EngineError: it does not answer; then nothing may be concluded.
+    """
+    return Observed(handle.containers(), handle.networks(), handle.images())
+
+
+def assets() -> Assets:
+    """Return the static files that go into images."""
+    root = assets_directory()
+    names = ("Dockerfile", "closed.sh", "gateway.sh", "net.sh")
+    gateway = tuple(File(n, files.read_bytes(root / "gateway" / n)) for n in names)
+    return Assets(gateway, files.read_bytes(root / "agent" / "entrypoint.sh"))
+
+
+def assets_directory() -> Path:
+    """Return where our assets lie: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parent
+    inside = package / "assets"
+    return inside if inside.is_dir() else package.parent / "assets"
+
+
+def _find(place: Project, file: ProjectFile, *, content: bool) -> Found:
+    path = place.directory / Path(file.path).expanduser()
+    real = path.resolve()
+    inside = real.is_relative_to(place.directory) and real != place.directory
+    if not real.exists():
+        return Found("missing", str(real), inside)
+    read = content and inside
+    if real.is_dir():
+        return Found("directory", str(real), inside, tuple(_tree(real)) if read else ())
+    single = (File("", files.read_bytes(real)),) if read and real.is_file() else ()
+    return Found("file", str(real), inside, single)
+
+
+def _tree(root: Path) -> Iterator[File]:
+    """Yield a directory's files, sorted; symlinks are refused: they could lead anywhere."""
+    total = 0
+    for directory, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted((*names, *folders)):
+            path = Path(directory, name)
+            if path.is_symlink():
+                raise CompanionError(f"{path} is a symbolic link", "copy what it points to")
+            if not path.is_file():
+                continue
+            total += path.stat().st_size
+            if total > MAX_OVERLAY:
+                raise CompanionError(f"{root} holds more than 64 MiB", "mount it instead")
+            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            yield File(path.relative_to(root).as_posix(), files.read_bytes(path), mode)
+
+
+def _public_addresses() -> Iterable[str]:
+    """Yield the host's own public IPv4 addresses; private ones are never reachable anyway."""
+    for link in _ip_json("-4", "addr"):
+        for info in link.get("addr_info", ()):
+            if ipaddress.ip_address(info["local"]).is_global:
+                yield info["local"]
+
+
+def _ip_json(*arguments: str) -> list[dict[str, Any]]:
+    done = process.run(("ip", "-json", *arguments), timeout=5)
+    try:
+        return list(json.loads(done.stdout)) if done.code == 0 else []
+    except json.JSONDecodeError:
+        return []

@@ -1,0 +1,185 @@
+"""Where is every directory and file that we read or write?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CONFIG_NAME = "agent.yaml"
+FLEET_NAME = "fleet.yaml"
+ENV_NAME = ".env"
+ENV_EXAMPLE_NAME = ".env.example"
+BUILD_NAME = ".build"
+COMPOSE_NAME = "docker-compose.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPaths:
+    """What we keep for one agent of one project; everything here is ours."""
+
+    root: Path
+
+    @property
+    def sshd(self) -> Path:
+        """Directory mounted read-only into the agent: host key and authorized_keys."""
+        return self.root / "sshd"
+
+    @property
+    def host_key(self) -> Path:
+        """Private host key of the agent's sshd."""
+        return self.sshd / "host_key"
+
+    @property
+    def authorized_keys(self) -> Path:
+        """The keys that may log in; read by sshd at every login."""
+        return self.sshd / "authorized_keys"
+
+    @property
+    def added_keys(self) -> Path:
+        """Keys given by `companion keys add`."""
+        return self.root / "added_keys"
+
+    @property
+    def gateway(self) -> Path:
+        """Directory mounted read-only into the gateway: its configuration."""
+        return self.root / "gateway"
+
+    @property
+    def certificates(self) -> Path:
+        """Directory of leaf certificates, mounted read-only into the gateway."""
+        return self.root / "certificates"
+
+    @property
+    def secrets(self) -> Path:
+        """Directory of secret values, mounted read-only into the gateway."""
+        return self.root / "secrets"
+
+    @property
+    def resolver(self) -> Path:
+        """Directory with the agent's resolv.conf."""
+        return self.root / "resolver"
+
+    @property
+    def build_log(self) -> Path:
+        """What the engine said during the last build."""
+        return self.root / "build.log"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPaths:
+    """What we keep for one project, outside its directory."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """The project's remembered facts (no secrets)."""
+        return self.root / "project.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while the project is being changed."""
+        return self.root / "lock"
+
+    @property
+    def paused(self) -> Path:
+        """Exists while the watcher shall leave this project alone."""
+        return self.root / "paused"
+
+    def agent(self, name: str) -> AgentPaths:
+        """Return the paths of one agent."""
+        return AgentPaths(self.root / name)
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """All places of one desktop user."""
+
+    home: Path
+    config: Path
+    data: Path
+    state: Path
+
+    @classmethod
+    def of_user(cls) -> "Paths":
+        """Ask the platform for the directories of the user who runs this."""
+        import platformdirs  # noqa: PLC0415 - start-up time is a budget
+
+        dirs = platformdirs.PlatformDirs("companion", appauthor=False)
+        return cls(
+            home=Path.home(),
+            config=Path(dirs.user_config_dir),
+            data=Path(dirs.user_data_dir),
+            state=Path(dirs.user_state_dir),
+        )
+
+    @property
+    def settings(self) -> Path:
+        """The user's own settings of companion."""
+        return self.config / "settings.yaml"
+
+    @property
+    def ca_key(self) -> Path:
+        """Private key of the sandbox CA; never mounted anywhere."""
+        return self.data / "ca" / "ca.key"
+
+    @property
+    def ca_certificate(self) -> Path:
+        """Certificate of the sandbox CA."""
+        return self.data / "ca" / "ca.crt"
+
+    @property
+    def projects(self) -> Path:
+        """Parent of all project states."""
+        return self.state / "projects"
+
+    @property
+    def allocation_lock(self) -> Path:
+        """Held while a subnet or a port is chosen."""
+        return self.state / "allocation.lock"
+
+    @property
+    def watch_lock(self) -> Path:
+        """Held by the one watcher of this user."""
+        return self.state / "watch.lock"
+
+    @property
+    def status(self) -> Path:
+        """What the watcher sees, for every other program."""
+        return self.state / "status.json"
+
+    @property
+    def log(self) -> Path:
+        """What companion did."""
+        return self.state / "companion.log"
+
+    @property
+    def reports(self) -> Path:
+        """Reports of our own bugs."""
+        return self.state / "reports"
+
+    @property
+    def ssh(self) -> Path:
+        """Our own SSH files: config, known_hosts and client keys."""
+        return self.data / "ssh"
+
+    @property
+    def ssh_config(self) -> Path:
+        """The host entries of all sandboxes; the user's ~/.ssh/config includes it."""
+        return self.ssh / "config"
+
+    @property
+    def ssh_known_hosts(self) -> Path:
+        """The pinned host keys of all sandboxes."""
+        return self.ssh / "known_hosts"
+
+    @property
+    def user_ssh_config(self) -> Path:
+        """The user's own SSH configuration."""
+        return self.home / ".ssh" / "config"
+
+    def client_key(self, alias: str) -> Path:
+        """Return our own private key for one sandbox."""
+        return self.ssh / "keys" / alias
+
+    def project(self, project_id: str) -> ProjectPaths:
+        """Return the paths of one project."""
+        return ProjectPaths(self.projects / project_id)

@@ -1,0 +1,204 @@
+"""Which steps lead from what is there to what should be there, and why each?"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from companion.desired import Desired
+from companion.services import Image, Network, Role, Service
+from companion.state import Container, Observed
+
+
+class Change(IntEnum):
+    """The classes of a change, from least to most."""
+
+    NONE = 0
+    RECREATE = 1
+    REBUILD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class BuildImage:
+    """Build an image while the old sandbox goes on."""
+
+    image: Image
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"build the {self.image.role} image"
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a container."""
+
+    name: str
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"remove {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNetwork:
+    """Remove a network that no longer has the right shape."""
+
+    name: str
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"remove the network {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNetwork:
+    """Create a network."""
+
+    network: Network
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"create the network {self.network.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Create and start a service's container."""
+
+    service: Service
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"start {self.service.name}"
+
+
+Step = BuildImage | Remove | RemoveNetwork | CreateNetwork | Start
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in order; an empty plan changes nothing."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def change(self) -> Change:
+        """The class of the whole plan."""
+        if any(isinstance(step, BuildImage) for step in self.steps):
+            return Change.REBUILD
+        return Change.RECREATE if self.steps else Change.NONE
+
+    @property
+    def starts(self) -> frozenset[Role]:
+        """The roles whose containers are started anew."""
+        return frozenset(step.service.role for step in self.steps if isinstance(step, Start))
+
+
+def plan(
+    desired: Desired,
+    observed: Observed,
+    written: Mapping[str, Mapping[str, str]],
+    *,
+    fresh: bool = False,
+) -> Plan:
+    """Return the least that makes `observed` equal `desired`.
+
+    Args:
+        desired: what should be there.
+        observed: what the engine holds.
+        written: service → field → digest as last started, for the reasons.
+        fresh: replace every container even if nothing differs (`companion restart`).
+    """
+    wrong_networks = dict(_network_reasons(desired, observed))
+    reasons = dict(_start_reasons(desired, observed, written, wrong_networks, fresh=fresh))
+    return Plan((
+        *_builds(desired, observed),
+        *_removals(desired, observed, reasons),
+        *(RemoveNetwork(n, r) for n, r in wrong_networks.items() if n in observed.networks),
+        *(CreateNetwork(n, wrong_networks[n.name]) for n in desired.networks
+          if n.name in wrong_networks),
+        *(Start(s, reasons[s.name]) for s in desired.services if s.name in reasons),
+    ))  # fmt: skip
+
+
+def _builds(desired: Desired, observed: Observed) -> Iterator[BuildImage]:
+    for image in desired.images:
+        if image.tag not in observed.images:
+            yield BuildImage(image, f"its definition has no {image.role} image yet")
+
+
+def _removals(desired: Desired, observed: Observed, reasons: Mapping[str, str]) -> Iterator[Remove]:
+    """Yield removals, dependents first."""
+    wanted = {service.name for service in desired.services}
+    mine = (c for c in observed.containers if c.agent == desired.sandbox.agent)
+    for container in sorted(mine, key=_start_order, reverse=True):
+        if container.service not in wanted:
+            yield Remove(container.name, "no longer part of the sandbox")
+        elif container.service in reasons:
+            yield Remove(container.name, reasons[container.service])
+
+
+def _network_reasons(desired: Desired, observed: Observed) -> Iterator[tuple[str, str]]:
+    for network in desired.networks:
+        subnet = observed.networks.get(network.name)
+        if subnet is None:
+            yield network.name, "it does not exist yet"
+        elif subnet != network.subnet:
+            yield network.name, f"its subnet is {subnet} instead of {network.subnet}"
+
+
+def _start_reasons(
+    desired: Desired,
+    observed: Observed,
+    written: Mapping[str, Mapping[str, str]],
+    wrong_networks: Mapping[str, str],
+    *,
+    fresh: bool,
+) -> Iterator[tuple[str, str]]:
+    """Yield the services that must be started anew; services come in their start order."""
+    restarted: set[str] = set()
+    for service in desired.services:
+        container = observed.container(service.name)
+        lost = [a.network for a in service.attachments if a.network in wrong_networks]
+        if container is None:
+            reason = "it does not exist yet"
+        elif container.spec != service.spec:
+            reason = _difference(service, written.get(service.name, {}))
+        elif lost:
+            reason = f"its network {lost[0]} is made anew"
+        elif service.network_of in restarted or _lost_namespace(container, service, observed):
+            reason = f"it shares the network of {service.network_of}, which is new"
+        elif not container.running:
+            reason = f"it is {container.status}"
+        elif fresh:
+            reason = "a restart was asked for"
+        else:
+            continue
+        restarted.add(service.name)
+        yield service.name, reason
+
+
+def _difference(service: Service, before: Mapping[str, str]) -> str:
+    changed = [name for name, value in service.parts.items() if before.get(name) != value]
+    return f"changed: {', '.join(changed)}" if before and changed else "its definition changed"
+
+
+def _lost_namespace(container: Container, service: Service, observed: Observed) -> bool:
+    """Tell whether the container hangs in the namespace of a holder that is gone or restarted."""
+    if not service.network_of:
+        return False
+    holder = observed.container(service.network_of)
+    return (
+        holder is None
+        or container.network_mode != f"container:{holder.id}"
+        or container.started < holder.started
+    )
+
+
+def _start_order(container: Container) -> int:
+    return list(Role).index(container.role)

@@ -1,0 +1,74 @@
+"""The project's own additions: commands, hooks, volumes, home files, environment."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from companion.config.models import Line, Model
+from companion.contribution import Contribution, Mount, ProjectFile, Variable
+from companion.plugins.base import Context, FeaturePlugin
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
+_MODES = {"": False, "rw": False, "ro": True}
+
+
+def _assignment(text: str) -> str:
+    if not _VARIABLE.match(text):
+        raise ValueError("must be of the form NAME=value")
+    if "$" in text:
+        raise ValueError("must not refer to variables: secrets are injected by the gateway")
+    return text
+
+
+def _volume(text: str) -> str:
+    source, target, *mode = [*text.split(":"), ""] if text.count(":") == 1 else text.split(":")
+    if not source or not target.startswith(("/", "{{")) or len(mode) != 1 or mode[0] not in _MODES:
+        raise ValueError("must be name:/path, ./directory:/path or either with :ro")
+    if not source.startswith((".", "/", "{{")) and not _VOLUME.match(source):
+        raise ValueError("must name a volume (letters, digits, _ . -) or a path beginning with ./")
+    return text
+
+
+class Options(Model):
+    """Options of the custom-runtime plugin."""
+
+    commands: tuple[Line, ...] = ()
+    entrypoint_hooks: tuple[Line, ...] = ()
+    runtime_volumes: tuple[Annotated[Line, AfterValidator(_volume)], ...] = ()
+    home_override: Line | None = None
+    env: tuple[Annotated[Line, AfterValidator(_assignment)], ...] = ()
+
+
+def contribute(options: Options, context: Context) -> Contribution:
+    """Translate each option; paths stay as the user wrote them, resolved by nobody here."""
+
+    def file(path: str, *option: str | int) -> ProjectFile:
+        return ProjectFile(context.expand(path), context.origin, option)
+
+    return Contribution(
+        commands=tuple(map(context.expand, options.commands)),
+        hooks=tuple(file(p, "entrypoint_hooks", i) for i, p in enumerate(options.entrypoint_hooks)),
+        overlays=(file(options.home_override, "home_override"),) if options.home_override else (),
+        mounts=tuple(_mount(v, i, context) for i, v in enumerate(options.runtime_volumes)),
+        variables=tuple(_variable(text, context) for text in options.env),
+    )
+
+
+def _mount(text: str, index: int, context: Context) -> Mount:
+    source, target, mode = (*context.expand(text).split(":"), "")[:3]
+    return Mount(source, target, _MODES[mode], context.origin, ("runtime_volumes", index))
+
+
+def _variable(text: str, context: Context) -> Variable:
+    name, _, value = text.partition("=")
+    return Variable(name, context.expand(value), context.origin)
+
+
+PLUGIN = FeaturePlugin(
+    name="custom-runtime",
+    summary="Image commands, start hooks, volumes, home files and environment of your own",
+    options=Options,
+    contribute=contribute,
+)

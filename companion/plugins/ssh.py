@@ -1,0 +1,45 @@
+"""Login from the desktop: an OpenSSH server in the agent, keys only, through the gateway."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from companion.config.models import Line, Model
+from companion.contribution import Contribution, ProjectFile, SshServer
+from companion.plugins.base import Context, FeaturePlugin
+
+
+class Options(Model):
+    """Options of the ssh plugin."""
+
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    authorized_keys: Line | None = None
+    host_key: Line | None = None
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _auto(cls, port: int | Literal["auto"]) -> int | None:
+        return None if port == "auto" else port
+
+
+def contribute(options: Options, context: Context) -> Contribution:
+    """Add sshd and say which keys may log in."""
+
+    def file(path: str | None, option: str) -> ProjectFile | None:
+        return ProjectFile(path, context.origin, (option,)) if path is not None else None
+
+    server = SshServer(
+        port=options.port,
+        authorized_keys=file(options.authorized_keys, "authorized_keys"),
+        host_key=file(options.host_key, "host_key"),
+        origin=context.origin,
+    )
+    return Contribution(packages=("openssh-server",), ssh=(server,))
+
+
+PLUGIN = FeaturePlugin(
+    name="ssh",
+    summary="SSH login from the desktop, with a pinned host key",
+    options=Options,
+    contribute=contribute,
+)

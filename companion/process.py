@@ -1,0 +1,88 @@
+"""How do we start another program? Only here."""
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from companion.errors import CompanionError
+
+NOT_FOUND = 127
+TIMED_OUT = 124
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a finished program left: exit code and decoded output."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+    stdin: str | None = None,
+) -> Completed:
+    """Run `argv` to its end and return what it said; never raises for its exit code.
+
+    Args:
+        argv: the program and its arguments; no shell is involved.
+        env: variables set on top of our own environment.
+        timeout: seconds; afterwards the program is killed and the code is 124.
+        stdin: text for its standard input; without it the program reads nothing.
+    """
+    try:
+        done = subprocess.run(
+            argv,
+            env=_environment(env),
+            timeout=timeout,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except FileNotFoundError:
+        return Completed(NOT_FOUND, "", f"{argv[0]}: not found")
+    except subprocess.TimeoutExpired:
+        return Completed(TIMED_OUT, "", f"{argv[0]}: no answer within {timeout:.0f} s")
+    return Completed(done.returncode, done.stdout, done.stderr)
+
+
+def stream(
+    argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None
+) -> int:
+    """Run `argv`, pass each line of its output (stderr included) on, return its exit code."""
+    with subprocess.Popen(
+        argv,
+        env=_environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as child:
+        try:
+            for line in child.stdout or ():
+                on_line(line.rstrip("\n"))
+        except BaseException:
+            child.kill()
+            raise
+        return child.wait()
+
+
+def attach(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
+    """Run `argv` on our own terminal and return its exit code."""
+    try:
+        return subprocess.call(argv, env=_environment(env))
+    except FileNotFoundError:
+        raise CompanionError(f"{argv[0]} is not installed", "install it and try again") from None
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:
+    return None if extra is None else {**os.environ, **extra}

@@ -1,0 +1,137 @@
+"""What must lie on the desktop before a sandbox can start? Keys, certificates, mounted files."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from companion import certs, files
+from companion.contribution import ProjectFile, SshServer
+from companion.desired import Desired
+from companion.errors import CompanionError
+from companion.paths import AgentPaths, Paths
+from companion.sandbox import Sandbox
+from companion.services import File
+from ssh import authorized_keys, keys
+
+
+def authority(home: Paths) -> certs.Authority:
+    """Return the user's sandbox CA, made at the first call."""
+    with files.lock(home.ca_key.with_name("lock")):
+        key, certificate = files.read_text(home.ca_key), files.read_text(home.ca_certificate)
+        if key and certificate:
+            return certs.Authority(certificate, key)
+        made = certs.new_authority(datetime.now(UTC))
+        files.write(home.ca_key, made.key)
+        files.write(home.ca_certificate, made.certificate, files.READABLE)
+        return made
+
+
+def seals(secrets: Mapping[str, str], salt: str) -> dict[str, str]:
+    """Return keyed digests of secrets: equal values show as equal, and nothing else shows."""
+    return {
+        name: hmac.new(salt.encode(), value.encode(), hashlib.sha256).hexdigest()[:16]
+        for name, value in secrets.items()
+    }
+
+
+def mounted_files(
+    desired: Desired, home: Paths, places: AgentPaths, secrets: Mapping[str, str]
+) -> None:
+    """Write everything that the containers of one agent will have mounted."""
+    owner = desired.sandbox.host.uid
+    files.make_private_dir(places.root)
+    _fill(places.gateway, desired.gateway_files, owner)
+    _fill(places.resolver, desired.resolver_files, owner)
+    _fill(places.secrets, _secret_files(desired.sandbox.secrets, secrets), owner)
+    _fill(places.certificates, _leaves(desired, home, places), owner)
+    ssh_files(desired.sandbox, home, places)
+
+
+def ssh_files(sandbox: Sandbox, home: Paths, places: AgentPaths) -> None:
+    """Write the agent's host key and authorized_keys and our own client key.
+
+    sshd reads authorized_keys at every login: a key counts, or no longer counts, at the next one.
+    """
+    server = sandbox.ssh
+    if server is None:
+        return
+    own_key = _client_key(home, sandbox.allocation.alias)
+    configured = _text(sandbox, server.authorized_keys)
+    allowed = (own_key, configured, files.read_text(places.added_keys) or "")
+    merged = authorized_keys.merge(*(authorized_keys.parse(text).keys for text in allowed))
+    private = _host_key(sandbox, server, places)
+    contents = (
+        File("host_key", private.encode(), files.PRIVATE),
+        File("host_key.pub", f"{keys.public_of(private)}\n".encode()),
+        File("authorized_keys", merged.encode()),
+    )
+    _fill(places.sshd, contents, sandbox.host.uid)
+
+
+def _secret_files(names: Iterable[str], values: Mapping[str, str]) -> tuple[File, ...]:
+    """Return one HAProxy map of one entry per secret; without a value it is empty: 503."""
+    return tuple(
+        File(name, f"value {values[name]}\n".encode() if name in values else b"", files.PRIVATE)
+        for name in names
+    )
+
+
+def _leaves(desired: Desired, home: Paths, places: AgentPaths) -> tuple[File, ...]:
+    hosts = {u.host for u in desired.sandbox.upstreams if u.scheme == "https"}
+    if not hosts:
+        return ()
+    signer, now = authority(home), datetime.now(UTC)
+    leaves = []
+    for host in sorted(hosts):
+        old = files.read_text(places.certificates / f"{host}.pem") or ""
+        leaf = old if certs.is_current(old, signer, now) else certs.issue(signer, host, now)
+        leaves.append(File(f"{host}.pem", leaf.encode(), files.PRIVATE))
+    return tuple(leaves)
+
+
+def _fill(directory: Path, contents: Iterable[File], owner: int) -> None:
+    """Make a directory hold exactly these files, each replaced as one step."""
+    files.make_private_dir(directory)
+    files.give_to(directory, owner)
+    wanted = {file.path: file for file in contents}
+    for file in wanted.values():
+        files.write(directory / file.path, file.content, file.mode, owner)
+    for path in directory.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+
+
+def _client_key(home: Paths, alias: str) -> str:
+    """Return the public line of our own key for one sandbox, made at the first call."""
+    path = home.client_key(alias)
+    private = files.read_text(path)
+    if private is None:
+        private = keys.generate(f"companion@{alias}").private
+        files.write(path, private)
+    public = keys.public_of(private)
+    files.write(path.with_name(f"{path.name}.pub"), f"{public}\n", files.READABLE)
+    return public
+
+
+def _host_key(sandbox: Sandbox, server: SshServer, places: AgentPaths) -> str:
+    """Return the private host key: the config's, else the one kept, else a new one."""
+    if server.host_key is None:
+        return files.read_text(places.host_key) or keys.generate(sandbox.agent).private
+    given = _text(sandbox, server.host_key)
+    try:
+        keys.public_of(given)
+    except ValueError:
+        what = f"{server.host_key.path} is not an Ed25519 private key without a passphrase"
+        raise CompanionError(what, "remove host_key: companion makes and keeps one") from None
+    return given
+
+
+def _text(sandbox: Sandbox, file: ProjectFile | None) -> str:
+    if file is None:
+        return ""
+    try:
+        return "".join(part.content.decode() for part in sandbox.files_of(file))
+    except UnicodeDecodeError:
+        raise CompanionError(f"{file.path} is not text", "correct it") from None

@@ -1,0 +1,347 @@
+"""START HERE: how does an agent.yaml become a running sandbox?
+
+    check → desire → observe → plan → apply
+
+CLI, tray and watcher call this and decide nothing themselves. Running it twice is the same as
+once; dying half-way is repaired by the next run, because every step looks at what is there.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from companion import allocation, desktop, files, invariants, observe, provision, state_file
+from companion.apply import Applier, Progress
+from companion.check import Checked, check
+from companion.config import env_file
+from companion.desired import Desired, desire
+from companion.engine import Engine, detect
+from companion.errors import CompanionError, ConfigError, PortTakenError, SubnetTakenError
+from companion.observe import Project
+from companion.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, AgentPaths, Paths
+from companion.plan import Change, Plan, plan
+from companion.render import compose
+from companion.sandbox import Allocation, Sandbox
+from companion.services import File, Role
+from companion.state import AgentRecord, Observed, Written
+
+_ATTEMPTS = 4
+ALIAS_SUFFIX = ".sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What reconcile() did, and how to get in now; times in seconds."""
+
+    agent: str
+    alias: str
+    ssh_port: int | None
+    engine: str
+    change: Change
+    plan: Plan
+    seconds: float
+    login_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A project seen whole: what should be, what is, and the way from here to there."""
+
+    checked: Checked
+    written: Written
+    desired: Desired
+    engine: Engine
+    observed: Observed
+    plan: Plan
+
+
+def reconcile(
+    home: Paths,
+    directory: Path,
+    progress: Progress,
+    *,
+    fresh: bool = False,
+    only_if_changed: bool = False,
+) -> Report:
+    """Make the sandbox of a project what its agent.yaml says, and wait until SSH answers.
+
+    Args:
+        home: the user's places.
+        directory: the project.
+        progress: gets one sentence per step.
+        fresh: replace every container even if nothing differs.
+        only_if_changed: ask the engine nothing if nothing differs from the last success.
+
+    Raises:
+        ConfigError: the files are wrong; nothing was touched.
+        CompanionError: the engine refused or SSH does not answer.
+    """
+    project = observe.project(directory)
+    begin = time.monotonic()
+    with _locked(home, project, progress):
+        checked = check(home, project)
+        if checked.missing:
+            raise ConfigError(checked.missing)
+        provision.authority(home)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return _reconcile(
+                    home, project, progress, begin, fresh=fresh, only_if_changed=only_if_changed
+                )
+            except (PortTakenError, SubnetTakenError) as error:
+                if attempt == _ATTEMPTS or not _may_move(error, checked):
+                    raise
+                progress(f"{error}: choosing another")
+                _forget_allocation(home, project, checked.config.name, error)
+    raise AssertionError("unreachable")
+
+
+def look(home: Paths, directory: Path, *, fresh: bool = False) -> Look:
+    """Look at a project without changing anything.
+
+    Raises:
+        CompanionError: its files are wrong or the engine does not answer.
+    """
+    project = observe.project(directory)
+    checked = check(home, project)
+    written = state_file.read(home.project(project.id), project.directory)
+    engine = Engine(detect(checked.config.container_runtime, written.engine), project.id)
+    return _look(
+        home, checked, _with_allocation(home, checked, written, engine), engine, fresh=fresh
+    )
+
+
+def generate(home: Paths, directory: Path) -> Path:
+    """Write `.build/` as `up` would, without an engine; return it."""
+    project = observe.project(directory)
+    with _locked(home, project, lambda _: None):
+        provision.authority(home)
+        checked = check(home, project)
+        written = state_file.read(home.project(project.id), project.directory)
+        written = _with_allocation(home, checked, written, None)
+        _write_build(checked, _desired(home, checked, written))
+    return project.build
+
+
+def down(home: Paths, directory: Path, progress: Progress, *, volumes: bool = False) -> bool:
+    """Remove a project's containers and networks, and its volumes if asked.
+
+    Works without a readable agent.yaml. Returns False if nothing was there.
+    """
+    project = observe.project(directory)
+    with _locked(home, project, progress):
+        place = home.project(project.id)
+        written = state_file.read(place, project.directory)
+        engine = Engine(detect(None, written.engine), project.id)
+        observed = observe.engine(engine)
+        for container in sorted(observed.containers, key=lambda c: c.role):
+            progress(f"removing {container.service}")
+            engine.call(*engine.dialect.remove, container.name)
+        for network in observed.networks:
+            engine.call(*engine.dialect.remove_network, f"{project.id}_{network}")
+        removed = engine.remove_volumes() if volumes else 0
+        records = {name: replace(r, digest="", parts={}) for name, r in written.agents.items()}
+        if place.state.exists():
+            state_file.write(place, replace(written, wanted="down", agents=records))
+    return bool(observed.containers or observed.networks or removed)
+
+
+def _reconcile(
+    home: Paths,
+    project: Project,
+    progress: Progress,
+    begin: float,
+    *,
+    fresh: bool,
+    only_if_changed: bool,
+) -> Report:
+    checked = check(home, project)
+    place = home.project(project.id)
+    written = state_file.read(place, project.directory)
+    engine = Engine(detect(checked.config.container_runtime, written.engine), project.id)
+    written = _with_allocation(home, checked, written, engine)
+    written = replace(written, wanted="up", engine=engine.choice)
+    record = written.agents[checked.config.name]
+    if only_if_changed and record.digest == _desired(home, checked, written).digest:
+        return _report(checked, written, engine, Plan(()), begin, 0.0)
+    seen = _look(home, checked, written, engine, fresh=fresh)
+    _write_build(checked, seen.desired)
+    _remember(home, checked, seen, complete=not seen.plan.steps)
+    places = place.agent(checked.config.name)
+    provision.mounted_files(seen.desired, home, places, checked.secrets)
+    desktop.sync(home)
+    contexts = project.build / checked.config.name
+    applier = Applier(engine, seen.desired, contexts, home, places, progress)
+    waited = applier.perform(seen.plan)
+    _remember(home, checked, seen, complete=True)
+    if seen.plan.change is Change.REBUILD:
+        applier.remove_stale_images()
+    return _report(checked, written, engine, seen.plan, begin, waited)
+
+
+def _report(
+    checked: Checked, written: Written, engine: Engine, done: Plan, begin: float, waited: float
+) -> Report:
+    kept = written.agents[checked.config.name].allocation
+    return Report(
+        agent=checked.config.name,
+        alias=kept.alias,
+        ssh_port=kept.ssh_port,
+        engine=engine.choice.name,
+        change=done.change,
+        plan=done,
+        seconds=time.monotonic() - begin,
+        login_seconds=waited,
+    )
+
+
+def _look(home: Paths, checked: Checked, written: Written, engine: Engine, *, fresh: bool) -> Look:
+    desired = _desired(home, checked, written)
+    observed = observe.engine(engine)
+    parts = written.agents[checked.config.name].parts
+    return Look(
+        checked, written, desired, engine, observed, plan(desired, observed, parts, fresh=fresh)
+    )
+
+
+def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:
+    """Return the sandbox that a checked config means, at the places that were allocated."""
+    config = checked.config
+    return Sandbox(
+        project=checked.project.id,
+        agent=config.name,
+        program=checked.program,
+        whole=checked.whole,
+        egress=config.egress,
+        limits=config.limits,
+        log_level=config.log_level,
+        workdir=checked.workdir,
+        allocation=kept,
+        host=checked.host,
+        found=checked.found,
+    )
+
+
+def _desired(home: Paths, checked: Checked, written: Written) -> Desired:
+    sandbox = sandbox_of(checked, written.agents[checked.config.name].allocation)
+    seals = provision.seals(checked.secrets, written.salt)
+    return desire(sandbox, observe.assets(), _places(home, checked), seals)
+
+
+def _places(home: Paths, checked: Checked) -> AgentPaths:
+    return home.project(checked.project.id).agent(checked.config.name)
+
+
+def _remember(home: Paths, checked: Checked, seen: Look, *, complete: bool) -> None:
+    """Remember what is being started; the digest only once all of it succeeded."""
+    record = replace(
+        seen.written.agents[checked.config.name],
+        user=checked.program.user,
+        workdir=checked.workdir,
+        parts={s.name: s.parts for s in seen.desired.services},
+        digest=seen.desired.digest if complete else "",
+    )
+    agents = {**seen.written.agents, checked.config.name: record}
+    place = home.project(checked.project.id)
+    state_file.write(place, replace(seen.written, agents=agents))
+
+
+def _with_allocation(
+    home: Paths, checked: Checked, written: Written, engine: Engine | None
+) -> Written:
+    """Return `written` with an allocation for the agent: the kept one, or a newly chosen one."""
+    name = checked.config.name
+    server = checked.whole.ssh[0] if checked.whole.ssh else None
+    record = written.agents.get(name)
+    others = {i: w for i, w in state_file.all_projects(home).items() if i != checked.project.id}
+    kept = record.allocation if record else _new_allocation(checked, others, engine)
+    port = None
+    if server:
+        taken = {p for p in _ports(others) if p}
+        port = server.port or kept.ssh_port or allocation.port(taken, observe.port_is_free)
+    chosen = replace(kept, ssh_port=port)
+    record = replace(record, allocation=chosen) if record else AgentRecord(chosen)
+    return replace(written, agents={**written.agents, name: record})
+
+
+def _new_allocation(
+    checked: Checked, others: Mapping[str, Written], engine: Engine | None
+) -> Allocation:
+    taken = [s for w in others.values() for r in w.agents.values()
+             for s in (r.allocation.egress_subnet, r.allocation.internal_subnet)]  # fmt: skip
+    if engine:
+        taken += [*observe.taken_subnets(), *engine.subnets()]
+    outer, inner = allocation.subnets(f"{checked.project.id}/{checked.config.name}", taken)
+    aliases = {r.allocation.alias for w in others.values() for r in w.agents.values()}
+    short = f"{checked.config.name}{ALIAS_SUFFIX}"
+    long = f"{checked.config.name}-{checked.project.id}{ALIAS_SUFFIX}"
+    return Allocation(long if short in aliases else short, outer, inner)
+
+
+def _ports(projects: Mapping[str, Written]) -> Iterator[int | None]:
+    return (r.allocation.ssh_port for w in projects.values() for r in w.agents.values())
+
+
+def _may_move(error: CompanionError, checked: Checked) -> bool:
+    """Tell whether another choice may help: a port that the config names may not move."""
+    chosen_by_user = any(server.port for server in checked.whole.ssh)
+    return not (isinstance(error, PortTakenError) and chosen_by_user)
+
+
+def _forget_allocation(home: Paths, project: Project, agent: str, error: CompanionError) -> None:
+    place = home.project(project.id)
+    written = state_file.read(place, project.directory)
+    agents = dict(written.agents)
+    if isinstance(error, PortTakenError) and agent in agents:
+        kept = replace(agents[agent].allocation, ssh_port=None)
+        agents[agent] = replace(agents[agent], allocation=kept)
+    else:
+        agents.pop(agent, None)
+    state_file.write(place, replace(written, agents=agents))
+
+
+def _write_build(checked: Checked, desired: Desired) -> None:
+    """Write `.build/` and .env.example, after a check that the result really is closed."""
+    agent, contexts = (
+        checked.config.name,
+        {role: f"./{checked.config.name}/{role}" for role in Role},
+    )
+    contexts[Role.NET] = contexts[Role.GATEWAY]
+    text = compose.render(
+        checked.project.id, desired.services, desired.networks, desired.images, contexts,
+        desired.volumes,
+    )  # fmt: skip
+    broken = tuple(invariants.violations(text, desired.services))
+    if broken:
+        raise CompanionError(f"refusing to write an open sandbox: {'; '.join(broken)}")
+    whole = [File(COMPOSE_NAME, text.encode()), File(".gitignore", b"*\n")]
+    for image in desired.images:
+        whole += [replace(f, path=f"{agent}/{image.role}/{f.path}") for f in image.files]
+    whole += [replace(f, path=f"{agent}/gateway-config/{f.path}") for f in desired.gateway_files]
+    tree = {file.path: (file.content, file.mode) for file in whole}
+    if not files.tree_equals(checked.project.build, tree):
+        files.replace_tree(checked.project.build, tree)
+    if checked.uses:
+        _write_env_example(checked)
+
+
+def _write_env_example(checked: Checked) -> None:
+    """Keep .env.example current, unless the user wrote one that is not ours."""
+    path = checked.project.directory / ENV_EXAMPLE_NAME
+    text, old = env_file.example(checked.uses), files.read_text(path)
+    if old is None or old.splitlines()[:1] == text.splitlines()[:1]:
+        files.write(path, text, files.READABLE)
+
+
+@contextmanager
+def _locked(home: Paths, project: Project, progress: Progress) -> Iterator[None]:
+    path = home.project(project.id).lock
+    with files.lock(path, wait=False) as mine:
+        if mine:
+            yield
+            return
+    progress("waiting for another companion that works on this project")
+    with files.lock(path):
+        yield

@@ -1,0 +1,91 @@
+"""What does the sandbox look like as a compose file? The same values that the engine gets."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from companion.config import yaml_text
+from companion.services import Bind, Image, Network, Role, Service
+
+Compose = dict[str, Any]
+_HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
+
+
+def render(
+    project: str,
+    services: Iterable[Service],
+    networks: Iterable[Network],
+    images: Iterable[Image],
+    contexts: dict[Role, str],
+    volumes: Iterable[str],
+) -> str:
+    """Return docker-compose.yml; `contexts` says where each image's build context lies."""
+    by_tag = {image.tag: image for image in images}
+    document: Compose = {
+        "name": project,
+        "services": {s.name: _service(project, s, by_tag[s.image], contexts) for s in services},
+        "networks": {n.name: _network(n) for n in networks},
+        "volumes": {volume: {} for volume in volumes},
+    }
+    return _HEADER + yaml_text.dump(document)
+
+
+def _service(project: str, service: Service, image: Image, contexts: dict[Role, str]) -> Compose:
+    """Return one service; empty values are left out."""
+    whole: Compose = {
+        "container_name": f"{project}-{service.name}",
+        "image": service.image,
+        "build": _build(image, contexts),
+        "command": [_escape(word) for word in service.command],
+        "user": service.user,
+        "hostname": service.hostname,
+        "init": True,
+        "restart": service.restart,
+        "network_mode": f"service:{service.network_of}" if service.network_of else "",
+        "networks": {a.network: {"ipv4_address": a.address} for a in service.attachments},
+        "ports": [f"{p.host_address}:{p.host_port}:{p.container_port}" for p in service.publish],
+        "extra_hosts": [f"{name}:{address}" for name, address in service.hosts],
+        "environment": {name: _escape(value) for name, value in service.environment},
+        "volumes": [_bind(b) for b in service.binds],
+        "tmpfs": list(service.tmpfs),
+        "working_dir": service.workdir,
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "cap_add": list(service.capabilities),
+        "security_opt": ["no-new-privileges"],
+        "sysctls": dict(service.sysctls),
+        "mem_limit": service.memory,
+        "pids_limit": service.pids,
+        "cpus": service.cpus,
+        "cpu_shares": service.cpu_shares,
+        "logging": {"options": {"max-size": "10m"}},
+        "depends_on": _dependencies(service),
+    }
+    return {key: value for key, value in whole.items() if value}
+
+
+def _build(image: Image, contexts: dict[Role, str]) -> Compose:
+    build: Compose = {"context": contexts[image.role]}
+    return build | ({"args": dict(image.arguments)} if image.arguments else {})
+
+
+def _bind(bind: Bind) -> Compose:
+    return {
+        "type": "volume" if bind.volume else "bind",
+        "source": _escape(bind.source),
+        "target": bind.target,
+        "read_only": bind.read_only,
+    }
+
+
+def _dependencies(service: Service) -> list[str]:
+    return [service.network_of, f"{service.name}-gateway"] if service.role is Role.AGENT else []
+
+
+def _network(network: Network) -> Compose:
+    config = {"subnet": network.subnet, "gateway": network.address(1)}
+    return {"internal": network.internal, "ipam": {"config": [config]}}
+
+
+def _escape(text: str) -> str:
+    """A `$` would be read as a variable of the compose file."""
+    return text.replace("$", "$$")

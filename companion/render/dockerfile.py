@@ -1,0 +1,95 @@
+"""What is the agent's image built from?
+
+Layers go from what rarely changes to what often does: packages, the runtime's installation, the
+user, the plugins' commands, the sandbox CA, and last the project's own hooks and home files.
+"""
+
+import json
+from collections.abc import Iterator
+
+from companion.render import sshd
+from companion.sandbox import Sandbox
+from companion.services import File, Image, Role
+
+LIB = "/usr/local/lib/companion"
+CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+CA_FILE = "/usr/local/share/ca-certificates/companion-sandbox.crt"
+_PACKAGES = ("bash", "ca-certificates", "curl", "git", "procps")
+
+_USER = """\
+RUN set -eu; \\
+    if id -u {user} >/dev/null 2>&1 && [ "$(id -u {user})" != {uid} ]; then \\
+      echo "the base image has a user {user} with another uid than {uid}" >&2; exit 1; fi; \\
+    group=$(getent group {uid} | cut -d: -f1); \\
+    if [ -z "$group" ]; then groupadd -g {uid} {user}; \\
+    elif [ "$group" != {user} ]; then groupmod -n {user} "$group"; fi; \\
+    name=$(getent passwd {uid} | cut -d: -f1); \\
+    if [ -z "$name" ]; then useradd -m -u {uid} -g {uid} -s /bin/bash {user}; \\
+    elif [ "$name" != {user} ]; then usermod -l {user} -d {home} -m -s /bin/bash "$name"; fi; \\
+    mkdir -p {home} && chown {uid}:{uid} {home}
+"""
+
+
+def render(sandbox: Sandbox, entrypoint: bytes) -> Image:
+    """Return the agent's image with its whole build context."""
+    context = tuple(_context(sandbox, entrypoint))
+    text = "".join(_lines(sandbox, {file.path.split("/")[0] for file in context}))
+    return Image(
+        name=f"{sandbox.project}-{sandbox.agent}",
+        role=Role.AGENT,
+        files=(File("Dockerfile", text.encode()), *context),
+        arguments=(),
+    )
+
+
+def environment(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
+    """Return the environment of every process in the agent, CA variables included."""
+    own = {
+        "NODE_USE_SYSTEM_CA": "1",
+        "NODE_EXTRA_CA_CERTS": CA_FILE,
+        "SSL_CERT_FILE": CA_BUNDLE,
+        "REQUESTS_CA_BUNDLE": CA_BUNDLE,
+        "GIT_SSL_CAINFO": CA_BUNDLE,
+    }
+    return tuple(sorted({**own, **{v.name: v.value for v in sandbox.variables}}.items()))
+
+
+def run(command: str) -> str:
+    """Return a RUN instruction in exec form, so that no text of it is read as a Dockerfile."""
+    return f"RUN {json.dumps(['/bin/sh', '-ec', command])}\n"
+
+
+def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
+    program, uid = sandbox.program, sandbox.host.uid
+    packages = " ".join(dict.fromkeys((*_PACKAGES, *sandbox.whole.packages)))
+    yield f"FROM {sandbox.host.image(program.base_image)}\n"
+    yield "USER root\n"
+    # openssh-server makes host keys when it is installed; a key in an image is everybody's key.
+    yield (
+        "RUN apt-get update"
+        f" && apt-get install -y --no-install-recommends {packages}"
+        " && rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_*\n"
+    )
+    yield from map(run, program.install)
+    yield _USER.format(user=program.user, uid=uid, home=program.home)
+    yield from map(run, sandbox.whole.commands)
+    yield f"COPY companion-sandbox.crt {CA_FILE}\nRUN update-ca-certificates\n"
+    yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
+    yield from (f"COPY {name} {LIB}/{name}\n" for name in ("sshd_config",) if name in parts)
+    yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in ("hooks", "home") if name in parts)
+    yield f"LABEL dev.companion.image=1 dev.companion.project={sandbox.project}"
+    yield f" dev.companion.agent={sandbox.agent}\n"
+    yield f"USER {uid}:{uid}\nWORKDIR {program.home}\n"
+    yield f'ENTRYPOINT ["/bin/bash", "{LIB}/entrypoint.sh"]\n'
+
+
+def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
+    yield File("entrypoint.sh", entrypoint)
+    yield File("companion-sandbox.crt", sandbox.host.ca_certificate.encode())
+    if sandbox.ssh:
+        yield File("sshd_config", sshd.render(sandbox, environment(sandbox)).encode())
+    for index, hook in enumerate(sandbox.whole.hooks):
+        name = hook.path.rsplit("/", 1)[-1]
+        yield from (File(f"hooks/{index:02}-{name}", f.content) for f in sandbox.files_of(hook))
+    for overlay in sandbox.whole.overlays:
+        yield from (File(f"home/{f.path}", f.content, f.mode) for f in sandbox.files_of(overlay))

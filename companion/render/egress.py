@@ -1,0 +1,46 @@
+"""Which hosts may a sandbox reach without being configured one by one?
+
+Presets name what a tool needs to install and update itself; each is public and documented by its
+maker. Addresses that are never reached are the IANA special-purpose registry (RFC 6890 and
+successors) plus the desktop's own.
+"""
+
+from companion.config.models import Egress
+
+PRESETS: dict[str, tuple[str, ...]] = {
+    "github": ("github.com", "api.github.com", "codeload.github.com", "*.githubusercontent.com"),
+    "npm": ("registry.npmjs.org",),
+    "pypi": ("pypi.org", "files.pythonhosted.org"),
+    "vscode": (
+        "update.code.visualstudio.com",
+        "vscode.download.prss.microsoft.com",
+        "marketplace.visualstudio.com",
+        "*.gallery.vsassets.io",
+        "*.gallerycdn.vsassets.io",
+    ),
+    "zed": ("zed.dev", "cloud.zed.dev", "api.zed.dev", "github.com", "*.githubusercontent.com"),
+}
+
+SPECIAL_ADDRESSES = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+)
+
+
+def allowed_hosts(egress: Egress) -> tuple[str, ...]:
+    """Return the hosts and `*.` patterns that may be reached on 443 and 80, sorted."""
+    presets = (host for preset in egress.presets for host in PRESETS[preset])
+    return tuple(sorted({*egress.allow, *presets}))

@@ -1,0 +1,309 @@
+"""What do the gateway's two HAProxy processes read?
+
+`egress.cfg` decides by SNI or Host plus the port of the listener; the address that the agent
+dialled means nothing. `ingress.cfg` carries SSH and is never reloaded. Secrets are not here: each
+is a map file of one entry, so that a header is set from `map_str(/companion/secrets/NAME)`.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from companion.contribution import Header, Upstream
+from companion.render.egress import SPECIAL_ADDRESSES, allowed_hosts
+from companion.sandbox import SSHD_PORT, Sandbox
+from companion.services import File
+
+CONFIG = "/companion/gateway"
+SECRETS = "/companion/secrets"
+CERTIFICATES = "/companion/certificates"
+RESOLVER_PORT = 5353
+_HTTP_DEFAULT, _TLS_DEFAULT = 80, 443
+_NAME = r"^[a-z0-9_-]+(\.[a-z0-9_-]+)*$"
+
+_GLOBAL = """\
+global
+  log stdout format raw local0 {log_level}
+  fd-hard-limit {descriptors}
+  nbthread 1
+  tune.bufsize 65536
+  hard-stop-after 30m
+"""
+
+_TLS_OPTIONS = """\
+  ssl-default-bind-options ssl-min-ver TLSv1.2
+  ssl-default-server-options ssl-min-ver TLSv1.2
+"""
+
+_DEFAULTS = """
+resolvers engine
+  nameserver inner 127.0.0.1:{resolver}
+  accepted_payload_size 4096
+  resolve_retries 3
+  timeout resolve 1s
+  timeout retry 1s
+  hold valid 10s
+  hold nx 2s
+
+defaults
+  log global
+  option dontlognull
+  timeout connect 10s
+  timeout client 1h
+  timeout server 1h
+  timeout tunnel 24h
+  timeout http-request 30s
+  timeout http-keep-alive 5m
+  retries 1
+  errorfile 503 {config}/unreachable.http
+"""
+
+# A request that two parsers could read differently is refused before anything is decided.
+_SANE_REQUEST = """\
+  http-request set-var(txn.path) path
+  http-request set-var(txn.port) dst_port
+  http-request set-var(txn.hosthdr) req.hdr(host),lower
+  http-request set-var(txn.host) var(txn.hosthdr),field(1,:)
+  http-request set-var(txn.hostport) var(txn.hosthdr),field(2,:)
+  http-request set-var(txn.authority) url,field(3,/),lower if { url -m beg http:// https:// }
+  http-request set-var(txn.endpoint) var(txn.host),concat(:,txn.port)
+  http-request set-var(txn.reason) str(host)
+  http-request return status 400 content-type text/plain string "gateway: exactly one Host is required\\n" unless { req.hdr_cnt(host) eq 1 }
+  http-request return status 400 content-type text/plain string "gateway: not a host name\\n" unless { var(txn.host) -m reg NAME }
+  http-request return status 400 content-type text/plain string "gateway: Host and request target differ\\n" if { var(txn.authority) -m found } !{ var(txn.authority),strcmp(txn.hosthdr) eq 0 }
+  http-request set-var(txn.reason) str(method)
+  http-request return status 405 content-type text/plain string "gateway: method refused\\n" if METH_TRACE or METH_CONNECT
+  http-request set-var(txn.reason) str(misdirected)
+  http-request return status 421 content-type text/plain string "gateway: Host names another port\\n" if { var(txn.hostport) -m found } !{ var(txn.hostport) -m len 0 } !{ var(txn.hostport),strcmp(txn.port) eq 0 }
+""".replace("NAME", _NAME)  # noqa: E501 - HAProxy has no line continuation
+
+_TO_UPSTREAM = """\
+  http-request set-var(txn.ip) var(txn.host) if {{ var(txn.host) -m reg ^[0-9]+(\\.[0-9]+){{3}}$ }}
+  http-request do-resolve(txn.ip,engine,ipv4) var(txn.host) unless {{ var(txn.ip) -m found }}
+  http-request set-var(txn.reason) str(unresolved)
+  http-request return status 502 content-type text/plain string "gateway: this name has no address\\n" unless {{ var(txn.ip) -m found }}
+  http-request set-var(txn.reason) str(private)
+  http-request return status 403 content-type text/plain string "gateway: refused, this name leads to a private address\\n" if {{ var(txn.ip) -m ip -f {config}/never.lst }} !{{ var(txn.endpoint) -m str -f {config}/{endpoints} }}
+"""  # noqa: E501 - HAProxy has no line continuation
+
+# HAProxy answers 503 when nobody listens; to the agent this gateway is what failed to reach them.
+_UNREACHABLE = (
+    b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+    b"gateway: the service does not answer\n"
+)
+
+_FORWARD = """\
+  http-request set-dst var(txn.ip)
+  http-request set-dst-port var(txn.port)
+  http-request set-var(txn.reason) str(ok)
+"""
+
+_LOG = (
+    '  log-format "{kind} %[var(txn.hosthdr)] port=%[var(txn.port)] %HM %[var(txn.path)]'
+    ' status=%ST why=%[var(txn.reason)] ms=%Ta term=%ts"\n'
+)
+
+
+def render(sandbox: Sandbox) -> tuple[File, ...]:
+    """Return both configurations and the lists that they read."""
+    http, https = (_of(sandbox, scheme) for scheme in ("http", "https"))
+    exact, suffixes = _split(allowed_hosts(sandbox.egress))
+    lists = {
+        "http.lst": (u.endpoint for u in http),
+        "https.lst": (u.endpoint for u in https),
+        "hosts.lst": exact,
+        "suffixes.lst": suffixes,
+        "never.lst": (*SPECIAL_ADDRESSES, *sandbox.host.addresses),
+    }
+    return (
+        File("egress.cfg", _egress(sandbox, http, https).encode()),
+        File("ingress.cfg", _ingress(sandbox).encode()),
+        File("unreachable.http", _UNREACHABLE),
+        *(
+            File(name, "".join(f"{e}\n" for e in entries).encode())
+            for name, entries in lists.items()
+        ),
+    )
+
+
+def quote(text: str) -> str:
+    """Return `text` as the literal part of a double-quoted log-format string.
+
+    Raises:
+        ValueError: it has a control character.
+    """
+    if any(ord(char) < ord(" ") for char in text):
+        raise ValueError("a control character in a HAProxy string")
+    for char in ("\\", '"', "$"):
+        text = text.replace(char, "\\" + char)
+    return text.replace("%", "%%")
+
+
+def _egress(sandbox: Sandbox, http: tuple[Upstream, ...], https: tuple[Upstream, ...]) -> str:
+    address = sandbox.internal_network.address(2)
+    socket = "  stats socket /tmp/gateway.sock mode 600 level admin expose-fd listeners\n"
+    return "".join((
+        _GLOBAL.format(log_level=sandbox.log_level, descriptors=8192),
+        socket,
+        _TLS_OPTIONS,
+        _DEFAULTS.format(resolver=RESOLVER_PORT, config=CONFIG),
+        "  http-reuse aggressive\n",
+        *_http_in(sandbox, address, http),
+        *_tls_in(sandbox, address, https),
+        *(_intercept(https) if https else ()),
+    ))  # fmt: skip
+
+
+def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
+    yield "\nfrontend http\n  mode http\n  option idle-close-on-response\n"
+    yield from _binds(address, _ports(upstreams, _HTTP_DEFAULT))
+    yield _LOG.format(kind="http")
+    yield _SANE_REQUEST
+    yield f"  acl configured var(txn.endpoint) -m str -f {CONFIG}/http.lst\n"
+    yield "  http-request set-var(txn.reason) str(egress)\n"
+    yield from (
+        f"  http-request return status 403 content-type text/plain string"
+        f' "gateway: refused, {sentence}\\n" if {condition}\n'
+        for sentence, condition in _http_refusals(sandbox)
+    )
+    yield _TO_UPSTREAM.format(config=CONFIG, endpoints="http.lst")
+    yield from _injections(upstreams)
+    yield _FORWARD
+    yield "  default_backend http_upstream\n"
+    yield "\nbackend http_upstream\n  mode http\n  server any 0.0.0.0:0\n"
+
+
+def _http_refusals(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
+    yield (
+        "only configured services may be reached on this port",
+        f"!configured !{{ var(txn.port) -m int {_HTTP_DEFAULT} }}",
+    )
+    if sandbox.egress.mode == "listed":
+        yield "this host is not in the egress list of agent.yaml", _unlisted("txn.host")
+
+
+def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
+    yield "\nfrontend tls\n  mode tcp\n"
+    yield from _binds(address, _ports(upstreams, _TLS_DEFAULT))
+    yield (
+        '  log-format "tls %[var(sess.sni)] port=%[var(sess.port)] to=%b'
+        ' why=%[var(sess.reason)] bytes=%U/%B ms=%Tt term=%ts"\n'
+        "  tcp-request inspect-delay 5s\n"
+        "  tcp-request content set-var(sess.port) dst_port\n"
+        "  tcp-request content set-var(sess.reason) str(not-tls)\n"
+        # HAProxy waits at this rule until the whole ClientHello is there, in however many segments.
+        "  tcp-request content reject if !{ req.ssl_hello_type 1 }\n"
+        "  tcp-request content set-var(sess.sni) req.ssl_sni,lower\n"
+        "  tcp-request content set-var(sess.reason) str(name)\n"
+        f"  tcp-request content reject if !{{ var(sess.sni) -m reg {_NAME} }}\n"
+        "  tcp-request content set-var(sess.endpoint) var(sess.sni),concat(:,sess.port)\n"
+        f"  acl configured var(sess.endpoint) -m str -f {CONFIG}/https.lst\n"
+        "  tcp-request content set-var(sess.reason) str(intercepted)\n"
+        "  tcp-request content accept if configured\n"
+        "  tcp-request content set-var(sess.reason) str(egress)\n"
+        f"  tcp-request content reject if !{{ var(sess.port) -m int {_TLS_DEFAULT} }}\n"
+    )
+    if sandbox.egress.mode == "listed":
+        yield f"  tcp-request content reject if {_unlisted('sess.sni')}\n"
+    yield (
+        "  tcp-request content do-resolve(sess.ip,engine,ipv4) var(sess.sni)\n"
+        "  tcp-request content set-var(sess.reason) str(unresolved)\n"
+        "  tcp-request content reject if !{ var(sess.ip) -m found }\n"
+        "  tcp-request content set-var(sess.reason) str(private)\n"
+        f"  tcp-request content reject if {{ var(sess.ip) -m ip -f {CONFIG}/never.lst }}\n"
+        "  tcp-request content set-dst var(sess.ip)\n"
+        "  tcp-request content set-var(sess.reason) str(ok)\n"
+        + ("  use_backend intercept if configured\n" if upstreams else "")
+        + "  default_backend passthrough\n"
+        "\nbackend passthrough\n  mode tcp\n  server any 0.0.0.0:0\n"
+    )
+
+
+def _intercept(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
+    """Terminate TLS for configured endpoints only; the header belongs to the SNI."""
+    yield "\nbackend intercept\n  mode tcp\n  server loop abns@intercept send-proxy-v2\n"
+    yield "\nfrontend intercepted\n  mode http\n  option idle-close-on-response\n"
+    tls = f"ssl crt {CERTIFICATES}/ strict-sni alpn h2,http/1.1"
+    yield f"  bind abns@intercept accept-proxy {tls}\n"
+    yield _LOG.format(kind="https")
+    yield _SANE_REQUEST
+    yield (
+        "  http-request set-var(txn.sni) ssl_fc_sni,lower\n"
+        "  http-request return status 421 content-type text/plain string"
+        ' "gateway: Host and TLS server name differ\\n"'
+        " unless { var(txn.host),strcmp(txn.sni) eq 0 }\n"
+        f"  acl configured var(txn.endpoint) -m str -f {CONFIG}/https.lst\n"
+        "  http-request set-var(txn.reason) str(egress)\n"
+        "  http-request return status 403 content-type text/plain string"
+        ' "gateway: refused, not a configured service\\n" unless configured\n'
+    )
+    yield _TO_UPSTREAM.format(config=CONFIG, endpoints="https.lst")
+    yield from _injections(upstreams)
+    yield _FORWARD
+    # A reused h2 connection answers 502 to an upgrade: WebSocket gets its own HTTP/1.1 backend.
+    yield "  use_backend https_upgrade if { req.hdr(upgrade) -m found }\n"
+    yield "  default_backend https_upstream\n"
+    # With `sni`, HAProxy checks the upstream's certificate against that name.
+    verify = "ssl verify required ca-file /etc/ssl/certs/ca-certificates.crt sni var(txn.sni)"
+    yield "\nbackend https_upstream\n  mode http\n"
+    yield f"  server any 0.0.0.0:0 {verify} alpn h2,http/1.1\n"
+    yield "\nbackend https_upgrade\n  mode http\n  http-reuse never\n"
+    yield f"  server any 0.0.0.0:0 {verify} alpn http/1.1\n"
+
+
+def _injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
+    for upstream in upstreams:
+        for index, header in enumerate(upstream.headers):
+            yield from _injection(upstream, header, f"txn.secret{index}")
+
+
+def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[str]:
+    here = f"{{ var(txn.endpoint) -m str {upstream.endpoint} }}"
+    value = f"{quote(header.prefix)}%[var({variable})]{quote(header.suffix)}"
+    lookup = f"str(value),map_str({SECRETS}/{header.secret})"
+    yield (
+        f"  http-request set-var({variable}) {lookup} if {here}\n"
+        "  http-request set-var(txn.reason) str(no-secret)"
+        f" if {here} !{{ var({variable}) -m found }}\n"
+        "  http-request return status 503 content-type text/plain string"
+        f' "gateway: {header.secret} has no value\\n" if {here} !{{ var({variable}) -m found }}\n'
+        f'  http-request set-header {header.name} "{value}" if {here}\n'
+    )
+
+
+def _ingress(sandbox: Sandbox) -> str:
+    if sandbox.ssh is None:
+        return _GLOBAL.format(log_level="info", descriptors=512) + (
+            "\ndefaults\n  timeout connect 5s\n  timeout client 1s\n  timeout server 1s\n"
+            "\nlisten unused\n  mode tcp\n  bind 127.0.0.1:2\n"
+        )
+    return _GLOBAL.format(log_level="info", descriptors=512) + (
+        "\ndefaults\n  log global\n  mode tcp\n  option dontlognull\n"
+        "  timeout connect 5s\n  timeout client 24h\n  timeout server 24h\n"
+        f"\nfrontend ssh\n  bind {sandbox.egress_network.address(2)}:{SSHD_PORT}\n"
+        '  log-format "ssh bytes=%U/%B ms=%Tt term=%ts"\n  default_backend agent\n'
+        f"\nbackend agent\n  server sshd {sandbox.internal_network.address(3)}:{SSHD_PORT}\n"
+    )
+
+
+def _of(sandbox: Sandbox, scheme: str) -> tuple[Upstream, ...]:
+    return tuple(u for u in sandbox.upstreams if u.scheme == scheme)
+
+
+def _ports(upstreams: tuple[Upstream, ...], default: int) -> list[int]:
+    return sorted({default, *(u.port for u in upstreams)})
+
+
+def _binds(address: str, ports: Iterable[int]) -> Iterator[str]:
+    return (f"  bind {address}:{port}\n" for port in ports)
+
+
+def _unlisted(variable: str) -> str:
+    return (
+        f"!configured !{{ var({variable}) -m str -f {CONFIG}/hosts.lst }}"
+        f" !{{ var({variable}) -m end -f {CONFIG}/suffixes.lst }}"
+    )
+
+
+def _split(patterns: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Split hosts from `*.` patterns; a pattern becomes the suffix that it stands for."""
+    exact = [p for p in patterns if not p.startswith("*.")]
+    return exact, [p[1:] for p in patterns if p.startswith("*.")]

@@ -1,0 +1,43 @@
+"""What does the agent's sshd read? Keys only, the agent's own user, no privileges to give."""
+
+from companion.sandbox import SSHD_PORT, Sandbox
+
+KEYS = "/companion/sshd"
+
+
+def render(sandbox: Sandbox, environment: tuple[tuple[str, str], ...]) -> str:
+    """Return sshd_config; sessions get `environment`, as containers' own processes do."""
+    return (
+        f"Port {SSHD_PORT}\n"
+        f"HostKey {KEYS}/host_key\n"
+        f"AllowUsers {sandbox.program.user}\n"
+        "PermitRootLogin no\n"
+        "UsePAM no\n"
+        "PidFile none\n"
+        "AuthenticationMethods publickey\n"
+        "PasswordAuthentication no\n"
+        "KbdInteractiveAuthentication no\n"
+        # A command reads the mounted directory anew at each login, whoever owns the file.
+        "AuthorizedKeysFile none\n"
+        f"AuthorizedKeysCommand /bin/cat {KEYS}/authorized_keys\n"
+        f"AuthorizedKeysCommandUser {sandbox.program.user}\n"
+        "AllowAgentForwarding no\n"
+        "AllowTcpForwarding local\n"
+        "AllowStreamLocalForwarding local\n"
+        "GatewayPorts no\n"
+        "X11Forwarding no\n"
+        "PermitTunnel no\n"
+        "PermitUserRC no\n"
+        "PrintMotd no\n"
+        "Subsystem sftp internal-sftp\n"
+        # Only the first SetEnv line counts, so there is one.
+        f"SetEnv {' '.join(_assignment(*pair) for pair in environment)}\n"
+    )
+
+
+def _assignment(name: str, value: str) -> str:
+    """Quote one assignment as sshd_config reads it (misc.c, argv_split)."""
+    if any(ord(char) < ord(" ") for char in value):
+        raise ValueError("a control character in an sshd_config value")
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{name}={escaped}"'

@@ -1,0 +1,188 @@
+"""What is one whole sandbox, before any file format? Values, and how a config becomes one."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from companion import mounts
+from companion.config.models import Egress, Limits, LogLevel
+from companion.contribution import (
+    Contribution,
+    Mount,
+    ProjectFile,
+    RuntimeProgram,
+    SshServer,
+    Upstream,
+    Variable,
+)
+from companion.errors import Problem
+from companion.services import File, Network
+
+SSHD_PORT = 2222
+HOME_VOLUME = "home"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a path of the config turned out to be on disk; `real` has its symlinks resolved."""
+
+    kind: Literal["file", "directory", "missing"]
+    real: str
+    inside: bool
+    files: tuple[File, ...] = ()
+    """The file itself (path "") or the directory's files, where content was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What was chosen once for an agent and is kept: alias, two /28 subnets and the SSH port."""
+
+    alias: str
+    egress_subnet: str
+    internal_subnet: str
+    ssh_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What the desktop tells: who the containers run as, and what they must never reach."""
+
+    uid: int
+    home: str
+    own_directories: tuple[str, ...]
+    addresses: tuple[str, ...]
+    ca_certificate: str
+    images: tuple[tuple[str, str], ...] = ()
+
+    def image(self, reference: str) -> str:
+        """Return the mirror that the user's settings give for an image, or the image."""
+        mirrors = {qualified(name): mirror for name, mirror in self.images}
+        return mirrors.get(qualified(reference), reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """One agent's sandbox, complete."""
+
+    project: str
+    agent: str
+    program: RuntimeProgram
+    whole: Contribution
+    egress: Egress
+    limits: Limits
+    log_level: LogLevel
+    workdir: str
+    allocation: Allocation
+    host: HostFacts
+    found: Mapping[ProjectFile, Found]
+
+    @property
+    def ssh(self) -> SshServer | None:
+        """The agent's SSH server, if it has one."""
+        return self.whole.ssh[0] if self.whole.ssh else None
+
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """The configured endpoints, each once, in a stable order."""
+        return tuple(sorted(set(self.whole.upstreams), key=lambda u: (u.endpoint, u.scheme)))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Names of the variables that the gateway needs."""
+        return tuple(sorted({h.secret for u in self.upstreams for h in u.headers}))
+
+    @property
+    def egress_network(self) -> Network:
+        """The gateway's way out."""
+        return Network("default", self.allocation.egress_subnet, internal=False)
+
+    @property
+    def internal_network(self) -> Network:
+        """The agent's only network, shared with nobody but its gateway."""
+        return Network("internal", self.allocation.internal_subnet, internal=True)
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        """All mounts; a home volume of our own unless the config gives one."""
+        own = Mount(HOME_VOLUME, self.program.home, read_only=False, origin="companion", option=())
+        given = self.whole.mounts
+        return given if any(m.target == own.target for m in given) else (own, *given)
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The agent's environment as the config gives it."""
+        return tuple(dict.fromkeys(self.whole.variables))
+
+    def files_of(self, file: ProjectFile) -> tuple[File, ...]:
+        """Return the content that was found for a path of the config."""
+        return self.found[file].files
+
+
+def project_files(whole: Contribution) -> tuple[ProjectFile, ...]:
+    """Return every path of the config whose content becomes part of the sandbox."""
+    keys = (file for s in whole.ssh for file in (s.authorized_keys, s.host_key) if file)
+    return (*whole.hooks, *whole.overlays, *keys)
+
+
+def mount_files(whole: Contribution) -> tuple[ProjectFile, ...]:
+    """Return every path of the config that the agent will see itself."""
+    return tuple(_mount_file(mount) for mount in whole.mounts if not mount.is_volume)
+
+
+def check_files(
+    whole: Contribution, found: Mapping[ProjectFile, Found], control: Iterable[str], host: HostFacts
+) -> Iterator[tuple[str, tuple[str | int, ...], Problem]]:
+    """Yield (origin, option, problem) for each path that is missing or out of bounds."""
+    overlays = set(whole.overlays)
+    for file in project_files(whole):
+        wanted: Literal["file", "directory"] = "directory" if file in overlays else "file"
+        if problem := _file_problem(file, found[file], wanted):
+            yield file.origin, file.option, problem
+    used = (found[file].real for file in project_files(whole))
+    bounds = mounts.Bounds(host.home, (*control, *used, *host.own_directories))
+    for mount in whole.mounts:
+        if problem := _mount_problem(mount, found, bounds):
+            yield mount.origin, mount.option, problem
+
+
+def qualified(reference: str) -> str:
+    """Return an image reference as engines understand it: node:24 is docker.io/library/node:24."""
+    head, slash, _ = reference.partition("/")
+    if slash and ("." in head or ":" in head or head == "localhost"):
+        return reference
+    return f"docker.io/{reference}" if slash else f"docker.io/library/{reference}"
+
+
+def _file_problem(
+    file: ProjectFile, found: Found, wanted: Literal["file", "directory"]
+) -> Problem | None:
+    if not found.inside:
+        return Problem(f"'{file.path}' leads out of the project", "give a path inside it")
+    if found.kind == "missing":
+        return Problem(f"there is no {wanted} '{file.path}'", "create it or correct the path")
+    if found.kind != wanted:
+        return Problem(f"'{file.path}' is a {found.kind}", f"give a {wanted}")
+    return None
+
+
+def _mount_problem(
+    mount: Mount, found: Mapping[ProjectFile, Found], bounds: mounts.Bounds
+) -> Problem | None:
+    if reason := mounts.target_refusal(mount.target):
+        return Problem(f"the mount target '{mount.target}' {reason}", "choose another")
+    if mount.is_volume:
+        return None
+    place = found[_mount_file(mount)]
+    if not mount.source.startswith("/") and not place.inside:
+        what = f"the mount '{mount.source}' leads out of the project"
+        return Problem(what, "give a path inside it, or an absolute one")
+    if reason := mounts.refusal(place.real, bounds):
+        what = f"the mount '{mount.source}' {reason}"
+        return Problem(what, "mount a sub-directory such as ./work")
+    if place.kind != "directory":
+        return Problem(f"there is no directory '{mount.source}' to mount", "create it")
+    return None
+
+
+def _mount_file(mount: Mount) -> ProjectFile:
+    return ProjectFile(mount.source, mount.origin, mount.option)

@@ -1,0 +1,133 @@
+"""What do we ask of a container engine? Images, networks and services as complete values."""
+
+import hashlib
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """The three containers of a sandbox, in the order in which they start."""
+
+    GATEWAY = "gateway"
+    NET = "net"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One generated or copied file; `path` is relative to the directory it belongs to."""
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image and the whole context it is built from; the tag is a digest of both."""
+
+    name: str
+    role: Role
+    files: tuple[File, ...]
+    arguments: tuple[tuple[str, str], ...]
+
+    @property
+    def tag(self) -> str:
+        """Name with content digest: two images of one tag are the same image."""
+        seal = hashlib.sha256(json.dumps(self.arguments).encode())
+        for file in sorted(self.files, key=lambda f: f.path):
+            seal.update(f"\0{file.path}\0{file.mode:o}\0{len(file.content)}\0".encode())
+            seal.update(file.content)
+        return f"localhost/companion/{self.name}:{seal.hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network of its own for one agent."""
+
+    name: str
+    subnet: str
+    internal: bool
+
+    def address(self, number: int) -> str:
+        """Return the subnet's address number `number`; 1 is the engine's bridge."""
+        return str(ipaddress.IPv4Network(self.subnet)[number])
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A service's place on a network."""
+
+    network: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A port of the desktop's loopback address that leads to a container's port."""
+
+    host_port: int
+    container_port: int
+    host_address: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A directory of the host or a named volume, seen at `target`."""
+
+    source: str
+    target: str
+    read_only: bool
+    volume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One container, whole: from this value come the engine's argv and the compose file."""
+
+    name: str
+    role: Role
+    image: str
+    user: str
+    command: tuple[str, ...]
+    hostname: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    network_of: str = ""
+    publish: tuple[Publish, ...] = ()
+    binds: tuple[Bind, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    capabilities: tuple[str, ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
+    workdir: str = ""
+    restart: str = "no"
+    memory: str = ""
+    pids: int = 0
+    cpus: str = ""
+    cpu_shares: int = 0
+    configuration: tuple[tuple[str, str], ...] = ()
+    """Digests of what the container reads from its mounts at start: name → digest."""
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """Field name → digest of its value: comparing two says *what* differs."""
+        return {name: digest(value) for name, value in asdict(self).items()}
+
+    @property
+    def spec(self) -> str:
+        """Digest of the whole definition; the container carries it as a label."""
+        return digest(asdict(self))
+
+
+def digest(value: object) -> str:
+    """Return a short digest of plain data, the same for equal data."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def digest_files(files: tuple[File, ...]) -> str:
+    """Return a short digest of files, whatever their order."""
+    return digest(sorted((f.path, f.mode, hashlib.sha256(f.content).hexdigest()) for f in files))

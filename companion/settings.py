@@ -1,0 +1,25 @@
+"""What did the user set for companion as a whole? `settings.yaml` in the config directory."""
+
+from collections.abc import Mapping
+
+from companion.config import load, yaml_text
+from companion.config.models import Image, Model
+
+
+class Settings(Model):
+    """The user's settings; a missing file means all defaults."""
+
+    images: Mapping[str, Image] = {}
+    """Image → mirror to use instead: for closed networks and local stand-ins."""
+
+
+def parse(text: str | None, file: str) -> Settings:
+    """Decode settings.yaml.
+
+    Raises:
+        ConfigError: everything that is wrong with it.
+    """
+    if text is None or not text.strip():
+        return Settings()
+    document = yaml_text.parse(text, file)
+    return load.decode(Settings, document.data, document, ())

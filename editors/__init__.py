@@ -1,0 +1,1 @@
+"""Editors' settings files, text to text; knows nothing of companion."""
