@@ -96,7 +96,7 @@ def _builtin(name: str, document: Document) -> RuntimeProgram:
     known = {plugin.name: plugin for plugin in plugins.RUNTIMES}
     if name in known:
         return known[name].program
-    hint = load.suggest(name, known) + "; or give base_image, install and cmd inline"
+    hint = f"{load.suggest(name, known)} (or define one inline, with base_image)"
     raise ConfigError([
         Problem(f"there is no runtime '{name}'", hint, document.place(("runtime",)))
     ])  # fmt: skip

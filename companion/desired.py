@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from companion.paths import AgentPaths
-from companion.render import dns, dockerfile, haproxy, sshd
+from companion.render import dns, dockerfile, environment, haproxy, sshd
 from companion.sandbox import SSHD_PORT, Sandbox
 from companion.services import (
     Attachment,
@@ -163,8 +163,9 @@ def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
         network_of=f"{sandbox.agent}-net",
         binds=(_resolv(places), *keys, *_mounts(sandbox)),
         tmpfs=_SCRATCH,
-        environment=(("HOME", sandbox.program.home), *dockerfile.environment(sandbox)),
+        environment=(("HOME", sandbox.program.home), *environment.render(sandbox)),
         workdir=sandbox.workdir,
+        configuration=(("sshd", digest_files((sshd.render(sandbox),))),) if sandbox.ssh else (),
         memory=sandbox.limits.memory,
         pids=sandbox.limits.pids,
         cpus=sandbox.limits.cpus or "",

@@ -26,10 +26,8 @@ def refusal(real: str, bounds: Bounds) -> str | None:
     if _holds(real, bounds.home):
         return "is or contains your home directory"
     for control in bounds.control:
-        if _holds(real, control):
-            return f"contains {PurePosixPath(control).name}, which the agent must not change"
-        if _holds(control, real):
-            return f"lies in {PurePosixPath(control).name}, which the agent must not change"
+        if relation := _relation(real, control):
+            return f"{relation} {PurePosixPath(control).name}, which the agent must not change"
     return None
 
 
@@ -39,6 +37,14 @@ def target_refusal(target: str) -> str | None:
     if not path.is_absolute() or ".." in path.parts or len(path.parts) == 1:
         return "must be an absolute path below /"
     return "belongs to the container's system" if _within(str(path), _TARGETS) else None
+
+
+def _relation(real: str, control: str) -> str | None:
+    if real == control:
+        return "is"
+    if _holds(real, control):
+        return "contains"
+    return "lies in" if _holds(control, real) else None
 
 
 def _within(path: str, trees: Iterable[str]) -> bool:

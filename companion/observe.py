@@ -101,6 +101,9 @@ def host(home: paths.Paths, settings: Settings) -> HostFacts:
         addresses=tuple(sorted(_public_addresses())),
         ca_certificate=files.read_text(home.ca_certificate) or "",
         images=tuple(sorted(settings.images.items())),
+        trusted_certificates=b"".join(
+            files.read_bytes(Path(name).expanduser()) for name in settings.trusted_certificates
+        ),
     )
 
 

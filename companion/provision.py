@@ -11,6 +11,7 @@ from companion.contribution import ProjectFile, SshServer
 from companion.desired import Desired
 from companion.errors import CompanionError
 from companion.paths import AgentPaths, Paths
+from companion.render import sshd
 from companion.sandbox import Sandbox
 from companion.services import File
 from ssh import authorized_keys, keys
@@ -66,6 +67,7 @@ def ssh_files(sandbox: Sandbox, home: Paths, places: AgentPaths) -> None:
         File("host_key", private.encode(), files.PRIVATE),
         File("host_key.pub", f"{keys.public_of(private)}\n".encode()),
         File("authorized_keys", merged.encode()),
+        sshd.render(sandbox),
     )
     _fill(places.sshd, contents, sandbox.host.uid)
 

@@ -7,7 +7,7 @@ once; dying half-way is repaired by the next run, because every step looks at wh
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -275,9 +275,14 @@ def _new_allocation(
         taken += [*observe.taken_subnets(), *engine.subnets()]
     outer, inner = allocation.subnets(f"{checked.project.id}/{checked.config.name}", taken)
     aliases = {r.allocation.alias for w in others.values() for r in w.agents.values()}
-    short = f"{checked.config.name}{ALIAS_SUFFIX}"
-    long = f"{checked.config.name}-{checked.project.id}{ALIAS_SUFFIX}"
-    return Allocation(long if short in aliases else short, outer, inner)
+    return Allocation(_alias(checked, aliases), outer, inner)
+
+
+def _alias(checked: Checked, taken: Collection[str]) -> str:
+    """Return the shortest alias that no other project has."""
+    agent, project = checked.config.name, checked.project.id
+    names = (agent, f"{agent}-{project.rpartition('-')[0]}", f"{agent}-{project}")
+    return next(a for n in names if (a := f"{n}{ALIAS_SUFFIX}") not in taken)
 
 
 def _ports(projects: Mapping[str, Written]) -> Iterator[int | None]:

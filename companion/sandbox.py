@@ -53,6 +53,8 @@ class HostFacts:
     addresses: tuple[str, ...]
     ca_certificate: str
     images: tuple[tuple[str, str], ...] = ()
+    trusted_certificates: bytes = b""
+    """PEM of CAs that the gateway trusts besides the public ones."""
 
     def image(self, reference: str) -> str:
         """Return the mirror that the user's settings give for an image, or the image."""
@@ -173,12 +175,12 @@ def _mount_problem(
     if mount.is_volume:
         return None
     place = found[_mount_file(mount)]
-    if not mount.source.startswith("/") and not place.inside:
-        what = f"the mount '{mount.source}' leads out of the project"
-        return Problem(what, "give a path inside it, or an absolute one")
     if reason := mounts.refusal(place.real, bounds):
         what = f"the mount '{mount.source}' {reason}"
         return Problem(what, "mount a sub-directory such as ./work")
+    if not mount.source.startswith("/") and not place.inside:
+        what = f"the mount '{mount.source}' leads out of the project"
+        return Problem(what, "give a path inside it, or an absolute one")
     if place.kind != "directory":
         return Problem(f"there is no directory '{mount.source}' to mount", "create it")
     return None

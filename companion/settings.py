@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from companion.config import load, yaml_text
-from companion.config.models import Image, Model
+from companion.config.models import Image, Line, Model
 
 
 class Settings(Model):
@@ -11,6 +11,8 @@ class Settings(Model):
 
     images: Mapping[str, Image] = {}
     """Image → mirror to use instead: for closed networks and local stand-ins."""
+    trusted_certificates: tuple[Line, ...] = ()
+    """PEM files of CAs that gateways trust besides the public ones: for company networks."""
 
 
 def parse(text: str | None, file: str) -> Settings:

@@ -9,8 +9,8 @@ from companion.check import Checked, check
 from companion.engine import Engine, detect
 from companion.errors import CompanionError, Problem
 from companion.paths import Paths
-from companion.services import Role
-from companion.state import Container, Written
+from companion.services import Network, Role
+from companion.state import AgentRecord, Container, Written
 
 ABSENT, PARTIAL, RUNNING, STOPPED = "absent", "partial", "running", "stopped"
 
@@ -24,6 +24,8 @@ class Status:
     state: str
     alias: str
     ssh_port: int | None
+    host_address: str
+    """The desktop's address as the gateway sees it: host.containers.internal."""
     engine: str
     egress: str
     services: tuple[tuple[str, str], ...]
@@ -50,6 +52,7 @@ def status(home: Paths, directory: Path) -> Status:
         state=_state(containers),
         alias=record.allocation.alias if record else "",
         ssh_port=record.allocation.ssh_port if record else None,
+        host_address=_host_address(record),
         engine=engine.choice.name,
         egress=checked.config.egress.mode if checked else "unknown",
         services=tuple((c.service, c.status) for c in containers),
@@ -63,6 +66,12 @@ def _checked(home: Paths, project: observe.Project) -> tuple[Checked | None, tup
     except CompanionError as error:
         return None, error.problems
     return checked, checked.missing
+
+
+def _host_address(record: AgentRecord | None) -> str:
+    if record is None:
+        return ""
+    return Network("default", record.allocation.egress_subnet, internal=False).address(1)
 
 
 def _remembered(written: Written) -> str:

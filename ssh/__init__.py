@@ -1,1 +1,1 @@
-"""OpenSSH's files and a login probe; text to text, knows nothing of companion."""
+"""OpenSSH's own files as text to text, and a login probe; knows nothing of companion."""

@@ -4,15 +4,23 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ssh.values import quoted, word
+from ssh import values
+from ssh.values import SshValueError
 
-_COMMENT = "# Sandboxes of companion; this line must stay the first directive of this file."
-_SECTION = re.compile(r"\s*(host|match)[\s=]", re.IGNORECASE)
+_HEADER = "# Written by companion: changes here are lost.\n"
+_COMMENT = "# companion: the hosts of your sandboxes; must come before any Host or Match"
+_BOM = "\ufeff"
+_DIRECTIVE = re.compile(r'[ \t\r]*"?(host|match|include)"?[ \t]*[ \t=][ \t]*(.*)', re.IGNORECASE)
+_ARGUMENT = re.compile(r'"([^"]*)"|(\S+)')
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host entry; both paths are absolute."""
+    """One host entry; the two paths are absolute, with forward slashes.
+
+    Raises:
+        SshValueError: ssh would read a value as something else than itself.
+    """
 
     alias: str
     hostname: str
@@ -21,71 +29,95 @@ class Host:
     identity_file: str
     known_hosts_file: str
 
+    def __post_init__(self) -> None:
+        values.alias(self.alias)
+        values.word("the host name", self.hostname)
+        values.port(self.port)
+        values.word("the user", self.user)
+        values.path("the identity file", self.identity_file)
+        values.path("the known_hosts file", self.known_hosts_file)
+
 
 def render(hosts: Iterable[Host]) -> str:
     """Return our whole file, sorted by alias.
 
     Raises:
-        SshValueError: a value could become a directive of its own.
+        SshValueError: two hosts have one alias; ssh would mix them.
     """
-    entries = (_entry(host) for host in sorted(hosts, key=lambda host: host.alias))
-    return "# Written by companion; changes here are lost.\n" + "".join(entries)
+    entries: dict[str, str] = {}
+    for host in hosts:
+        if host.alias in entries:
+            raise SshValueError(f"two hosts have the alias {host.alias}")
+        entries[host.alias] = _entry(host)
+    return _HEADER + "".join(entry for _, entry in sorted(entries.items()))
 
 
 def add_include(text: str, path: str) -> str:
-    """Return a user's ssh_config with our Include as its very first directive.
+    """Return a user's ssh_config with our Include at the very top.
 
-    After a Host line it would belong to that host. Everything else keeps its bytes.
+    After a Host or Match it would belong to that block; from there it is moved. An Include that
+    counts already stays where it is. All else keeps its bytes.
+
+    Raises:
+        SshValueError: ssh would read another path.
     """
+    block = (_COMMENT, f"Include {values.path('the included file', path)}", "")
     if has_include(text, path):
         return text
-    newline = "\r\n" if "\r\n" in text else "\n"
-    return _block(path, newline) + remove_include(text, path)
+    rest = remove_include(text, path).removeprefix(_BOM)
+    bom = _BOM if text.startswith(_BOM) else ""
+    newline = "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
+    return bom + newline.join(block) + rest
 
 
 def has_include(text: str, path: str) -> bool:
-    """Tell whether our Include stands before any Host or Match, where it counts for all hosts."""
-    for line in text.splitlines():
-        if _SECTION.match(line):
+    """Tell whether a user's ssh_config includes `path` for all hosts: before any Host or Match."""
+    for line in text.removeprefix(_BOM).split("\n"):
+        keyword, arguments = _directive(line)
+        if keyword in {"host", "match"}:
             return False
-        if line.strip() == _directive(path):
+        if keyword == "include" and path in arguments:
             return True
     return False
 
 
 def remove_include(text: str, path: str) -> str:
-    """Return the text without what add_include() put there: its exact inverse."""
-    ours = {_COMMENT, _directive(path)}
-    lines = text.splitlines(keepends=True)
-    return "".join(line for line in lines if line.rstrip("\r\n") not in ours)
+    """Return a user's ssh_config without our Include: the exact inverse of add_include()."""
+    kept: list[str] = []
+    for line in re.split(r"(?<=\n)", text.removeprefix(_BOM)):
+        if _directive(line) != ("include", [path]):
+            kept.append(line)
+        elif kept and kept[-1].rstrip("\r\n") == _COMMENT:
+            kept.pop()
+    return (_BOM if text.startswith(_BOM) else "") + "".join(kept)
 
 
-def _block(path: str, newline: str) -> str:
-    return f"{_COMMENT}{newline}{_directive(path)}{newline}"
-
-
-def _directive(path: str) -> str:
-    return f"Include {quoted(path)}"
+def _directive(line: str) -> tuple[str, list[str]]:
+    """Return a line's keyword in lower case and its arguments, if they matter to us."""
+    match = _DIRECTIVE.match(line)
+    if not match:
+        return "", []
+    return match[1].lower(), [quoted or bare for quoted, bare in _ARGUMENT.findall(match[2])]
 
 
 def _entry(host: Host) -> str:
-    """Return one entry; HostKeyAlias is written out because ssh does not expand %h there."""
-    alias, known_hosts = word(host.alias), quoted(host.known_hosts_file)
+    # HostKeyAlias is spelled out because ssh does not expand %h there. No IdentityAgent: VSCodium
+    # takes its "none" for a socket; IdentitiesOnly keeps the agent's other keys out of it.
     return (
-        f"\nHost {alias}\n"
-        f"  HostName {word(host.hostname)}\n"
-        f"  Port {int(host.port)}\n"
-        f"  User {word(host.user)}\n"
-        f"  HostKeyAlias {alias}\n"
-        f"  UserKnownHostsFile {known_hosts}\n"
-        "  GlobalKnownHostsFile /dev/null\n"
-        "  StrictHostKeyChecking yes\n"
-        "  UpdateHostKeys no\n"
-        "  HostKeyAlgorithms ssh-ed25519\n"
-        f"  IdentityFile {quoted(host.identity_file)}\n"
-        "  IdentitiesOnly yes\n"
-        "  PreferredAuthentications publickey\n"
-        "  ForwardAgent no\n"
-        "  ForwardX11 no\n"
-        "  ServerAliveInterval 15\n"
+        f"\nHost {host.alias}\n"
+        f"  HostName {host.hostname}\n"
+        f"  Port {host.port}\n"
+        f"  User {host.user}\n"
+        f"  HostKeyAlias {host.alias}\n"
+        f"  HostKeyAlgorithms ssh-ed25519\n"
+        f"  UserKnownHostsFile {values.path('the known_hosts file', host.known_hosts_file)}\n"
+        f"  GlobalKnownHostsFile /dev/null\n"
+        f"  StrictHostKeyChecking yes\n"
+        f"  UpdateHostKeys no\n"
+        f"  IdentityFile {values.path('the identity file', host.identity_file)}\n"
+        f"  IdentitiesOnly yes\n"
+        f"  PreferredAuthentications publickey\n"
+        f"  ForwardAgent no\n"
+        f"  ForwardX11 no\n"
+        f"  ServerAliveInterval 15\n"
     )

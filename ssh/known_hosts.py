@@ -1,19 +1,35 @@
-"""Which host key does each of our aliases have? Our own file, written whole."""
+"""Which host key does each of our aliases have? Our own known_hosts file, written whole."""
 
 from collections.abc import Mapping
 
-from ssh.values import word
+from ssh import public_key
+from ssh.values import SshValueError, alias
+
+_TYPE = "ssh-ed25519"
 
 
 def render(pins: Mapping[str, str]) -> str:
-    """Return the file for alias → public host key (`type base64`, a comment is dropped)."""
-    return "".join(
-        f"{word(alias)} {' '.join(map(word, key.split()[:2]))}\n"
-        for alias, key in sorted(pins.items())
-    )
+    """Return the file for alias → public host key line, sorted by alias, comments dropped.
+
+    Raises:
+        SshValueError: an alias or key is bad, or the key is not Ed25519: our ssh_config asks
+            servers for no other, so that the pin would never match.
+    """
+    return "".join(f"{alias(name)} {_pin(key)}\n" for name, key in sorted(pins.items()))
 
 
 def parse(text: str) -> dict[str, str]:
-    """Return alias → public host key from a file that render() wrote."""
-    lines = (line.split() for line in text.splitlines() if line and not line.startswith("#"))
-    return {alias: f"{kind} {blob}" for alias, kind, blob in lines}
+    """Return alias → `ssh-ed25519 AAAA…` from a file that render() wrote.
+
+    Raises:
+        SshValueError: somebody else wrote into it.
+    """
+    lines = (line.partition(" ") for line in text.split("\n") if line)
+    return {alias(name): _pin(key) for name, _, key in lines}
+
+
+def _pin(line: str) -> str:
+    key = public_key.parse(line)
+    if key.type != _TYPE:
+        raise SshValueError(f"a host key must be {_TYPE}, not {key.type}")
+    return f"{key.type} {key.blob}"

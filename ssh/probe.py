@@ -1,135 +1,187 @@
 """Does a server let us in, and is it the one that we know? The only file here with a network."""
 
+# ruff: noqa: N818 - the errors are named after what was found
+
+import ipaddress
+import logging
 import socket
 import time
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
-from ssh.keys import fingerprint
+from ssh import public_key
+from ssh.public_key import Key
 
 if TYPE_CHECKING:
-    from paramiko import Transport
+    from paramiko import PKey, Transport
 
-_ATTEMPT = 5.0
+_INTERVAL = 0.05
+"""Seconds between two attempts while nobody answers."""
+_REFUSED_INTERVAL = 0.5
+"""Seconds after a refusal: sshd >= 9.8 counts them and shuts out those with many."""
+_PATIENCE = 1.0
+"""Seconds that even the first attempt gets."""
+_LOG = "ssh.probe.paramiko"
 
 
 class ProbeError(Exception):
     """The login did not work."""
 
 
-class NotListeningError(ProbeError):
-    """Nobody is there, or what is there does not speak SSH."""
+class NotListening(ProbeError):
+    """Nobody is there, or what is there does not say `SSH-2.0`.
+
+    The second is usual: podman accepts connections on published ports that nobody serves.
+    """
 
 
-class WrongHostKeyError(ProbeError):
-    """Somebody else answers; nothing was sent to them."""
+class ProbeTimeout(ProbeError):
+    """An SSH server is there but did not get through a login in time."""
 
 
-class LoginRefusedError(ProbeError):
-    """The right server does not take our key."""
+class LoginRefused(ProbeError):
+    """The right server does not take our key or does not run a command for it."""
+
+
+class WrongHostKey(ProbeError):
+    """Another server answers than the pinned one; nothing about us was sent to it."""
+
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"the server has the host key {got} and not the pinned {expected}")
+        self.expected = expected
+        self.got = got
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A login that worked; `seconds` from the first packet to the end of `true`."""
+    """A login that worked: the server's banner, and how long it took with connecting and `true`."""
 
     server_version: str
     seconds: float
 
 
 def login(
-    host: str, port: int, user: str, private_key: Path, host_key: str, timeout: float = _ATTEMPT
+    host: str, port: int, user: str, private_key: Path, host_key: str, timeout: float
 ) -> Login:
-    """Log in with one key, run `true`, leave.
+    """Log in with one key and nothing else, run `true`, hang up; all of it within `timeout` s.
 
     Args:
-        host: address of the server.
-        port: its port.
+        host: an IP address; looking up a name is the one thing that could not be bounded.
+        port: the server's TCP port.
         user: whom to log in as.
-        private_key: file of the only key that is offered.
-        host_key: the public host key that the server must have.
-        timeout: seconds for all of it.
+        private_key: file of the Ed25519 key to offer.
+        host_key: public key line that the server must prove to have before it hears of ours.
+        timeout: seconds; nothing is tried if there are none.
 
     Raises:
-        ProbeError: one of its subclasses says what went wrong.
+        ProbeError: its subclass says why not.
+        ValueError: `host` is no address, or `host_key` no key.
+        OSError, paramiko.SSHException: the private key cannot be read.
     """
     import paramiko  # noqa: PLC0415 - start-up time is a budget
 
     begin = time.monotonic()
-    deadline = begin + timeout
-    transport = _connect(host, port, deadline)
-    try:
-        _handshake(transport, host_key, deadline)
-        key = paramiko.Ed25519Key.from_private_key_file(str(private_key))
-        transport.auth_timeout = _left(deadline)
+    address, pin = str(ipaddress.ip_address(host)), public_key.parse(host_key)
+    key = paramiko.Ed25519Key.from_private_key_file(str(private_key))
+    with closing(_connect(address, port, timeout)) as connection:
+        transport = paramiko.Transport(connection)
+        # A line that paramiko logs as an error is an answer to us; children inherit the level.
+        logging.getLogger(_LOG).setLevel(logging.CRITICAL + 1)
+        transport.set_log_channel(_LOG)
+        transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout
         try:
-            transport.auth_publickey(user, key)
-        except paramiko.AuthenticationException as error:
-            raise LoginRefusedError("the server does not take our key") from error
-        channel = transport.open_session(timeout=_left(deadline))
-        channel.settimeout(_left(deadline))
-        channel.exec_command("true")
-        _ended(channel.status_event.wait(_left(deadline)))
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        raise NotListeningError(f"the connection broke: {error}") from error
-    finally:
-        transport.close()
+            _within(timeout - (time.monotonic() - begin), transport, user, key, pin)
+        finally:
+            transport.packetizer.complete_handshake()  # stops its timer: close() leaves it running
+            transport.close()
     return Login(transport.remote_version, time.monotonic() - begin)
 
 
 def wait_for_login(
     host: str, port: int, user: str, private_key: Path, host_key: str, deadline: float
 ) -> Login:
-    """Try to log in until `deadline` (time.monotonic()); a wrong host key ends it at once.
+    """Try to log in until time.monotonic() is `deadline`; arguments and errors as of login().
 
-    Raises:
-        ProbeError: what the last attempt met.
+    A refusal is tried again, because authorized_keys may follow within moments; a wrong host key
+    is not. At the deadline the last attempt that it did not cut short says why.
     """
+    begin, reason = time.monotonic(), None
     while True:
+        # A port that accepts and stays silent may get its sshd later: hang up and knock again.
+        patience = max(_PATIENCE, time.monotonic() - begin)
+        left = deadline - time.monotonic()
         try:
-            timeout = min(_ATTEMPT, max(0.1, deadline - time.monotonic()))
-            return login(host, port, user, private_key, host_key, timeout)
-        except (NotListeningError, LoginRefusedError):
-            if time.monotonic() + 0.05 >= deadline:
-                raise
-            time.sleep(0.05)
+            return login(host, port, user, private_key, host_key, min(patience, left))
+        except WrongHostKey:
+            raise
+        except ProbeError as error:
+            if time.monotonic() >= deadline:
+                raise (error if reason is None else reason) from None
+            reason = error
+        pause = _REFUSED_INTERVAL if isinstance(reason, LoginRefused) else _INTERVAL
+        time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
 
-def _connect(host: str, port: int, deadline: float) -> "Transport":
-    """Connect, and see that the server says SSH-2.0: engines accept for servers that are not."""
-    import logging  # noqa: PLC0415 - only to silence paramiko
-
-    import paramiko  # noqa: PLC0415 - start-up time is a budget
-
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+def _connect(address: str, port: int, timeout: float) -> socket.socket:
+    if timeout <= 0:
+        raise ProbeTimeout("no time was left to connect")
     try:
-        connection = socket.create_connection((host, port), timeout=_left(deadline))
-        connection.settimeout(_left(deadline))
-        banner = connection.recv(7, socket.MSG_PEEK)
+        return socket.create_connection((address, port), timeout)
     except OSError as error:
-        raise NotListeningError(f"nobody answers on {host}:{port} ({error})") from error
-    if not banner.startswith(b"SSH-"):
-        connection.close()
-        raise NotListeningError(f"what answers on {host}:{port} does not speak SSH")
-    return paramiko.Transport(connection)
+        raise NotListening(f"nobody listens on {address} port {port}: {error}") from None
 
 
-def _handshake(transport: "Transport", host_key: str, deadline: float) -> None:
-    transport.get_security_options().key_types = ("ssh-ed25519",)
-    transport.start_client(timeout=_left(deadline))
+def _within(seconds: float, transport: "Transport", user: str, key: "PKey", pin: Key) -> None:
+    """Converse in a thread of its own and stop waiting for it after so many seconds.
+
+    paramiko's own timeouts bound single steps and not all of them (exec_command has none). The
+    thread that we leave behind ends as soon as the caller closes the connection.
+    """
+    answer: Future[None] = Future()
+    Thread(target=_answer, args=(answer, transport, user, key, pin), daemon=True).start()
+    try:
+        answer.result(max(0.0, seconds))
+    except TimeoutError as error:
+        raise _diagnosis(transport, error) from None
+
+
+def _answer(answer: Future[None], transport: "Transport", user: str, key: "PKey", pin: Key) -> None:
+    try:
+        _converse(transport, user, key, pin)
+    except ProbeError as error:
+        answer.set_exception(error)
+    except Exception as error:  # noqa: BLE001 - a bad server can make paramiko raise anything
+        answer.set_exception(_diagnosis(transport, error))
+    else:
+        answer.set_result(None)
+
+
+def _converse(transport: "Transport", user: str, key: "PKey", pin: Key) -> None:
+    transport.start_client()
     server = transport.get_remote_server_key()
-    offered = f"{server.get_name()} {server.get_base64()}"
-    if offered.split()[:2] != host_key.split()[:2]:
-        raise WrongHostKeyError(
-            f"the server has the host key {fingerprint(offered)} instead of {fingerprint(host_key)}"
-        )
+    shown = Key(server.get_name(), server.get_base64())
+    if shown != Key(pin.type, pin.blob):
+        raise WrongHostKey(pin.fingerprint, shown.fingerprint)
+    if transport.auth_publickey(user, key):
+        raise LoginRefused("the server wants more than a key")
+    channel = transport.open_session()
+    channel.exec_command("true")
+    if status := channel.recv_exit_status():
+        raise LoginRefused(f"the key was taken, but `true` ended with {status}")
 
 
-def _ended(in_time: object) -> None:
-    if not in_time:
-        raise OSError("the command did not end in time")
+def _diagnosis(transport: "Transport", error: Exception) -> ProbeError:
+    """Say what an error of paramiko means, by how far the conversation got."""
+    from paramiko import AuthenticationException  # noqa: PLC0415 - start-up time is a budget
 
-
-def _left(deadline: float) -> float:
-    return max(0.05, deadline - time.monotonic())
+    if not transport.remote_version.startswith("SSH-2.0"):
+        return NotListening("what listens does not say SSH-2.0")
+    if isinstance(error, TimeoutError):
+        return ProbeTimeout("the server did not get through a login in time")
+    if isinstance(error, AuthenticationException):
+        return LoginRefused(f"the server does not take our key: {error}")
+    return ProbeError(f"the connection broke: {error!r}")

@@ -1,33 +1,72 @@
-"""Which values may stand in a file that OpenSSH reads?"""
+"""Which values may stand in a file that OpenSSH reads, where a newline is a new directive?"""
 
-_UNSAFE = {'"', "\\"}
+import re
+import unicodedata
+
+_BREAKS = {"Cc", "Zl", "Zp", "Cs"}
+"""Unicode categories: control characters, line and paragraph separators, lone surrogates."""
+_ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_WORD = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:-]*")
+_EXPANDED = frozenset('"\\%$*?[')
 
 
 class SshValueError(ValueError):
-    """A value that could be read as something else than itself."""
+    """A value that OpenSSH would read as something else than itself."""
 
 
-def word(text: str) -> str:
-    """Return `text` if it is one word that needs no quotes.
-
-    Raises:
-        SshValueError: it is empty or has space, control or quote characters.
-    """
-    if not text or any(
-        char.isspace() or not char.isprintable() or char in _UNSAFE for char in text
-    ):
-        raise SshValueError(f"not a plain word: {text!r}")
-    if text.startswith(("#", "-", "!")) or any(char in text for char in "*?,"):
-        raise SshValueError(f"has a special meaning: {text!r}")
-    return text
-
-
-def quoted(text: str) -> str:
-    """Return `text` in double quotes, `%` doubled: a path as ssh_config reads it.
+def one_line(what: str, value: str) -> str:
+    """Return the value unchanged; `what` names it in the error.
 
     Raises:
-        SshValueError: it has a line break, another control character or a quote.
+        SshValueError: it has a line break or another control character.
     """
-    if not text or any(not char.isprintable() or char in _UNSAFE for char in text):
-        raise SshValueError(f"cannot be quoted: {text!r}")
-    return '"' + text.replace("%", "%%") + '"'
+    if any(unicodedata.category(char) in _BREAKS for char in value):
+        raise SshValueError(f"{what} has a line break or control character: {value!r}")
+    return value
+
+
+def alias(value: str) -> str:
+    """Return a host alias unchanged.
+
+    Raises:
+        SshValueError: it has other characters than a-z, 0-9, dot, dash and underscore. Patterns
+            (`*?!,`) mean other hosts; VS Code turns capitals into small letters, which ssh does
+            not take for the same host.
+    """
+    if not _ALIAS.fullmatch(value):
+        raise SshValueError(f"a host alias may have a-z, 0-9 and ._- only: {value!r}")
+    return value
+
+
+def word(what: str, value: str) -> str:
+    """Return a user or host name or an address unchanged.
+
+    Raises:
+        SshValueError: it is empty, starts with a dash, or would need quotes.
+    """
+    if not _WORD.fullmatch(value):
+        raise SshValueError(f"{what} is not one plain word: {value!r}")
+    return value
+
+
+def path(what: str, value: str) -> str:
+    r"""Return a path in the double quotes that ssh_config(5) wants around spaces.
+
+    Raises:
+        SshValueError: it is empty, breaks the line, or has one of `"%$*?[` or a backslash: ssh
+            expands those, each directive in its own way. Windows paths need forward slashes.
+    """
+    if not one_line(what, value) or _EXPANDED.intersection(value):
+        raise SshValueError(f'{what} is empty or has one of " \\ % $ * ? [: {value!r}')
+    return f'"{value}"'
+
+
+def port(value: int) -> int:
+    """Return a TCP port unchanged.
+
+    Raises:
+        SshValueError: it is not in 1-65535; ssh would then refuse the file, for every host.
+    """
+    if not 1 <= value <= 65535:  # noqa: PLR2004 - what 16 bits hold
+        raise SshValueError(f"not a port: {value}")
+    return value

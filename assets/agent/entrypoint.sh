@@ -35,8 +35,8 @@ for hook in "$lib"/hooks/*; do
   bash "$hook"
 done
 
-if [ -e "$lib/sshd_config" ]; then
-  /usr/sbin/sshd -D -e -f "$lib/sshd_config" &
+if [ -e /companion/sshd/sshd_config ]; then
+  /usr/sbin/sshd -D -e -f /companion/sshd/sshd_config &
   sshd=$!
 fi
 "$@" &

@@ -5,6 +5,7 @@ set -euo pipefail
 
 config=/companion/gateway
 
+cat /etc/ssl/certs/ca-certificates.crt "$config/trusted.pem" >/tmp/trusted.pem
 haproxy -c -q -f "$config/egress.cfg"
 haproxy -c -q -f "$config/ingress.cfg"
 dnsmasq --conf-file="$config/sinkhole.conf" &

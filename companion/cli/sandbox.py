@@ -53,6 +53,7 @@ def status(arguments: Namespace) -> Result:
         "state": found.state,
         "alias": found.alias,
         "ssh_port": found.ssh_port,
+        "host_address": found.host_address,
         "engine": found.engine,
         "egress": found.egress,
         "services": dict(found.services),

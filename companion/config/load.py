@@ -45,7 +45,10 @@ def _problem(
 ) -> Problem:
     where = detail["loc"]
     what, hint = _explain(detail, model)
-    return Problem(what, hint, document.place((*at, *where)))
+    location = (*at, *where)
+    unknown = detail["type"] == "extra_forbidden"
+    place = document.key_place(location) if unknown else document.place(location)
+    return Problem(what, hint, place)
 
 
 def _explain(detail: "ErrorDetails", model: type[BaseModel]) -> tuple[str, str]:

@@ -29,13 +29,21 @@ class Document:
     file: str
     data: Plain
     places: Mapping[Location, Place]
+    values: Mapping[Location, Place]
+    """Where scalars stand; `places` holds their keys."""
 
     def place(self, location: Location) -> Place:
-        """Return the place of `location`, or of its nearest ancestor that has one."""
-        for length in range(len(location), -1, -1):
-            if place := self.places.get(location[:length]):
-                return place
-        return Place(self.file, 1, 1)
+        """Return the place of the value at `location`, or of what of it there is."""
+        return self._nearest(location, {**self.places, **self.values})
+
+    def key_place(self, location: Location) -> Place:
+        """Return the place of the key that `location` names, or of what of it there is."""
+        return self._nearest(location, self.places)
+
+    def _nearest(self, location: Location, places: Mapping[Location, Place]) -> Place:
+        parts = (location[:length] for length in range(len(location), -1, -1))
+        found = (places[part] for part in parts if part in places)
+        return next(found, Place(self.file, 1, 1))
 
 
 def parse(text: str, file: str) -> Document:
@@ -65,7 +73,7 @@ def parse(text: str, file: str) -> Document:
     data = reader.value(root, (), 0)
     if reader.problems:
         raise ConfigError(reader.problems)
-    return Document(file, data, reader.places)
+    return Document(file, data, reader.places, reader.values)
 
 
 def dump(data: object) -> str:
@@ -91,6 +99,7 @@ class _Reader:
 
     file: str
     places: dict[Location, Place] = field(default_factory=dict)
+    values: dict[Location, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     nodes: int = 0
 
@@ -110,7 +119,10 @@ class _Reader:
                 self.value(child, (*location, index), depth + 1)
                 for index, child in enumerate(node.value)
             )
-        return _scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        if not isinstance(node, yaml.ScalarNode):
+            return None
+        self.values[location] = self._place(node)
+        return _scalar(node)
 
     def _items(
         self, node: yaml.MappingNode, location: Location, depth: int

@@ -85,7 +85,7 @@ class Loop:
         for project_id, written in state_file.all_projects(self.home).items():
             if project_id not in self.watched and Path(written.directory).is_dir():
                 self._watch(project_id, Path(written.directory))
-                self.say(f"{written.directory}: watching")
+                self.say(f"{Path(written.directory).name}: watching {written.directory}")
                 self.events.put(Touched(project_id))
 
     def _watch(self, project_id: str, directory: Path) -> None:
@@ -102,16 +102,16 @@ class Loop:
         try:
             self._reconcile(work, directory)
         except CompanionError as error:
-            self.say(f"{directory}: not changed: {error}")
+            self.say(f"{directory.name}: not changed: {error}")
         except Exception as error:  # noqa: BLE001 - one project's bug must not end the watch
-            self.say(f"{directory}: this is a bug in companion: {error!r}")
+            self.say(f"{directory.name}: this is a bug in companion: {error!r}")
         finally:
             self.events.put(Finished(work.project))
 
     def _reconcile(self, work: Work, directory: Path) -> None:
         place = self.home.project(work.project)
         if place.paused.exists():
-            self.say(f"{directory}: paused, the change waits for `companion resume`")
+            self.say(f"{directory.name}: paused, the change waits for `companion resume`")
             return
         if state_file.read(place, directory).wanted != "up":
             check(self.home, observe.project(directory))
@@ -119,17 +119,16 @@ class Loop:
         report = reconcile.reconcile(
             self.home,
             directory,
-            lambda text: self.say(f"{directory}: {text}"),
+            lambda text: self.say(f"{directory.name}: {text}"),
             only_if_changed=True,
         )
         self._rewatch(work.project)
         if report.plan.steps:
             total = time.monotonic() - work.saved
-            self.say(
-                f"{report.agent}: {_WORDS[report.change]}, SSH answers {total:.1f} s after the save"
-            )
+            done = f"{_WORDS[report.change]}, ready {total:.1f} s after the save"
+            self.say(f"{directory.name}: {done}")
         else:
-            self.say(f"{report.agent}: nothing to do")
+            self.say(f"{directory.name}: nothing to do")
 
     def _rewatch(self, project_id: str) -> None:
         """Follow a config that names other files than before."""

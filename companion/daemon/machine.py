@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 DEBOUNCE = 0.2
 """Seconds of silence after which a burst of saves counts as one."""
+PATIENCE = 2.0
+"""Seconds after which a burst that does not end is looked at all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,18 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class _Mind:
-    """What is known of one project: a change not yet seen, and whether work is under way."""
+    """What is known of one project: when unseen changes came, and whether work is under way."""
 
     first: float | None = None
     last: float = 0.0
     busy: bool = False
+
+    @property
+    def due(self) -> float | None:
+        """When to look; None: there is nothing to see, or the work must end first."""
+        if self.first is None or self.busy:
+            return None
+        return min(self.last + DEBOUNCE, self.first + PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +67,7 @@ class State:
     @property
     def due(self) -> float | None:
         """When to look again without an event; None: not before the next one."""
-        waiting = (m.last + DEBOUNCE for m in self.projects.values() if _waits(m))
-        return min(waiting, default=None)
+        return min((m.due for m in self.projects.values() if m.due is not None), default=None)
 
 
 def step(state: State, event: Event, now: float) -> tuple[State, tuple[Work, ...]]:
@@ -73,16 +81,10 @@ def step(state: State, event: Event, now: float) -> tuple[State, tuple[Work, ...
             mind = state.projects.get(project, _Mind())
             return step(_with(state, project, replace(mind, busy=False)), Tick(), now)
         case Tick():
-            due = {
-                p: m for p, m in state.projects.items() if _waits(m) and now >= m.last + DEBOUNCE
-            }
-            works = tuple(Work(p, m.first or now) for p, m in due.items())
-            minds = {p: replace(m, first=None, busy=True) for p, m in due.items()}
+            ripe = {p: m for p, m in state.projects.items() if m.due is not None and m.due <= now}
+            works = tuple(Work(p, m.first) for p, m in ripe.items() if m.first is not None)
+            minds = {p: replace(m, first=None, busy=True) for p, m in ripe.items()}
             return State({**state.projects, **minds}), works
-
-
-def _waits(mind: _Mind) -> bool:
-    return mind.first is not None and not mind.busy
 
 
 def _with(state: State, project: str, mind: _Mind) -> State:

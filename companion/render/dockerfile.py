@@ -7,13 +7,11 @@ user, the plugins' commands, the sandbox CA, and last the project's own hooks an
 import json
 from collections.abc import Iterator
 
-from companion.render import sshd
+from companion.render import environment
 from companion.sandbox import Sandbox
 from companion.services import File, Image, Role
 
 LIB = "/usr/local/lib/companion"
-CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-CA_FILE = "/usr/local/share/ca-certificates/companion-sandbox.crt"
 _PACKAGES = ("bash", "ca-certificates", "curl", "git", "procps")
 
 _USER = """\
@@ -42,18 +40,6 @@ def render(sandbox: Sandbox, entrypoint: bytes) -> Image:
     )
 
 
-def environment(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
-    """Return the environment of every process in the agent, CA variables included."""
-    own = {
-        "NODE_USE_SYSTEM_CA": "1",
-        "NODE_EXTRA_CA_CERTS": CA_FILE,
-        "SSL_CERT_FILE": CA_BUNDLE,
-        "REQUESTS_CA_BUNDLE": CA_BUNDLE,
-        "GIT_SSL_CAINFO": CA_BUNDLE,
-    }
-    return tuple(sorted({**own, **{v.name: v.value for v in sandbox.variables}}.items()))
-
-
 def run(command: str) -> str:
     """Return a RUN instruction in exec form, so that no text of it is read as a Dockerfile."""
     return f"RUN {json.dumps(['/bin/sh', '-ec', command])}\n"
@@ -73,9 +59,8 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     yield from map(run, program.install)
     yield _USER.format(user=program.user, uid=uid, home=program.home)
     yield from map(run, sandbox.whole.commands)
-    yield f"COPY companion-sandbox.crt {CA_FILE}\nRUN update-ca-certificates\n"
+    yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
-    yield from (f"COPY {name} {LIB}/{name}\n" for name in ("sshd_config",) if name in parts)
     yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in ("hooks", "home") if name in parts)
     yield f"LABEL dev.companion.image=1 dev.companion.project={sandbox.project}"
     yield f" dev.companion.agent={sandbox.agent}\n"
@@ -86,8 +71,6 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
 def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
     yield File("entrypoint.sh", entrypoint)
     yield File("companion-sandbox.crt", sandbox.host.ca_certificate.encode())
-    if sandbox.ssh:
-        yield File("sshd_config", sshd.render(sandbox, environment(sandbox)).encode())
     for index, hook in enumerate(sandbox.whole.hooks):
         name = hook.path.rsplit("/", 1)[-1]
         yield from (File(f"hooks/{index:02}-{name}", f.content) for f in sandbox.files_of(hook))

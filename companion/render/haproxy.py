@@ -117,6 +117,7 @@ def render(sandbox: Sandbox) -> tuple[File, ...]:
         File("egress.cfg", _egress(sandbox, http, https).encode()),
         File("ingress.cfg", _ingress(sandbox).encode()),
         File("unreachable.http", _UNREACHABLE),
+        File("trusted.pem", sandbox.host.trusted_certificates),
         *(
             File(name, "".join(f"{e}\n" for e in entries).encode())
             for name, entries in lists.items()
@@ -242,7 +243,7 @@ def _intercept(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     yield "  use_backend https_upgrade if { req.hdr(upgrade) -m found }\n"
     yield "  default_backend https_upstream\n"
     # With `sni`, HAProxy checks the upstream's certificate against that name.
-    verify = "ssl verify required ca-file /etc/ssl/certs/ca-certificates.crt sni var(txn.sni)"
+    verify = "ssl verify required ca-file /tmp/trusted.pem sni var(txn.sni)"
     yield "\nbackend https_upstream\n  mode http\n"
     yield f"  server any 0.0.0.0:0 {verify} alpn h2,http/1.1\n"
     yield "\nbackend https_upgrade\n  mode http\n  http-reuse never\n"

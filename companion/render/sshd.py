@@ -1,13 +1,15 @@
 """What does the agent's sshd read? Keys only, the agent's own user, no privileges to give."""
 
+from companion.render import environment
 from companion.sandbox import SSHD_PORT, Sandbox
+from companion.services import File
 
 KEYS = "/companion/sshd"
 
 
-def render(sandbox: Sandbox, environment: tuple[tuple[str, str], ...]) -> str:
-    """Return sshd_config; sessions get `environment`, as containers' own processes do."""
-    return (
+def render(sandbox: Sandbox) -> File:
+    """Return sshd_config; sessions get the same environment as the container's own processes."""
+    text = (
         f"Port {SSHD_PORT}\n"
         f"HostKey {KEYS}/host_key\n"
         f"AllowUsers {sandbox.program.user}\n"
@@ -31,8 +33,9 @@ def render(sandbox: Sandbox, environment: tuple[tuple[str, str], ...]) -> str:
         "PrintMotd no\n"
         "Subsystem sftp internal-sftp\n"
         # Only the first SetEnv line counts, so there is one.
-        f"SetEnv {' '.join(_assignment(*pair) for pair in environment)}\n"
+        f"SetEnv {' '.join(_assignment(*pair) for pair in environment.render(sandbox))}\n"
     )
+    return File("sshd_config", text.encode())
 
 
 def _assignment(name: str, value: str) -> str:

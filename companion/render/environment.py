@@ -1,0 +1,18 @@
+"""Which variables has every process in the agent? Its own, and those that lead tools to the CA."""
+
+from companion.sandbox import Sandbox
+
+CA_FILE = "/usr/local/share/ca-certificates/companion-sandbox.crt"
+_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def render(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
+    """Return (name, value) pairs, sorted; the config's own win."""
+    trust = {
+        "NODE_USE_SYSTEM_CA": "1",
+        "NODE_EXTRA_CA_CERTS": CA_FILE,
+        "SSL_CERT_FILE": _BUNDLE,
+        "REQUESTS_CA_BUNDLE": _BUNDLE,
+        "GIT_SSL_CAINFO": _BUNDLE,
+    }
+    return tuple(sorted({**trust, **{v.name: v.value for v in sandbox.variables}}.items()))

@@ -1,0 +1,228 @@
+"""Bad input gets one clear message with file, line and column, exit code 1, and nothing written."""
+
+import json
+from pathlib import Path
+
+import pytest
+from desk import AGENT, Desk
+
+HEAD = "name: coder\nruntime: codex\n"
+
+CASES = {
+    "name: coder\n": ["agent.yaml:1:1: 'runtime' is missing, add it"],
+    "name: Coder X\nruntime: codex\n": ["agent.yaml:1:7: 'name' must be 1 to 40 of a-z"],
+    "name: coder\nruntime: codx\n": [
+        "agent.yaml:2:10: there is no runtime 'codx', did you mean 'codex'?"
+    ],
+    HEAD + "egres: open\n": ["agent.yaml:3:1: unknown key 'egres', did you mean 'egress'?"],
+    HEAD + "name: again\n": ["agent.yaml:3:1: 'name' is given twice, the first is on line 1"],
+    HEAD + "egress: [\n": ["agent.yaml:4:1: not valid YAML"],
+    HEAD + "log_level: loud\n": ["agent.yaml:3:12: 'log_level' must be 'info' or 'debug'"],
+    HEAD + "gateway: no\n": ["agent.yaml:3:10: 'gateway' must be true or false, it is text"],
+    HEAD + "gateway: false\n": ["agent.yaml:3:10: 'gateway: false' is not supported yet"],
+    HEAD + "features:\n  - plugin: sshd\n": [
+        "agent.yaml:4:13: there is no plugin 'sshd', did you mean 'ssh'?"
+    ],
+    HEAD + "features:\n  - plugin: telegram\n": [
+        "agent.yaml:4:13: the plugin 'telegram' is not supported: a chat channel"
+    ],
+    HEAD + "features:\n  - plugin: ssh\n    port: 70000\n": [
+        "agent.yaml:5:11: 'port' should be less than or equal to 65535"
+    ],
+    HEAD + "features:\n  - plugin: ssh\n    authorized_keys: ../../k.pub\n": [
+        "agent.yaml:5:22: '../../k.pub' leads out of the project"
+    ],
+    HEAD + "features:\n  - plugin: ssh\n    authorized_keys: k.pub\n": [
+        "agent.yaml:5:22: there is no file 'k.pub', create it or correct the path"
+    ],
+    HEAD + "features:\n  - plugin: ssh\n  - plugin: ssh\n    port: 22\n": [
+        "agent.yaml:3:1: features[0] (ssh) and features[1] (ssh) both define the ssh server"
+    ],
+    HEAD + "egress: loud\nlimits: {pids: 1}\nfoo: 1\n": [
+        "agent.yaml:3:9: 'mode' must be 'open' or 'listed'",
+        "agent.yaml:4:16: 'pids' should be greater than or equal to 16",
+        "agent.yaml:5:1: unknown key 'foo'",
+    ],
+}
+
+
+@pytest.mark.parametrize("text", CASES, ids=[messages[0][:60] for messages in CASES.values()])
+def test_a_mistake_is_named_with_its_place(desk: Desk, text: str):
+    project = desk.project(text)
+    done = desk.companion("-C", str(project), "validate")
+    assert done.code == 1
+    lines = done.err.splitlines()
+    for line, start in zip(lines, CASES[text], strict=True):
+        assert line.startswith(start)
+
+
+SERVICE = HEAD + "features:\n  - plugin: external-services\n    services:\n      - url: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("ftp://x.test", "must begin with http:// or https://"),
+        ("docker://redis:6379", "docker:// services are not supported yet"),
+        ("https://user:pw@x.test", "must have no user"),
+        ("http://", "must begin with"),
+        ("http://x.test:99999", "must be a URL such as"),
+        ("http://a b", "must be a URL such as"),
+    ],
+)
+def test_a_service_url_that_cannot_be_followed_is_refused(desk: Desk, url: str, message: str):
+    done = desk.companion("-C", str(desk.project(SERVICE.format(f"'{url}'"))), "validate")
+    assert done.code == 1
+    assert done.err.startswith("agent.yaml:6:14: 'url' ")
+    assert message in done.err
+
+
+@pytest.mark.parametrize("value", ["sk-very-secret", "${A} ${B}", "${A}$B", "é ${A}", ""])
+def test_a_header_takes_exactly_one_variable_and_a_pasted_secret_is_not_repeated(
+    desk: Desk, value: str
+):
+    text = SERVICE.format("https://x.test") + f"        headers: {{X-Key: '{value}'}}\n"
+    done = desk.companion("-C", str(desk.project(text)), "validate")
+    assert done.code == 1
+    assert "agent.yaml:7:" in done.err
+    assert "sk-very-secret" not in done.err + done.out
+
+
+MOUNT = AGENT + "  - plugin: custom-runtime\n    runtime_volumes: ['{}:/srv/x']\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (".", "contains agent.yaml"),
+        ("./.build", "is .build"),
+        ("./link-to-here", "contains agent.yaml"),
+        ("./link-out", "leads out of the project"),
+        ("..", "is or contains your home directory"),
+        ("/", "belongs to the system"),
+        ("/etc/ssl", "belongs to the system"),
+        ("/var/run", "belongs to the system"),
+        ("{home}", "is or contains your home directory"),
+        ("{home}/.local/share/companion", "is companion"),
+        ("{home}/.ssh", "is .ssh"),
+        ("./overlay", "is overlay"),
+        ("./overlay/deep", "lies in overlay"),
+        ("./missing", "there is no directory './missing' to mount"),
+    ],
+)
+def test_a_mount_from_which_the_agent_could_rewrite_its_cage_is_refused(
+    desk: Desk, source: str, why: str
+):
+    text = MOUNT.replace("{}", source.format(home=desk.home)) + "    home_override: overlay\n"
+    project = desk.project(text)
+    (project / ".build").mkdir()
+    (project / "overlay/deep").mkdir(parents=True)
+    (desk.home / ".local/share/companion").mkdir(parents=True)
+    (project / "link-to-here").symlink_to(project)
+    (project / "link-out").symlink_to("/usr/share")
+    done = desk.companion("-C", str(project), "validate")
+    assert done.code == 1, done.out
+    assert why in done.err
+    assert done.err.startswith("agent.yaml:7:23: ")
+
+
+def test_a_mount_of_a_sub_directory_is_fine(desk: Desk):
+    desk.companion("-C", str(desk.project(MOUNT.replace("{}", "./work"))), "validate").ok()
+
+
+def test_a_private_key_among_the_authorized_keys_is_refused_without_being_shown(desk: Desk):
+    key = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n"
+    project = desk.project(AGENT + "    authorized_keys: keys\n", keys=key)
+    done = desk.companion("-C", str(project), "validate")
+    assert done.code == 1
+    assert done.err.startswith("keys:1:1: ")
+    assert "private key" in done.err.lower()
+    assert "c2VjcmV0" not in done.err
+
+
+def test_a_missing_variable_is_named_with_its_use_and_stops_only_what_needs_it(desk: Desk):
+    text = SERVICE.format("https://x.test") + '        headers: {X-Key: "${SOME_KEY}"}\n'
+    project = desk.project(text)
+    done = desk.companion("-C", str(project), "validate").ok()
+    message = (
+        "agent.yaml:4:5: SOME_KEY has no value; it is needed for the header X-Key for x.test:443"
+    )
+    assert message in done.err
+    desk.companion("-C", str(project), "generate").ok()
+    assert "SOME_KEY=\n" in (project / ".env.example").read_text()
+    done = desk.companion("-C", str(project), "up")
+    assert done.code == 1
+    assert message in done.err
+
+
+def test_a_broken_env_file_is_named_with_its_line_and_no_value(desk: Desk):
+    project = desk.project(AGENT, __env="A=1\n\nthis is not = right at all'\nB=s3cret'x\n")
+    done = desk.companion("-C", str(project), "validate")
+    assert done.code == 1
+    assert done.err.startswith(".env:")
+    assert "s3cret" not in done.err
+
+
+def test_a_failing_generate_leaves_the_previous_build_as_it_was(desk: Desk):
+    project = desk.project()
+    desk.companion("-C", str(project), "generate").ok()
+    before = {p: p.read_bytes() for p in (project / ".build").rglob("*") if p.is_file()}
+    (project / "agent.yaml").write_text("name: coder\n")
+    assert desk.companion("-C", str(project), "generate").code == 1
+    assert {p: p.read_bytes() for p in (project / ".build").rglob("*") if p.is_file()} == before
+
+
+def test_no_engine_is_said_in_one_line(desk: Desk, tmp_path: Path):
+    done = empty_path(desk, tmp_path).companion("-C", str(desk.project()), "up")
+    assert done.code == 1
+    assert done.err == "neither docker nor podman is installed, install one of them\n"
+
+
+def test_a_wanted_engine_that_is_missing_is_said(desk: Desk, tmp_path: Path):
+    project = desk.project(AGENT + "container_runtime: podman\n")
+    done = empty_path(desk, tmp_path).companion("-C", str(project), "up")
+    assert done.err.startswith("container_runtime is podman, which is not installed, install")
+
+
+def test_a_silent_daemon_is_said(desk: Desk, tmp_path: Path):
+    silent = tmp_path / "bin" / "docker"
+    silent.parent.mkdir()
+    silent.write_text("#!/bin/sh\necho Cannot connect to the Docker daemon >&2; exit 1\n")
+    silent.chmod(0o755)
+    quiet = Desk(desk.home, desk.environment | {"PATH": f"{silent.parent}:{basics(tmp_path)}"})
+    done = quiet.companion("-C", str(desk.project()), "up")
+    assert done.code == 1
+    assert done.err == (
+        "the docker daemon does not answer, start the docker daemon, or use podman\n"
+    )
+
+
+def test_errors_speak_json_too(desk: Desk):
+    done = desk.companion("-C", str(desk.project("name: coder\n")), "validate", "--json")
+    answer = json.loads(done.out)
+    assert set(answer) == {"version", "command", "ok", "exit_code", "data", "problems"}
+    assert answer["exit_code"] == done.code == 1
+    assert answer["problems"][0] == {
+        "what": "'runtime' is missing",
+        "hint": "add it",
+        "file": "agent.yaml",
+        "line": 1,
+        "column": 1,
+    }
+    assert json.loads(desk.companion("frobnicate", "--json").out)["exit_code"] == 2
+
+
+def empty_path(desk: Desk, tmp_path: Path) -> Desk:
+    """A desk without engines on its PATH."""
+    return Desk(desk.home, desk.environment | {"PATH": basics(tmp_path)})
+
+
+def basics(tmp_path: Path) -> str:
+    """A PATH with what a shell script needs and no engine."""
+    directory = tmp_path / "basics"
+    directory.mkdir(exist_ok=True)
+    for name in ("sh", "ip"):
+        for place in ("/usr/bin", "/bin", "/sbin", "/usr/sbin"):
+            if (Path(place) / name).exists() and not (directory / name).exists():
+                (directory / name).symlink_to(Path(place) / name)
+    return str(directory)

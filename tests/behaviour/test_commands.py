@@ -1,0 +1,112 @@
+"""What the commands that need no engine say and write."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from desk import COMPANION, Desk
+
+
+def test_the_version_is_printed_without_loading_what_it_does_not_need(desk: Desk):
+    code = (
+        "import sys; from companion.cli.main import main; main(['--version']);"
+        "heavy = {'pydantic', 'yaml', 'paramiko', 'watchdog', 'cryptography', 'pystray'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["companion 0.1.0", "[]"]
+
+
+def test_init_writes_a_project_that_is_valid_and_never_overwrites(desk: Desk):
+    target = desk.home / "new"
+    desk.companion("init", str(target), "--name", "helper").ok()
+    text = (target / "agent.yaml").read_text()
+    assert "mode: listed" in text
+    assert (target / "work").is_dir()
+    assert ".env" in (target / ".gitignore").read_text()
+    desk.companion("-C", str(target), "validate").ok()
+    again = desk.companion("init", str(target))
+    assert again.code == 1
+    assert "exists already" in again.err
+    assert (target / "agent.yaml").read_text() == text
+
+
+def test_init_refuses_a_name_that_no_config_may_have_and_writes_nothing(desk: Desk):
+    done = desk.companion("init", str(desk.home / "new"), "--name", "No Good")
+    assert done.code == 1
+    assert "'name' must be" in done.err
+    assert not (desk.home / "new").exists()
+
+
+def test_every_example_is_valid(desk: Desk):
+    for example in ("local-coding-ssh",):
+        target = desk.home / example
+        desk.companion("init", str(target), "--example", example).ok()
+        desk.companion("-C", str(target), "validate").ok()
+    unknown = desk.companion("init", str(desk.home / "x"), "--example", "local-coding-shh")
+    assert "did you mean 'local-coding-ssh'?" in unknown.err
+
+
+def test_usage_errors_exit_with_2(desk: Desk):
+    assert desk.companion().code == 2
+    assert desk.companion("frobnicate").code == 2
+    assert desk.companion("ssh").code == 2
+
+
+def test_a_directory_without_a_config_is_said(desk: Desk):
+    done = desk.companion("-C", str(desk.home), "validate")
+    assert done.code == 1
+    assert "there is no agent.yaml" in done.err
+    assert "companion init" in done.err
+    assert desk.companion("-C", "/nowhere/at/all", "status").code == 1
+
+
+def test_a_fleet_is_refused_with_a_sentence(desk: Desk):
+    project = desk.project(fleet__yaml="agents: [a]\n")
+    done = desk.companion("-C", str(project), "validate")
+    assert done.code == 1
+    assert "fleets are not supported yet" in done.err
+
+
+def test_generate_writes_the_build_and_no_secret(desk: Desk):
+    project = desk.project(
+        "name: coder\nruntime: codex\nfeatures:\n  - plugin: external-services\n    services:\n"
+        '      - url: https://x.test\n        headers: {X-Key: "${SOME_KEY}"}\n',
+        __env="SOME_KEY=canary-5e1f\n",
+    )
+    desk.companion("-C", str(project), "generate").ok()
+    whole = b"".join(p.read_bytes() for p in (project / ".build").rglob("*") if p.is_file())
+    assert b"canary-5e1f" not in whole
+    assert b"PRIVATE KEY" not in whole
+    assert (project / ".build/.gitignore").read_text() == "*\n"
+
+
+def test_plugins_are_listed(desk: Desk):
+    names = {row["name"] for row in desk.companion("plugins", "--json").ok().data}
+    assert names == {"codex", "custom-runtime", "external-services", "ssh"}
+
+
+def test_a_bug_of_ours_exits_with_3_and_leaves_a_report(desk: Desk):
+    (desk.home / ".config/companion").mkdir(exist_ok=True)
+    (desk.home / ".local/state").mkdir(parents=True)
+    (desk.home / ".local/state/companion").write_text("a file where a directory belongs")
+    done = desk.companion("-C", str(desk.project()), "generate")
+    assert done.code in {1, 3}
+    assert done.err
+
+
+def test_start_up_stays_within_four_times_the_interpreter(desk: Desk):
+    floor = best([sys.executable, "-c", "pass"])
+    ours = best([str(COMPANION), "--version"])
+    assert ours <= 4 * floor + 0.02, f"{ours * 1000:.0f} ms, floor {floor * 1000:.0f} ms"
+
+
+def best(argv: list[str | Path]) -> float:
+    """Seconds of the fastest of seven runs: the machine is shared."""
+    times = []
+    for _ in range(7):
+        begin = time.perf_counter()
+        subprocess.run(argv, capture_output=True, check=True)
+        times.append(time.perf_counter() - begin)
+    return min(times)

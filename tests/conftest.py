@@ -1,0 +1,78 @@
+"""What do all tests share? A real throw-away home, the real command, the real engines."""
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from desk import Desk, answering, make_desk
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-engines", default="", help="engines whose absence is a failure")
+    parser.addoption("--update", action="store_true", help="rewrite the expected files")
+    parser.addoption("--long", action="store_true", help="run the full counts")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Fast tests first; long ones only when asked for."""
+    items.sort(key=lambda item: "engine" in item.keywords)
+    if not config.getoption("--long"):
+        mark = pytest.mark.skip(reason="a long count: run `make test-long`")
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(mark)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return make_desk(tmp_path / "home")
+
+
+@pytest.fixture(scope="session", params=["podman", "docker"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of an engine that answers; each test that wants one runs on both."""
+    name: str = request.param
+    if name not in answering():
+        reason = f"{name} does not answer: see `make test`, which installs and starts it"
+        if name in request.config.getoption("--require-engines").split(","):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return name
+
+
+class Echo(BaseHTTPRequestHandler):
+    """An upstream that remembers each request and answers with its headers."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        seen = {k.lower(): v for k, v in self.headers.items()} | {":path": self.path}
+        self.server.seen.append(seen)  # type: ignore[attr-defined]
+        body = b"echo"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Callable[[str, int], list[dict[str, str]]]]:
+    """Start upstreams on addresses of this machine; returns the list of requests each has seen."""
+    servers: list[ThreadingHTTPServer] = []
+
+    def serve(address: str, port: int) -> list[dict[str, str]]:
+        server = ThreadingHTTPServer((address, port), Echo)
+        server.seen = []  # type: ignore[attr-defined]
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.seen  # type: ignore[attr-defined,no-any-return]
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,114 @@
+"""What does a test drive? The real command as a user with a home of their own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+COMPANION = Path(sys.executable).parent / "companion"
+STAND_INS = (
+    "images:\n"
+    "  docker.io/library/node:24-slim: localhost/companion/node:24-slim\n"
+    "  docker.io/library/debian:bookworm-slim: localhost/companion/debian:bookworm-slim\n"
+)
+AGENT = """\
+name: coder
+runtime: {base_image: "debian:bookworm-slim"}
+egress: listed
+features:
+  - plugin: ssh
+"""
+
+
+@dataclass
+class Done:
+    """What one run of companion left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)["data"]
+
+    def ok(self) -> "Done":
+        assert self.code == 0, f"exit code {self.code}\n{self.err}\n{self.out}"
+        return self
+
+
+@dataclass
+class Desk:
+    """A desktop user with a home of their own."""
+
+    home: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def companion(self, *arguments: str, cwd: Path | None = None, stdin: str = "") -> Done:
+        done = subprocess.run(
+            [COMPANION, *arguments],
+            env=self.environment,
+            cwd=cwd or self.home,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def project(self, text: str = AGENT, name: str = "project", **others: str) -> Path:
+        """Make a project; `others` are further files, `__` in a name stands for a dot."""
+        directory = self.home / name
+        (directory / "work").mkdir(parents=True, exist_ok=True)
+        (directory / "agent.yaml").write_text(text)
+        for other, content in others.items():
+            (directory / other.replace("__", ".")).write_text(content)
+        return directory
+
+    def ssh(self, alias: str, command: str, *options: str) -> Done:
+        argv = ["ssh", "-F", self.home / ".ssh/config", "-o", "BatchMode=yes", *options, alias]
+        done = subprocess.run(
+            [*argv, command],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+
+def make_desk(home: Path) -> Desk:
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    (home / ".config/companion").mkdir(parents=True)
+    if needs_stand_ins():
+        (home / ".config/companion/settings.yaml").write_text(STAND_INS)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "COMPANION"))}
+    return Desk(home, kept | {"HOME": str(home)})
+
+
+def needs_stand_ins() -> bool:
+    """Tell whether base-images.sh made local stand-ins: where a registry answers it makes none."""
+    return any(has_image(e, "localhost/companion/debian:bookworm-slim") for e in answering())
+
+
+def has_image(engine: str, image: str) -> bool:
+    argv = [engine, "image", "inspect", image]
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+def answering() -> list[str]:
+    probes = {"docker": "{{.Server.Version}}", "podman": "{{.Client.Version}}"}
+    return [e for e, f in probes.items() if shutil.which(e) and _answers(e, f)]
+
+
+def _answers(engine: str, shape: str) -> bool:
+    argv = [engine, "version", "--format", shape]
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0

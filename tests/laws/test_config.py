@@ -1,0 +1,116 @@
+"""Any text is an agent.yaml or a list of problems with places; equal texts give equal bytes."""
+
+import os
+import string
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from companion import observe, reconcile
+from companion.check import check
+from companion.errors import CompanionError, ConfigError
+from companion.paths import Paths
+
+WORDS = st.text(string.printable, max_size=12)
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+HOSTS = st.sampled_from(
+    ["api.example.com", "x.test", "HOST.Example", "10.1.2.3", "*.a.b", "ä.de", ""]
+)
+URLS = st.builds(
+    "{}://{}{}".format,
+    st.sampled_from(["http", "https", "docker", "ftp"]),
+    HOSTS,
+    st.sampled_from(["", ":8000", ":0", ":99999", "/v1"]),
+)
+HEADERS = st.dictionaries(
+    st.sampled_from(["Authorization", "X-Key", "Host", "a b"]) | WORDS,
+    st.sampled_from(["Bearer ${KEY}", "${KEY}", "none", 'q"%${A_B}\\x', "${A}${B}"]) | WORDS,
+    max_size=2,
+)
+FEATURES = st.one_of(
+    st.fixed_dictionaries(
+        {"plugin": st.just("ssh")},
+        optional={"port": st.sampled_from(["auto", 2222, 0, "x"]) | JUNK},
+    ),
+    st.fixed_dictionaries(
+        {
+            "plugin": st.just("external-services"),
+            "services": st.lists(
+                st.fixed_dictionaries({"url": URLS, "headers": HEADERS}), max_size=3
+            ),
+        }
+    ),
+    st.fixed_dictionaries(
+        {"plugin": st.just("custom-runtime")},
+        optional={
+            "commands": st.lists(WORDS, max_size=2),
+            "env": st.lists(st.sampled_from(["A=b", "A=c", 'Q="%$', "X=a b'\\"]), max_size=2),
+            "runtime_volumes": st.lists(
+                st.sampled_from(["./work:/srv/w", "data:/data", ".:/x", "/etc:/e", "a:/etc:ro"]),
+                max_size=2,
+            ),
+        },
+    ),
+    st.dictionaries(WORDS, JUNK, max_size=3),
+)
+CONFIGS = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from(["coder", "a", "Bad Name", ".."]) | WORDS,
+        "runtime": st.sampled_from(["codex", "codexx", {"base_image": "debian:12"}]) | JUNK,
+    },
+    optional={
+        "features": st.lists(FEATURES, max_size=3),
+        "egress": st.sampled_from(["open", "listed", {"allow": ["*.x.org", "a.b"]}]) | JUNK,
+        "limits": st.sampled_from([{"memory": "1g"}, {"cpus": "1.5", "pids": 99}]) | JUNK,
+        "workdir": st.sampled_from(["{{ .AGENT_HOME }}/work"]) | JUNK,
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, Path]:
+    top = tmp_path_factory.mktemp("random")
+    (top / "project/work").mkdir(parents=True)
+    os.environ["KEY"] = "value"
+    return Paths(top, top / "config", top / "data", top / "state"), top / "project"
+
+
+@settings(max_examples=150, deadline=None)
+@given(config=CONFIGS)
+def test_random_configs_never_crash_and_give_the_same_bytes_twice(place, config):
+    home, project = place
+    (project / "agent.yaml").write_text(yaml.safe_dump(config))
+    try:
+        check(home, observe.project(project))
+    except ConfigError as error:
+        assert error.problems
+        assert all(p.place is not None and p.place.line >= 1 for p in error.problems)
+        return
+    first = tree(reconcile.generate(home, project))
+    observe.project(project).build.rename(project / "before")
+    second = tree(reconcile.generate(home, project))
+    assert first == second
+    for path in sorted((project / "before").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    (project / "before").rmdir()
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(max_size=200) | st.text(":-[]{}&*!|>'\"%@` \n\tab", max_size=60))
+def test_random_text_never_crashes(place, text):
+    home, project = place
+    (project / "agent.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(CompanionError) as caught:
+        check(home, observe.project(project))
+    assert str(caught.value)
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}

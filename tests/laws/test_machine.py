@@ -1,0 +1,73 @@
+"""The watcher's machine: one reaction per burst, never two at once, always an end."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from companion.daemon.machine import DEBOUNCE, PATIENCE, Finished, State, Tick, Touched, step
+
+PROJECTS = st.sampled_from(["a", "b", "c"])
+EVENTS = st.one_of(st.builds(Touched, PROJECTS), st.builds(Finished, PROJECTS), st.builds(Tick))
+
+
+def test_a_burst_of_saves_is_one_reaction():
+    state, works = State(), []
+    for number in range(500):
+        state, more = step(state, Touched("a"), number * 0.001)
+        works += more
+    state, more = step(state, Tick(), 0.5 + DEBOUNCE)
+    assert not works
+    assert [w.project for w in more] == ["a"]
+    assert more[0].saved == 0.0
+
+
+def test_a_save_during_work_is_seen_when_the_work_ends():
+    state, _ = step(State(), Touched("a"), 0)
+    state, works = step(state, Tick(), DEBOUNCE)
+    assert len(works) == 1
+    state, _ = step(state, Touched("a"), 1)
+    state, works = step(state, Tick(), 5)
+    assert works == ()
+    _, works = step(state, Finished("a"), 6)
+    assert [w.project for w in works] == ["a"]
+
+
+@given(st.lists(st.tuples(EVENTS, st.floats(0, 0.3))))
+def test_no_project_is_worked_on_twice_at_once_and_no_save_is_forgotten(history):
+    state, now, busy, owed = State(), 0.0, set(), set()
+    for event, pause in history:
+        now += pause
+        if isinstance(event, Finished) and event.project not in busy:
+            continue
+        if isinstance(event, Finished):
+            busy.discard(event.project)
+        if isinstance(event, Touched):
+            owed.add(event.project)
+        state, works = step(state, event, now)
+        for work in works:
+            assert work.project not in busy
+            busy.add(work.project)
+            owed.discard(work.project)
+    for project in sorted(busy):
+        state, works = step(state, Finished(project), now)
+        owed -= {w.project for w in works}
+    _, works = step(state, Tick(), now + DEBOUNCE)
+    assert owed == {w.project for w in works}
+
+
+def test_a_burst_that_does_not_end_is_looked_at_all_the_same():
+    state, works = State(), ()
+    for number in range(1000):
+        state, works = step(state, Touched("a"), number * DEBOUNCE / 2)
+        state, works = step(state, Tick(), number * DEBOUNCE / 2)
+        if works:
+            break
+    assert number * DEBOUNCE / 2 == pytest.approx(PATIENCE, abs=DEBOUNCE)
+
+
+def test_projects_do_not_wait_for_each_other():
+    state, _ = step(State(), Touched("a"), 0)
+    state, _ = step(state, Tick(), DEBOUNCE)
+    state, _ = step(state, Touched("b"), 1)
+    _, works = step(state, Tick(), 1 + DEBOUNCE)
+    assert [w.project for w in works] == ["b"]
