@@ -160,6 +160,7 @@ def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
         image=image.tag,
         user=f"{sandbox.host.uid}:{sandbox.host.uid}",
         command=sandbox.program.command,
+        hostname=sandbox.agent,
         network_of=f"{sandbox.agent}-net",
         binds=(_resolv(places), *keys, *_mounts(sandbox)),
         tmpfs=_SCRATCH,

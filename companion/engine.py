@@ -32,6 +32,8 @@ class Dialect:
     remove_network: tuple[str, ...]
     internal: tuple[str, ...]
     log_driver: str
+    names_guests: bool
+    """A container in another's network namespace may have a hostname of its own."""
     silent: str
 
 
@@ -43,6 +45,7 @@ DIALECTS: Mapping[str, Dialect] = {
         remove_network=("network", "rm"),
         internal=("--internal",),
         log_driver="json-file",
+        names_guests=False,
         silent="start the docker daemon, or use podman",
     ),
     "podman": Dialect(
@@ -52,6 +55,7 @@ DIALECTS: Mapping[str, Dialect] = {
         remove_network=("network", "rm", "--force"),
         internal=("--internal", "--disable-dns", "--opt", "isolate=true"),
         log_driver="k8s-file",
+        names_guests=True,
         silent="try `podman info`",
     ),
 }
@@ -114,7 +118,7 @@ def create_argv(dialect: Dialect, project: str, agent: str, service: Service) ->
         *("--memory", service.memory, "--pids-limit", str(service.pids)),
         *("--cpu-shares", str(service.cpu_shares)),
         *_optional("--cpus", service.cpus),
-        *_optional("--hostname", service.hostname),
+        *_optional("--hostname", _hostname(dialect, service)),
         *_optional("--workdir", service.workdir),
         *_network_argv(project, service),
         *_each("--cap-add", service.capabilities),
@@ -260,8 +264,9 @@ class Engine:
 
 def _failure(name: str, arguments: Sequence[str], done: process.Completed) -> EngineError:
     log = (done.stderr or done.stdout).strip()
-    last = log.splitlines()[-1] if log else f"exit code {done.code}"
-    reason = re.sub(r"^(Error( response from daemon)?|error): ", "", last)
+    lines = log.splitlines() or [f"exit code {done.code}"]
+    told = next((line for line in lines if line.startswith("Error")), lines[-1])
+    reason = re.sub(r"^Error( response from daemon)?: ", "", told)
     what = f"{name} {' '.join(arguments[:2])} failed: {reason}"
     if re.search(r"port is already allocated|address already in use|bind for .* failed", log):
         return PortTakenError(what, "choose another port for the ssh plugin", log)
@@ -298,6 +303,10 @@ def _labels(project: str, agent: str, service: Service) -> Iterator[str]:
 
 def _label(key: str, value: str) -> tuple[str, str]:
     return "--label", f"{LABEL}.{key}={value}"
+
+
+def _hostname(dialect: Dialect, service: Service) -> str:
+    return "" if service.network_of and not dialect.names_guests else service.hostname
 
 
 def _network_argv(project: str, service: Service) -> tuple[str, ...]:

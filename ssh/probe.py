@@ -25,6 +25,8 @@ _REFUSED_INTERVAL = 0.5
 """Seconds after a refusal: sshd >= 9.8 counts them and shuts out those with many."""
 _PATIENCE = 1.0
 """Seconds that even the first attempt gets."""
+_LONGEST = 200
+"""Characters of a stranger's words that are repeated."""
 _LOG = "ssh.probe.paramiko"
 
 
@@ -98,7 +100,8 @@ def login(
         finally:
             transport.packetizer.complete_handshake()  # stops its timer: close() leaves it running
             transport.close()
-    return Login(transport.remote_version, time.monotonic() - begin)
+    version = "".join(filter(str.isprintable, transport.remote_version))[:_LONGEST]
+    return Login(version, time.monotonic() - begin)
 
 
 def wait_for_login(
@@ -184,4 +187,4 @@ def _diagnosis(transport: "Transport", error: Exception) -> ProbeError:
         return ProbeTimeout("the server did not get through a login in time")
     if isinstance(error, AuthenticationException):
         return LoginRefused(f"the server does not take our key: {error}")
-    return ProbeError(f"the connection broke: {error!r}")
+    return ProbeError(f"the connection broke: {repr(error)[:_LONGEST]}")

@@ -1,5 +1,6 @@
 """What do all tests share? A real throw-away home, the real command, the real engines."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,12 +62,16 @@ class Echo(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def upstream() -> Iterator[Callable[[str, int], list[dict[str, str]]]]:
+def upstream() -> Iterator[Callable[[str, int, Path | None], list[dict[str, str]]]]:
     """Start upstreams on addresses of this machine; returns the list of requests each has seen."""
     servers: list[ThreadingHTTPServer] = []
 
-    def serve(address: str, port: int) -> list[dict[str, str]]:
+    def serve(address: str, port: int, certificate: Path | None) -> list[dict[str, str]]:
         server = ThreadingHTTPServer((address, port), Echo)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         server.seen = []  # type: ignore[attr-defined]
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()

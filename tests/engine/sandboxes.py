@@ -1,0 +1,108 @@
+"""What do the engine tests share? One sandbox per engine, up once, with real upstreams."""
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from desk import Desk, Done
+
+CANARY = "canary-7c1e90"
+CONFIG = """\
+name: coder
+runtime: {{base_image: "debian:bookworm-slim"}}
+container_runtime: {engine}
+egress:
+  mode: listed
+  allow: [listed.test, "*.wild.test"]
+features:
+  - plugin: ssh
+  - plugin: external-services
+    services:
+      - url: http://host.containers.internal:8000/v1
+        headers: {{Authorization: "Bearer ${{ONE}}"}}
+      - url: http://host.containers.internal:8001
+        headers: {{X-Key: "${{TWO}}"}}
+      - url: https://host.containers.internal:8443
+        headers: {{Authorization: 'odd "%[env(X)]\\ ${{THREE}}'}}
+      - url: https://host.containers.internal:8444
+  - plugin: custom-runtime
+    home_override: overlay
+    runtime_volumes: ["./work:{{{{ .AGENT_HOME }}}}/work"]
+"""
+
+
+@dataclass
+class Box:
+    """A running sandbox on one engine."""
+
+    name: str
+    desk: Desk
+    project: Path
+    seen: dict[int, list[dict[str, str]]]
+    alias: str = ""
+    port: int = 0
+    bridge: str = ""
+    ingress: str = ""
+    id: str = ""
+
+    def companion(self, *arguments: str) -> Done:
+        return self.desk.companion("-C", str(self.project), *arguments)
+
+    def ssh(self, command: str) -> Done:
+        return self.desk.ssh(self.alias, command)
+
+    def run(self, command: str) -> str:
+        return self.ssh(command).ok().out.strip()
+
+    def engine(self, *arguments: str) -> str:
+        done = subprocess.run([self.name, *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def container(self, service: str) -> str:
+        return f"{self.id}-{service}"
+
+    def inspect(self, service: str) -> Any:
+        return json.loads(self.engine("inspect", self.container(service)))[0]
+
+    def ids(self) -> dict[str, str]:
+        """Return service → container id and start time."""
+        found = {s: self.inspect(s) for s in ("coder", "coder-net", "coder-gateway")}
+        return {s: data["Id"] + data["State"]["StartedAt"] for s, data in found.items()}
+
+    def status_of(self, pid: int, service: str) -> dict[str, str]:
+        text = self.engine("exec", self.container(service), "cat", f"/proc/{pid}/status")
+        return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.desk.home / ".local/share/companion/ssh/known_hosts"
+
+    @property
+    def agent_state(self) -> Path:
+        return self.desk.home / ".local/state/companion/projects" / self.id / "coder"
+
+    def config_text(self) -> str:
+        return (self.project / "agent.yaml").read_text()
+
+    @contextlib.contextmanager
+    def changed(self, addition: str) -> Iterator[None]:
+        """Add lines to the config for a while."""
+        kept = self.config_text()
+        (self.project / "agent.yaml").write_text(kept + addition)
+        try:
+            yield
+        finally:
+            (self.project / "agent.yaml").write_text(kept)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)

@@ -1,0 +1,312 @@
+"""One real sandbox per engine, seen from the desktop, from inside, and through the engine."""
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from sandboxes import CANARY, Box, wait_until
+
+pytestmark = pytest.mark.engine
+
+REFUSED_AT_ONCE = {
+    "a host that is not listed, by TLS": "curl -sS -m 8 https://example.com/",
+    "a host that is not listed, by HTTP": "curl -sSf -m 8 http://example.com/",
+    "a listed host on another port": "curl -sSf -m 8 http://listed.test:81/",
+    "an address of the internet": "curl -sSf -m 8 http://1.1.1.1/",
+    "an address of the internet, by TLS": "curl -sSk -m 8 https://1.1.1.1/",
+    "the metadata address": "curl -sSf -m 8 http://169.254.169.254/",
+    "the desktop on a port that is not configured": (
+        "curl -sSf -m 8 http://host.containers.internal:8099/"
+    ),
+    "the engine's bridge": "curl -sSf -m 8 http://{bridge}:8099/",
+    "the gateway's ingress": "exec 3<>/dev/tcp/{ingress}/2222; timeout 2 grep -m1 SSH <&3",
+    "another resolver": "exec 3<>/dev/udp/198.51.100.7/5353; echo x >&3; echo x >&3",
+    "docker's own resolver": "exec 3<>/dev/udp/127.0.0.11/53; echo x >&3; echo x >&3",
+    "udp to anywhere": "exec 3<>/dev/udp/198.51.100.7/443; echo x >&3; echo x >&3",
+    "ipv6": "curl -sS -m 8 -6 http://[2606:4700:4700::1111]/",
+    "an upper-case name": "curl -sSf -m 8 http://EXAMPLE.com/",
+    "a trailing dot": "curl -sSf -m 8 http://host.containers.internal.:8000/",
+    "TRACE": "curl -sSf -m 8 -X TRACE http://host.containers.internal:8000/",
+    "CONNECT": "curl -sSf -m 8 -p -x http://host.containers.internal:8000 https://example.com/",
+    "another Host on a configured port": (
+        "curl -sSf -m 8 -H 'Host: example.com:8000' http://host.containers.internal:8000/"
+    ),
+    "another Host inside the intercepted TLS": (
+        "curl -sSf -m 8 -H 'Host: example.com' https://host.containers.internal:8443/"
+    ),
+    "a writable system": "touch /etc/x || touch /usr/local/bin/x",
+    "the keys' directory": "touch /companion/sshd/authorized_keys",
+    "the secrets": "ls /companion/secrets",
+    "a namespace of its own": "unshare -rn curl -sSf -m 8 http://host.containers.internal:8000/",
+    "the routes": "ip route del default",
+    "the firewall": "iptables -F",
+    "an engine's socket": "ls /var/run/docker.sock /run/podman/podman.sock",
+}
+
+
+def test_ssh_by_alias_is_the_agents_user_without_any_privilege(box: Box):
+    said = box.run("id -un; grep -E '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status").split()
+    assert said[0] == "agent"
+    assert said[1:] == ["CapBnd:", "0" * 16, "NoNewPrivs:", "1"] or said[1:] == [
+        "CapEff:", "0" * 16, "CapBnd:", "0" * 16, "NoNewPrivs:", "1",
+    ]  # fmt: skip
+
+
+def test_every_service_gets_its_own_key_and_the_agents_own_header_is_replaced(box: Box):
+    dummy = "-H 'Authorization: Bearer dummy' -H 'X-Key: dummy'"
+    for port, scheme in ((8000, "http"), (8001, "http"), (8443, "https")):
+        url = f"{scheme}://host.containers.internal:{port}/v1/x"
+        assert box.run(f"curl -sS -m 8 {dummy} {url}") == "echo"
+    assert box.seen[8000][-1]["authorization"] == f"Bearer {CANARY}-one"
+    assert box.seen[8000][-1]["x-key"] == "dummy"
+    assert box.seen[8001][-1]["x-key"] == f"{CANARY}-two"
+    assert box.seen[8001][-1]["authorization"] == "Bearer dummy"
+    assert box.seen[8443][-1]["authorization"] == f'odd "%[env(X)]\\ {CANARY}-three$'
+
+
+def test_an_upstream_with_a_certificate_that_nobody_signed_is_refused(box: Box):
+    url = "https://host.containers.internal:8444/"
+    assert box.run(f"curl -s -o /dev/null -w '%{{http_code}}' -m 8 {url}") in {"502", "503"}
+    assert not box.seen[8444]
+
+
+@pytest.mark.parametrize("what", REFUSED_AT_ONCE)
+def test_the_way_out_is_refused_at_once(box: Box, what: str):
+    command = REFUSED_AT_ONCE[what].format(bridge=box.bridge, ingress=box.ingress)
+    begin = time.monotonic()
+    done = box.ssh(command)
+    assert done.code != 0, done.out
+    assert time.monotonic() - begin < 5
+
+
+def test_a_refusal_says_why_and_stands_in_the_logs(box: Box):
+    assert "egress list of agent.yaml" in box.run("curl -s http://not-listed.test/")
+    logs = box.companion("logs", "coder").ok().out
+    assert "not-listed.test port=80 GET / status=403 why=egress" in logs
+
+
+def test_no_name_leaves_the_sandbox(box: Box):
+    assert box.run("getent ahostsv4 secret-data.attacker.test | head -1").split()[0] == "192.0.2.1"
+    assert box.ssh("getent ahostsv6 secret-data.attacker.test").code != 0
+
+
+def test_the_secret_is_nowhere_but_in_the_gateway(box: Box, tmp_path: Path):
+    box.run("curl -sS -m 8 http://host.containers.internal:8000/")
+    inside = box.ssh(
+        "env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n';"
+        " grep -rs canary- / --exclude-dir=proc --exclude-dir=sys -l"
+    ).out
+    assert CANARY not in inside
+    assert "/" not in [line for line in inside.splitlines() if "canary" in line]
+    for service in ("coder", "coder-net", "coder-gateway"):
+        assert CANARY not in box.engine("inspect", box.container(service))
+    assert CANARY not in box.companion("logs", "coder").out
+    tags = {box.inspect(s)["Config"]["Image"] for s in ("coder", "coder-gateway")}
+    for tag in tags:
+        subprocess.run([box.name, "save", "-o", tmp_path / "image.tar", tag], check=True)
+        assert CANARY.encode() not in (tmp_path / "image.tar").read_bytes()
+        (tmp_path / "image.tar").unlink()
+    build = [p.read_bytes() for p in (box.project / ".build").rglob("*") if p.is_file()]
+    state = box.desk.home / ".local/state/companion"
+    outside = [p for p in state.rglob("*") if p.is_file() and p.parent.name != "secrets"]
+    assert not any(CANARY.encode() in text for text in build)
+    assert not any(CANARY.encode() in p.read_bytes() for p in outside)
+    processes = subprocess.run(["ps", "axeww"], capture_output=True, text=True, check=True).stdout
+    assert f"{CANARY}-two" not in processes
+
+
+def test_no_key_lies_in_an_image_and_every_private_file_is_private(box: Box):
+    image = box.inspect("coder")["Config"]["Image"]
+    listing = box.engine("run", "--rm", "--entrypoint", "ls", image, "/etc/ssh")
+    assert "ssh_host_" not in listing
+    roots = (box.desk.home / ".local/state/companion", box.desk.home / ".local/share/companion")
+    for path in (p for root in roots for p in root.rglob("*") if p.is_file()):
+        if b"PRIVATE KEY" in path.read_bytes() or path.parent.name == "secrets":
+            assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_the_containers_are_what_the_design_says(box: Box):
+    for service in ("coder", "coder-net", "coder-gateway"):
+        data = box.inspect(service)
+        host = data["HostConfig"]
+        assert host["ReadonlyRootfs"] is True
+        assert host["Privileged"] is False
+        assert any("no-new-privileges" in option for option in host["SecurityOpt"])
+        assert host["PidsLimit"] > 0
+        assert host["Memory"] > 0
+        assert host["Init"] is True
+        for bindings in (host["PortBindings"] or {}).values():
+            assert {b["HostIp"] for b in bindings} == {"127.0.0.1"}
+    assert box.status_of(1, "coder-gateway")["CapBnd"] == "0" * 16
+    assert box.status_of(1, "coder")["CapBnd"] == "0" * 16
+    assert box.inspect("coder")["HostConfig"]["NetworkMode"].startswith("container:")
+    networks = box.inspect("coder-net")["NetworkSettings"]["Networks"]
+    assert list(networks) == [f"{box.id}_internal"]
+
+
+def test_the_holder_keeps_no_privilege_once_the_gate_is_open(box: Box):
+    worker = box.engine("exec", box.container("coder-net"), "bash", "-c",
+                        "grep -hE 'Name|CapEff|CapBnd' /proc/[0-9]*/status")  # fmt: skip
+    lines = worker.split("socat", 1)[1].splitlines()
+    assert lines[1].split()[1] == "0" * 16
+    assert lines[2].split()[1] == "0" * 16
+
+
+def test_ssh_is_refused_when_the_host_key_is_another(box: Box):
+    kept = box.agent_state / "sshd/host_key"
+    original = kept.read_bytes()
+    other = box.desk.home / "other_key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
+    try:
+        kept.write_bytes(other.read_bytes())
+        box.engine("restart", "--time", "1", box.container("coder"))
+        wait_until(lambda: box.ssh("true").err != "" and "refused" not in box.ssh("true").err)
+        done = box.ssh("true")
+        assert done.code == 255
+        assert "Host key verification failed" in done.err
+    finally:
+        kept.write_bytes(original)
+        box.engine("restart", "--time", "1", box.container("coder"))
+    wait_until(lambda: box.ssh("true").code == 0)
+
+
+def test_up_on_an_unchanged_project_touches_nothing(box: Box):
+    before = box.ids()
+    answer = box.companion("up", "--json").ok()
+    assert answer.data["change"] == "none"
+    assert box.ids() == before
+    assert box.companion("plan", "--check").code == 0
+
+
+def test_a_new_variable_replaces_the_agent_only_and_the_home_stays(box: Box):
+    box.run("echo mine > ~/kept")
+    before = box.ids()
+    with box.changed('    env: ["COLOUR=blue"]\n'):
+        plan = box.companion("plan", "--json", "--check")
+        assert plan.code == 4
+        assert plan.data["change"] == "recreate"
+        assert [s["step"] for s in plan.data["steps"]] == [
+            f"remove {box.container('coder')}", "start coder",
+        ]  # fmt: skip
+        assert "environment" in plan.data["steps"][1]["reason"]
+        done = box.companion("up", "--json").ok()
+        assert done.data["steps"] == [s["step"] for s in plan.data["steps"]]
+        assert box.run("echo $COLOUR; cat ~/kept").split() == ["blue", "mine"]
+        after = box.ids()
+        changed = {name for name in before if before[name] != after[name]}
+        assert changed == {"coder"}
+    box.companion("up").ok()
+
+
+def test_a_new_secret_and_a_new_rule_replace_the_gateway_only(box: Box):
+    before = box.ids()
+    env = box.project / ".env"
+    kept = env.read_text()
+    env.write_text(kept.replace(f"{CANARY}-two", f"{CANARY}-new"))
+    try:
+        box.companion("up").ok()
+        box.run("curl -sS -m 8 http://host.containers.internal:8001/")
+        assert box.seen[8001][-1]["x-key"] == f"{CANARY}-new"
+        assert {n for n in before if before[n] != box.ids()[n]} == {"coder-gateway"}
+    finally:
+        env.write_text(kept)
+        box.companion("up").ok()
+
+
+def test_a_restarted_holder_gets_a_new_agent(box: Box):
+    box.engine("restart", "--time", "0", box.container("coder-net"))
+    assert box.companion("plan", "--check").code == 4
+    done = box.companion("up", "--json").ok()
+    assert "start coder" in done.data["steps"]
+    assert box.run("true") == ""
+    assert box.ssh("curl -sS -m 8 https://example.com/").code != 0
+
+
+def test_a_stopped_agent_is_shown_and_comes_back(box: Box):
+    box.engine("stop", "--time", "1", box.container("coder"))
+    assert box.companion("status", "--json").ok().data["state"] == "partial"
+    box.companion("up").ok()
+    assert box.companion("status", "--json").ok().data["state"] == "running"
+
+
+def test_keys_count_at_the_next_login_without_a_restart(box: Box):
+    mine = box.desk.home / "mine"
+    if not mine.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "me", "-f", mine],
+                       check=True)  # fmt: skip
+    login = ("-F", "/dev/null", "-i", str(mine), "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
+             "-o", f"UserKnownHostsFile={box.known_hosts}", "-o", "HostKeyAlias=" + box.alias,
+             "-p", str(box.port), "agent@127.0.0.1", "true")  # fmt: skip
+    before = box.ids()
+    assert subprocess.run(["ssh", *login], capture_output=True, check=False).returncode == 255
+    box.companion("keys", "add", "coder", f"{mine}.pub").ok()
+    assert subprocess.run(["ssh", *login], capture_output=True, check=False).returncode == 0
+    box.companion("keys", "remove", "coder", "me").ok()
+    assert subprocess.run(["ssh", *login], capture_output=True, check=False).returncode == 255
+    assert box.ids() == before
+
+
+def test_exit_codes_of_the_inside_come_out(box: Box):
+    assert box.companion("exec", "coder", "--", "bash", "-c", "exit 7").code == 7
+    assert box.companion("ssh", "coder", "--", "exit 8").code == 8
+    assert box.companion("exec", "coder", "--", "id", "-un").ok().out.strip() == "agent"
+
+
+def test_home_files_follow_the_overlay_but_never_over_the_users_own(box: Box):
+    assert box.run("cat ~/.config/tool/settings") == "from the project"
+    box.run("echo my own > ~/.config/tool/settings")
+    overlay = box.project / "overlay/.config/tool/settings"
+    try:
+        overlay.write_text("newer\n")
+        (box.project / "overlay/.another").write_text("second\n")
+        box.companion("up").ok()
+        assert box.run("cat ~/.config/tool/settings ~/.another").split("\n") == ["my own", "second"]
+    finally:
+        overlay.write_text("from the project\n")
+        (box.project / "overlay/.another").unlink()
+        box.run("rm ~/.config/tool/settings ~/.companion-overlay")
+        box.companion("up").ok()
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(box: Box):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        text = (
+            "name: other\nruntime: {base_image: debian:bookworm-slim}\nfeatures:\n"
+            f"  - plugin: ssh\n    port: {port}\ncontainer_runtime: {box.name}\n"
+        )
+        project = box.desk.project(text, f"taken-{box.name}")
+        done = box.desk.companion("-C", str(project), "up")
+        assert done.code == 1
+        assert f"{port}" in done.err.splitlines()[-1]
+        assert "choose another port" in done.err.splitlines()[-1]
+    box.desk.companion("-C", str(project), "down", "--volumes")
+
+
+def test_two_projects_live_side_by_side_and_never_meet(box: Box):
+    text = box.config_text()
+    project = box.desk.project(text, f"second-{box.name}", __env=(box.project / ".env").read_text())
+    (project / "overlay").mkdir(exist_ok=True)
+    (project / "overlay/x").write_text("x")
+    try:
+        done = box.desk.companion("-C", str(project), "up", "--json").ok()
+        assert done.data["alias"] == f"coder-second-{box.name}.sandbox"
+        assert done.data["ssh_port"] != box.port
+        assert box.desk.ssh(done.data["alias"], "hostname").out.strip() == "coder"
+        assert box.run("hostname") == "coder"
+        status = box.desk.companion("-C", str(project), "status", "--json").data
+        there = status["host_address"].rsplit(".", 1)
+        for last in (int(there[1]) + 1, int(there[1])):
+            address = f"{there[0]}.{last}"
+            assert box.ssh(
+                f"timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/2222; head -c4 <&3'"
+            ).code
+    finally:
+        box.desk.companion("-C", str(project), "down", "--volumes").ok()
+    assert box.run("true") == ""
+    names = box.engine("network", "ls", "--format", "{{.Name}}")
+    assert f"second-{box.name}" not in names
