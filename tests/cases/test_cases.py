@@ -1,0 +1,64 @@
+"""What exactly is generated for a config? `pytest tests/cases --update` rewrites the answers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from companion import observe, reconcile
+from companion.check import check
+from companion.desired import Desired, desire
+from companion.paths import AgentPaths, Paths
+from companion.render import compose, sshd
+from companion.sandbox import Allocation, HostFacts
+from companion.services import Role
+
+HERE = Path(__file__).parent
+CASES = sorted(path.parent.name for path in HERE.glob("*/agent.yaml"))
+HOST = HostFacts(
+    uid=1000,
+    home="/home/user",
+    own_directories=(),
+    addresses=("8.8.4.4",),
+    ca_certificate="-----THE SANDBOX CA-----\n",
+)
+KEPT = Allocation("coder.sandbox", "10.231.0.0/28", "10.231.0.16/28", 2222)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_config_gives_exactly_these_files(case: str, tmp_path: Path, request):
+    made = files(generated(HERE / case, tmp_path))
+    expected = HERE / case / "expected"
+    if request.config.getoption("--update"):
+        for name, text in made.items():
+            (expected / name).parent.mkdir(parents=True, exist_ok=True)
+            (expected / name).write_bytes(text.encode())
+    found = {
+        p.relative_to(expected).as_posix(): p.read_bytes().decode()
+        for p in expected.rglob("*")
+        if p.is_file()
+    }
+    assert made == found
+
+
+def generated(case: Path, tmp_path: Path) -> Desired:
+    home = Paths(tmp_path, tmp_path / "config", tmp_path / "data", tmp_path / "state")
+    checked = replace(check(home, observe.project(case)), host=HOST)
+    sandbox = replace(reconcile.sandbox_of(checked, KEPT), project="case")
+    return desire(sandbox, observe.assets(), AgentPaths(Path("/state/coder")), {})
+
+
+def files(desired: Desired) -> dict[str, str]:
+    contexts = {role: f"./coder/{role}" for role in Role}
+    text = compose.render(
+        "case", desired.services, desired.networks, desired.images, contexts, desired.volumes
+    )
+    agent = next(i for i in desired.images if i.role is Role.AGENT)
+    made = {"docker-compose.yml": text.replace(agent.tag.split(":")[1], "DIGEST")}
+    made["docker-compose.yml"] = made["docker-compose.yml"].replace(str(HERE), "/cases")
+    made |= {f"agent/{f.path}": f.content.decode() for f in agent.files if "entry" not in f.path}
+    made |= {f"gateway-config/{f.path}": f.content.decode() for f in desired.gateway_files}
+    if desired.sandbox.ssh:
+        made["sshd/sshd_config"] = sshd.render(desired.sandbox).content.decode()
+    gateway = next(i for i in desired.images if i.role is Role.GATEWAY)
+    return {n: t.replace(gateway.tag.split(":")[1], "DIGEST") for n, t in made.items()}

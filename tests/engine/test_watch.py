@@ -1,0 +1,137 @@
+"""companion watch on a real engine: every way of saving, and mistakes, and nothing twice."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from desk import COMPANION
+from sandboxes import Box, wait_until
+
+pytestmark = pytest.mark.engine
+
+
+@contextmanager
+def watching(box: Box) -> Iterator[Path]:
+    """Run companion watch; yields the file that holds what it said."""
+    log = box.desk.home / f"watch-{time.monotonic_ns()}.log"
+    with log.open("w") as out:
+        argv = [COMPANION, "watch"]
+        child = subprocess.Popen(argv, env=box.desk.environment, stdout=out, stderr=out)
+    try:
+        wait_until(lambda: "project: nothing to do" in log.read_text())
+        yield log
+    finally:
+        child.terminate()
+        assert child.wait(timeout=10) == 130, log.read_text()
+
+
+def reactions(log: Path) -> int:
+    return log.read_text().count("project: nothing to do") + log.read_text().count("after the save")
+
+
+def test_a_save_that_means_nothing_is_one_reaction_and_no_engine_call(box: Box):
+    config, before = box.project / "agent.yaml", box.ids()
+    text = config.read_text()
+    with watching(box) as log:
+        for number in range(200):
+            config.write_text(f"# note {number}\n{text}")
+        wait_until(lambda: reactions(log) == 2)
+        time.sleep(1)
+        assert reactions(log) == 2
+        new = config.with_suffix(".tmp")
+        new.write_text(text)
+        new.replace(config)
+        wait_until(lambda: reactions(log) == 3)
+        config.unlink()
+        config.write_text(text)
+        wait_until(lambda: reactions(log) == 4)
+        second = box.desk.companion("watch")
+        assert second.code == 1
+        assert "watching already" in second.err
+    assert box.ids() == before
+
+
+def test_a_save_that_means_something_is_applied_and_a_mistake_changes_nothing(box: Box):
+    config = box.project / "agent.yaml"
+    text = config.read_text()
+    with watching(box) as log:
+        try:
+            begin = time.monotonic()
+            config.write_text(text + '    env: ["COLOUR=green"]\n')
+            wait_until(lambda: "project: restarted, ready" in log.read_text())
+            assert box.run("echo $COLOUR") == "green"
+            assert time.monotonic() - begin < 30
+            before = box.ids()
+            config.write_text(text + "    env: [\n")
+            wait_until(lambda: "project: not changed: agent.yaml:" in log.read_text())
+            assert box.run("echo $COLOUR") == "green"
+            config.write_text(text + '    env: ["COLOUR=green"]\n')
+            wait_until(lambda: log.read_text().count("project: nothing to do") == 2)
+            assert box.ids() == before
+        finally:
+            config.write_text(text)
+        wait_until(lambda: log.read_text().count("project: restarted, ready") == 2)
+    assert box.run("echo $COLOUR") == ""
+
+
+def test_a_paused_project_waits_for_resume(box: Box):
+    config = box.project / "agent.yaml"
+    text = config.read_text()
+    box.companion("pause").ok()
+    try:
+        log = box.desk.home / "paused.log"
+        with log.open("w") as out:
+            child = subprocess.Popen(
+                [COMPANION, "watch"], env=box.desk.environment, stdout=out, stderr=out
+            )
+        wait_until(lambda: "paused" in log.read_text())
+        before = box.ids()
+        config.write_text(text + '    env: ["COLOUR=red"]\n')
+        wait_until(lambda: log.read_text().count("paused") == 2)
+        assert box.ids() == before
+        box.companion("resume").ok()
+        wait_until(lambda: "restarted, ready" in log.read_text())
+        assert box.run("echo $COLOUR") == "red"
+    finally:
+        config.write_text(text)
+        (box.agent_state.parent / "paused").unlink(missing_ok=True)
+        child.terminate()
+        child.wait(timeout=10)
+        box.companion("up").ok()
+
+
+@pytest.mark.parametrize("moment", [0.35, 0.6, 0.9, 1.2, 1.6])
+def test_a_killed_restart_is_repaired_by_the_next_up(box: Box, moment: float):
+    child = subprocess.Popen(
+        [COMPANION, "-C", box.project, "restart"],
+        env=box.desk.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(moment)
+    os.killpg(child.pid, 9)
+    child.wait()
+    box.companion("up").ok()
+    assert box.run("id -un") == "agent"
+    assert box.ssh("curl -sSf -m 8 http://example.com/").code != 0
+    mine = ("--filter", f"label=dev.companion.project={box.id}", "--quiet")
+    assert len(box.engine("ps", "--all", *mine).split()) == 3
+    assert len(box.engine("network", "ls", *mine).split()) == 2
+
+
+def test_down_leaves_nothing_but_the_home_and_up_finds_it_again(box: Box):
+    box.run("echo kept > ~/note")
+    box.companion("down").ok()
+    mine = ("--filter", f"label=dev.companion.project={box.id}", "--quiet")
+    assert box.engine("ps", "--all", *mine) == ""
+    assert box.engine("network", "ls", *mine) == ""
+    assert box.companion("down").ok().out == "there was nothing to remove\n"
+    pins = box.known_hosts.read_text()
+    box.companion("up").ok()
+    assert box.run("cat ~/note") == "kept"
+    assert box.known_hosts.read_text() == pins
