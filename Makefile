@@ -1,0 +1,48 @@
+# Everything that this project does on a machine begins here. All targets are idempotent.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup run lint test test-long lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+SCRIPTS := $(wildcard installer/*.sh assets/*/*.sh .ci/run)
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.stamp ## make .venv with companion and its tools
+
+$(VENV)/.stamp: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "companion needs Python 3.11 or newer: make setup PYTHON=python3.13" >&2; exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || bash installer/packages.sh venv
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock 2>&1 | { grep -v '^WARNING' >&2 || true; }; exit $${PIPESTATUS[0]}
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: setup ## show the whole product on this machine, with real parts
+	@bash installer/packages.sh run
+	@eval "$$(bash installer/engine.sh)"; $(BIN)/python installer/demo.py
+
+lint: setup ## check style, types, import directions and shell scripts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q .
+	@$(BIN)/mypy
+	@mkdir -p build; $(BIN)/lint-imports > build/imports.log 2>&1 || { cat build/imports.log; exit 1; }
+	@$(BIN)/shellcheck $(SCRIPTS)
+
+test: ## run all tests on every engine, installing what is missing
+	@PYTEST_ARGS='$(PYTEST_ARGS)' bash installer/test.sh
+
+test-long: ## the same with full counts
+	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash installer/test.sh
+
+lock: setup ## choose the versions in requirements.lock anew
+	@$(BIN)/uv pip compile -q --upgrade --extra dev --no-header --no-annotate --no-emit-index-url \
+	  --python-version 3.11 -o requirements.lock pyproject.toml
+
+clean: ## remove what was made here (not images)
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

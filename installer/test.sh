@@ -1,0 +1,29 @@
+#!/bin/bash
+# Runs the checks and all tests with both engines; starts a docker daemon of its own if none
+# answers, and ends it again. Without root, an engine that does not answer is left out, aloud.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+make -s setup
+mkdir -p build
+make -s lint
+bash installer/packages.sh test
+eval "$(bash installer/engine.sh)"
+
+docker_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+engines=podman,docker
+if ! docker_answers; then
+  if [ "$(id -u)" = 0 ]; then
+    bash installer/dockerd.sh running || trap 'bash installer/dockerd.sh stop' EXIT
+    exports=$(bash installer/dockerd.sh start)
+    eval "$exports"
+  else
+    echo "no docker daemon answers: its tests are left out" >&2
+    engines=podman
+  fi
+fi
+for engine in ${engines//,/ }; do
+  bash installer/base-images.sh "$engine" >/dev/null
+done
+# shellcheck disable=SC2086 # several arguments
+.venv/bin/pytest --require-engines=$engines ${PYTEST_ARGS:-}
