@@ -28,20 +28,22 @@ def sync(home: Paths) -> None:
 
 def is_included(home: Paths) -> bool:
     """Tell whether the user's ~/.ssh/config includes ours."""
-    return config.has_include(files.read_text(home.user_ssh_config) or "", str(home.ssh_config))
+    return config.has_include(
+        files.read_text(home.user_ssh_config) or "", home.ssh_config.as_posix()
+    )
 
 
 def include(home: Paths) -> None:
     """Put our one Include line at the top of the user's ~/.ssh/config."""
     text = files.read_text(home.user_ssh_config)
-    new = config.add_include(text or "", str(home.ssh_config))
+    new = config.add_include(text or "", home.ssh_config.as_posix())
     if new != text:
         files.write_users_own(home.user_ssh_config, new, text)
 
 
 def include_line(home: Paths) -> str:
     """Return the line that include() writes, for users who write it themselves."""
-    return f'Include "{home.ssh_config}"'
+    return f'Include "{home.ssh_config.as_posix()}"'
 
 
 def _entries(home: Paths) -> Iterator[Entry]:
@@ -56,7 +58,7 @@ def _entries(home: Paths) -> Iterator[Entry]:
                     hostname="127.0.0.1",
                     port=port,
                     user=record.user,
-                    identity_file=str(home.client_key(alias)),
-                    known_hosts_file=str(home.ssh_known_hosts),
+                    identity_file=home.client_key(alias).as_posix(),
+                    known_hosts_file=home.ssh_known_hosts.as_posix(),
                 )
                 yield Entry(host, pin.strip())

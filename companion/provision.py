@@ -110,9 +110,9 @@ def _client_key(home: Paths, alias: str) -> str:
     path = home.client_key(alias)
     private = files.read_text(path)
     if private is None:
-        private = keys.generate(f"companion@{alias}").private
+        private = keys.generate(alias).private
         files.write(path, private)
-    public = keys.public_of(private)
+    public = f"{keys.public_of(private)} companion@{alias}"
     files.write(path.with_name(f"{path.name}.pub"), f"{public}\n", files.READABLE)
     return public
 

@@ -101,6 +101,7 @@ def _directive(line: str) -> tuple[str, list[str]]:
 
 
 def _entry(host: Host) -> str:
+    # A `Host *` of the user's own may lead everything through a jump host: not these.
     # HostKeyAlias is spelled out because ssh does not expand %h there. No IdentityAgent: VSCodium
     # takes its "none" for a socket; IdentitiesOnly keeps the agent's other keys out of it.
     return (
@@ -108,6 +109,7 @@ def _entry(host: Host) -> str:
         f"  HostName {host.hostname}\n"
         f"  Port {host.port}\n"
         f"  User {host.user}\n"
+        f"  ProxyCommand none\n"
         f"  HostKeyAlias {host.alias}\n"
         f"  HostKeyAlgorithms ssh-ed25519\n"
         f"  UserKnownHostsFile {values.path('the known_hosts file', host.known_hosts_file)}\n"

@@ -36,7 +36,11 @@ for hook in "$lib"/hooks/*; do
 done
 
 if [ -e /companion/sshd/sshd_config ]; then
-  /usr/sbin/sshd -D -e -f /companion/sshd/sshd_config &
+  config=/companion/sshd/sshd_config
+  # All logins come from the gateway's address: penalties for one caller would shut out all.
+  penalties=(-o PerSourcePenalties=no) # OpenSSH 9.8 and later
+  /usr/sbin/sshd -t -f "$config" "${penalties[@]}" 2>/dev/null || penalties=()
+  /usr/sbin/sshd -D -e -f "$config" "${penalties[@]}" &
   sshd=$!
 fi
 "$@" &

@@ -52,5 +52,12 @@ def _serve(
     now = datetime.now(UTC)
     good.write_text(certs.issue(authority, "host.containers.internal", now))
     bad.write_text(certs.issue(certs.new_authority(now), "host.containers.internal", now))
-    for port, certificate in ((8000, None), (8001, None), (8443, good), (8444, bad), (8099, None)):
+    for port, certificate in (
+        (81, None),
+        (8000, None),
+        (8001, None),
+        (8443, good),
+        (8444, bad),
+        (8099, None),
+    ):
         box.seen[port] = upstream(box.bridge, port, certificate)

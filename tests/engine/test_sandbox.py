@@ -310,3 +310,17 @@ def test_two_projects_live_side_by_side_and_never_meet(box: Box):
     assert box.run("true") == ""
     names = box.engine("network", "ls", "--format", "{{.Name}}")
     assert f"second-{box.name}" not in names
+
+
+def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
+    """The positive control of closed.sh: with a gate, but on the network with a way out."""
+    gate = "socat TCP-LISTEN:1,bind=127.0.0.1,fork,reuseaddr OPEN:/dev/null & "
+    check = f"bash /usr/local/lib/companion/closed.sh {box.bridge}"
+    image = box.inspect("coder-net")["Config"]["Image"]
+    where = ("--network", f"{box.id}_default", "--entrypoint", "/bin/bash")
+    argv = [box.name, "run", "--rm", *where, image, "-c", gate + check]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "open: tcp to the engine's bridge" in done.stdout
+    assert "open: udp to another host" in done.stdout
+    assert "open: names are answered by somebody else" in done.stdout

@@ -1,0 +1,45 @@
+"""Do our documents say what is there?"""
+
+import re
+
+from desk import ROOT
+
+from companion.cli.parser import COMMANDS
+from companion.config import load
+from companion.config.models import AgentConfig
+from companion.plugins import FEATURES
+
+
+def test_every_claim_in_security_names_a_test_that_exists():
+    text = (ROOT / "SECURITY.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", text))
+    whole = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"def (test_\w+)\(", whole))
+    assert len(named) > 15
+    assert named <= there, named - there
+
+
+def test_the_readme_names_every_command_and_no_other():
+    text = (ROOT / "README.md").read_text()
+    table = text[text.index("| command | does |") : text.index("`-C DIR` names")]
+    cells = " ".join(line.split("|")[1] for line in table.splitlines()[2:] if "|" in line)
+    assert set(re.findall(r"`([a-z]+)", cells)) == {command.name for command in COMMANDS}
+
+
+def test_the_readmes_agent_yaml_is_valid_and_names_every_key():
+    text = (ROOT / "README.md").read_text()
+    example = re.search(r"```yaml\n(name: .*?)```", text, re.DOTALL)
+    assert example
+    config, document = load.agent(example[1].replace("runtime: codex ", "runtime: codex "))
+    assert set(AgentConfig.model_fields) - {"gateway"} == config.model_fields_set
+    assert {f.plugin for f in config.features} == {plugin.name for plugin in FEATURES}
+    for index, feature in enumerate(config.features):
+        plugin = next(p for p in FEATURES if p.name == feature.plugin)
+        load.decode(plugin.options, dict(feature.options), document, ("features", index))
+
+
+def test_every_place_that_architecture_names_exists():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    table = text[text.index("| to change |") : text.index("The import directions")]
+    for name in re.findall(r"`([\w/.]+\.py|[a-z]+/)`", table):
+        assert (ROOT / "companion" / name).exists() or (ROOT / name).exists(), name
