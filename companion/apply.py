@@ -10,6 +10,7 @@ from companion.desired import Desired
 from companion.engine import (
     Engine,
     build_argv,
+    connect_argv,
     container_name,
     create_argv,
     network_argv,
@@ -21,6 +22,7 @@ from companion.services import Image, Role, Service
 
 Progress = Callable[[str], None]
 _LOG_TAIL = 8
+_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,12 @@ class Applier:
         """
         for step in plan.steps:
             self._perform(step)
-        if not plan.starts or not self.desired.sandbox.ssh:
+        if not plan.starts:
             return 0.0
         try:
+            if not self.desired.sandbox.ssh:
+                ready.check_running(self.engine, self.desired)
+                return 0.0
             return ready.wait_for_login(self.desired, self.home, self.places)
         except Exception:
             self._show_last_lines()
@@ -83,7 +88,13 @@ class Applier:
         context = self.contexts / image.role
         argv = self.engine.argv(*build_argv(image, str(context)))
         lines: list[str] = []
-        code = process.stream(argv, lines.append, env=self.engine.environment)
+
+        def on_line(line: str) -> None:
+            lines.append(line)
+            if line.lower().startswith("step "):
+                self.progress(f"  {line[:_WIDTH]}")
+
+        code = process.stream(argv, on_line, env=self.engine.environment)
         text = "\n".join(lines) + "\n"
         files.write(self.places.build_log, text)
         if code:
@@ -96,8 +107,7 @@ class Applier:
         name = container_name(engine.project, service.name)
         engine.call(*create_argv(engine.dialect, engine.project, agent, service))
         for extra in service.attachments[1:]:
-            network = f"{engine.project}_{extra.network}"
-            engine.call("network", "connect", "--ip", extra.address, network, name)
+            engine.call(*connect_argv(engine.dialect, engine.project, service, extra))
         engine.call("start", name)
         if service.role is Role.NET:
             try:

@@ -1,12 +1,13 @@
 """Which program and which additions does a config ask for? Looks plugins up and merges them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from companion import plugins
 from companion.config import load
-from companion.config.models import AgentConfig, Feature
+from companion.config.models import AgentConfig, Feature, split_port
 from companion.config.yaml_text import Document, Location
-from companion.contribution import Contribution, RuntimeProgram, clashes, merge
+from companion.contribution import Contribution, Port, RuntimeProgram, clashes, merge
 from companion.errors import ConfigError, Problem
 from companion.plugins.base import Context, FeaturePlugin, expand
 
@@ -26,17 +27,17 @@ def program(config: AgentConfig, document: Document) -> RuntimeProgram:
         command=given.cmd,
         acp_command=given.acp_cmd,
         user=given.user,
+        ports=tuple(Port(*split_port(text)) for text in given.ports),
     )
 
     def filled(words: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(expand(word, user=inline.user, home=inline.home) for word in words)
 
-    return RuntimeProgram(
-        base_image=inline.base_image,
+    return replace(
+        inline,
         install=filled(inline.install),
         command=filled(inline.command),
         acp_command=filled(inline.acp_command),
-        user=inline.user,
     )
 
 

@@ -78,6 +78,15 @@ class SshServer:
 
 
 @dataclass(frozen=True, slots=True)
+class Port:
+    """A port of the desktop that leads to a port of the agent."""
+
+    address: str
+    host: int
+    container: int
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeProgram:
     """The program that the sandbox is for, and the image it needs."""
 
@@ -86,6 +95,7 @@ class RuntimeProgram:
     command: tuple[str, ...]
     acp_command: tuple[str, ...]
     user: str
+    ports: tuple[Port, ...] = ()
 
     @property
     def home(self) -> str:

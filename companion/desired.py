@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from companion.paths import AgentPaths
 from companion.render import dns, dockerfile, environment, haproxy, sshd
-from companion.sandbox import SSHD_PORT, Sandbox
+from companion.sandbox import Sandbox
 from companion.services import (
     Attachment,
     Bind,
@@ -99,7 +99,6 @@ def _gateway(
     sandbox: Sandbox, image: Image, places: AgentPaths, configuration: str, seals: Mapping[str, str]
 ) -> Service:
     outside, inside = sandbox.egress_network, sandbox.internal_network
-    port = sandbox.allocation.ssh_port
     bridge = outside.address(1)
     return Service(
         name=f"{sandbox.agent}-gateway",
@@ -111,7 +110,7 @@ def _gateway(
             Attachment(outside.name, outside.address(2)),
             Attachment(inside.name, inside.address(2)),
         ),
-        publish=(Publish(port, SSHD_PORT),) if port and sandbox.ssh else (),
+        publish=tuple(Publish(p.host, p.container, p.address) for p in sandbox.ports),
         binds=(
             Bind(str(places.gateway), haproxy.CONFIG, read_only=True),
             Bind(str(places.secrets), haproxy.SECRETS, read_only=True),

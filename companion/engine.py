@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from companion import process
 from companion.errors import CompanionError, EngineError, PortTakenError, SubnetTakenError
-from companion.services import Bind, Image, Network, Role, Service
+from companion.services import Attachment, Bind, Image, Network, Role, Service
 from companion.state import Container, EngineChoice
 
 LABEL = "dev.companion"
@@ -32,6 +32,8 @@ class Dialect:
     remove_network: tuple[str, ...]
     internal: tuple[str, ...]
     log_driver: str
+    random_macs: bool
+    """Containers get a new MAC address each time unless one is given."""
     names_guests: bool
     """A container in another's network namespace may have a hostname of its own."""
     silent: str
@@ -45,6 +47,7 @@ DIALECTS: Mapping[str, Dialect] = {
         remove_network=("network", "rm"),
         internal=("--internal",),
         log_driver="json-file",
+        random_macs=False,
         names_guests=False,
         silent="start the docker daemon, or use podman",
     ),
@@ -55,6 +58,7 @@ DIALECTS: Mapping[str, Dialect] = {
         remove_network=("network", "rm", "--force"),
         internal=("--internal", "--disable-dns", "--opt", "isolate=true"),
         log_driver="k8s-file",
+        random_macs=True,
         names_guests=True,
         silent="try `podman info`",
     ),
@@ -120,17 +124,14 @@ def create_argv(dialect: Dialect, project: str, agent: str, service: Service) ->
         *_optional("--cpus", service.cpus),
         *_optional("--hostname", _hostname(dialect, service)),
         *_optional("--workdir", service.workdir),
-        *_network_argv(project, service),
+        *_network_argv(dialect, project, service),
         *_each("--cap-add", service.capabilities),
         *_each("--sysctl", (f"{key}={value}" for key, value in service.sysctls)),
         *_each("--add-host", (f"{name}:{address}" for name, address in service.hosts)),
         *_each("--env", (f"{name}={value}" for name, value in service.environment)),
         *_each("--tmpfs", service.tmpfs),
         *_each("--mount", (_mount(project, bind) for bind in service.binds)),
-        *_each(
-            "--publish",
-            (f"{p.host_address}:{p.host_port}:{p.container_port}" for p in service.publish),
-        ),
+        *_each("--publish", map(str, service.publish)),
         service.image,
         *service.command,
     )
@@ -149,6 +150,14 @@ def network_argv(dialect: Dialect, project: str, agent: str, network: Network) -
         *("--label", f"com.docker.compose.network={network.name}"),
         f"{project}_{network.name}",
     )
+
+
+def connect_argv(
+    dialect: Dialect, project: str, service: Service, place: Attachment
+) -> tuple[str, ...]:
+    """Return the arguments that attach a created container to a further network."""
+    network, name = f"{project}_{place.network}", container_name(project, service.name)
+    return ("network", "connect", *_addresses(dialect, place), network, name)
 
 
 def build_argv(image: Image, context: str) -> tuple[str, ...]:
@@ -269,7 +278,7 @@ def _failure(name: str, arguments: Sequence[str], done: process.Completed) -> En
     reason = re.sub(r"^Error( response from daemon)?: ", "", told)
     what = f"{name} {' '.join(arguments[:2])} failed: {reason}"
     if re.search(r"port is already allocated|address already in use|bind for .* failed", log):
-        return PortTakenError(what, "choose another port for the ssh plugin", log)
+        return PortTakenError(what, "choose another port in agent.yaml", log)
     if re.search(r"overlaps|already (used|being used)|subnet .* is already", log, re.IGNORECASE):
         return SubnetTakenError(what, "", log)
     if done.code == process.TIMED_OUT:
@@ -309,11 +318,16 @@ def _hostname(dialect: Dialect, service: Service) -> str:
     return "" if service.network_of and not dialect.names_guests else service.hostname
 
 
-def _network_argv(project: str, service: Service) -> tuple[str, ...]:
+def _network_argv(dialect: Dialect, project: str, service: Service) -> tuple[str, ...]:
     if service.network_of:
         return "--network", f"container:{container_name(project, service.network_of)}"
     first = service.attachments[0]
-    return "--network", f"{project}_{first.network}", "--ip", first.address
+    return "--network", f"{project}_{first.network}", *_addresses(dialect, first)
+
+
+def _addresses(dialect: Dialect, place: Attachment) -> tuple[str, ...]:
+    mac = ("--mac-address", place.mac) if dialect.random_macs else ()
+    return ("--ip", place.address, *mac)
 
 
 def _mount(project: str, bind: Bind) -> str:

@@ -11,13 +11,19 @@ _SOCKETS = ("docker.sock", "podman.sock", "containerd.sock")
 
 
 def violations(compose: str, services: tuple[Service, ...]) -> Iterator[str]:
-    """Yield a sentence for each rule that the text of a docker-compose.yml breaks."""
+    """Yield a sentence for each rule that the text of a docker-compose.yml breaks.
+
+    Ports may be published beyond this machine only where `services` say so: the user asked for it.
+    """
     document: Any = yaml_text.parse(compose, "docker-compose.yml").data
     roles = {service.name: service.role for service in services}
+    asked = {s.name: {str(p) for p in s.publish} for s in services}
     internal = {n for n, net in document["networks"].items() if net.get("internal") is True}
     for name, service in document["services"].items():
         role = roles.get(name)
         yield from (f"{name}: {sentence}" for sentence in _common(service))
+        if set(service.get("ports", ())) - asked.get(name, set()):
+            yield f"{name}: publishes a port beyond this machine"
         if role is Role.NET and set(service.get("networks", {})) - internal:
             yield f"{name}: the agent's namespace is on a network that is not internal"
         if role is Role.AGENT:
@@ -40,8 +46,6 @@ def _common(service: Mapping[str, Any]) -> Iterator[str]:
         yield "has a writable root"
     if set(service.get("cap_add", ())) - _HOLDER_CAPABILITIES:
         yield "has a capability that no container of ours needs"
-    if not all(str(port).startswith("127.0.0.1:") for port in service.get("ports", ())):
-        yield "publishes a port beyond this machine"
     for mount in service.get("volumes", ()):
         if str(mount["source"]).endswith(_SOCKETS):
             yield "reaches an engine's socket"

@@ -175,6 +175,8 @@ def _start_reasons(
             reason = f"it shares the network of {service.network_of}, which is new"
         elif not container.running:
             reason = f"it is {container.status}"
+        elif service.role is Role.NET and _restarted(container, observed):
+            reason = "it was restarted by somebody else, and must be seen to be closed"
         elif fresh:
             reason = "a restart was asked for"
         else:
@@ -186,6 +188,12 @@ def _start_reasons(
 def _difference(service: Service, before: Mapping[str, str]) -> str:
     changed = [name for name, value in service.parts.items() if before.get(name) != value]
     return f"changed: {', '.join(changed)}" if before and changed else "its definition changed"
+
+
+def _restarted(holder: Container, observed: Observed) -> bool:
+    """Tell whether a holder is younger than the agent that lives in its namespace."""
+    guests = (c for c in observed.containers if c.role is Role.AGENT and c.agent == holder.agent)
+    return any(guest.started < holder.started for guest in guests)
 
 
 def _lost_namespace(container: Container, service: Service, observed: Observed) -> bool:

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from companion import files
 from companion.desired import Desired
 from companion.engine import Engine, container_name
 from companion.errors import CompanionError, EngineError
@@ -28,8 +29,8 @@ def check_closed(engine: Engine, desired: Desired) -> None:
             *("/bin/bash", "/usr/local/lib/companion/closed.sh", bridge),
         )
     except EngineError as error:
-        what = f"the sandbox's network is not closed ({error.log or 'no answer'})"
-        raise EngineError(what, "the sandbox was not started", error.log) from None
+        what = f"the sandbox's network is not as it must be ({error.log or 'no answer'})"
+        raise EngineError(what, _network_hint(engine, desired), error.log) from None
 
 
 def wait_for_login(desired: Desired, home: Paths, places: AgentPaths) -> float:
@@ -52,6 +53,29 @@ def wait_for_login(desired: Desired, home: Paths, places: AgentPaths) -> float:
     except probe.ProbeError as error:
         raise CompanionError(f"SSH does not answer: {error}", "see `companion logs`") from None
     return time.monotonic() - begin
+
+
+def check_running(engine: Engine, desired: Desired) -> None:
+    """See that an agent that takes no logins stays up for half a second.
+
+    Raises:
+        EngineError: it ended.
+    """
+    time.sleep(0.5)
+    for container in engine.containers():
+        if container.service == desired.service(Role.AGENT).name and not container.running:
+            what = f"the agent ended at once with exit code {container.exit_code}"
+            raise EngineError(what, "see `companion logs`")
+
+
+def _network_hint(engine: Engine, desired: Desired) -> str:
+    """Say what to do; a docker daemon on the same host drops podman's internal traffic."""
+    subnet = desired.sandbox.internal_network.subnet
+    filtered = files.read_text(Path("/proc/sys/net/bridge/bridge-nf-call-iptables")) or ""
+    if engine.choice.name == "podman" and filtered.strip() == "1":
+        rule = f"iptables -I FORWARD -s {subnet} -d {subnet} -j ACCEPT"
+        return f"docker's firewall rules drop it: run `{rule}`, or use container_runtime: docker"
+    return "the agent was not started"
 
 
 def public_host_key(places: AgentPaths) -> str:

@@ -136,16 +136,31 @@ def down(home: Paths, directory: Path, progress: Progress, *, volumes: bool = Fa
         written = state_file.read(place, project.directory)
         engine = Engine(detect(None, written.engine), project.id)
         observed = observe.engine(engine)
-        for container in sorted(observed.containers, key=lambda c: c.role):
-            progress(f"removing {container.service}")
-            engine.call(*engine.dialect.remove, container.name)
-        for network in observed.networks:
-            engine.call(*engine.dialect.remove_network, f"{project.id}_{network}")
+        _remove_all(engine, observed, progress)
         removed = engine.remove_volumes() if volumes else 0
         records = {name: replace(r, digest="", parts={}) for name, r in written.agents.items()}
         if place.state.exists():
             state_file.write(place, replace(written, wanted="down", agents=records))
     return bool(observed.containers or observed.networks or removed)
+
+
+def _remove_all(engine: Engine, observed: Observed, progress: Progress) -> None:
+    """Remove containers, dependents first (agent, gateway, net), and then networks."""
+    for container in sorted(observed.containers, key=lambda c: c.role):
+        progress(f"removing {container.service}")
+        engine.call(*engine.dialect.remove, container.name)
+    for network in observed.networks:
+        engine.call(*engine.dialect.remove_network, f"{engine.project}_{network}")
+
+
+def _leave_engine(written: Written, engine: Engine, progress: Progress) -> None:
+    """Take the sandbox off the engine that it ran on before; its volumes stay there."""
+    if written.engine is None or written.engine.name == engine.choice.name:
+        return
+    old = Engine(written.engine, engine.project)
+    if old.answers():
+        progress(f"moving from {written.engine.name} to {engine.choice.name}; volumes stay behind")
+        _remove_all(old, observe.engine(old), progress)
 
 
 def _reconcile(
@@ -161,6 +176,7 @@ def _reconcile(
     place = home.project(project.id)
     written = state_file.read(place, project.directory)
     engine = Engine(detect(checked.config.container_runtime, written.engine), project.id)
+    _leave_engine(written, engine, progress)
     written = _with_allocation(home, checked, written, engine)
     written = replace(written, wanted="up", engine=engine.choice)
     record = written.agents[checked.config.name]

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from companion import mounts
-from companion.config.models import Egress, Limits, LogLevel
+from companion.config.models import SSHD_PORT, Egress, Limits, LogLevel
 from companion.contribution import (
     Contribution,
     Mount,
+    Port,
     ProjectFile,
     RuntimeProgram,
     SshServer,
@@ -18,7 +19,6 @@ from companion.contribution import (
 from companion.errors import Problem
 from companion.services import File, Network
 
-SSHD_PORT = 2222
 HOME_VOLUME = "home"
 
 
@@ -82,6 +82,13 @@ class Sandbox:
     def ssh(self) -> SshServer | None:
         """The agent's SSH server, if it has one."""
         return self.whole.ssh[0] if self.whole.ssh else None
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """Every port of the desktop that leads into the agent: SSH and the runtime's own."""
+        number = self.allocation.ssh_port
+        login = (Port("127.0.0.1", number, SSHD_PORT),) if self.ssh and number else ()
+        return (*login, *self.program.ports)
 
     @property
     def upstreams(self) -> tuple[Upstream, ...]:

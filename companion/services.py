@@ -64,6 +64,15 @@ class Attachment:
     network: str
     address: str
 
+    @property
+    def mac(self) -> str:
+        """A MAC address that stays with the IP address, as docker derives it.
+
+        A new container with another one would be unreachable until its neighbours' ARP entries
+        expire, half a minute later.
+        """
+        return "02:42:" + ":".join(f"{int(part):02x}" for part in self.address.split("."))
+
 
 @dataclass(frozen=True, slots=True)
 class Publish:
@@ -72,6 +81,9 @@ class Publish:
     host_port: int
     container_port: int
     host_address: str = "127.0.0.1"
+
+    def __str__(self) -> str:
+        return f"{self.host_address}:{self.host_port}:{self.container_port}"
 
 
 @dataclass(frozen=True, slots=True)

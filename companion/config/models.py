@@ -3,6 +3,7 @@
 Types only. Decoding, messages and schema all come from here. Lists arrive as tuples.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -11,11 +12,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 Engine = Literal["docker", "podman"]
 LogLevel = Literal["info", "debug"]
+SSHD_PORT = 2222
+"""Where sshd listens in the agent's namespace."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\Z")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}\Z")
+_PORT = re.compile(r"((?P<address>[0-9]+(\.[0-9]+){3}):)?(?P<host>[0-9]+)(:(?P<inner>[0-9]+))?\Z")
 _MEMORY = re.compile(r"[1-9][0-9]*[kmg]\Z")
 _CPUS = re.compile(r"[0-9]+(\.[0-9]{1,2})?\Z")
 
@@ -48,6 +52,27 @@ def _user(text: str) -> str:
 def _image(text: str) -> str:
     if not _IMAGE.match(text):
         raise ValueError("must be an image reference such as docker.io/library/node:24-slim")
+    return text
+
+
+def split_port(text: str) -> tuple[str, int, int]:
+    """Return (address, host port, container port) of `3000`, `8080:3000`, `0.0.0.0:8080:3000`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    match = _PORT.match(text)
+    host = int(match["host"]) if match else 0
+    inner = int(match["inner"] or host) if match else 0
+    if not match or not all(0 < port < 1 << 16 for port in (host, inner)):
+        raise ValueError("must be PORT, HOST:CONTAINER or ADDRESS:HOST:CONTAINER")
+    if inner == SSHD_PORT:
+        raise ValueError(f"takes the container's port {SSHD_PORT}, where sshd listens")
+    return str(ipaddress.IPv4Address(match["address"] or "127.0.0.1")), host, inner
+
+
+def _port(text: str) -> str:
+    split_port(text)
     return text
 
 
@@ -88,6 +113,7 @@ class Runtime(Model):
     install: tuple[Line, ...] = ()
     cmd: tuple[Line, ...] = ("sleep", "infinity")
     acp_cmd: tuple[Line, ...] = ()
+    ports: tuple[Annotated[str, AfterValidator(_port)], ...] = ()
     user: Annotated[str, AfterValidator(_user)] = "agent"
 
     @model_validator(mode="before")

@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from companion import files, log, observe, reconcile, state_file
@@ -28,6 +28,9 @@ class _Watched:
 
     directory: Path
     watch: Watch
+    steering: tuple[Path, ...]
+    looked: bool = False
+    """The first look asks the engine: after a reboot nothing runs, whatever the files say."""
 
 
 @dataclass(slots=True)
@@ -84,17 +87,17 @@ class Loop:
         self._projects_seen = changed
         for project_id, written in state_file.all_projects(self.home).items():
             if project_id not in self.watched and Path(written.directory).is_dir():
-                self._watch(project_id, Path(written.directory))
+                self.watched[project_id] = self._watch(project_id, Path(written.directory))
                 self.say(f"{Path(written.directory).name}: watching {written.directory}")
                 self.events.put(Touched(project_id))
 
-    def _watch(self, project_id: str, directory: Path) -> None:
+    def _watch(self, project_id: str, directory: Path) -> _Watched:
         project = observe.project(directory)
         steer = steering(project, files.read_text(project.config))
         paused = self.home.project(project_id).paused
         watch = Watch(lambda: self.events.put(Touched(project_id)), (*steer, paused))
         watch.start()
-        self.watched[project_id] = _Watched(directory, watch)
+        return _Watched(directory, watch, steer)
 
     def _work(self, work: Work) -> None:
         """Bring one project up to date and say what came of it (runs in a worker)."""
@@ -106,6 +109,7 @@ class Loop:
         except Exception as error:  # noqa: BLE001 - one project's bug must not end the watch
             self.say(f"{directory.name}: this is a bug in companion: {error!r}")
         finally:
+            self._rewatch(work.project)
             self.events.put(Finished(work.project))
 
     def _reconcile(self, work: Work, directory: Path) -> None:
@@ -120,9 +124,9 @@ class Loop:
             self.home,
             directory,
             lambda text: self.say(f"{directory.name}: {text}"),
-            only_if_changed=True,
+            only_if_changed=self.watched[work.project].looked,
         )
-        self._rewatch(work.project)
+        self.watched[work.project].looked = True
         if report.plan.steps:
             total = time.monotonic() - work.saved
             done = f"{_WORDS[report.change]}, ready {total:.1f} s after the save"
@@ -133,5 +137,8 @@ class Loop:
     def _rewatch(self, project_id: str) -> None:
         """Follow a config that names other files than before."""
         old = self.watched[project_id]
-        self._watch(project_id, old.directory)
-        old.watch.stop()
+        project = observe.project(old.directory)
+        if steering(project, files.read_text(project.config)) != old.steering:
+            new = self._watch(project_id, old.directory)
+            self.watched[project_id] = replace(new, looked=old.looked)
+            old.watch.stop()

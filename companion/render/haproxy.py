@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from companion.contribution import Header, Upstream
 from companion.render.egress import SPECIAL_ADDRESSES, allowed_hosts
-from companion.sandbox import SSHD_PORT, Sandbox
+from companion.sandbox import Sandbox
 from companion.services import File
 
 CONFIG = "/companion/gateway"
@@ -54,6 +54,16 @@ defaults
   timeout http-keep-alive 5m
   retries 1
   errorfile 503 {config}/unreachable.http
+"""
+
+_INGRESS_DEFAULTS = """
+defaults
+  log global
+  mode tcp
+  option dontlognull
+  timeout connect 5s
+  timeout client 24h
+  timeout server 24h
 """
 
 # A request that two parsers could read differently is refused before anything is decided.
@@ -156,6 +166,7 @@ def _egress(sandbox: Sandbox, http: tuple[Upstream, ...], https: tuple[Upstream,
 def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     yield "\nfrontend http\n  mode http\n  option idle-close-on-response\n"
     yield from _binds(address, _ports(upstreams, _HTTP_DEFAULT))
+    yield _only_from_agent(sandbox)
     yield _LOG.format(kind="http")
     yield _SANE_REQUEST
     yield f"  acl configured var(txn.endpoint) -m str -f {CONFIG}/http.lst\n"
@@ -184,6 +195,7 @@ def _http_refusals(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
 def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     yield "\nfrontend tls\n  mode tcp\n"
     yield from _binds(address, _ports(upstreams, _TLS_DEFAULT))
+    yield _only_from_agent(sandbox)
     yield (
         '  log-format "tls %[var(sess.sni)] port=%[var(sess.port)] to=%b'
         ' why=%[var(sess.reason)] bytes=%U/%B ms=%Tt term=%ts"\n'
@@ -271,17 +283,18 @@ def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[st
 
 
 def _ingress(sandbox: Sandbox) -> str:
-    if sandbox.ssh is None:
-        return _GLOBAL.format(log_level="info", descriptors=512) + (
-            "\ndefaults\n  timeout connect 5s\n  timeout client 1s\n  timeout server 1s\n"
-            "\nlisten unused\n  mode tcp\n  bind 127.0.0.1:2\n"
-        )
-    return _GLOBAL.format(log_level="info", descriptors=512) + (
-        "\ndefaults\n  log global\n  mode tcp\n  option dontlognull\n"
-        "  timeout connect 5s\n  timeout client 24h\n  timeout server 24h\n"
-        f"\nfrontend ssh\n  bind {sandbox.egress_network.address(2)}:{SSHD_PORT}\n"
-        '  log-format "ssh bytes=%U/%B ms=%Tt term=%ts"\n  default_backend agent\n'
-        f"\nbackend agent\n  server sshd {sandbox.internal_network.address(3)}:{SSHD_PORT}\n"
+    inner = sorted({port.container for port in sandbox.ports})
+    ways = "".join(_way_in(sandbox, port) for port in inner)
+    # HAProxy does not start without a listener.
+    listeners = ways or "\nlisten nobody\n  bind 127.0.0.1:2\n"
+    return _GLOBAL.format(log_level="info", descriptors=512) + _INGRESS_DEFAULTS + listeners
+
+
+def _way_in(sandbox: Sandbox, port: int) -> str:
+    return (
+        f"\nlisten port_{port}\n  bind {sandbox.egress_network.address(2)}:{port}\n"
+        f'  log-format "in port={port} bytes=%U/%B ms=%Tt term=%ts"\n'
+        f"  server agent {sandbox.internal_network.address(3)}:{port}\n"
     )
 
 
@@ -295,6 +308,11 @@ def _ports(upstreams: tuple[Upstream, ...], default: int) -> list[int]:
 
 def _binds(address: str, ports: Iterable[int]) -> Iterator[str]:
     return (f"  bind {address}:{port}\n" for port in ports)
+
+
+def _only_from_agent(sandbox: Sandbox) -> str:
+    """The desktop has an address on this network too: its other users get no key from us."""
+    return f"  tcp-request connection reject if !{{ src {sandbox.internal_network.address(3)} }}\n"
 
 
 def _unlisted(variable: str) -> str:

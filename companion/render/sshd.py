@@ -1,7 +1,8 @@
 """What does the agent's sshd read? Keys only, the agent's own user, no privileges to give."""
 
+from companion.config.models import SSHD_PORT
 from companion.render import environment
-from companion.sandbox import SSHD_PORT, Sandbox
+from companion.sandbox import Sandbox
 from companion.services import File
 
 KEYS = "/companion/sshd"

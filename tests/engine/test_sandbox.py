@@ -219,7 +219,7 @@ def test_a_restarted_holder_gets_a_new_agent(box: Box):
     box.engine("restart", "--time", "0", box.container("coder-net"))
     assert box.companion("plan", "--check").code == 4
     done = box.companion("up", "--json").ok()
-    assert "start coder" in done.data["steps"]
+    assert {"start coder-net", "start coder"} <= set(done.data["steps"])
     assert box.run("true") == ""
     assert box.ssh("curl -sS -m 8 https://example.com/").code != 0
 
@@ -324,3 +324,12 @@ def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
     assert "open: tcp to the engine's bridge" in done.stdout
     assert "open: udp to another host" in done.stdout
     assert "open: names are answered by somebody else" in done.stdout
+
+
+def test_other_users_of_the_desktop_get_no_key_from_the_gateway(box: Box):
+    inner = box.inspect("coder-gateway")["NetworkSettings"]["Networks"][f"{box.id}_internal"]
+    header = ("-H", "Host: host.containers.internal:8000")
+    argv = ["curl", "-sS", "-m", "5", *header, f"http://{inner['IPAddress']}:8000/"]
+    before = len(box.seen[8000])
+    assert subprocess.run(argv, capture_output=True, check=False).returncode != 0
+    assert len(box.seen[8000]) == before

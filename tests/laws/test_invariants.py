@@ -6,16 +6,13 @@ import pytest
 import yaml
 
 from companion.invariants import violations
-from companion.services import Role, Service
+from companion.services import Publish, Role, Service
 
 TEXT = (Path(__file__).parent.parent / "cases/everything/expected/docker-compose.yml").read_text()
-SERVICES = tuple(
-    Service(name, role, "", "", ())
-    for name, role in {
-        "coder-gateway": Role.GATEWAY,
-        "coder-net": Role.NET,
-        "coder": Role.AGENT,
-    }.items()
+SERVICES = (
+    Service("coder-gateway", Role.GATEWAY, "", "", (), publish=(Publish(2222, 2222),)),
+    Service("coder-net", Role.NET, "", "", ()),
+    Service("coder", Role.AGENT, "", "", ()),
 )
 
 OPENINGS = {
