@@ -17,7 +17,16 @@ from companion.engine import (
 )
 from companion.errors import EngineError
 from companion.paths import AgentPaths, Paths
-from companion.plan import BuildImage, CreateNetwork, Plan, Remove, RemoveNetwork, Start, Step
+from companion.plan import (
+    BuildImage,
+    CreateNetwork,
+    Plan,
+    Reload,
+    Remove,
+    RemoveNetwork,
+    Start,
+    Step,
+)
 from companion.services import Image, Role, Service
 
 Progress = Callable[[str], None]
@@ -81,6 +90,9 @@ class Applier:
             case Start(service, reason):
                 self.progress(f"starting {service.name}: {reason}")
                 self._start(service)
+            case Reload(service, reason, narrows):
+                self.progress(f"reloading {service.name}: {reason}")
+                self._reload(service, narrows=narrows)
             case _:
                 assert_never(step)
 
@@ -116,6 +128,14 @@ class Applier:
                 self._show_last_lines()
                 engine.call(*engine.dialect.remove, name)
                 raise
+
+    def _reload(self, service: Service, *, narrows: bool) -> None:
+        """Sshd reads its keys at each login: only the gateway must be told."""
+        if service.role is not Role.GATEWAY:
+            return
+        name = container_name(self.engine.project, service.name)
+        old = "end" if narrows else "keep"
+        self.engine.call("exec", name, "/bin/bash", "/usr/local/lib/companion/reload.sh", old)
 
     def _show_last_lines(self) -> None:
         """Show the last lines of each container: they usually say why."""

@@ -1,10 +1,11 @@
 """What should be there? One sandbox as images, networks, services and mounted files."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 
 from companion.paths import AgentPaths
 from companion.render import dns, dockerfile, environment, haproxy, sshd
+from companion.render.egress import allowed_hosts
 from companion.sandbox import Sandbox
 from companion.services import (
     Attachment,
@@ -53,7 +54,8 @@ class Desired:
     @property
     def digest(self) -> str:
         """Digest of all of it: equal digests mean that nothing would change."""
-        return digest([[s.spec for s in self.services], [i.tag for i in self.images]])
+        services = [(s.spec, s.reloads) for s in self.services]
+        return digest([services, [image.tag for image in self.images]])
 
     def service(self, role: Role) -> Service:
         """Return the service of a role."""
@@ -86,7 +88,7 @@ def desire(
         networks=(sandbox.egress_network, sandbox.internal_network),
         volumes=tuple(sorted({m.source for m in sandbox.mounts if m.is_volume})),
         services=(
-            _gateway(sandbox, gateway_image, places, digest_files(gateway_files), seals),
+            _gateway(sandbox, gateway_image, places, gateway_files, seals),
             _net(sandbox, gateway_image, places),
             _agent(sandbox, agent_image, places),
         ),
@@ -96,7 +98,11 @@ def desire(
 
 
 def _gateway(
-    sandbox: Sandbox, image: Image, places: AgentPaths, configuration: str, seals: Mapping[str, str]
+    sandbox: Sandbox,
+    image: Image,
+    places: AgentPaths,
+    contents: tuple[File, ...],
+    seals: Mapping[str, str],
 ) -> Service:
     outside, inside = sandbox.egress_network, sandbox.internal_network
     bridge = outside.address(1)
@@ -123,12 +129,28 @@ def _gateway(
         memory="256m",
         pids=128,
         cpu_shares=1024,
-        configuration=(
-            ("gateway rules", configuration),
-            ("intercepted hosts", digest([u.host for u in sandbox.upstreams])),
-            *((f"secret {name}", seals.get(name, "")) for name in sandbox.secrets),
-        ),
+        configuration=(("ways in and names", digest_files(_fixed(contents))),),
+        reloads=tuple(_reloads(sandbox, seals)),
     )
+
+
+def _fixed(contents: tuple[File, ...]) -> tuple[File, ...]:
+    """Return the files that are read at start only: ingress and names are never reloaded."""
+    return tuple(f for f in contents if f.path == "ingress.cfg" or f.path.endswith(".conf"))
+
+
+def _reloads(sandbox: Sandbox, seals: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield, one by one, what the gateway lets through and adds: what is missing was narrowed."""
+    yield "egress mode", sandbox.egress.mode
+    yield "log level", sandbox.log_level
+    yield "trusted certificates", digest(sandbox.host.trusted_certificates.decode("latin-1"))
+    yield from ((f"the desktop's address {address}", "") for address in sandbox.host.addresses)
+    yield from ((f"host {host}", "") for host in allowed_hosts(sandbox.egress))
+    yield from (
+        (f"service {u.scheme}://{u.endpoint}", digest([asdict(h) for h in u.headers]))
+        for u in sandbox.upstreams
+    )
+    yield from ((f"secret {name}", seals.get(name, "")) for name in sandbox.secrets)
 
 
 def _net(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
@@ -166,11 +188,18 @@ def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
         environment=(("HOME", sandbox.program.home), *environment.render(sandbox)),
         workdir=sandbox.workdir,
         configuration=(("sshd", digest_files((sshd.render(sandbox),))),) if sandbox.ssh else (),
+        reloads=_keys(sandbox),
         memory=sandbox.limits.memory,
         pids=sandbox.limits.pids,
         cpus=sandbox.limits.cpus or "",
         cpu_shares=512,
     )
+
+
+def _keys(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
+    """Return what sshd reads anew at each login."""
+    given = sandbox.ssh.authorized_keys if sandbox.ssh else None
+    return (("authorized keys", digest_files(sandbox.files_of(given))),) if given else ()
 
 
 def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:

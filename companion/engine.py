@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from companion import process
-from companion.errors import CompanionError, EngineError, PortTakenError, SubnetTakenError
+from companion.errors import (
+    AddressHeldError,
+    CompanionError,
+    EngineError,
+    PortTakenError,
+    SubnetTakenError,
+)
 from companion.services import Attachment, Bind, Image, Network, Role, Service
 from companion.state import Container, EngineChoice
 
@@ -277,7 +283,9 @@ def _failure(name: str, arguments: Sequence[str], done: process.Completed) -> En
     told = next((line for line in lines if line.startswith("Error")), lines[-1])
     reason = re.sub(r"^Error( response from daemon)?: ", "", told)
     what = f"{name} {' '.join(arguments[:2])} failed: {reason}"
-    if re.search(r"port is already allocated|address already in use|bind for .* failed", log):
+    if re.search(r"requested ip address .* already allocated|: Address already in use", log):
+        return AddressHeldError(what, "run `companion down` and `companion up`", log)
+    if re.search(r"port is already allocated|bind: address already in use|Bind for .* failed", log):
         return PortTakenError(what, "choose another port in agent.yaml", log)
     if re.search(r"overlaps|already (used|being used)|subnet .* is already", log, re.IGNORECASE):
         return SubnetTakenError(what, "", log)

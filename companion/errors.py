@@ -61,6 +61,10 @@ class SubnetTakenError(EngineError):
     """The engine says that a subnet of ours overlaps another; the next one may fit."""
 
 
+class AddressHeldError(EngineError):
+    """The engine believes that a container of ours that is gone still has its address."""
+
+
 class PortTakenError(EngineError):
     """Somebody else holds the port that a sandbox wants to publish."""
 

@@ -6,15 +6,16 @@ from enum import IntEnum
 
 from companion.desired import Desired
 from companion.services import Image, Network, Role, Service
-from companion.state import Container, Observed
+from companion.state import AgentRecord, Container, Observed
 
 
 class Change(IntEnum):
     """The classes of a change, from least to most."""
 
     NONE = 0
-    RECREATE = 1
-    REBUILD = 2
+    RELOAD = 1
+    RECREATE = 2
+    REBUILD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,23 @@ class Start:
         return f"start {self.service.name}"
 
 
-Step = BuildImage | Remove | RemoveNetwork | CreateNetwork | Start
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Let a running service take in what changed; no container restarts.
+
+    `narrows`: something is gone or different, so that open connections must not keep the old.
+    """
+
+    service: Service
+    reason: str
+    narrows: bool
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"reload {self.service.name}"
+
+
+Step = BuildImage | Remove | RemoveNetwork | CreateNetwork | Start | Reload
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +108,9 @@ class Plan:
         """The class of the whole plan."""
         if any(isinstance(step, BuildImage) for step in self.steps):
             return Change.REBUILD
-        return Change.RECREATE if self.steps else Change.NONE
+        if any(not isinstance(step, Reload) for step in self.steps):
+            return Change.RECREATE
+        return Change.RELOAD if self.steps else Change.NONE
 
     @property
     def starts(self) -> frozenset[Role]:
@@ -102,7 +121,7 @@ class Plan:
 def plan(
     desired: Desired,
     observed: Observed,
-    written: Mapping[str, Mapping[str, str]],
+    record: AgentRecord,
     *,
     fresh: bool = False,
 ) -> Plan:
@@ -111,11 +130,11 @@ def plan(
     Args:
         desired: what should be there.
         observed: what the engine holds.
-        written: service → field → digest as last started, for the reasons.
+        record: what was last started and loaded, for reloads and for the reasons.
         fresh: replace every container even if nothing differs (`companion restart`).
     """
     wrong_networks = dict(_network_reasons(desired, observed))
-    reasons = dict(_start_reasons(desired, observed, written, wrong_networks, fresh=fresh))
+    reasons = dict(_start_reasons(desired, observed, record.parts, wrong_networks, fresh=fresh))
     return Plan((
         *_builds(desired, observed),
         *_removals(desired, observed, reasons),
@@ -123,7 +142,21 @@ def plan(
         *(CreateNetwork(n, wrong_networks[n.name]) for n in desired.networks
           if n.name in wrong_networks),
         *(Start(s, reasons[s.name]) for s in desired.services if s.name in reasons),
+        *(r for s in desired.services if s.name not in reasons for r in _reloads(s, record)),
     ))  # fmt: skip
+
+
+def _reloads(service: Service, record: AgentRecord) -> Iterator[Reload]:
+    """Yield a reload if a service that stays has not taken in what is desired."""
+    wanted, held = dict(service.reloads), record.loaded.get(service.name)
+    if held == wanted or not (wanted or held):
+        return
+    if held is None:
+        yield Reload(service, "it is not certain what it loaded last", narrows=True)
+        return
+    gone = sorted(name for name in held if held[name] != wanted.get(name))
+    new = sorted(name for name in wanted if name not in held)
+    yield Reload(service, f"changed: {', '.join((*new, *gone))}", narrows=bool(gone))
 
 
 def _builds(desired: Desired, observed: Observed) -> Iterator[BuildImage]:

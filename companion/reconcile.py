@@ -18,10 +18,16 @@ from companion.check import Checked, check
 from companion.config import env_file
 from companion.desired import Desired, desire
 from companion.engine import Engine, detect
-from companion.errors import CompanionError, ConfigError, PortTakenError, SubnetTakenError
+from companion.errors import (
+    AddressHeldError,
+    CompanionError,
+    ConfigError,
+    PortTakenError,
+    SubnetTakenError,
+)
 from companion.observe import Project
 from companion.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, AgentPaths, Paths
-from companion.plan import Change, Plan, plan
+from companion.plan import Change, Plan, Reload, Start, plan
 from companion.render import compose
 from companion.sandbox import Allocation, Sandbox
 from companion.services import File, Role
@@ -90,11 +96,11 @@ def reconcile(
                 return _reconcile(
                     home, project, progress, begin, fresh=fresh, only_if_changed=only_if_changed
                 )
-            except (PortTakenError, SubnetTakenError) as error:
+            except (AddressHeldError, PortTakenError, SubnetTakenError) as error:
                 if attempt == _ATTEMPTS or not _may_move(error, checked):
                     raise
-                progress(f"{error}: choosing another")
-                _forget_allocation(home, project, checked.config.name, error)
+                progress(str(error))
+                _make_room(home, project, checked.config.name, error, progress)
     raise AssertionError("unreachable")
 
 
@@ -138,7 +144,9 @@ def down(home: Paths, directory: Path, progress: Progress, *, volumes: bool = Fa
         observed = observe.engine(engine)
         _remove_all(engine, observed, progress)
         removed = engine.remove_volumes() if volumes else 0
-        records = {name: replace(r, digest="", parts={}) for name, r in written.agents.items()}
+        records = {
+            name: replace(r, digest="", parts={}, loaded={}) for name, r in written.agents.items()
+        }
         if place.state.exists():
             state_file.write(place, replace(written, wanted="down", agents=records))
     return bool(observed.containers or observed.networks or removed)
@@ -216,9 +224,9 @@ def _report(
 def _look(home: Paths, checked: Checked, written: Written, engine: Engine, *, fresh: bool) -> Look:
     desired = _desired(home, checked, written)
     observed = observe.engine(engine)
-    parts = written.agents[checked.config.name].parts
+    record = written.agents[checked.config.name]
     return Look(
-        checked, written, desired, engine, observed, plan(desired, observed, parts, fresh=fresh)
+        checked, written, desired, engine, observed, plan(desired, observed, record, fresh=fresh)
     )
 
 
@@ -257,11 +265,21 @@ def _remember(home: Paths, checked: Checked, seen: Look, *, complete: bool) -> N
         user=checked.program.user,
         workdir=checked.workdir,
         parts={s.name: s.parts for s in seen.desired.services},
+        loaded=_loaded(seen, complete=complete),
         digest=seen.desired.digest if complete else "",
     )
     agents = {**seen.written.agents, checked.config.name: record}
     place = home.project(checked.project.id)
     state_file.write(place, replace(seen.written, agents=agents))
+
+
+def _loaded(seen: Look, *, complete: bool) -> dict[str, dict[str, str]]:
+    """Return what each service has taken in; what is being changed is not certain until the end."""
+    if complete:
+        return {s.name: dict(s.reloads) for s in seen.desired.services}
+    before = seen.written.agents[seen.checked.config.name].loaded
+    touched = {s.service.name for s in seen.plan.steps if isinstance(s, Start | Reload)}
+    return {name: dict(held) for name, held in before.items() if name not in touched}
 
 
 def _with_allocation(
@@ -311,9 +329,19 @@ def _may_move(error: CompanionError, checked: Checked) -> bool:
     return not (isinstance(error, PortTakenError) and chosen_by_user)
 
 
-def _forget_allocation(home: Paths, project: Project, agent: str, error: CompanionError) -> None:
+def _make_room(
+    home: Paths, project: Project, agent: str, error: CompanionError, progress: Progress
+) -> None:
+    """Do what lets the next attempt succeed: take the pieces away, or choose another place.
+
+    podman keeps the address of a container whose removal was killed; it forgets with the network.
+    """
     place = home.project(project.id)
     written = state_file.read(place, project.directory)
+    if isinstance(error, AddressHeldError) and written.engine:
+        engine = Engine(written.engine, project.id)
+        _remove_all(engine, observe.engine(engine), progress)
+        return
     agents = dict(written.agents)
     if isinstance(error, PortTakenError) and agent in agents:
         kept = replace(agents[agent].allocation, ssh_port=None)

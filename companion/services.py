@@ -123,16 +123,19 @@ class Service:
     cpu_shares: int = 0
     configuration: tuple[tuple[str, str], ...] = ()
     """Digests of what the container reads from its mounts at start: name → digest."""
+    reloads: tuple[tuple[str, str], ...] = ()
+    """Digests of what it can take in while it runs: name → digest. No part of its identity."""
 
     @property
     def parts(self) -> Mapping[str, str]:
         """Field name → digest of its value: comparing two says *what* differs."""
-        return {name: digest(value) for name, value in asdict(self).items()}
+        fields = {name: value for name, value in asdict(self).items() if name != "reloads"}
+        return {name: digest(value) for name, value in fields.items()}
 
     @property
     def spec(self) -> str:
         """Digest of the whole definition; the container carries it as a label."""
-        return digest(asdict(self))
+        return digest(dict(self.parts))
 
 
 def digest(value: object) -> str:

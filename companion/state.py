@@ -59,6 +59,8 @@ class AgentRecord:
     workdir: str = ""
     parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Service → field → digest, as last started: tells what a change changed."""
+    loaded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Service → what it took in last; a service is missing while that is not certain."""
     digest: str = ""
     """Digest of the whole as last applied with success; empty while an apply is under way."""
 

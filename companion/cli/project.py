@@ -17,6 +17,7 @@ from companion.plan import Plan as PlanValue
 DIFFERENCES = 4
 _WORDS = {
     Change.NONE: "nothing to do",
+    Change.RELOAD: "reload: no container restarts, SSH sessions stay",
     Change.RECREATE: "recreate: containers are replaced, images stay",
     Change.REBUILD: "rebuild: an image is built while the old sandbox runs, then swapped in",
 }

@@ -19,7 +19,12 @@ from companion.plan import Change
 Say = Callable[[str], None]
 REGISTRY_INTERVAL = 2.0
 """Seconds between looks at the list of known projects."""
-_WORDS = {Change.NONE: "nothing to do", Change.RECREATE: "restarted", Change.REBUILD: "rebuilt"}
+_WORDS = {
+    Change.NONE: "nothing to do",
+    Change.RELOAD: "reloaded",
+    Change.RECREATE: "restarted",
+    Change.REBUILD: "rebuilt",
+}
 
 
 @dataclass(slots=True)

@@ -3,6 +3,8 @@
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -200,19 +202,94 @@ def test_a_new_variable_replaces_the_agent_only_and_the_home_stays(box: Box):
     box.companion("up").ok()
 
 
-def test_a_new_secret_and_a_new_rule_replace_the_gateway_only(box: Box):
-    before = box.ids()
-    env = box.project / ".env"
-    kept = env.read_text()
-    env.write_text(kept.replace(f"{CANARY}-two", f"{CANARY}-new"))
+@contextmanager
+def session(box: Box, command: str) -> Iterator[subprocess.Popen[str]]:
+    """An SSH session that goes on meanwhile."""
+    argv = ["ssh", "-F", box.desk.home / ".ssh/config", "-o", "BatchMode=yes", box.alias, command]
+    child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        box.companion("up").ok()
-        box.run("curl -sS -m 8 http://host.containers.internal:8001/")
-        assert box.seen[8001][-1]["x-key"] == f"{CANARY}-new"
-        assert {n for n in before if before[n] != box.ids()[n]} == {"coder-gateway"}
+        yield child
     finally:
-        env.write_text(kept)
+        child.kill()
+        child.wait()
+
+
+KEEP_ALIVE = """
+trap '' PIPE
+ask='GET %s HTTP/1.1\\r\\nHost: host.containers.internal:8001\\r\\n\\r\\n'
+exec 3<>/dev/tcp/host.containers.internal/8001
+while read -r path; do
+  printf "$ask" "$path" >&3 2>/dev/null
+  if read -r -t 3 status <&3; then echo "$path $status"; else echo "$path closed"; fi
+  while read -r -t 3 line <&3 && [ "$line" != $'\\r' ]; do :; done
+  read -r -t 3 -n 4 body <&3
+done
+"""
+
+
+def test_a_new_secret_is_taken_in_without_a_restart_also_on_open_connections(box: Box):
+    before, env = box.ids(), box.project / ".env"
+    kept = env.read_text()
+    with session(box, KEEP_ALIVE) as child:
+        assert child.stdin
+        assert child.stdout
+        print("/first", file=child.stdin, flush=True)
+        assert child.stdout.readline().startswith("/first HTTP/1.1 200")
+        env.write_text(kept.replace(f"{CANARY}-two", f"{CANARY}-new"))
+        try:
+            done = box.companion("up", "--json").ok()
+            assert done.data["change"] == "reload"
+            assert done.data["steps"] == ["reload coder-gateway"]
+            box.run("curl -sS -m 8 http://host.containers.internal:8001/after")
+            assert box.seen[8001][-1]["x-key"] == f"{CANARY}-new"
+            time.sleep(1.5)
+            print("/second", file=child.stdin, flush=True)
+            assert child.stdout.readline()
+            late = [r["x-key"] for r in box.seen[8001] if r[":path"] == "/second"]
+            assert f"{CANARY}-two" not in late
+        finally:
+            env.write_text(kept)
+            box.companion("up").ok()
+    assert box.ids() == before
+
+
+def test_a_new_host_and_a_removed_one_count_at_once_and_ssh_stays(box: Box):
+    before, config = box.ids(), box.project / "agent.yaml"
+    kept = config.read_text()
+    asks = "curl -s -m 8 http://added.test/"
+    with session(box, "cat") as child:
+        assert child.stdin
+        assert child.stdout
+        assert "egress list" in box.run(asks)
+        config.write_text(kept.replace("[listed.test,", "[listed.test, added.test,"))
+        try:
+            plan = box.companion("plan", "--json", "--check")
+            assert plan.data["steps"] == [
+                {"step": "reload coder-gateway", "reason": "changed: host added.test"}
+            ]
+            box.companion("up").ok()
+            assert "no address" in box.run(asks)
+        finally:
+            config.write_text(kept)
+            box.companion("up").ok()
+        assert "egress list" in box.run(asks)
+        time.sleep(1.5)
+        print("still here", file=child.stdin, flush=True)
+        assert child.stdout.readline() == "still here\n"
+    assert box.ids() == before
+
+
+def test_a_new_port_is_listened_on_after_a_reload(box: Box):
+    addition = "      - url: http://host.containers.internal:8099\n"
+    kept, config = box.config_text(), box.project / "agent.yaml"
+    config.write_text(kept.replace("  - plugin: custom", f"{addition}  - plugin: custom"))
+    try:
+        assert box.companion("up", "--json").ok().data["change"] == "reload"
+        assert box.run("curl -s -m 8 http://host.containers.internal:8099/") == "echo"
+    finally:
+        config.write_text(kept)
         box.companion("up").ok()
+    assert box.ssh("curl -s -m 8 http://host.containers.internal:8099/").code != 0
 
 
 def test_a_restarted_holder_gets_a_new_agent(box: Box):

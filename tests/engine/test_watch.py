@@ -104,7 +104,16 @@ def test_a_paused_project_waits_for_resume(box: Box):
         box.companion("up").ok()
 
 
-@pytest.mark.parametrize("moment", [0.35, 0.6, 0.9, 1.2, 1.6])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        *(0.5, 1.0, 1.2, 1.4, 1.6),
+        *(pytest.param(n / 20, marks=LONG) for n in range(4, 44)),
+    ],
+)
 def test_a_killed_restart_is_repaired_by_the_next_up(box: Box, moment: float):
     child = subprocess.Popen(
         [COMPANION, "-C", box.project, "restart"],

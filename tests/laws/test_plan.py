@@ -14,13 +14,15 @@ from companion.plan import (
     Change,
     CreateNetwork,
     Plan,
+    Reload,
     Remove,
     RemoveNetwork,
     Start,
     plan,
 )
+from companion.sandbox import Allocation
 from companion.services import Role
-from companion.state import Container, Observed
+from companion.state import AgentRecord, Container, Observed
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +30,21 @@ def desired(tmp_path_factory: pytest.TempPathFactory) -> Desired:
     return generated(HERE / "everything", tmp_path_factory.mktemp("plan"))
 
 
+NEW = AgentRecord(Allocation("coder.sandbox", "10.1.0.0/28", "10.1.0.16/28"))
+
+
+def held(desired: Desired) -> AgentRecord:
+    """What is remembered after everything went well."""
+    return replace(
+        NEW,
+        parts={s.name: s.parts for s in desired.services},
+        loaded={s.name: dict(s.reloads) for s in desired.services},
+    )
+
+
 def world(desired: Desired) -> Observed:
     """What an engine holds after everything went well."""
-    return perform(plan(desired, Observed(), {}), Observed(), 1)
+    return perform(plan(desired, Observed(), NEW), Observed(), 1)
 
 
 def perform(todo: Plan, seen: Observed, now: int) -> Observed:
@@ -51,6 +65,8 @@ def perform(todo: Plan, seen: Observed, now: int) -> Observed:
             case CreateNetwork(network):
                 assert network.name not in nets
                 nets[network.name] = network.subnet
+            case Reload(service):
+                assert service.name in there
             case Start(service):
                 assert service.name not in there
                 assert service.image in images
@@ -66,7 +82,7 @@ def perform(todo: Plan, seen: Observed, now: int) -> Observed:
 
 
 def test_a_plan_of_no_difference_is_empty(desired: Desired):
-    assert plan(desired, world(desired), {}).steps == ()
+    assert plan(desired, world(desired), held(desired)).steps == ()
 
 
 DAMAGES = st.lists(
@@ -84,9 +100,9 @@ def test_whatever_happened_the_next_plan_repairs_it(desired: Desired, damages: l
     seen = world(desired)
     for damage in damages:
         seen = damaged(seen, *damage.split(" "), "")
-    todo = plan(desired, seen, {})
+    todo = plan(desired, seen, held(desired))
     after = perform(todo, seen, 2)
-    assert plan(desired, after, {}).steps == ()
+    assert plan(desired, after, held(desired)).steps == ()
     assert {c.service for c in after.containers} == {s.name for s in desired.services}
     if not damages:
         assert todo.change is Change.NONE
@@ -122,7 +138,7 @@ def damaged(seen: Observed, how: str, what: str = "", *_: str) -> Observed:
 def test_a_change_of_the_agent_touches_the_agent_only(desired: Desired):
     agent = desired.service(Role.AGENT)
     services = tuple(replace(s, workdir="/x") if s == agent else s for s in desired.services)
-    todo = plan(replace(desired, services=services), world(desired), {agent.name: agent.parts})
+    todo = plan(replace(desired, services=services), world(desired), held(desired))
     assert [step.describe() for step in todo.steps] == ["remove coder", "start coder"]
     assert {step.reason for step in todo.steps} == {"changed: workdir"}
     assert todo.change is Change.RECREATE
@@ -130,7 +146,26 @@ def test_a_change_of_the_agent_touches_the_agent_only(desired: Desired):
 
 def test_an_image_is_built_before_anything_is_removed(desired: Desired, tmp_path: Path):
     seen = replace(world(desired), images=frozenset())
-    todo = plan(desired, seen, {}, fresh=True)
+    todo = plan(desired, seen, NEW, fresh=True)
     kinds = [type(step) for step in todo.steps]
     assert kinds.index(Remove) > max(i for i, kind in enumerate(kinds) if kind is BuildImage)
     assert todo.change is Change.REBUILD
+
+
+def test_new_rules_reload_and_only_what_is_gone_ends_connections(desired: Desired):
+    gateway = desired.service(Role.GATEWAY)
+    seen, record = world(desired), held(desired)
+    wider = replace(gateway, reloads=(*gateway.reloads, ("host new.test", "")))
+    narrower = replace(gateway, reloads=gateway.reloads[1:])
+    for service, narrows in ((wider, False), (narrower, True)):
+        services = tuple(service if s == gateway else s for s in desired.services)
+        todo = plan(replace(desired, services=services), seen, record)
+        assert [type(step) for step in todo.steps] == [Reload]
+        assert todo.steps[0].narrows is narrows
+        assert todo.change is Change.RELOAD
+
+
+def test_what_was_loaded_last_and_is_not_certain_is_loaded_again(desired: Desired):
+    record = replace(held(desired), loaded={})
+    todo = plan(desired, world(desired), record)
+    assert {step.describe() for step in todo.steps} >= {"reload coder-gateway"}
