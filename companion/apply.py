@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import assert_never
 
 from companion import files, process, ready
-from companion.desired import Desired
 from companion.engine import (
     Engine,
     build_argv,
@@ -27,7 +26,7 @@ from companion.plan import (
     Start,
     Step,
 )
-from companion.services import Image, Role, Service
+from companion.services import Image, Role, Service, Target
 
 Progress = Callable[[str], None]
 _LOG_TAIL = 8
@@ -39,7 +38,7 @@ class Applier:
     """Everything that performing the steps of one agent needs."""
 
     engine: Engine
-    desired: Desired
+    target: Target
     contexts: Path
     home: Paths
     places: AgentPaths
@@ -58,18 +57,19 @@ class Applier:
         if not plan.starts:
             return 0.0
         try:
-            if not self.desired.sandbox.ssh:
-                ready.check_running(self.engine, self.desired)
+            login = self.target.login
+            if login is None:
+                ready.check_running(self.engine, self.target)
                 return 0.0
-            return ready.wait_for_login(self.desired, self.home, self.places)
+            return ready.wait_for_login(self.engine, self.target, login, self.home, self.places)
         except Exception:
             self._show_last_lines()
             raise
 
     def remove_stale_images(self) -> None:
         """Remove images of this agent that no definition of ours wants any more."""
-        keep = {image.tag for image in self.desired.images}
-        for tag in self.engine.agent_images(self.desired.sandbox.agent) - keep:
+        keep = {image.tag for image in self.target.images}
+        for tag in self.engine.agent_images(self.target.agent) - keep:
             self.engine.discard_image(tag)
 
     def _perform(self, step: Step) -> None:
@@ -83,7 +83,7 @@ class Applier:
                 full = f"{self.engine.project}_{name}"
                 self.engine.call(*self.engine.dialect.remove_network, full)
             case CreateNetwork(network):
-                agent = self.desired.sandbox.agent
+                agent = self.target.agent
                 self.engine.call(
                     *network_argv(self.engine.dialect, self.engine.project, agent, network)
                 )
@@ -115,7 +115,7 @@ class Applier:
             raise EngineError(what, f"the whole log is {self.places.build_log}", text)
 
     def _start(self, service: Service) -> None:
-        engine, agent = self.engine, self.desired.sandbox.agent
+        engine, agent = self.engine, self.target.agent
         name = container_name(engine.project, service.name)
         engine.call(*create_argv(engine.dialect, engine.project, agent, service))
         for extra in service.attachments[1:]:
@@ -123,7 +123,7 @@ class Applier:
         engine.call("start", name)
         if service.role is Role.NET:
             try:
-                ready.check_closed(engine, self.desired)
+                ready.check_closed(engine, self.target)
             except EngineError:
                 self._show_last_lines()
                 engine.call(*engine.dialect.remove, name)

@@ -12,10 +12,10 @@ from companion.services import (
     Bind,
     File,
     Image,
-    Network,
     Publish,
     Role,
     Service,
+    Target,
     digest,
     digest_files,
 )
@@ -41,25 +41,19 @@ class Assets:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """Everything that one agent's sandbox consists of."""
+    """What one agent's sandbox shall be: for the engine, and for the directories it mounts."""
 
+    target: Target
     sandbox: Sandbox
-    images: tuple[Image, ...]
-    networks: tuple[Network, ...]
     volumes: tuple[str, ...]
-    services: tuple[Service, ...]
     gateway_files: tuple[File, ...]
     resolver_files: tuple[File, ...]
 
     @property
     def digest(self) -> str:
         """Digest of all of it: equal digests mean that nothing would change."""
-        services = [(s.spec, s.reloads) for s in self.services]
-        return digest([services, [image.tag for image in self.images]])
-
-    def service(self, role: Role) -> Service:
-        """Return the service of a role."""
-        return next(s for s in self.services if s.role is role)
+        services = [(s.spec, s.reloads) for s in self.target.services]
+        return digest([services, [image.tag for image in self.target.images]])
 
 
 def desire(
@@ -81,19 +75,23 @@ def desire(
     )
     agent_image = dockerfile.render(sandbox, assets.entrypoint)
     gateway_files = (*haproxy.render(sandbox), *dns.render(sandbox))
-    resolver_files = (dns.resolv_conf(sandbox),)
-    return Desired(
-        sandbox=sandbox,
+    target = Target(
+        agent=sandbox.agent,
+        login=sandbox.login,
         images=(gateway_image, agent_image),
         networks=(sandbox.egress_network, sandbox.internal_network),
-        volumes=tuple(sorted({m.source for m in sandbox.mounts if m.is_volume})),
         services=(
             _gateway(sandbox, gateway_image, places, gateway_files, seals),
             _net(sandbox, gateway_image, places),
             _agent(sandbox, agent_image, places),
         ),
+    )
+    return Desired(
+        target=target,
+        sandbox=sandbox,
+        volumes=tuple(sorted({m.source for m in sandbox.mounts if m.is_volume})),
         gateway_files=gateway_files,
-        resolver_files=resolver_files,
+        resolver_files=(dns.resolv_conf(sandbox),),
     )
 
 

@@ -69,5 +69,9 @@ class PortTakenError(EngineError):
     """Somebody else holds the port that a sandbox wants to publish."""
 
 
+class RolledBackError(CompanionError):
+    """A new configuration did not work; what ran before runs again."""
+
+
 class UsageError(CompanionError):
     """The command line itself makes no sense."""

@@ -128,6 +128,25 @@ def tree_equals(path: Path, files: dict[str, tuple[bytes, int]]) -> bool:
     )
 
 
+def copy_files(source: Path, target: Path) -> None:
+    """Make directory `target` hold exactly the files of `source`, with their modes and owners.
+
+    The directory itself stays the one it is: a container may have it mounted.
+    """
+    names = {path.name for path in source.iterdir()} if source.is_dir() else set()
+    if not names and not target.is_dir():
+        return
+    make_private_dir(target)
+    for name in names:
+        status = (source / name).stat()
+        write(target / name, read_bytes(source / name), status.st_mode & 0o7777, status.st_uid)
+    for path in target.iterdir():
+        if path.name not in names:
+            path.unlink()
+    if names:
+        give_to(target, source.stat().st_uid)
+
+
 def remove_tree(path: Path) -> None:
     """Remove a directory of ours and everything in it."""
     shutil.rmtree(path, ignore_errors=True)

@@ -58,6 +58,16 @@ class AgentPaths:
         return self.root / "resolver"
 
     @property
+    def mounted(self) -> tuple[Path, ...]:
+        """Every directory that a container has mounted from here."""
+        return (self.gateway, self.certificates, self.secrets, self.resolver, self.sshd)
+
+    @property
+    def good(self) -> Path:
+        """What ran well last: the way back."""
+        return self.root / "last_good"
+
+    @property
     def build_log(self) -> Path:
         """What the engine said during the last build."""
         return self.root / "build.log"

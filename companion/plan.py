@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from companion.desired import Desired
-from companion.services import Image, Network, Role, Service
+from companion.services import Image, Network, Role, Service, Target
 from companion.state import AgentRecord, Container, Observed
 
 
@@ -119,7 +118,7 @@ class Plan:
 
 
 def plan(
-    desired: Desired,
+    desired: Target,
     observed: Observed,
     record: AgentRecord,
     *,
@@ -159,16 +158,16 @@ def _reloads(service: Service, record: AgentRecord) -> Iterator[Reload]:
     yield Reload(service, f"changed: {', '.join((*new, *gone))}", narrows=bool(gone))
 
 
-def _builds(desired: Desired, observed: Observed) -> Iterator[BuildImage]:
+def _builds(desired: Target, observed: Observed) -> Iterator[BuildImage]:
     for image in desired.images:
         if image.tag not in observed.images:
             yield BuildImage(image, f"its definition has no {image.role} image yet")
 
 
-def _removals(desired: Desired, observed: Observed, reasons: Mapping[str, str]) -> Iterator[Remove]:
+def _removals(desired: Target, observed: Observed, reasons: Mapping[str, str]) -> Iterator[Remove]:
     """Yield removals, dependents first."""
     wanted = {service.name for service in desired.services}
-    mine = (c for c in observed.containers if c.agent == desired.sandbox.agent)
+    mine = (c for c in observed.containers if c.agent == desired.agent)
     for container in sorted(mine, key=_start_order, reverse=True):
         if container.service not in wanted:
             yield Remove(container.name, "no longer part of the sandbox")
@@ -176,7 +175,7 @@ def _removals(desired: Desired, observed: Observed, reasons: Mapping[str, str]) 
             yield Remove(container.name, reasons[container.service])
 
 
-def _network_reasons(desired: Desired, observed: Observed) -> Iterator[tuple[str, str]]:
+def _network_reasons(desired: Target, observed: Observed) -> Iterator[tuple[str, str]]:
     for network in desired.networks:
         subnet = observed.networks.get(network.name)
         if subnet is None:
@@ -186,7 +185,7 @@ def _network_reasons(desired: Desired, observed: Observed) -> Iterator[tuple[str
 
 
 def _start_reasons(
-    desired: Desired,
+    desired: Target,
     observed: Observed,
     written: Mapping[str, Mapping[str, str]],
     wrong_networks: Mapping[str, str],

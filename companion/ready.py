@@ -4,25 +4,27 @@ import time
 from pathlib import Path
 
 from companion import files
-from companion.desired import Desired
 from companion.engine import Engine, container_name
 from companion.errors import CompanionError, EngineError
 from companion.paths import AgentPaths, Paths
-from companion.services import Role
+from companion.services import Login, Role, Target
 from ssh import probe
 
+_LOOK = "its last lines are above"
+_SLICE = 2.0
+"""Seconds of trying after which we look whether the agent still runs."""
 LOGIN_PATIENCE = 30.0
 """Seconds that a new container gets until its sshd lets us in."""
 
 
-def check_closed(engine: Engine, desired: Desired) -> None:
+def check_closed(engine: Engine, target: Target) -> None:
     """Try to get out of the agent's namespace from inside, before the agent lives there.
 
     Raises:
         EngineError: something got out, or the gate did not open.
     """
-    holder = container_name(engine.project, desired.service(Role.NET).name)
-    bridge = desired.sandbox.internal_network.address(1)
+    holder = container_name(engine.project, target.service(Role.NET).name)
+    bridge = target.internal.address(1)
     try:
         engine.call(
             *("exec", "--user", "65534:65534", holder),
@@ -30,47 +32,58 @@ def check_closed(engine: Engine, desired: Desired) -> None:
         )
     except EngineError as error:
         what = f"the sandbox's network is not as it must be ({error.log or 'no answer'})"
-        raise EngineError(what, _network_hint(engine, desired), error.log) from None
+        raise EngineError(what, _network_hint(engine, target), error.log) from None
 
 
-def wait_for_login(desired: Desired, home: Paths, places: AgentPaths) -> float:
+def wait_for_login(
+    engine: Engine, target: Target, login: Login, home: Paths, places: AgentPaths
+) -> float:
     """Log in with our own key and the pinned host key; return the seconds it took.
 
     Raises:
-        CompanionError: nobody lets us in within 30 s, or somebody else answers.
+        CompanionError: the agent ended, nobody lets us in within 30 s, or somebody else answers.
     """
-    allocation = desired.sandbox.allocation
     begin = time.monotonic()
-    try:
-        probe.wait_for_login(
-            "127.0.0.1",
-            allocation.ssh_port or 0,
-            desired.sandbox.program.user,
-            home.client_key(allocation.alias),
-            public_host_key(places),
-            deadline=begin + LOGIN_PATIENCE,
-        )
-    except probe.ProbeError as error:
-        raise CompanionError(f"SSH does not answer: {error}", "see `companion logs`") from None
-    return time.monotonic() - begin
+    while True:
+        try:
+            _login(login, home, places, time.monotonic() + _SLICE)
+        except probe.WrongHostKey as error:
+            raise CompanionError(f"another server answers: {error}", _LOOK) from None
+        except probe.ProbeError as error:
+            _see_running(engine, target)
+            if time.monotonic() > begin + LOGIN_PATIENCE:
+                raise CompanionError(f"SSH does not answer: {error}", _LOOK) from None
+        else:
+            return time.monotonic() - begin
 
 
-def check_running(engine: Engine, desired: Desired) -> None:
+def check_running(engine: Engine, target: Target) -> None:
     """See that an agent that takes no logins stays up for half a second.
 
     Raises:
         EngineError: it ended.
     """
     time.sleep(0.5)
+    _see_running(engine, target)
+
+
+def _login(login: Login, home: Paths, places: AgentPaths, deadline: float) -> None:
+    key = home.client_key(login.alias)
+    pin = public_host_key(places)
+    probe.wait_for_login("127.0.0.1", login.port, login.user, key, pin, deadline=deadline)
+
+
+def _see_running(engine: Engine, target: Target) -> None:
+    name = target.service(Role.AGENT).name
     for container in engine.containers():
-        if container.service == desired.service(Role.AGENT).name and not container.running:
+        if container.service == name and not container.running:
             what = f"the agent ended at once with exit code {container.exit_code}"
-            raise EngineError(what, "see `companion logs`")
+            raise EngineError(what, _LOOK)
 
 
-def _network_hint(engine: Engine, desired: Desired) -> str:
+def _network_hint(engine: Engine, target: Target) -> str:
     """Say what to do; a docker daemon on the same host drops podman's internal traffic."""
-    subnet = desired.sandbox.internal_network.subnet
+    subnet = target.internal.subnet
     filtered = files.read_text(Path("/proc/sys/net/bridge/bridge-nf-call-iptables")) or ""
     if engine.choice.name == "podman" and filtered.strip() == "1":
         rule = f"iptables -I FORWARD -s {subnet} -d {subnet} -j ACCEPT"

@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from companion import allocation, desktop, files, invariants, observe, provision, state_file
+from companion import (
+    allocation,
+    desktop,
+    files,
+    invariants,
+    last_good,
+    observe,
+    provision,
+    state_file,
+)
 from companion.apply import Applier, Progress
 from companion.check import Checked, check
 from companion.config import env_file
@@ -23,6 +32,7 @@ from companion.errors import (
     CompanionError,
     ConfigError,
     PortTakenError,
+    RolledBackError,
     SubnetTakenError,
 )
 from companion.observe import Project
@@ -98,7 +108,7 @@ def reconcile(
                 )
             except (AddressHeldError, PortTakenError, SubnetTakenError) as error:
                 if attempt == _ATTEMPTS or not _may_move(error, checked):
-                    raise
+                    raise _roll_back(home, project, checked.config.name, error, progress) from error
                 progress(str(error))
                 _make_room(home, project, checked.config.name, error, progress)
     raise AssertionError("unreachable")
@@ -197,12 +207,43 @@ def _reconcile(
     provision.mounted_files(seen.desired, home, places, checked.secrets)
     desktop.sync(home)
     contexts = project.build / checked.config.name
-    applier = Applier(engine, seen.desired, contexts, home, places, progress)
-    waited = applier.perform(seen.plan)
+    applier = Applier(engine, seen.desired.target, contexts, home, places, progress)
+    try:
+        waited = applier.perform(seen.plan)
+    except (AddressHeldError, PortTakenError, SubnetTakenError):
+        raise
+    except CompanionError as error:
+        raise _roll_back(home, project, checked.config.name, error, progress) from error
     _remember(home, checked, seen, complete=True)
+    last_good.keep(places, seen.desired.target)
     if seen.plan.change is Change.REBUILD:
         applier.remove_stale_images()
     return _report(checked, written, engine, seen.plan, begin, waited)
+
+
+def _roll_back(
+    home: Paths, project: Project, agent: str, error: CompanionError, progress: Progress
+) -> CompanionError:
+    """Bring back what ran before; return what to tell the user. Volumes keep what was written."""
+    place = home.project(project.id)
+    target = last_good.restore(place.agent(agent))
+    written = state_file.read(place, project.directory)
+    if target is None or written.engine is None:
+        return error
+    progress("going back to what ran before")
+    record = replace(written.agents[agent], parts={}, loaded={}, digest="")
+    kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
+    record = replace(record, allocation=kept)
+    state_file.write(place, replace(written, agents={**written.agents, agent: record}))
+    desktop.sync(home)
+    engine = Engine(written.engine, project.id)
+    applier = Applier(engine, target, project.build / agent, home, place.agent(agent), progress)
+    try:
+        applier.perform(plan(target, observe.engine(engine), record))
+    except CompanionError as worse:
+        what = f"{error}; and what ran before did not come back: {worse}"
+        return CompanionError(what, "correct agent.yaml and run `companion up`")
+    return RolledBackError(str(error), "the sandbox that ran before is back")
 
 
 def _report(
@@ -226,7 +267,12 @@ def _look(home: Paths, checked: Checked, written: Written, engine: Engine, *, fr
     observed = observe.engine(engine)
     record = written.agents[checked.config.name]
     return Look(
-        checked, written, desired, engine, observed, plan(desired, observed, record, fresh=fresh)
+        checked,
+        written,
+        desired,
+        engine,
+        observed,
+        plan(desired.target, observed, record, fresh=fresh),
     )
 
 
@@ -264,7 +310,7 @@ def _remember(home: Paths, checked: Checked, seen: Look, *, complete: bool) -> N
         seen.written.agents[checked.config.name],
         user=checked.program.user,
         workdir=checked.workdir,
-        parts={s.name: s.parts for s in seen.desired.services},
+        parts={s.name: s.parts for s in seen.desired.target.services},
         loaded=_loaded(seen, complete=complete),
         digest=seen.desired.digest if complete else "",
     )
@@ -276,7 +322,7 @@ def _remember(home: Paths, checked: Checked, seen: Look, *, complete: bool) -> N
 def _loaded(seen: Look, *, complete: bool) -> dict[str, dict[str, str]]:
     """Return what each service has taken in; what is being changed is not certain until the end."""
     if complete:
-        return {s.name: dict(s.reloads) for s in seen.desired.services}
+        return {s.name: dict(s.reloads) for s in seen.desired.target.services}
     before = seen.written.agents[seen.checked.config.name].loaded
     touched = {s.service.name for s in seen.plan.steps if isinstance(s, Start | Reload)}
     return {name: dict(held) for name, held in before.items() if name not in touched}
@@ -358,15 +404,13 @@ def _write_build(checked: Checked, desired: Desired) -> None:
         {role: f"./{checked.config.name}/{role}" for role in Role},
     )
     contexts[Role.NET] = contexts[Role.GATEWAY]
-    text = compose.render(
-        checked.project.id, desired.services, desired.networks, desired.images, contexts,
-        desired.volumes,
-    )  # fmt: skip
-    broken = tuple(invariants.violations(text, desired.services))
+    target = desired.target
+    text = compose.render(checked.project.id, target, contexts, desired.volumes)
+    broken = tuple(invariants.violations(text, target.services))
     if broken:
         raise CompanionError(f"refusing to write an open sandbox: {'; '.join(broken)}")
     whole = [File(COMPOSE_NAME, text.encode()), File(".gitignore", b"*\n")]
-    for image in desired.images:
+    for image in target.images:
         whole += [replace(f, path=f"{agent}/{image.role}/{f.path}") for f in image.files]
     whole += [replace(f, path=f"{agent}/gateway-config/{f.path}") for f in desired.gateway_files]
     tree = {file.path: (file.content, file.mode) for file in whole}

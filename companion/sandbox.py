@@ -17,7 +17,7 @@ from companion.contribution import (
     Variable,
 )
 from companion.errors import Problem
-from companion.services import File, Network
+from companion.services import File, Login, Network
 
 HOME_VOLUME = "home"
 
@@ -84,11 +84,16 @@ class Sandbox:
         return self.whole.ssh[0] if self.whole.ssh else None
 
     @property
+    def login(self) -> Login | None:
+        """How the desktop gets in, if the agent takes logins."""
+        port = self.allocation.ssh_port
+        return Login(self.allocation.alias, port, self.program.user) if self.ssh and port else None
+
+    @property
     def ports(self) -> tuple[Port, ...]:
         """Every port of the desktop that leads into the agent: SSH and the runtime's own."""
-        number = self.allocation.ssh_port
-        login = (Port("127.0.0.1", number, SSHD_PORT),) if self.ssh and number else ()
-        return (*login, *self.program.ports)
+        ssh = (Port("127.0.0.1", self.login.port, SSHD_PORT),) if self.login else ()
+        return (*ssh, *self.program.ports)
 
     @property
     def upstreams(self) -> tuple[Upstream, ...]:

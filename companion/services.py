@@ -138,6 +138,35 @@ class Service:
         return digest(dict(self.parts))
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How the desktop gets into a sandbox."""
+
+    alias: str
+    port: int
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """All that the engine shall hold of one agent's sandbox; plain data, so that it can be kept."""
+
+    agent: str
+    login: Login | None
+    images: tuple[Image, ...]
+    networks: tuple[Network, ...]
+    services: tuple[Service, ...]
+
+    def service(self, role: Role) -> Service:
+        """Return the service of a role."""
+        return next(s for s in self.services if s.role is role)
+
+    @property
+    def internal(self) -> Network:
+        """The network that the agent's namespace is on."""
+        return next(n for n in self.networks if n.internal)
+
+
 def digest(value: object) -> str:
     """Return a short digest of plain data, the same for equal data."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

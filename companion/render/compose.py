@@ -4,26 +4,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from companion.config import yaml_text
-from companion.services import Bind, Image, Network, Role, Service
+from companion.services import Bind, Image, Network, Role, Service, Target
 
 Compose = dict[str, Any]
 _HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
 
 
-def render(
-    project: str,
-    services: Iterable[Service],
-    networks: Iterable[Network],
-    images: Iterable[Image],
-    contexts: dict[Role, str],
-    volumes: Iterable[str],
-) -> str:
+def render(project: str, target: Target, contexts: dict[Role, str], volumes: Iterable[str]) -> str:
     """Return docker-compose.yml; `contexts` says where each image's build context lies."""
-    by_tag = {image.tag: image for image in images}
+    by_tag = {image.tag: image for image in target.images}
     document: Compose = {
         "name": project,
-        "services": {s.name: _service(project, s, by_tag[s.image], contexts) for s in services},
-        "networks": {n.name: _network(n) for n in networks},
+        "services": {
+            s.name: _service(project, s, by_tag[s.image], contexts) for s in target.services
+        },
+        "networks": {n.name: _network(n) for n in target.networks},
         "volumes": {volume: {} for volume in volumes},
     }
     return _HEADER + yaml_text.dump(document)

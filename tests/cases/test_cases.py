@@ -49,16 +49,15 @@ def generated(case: Path, tmp_path: Path) -> Desired:
 
 
 def files(desired: Desired) -> dict[str, str]:
+    target = desired.target
     contexts = {role: f"./coder/{role}" for role in Role}
-    text = compose.render(
-        "case", desired.services, desired.networks, desired.images, contexts, desired.volumes
-    )
-    agent = next(i for i in desired.images if i.role is Role.AGENT)
+    text = compose.render("case", target, contexts, desired.volumes)
+    agent = next(i for i in target.images if i.role is Role.AGENT)
     made = {"docker-compose.yml": text.replace(agent.tag.split(":")[1], "DIGEST")}
     made["docker-compose.yml"] = made["docker-compose.yml"].replace(str(HERE), "/cases")
     made |= {f"agent/{f.path}": f.content.decode() for f in agent.files if "entry" not in f.path}
     made |= {f"gateway-config/{f.path}": f.content.decode() for f in desired.gateway_files}
     if desired.sandbox.ssh:
         made["sshd/sshd_config"] = sshd.render(desired.sandbox).content.decode()
-    gateway = next(i for i in desired.images if i.role is Role.GATEWAY)
+    gateway = next(i for i in target.images if i.role is Role.GATEWAY)
     return {n: t.replace(gateway.tag.split(":")[1], "DIGEST") for n, t in made.items()}

@@ -410,3 +410,41 @@ def test_other_users_of_the_desktop_get_no_key_from_the_gateway(box: Box):
     before = len(box.seen[8000])
     assert subprocess.run(argv, capture_output=True, check=False).returncode != 0
     assert len(box.seen[8000]) == before
+
+
+BROKEN = {
+    "does not build": ("    commands: ['echo it is broken >&2; false']\n", "could not be built"),
+    "does not start": (
+        "    entrypoint_hooks: [hook.sh]\n",
+        "the agent ended at once with exit code 1",
+    ),
+    "cannot be created": ('    env: ["HOME=/nowhere"]\nlimits: {memory: 1k}\n', "failed"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_change_that_does_not_work_is_rolled_back(box: Box, how: str):
+    addition, reason = BROKEN[how]
+    (box.project / "hook.sh").write_text("echo this hook fails >&2; exit 1\n")
+    box.run("echo still mine > ~/kept")
+    pins, mounted = box.known_hosts.read_text(), contents(box)
+    with box.changed(addition):
+        begin = time.monotonic()
+        done = box.companion("up")
+        assert done.code == 1
+        assert reason in done.err
+        assert "the sandbox that ran before is back" in done.err.splitlines()[-1]
+        assert time.monotonic() - begin < 30
+        assert box.run("cat ~/kept") == "still mine"
+        assert box.known_hosts.read_text() == pins
+        assert contents(box) == mounted
+        assert box.ssh("curl -sSf -m 8 http://example.com/").code != 0
+    assert box.companion("up").ok()
+    assert box.run("curl -s -m 8 http://host.containers.internal:8000/") == "echo"
+
+
+def contents(box: Box) -> dict[str, bytes]:
+    """Everything that the containers have mounted from the state directory."""
+    names = ("gateway", "secrets", "certificates", "resolver", "sshd")
+    paths = [p for name in names for p in (box.agent_state / name).iterdir()]
+    return {str(p): p.read_bytes() for p in paths}

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cases import HERE, generated
 
-from companion.desired import Desired
 from companion.plan import (
     BuildImage,
     Change,
@@ -21,19 +20,19 @@ from companion.plan import (
     plan,
 )
 from companion.sandbox import Allocation
-from companion.services import Role
+from companion.services import Role, Target
 from companion.state import AgentRecord, Container, Observed
 
 
 @pytest.fixture(scope="module")
-def desired(tmp_path_factory: pytest.TempPathFactory) -> Desired:
-    return generated(HERE / "everything", tmp_path_factory.mktemp("plan"))
+def desired(tmp_path_factory: pytest.TempPathFactory) -> Target:
+    return generated(HERE / "everything", tmp_path_factory.mktemp("plan")).target
 
 
 NEW = AgentRecord(Allocation("coder.sandbox", "10.1.0.0/28", "10.1.0.16/28"))
 
 
-def held(desired: Desired) -> AgentRecord:
+def held(desired: Target) -> AgentRecord:
     """What is remembered after everything went well."""
     return replace(
         NEW,
@@ -42,7 +41,7 @@ def held(desired: Desired) -> AgentRecord:
     )
 
 
-def world(desired: Desired) -> Observed:
+def world(desired: Target) -> Observed:
     """What an engine holds after everything went well."""
     return perform(plan(desired, Observed(), NEW), Observed(), 1)
 
@@ -81,7 +80,7 @@ def perform(todo: Plan, seen: Observed, now: int) -> Observed:
     return Observed(tuple(there.values()), nets, frozenset(images))
 
 
-def test_a_plan_of_no_difference_is_empty(desired: Desired):
+def test_a_plan_of_no_difference_is_empty(desired: Target):
     assert plan(desired, world(desired), held(desired)).steps == ()
 
 
@@ -96,7 +95,7 @@ DAMAGES = st.lists(
 
 
 @given(damages=DAMAGES)
-def test_whatever_happened_the_next_plan_repairs_it(desired: Desired, damages: list[str]):
+def test_whatever_happened_the_next_plan_repairs_it(desired: Target, damages: list[str]):
     seen = world(desired)
     for damage in damages:
         seen = damaged(seen, *damage.split(" "), "")
@@ -135,7 +134,7 @@ def damaged(seen: Observed, how: str, what: str = "", *_: str) -> Observed:
     return replace(seen, containers=tuple(c for c in map(each, seen.containers) if c))
 
 
-def test_a_change_of_the_agent_touches_the_agent_only(desired: Desired):
+def test_a_change_of_the_agent_touches_the_agent_only(desired: Target):
     agent = desired.service(Role.AGENT)
     services = tuple(replace(s, workdir="/x") if s == agent else s for s in desired.services)
     todo = plan(replace(desired, services=services), world(desired), held(desired))
@@ -144,7 +143,7 @@ def test_a_change_of_the_agent_touches_the_agent_only(desired: Desired):
     assert todo.change is Change.RECREATE
 
 
-def test_an_image_is_built_before_anything_is_removed(desired: Desired, tmp_path: Path):
+def test_an_image_is_built_before_anything_is_removed(desired: Target, tmp_path: Path):
     seen = replace(world(desired), images=frozenset())
     todo = plan(desired, seen, NEW, fresh=True)
     kinds = [type(step) for step in todo.steps]
@@ -152,7 +151,7 @@ def test_an_image_is_built_before_anything_is_removed(desired: Desired, tmp_path
     assert todo.change is Change.REBUILD
 
 
-def test_new_rules_reload_and_only_what_is_gone_ends_connections(desired: Desired):
+def test_new_rules_reload_and_only_what_is_gone_ends_connections(desired: Target):
     gateway = desired.service(Role.GATEWAY)
     seen, record = world(desired), held(desired)
     wider = replace(gateway, reloads=(*gateway.reloads, ("host new.test", "")))
@@ -165,7 +164,7 @@ def test_new_rules_reload_and_only_what_is_gone_ends_connections(desired: Desire
         assert todo.change is Change.RELOAD
 
 
-def test_what_was_loaded_last_and_is_not_certain_is_loaded_again(desired: Desired):
+def test_what_was_loaded_last_and_is_not_certain_is_loaded_again(desired: Target):
     record = replace(held(desired), loaded={})
     todo = plan(desired, world(desired), record)
     assert {step.describe() for step in todo.steps} >= {"reload coder-gateway"}
