@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import assert_never
 
 from companion import files, process, ready
-from companion.engine import (
-    Engine,
+from companion.dialect import (
     build_argv,
     connect_argv,
     container_name,
     create_argv,
     network_argv,
 )
-from companion.errors import EngineError
+from companion.engine import Engine
+from companion.errors import EngineError, NameTakenError
 from companion.paths import AgentPaths, Paths
 from companion.plan import (
     BuildImage,
@@ -78,7 +78,7 @@ class Applier:
                 self.progress(f"building the {image.role} image: {reason}")
                 self._build(image)
             case Remove(name):
-                self.engine.call(*self.engine.dialect.remove, name)
+                self.engine.remove(name)
             case RemoveNetwork(name):
                 full = f"{self.engine.project}_{name}"
                 self.engine.call(*self.engine.dialect.remove_network, full)
@@ -117,7 +117,12 @@ class Applier:
     def _start(self, service: Service) -> None:
         engine, agent = self.engine, self.target.agent
         name = container_name(engine.project, service.name)
-        engine.call(*create_argv(engine.dialect, engine.project, agent, service))
+        create = create_argv(engine.dialect, engine.project, agent, service)
+        try:
+            engine.call(*create)
+        except NameTakenError:  # half a container, of a podman that was killed while it made it
+            engine.remove(name)
+            engine.call(*create)
         for extra in service.attachments[1:]:
             engine.call(*connect_argv(engine.dialect, engine.project, service, extra))
         engine.call("start", name)
@@ -126,7 +131,7 @@ class Applier:
                 ready.check_closed(engine, self.target)
             except EngineError:
                 self._show_last_lines()
-                engine.call(*engine.dialect.remove, name)
+                engine.remove(name)
                 raise
 
     def _reload(self, service: Service, *, narrows: bool) -> None:

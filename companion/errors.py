@@ -65,6 +65,10 @@ class AddressHeldError(EngineError):
     """The engine believes that a container of ours that is gone still has its address."""
 
 
+class NameTakenError(EngineError):
+    """A container of this name is there, though the engine did not list it among ours."""
+
+
 class PortTakenError(EngineError):
     """Somebody else holds the port that a sandbox wants to publish."""
 

@@ -1,14 +1,20 @@
-"""How do we start another program? Only here."""
+"""How do we start another program? Only here.
+
+Programs get a process group of their own and are left to end when we are interrupted: podman that
+is killed half-way leaves port rules behind that lead nowhere, and no later start mends them.
+"""
 
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from companion.errors import CompanionError
 
 NOT_FOUND = 127
 TIMED_OUT = 124
+_LAST_WORDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +42,30 @@ def run(
         stdin: text for its standard input; without it the program reads nothing.
     """
     try:
-        done = subprocess.run(
+        child = subprocess.Popen(
             argv,
             env=_environment(env),
-            timeout=timeout,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=False,
+            process_group=0,
         )
     except FileNotFoundError:
         return Completed(NOT_FOUND, "", f"{argv[0]}: not found")
-    except subprocess.TimeoutExpired:
-        return Completed(TIMED_OUT, "", f"{argv[0]}: no answer within {timeout:.0f} s")
-    return Completed(done.returncode, done.stdout, done.stderr)
+    with child:
+        try:
+            out, err = child.communicate(stdin, timeout)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return Completed(TIMED_OUT, "", f"{argv[0]}: no answer within {timeout:.0f} s")
+        except BaseException:
+            with suppress(subprocess.TimeoutExpired):
+                child.communicate(timeout=_LAST_WORDS)
+            child.kill()
+            raise
+    return Completed(child.returncode, out, err)
 
 
 def stream(

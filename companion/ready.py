@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 from companion import files
-from companion.engine import Engine, container_name
+from companion.dialect import container_name
+from companion.engine import Engine
 from companion.errors import CompanionError, EngineError
 from companion.paths import AgentPaths, Paths
 from companion.services import Login, Role, Target

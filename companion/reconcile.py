@@ -7,24 +7,14 @@ once; dying half-way is repaired by the next run, because every step looks at wh
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from companion import (
-    allocation,
-    desktop,
-    files,
-    invariants,
-    last_good,
-    observe,
-    provision,
-    state_file,
-)
+from companion import desktop, files, generated, last_good, observe, provision, state_file
 from companion.apply import Applier, Progress
 from companion.check import Checked, check
-from companion.config import env_file
 from companion.desired import Desired, desire
 from companion.engine import Engine, detect
 from companion.errors import (
@@ -36,15 +26,13 @@ from companion.errors import (
     SubnetTakenError,
 )
 from companion.observe import Project
-from companion.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, AgentPaths, Paths
+from companion.paths import AgentPaths, Paths
 from companion.plan import Change, Plan, Reload, Start, plan
-from companion.render import compose
+from companion.reserve import reserve
 from companion.sandbox import Allocation, Sandbox
-from companion.services import File, Role
-from companion.state import AgentRecord, Observed, Written
+from companion.state import Observed, Written
 
 _ATTEMPTS = 4
-ALIAS_SUFFIX = ".sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +112,7 @@ def look(home: Paths, directory: Path, *, fresh: bool = False) -> Look:
     checked = check(home, project)
     written = state_file.read(home.project(project.id), project.directory)
     engine = Engine(detect(checked.config.container_runtime, written.engine), project.id)
-    return _look(
-        home, checked, _with_allocation(home, checked, written, engine), engine, fresh=fresh
-    )
+    return _look(home, checked, reserve(home, checked, written, engine), engine, fresh=fresh)
 
 
 def generate(home: Paths, directory: Path) -> Path:
@@ -136,8 +122,8 @@ def generate(home: Paths, directory: Path) -> Path:
         provision.authority(home)
         checked = check(home, project)
         written = state_file.read(home.project(project.id), project.directory)
-        written = _with_allocation(home, checked, written, None)
-        _write_build(checked, _desired(home, checked, written))
+        written = reserve(home, checked, written, None)
+        generated.write(checked, _desired(home, checked, written))
     return project.build
 
 
@@ -195,13 +181,13 @@ def _reconcile(
     written = state_file.read(place, project.directory)
     engine = Engine(detect(checked.config.container_runtime, written.engine), project.id)
     _leave_engine(written, engine, progress)
-    written = _with_allocation(home, checked, written, engine)
+    written = reserve(home, checked, written, engine)
     written = replace(written, wanted="up", engine=engine.choice)
     record = written.agents[checked.config.name]
     if only_if_changed and record.digest == _desired(home, checked, written).digest:
         return _report(checked, written, engine, Plan(()), begin, 0.0)
     seen = _look(home, checked, written, engine, fresh=fresh)
-    _write_build(checked, seen.desired)
+    generated.write(checked, seen.desired)
     _remember(home, checked, seen, complete=not seen.plan.steps)
     places = place.agent(checked.config.name)
     provision.mounted_files(seen.desired, home, places, checked.secrets)
@@ -328,47 +314,6 @@ def _loaded(seen: Look, *, complete: bool) -> dict[str, dict[str, str]]:
     return {name: dict(held) for name, held in before.items() if name not in touched}
 
 
-def _with_allocation(
-    home: Paths, checked: Checked, written: Written, engine: Engine | None
-) -> Written:
-    """Return `written` with an allocation for the agent: the kept one, or a newly chosen one."""
-    name = checked.config.name
-    server = checked.whole.ssh[0] if checked.whole.ssh else None
-    record = written.agents.get(name)
-    others = {i: w for i, w in state_file.all_projects(home).items() if i != checked.project.id}
-    kept = record.allocation if record else _new_allocation(checked, others, engine)
-    port = None
-    if server:
-        taken = {p for p in _ports(others) if p}
-        port = server.port or kept.ssh_port or allocation.port(taken, observe.port_is_free)
-    chosen = replace(kept, ssh_port=port)
-    record = replace(record, allocation=chosen) if record else AgentRecord(chosen)
-    return replace(written, agents={**written.agents, name: record})
-
-
-def _new_allocation(
-    checked: Checked, others: Mapping[str, Written], engine: Engine | None
-) -> Allocation:
-    taken = [s for w in others.values() for r in w.agents.values()
-             for s in (r.allocation.egress_subnet, r.allocation.internal_subnet)]  # fmt: skip
-    if engine:
-        taken += [*observe.taken_subnets(), *engine.subnets()]
-    outer, inner = allocation.subnets(f"{checked.project.id}/{checked.config.name}", taken)
-    aliases = {r.allocation.alias for w in others.values() for r in w.agents.values()}
-    return Allocation(_alias(checked, aliases), outer, inner)
-
-
-def _alias(checked: Checked, taken: Collection[str]) -> str:
-    """Return the shortest alias that no other project has."""
-    agent, project = checked.config.name, checked.project.id
-    names = (agent, f"{agent}-{project.rpartition('-')[0]}", f"{agent}-{project}")
-    return next(a for n in names if (a := f"{n}{ALIAS_SUFFIX}") not in taken)
-
-
-def _ports(projects: Mapping[str, Written]) -> Iterator[int | None]:
-    return (r.allocation.ssh_port for w in projects.values() for r in w.agents.values())
-
-
 def _may_move(error: CompanionError, checked: Checked) -> bool:
     """Tell whether another choice may help: a port that the config names may not move."""
     chosen_by_user = any(server.port for server in checked.whole.ssh)
@@ -395,37 +340,6 @@ def _make_room(
     else:
         agents.pop(agent, None)
     state_file.write(place, replace(written, agents=agents))
-
-
-def _write_build(checked: Checked, desired: Desired) -> None:
-    """Write `.build/` and .env.example, after a check that the result really is closed."""
-    agent, contexts = (
-        checked.config.name,
-        {role: f"./{checked.config.name}/{role}" for role in Role},
-    )
-    contexts[Role.NET] = contexts[Role.GATEWAY]
-    target = desired.target
-    text = compose.render(checked.project.id, target, contexts, desired.volumes)
-    broken = tuple(invariants.violations(text, target.services))
-    if broken:
-        raise CompanionError(f"refusing to write an open sandbox: {'; '.join(broken)}")
-    whole = [File(COMPOSE_NAME, text.encode()), File(".gitignore", b"*\n")]
-    for image in target.images:
-        whole += [replace(f, path=f"{agent}/{image.role}/{f.path}") for f in image.files]
-    whole += [replace(f, path=f"{agent}/gateway-config/{f.path}") for f in desired.gateway_files]
-    tree = {file.path: (file.content, file.mode) for file in whole}
-    if not files.tree_equals(checked.project.build, tree):
-        files.replace_tree(checked.project.build, tree)
-    if checked.uses:
-        _write_env_example(checked)
-
-
-def _write_env_example(checked: Checked) -> None:
-    """Keep .env.example current, unless the user wrote one that is not ours."""
-    path = checked.project.directory / ENV_EXAMPLE_NAME
-    text, old = env_file.example(checked.uses), files.read_text(path)
-    if old is None or old.splitlines()[:1] == text.splitlines()[:1]:
-        files.write(path, text, files.READABLE)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from pathlib import Path
 from companion import desktop, observe, process, reconcile, state_file
 from companion import status as look
 from companion.cli.output import Result, comment, table
-from companion.engine import Engine, container_name, detect
+from companion.dialect import container_name
+from companion.engine import Engine, detect
 from companion.errors import CompanionError
 from companion.paths import Paths
 from companion.reconcile import Report
