@@ -114,14 +114,22 @@ def taken_subnets() -> list[str]:
 
 
 def port_is_free(port: int) -> bool:
-    """Tell whether a loopback port can be bound right now."""
-    with socket.socket() as candidate:
-        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """Tell whether who listens on a loopback port right now is reached there.
+
+    Binding alone does not tell: a forwarding rule that a killed engine left behind leads away.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            candidate.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as caller:
+                listener.settimeout(1)
+                reached, address = listener.accept()
+                reached.close()
+                return bool(address == caller.getsockname())
         except OSError:
             return False
-    return True
 
 
 def engine(handle: Engine) -> Observed:

@@ -1,5 +1,6 @@
 """One real sandbox per engine, seen from the desktop, from inside, and through the engine."""
 
+import os
 import socket
 import subprocess
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from sandboxes import CANARY, Box, wait_until
+
+from companion import observe
 
 pytestmark = pytest.mark.engine
 
@@ -448,3 +451,19 @@ def contents(box: Box) -> dict[str, bytes]:
     names = ("gateway", "secrets", "certificates", "resolver", "sshd")
     paths = [p for name in names for p in (box.agent_state / name).iterdir()]
     return {str(p): p.read_bytes() for p in paths}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write forwarding rules")
+def test_a_port_whose_connections_a_leftover_rule_leads_away_is_not_chosen():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    assert observe.port_is_free(port)
+    rule = ["OUTPUT", "-d", "127.0.0.1", "-p", "tcp", "--dport", str(port)]
+    rule += ["-j", "DNAT", "--to-destination", "127.0.0.1:1"]
+    subprocess.run(["iptables", "-t", "nat", "-I", *rule], check=True)
+    try:
+        assert not observe.port_is_free(port)
+    finally:
+        subprocess.run(["iptables", "-t", "nat", "-D", *rule], check=True)
+    assert observe.port_is_free(port)
