@@ -82,6 +82,14 @@ def write_users_own(path: Path, new: str, expected: str | None) -> None:
         CompanionError: somebody changed the file since it was read.
     """
     target = path.resolve()
+    try:
+        _replace_users_own(path, target, new, expected)
+    except OSError as error:
+        what = f"cannot write {target}: {error.strerror}"
+        raise CompanionError(what, "change its owner or mode, or edit it yourself") from None
+
+
+def _replace_users_own(path: Path, target: Path, new: str, expected: str | None) -> None:
     if read_text(target) != expected:
         raise CompanionError(f"{path} changed while we worked on it", "run the command again")
     mode = target.stat().st_mode & 0o7777 if expected is not None else PRIVATE

@@ -107,6 +107,8 @@ class Paths:
     config: Path
     data: Path
     state: Path
+    programs: Path
+    """Where all programs of the user keep their settings: ~/.config, %APPDATA% and the like."""
 
     @classmethod
     def of_user(cls) -> "Paths":
@@ -119,6 +121,7 @@ class Paths:
             config=Path(dirs.user_config_dir),
             data=Path(dirs.user_data_dir),
             state=Path(dirs.user_state_dir),
+            programs=Path(platformdirs.user_config_dir(roaming=True)),
         )
 
     @property
@@ -160,6 +163,11 @@ class Paths:
     def log(self) -> Path:
         """What companion did."""
         return self.state / "companion.log"
+
+    @property
+    def editors(self) -> Path:
+        """What we wrote into editors' settings, and which editor was used last."""
+        return self.state / "editors.json"
 
     @property
     def reports(self) -> Path:

@@ -90,6 +90,25 @@ def stream(
         return child.wait()
 
 
+def launch(argv: Sequence[str]) -> None:
+    """Start a program of the desktop that outlives us.
+
+    Raises:
+        CompanionError: it is not there.
+    """
+    try:
+        subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        what = f"{argv[0]} could not be started: {error.strerror}"
+        raise CompanionError(what, "check that it is installed") from None
+
+
 def attach(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
     """Run `argv` on our own terminal and return its exit code."""
     try:

@@ -296,6 +296,7 @@ def _remember(home: Paths, checked: Checked, seen: Look, *, complete: bool) -> N
         seen.written.agents[checked.config.name],
         user=checked.program.user,
         workdir=checked.workdir,
+        acp_command=checked.program.acp_command,
         parts={s.name: s.parts for s in seen.desired.target.services},
         loaded=_loaded(seen, complete=complete),
         digest=seen.desired.digest if complete else "",

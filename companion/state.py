@@ -57,6 +57,8 @@ class AgentRecord:
     allocation: Allocation
     user: str = "agent"
     workdir: str = ""
+    acp_command: tuple[str, ...] = ()
+    """The agent's command for editors, in the sandbox."""
     parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Service → field → digest, as last started: tells what a change changed."""
     loaded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

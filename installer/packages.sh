@@ -20,6 +20,7 @@ wanted() {
       docker_answers || has dockerd || echo docker.io
       [ -x /usr/sbin/sshd ] || echo openssh-server
       has ps || echo procps
+      has npm || echo nodejs npm
       ;;
     base) has debootstrap || echo debootstrap ;;
     venv) echo python3-venv ;;

@@ -25,5 +25,8 @@ fi
 for engine in ${engines//,/ }; do
   bash installer/base-images.sh "$engine" >/dev/null
 done
+# VS Code's own settings parser judges what we write into settings.
+[ -d build/oracles/node_modules/jsonc-parser ] ||
+  npm install --silent --no-fund --no-audit --prefix build/oracles jsonc-parser@3.3.1 >/dev/null
 # shellcheck disable=SC2086 # several arguments
 .venv/bin/pytest --require-engines=$engines ${PYTEST_ARGS:-}

@@ -72,6 +72,16 @@ COMMANDS = (
             (_AGENT, _REST)),
     Command("ssh", "log in to the sandbox, or run a command there", "sandbox:ssh",
             (_AGENT, _REST)),
+    Command("open", "open the agent's folder in an editor", "editing:open_in_editor", (
+        _AGENT, _YES,
+        _argument("--in", metavar="EDITOR", dest="editor", help="see `companion editors list`"),
+        _argument("--path", metavar="P", help="a folder in the sandbox (default: its workdir)"),
+        _argument("--print", action="store_true", dest="print_only",
+                  help="print the command, start nothing"),
+    )),
+    Command("editors", "let editors know the sandboxes, or forget them", "editing:editors", (
+        _argument("action", choices=("list", "sync", "remove")),
+    )),
     Command("keys", "list, add or remove keys that may log in", "keys:keys", (
         _argument("action", choices=("list", "add", "remove")),
         _AGENT,

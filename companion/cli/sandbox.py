@@ -135,7 +135,7 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     _check_names(directory, arguments.agents)
     report = reconcile.reconcile(home, directory, comment, fresh=fresh)
     if report.ssh_port:
-        _offer_include(home, yes=arguments.yes)
+        offer_include(home, yes=arguments.yes)
     return Result(text=_sentence(home, report), data=_data(report))
 
 
@@ -151,7 +151,7 @@ def _check_names(directory: Path, names: list[str]) -> None:
             raise CompanionError(f"there is no agent '{name}' here", hint)
 
 
-def _offer_include(home: Paths, *, yes: bool) -> None:
+def offer_include(home: Paths, *, yes: bool) -> None:
     """Add our one line to ~/.ssh/config if the user says so."""
     if desktop.is_included(home):
         return

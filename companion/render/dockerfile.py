@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from companion.render import environment
 from companion.sandbox import Sandbox
 from companion.services import File, Image, Role
+from editors import zed
 
 LIB = "/usr/local/lib/companion"
 _PACKAGES = ("bash", "ca-certificates", "curl", "git", "procps")
@@ -74,5 +75,14 @@ def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
     for index, hook in enumerate(sandbox.whole.hooks):
         name = hook.path.rsplit("/", 1)[-1]
         yield from (File(f"hooks/{index:02}-{name}", f.content) for f in sandbox.files_of(hook))
-    for overlay in sandbox.whole.overlays:
-        yield from (File(f"home/{f.path}", f.content, f.mode) for f in sandbox.files_of(overlay))
+    yield from (File(f"home/{f.path}", f.content, f.mode) for f in _home(sandbox))
+
+
+def _home(sandbox: Sandbox) -> Iterator[File]:
+    """Yield the agent's home files: the project's own, and Zed's registration of the agent."""
+    own = [f for overlay in sandbox.whole.overlays for f in sandbox.files_of(overlay)]
+    yield from own
+    command = sandbox.program.acp_command
+    if command and sandbox.ssh and all(f.path != zed.SETTINGS_IN_HOME for f in own):
+        text = zed.settings_of_sandbox(sandbox.agent, command)
+        yield File(zed.SETTINGS_IN_HOME, text.encode())

@@ -42,7 +42,7 @@ def test_a_config_gives_exactly_these_files(case: str, tmp_path: Path, request):
 
 
 def generated(case: Path, tmp_path: Path) -> Desired:
-    home = Paths(tmp_path, tmp_path / "config", tmp_path / "data", tmp_path / "state")
+    home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
     checked = replace(check(home, observe.project(case)), host=HOST)
     sandbox = replace(reconcile.sandbox_of(checked, KEPT), project="case")
     return desire(sandbox, observe.assets(), AgentPaths(Path("/state/coder")), {})

@@ -79,7 +79,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, Path]:
     top = tmp_path_factory.mktemp("random")
     (top / "project/work").mkdir(parents=True)
     os.environ["KEY"] = "value"
-    return Paths(top, top / "config", top / "data", top / "state"), top / "project"
+    return Paths(
+        top, *(top / name for name in ("config", "data", "state", "programs"))
+    ), top / "project"
 
 
 @settings(max_examples=150, deadline=None)

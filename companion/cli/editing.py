@@ -1,0 +1,87 @@
+"""Commands about editors: editors list/sync/remove, and open."""
+
+import shlex
+from argparse import Namespace
+
+from companion import desktop, editing, observe, reconcile, state_file, status
+from companion.cli.output import Result, comment, table
+from companion.cli.sandbox import offer_include
+from companion.editing import Found, Synced
+from companion.errors import CompanionError, Problem
+from companion.paths import Paths
+from editors.base import Remote
+
+
+def editors(arguments: Namespace) -> Result:
+    """List the editors that are here, write our entries into their settings, or take them out."""
+    home = Paths.of_user()
+    if arguments.action == "list":
+        return _listed(editing.found(home))
+    done = editing.sync(home) if arguments.action == "sync" else editing.remove(home)
+    rows = [(s.found.editor.name, s.outcome, str(s.found.settings)) for s in done]
+    failed = tuple(Problem(s.problem) for s in done if s.problem)
+    nothing = "no editor is here" if arguments.action == "sync" else "there was nothing of ours"
+    names = ("editor", "outcome", "settings")
+    return Result(
+        text=table(rows) if rows else nothing,
+        data=[dict(zip(names, row, strict=True)) for row in rows],
+        code=1 if failed else 0,
+        problems=failed,
+    )
+
+
+def open_in_editor(arguments: Namespace) -> Result:
+    """Open the agent's workdir in an editor; a stopped sandbox is started first."""
+    home, directory = Paths.of_user(), arguments.directory_option
+    here = editing.choose(home, arguments.editor)
+    if not arguments.print_only:
+        _start(arguments, home)
+    remote = _remote(arguments, home)
+    path = arguments.path or remote.workdir or "/"
+    if not path.startswith("/"):
+        path = f"{remote.workdir}/{path}"
+    if arguments.print_only:
+        argv = editing.command(here, remote, path)
+        url = here.editor.url(remote, path)
+        return Result(text=shlex.join(argv), data={"command": argv, "url": url})
+    offer_include(home, yes=arguments.yes)
+    _tell(editing.sync(home, here.editor.id))
+    argv = editing.open_folder(home, here, remote, path)
+    text = f"{here.editor.name} opens {path} of {remote.alias}"
+    return Result(text=text, data={"command": argv, "directory": str(directory)})
+
+
+def _start(arguments: Namespace, home: Paths) -> None:
+    seen = status.status(home, arguments.directory_option)
+    if seen.state == status.RUNNING and seen.agent == arguments.agent:
+        desktop.sync(home)
+        return
+    reconcile.reconcile(home, arguments.directory_option, comment)
+
+
+def _remote(arguments: Namespace, home: Paths) -> Remote:
+    project = observe.project(arguments.directory_option)
+    written = state_file.read(home.project(project.id), project.directory)
+    record = written.agents.get(arguments.agent)
+    if record is None or not record.allocation.ssh_port:
+        known = ", ".join(n for n, r in written.agents.items() if r.allocation.ssh_port) or "none"
+        what = f"there is no agent '{arguments.agent}' that takes logins in {project.directory}"
+        raise CompanionError(what, f"known: {known}; an agent needs the ssh plugin")
+    return Remote(record.allocation.alias, arguments.agent, record.workdir, record.acp_command)
+
+
+def _listed(here: tuple[Found, ...]) -> Result:
+    rows = [(f.editor.id, f.editor.name, f.command or "by URL", str(f.settings)) for f in here]
+    names = ("id", "name", "command", "settings")
+    return Result(
+        text=table([tuple(n.upper() for n in names), *rows]) if rows else "no editor is here",
+        data=[dict(zip(names, row, strict=True)) for row in rows],
+    )
+
+
+def _tell(done: tuple[Synced, ...]) -> None:
+    for one in done:
+        if one.problem:
+            comment(one.problem)
+        elif one.outcome == "written":
+            comment(f"wrote our entries into {one.found.settings}")

@@ -1,0 +1,189 @@
+"""Which editors are on this desktop, and how do they get to know the sandboxes?"""
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from companion import desktop, files, process, state_file
+from companion.errors import CompanionError
+from companion.paths import Paths
+from editors.base import Desktop, Editor, Remote
+from editors.catalogue import EDITORS
+from editors.jsonc import JsoncError
+from editors.owned import Entry, Owned, merge
+
+Outcome = Literal["written", "unchanged", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An editor that is on this desktop; without a command it is opened by URL."""
+
+    editor: Editor
+    settings: Path
+    command: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What became of one editor's settings; `problem` says why nothing was written."""
+
+    found: Found
+    outcome: Outcome
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What is ours in one settings file, and whether the file itself is."""
+
+    owned: Owned = field(default_factory=Owned)
+    made: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What we remember about editors."""
+
+    files: Mapping[str, _File] = field(default_factory=dict)
+    last: str = ""
+    """Id of the editor that was opened last."""
+
+
+_ADAPTER = TypeAdapter(_Memory)
+
+
+def found(home: Paths) -> tuple[Found, ...]:
+    """Return the editors that are here, the one used last first."""
+    last = _read(home).last
+    here = [f for f in _look(home) if f.command or f.settings.parent.is_dir()]
+    return tuple(sorted(here, key=lambda f: f.editor.id != last))
+
+
+def remotes(home: Paths) -> tuple[Remote, ...]:
+    """Return every sandbox that takes logins, of all projects."""
+    return tuple(
+        Remote(r.allocation.alias, name, r.workdir, r.acp_command)
+        for written in state_file.all_projects(home).values()
+        for name, r in written.agents.items()
+        if r.allocation.ssh_port
+    )
+
+
+def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
+    """Write what each editor that is here (or only one) must know of the sandboxes."""
+    known = remotes(home)
+    with files.lock(home.editors.with_suffix(".lock")):
+        return tuple(
+            _write(home, here, tuple(e for remote in known for e in here.editor.entries(remote)))
+            for here in found(home)
+            if only in {None, here.editor.id}
+        )
+
+
+def remove(home: Paths) -> tuple[Synced, ...]:
+    """Take everything of ours out of all editors' settings."""
+    with files.lock(home.editors.with_suffix(".lock")):
+        touched = _read(home).files
+        return tuple(_write(home, f, ()) for f in _look(home) if str(f.settings) in touched)
+
+
+def choose(home: Paths, wanted: str | None) -> Found:
+    """Return the editor with this id, or the one used last, or the first that is here.
+
+    Raises:
+        CompanionError: it is not here.
+    """
+    here = found(home)
+    fits = [f for f in here if wanted in {None, f.editor.id}]
+    if fits:
+        return fits[0]
+    ids = [editor.id for editor in EDITORS]
+    if wanted and wanted not in ids:
+        raise CompanionError(f"there is no editor '{wanted}'", f"known: {', '.join(ids)}")
+    if wanted:
+        installed = ", ".join(f.editor.id for f in here) or "none"
+        raise CompanionError(f"{wanted} is not installed", f"installed: {installed}")
+    raise CompanionError("no editor that we know is installed", f"known: {', '.join(ids)}")
+
+
+def command(found: Found, remote: Remote, path: str) -> tuple[str, ...]:
+    """Return the argv that opens a folder of a sandbox, through the desktop if need be."""
+    if found.command:
+        return (found.command, *found.editor.arguments(remote, path))
+    opener = {"darwin": ("open",), "win32": ("cmd", "/c", "start", "")}
+    return (*opener.get(sys.platform, ("xdg-open",)), found.editor.url(remote, path))
+
+
+def open_folder(home: Paths, here: Found, remote: Remote, path: str) -> tuple[str, ...]:
+    """Open a folder of a running sandbox in an editor; return the argv that did it.
+
+    Raises:
+        CompanionError: the editor's ssh would not find the sandbox, or it did not start.
+    """
+    if not desktop.is_included(home):
+        what = f"{here.editor.name} reads {home.user_ssh_config}, which does not name the sandboxes"
+        raise CompanionError(what, f"put `{desktop.include_line(home)}` at its top, or use --yes")
+    argv = command(here, remote, path)
+    process.launch(argv)
+    with files.lock(home.editors.with_suffix(".lock")):
+        _remember(home, replace(_read(home), last=here.editor.id))
+    return argv
+
+
+def _look(home: Paths) -> Iterator[Found]:
+    platform = sys.platform if sys.platform in {"darwin", "win32"} else "linux"
+    place = Desktop(platform, home.home.as_posix(), home.programs.as_posix())  # type: ignore[arg-type]
+    for editor in EDITORS:
+        program = next(filter(None, map(shutil.which, editor.commands)), None)
+        yield Found(editor, Path(editor.settings(place)), program)
+
+
+def _write(home: Paths, here: Found, wanted: tuple[Entry, ...]) -> Synced:
+    memory = _read(home)
+    name = str(here.settings)
+    before = memory.files.get(name, _File())
+    try:
+        text = files.read_text(here.settings)
+        new, owned = merge(text or "", wanted, before.owned)
+        made = before.made if text is not None else bool(new)
+        if made and not new:
+            here.settings.unlink(missing_ok=True)
+        elif new != (text or ""):
+            files.write_users_own(here.settings, new, text)
+    except JsoncError as error:
+        return Synced(here, "failed", _snippet(here, error, wanted))
+    except CompanionError as error:
+        return Synced(here, "failed", str(error))
+    after = {n: f for n, f in memory.files.items() if n != name}
+    if owned != Owned():
+        after[name] = _File(owned, made)
+    _remember(home, replace(memory, files=after))
+    return Synced(here, "written" if new != (text or "") else "unchanged")
+
+
+def _snippet(here: Found, error: JsoncError, wanted: tuple[Entry, ...]) -> str:
+    """Say where the file is broken, and what to paste once it is mended."""
+    paste, _ = merge("", wanted, Owned())
+    where = f"{here.settings}:{error.line}:{error.column}: {error.what}"
+    return f"{where}, mend it and run this again" + (f", or add:\n{paste}" if wanted else "")
+
+
+def _read(home: Paths) -> _Memory:
+    text = files.read_text(home.editors)
+    if text is None:
+        return _Memory()
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValidationError:
+        hint = "remove it; entries that we made in editors' settings then stay"
+        raise CompanionError(f"{home.editors} is damaged", hint) from None
+
+
+def _remember(home: Paths, memory: _Memory) -> None:
+    files.write(home.editors, _ADAPTER.dump_json(memory, indent=2) + b"\n")

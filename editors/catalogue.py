@@ -1,0 +1,5 @@
+"""Which editors do we know?"""
+
+from editors import vscode, zed
+
+EDITORS = (*vscode.EDITORS, zed.EDITOR)

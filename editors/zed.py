@@ -1,0 +1,65 @@
+"""Zed: its SSH connections, its agent servers, and how it opens a folder.
+
+Source: Zed's settings_content crate (SshConnection, CustomAgentServerSettings) and open_listener.
+In a remote project Zed starts the agent there, so the command is one of the sandbox.
+"""
+
+import json
+from urllib.parse import quote
+
+from editors.base import Desktop, Editor, Remote
+from editors.jsonc import Json, Match
+from editors.owned import Entry
+
+SETTINGS_IN_HOME = ".config/zed/settings.json"
+"""Where Zed's server in a sandbox reads settings, below the home directory."""
+
+
+def agent_server(command: tuple[str, ...]) -> Json:
+    """Return the registration of an agent that speaks ACP."""
+    return {"type": "custom", "command": command[0], "args": list(command[1:]), "env": {}}
+
+
+def settings_of_sandbox(agent: str, command: tuple[str, ...]) -> str:
+    """Return the settings for the sandbox's own home; strict JSON."""
+    return json.dumps({"agent_servers": {_name(agent): agent_server(command)}}, indent=2) + "\n"
+
+
+def _name(agent: str) -> str:
+    return f"{agent} (sandbox)"
+
+
+def _settings(desktop: Desktop) -> str:
+    if desktop.platform == "darwin":
+        return f"{desktop.home}/.config/zed/settings.json"
+    folder = "Zed" if desktop.platform == "win32" else "zed"
+    return f"{desktop.config}/{folder}/settings.json"
+
+
+def _entries(remote: Remote) -> tuple[Entry, ...]:
+    """The upload spares the wait for a download that the sandbox may not make."""
+    connection = ("ssh_connections", Match("host", remote.alias), "upload_binary_over_ssh")
+    entries = (Entry(connection, value=True),)
+    if not remote.acp_command:
+        return entries
+    place = ("agent_servers", _name(remote.agent))
+    return (*entries, Entry(place, agent_server(remote.acp_command)))
+
+
+def _arguments(remote: Remote, path: str) -> tuple[str, ...]:
+    return (f"ssh://{remote.alias}{quote(path)}",)
+
+
+def _url(remote: Remote, path: str) -> str:
+    return f"zed://ssh/{remote.alias}{quote(path)}"
+
+
+EDITOR = Editor(
+    id="zed",
+    name="Zed",
+    settings=_settings,
+    commands=("zed", "zeditor", "zedit", "/Applications/Zed.app/Contents/MacOS/cli"),
+    entries=_entries,
+    arguments=_arguments,
+    url=_url,
+)

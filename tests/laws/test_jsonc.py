@@ -1,0 +1,101 @@
+"""Edits of settings files: what we put in comes out again, and no byte of the user's moves."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from editors import jsonc
+from editors.jsonc import Match
+from editors.owned import Entry, Owned, merge
+
+KEYS = st.sampled_from(["a", "remote.SSH.remotePlatform", "ssh_connections", 'q"\\', "ü"])
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=4)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+GAPS = ["", " ", "\n", "\n  ", "\n\t", " /* x */ ", " // y\n", "\n  // z }\n  ", "\r\n    "]
+
+
+@st.composite
+def texts(draw: st.DrawFn, roots: st.SearchStrategy = VALUES) -> tuple[str, object]:
+    """A settings file as a user may have it, and what it means."""
+    gap = st.sampled_from(GAPS)
+
+    def write(value: object) -> str:
+        if isinstance(value, dict):
+            items = [f"{json.dumps(k)}{draw(gap)}:{draw(gap)}{write(v)}" for k, v in value.items()]
+            return "{" + joined(items) + "}"
+        if isinstance(value, list):
+            return "[" + joined([write(v) for v in value]) + "]"
+        return json.dumps(value, ensure_ascii=draw(st.booleans()))
+
+    def joined(items: list[str]) -> str:
+        parts = [f"{draw(gap)}{item}{draw(gap)}" for item in items]
+        return ",".join(parts) + ("," * (bool(parts) and draw(st.booleans()))) + draw(gap)
+
+    value = draw(roots)
+    bom = "\ufeff" if draw(st.booleans()) else ""
+    return bom + draw(gap) + write(value) + draw(gap), value
+
+
+SETTINGS = texts(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "a": VALUES,
+            "remote.SSH.remotePlatform": st.dictionaries(st.sampled_from("xy"), SCALARS),
+            "ssh_connections": st.lists(st.fixed_dictionaries({"host": st.sampled_from("uv")})),
+            "agent_servers": st.dictionaries(st.sampled_from("xy"), VALUES, max_size=2),
+        },
+    )
+)
+WANTED = (
+    Entry(("remote.SSH.remotePlatform", "coder.sandbox"), "linux"),
+    Entry(("ssh_connections", Match("host", "coder.sandbox"), "upload_binary_over_ssh"), True),
+    Entry(("agent_servers", "coder"), {"type": "custom", "command": "x", "args": [], "env": {}}),
+)
+
+
+@given(texts())
+def test_reading_gives_what_was_written(case: tuple[str, object]):
+    text, value = case
+    assert jsonc.get(text, ()) == (value,)
+
+
+@given(SETTINGS, st.permutations(WANTED))
+def test_entries_go_in_and_out_without_a_trace(case: tuple[str, dict], wanted: list[Entry]):
+    text, value = case
+    written, owned = merge(text, wanted, Owned())
+    for entry in wanted:
+        assert jsonc.get(written, entry.path) == (entry.value,)
+    (after,) = jsonc.get(written, ())
+    for key, old in value.items():
+        assert after[key][: len(old)] == old if isinstance(old, list) else True
+        assert old.items() <= after[key].items() if isinstance(old, dict) else True
+    assert merge(written, wanted, owned) == (written, owned)
+    assert merge(written, [], owned) == (text, Owned())
+
+
+@given(SETTINGS, st.integers(0, 2))
+def test_one_entry_goes_and_the_others_stay(case: tuple[str, dict], gone: int):
+    text, _ = case
+    written, owned = merge(text, WANTED, Owned())
+    kept = [entry for index, entry in enumerate(WANTED) if index != gone]
+    less, still = merge(written, kept, owned)
+    for entry in kept:
+        assert jsonc.get(less, entry.path) == (entry.value,)
+    assert jsonc.get(less, WANTED[gone].path) == ()
+    assert merge(less, [], still)[1] == Owned()
+
+
+@given(st.text(alphabet='{}[]:,"/*\\ \n\ufeffa1tnul-.e', max_size=30))
+def test_any_text_is_a_value_or_a_mistake_with_a_place(text: str):
+    try:
+        jsonc.put(text, ("a",), 1)
+    except jsonc.JsoncError as error:
+        lines = text.removeprefix("\ufeff").split("\n")
+        assert 1 <= error.line <= len(lines)
+        assert 1 <= error.column <= len(lines[error.line - 1]) + 1
