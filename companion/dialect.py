@@ -12,6 +12,8 @@ from companion.services import Attachment, Bind, Image, Network, Role, Service
 from companion.state import Container
 
 LABEL = "dev.companion"
+_EVENTS = ("--filter=type=container", "--filter=event=start", "--filter=event=pause",
+           "--filter=event=unpause")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Dialect:
     """Containers get a new MAC address each time unless one is given."""
     names_guests: bool
     """A container in another's network namespace may have a hostname of its own."""
+    events: tuple[str, ...]
+    """Prints a line for each container that starts, ends or goes, labels included."""
     silent: str
 
 
@@ -41,6 +45,13 @@ DIALECTS: Mapping[str, Dialect] = {
         log_driver="json-file",
         random_macs=False,
         names_guests=False,
+        events=(
+            "events",
+            *_EVENTS,
+            "--filter=event=die",
+            "--filter=event=destroy",
+            "--format={{.Actor.Attributes}}",
+        ),
         silent="start the docker daemon, or use podman",
     ),
     "podman": Dialect(
@@ -52,6 +63,13 @@ DIALECTS: Mapping[str, Dialect] = {
         log_driver="k8s-file",
         random_macs=True,
         names_guests=True,
+        events=(
+            "events",
+            *_EVENTS,
+            "--filter=event=died",
+            "--filter=event=remove",
+            "--format={{.Attributes}}",
+        ),
         silent="try `podman info`",
     ),
 }
@@ -125,6 +143,7 @@ def parse_container(data: Mapping[str, Any]) -> Container:
     return Container(
         id=data["Id"],
         name=data["Name"].lstrip("/"),
+        project=labels.get(f"{LABEL}.project", ""),
         service=labels.get(f"{LABEL}.service", ""),
         agent=labels.get(f"{LABEL}.agent", ""),
         role=Role(labels.get(f"{LABEL}.role", Role.AGENT)),

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from companion import desktop, files, process, state_file
+from companion import desktop, files, process, programs, state_file
 from companion.errors import CompanionError
 from companion.paths import Paths
 from editors.base import Desktop, Editor, Remote
@@ -116,8 +116,7 @@ def command(found: Found, remote: Remote, path: str) -> tuple[str, ...]:
     """Return the argv that opens a folder of a sandbox, through the desktop if need be."""
     if found.command:
         return (found.command, *found.editor.arguments(remote, path))
-    opener = {"darwin": ("open",), "win32": ("cmd", "/c", "start", "")}
-    return (*opener.get(sys.platform, ("xdg-open",)), found.editor.url(remote, path))
+    return programs.opener(found.editor.url(remote, path))
 
 
 def open_folder(home: Paths, here: Found, remote: Remote, path: str) -> tuple[str, ...]:

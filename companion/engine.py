@@ -70,7 +70,10 @@ def _choice(name: str) -> EngineChoice | None:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The glue: runs the argv of one project and turns failures into errors."""
+    """The glue: runs the argv of one project and turns failures into errors.
+
+    Without a project it stands for the engine as a whole, and for whatever companion made there.
+    """
 
     choice: EngineChoice
     project: str
@@ -125,7 +128,7 @@ class Engine:
 
     def containers(self) -> tuple[Container, ...]:
         """Return this project's containers, running or not."""
-        mine = ("--filter", f"label={LABEL}.project={self.project}")
+        mine = ("--filter", f"label={LABEL}.project" + (f"={self.project}" if self.project else ""))
         ids = self.call("ps", "--all", "--quiet", "--no-trunc", *mine, timeout=_FAST).split()
         if not ids:
             return ()

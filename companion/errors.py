@@ -77,5 +77,9 @@ class RolledBackError(CompanionError):
     """A new configuration did not work; what ran before runs again."""
 
 
+class AlreadyRunningError(CompanionError):
+    """Another watcher of this user runs."""
+
+
 class UsageError(CompanionError):
     """The command line itself makes no sense."""

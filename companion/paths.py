@@ -155,9 +155,9 @@ class Paths:
         return self.state / "watch.lock"
 
     @property
-    def status(self) -> Path:
-        """What the watcher sees, for every other program."""
-        return self.state / "status.json"
+    def paused(self) -> Path:
+        """Exists while the watcher shall leave all projects alone."""
+        return self.state / "paused"
 
     @property
     def log(self) -> Path:

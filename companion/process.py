@@ -6,7 +6,7 @@ is killed half-way leaves port rules behind that lead nowhere, and no later star
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -68,38 +68,59 @@ def run(
     return Completed(child.returncode, out, err)
 
 
+class Lines:
+    """The lines that a program says (stderr included), as they come, until it ends or is killed."""
+
+    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
+        self._child = subprocess.Popen(
+            argv,
+            env=_environment(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        with self._child as child:
+            for line in child.stdout or ():
+                yield line.rstrip("\n")
+
+    def kill(self) -> None:
+        """End the program; the lines end, too."""
+        self._child.kill()
+
+    @property
+    def code(self) -> int:
+        """Its exit code, once the lines have ended."""
+        return self._child.wait()
+
+
 def stream(
     argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None
 ) -> int:
     """Run `argv`, pass each line of its output (stderr included) on, return its exit code."""
-    with subprocess.Popen(
-        argv,
-        env=_environment(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as child:
-        try:
-            for line in child.stdout or ():
-                on_line(line.rstrip("\n"))
-        except BaseException:
-            child.kill()
-            raise
-        return child.wait()
+    lines = Lines(argv, env=env)
+    try:
+        for line in lines:
+            on_line(line)
+    except BaseException:
+        lines.kill()
+        raise
+    return lines.code
 
 
-def launch(argv: Sequence[str]) -> None:
-    """Start a program of the desktop that outlives us.
+def launch(argv: Sequence[str], text: str = "") -> None:
+    """Start a program of the desktop that outlives us, with `text` on its standard input.
 
     Raises:
         CompanionError: it is not there.
     """
     try:
-        subprocess.Popen(
+        child = subprocess.Popen(
             argv,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if text else subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -107,6 +128,9 @@ def launch(argv: Sequence[str]) -> None:
     except OSError as error:
         what = f"{argv[0]} could not be started: {error.strerror}"
         raise CompanionError(what, "check that it is installed") from None
+    if child.stdin:
+        with suppress(BrokenPipeError), child.stdin:
+            child.stdin.write(text.encode())
 
 
 def attach(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:

@@ -127,12 +127,11 @@ def generate(home: Paths, directory: Path) -> Path:
     return project.build
 
 
-def down(home: Paths, directory: Path, progress: Progress, *, volumes: bool = False) -> bool:
+def down(home: Paths, project: Project, progress: Progress, *, volumes: bool = False) -> bool:
     """Remove a project's containers and networks, and its volumes if asked.
 
     Works without a readable agent.yaml. Returns False if nothing was there.
     """
-    project = observe.project(directory)
     with _locked(home, project, progress):
         place = home.project(project.id)
         written = state_file.read(place, project.directory)

@@ -14,6 +14,7 @@ class Container:
 
     id: str
     name: str
+    project: str
     service: str
     agent: str
     role: Role

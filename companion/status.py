@@ -49,7 +49,7 @@ def status(home: Paths, directory: Path) -> Status:
     return Status(
         agent=name,
         directory=str(project.directory),
-        state=_state(containers),
+        state=state_of(containers),
         alias=record.allocation.alias if record else "",
         ssh_port=record.allocation.ssh_port if record else None,
         host_address=_host_address(record),
@@ -78,7 +78,7 @@ def _remembered(written: Written) -> str:
     return next(iter(written.agents), "")
 
 
-def _state(containers: Iterable[Container]) -> str:
+def state_of(containers: Iterable[Container]) -> str:
     """Return one word: all three run, some, none although they exist, or nothing exists."""
     running = {c.role for c in containers if c.running}
     if running == set(Role):

@@ -3,13 +3,12 @@
 import shlex
 from argparse import Namespace
 
-from companion import desktop, editing, observe, reconcile, state_file, status
+from companion import editing, opening
 from companion.cli.output import Result, comment, table
 from companion.cli.sandbox import offer_include
 from companion.editing import Found, Synced
-from companion.errors import CompanionError, Problem
+from companion.errors import Problem
 from companion.paths import Paths
-from editors.base import Remote
 
 
 def editors(arguments: Namespace) -> Result:
@@ -35,11 +34,9 @@ def open_in_editor(arguments: Namespace) -> Result:
     home, directory = Paths.of_user(), arguments.directory_option
     here = editing.choose(home, arguments.editor)
     if not arguments.print_only:
-        _start(arguments, home)
-    remote = _remote(arguments, home)
-    path = arguments.path or remote.workdir or "/"
-    if not path.startswith("/"):
-        path = f"{remote.workdir}/{path}"
+        opening.start(home, directory, arguments.agent, comment)
+    remote = opening.remote(home, directory, arguments.agent)
+    path = opening.folder(remote, arguments.path)
     if arguments.print_only:
         argv = editing.command(here, remote, path)
         url = here.editor.url(remote, path)
@@ -49,25 +46,6 @@ def open_in_editor(arguments: Namespace) -> Result:
     argv = editing.open_folder(home, here, remote, path)
     text = f"{here.editor.name} opens {path} of {remote.alias}"
     return Result(text=text, data={"command": argv, "directory": str(directory)})
-
-
-def _start(arguments: Namespace, home: Paths) -> None:
-    seen = status.status(home, arguments.directory_option)
-    if seen.state == status.RUNNING and seen.agent == arguments.agent:
-        desktop.sync(home)
-        return
-    reconcile.reconcile(home, arguments.directory_option, comment)
-
-
-def _remote(arguments: Namespace, home: Paths) -> Remote:
-    project = observe.project(arguments.directory_option)
-    written = state_file.read(home.project(project.id), project.directory)
-    record = written.agents.get(arguments.agent)
-    if record is None or not record.allocation.ssh_port:
-        known = ", ".join(n for n, r in written.agents.items() if r.allocation.ssh_port) or "none"
-        what = f"there is no agent '{arguments.agent}' that takes logins in {project.directory}"
-        raise CompanionError(what, f"known: {known}; an agent needs the ssh plugin")
-    return Remote(record.allocation.alias, arguments.agent, record.workdir, record.acp_command)
 
 
 def _listed(here: tuple[Found, ...]) -> Result:

@@ -1,10 +1,13 @@
 """Commands about what goes on by itself: watch, list, pause, resume."""
 
 from argparse import Namespace
+from pathlib import Path
 
-from companion import files, observe, state_file
+from companion import autostart as starting
+from companion import files, observe, registry, state_file
 from companion.cli.output import Result, comment, table
-from companion.daemon.loop import Loop
+from companion.daemon.loop import Loop, alone
+from companion.daemon.picture import News, Picture, line
 from companion.errors import CompanionError
 from companion.paths import Paths, ProjectPaths
 
@@ -12,8 +15,55 @@ from companion.paths import Paths, ProjectPaths
 def watch(_: Namespace) -> Result:
     """Keep all known projects current until interrupted."""
     comment("watching; stop with Ctrl-C, sandboxes keep running")
-    Loop(Paths.of_user(), comment).run()
+    home = Paths.of_user()
+    with alone(home):
+        Loop(home, _say).run()
     return Result()
+
+
+def tray(_: Namespace) -> Result:
+    """Keep all known projects current, with an icon on the desktop."""
+    from companion.tray import app, icon  # noqa: PLC0415 - Pillow, pystray and the bus only here
+
+    home = Paths.of_user()
+    if icon.has_desktop():
+        app.App(home, _say).run()
+        return Result(text="sandboxes keep running")
+    comment("no desktop session here: watching without an icon; stop with Ctrl-C")
+    with alone(home):
+        Loop(home, _say).run()
+    return Result()
+
+
+def add(arguments: Namespace) -> Result:
+    """Know a project from now on, without starting it."""
+    directory = arguments.directory or arguments.directory_option
+    new = registry.add(Paths.of_user(), directory)
+    text = (
+        "known from now on; start it with `companion up` or in the tray" if new else "known already"
+    )
+    return Result(text=text, data={"new": new})
+
+
+def remove(arguments: Namespace) -> Result:
+    """Take the project's sandbox down and forget the project."""
+    directory = arguments.directory or arguments.directory_option
+    registry.remove(Paths.of_user(), directory, comment, volumes=arguments.volumes)
+    volumes = "removed" if arguments.volumes else "stay"
+    text = f"forgotten; its directory stays as it is, its volumes {volumes}"
+    return Result(text=text, data={"directory": str(directory)})
+
+
+def autostart(arguments: Namespace) -> Result:
+    """Start the tray at login, or do not, or say whether it does."""
+    home = Paths.of_user()
+    if arguments.action == "on":
+        starting.turn_on(home)
+    elif arguments.action == "off":
+        starting.turn_off(home)
+    on, place = starting.is_on(home), starting.place(home)
+    text = f"the tray starts at login ({place})" if on else "the tray does not start at login"
+    return Result(text=text, data={"on": on, "place": place})
 
 
 def listing(_: Namespace) -> Result:
@@ -32,17 +82,19 @@ def listing(_: Namespace) -> Result:
 
 
 def pause(arguments: Namespace) -> Result:
-    """Leave the project alone on saves."""
-    place = _known(arguments)
-    files.write(place.paused, "")
+    """Leave the project, or all projects, alone on saves."""
+    files.write(_pause_file(arguments), "")
     return Result(text="paused", data={"paused": True})
 
 
 def resume(arguments: Namespace) -> Result:
     """React to saves again; the watcher looks at once."""
-    place = _known(arguments)
-    place.paused.unlink(missing_ok=True)
+    _pause_file(arguments).unlink(missing_ok=True)
     return Result(text="resumed", data={"paused": False})
+
+
+def _pause_file(arguments: Namespace) -> Path:
+    return Paths.of_user().paused if arguments.all else _known(arguments).paused
 
 
 def _known(arguments: Namespace) -> ProjectPaths:
@@ -51,3 +103,8 @@ def _known(arguments: Namespace) -> ProjectPaths:
     if not place.state.exists():
         raise CompanionError(f"{project.directory} is not known yet", "run `companion up` there")
     return place
+
+
+def _say(picture: Picture, news: News) -> None:
+    if text := line(picture, news):
+        comment(text)

@@ -44,6 +44,9 @@ def _argument(*names: str, **options: object) -> Argument:
 
 _AGENT = _argument("agent", metavar="AGENT", help="the agent's name")
 _AGENTS = _argument("agents", nargs="*", metavar="AGENT", help="only these agents")
+_ALL = _argument("--all", action="store_true", help="all projects")
+_DIRECTORY = _argument("directory", nargs="?", metavar="DIR", type=Path,
+                       help="the project's directory (default: -C)")  # fmt: skip
 _YES = _argument("--yes", action="store_true", help="answer yes to every question")
 _REST = Argument(("rest",), dict(_COMMAND_AFTER))
 
@@ -88,9 +91,17 @@ COMMANDS = (
         _argument("key", nargs="?", help="a public key, its file, or its fingerprint"),
     )),
     Command("watch", "keep all sandboxes current on every save", "live:watch"),
+    Command("tray", "the same, with an icon on the desktop", "live:tray"),
+    Command("autostart", "start the tray at login, or do not", "live:autostart", (
+        _argument("action", choices=("on", "off", "status")),
+    )),
     Command("list", "list the projects that companion knows", "live:listing"),
-    Command("pause", "leave the project alone on saves", "live:pause"),
-    Command("resume", "react to the project's saves again", "live:resume"),
+    Command("add", "know a project without starting it", "live:add", (_DIRECTORY,)),
+    Command("remove", "take a project's sandbox down and forget the project", "live:remove", (
+        _DIRECTORY, _argument("--volumes", action="store_true", help="remove its volumes too"),
+    )),
+    Command("pause", "leave the project alone on saves", "live:pause", (_ALL,)),
+    Command("resume", "react to the project's saves again", "live:resume", (_ALL,)),
     Command("plugins", "list runtimes and features", "project:plugins"),
 )  # fmt: skip
 

@@ -29,8 +29,8 @@ def restart(arguments: Namespace) -> Result:
 
 def down(arguments: Namespace) -> Result:
     """Stop and remove the sandbox."""
-    home, directory = Paths.of_user(), arguments.directory_option
-    was_there = reconcile.down(home, directory, comment, volumes=arguments.volumes)
+    home, project = Paths.of_user(), observe.project(arguments.directory_option)
+    was_there = reconcile.down(home, project, comment, volumes=arguments.volumes)
     text = "the sandbox is down" if was_there else "there was nothing to remove"
     return Result(text=text, data={"removed": was_there})
 

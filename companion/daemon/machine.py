@@ -1,10 +1,12 @@
 """When is a project reconciled? A pure machine: (state, event, now) → (state, effects).
 
-An event never carries news, only "look again". Times are seconds on any steady clock.
+A subject is a project, or an engine that is to be looked at. An event never carries news, only
+"look again"; what a user asked for comes as an order. Times are seconds on any steady clock.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 DEBOUNCE = 0.2
 """Seconds of silence after which a burst of saves counts as one."""
@@ -12,18 +14,36 @@ PATIENCE = 2.0
 """Seconds after which a burst that does not end is looked at all the same."""
 
 
+class Order(StrEnum):
+    """What shall be done with a subject."""
+
+    LOOK = "look"
+    """Do what its files say, if it is wanted up and watched."""
+    START = "start"
+    RESTART = "restart"
+    STOP = "stop"
+
+
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Something that steers this project may have changed."""
+    """Something that steers this subject may have changed."""
 
-    project: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The user wants something; the newest order counts, and it does not wait for silence."""
+
+    subject: str
+    order: Order
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The work on this project ended."""
+    """The work on this subject ended."""
 
-    project: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,61 +51,69 @@ class Tick:
     """Time has passed."""
 
 
-Event = Touched | Finished | Tick
+Event = Touched | Asked | Finished | Tick
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Effect: reconcile this project; `saved` is when its first unseen change came."""
+    """Effect: carry out the order; `since` is when it, or the first unseen change, came."""
 
-    project: str
-    saved: float
+    subject: str
+    order: Order
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Mind:
-    """What is known of one project: when unseen changes came, and whether work is under way."""
+    """What is known of one subject: when unseen changes came, and whether work is under way."""
 
     first: float | None = None
     last: float = 0.0
+    order: Order = Order.LOOK
     busy: bool = False
 
     @property
     def due(self) -> float | None:
-        """When to look; None: there is nothing to see, or the work must end first."""
+        """When to begin; None: there is nothing to do, or the work must end first."""
         if self.first is None or self.busy:
             return None
+        if self.order is not Order.LOOK:
+            return self.first
         return min(self.last + DEBOUNCE, self.first + PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the machine knows of all projects."""
+    """What the machine knows of all subjects."""
 
-    projects: Mapping[str, _Mind] = field(default_factory=dict)
+    subjects: Mapping[str, _Mind] = field(default_factory=dict)
 
     @property
     def due(self) -> float | None:
         """When to look again without an event; None: not before the next one."""
-        return min((m.due for m in self.projects.values() if m.due is not None), default=None)
+        return min((m.due for m in self.subjects.values() if m.due is not None), default=None)
 
 
 def step(state: State, event: Event, now: float) -> tuple[State, tuple[Work, ...]]:
     """Return the next state and what must be done now."""
     match event:
-        case Touched(project):
-            mind = state.projects.get(project, _Mind())
+        case Touched(subject):
+            mind = state.subjects.get(subject, _Mind())
             first = now if mind.first is None else mind.first
-            return _with(state, project, replace(mind, first=first, last=now)), ()
-        case Finished(project):
-            mind = state.projects.get(project, _Mind())
-            return step(_with(state, project, replace(mind, busy=False)), Tick(), now)
+            return _with(state, subject, replace(mind, first=first, last=now)), ()
+        case Asked(subject, order):
+            mind = state.subjects.get(subject, _Mind())
+            asked = _with(state, subject, replace(mind, first=now, last=now, order=order))
+            return step(asked, Tick(), now)
+        case Finished(subject):
+            mind = state.subjects.get(subject, _Mind())
+            return step(_with(state, subject, replace(mind, busy=False)), Tick(), now)
         case Tick():
-            ripe = {p: m for p, m in state.projects.items() if m.due is not None and m.due <= now}
-            works = tuple(Work(p, m.first) for p, m in ripe.items() if m.first is not None)
-            minds = {p: replace(m, first=None, busy=True) for p, m in ripe.items()}
-            return State({**state.projects, **minds}), works
+            ripe = {s: m for s, m in state.subjects.items() if m.due is not None and m.due <= now}
+            works = tuple(Work(s, m.order, m.first) for s, m in ripe.items() if m.first is not None)
+            minds = {s: _Mind(last=m.last, busy=True) for s, m in ripe.items()}
+            return State({**state.subjects, **minds}), works
 
 
-def _with(state: State, project: str, mind: _Mind) -> State:
-    return State({**state.projects, project: mind})
+def _with(state: State, subject: str, mind: _Mind) -> State:
+    return State({**state.subjects, subject: mind})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from watchdog import events
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from companion import paths
 from companion.config import load
@@ -45,36 +45,50 @@ def steering(project: Project, text: str | None) -> tuple[Path, ...]:
 
 
 class Watch:
-    """Calls `touched` (from watchdog's thread) for each event on a file that steers a project."""
+    """Calls `touched(key)` (from watchdog's thread) for each event on a file followed for a key."""
 
-    def __init__(self, touched: Callable[[], None], files: Iterable[Path]) -> None:
-        self._files = tuple(files)
+    def __init__(self, touched: Callable[[str], None]) -> None:
         self._touched = touched
+        self._files: dict[str, tuple[Path, ...]] = {}
+        self._watches: dict[tuple[Path, bool], ObservedWatch] = {}
+        self._handler = _Handler(self._on_event)
         self._observer: BaseObserver = Observer()
-
-    def start(self) -> None:
-        """Watch the directories of the files, and whole trees where a file is a directory."""
-        handler = _Handler(self._on_event)
-        trees = {path for path in self._files if path.is_dir()}
-        for directory in {path.parent for path in self._files} - trees:
-            if directory.is_dir():
-                self._observer.schedule(handler, str(directory), event_filter=_KINDS)
-        for tree in trees:
-            self._observer.schedule(handler, str(tree), recursive=True, event_filter=_KINDS)
         self._observer.start()
+
+    def follow(self, key: str, files: Iterable[Path]) -> None:
+        """Follow these files for a key, and none that were followed for it before."""
+        self._files = {**self._files, key: tuple(files)}
+        self._rearrange()
+
+    def forget(self, key: str) -> None:
+        """Follow nothing for a key any more."""
+        self._files = {k: files for k, files in self._files.items() if k != key}
+        self._rearrange()
 
     def stop(self) -> None:
         """Stop watching; returns when no further call will come."""
         self._observer.stop()
         self._observer.join(timeout=5)
 
+    def _rearrange(self) -> None:
+        """Watch the directories of all files, and whole trees where a file is a directory."""
+        files = {file for followed in self._files.values() for file in followed}
+        trees = {path for path in files if path.is_dir()}
+        directories = {path.parent for path in files if path.parent.is_dir()} - trees
+        wanted = {(path, True) for path in trees} | {(path, False) for path in directories}
+        for place in self._watches.keys() - wanted:
+            self._observer.unschedule(self._watches.pop(place))
+        for path, recursive in wanted - self._watches.keys():
+            self._watches[path, recursive] = self._observer.schedule(
+                self._handler, str(path), recursive=recursive, event_filter=_KINDS
+            )
+
     def _on_event(self, event: events.FileSystemEvent) -> None:
         # An atomic save is a move: the name that counts is only in dest_path.
-        for name in (event.src_path, event.dest_path):
-            path = Path(str(name))
-            if name and any(path == f or path.is_relative_to(f) for f in self._files):
-                self._touched()
-                return
+        paths = [Path(str(name)) for name in (event.src_path, event.dest_path) if name]
+        for key, files in self._files.items():
+            if any(path == f or path.is_relative_to(f) for path in paths for f in files):
+                self._touched(key)
 
 
 class _Handler(events.FileSystemEventHandler):

@@ -51,7 +51,7 @@ def test_a_save_that_means_nothing_is_one_reaction_and_no_engine_call(box: Box):
         wait_until(lambda: reactions(log) == 4)
         second = box.desk.companion("watch")
         assert second.code == 1
-        assert "watching already" in second.err
+        assert "running already" in second.err
     assert box.ids() == before
 
 

@@ -17,8 +17,8 @@ def test_a_burst_of_saves_is_one_reaction():
         works += more
     state, more = step(state, Tick(), 0.5 + DEBOUNCE)
     assert not works
-    assert [w.project for w in more] == ["a"]
-    assert more[0].saved == 0.0
+    assert [w.subject for w in more] == ["a"]
+    assert more[0].since == 0.0
 
 
 def test_a_save_during_work_is_seen_when_the_work_ends():
@@ -29,7 +29,7 @@ def test_a_save_during_work_is_seen_when_the_work_ends():
     state, works = step(state, Tick(), 5)
     assert works == ()
     _, works = step(state, Finished("a"), 6)
-    assert [w.project for w in works] == ["a"]
+    assert [w.subject for w in works] == ["a"]
 
 
 @given(st.lists(st.tuples(EVENTS, st.floats(0, 0.3))))
@@ -37,22 +37,22 @@ def test_no_project_is_worked_on_twice_at_once_and_no_save_is_forgotten(history)
     state, now, busy, owed = State(), 0.0, set(), set()
     for event, pause in history:
         now += pause
-        if isinstance(event, Finished) and event.project not in busy:
+        if isinstance(event, Finished) and event.subject not in busy:
             continue
         if isinstance(event, Finished):
-            busy.discard(event.project)
+            busy.discard(event.subject)
         if isinstance(event, Touched):
-            owed.add(event.project)
+            owed.add(event.subject)
         state, works = step(state, event, now)
         for work in works:
-            assert work.project not in busy
-            busy.add(work.project)
-            owed.discard(work.project)
+            assert work.subject not in busy
+            busy.add(work.subject)
+            owed.discard(work.subject)
     for project in sorted(busy):
         state, works = step(state, Finished(project), now)
-        owed -= {w.project for w in works}
+        owed -= {w.subject for w in works}
     _, works = step(state, Tick(), now + DEBOUNCE)
-    assert owed == {w.project for w in works}
+    assert owed == {w.subject for w in works}
 
 
 def test_a_burst_that_does_not_end_is_looked_at_all_the_same():
@@ -70,4 +70,4 @@ def test_projects_do_not_wait_for_each_other():
     state, _ = step(state, Tick(), DEBOUNCE)
     state, _ = step(state, Touched("b"), 1)
     _, works = step(state, Tick(), 1 + DEBOUNCE)
-    assert [w.project for w in works] == ["b"]
+    assert [w.subject for w in works] == ["b"]

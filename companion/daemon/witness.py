@@ -1,0 +1,43 @@
+"""Did containers change behind our back? One process per engine prints a line for each event."""
+
+import threading
+from collections.abc import Callable
+
+from companion import process
+from companion.dialect import LABEL
+from companion.engine import Engine
+from companion.state import EngineChoice
+
+_SILENCE = 15.0
+"""Seconds until an engine that ended the conversation is asked again."""
+
+
+class Witness:
+    """Calls `stirred` (from its own thread) whenever an engine's containers may have changed."""
+
+    def __init__(self, choice: EngineChoice, stirred: Callable[[], None]) -> None:
+        self._engine = Engine(choice, "")
+        self._stirred = stirred
+        self._stopped = threading.Event()
+        self._told: process.Lines | None = None
+
+    def start(self) -> None:
+        """Begin to listen."""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._stopped.set()
+        if self._told:
+            self._told.kill()
+
+    def _listen(self) -> None:
+        while not self._stopped.is_set():
+            argv = self._engine.argv(*self._engine.dialect.events)
+            self._told = process.Lines(argv, env=self._engine.environment)
+            self._stirred()
+            for line in self._told:
+                if LABEL in line:
+                    self._stirred()
+            self._stirred()
+            self._stopped.wait(_SILENCE)

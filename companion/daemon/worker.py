@@ -1,0 +1,89 @@
+"""What does a worker do with one subject? It carries out an order; what comes of it is news."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from companion import observe, reconcile, state_file, status
+from companion.check import check
+from companion.daemon.machine import Order, Work
+from companion.daemon.picture import Ended, Seen, Silent, Step
+from companion.engine import Engine
+from companion.errors import CompanionError, Problem
+from companion.paths import Paths
+from companion.plan import Change
+from companion.reconcile import Report
+from companion.state import Container, EngineChoice
+
+_WORDS = {
+    Change.NONE: "nothing to do",
+    Change.RELOAD: "reloaded",
+    Change.RECREATE: "restarted",
+    Change.REBUILD: "rebuilt",
+}
+
+
+def look_at(choice: EngineChoice) -> Seen | Silent:
+    """Ask an engine for the containers of all sandboxes."""
+    found: dict[str, dict[str, list[Container]]] = defaultdict(lambda: defaultdict(list))
+    try:
+        for container in Engine(choice, "").containers():
+            found[container.project][container.agent].append(container)
+    except CompanionError as error:
+        return Silent(choice.name, str(error))
+    states = {
+        project: {agent: status.state_of(mine) for agent, mine in agents.items()}
+        for project, agents in found.items()
+    }
+    return Seen(choice.name, states)
+
+
+def carry_out(
+    home: Paths, work: Work, directory: Path, tell: Callable[[Step], None], *, settled: bool
+) -> Ended:
+    """Do with a project what was ordered; every failure is in the answer.
+
+    `settled` says that the engine need not be asked if the files mean what they meant.
+    """
+    try:
+        return _carry_out(home, work, directory, tell, settled=settled)
+    except CompanionError as error:
+        return Ended(work.subject, f"not changed: {error}", error.problems[0])
+    except Exception as error:  # noqa: BLE001 - one project's bug must not end the watch
+        bug = Problem(f"this is a bug in companion: {error!r}")
+        return Ended(work.subject, str(bug), bug)
+
+
+def _carry_out(
+    home: Paths, work: Work, directory: Path, tell: Callable[[Step], None], *, settled: bool
+) -> Ended:
+    def progress(text: str) -> None:
+        tell(Step(work.subject, text))
+
+    place = home.project(work.subject)
+    match work.order:
+        case Order.LOOK:
+            if place.paused.exists() or home.paused.exists():
+                return Ended(work.subject, "paused, changes wait for `companion resume`")
+            if state_file.read(place, directory).wanted != "up":
+                check(home, observe.project(directory))
+                return Ended(work.subject, "its files are fine; it is not started")
+            report = reconcile.reconcile(home, directory, progress, only_if_changed=settled)
+            return _ended(work, report, "after the save")
+        case Order.START:
+            return _ended(work, reconcile.reconcile(home, directory, progress), "after the click")
+        case Order.RESTART:
+            report = reconcile.reconcile(home, directory, progress, fresh=True)
+            return _ended(work, report, "after the click")
+        case Order.STOP:
+            was_there = reconcile.down(home, observe.project(directory), progress)
+            return Ended(work.subject, "stopped" if was_there else "it was stopped already")
+
+
+def _ended(work: Work, report: Report, since: str) -> Ended:
+    if not report.plan.steps:
+        return Ended(work.subject, _WORDS[Change.NONE], settled=True)
+    seconds = time.monotonic() - work.since
+    text = f"{_WORDS[report.change]}, ready {seconds:.1f} s {since}"
+    return Ended(work.subject, text, changed=True, settled=True)

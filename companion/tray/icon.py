@@ -1,0 +1,85 @@
+"""How do picture and clicks meet pystray? Images, menu items, and this platform's backend."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+from PIL import Image
+
+from companion import observe
+from companion.daemon.picture import Mood
+from companion.tray.menu import SEPARATOR, Click, Row
+from companion.tray.notes import Note
+
+if sys.platform == "linux":
+    # Without a display pystray's own backends raise on import; we bring a backend of our own.
+    os.environ["PYSTRAY_BACKEND"] = "dummy"
+import pystray
+
+OnClick = Callable[[Click], None]
+
+
+class Item(pystray.MenuItem):  # type: ignore[misc]
+    """A menu item that remembers which row it is."""
+
+    def __init__(self, row: Row, on_click: OnClick) -> None:
+        checked = row.checked
+        super().__init__(
+            row.text,
+            _action(row, on_click),
+            checked=None if checked is None else lambda _: checked,
+            default=row.default,
+            enabled=bool(row.click or row.rows),
+        )
+        self.key = row.key
+
+
+def _action(row: Row, on_click: OnClick) -> pystray.Menu | Callable[[], None] | None:
+    if row.rows:
+        return menu(lambda: row.rows, on_click)
+    click = row.click
+    return None if click is None else lambda: on_click(click)
+
+
+def menu(rows: Callable[[], Iterable[Row]], on_click: OnClick) -> pystray.Menu:
+    """Return a menu that asks for its rows each time it is shown."""
+    separator = pystray.Menu.SEPARATOR
+    return pystray.Menu(
+        lambda: [separator if row is SEPARATOR else Item(row, on_click) for row in rows()]
+    )
+
+
+def image(mood: Mood) -> Image.Image:
+    """Return the icon for a mood, in all its sizes (an .ico)."""
+    return Image.open(observe.assets_directory() / "icons" / f"{mood}.ico")
+
+
+def has_desktop() -> bool:
+    """Tell whether there is a desktop session that could show an icon."""
+    if sys.platform == "linux":
+        from companion.tray import sni  # noqa: PLC0415 - pystray first, as above
+
+        return sni.is_there()
+    return True
+
+
+def make(
+    title: str, rows: Callable[[], Iterable[Row]], on_click: OnClick, no_tray: Callable[[], None]
+) -> pystray.Icon:
+    """Return the icon of this platform, not yet shown."""
+    name, shown, built = "companion", image(Mood.IDLE), menu(rows, on_click)
+    if sys.platform == "linux":
+        from companion.tray import sni  # noqa: PLC0415 - pystray first, as above
+
+        return sni.Icon(name, shown, title, built, no_tray)
+    return pystray.Icon(name, shown, title, built)
+
+
+def show_note(icon: pystray.Icon, note: Note, on_click: OnClick) -> None:
+    """Show a notification; a click on it counts where the backend can tell."""
+    click = note.click
+    if sys.platform == "linux":
+        act = (lambda: on_click(click)) if click else None
+        icon.note(note.topic, note.title, note.text, note.label, act)
+    else:
+        icon.notify(note.text, note.title)

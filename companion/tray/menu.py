@@ -1,0 +1,202 @@
+"""What stands in the tray's menu? A pure function from the picture to rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from companion.daemon.picture import (
+    AgentView,
+    Mood,
+    Picture,
+    ProjectView,
+    first_line,
+    headline,
+    mood,
+)
+
+_WIDTH = 72
+"""Characters after which a row's text is cut."""
+_STATES = {"": "…", "absent": "stopped", "partial": "partly running"}
+
+
+class Verb(StrEnum):
+    """What a click does."""
+
+    OPEN = "open"
+    TERMINAL = "terminal"
+    RESTART = "restart"
+    START = "start"
+    STOP = "stop"
+    LOGS = "logs"
+    """What the sandbox says."""
+    LOG = "log"
+    """What companion did."""
+    COPY = "copy"
+    EDIT = "edit"
+    INCLUDE = "include"
+    ADD = "add"
+    PAUSE = "pause"
+    RESUME = "resume"
+    LOGIN_ON = "login-on"
+    LOGIN_OFF = "login-off"
+    QUIT = "quit"
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """A click: what to do, and with what; `editor` is an editor's id."""
+
+    verb: Verb
+    project: str = ""
+    agent: str = ""
+    editor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a menu; without click and rows it only tells something."""
+
+    key: str
+    """Stays the same while the row means the same, whatever its text."""
+    text: str
+    click: Click | None = None
+    rows: tuple["Row", ...] = ()
+    checked: bool | None = None
+    default: bool = False
+    """What a left click on the icon does, where the desktop has such a click."""
+
+
+SEPARATOR = Row("-", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the menu must know of the desktop."""
+
+    editors: tuple[tuple[str, str], ...] = ()
+    """Id and name of each editor that is here, the one used last first."""
+    included: bool = True
+    """~/.ssh/config names the sandboxes."""
+    at_login: bool = False
+
+
+def rows(picture: Picture, desk: Surroundings) -> tuple[Row, ...]:
+    """Return the whole menu."""
+    return tuple(_rows(picture, desk))
+
+
+def title(picture: Picture) -> str:
+    """Return the tooltip."""
+    return f"Companion: {_cut(headline(picture))}"
+
+
+def _rows(picture: Picture, desk: Surroundings) -> Iterator[Row]:
+    yield Row("status", _cut(headline(picture)), _cure(picture))
+    yield SEPARATOR
+    pairs = [(view, agent) for view in picture.projects.values() for agent in _agents(view)]
+    if len(pairs) == 1:
+        yield from _agent(*pairs[0], desk, default=True)
+    else:
+        for view, agent in pairs:
+            inner = (
+                Row(f"{view.id}/{agent.name}/state", _cut(_state(view, agent)), _mend(view)),
+                *_agent(view, agent, desk, default=False),
+            )
+            shown = f"{_label(pairs, view, agent)}: {_short_state(view, agent)}"
+            yield Row(f"{view.id}/{agent.name}", shown, rows=inner)
+    yield SEPARATOR
+    if not desk.included and pairs:
+        yield Row("include", "Add the sandboxes to ~/.ssh/config", Click(Verb.INCLUDE))
+    yield Row("add", "Add project…", Click(Verb.ADD))
+    pause = Verb.RESUME if picture.paused else Verb.PAUSE
+    yield Row("pause", "Pause watching", Click(pause), checked=picture.paused)
+    login = Verb.LOGIN_OFF if desk.at_login else Verb.LOGIN_ON
+    yield Row("login", "Start at login", Click(login), checked=desk.at_login)
+    yield SEPARATOR
+    yield Row("quit", "Quit (sandboxes keep running)", Click(Verb.QUIT))
+
+
+def _agents(view: ProjectView) -> tuple[AgentView, ...]:
+    """A project whose file names no agent yet has its rows all the same."""
+    return view.agents or (AgentView(""),)
+
+
+def _agent(
+    view: ProjectView, agent: AgentView, desk: Surroundings, *, default: bool
+) -> Iterator[Row]:
+    prefix = f"{view.id}/{agent.name}"
+
+    def row(verb: Verb, text: str) -> Row:
+        return Row(f"{prefix}/{verb}", text, Click(verb, view.id, agent.name))
+
+    if agent.name:
+        yield from _editors(view, agent, desk, default=default)
+        yield row(Verb.TERMINAL, "Terminal (SSH)")
+        yield row(Verb.RESTART, "Restart")
+        stop = (
+            row(Verb.STOP, "Stop")
+            if agent.state in {"running", "partial"}
+            else row(Verb.START, "Start")
+        )
+        yield replace(stop, key=f"{prefix}/run")
+        yield row(Verb.LOGS, "Logs")
+        yield row(Verb.COPY, "Copy SSH command")
+    yield row(Verb.EDIT, "Edit agent.yaml")
+
+
+def _editors(
+    view: ProjectView, agent: AgentView, desk: Surroundings, *, default: bool
+) -> Iterator[Row]:
+    """One row for the editor used last, and one with all of them if there are more."""
+    prefix = f"{view.id}/{agent.name}/open"
+    if not desk.editors:
+        yield Row(prefix, "No editor found")
+        return
+    all_rows = [
+        Row(f"{prefix}/{editor}", name, Click(Verb.OPEN, view.id, agent.name, editor))
+        for editor, name in desk.editors
+    ]
+    first = all_rows[0]
+    yield replace(first, key=prefix, text=f"Open in {first.text}", default=default)
+    if len(all_rows) > 1:
+        yield Row(f"{prefix}/more", "Open in", rows=tuple(all_rows))
+
+
+def _cure(picture: Picture) -> Click | None:
+    """A click on the status row leads to what needs attention."""
+    if mood(picture) is not Mood.ATTENTION:
+        return None
+    return _mend(next(view for view in picture.projects.values() if view.trouble))
+
+
+def _mend(view: ProjectView) -> Click | None:
+    if view.trouble is None:
+        return None
+    return Click(Verb.EDIT if view.trouble.place else Verb.LOG, view.id)
+
+
+def _label(pairs: list[tuple[ProjectView, AgentView]], view: ProjectView, agent: AgentView) -> str:
+    """Return the agent's name, with its project's where that is not enough."""
+    alike = sum(other.name == agent.name for _, other in pairs)
+    if not agent.name:
+        return view.name
+    return agent.name if alike == 1 else f"{agent.name} ({view.name})"
+
+
+def _short_state(view: ProjectView, agent: AgentView) -> str:
+    if view.step:
+        return "working…"
+    if view.trouble:
+        return "needs attention"
+    return _STATES.get(agent.state, agent.state)
+
+
+def _state(view: ProjectView, agent: AgentView) -> str:
+    if view.step or view.trouble:
+        return view.step or first_line(view.trouble)
+    reach = f", ssh {agent.alias}" if agent.alias and agent.state == "running" else ""
+    return f"{_STATES.get(agent.state, agent.state)}{reach}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"

@@ -1,0 +1,131 @@
+"""The real tray without an engine: menu, clicks, notifications, and what is missing."""
+
+import subprocess
+from pathlib import Path
+
+from desk import AGENT, COMPANION, Desk
+from panel import until
+from trays import Tray, tray
+
+BROKEN = AGENT.replace("egress: listed", "egress: lsited")
+
+
+def texts(rows) -> list[str]:
+    return [row.text for row in rows]
+
+
+def test_without_a_project_the_menu_offers_to_add_one(alone: Tray):
+    assert texts(alone.panel.rows()) == [
+        *("No project yet", "-", "Add project…", "Pause watching", "Start at login", "-"),
+        "Quit (sandboxes keep running)",
+    ]
+    properties = alone.panel.properties()
+    assert properties["Title"] == "Companion: No project yet"
+    assert properties["Status"] == "Active"
+    sizes = [(width, len(data)) for width, _, data in properties["IconPixmap"]]
+    assert sizes == [(n, n * n * 4) for n in (16, 22, 24, 32, 48, 64)]
+
+
+def test_one_project_lies_flat_and_several_have_a_submenu_each(alone: Tray):
+    desk, panel = alone.desk, alone.panel
+    desk.companion("add", str(desk.project())).ok()
+    until(lambda: "Restart" in texts(panel.rows()))
+    assert texts(panel.rows())[2:11] == [
+        *("Open in VS Code", "Open in", "Terminal (SSH)", "Restart", "Start", "Logs"),
+        *("Copy SSH command", "Edit agent.yaml", "-"),
+    ]
+    assert texts(panel.find("Open in").rows) == ["VS Code", "Zed"]
+    second = desk.project(AGENT.replace("coder", "tester"), name="second")
+    desk.companion("add", str(second)).ok()
+    until(lambda: texts(panel.rows())[2:4] == ["coder: …", "tester: …"])
+    assert "Edit agent.yaml" in texts(panel.find("tester").rows)
+    desk.companion("remove", str(second)).ok()
+    until(lambda: "Restart" in texts(panel.rows()))
+    assert second.joinpath("agent.yaml").exists()
+
+
+def test_clicks_start_the_desktops_programs(alone: Tray):
+    desk, panel = alone.desk, alone.panel
+    project = desk.project()
+    (alone.programs / "zenity").write_text(f"#!/bin/sh\necho {project}\n")
+    panel.click("Add project…")
+    until(lambda: "Edit agent.yaml" in texts(panel.rows()))
+    panel.click("Edit agent.yaml")
+    until(lambda: alone.called("xdg-open") == [str(project / "agent.yaml")])
+    panel.click("Logs")
+    until(lambda: alone.called("x-terminal-emulator")[-3:] == ["logs", "coder", "--follow"])
+    panel.click("Copy SSH command")
+    assert "takes logins" in panel.wait_for_note("did not work").text
+
+
+def test_a_mistake_is_shown_with_its_place_and_a_click_leads_there(alone: Tray):
+    desk, panel = alone.desk, alone.panel
+    project = desk.project(BROKEN)
+    desk.project(AGENT)
+    desk.companion("add", str(project)).ok()
+    until(lambda: "Restart" in texts(panel.rows()))
+    idle = panel.properties()["IconPixmap"]
+    (project / "agent.yaml").write_text(BROKEN)
+    note = panel.wait_for_note("project was not changed")
+    assert note.text.startswith("agent.yaml:3:9: ")
+    assert note.actions == ["default", "Open agent.yaml"]
+    assert panel.properties()["Title"].startswith("Companion: project: agent.yaml:3:9: ")
+    assert panel.properties()["IconPixmap"] != idle
+    panel.click_note(note)
+    until(lambda: alone.called("xdg-open") == [str(project / "agent.yaml")])
+    (project / "agent.yaml").write_text(AGENT)
+    until(lambda: panel.properties()["IconPixmap"] == idle)
+
+
+def test_pausing_and_starting_at_login_are_remembered(alone: Tray):
+    desk, panel = alone.desk, alone.panel
+    panel.click("Pause watching")
+    until(lambda: panel.find("Pause watching").checked)
+    assert panel.rows()[0].text == "Watching is paused"
+    desk.companion("resume", "--all").ok()
+    until(lambda: not panel.find("Pause watching").checked)
+    panel.click("Start at login")
+    until(lambda: panel.find("Start at login").checked)
+    entry = desk.home / ".config/autostart/companion.desktop"
+    subprocess.run(["desktop-file-validate", entry], check=True)
+    assert "starts at login" in desk.companion("autostart", "status").ok().out
+    desk.companion("autostart", "off").ok()
+    assert not entry.exists()
+    assert not panel.find("Start at login").checked
+
+
+def test_a_second_start_says_that_it_runs(alone: Tray):
+    second = alone.desk.companion("tray")
+    assert second.code == 1
+    assert "companion is running already" in second.err
+    alone.panel.wait_for_note("running already")
+    assert alone.process.poll() is None
+
+
+def test_quit_ends_the_tray(alone: Tray):
+    alone.panel.click("Quit (sandboxes keep running)")
+    assert alone.process.wait(timeout=10) == 0
+
+
+def test_a_panel_that_comes_later_gets_the_icon(desk: Desk, tmp_path: Path):
+    with tray(desk, tmp_path, has_tray=False) as running:
+        assert "has no tray" in running.panel.wait_for_note("no tray").title
+        running.panel.show_up()
+        running.panel.wait_for_icon()
+
+
+def test_without_a_desktop_session_it_watches_all_the_same(desk: Desk, tmp_path: Path):
+    project = desk.project()
+    desk.companion("add", str(project)).ok()
+    kept = {k: v for k, v in desk.environment.items() if not k.startswith(("DBUS", "DISPLAY"))}
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen([COMPANION, "tray"], env=kept, stdout=out, stderr=out)
+    try:
+        until(lambda: "watching" in log.read_text() and "not started" in log.read_text())
+        assert "without an icon" in log.read_text()
+        (project / "agent.yaml").write_text(BROKEN)
+        until(lambda: "agent.yaml:3:9" in log.read_text())
+    finally:
+        process.terminate()
+        assert process.wait(timeout=10) == 130

@@ -1,0 +1,57 @@
+"""What do the desktop tests share? The real tray, on a session bus and a panel of our own."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from desk import COMPANION, Desk
+from panel import Panel, session_bus
+
+
+@dataclass
+class Tray:
+    """A tray that runs, the panel that shows it, and how the desktop's programs were called."""
+
+    desk: Desk
+    panel: Panel
+    process: "subprocess.Popen[bytes]"
+    programs: Path
+    log: Path
+
+    def called(self, name: str) -> list[str]:
+        path = self.programs / f"{name}.called"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+def record(programs: Path, *names: str) -> None:
+    """Put programs there that only write down how they were called, and what they were told."""
+    programs.mkdir(exist_ok=True)
+    for name in names:
+        called = programs / f"{name}.called"
+        script = f'#!/bin/sh\nprintf "%s\\n" "$@" >{called}.new && mv {called}.new {called}\n'
+        (programs / name).write_text(script)
+        (programs / name).chmod(0o755)
+
+
+@contextmanager
+def tray(desk: Desk, place: Path, *, has_tray: bool = True) -> Iterator[Tray]:
+    """Run `companion tray` on a bus of its own until the block ends, or the user quits."""
+    programs, log = place / "programs", place / "tray.log"
+    record(programs, "code", "zed", "xdg-open", "xclip", "x-terminal-emulator", "zenity")
+    with ExitStack() as stack:
+        address = stack.enter_context(session_bus(place))
+        path = f"{programs}:{desk.environment['PATH']}"
+        kept = {k: v for k, v in desk.environment.items() if k not in {"DISPLAY", "TERMINAL"}}
+        environment = {**kept, "PATH": path, "DBUS_SESSION_BUS_ADDRESS": address}
+        panel = Panel(address, tray=has_tray)
+        stack.callback(panel.close)
+        out = stack.enter_context(log.open("wb"))
+        argv = [COMPANION, "tray"]
+        process = subprocess.Popen(argv, env=environment, stdout=out, stderr=out)
+        try:
+            yield Tray(Desk(desk.home, environment), panel, process, programs, log)
+        finally:
+            process.terminate()
+            assert process.wait(timeout=10) == 0, log.read_text()
