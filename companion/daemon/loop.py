@@ -222,4 +222,5 @@ def _agents(written: Written, text: str | None) -> tuple[AgentView, ...]:
     except CompanionError:
         names = list(written.agents)
     kept = {n: r.allocation for n, r in written.agents.items() if r.allocation.ssh_port}
-    return tuple(AgentView(name, kept[name].alias if name in kept else "") for name in names)
+    state = "" if written.engine else "absent"
+    return tuple(AgentView(n, kept[n].alias if n in kept else "", state) for n in names)

@@ -27,6 +27,12 @@ class AgentView:
     """Its SSH alias; empty: it takes no logins, or was never started."""
     state: str = ""
 
+    @property
+    def word(self) -> str:
+        """Its state for people."""
+        words = {"": "…", "absent": "stopped", "partial": "partly running"}
+        return words.get(self.state, self.state)
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectView:
@@ -199,7 +205,7 @@ def _kept(new: ProjectView, old: ProjectView | None) -> ProjectView:
     if old is None:
         return new
     states = {agent.name: agent.state for agent in old.agents}
-    agents = tuple(replace(a, state=states.get(a.name, "")) for a in new.agents)
+    agents = tuple(replace(a, state=states.get(a.name) or a.state) for a in new.agents)
     return replace(new, agents=agents, step=old.step, trouble=old.trouble)
 
 
@@ -216,7 +222,7 @@ def _counted(views: tuple[ProjectView, ...]) -> str:
     if not views:
         return "No project yet"
     if len(agents) == 1:
-        return f"{agents[0].name} is {'running' if running else 'stopped'}"
+        return f"{agents[0].name} is {agents[0].word}"
     return f"{running} of {len(agents)} sandboxes are running"
 
 

@@ -10,6 +10,8 @@ from companion.state import EngineChoice
 
 _SILENCE = 15.0
 """Seconds until an engine that ended the conversation is asked again."""
+_EARLY, _PULSE = 2.0, 300.0
+"""Seconds to a look that catches what happened before we were listening; and to the next ones."""
 
 
 class Witness:
@@ -24,6 +26,7 @@ class Witness:
     def start(self) -> None:
         """Begin to listen."""
         threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._beat, daemon=True).start()
 
     def stop(self) -> None:
         """Stop listening."""
@@ -41,3 +44,9 @@ class Witness:
                     self._stirred()
             self._stirred()
             self._stopped.wait(_SILENCE)
+
+    def _beat(self) -> None:
+        pause = _EARLY
+        while not self._stopped.wait(pause):
+            self._stirred()
+            pause = _PULSE

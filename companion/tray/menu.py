@@ -16,7 +16,6 @@ from companion.daemon.picture import (
 
 _WIDTH = 72
 """Characters after which a row's text is cut."""
-_STATES = {"": "…", "absent": "stopped", "partial": "partly running"}
 
 
 class Verb(StrEnum):
@@ -188,14 +187,14 @@ def _short_state(view: ProjectView, agent: AgentView) -> str:
         return "working…"
     if view.trouble:
         return "needs attention"
-    return _STATES.get(agent.state, agent.state)
+    return agent.word
 
 
 def _state(view: ProjectView, agent: AgentView) -> str:
     if view.step or view.trouble:
         return view.step or first_line(view.trouble)
     reach = f", ssh {agent.alias}" if agent.alias and agent.state == "running" else ""
-    return f"{_STATES.get(agent.state, agent.state)}{reach}"
+    return f"{agent.word}{reach}"
 
 
 def _cut(text: str) -> str:

@@ -37,7 +37,7 @@ def test_one_project_lies_flat_and_several_have_a_submenu_each(alone: Tray):
     assert texts(panel.find("Open in").rows) == ["VS Code", "Zed"]
     second = desk.project(AGENT.replace("coder", "tester"), name="second")
     desk.companion("add", str(second)).ok()
-    until(lambda: texts(panel.rows())[2:4] == ["coder: …", "tester: …"])
+    until(lambda: texts(panel.rows())[2:4] == ["coder: stopped", "tester: stopped"])
     assert "Edit agent.yaml" in texts(panel.find("tester").rows)
     desk.companion("remove", str(second)).ok()
     until(lambda: "Restart" in texts(panel.rows()))

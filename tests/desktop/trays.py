@@ -53,5 +53,6 @@ def tray(desk: Desk, place: Path, *, has_tray: bool = True) -> Iterator[Tray]:
         try:
             yield Tray(Desk(desk.home, environment), panel, process, programs, log)
         finally:
-            process.terminate()
-            assert process.wait(timeout=10) == 0, log.read_text()
+            if process.poll() is None:
+                process.terminate()
+                assert process.wait(timeout=10) == 0, log.read_text()

@@ -73,7 +73,8 @@ def perform(todo: Plan, seen: Observed, now: int) -> Observed:
                 holder = there[service.network_of].id if service.network_of else ""
                 identity, start = f"{service.name}-{now}", f"{now:04}-{number:04}"
                 there[service.name] = Container(
-                    id=identity, name=service.name, service=service.name, agent="coder",
+                    id=identity, name=service.name, project="case", service=service.name,
+                    agent="coder",
                     role=service.role, spec=service.spec, running=True, status="running",
                     exit_code=0, started=start, network_mode=f"container:{holder}",
                 )  # fmt: skip

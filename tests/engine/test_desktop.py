@@ -1,0 +1,95 @@
+"""The tray with a real sandbox: its state, ways in, saves, mistakes, and its own sudden death."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from panel import until
+from sandboxes import Box
+from trays import Tray, tray
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture
+def shown(box: Box, tmp_path: Path) -> Iterator[Tray]:
+    """A tray that shows the running sandbox."""
+    box.companion("up").ok()
+    with tray(box.desk, tmp_path) as running:
+        running.panel.wait_for_icon()
+        until(lambda: running.panel.rows()[0].text == "coder is running")
+        yield running
+
+
+def test_a_click_gets_into_the_sandbox_by_editor_and_terminal(box: Box, shown: Tray):
+    shown.panel.click("Open in/VS Code")
+    folder = f"vscode-remote://ssh-remote+{box.alias}/home/agent"
+    until(lambda: shown.called("code") == ["--folder-uri", folder])
+    settings = box.desk.home / ".config/Code/User/settings.json"
+    assert json.loads(settings.read_text()) == {"remote.SSH.remotePlatform": {box.alias: "linux"}}
+    shown.panel.click("Open in/Zed")
+    until(lambda: shown.called("zed") == [f"ssh://{box.alias}/home/agent"])
+    until(lambda: "Open in Zed" in [row.text for row in shown.panel.rows()])
+    (shown.programs / "zed.called").unlink()
+    shown.panel.left_click()
+    until(lambda: shown.called("zed") == [f"ssh://{box.alias}/home/agent"])
+    shown.panel.click("Terminal (SSH)")
+    until(lambda: shown.called("x-terminal-emulator")[-1:] == [box.alias])
+    assert shown.called("x-terminal-emulator")[:3] == ["-e", "ssh", "-F"]
+    shown.panel.click("Copy SSH command")
+    assert shown.panel.wait_for_note("Copied").text == f"ssh {box.alias}"
+    box.companion("editors", "remove").ok()
+
+
+def test_a_stopped_sandbox_is_shown_and_opening_starts_it(box: Box, shown: Tray):
+    shown.panel.click("Stop")
+    until(lambda: shown.panel.rows()[0].text == "coder is stopped", 30)
+    shown.panel.click("Open in/VS Code")
+    until(lambda: shown.panel.properties()["Title"].startswith("Companion: project: "))
+    until(lambda: shown.called("code"), 60)
+    assert shown.panel.rows()[0].text == "coder is running"
+    assert "ready" in shown.panel.wait_for_note("project is ready").text
+    box.companion("editors", "remove").ok()
+
+
+def test_what_is_stopped_by_hand_is_shown_as_stopped_and_stays_so(box: Box, shown: Tray):
+    for service in ("coder", "coder-net", "coder-gateway"):
+        box.engine("stop", "--time", "1", box.container(service))
+    until(lambda: shown.panel.rows()[0].text == "coder is stopped", 30)
+    assert not box.engine("ps", "--quiet", "--filter", f"label=dev.companion.project={box.id}")
+    shown.panel.click("Start")
+    until(lambda: shown.panel.rows()[0].text == "coder is running", 60)
+
+
+def test_a_save_restarts_and_a_broken_one_keeps_the_old_sandbox(box: Box, shown: Tray):
+    idle = shown.panel.properties()["IconPixmap"]
+    with box.changed('    env: ["COLOUR=green"]\n'):
+        until(lambda: shown.panel.properties()["IconPixmap"] != idle)
+        note = shown.panel.wait_for_note("project is ready", 60)
+        assert note.text.startswith("restarted, ready ")
+        until(lambda: shown.panel.properties()["IconPixmap"] == idle)
+        assert box.run("echo $COLOUR") == "green"
+    shown.panel.wait_for_note("project is ready", 60)
+    until(lambda: shown.panel.properties()["IconPixmap"] == idle, 60)
+    with box.changed("    env: [\n"):
+        note = shown.panel.wait_for_note("project was not changed")
+        assert note.text.startswith("agent.yaml:")
+        assert box.run("id -un") == "agent"
+    until(lambda: shown.panel.properties()["IconPixmap"] == idle)
+
+
+def test_a_tray_that_was_killed_finds_its_sandboxes_again(box: Box, tmp_path: Path):
+    ids = box.ids()
+    first, second = tmp_path / "first", tmp_path / "second"
+    for place in (first, second):
+        place.mkdir()
+    with tray(box.desk, first) as killed:
+        killed.panel.wait_for_icon()
+        until(lambda: killed.panel.rows()[0].text == "coder is running")
+        killed.process.kill()
+        killed.process.wait()
+        with tray(box.desk, second) as running:
+            running.panel.wait_for_icon()
+            until(lambda: running.panel.rows()[0].text == "coder is running")
+    assert box.ids() == ids
