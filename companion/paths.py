@@ -92,7 +92,7 @@ class ProjectPaths:
     @property
     def paused(self) -> Path:
         """Exists while the watcher shall leave this project alone."""
-        return self.root / "paused"
+        return self.root.parent.parent / "pauses" / self.root.name
 
     def agent(self, name: str) -> AgentPaths:
         """Return the paths of one agent."""
@@ -155,9 +155,14 @@ class Paths:
         return self.state / "watch.lock"
 
     @property
+    def pauses(self) -> Path:
+        """Directory of all files that tell the watcher to leave something alone."""
+        return self.state / "pauses"
+
+    @property
     def paused(self) -> Path:
         """Exists while the watcher shall leave all projects alone."""
-        return self.state / "paused"
+        return self.pauses / "all"
 
     @property
     def log(self) -> Path:

@@ -47,6 +47,7 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
         key = home.client_key(record.allocation.alias)
         for path in (key, key.with_name(f"{key.name}.pub")):
             path.unlink(missing_ok=True)
+    place.paused.unlink(missing_ok=True)
     shutil.rmtree(place.root)
     desktop.sync(home)
     editing.sync(home)

@@ -21,6 +21,11 @@ wanted() {
       [ -x /usr/sbin/sshd ] || echo openssh-server
       has ps || echo procps
       has npm || echo nodejs npm
+      has dbus-daemon || echo dbus
+      has desktop-file-validate || echo desktop-file-utils
+      if ! has Xvfb || ! has xfce4-panel || ! has dunst || ! has xdotool || ! has import; then
+        echo "xvfb xdotool imagemagick xfce4-panel xfconf xfwm4 dunst adwaita-icon-theme fonts-dejavu-core"
+      fi
       ;;
     base) has debootstrap || echo debootstrap ;;
     venv) echo python3-venv ;;

@@ -70,6 +70,7 @@ class Loop:
         """Watch until stopped or interrupted; to be run inside alone()."""
         self._log = log.to_file(self.home)
         self._watch = Watch(lambda key: self._inbox.put(Touched(key)))
+        files.make_private_dir(self.home.pauses)
         self._watch.follow(_ALL, [self.home.paused])
         self._notice_pause()
         try:

@@ -32,8 +32,10 @@ def session_bus(place: Path) -> Iterator[str]:
     config.write_text(CONFIG)
     argv = ["dbus-daemon", "--nofork", "--print-address=1", f"--config-file={config}"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as daemon:
-        yield daemon.stdout.readline().strip()
-        daemon.terminate()
+        try:
+            yield daemon.stdout.readline().strip()
+        finally:
+            daemon.terminate()
 
 
 @dataclass

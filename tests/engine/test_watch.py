@@ -98,7 +98,7 @@ def test_a_paused_project_waits_for_resume(box: Box):
         assert box.run("echo $COLOUR") == "red"
     finally:
         config.write_text(text)
-        (box.agent_state.parent / "paused").unlink(missing_ok=True)
+        (box.desk.home / ".local/state/companion/pauses" / box.id).unlink(missing_ok=True)
         child.terminate()
         child.wait(timeout=10)
         box.companion("up").ok()
