@@ -77,6 +77,14 @@ def test_a_mistake_is_shown_with_its_place_and_a_click_leads_there(alone: Tray):
     until(lambda: panel.properties()["IconPixmap"] == idle)
 
 
+def test_what_a_notification_says_is_not_markup(alone: Tray):
+    project = alone.desk.project(AGENT)
+    alone.desk.companion("add", str(project)).ok()
+    until(lambda: "Restart" in texts(alone.panel.rows()))
+    (project / "agent.yaml").write_text(AGENT.replace("egress: listed", "'<b>x</b>&': 1"))
+    assert "&lt;b&gt;x&lt;/b&gt;&amp;" in alone.panel.wait_for_note("was not changed").text
+
+
 def test_pausing_and_starting_at_login_are_remembered(alone: Tray):
     desk, panel = alone.desk, alone.panel
     panel.click("Pause watching")

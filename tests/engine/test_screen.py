@@ -12,7 +12,7 @@ from screen import ORANGE, screen
 from trays import record
 
 PICTURES = ROOT / "build/screenshots"
-MENU, NOTE = (480, 370), (480, 112)
+MENU, NOTE = (480, 370), (480, 125)
 pytestmark = pytest.mark.engine
 
 
