@@ -22,6 +22,7 @@ from companion.state import Container, EngineChoice
 
 _FAST, _SLOW = 20.0, 120.0
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
+_LIST_TRIES = 3
 _REASON = 300
 # Variables of the engines' own clients that say which engine is meant.
 _ENDPOINT = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST",
@@ -127,7 +128,19 @@ class Engine:
         return process.run(argv, env=self.environment, timeout=_FAST).code == 0
 
     def containers(self) -> tuple[Container, ...]:
-        """Return this project's containers, running or not."""
+        """Return this project's containers, running or not.
+
+        One that goes between the list and the look at it is no failure: the list is made again.
+        """
+        for _ in range(_LIST_TRIES - 1):
+            try:
+                return self._containers()
+            except EngineError:
+                if not self.answers():
+                    raise
+        return self._containers()
+
+    def _containers(self) -> tuple[Container, ...]:
         mine = ("--filter", f"label={LABEL}.project" + (f"={self.project}" if self.project else ""))
         ids = self.call("ps", "--all", "--quiet", "--no-trunc", *mine, timeout=_FAST).split()
         if not ids:

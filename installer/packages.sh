@@ -21,6 +21,7 @@ wanted() {
       [ -x /usr/sbin/sshd ] || echo openssh-server
       has ps || echo procps
       has npm || echo nodejs npm
+      has nvim || echo neovim
       has dbus-daemon || echo dbus
       has desktop-file-validate || echo desktop-file-utils
       if ! has Xvfb || ! has xfce4-panel || ! has dunst || ! has xdotool || ! has import; then

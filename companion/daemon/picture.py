@@ -196,8 +196,9 @@ def line(picture: Picture, news: News) -> str:
 
 
 def first_line(problem: Problem | None) -> str:
-    """Return the first line of what is wrong."""
-    return str(problem).partition("\n")[0] if problem else ""
+    """Return what is wrong in one line: the first one, and the next if that only leads to it."""
+    first, *rest = str(problem or "").splitlines() or [""]
+    return f"{first} {rest[0].strip()}" if rest and first.endswith(":") else first
 
 
 def _kept(new: ProjectView, old: ProjectView | None) -> ProjectView:

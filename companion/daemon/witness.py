@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from companion import process
 from companion.dialect import LABEL
 from companion.engine import Engine
 from companion.state import EngineChoice
 
-_SILENCE = 15.0
+_SILENCE = 5.0
 """Seconds until an engine that ended the conversation is asked again."""
 _EARLY, _PULSE = 2.0, 300.0
 """Seconds to a look that catches what happened before we were listening; and to the next ones."""
@@ -36,14 +37,18 @@ class Witness:
 
     def _listen(self) -> None:
         while not self._stopped.is_set():
-            argv = self._engine.argv(*self._engine.dialect.events)
-            self._told = process.Lines(argv, env=self._engine.environment)
             self._stirred()
-            for line in self._told:
-                if LABEL in line:
-                    self._stirred()
+            with suppress(OSError):  # the engine's client may be gone; the look says so
+                self._follow()
             self._stirred()
             self._stopped.wait(_SILENCE)
+
+    def _follow(self) -> None:
+        argv = self._engine.argv(*self._engine.dialect.events)
+        self._told = process.Lines(argv, env=self._engine.environment)
+        for line in self._told:
+            if LABEL in line:
+                self._stirred()
 
     def _beat(self) -> None:
         pause = _EARLY

@@ -59,7 +59,7 @@ def has_desktop() -> bool:
     if sys.platform == "linux":
         from companion.tray import sni  # noqa: PLC0415 - pystray first, as above
 
-        return sni.is_there()
+        return sni.has_session()
     return True
 
 
@@ -71,14 +71,29 @@ def make(
     if sys.platform == "linux":
         from companion.tray import sni  # noqa: PLC0415 - pystray first, as above
 
-        return sni.Icon(name, shown, title, built, no_tray)
+        old = None if sni.has_tray() else _appindicator()
+        return (
+            old(name, shown, title, built) if old else sni.Icon(name, shown, title, built, no_tray)
+        )
     return pystray.Icon(name, shown, title, built)
+
+
+def _appindicator() -> type[pystray.Icon] | None:
+    """Return pystray's GTK backend, which also knows X11's old trays, if it can work here."""
+    if not os.environ.get("DISPLAY"):
+        return None
+    try:
+        from pystray import _appindicator  # noqa: PLC0415 - GTK only where nothing else helps
+    except (ImportError, ValueError):  # no gi, or no AppIndicator for it
+        return None
+    backend: type[pystray.Icon] = _appindicator.Icon
+    return backend
 
 
 def show_note(icon: pystray.Icon, note: Note, on_click: OnClick) -> None:
     """Show a notification; a click on it counts where the backend can tell."""
     click = note.click
-    if sys.platform == "linux":
+    if hasattr(icon, "note"):
         act = (lambda: on_click(click)) if click else None
         icon.note(note.topic, note.title, note.text, note.label, act)
     else:

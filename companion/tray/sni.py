@@ -36,17 +36,30 @@ Pixmaps = Annotated[list[Any], DBusSignature("a(iiay)")]
 ToolTip = Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]
 
 
-def is_there() -> bool:
+def has_session() -> bool:
     """Tell whether there is a session bus: whether somebody is logged in to a desktop here."""
+    return _owner(_BUS) is not None
 
-    async def connect() -> None:
-        (await MessageBus(bus_type=BusType.SESSION).connect()).disconnect()
+
+def has_tray() -> bool:
+    """Tell whether a panel on this desktop shows icons of our kind now."""
+    return bool(_owner(_WATCHER))
+
+
+def _owner(name: str) -> str | None:
+    """Return who owns a name on the session bus, empty if nobody does; None: there is no bus."""
+
+    async def ask() -> str:
+        bus = await MessageBus(bus_type=BusType.SESSION).connect()
+        call = Message(_BUS, _BUS_PATH, _BUS, "GetNameOwner", signature="s", body=[name])
+        reply = await bus.call(call)
+        bus.disconnect()
+        return str(reply.body[0]) if reply.message_type is MessageType.METHOD_RETURN else ""
 
     try:
-        asyncio.run(connect())
+        return asyncio.run(ask())
     except (InvalidAddressError, AuthError, DBusError, OSError):
-        return False
-    return True
+        return None
 
 
 class Icon(_base.Icon):  # type: ignore[misc]

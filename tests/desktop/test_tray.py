@@ -110,6 +110,27 @@ def test_a_second_start_says_that_it_runs(alone: Tray):
     assert alone.process.poll() is None
 
 
+def test_an_engine_that_falls_silent_is_shown_until_it_is_back(alone: Tray):
+    silent, panel = alone.programs / "silent", alone.panel
+    docker = alone.programs / "docker"
+    docker.write_text(
+        f"#!/bin/sh\n[ -e {silent} ] && {{ echo no daemon >&2; exit 1; }}\n"
+        'case "$1 $2" in version*) echo 28;; ps*|images*|*" ls") ;;\n'
+        f"events*) until [ -e {silent} ]; do sleep 0.1; done;; *) echo refused >&2; exit 1;; esac\n"
+    )
+    docker.chmod(0o755)
+    project = alone.desk.project(f"container_runtime: docker\n{AGENT}")
+    assert "refused" in alone.desk.companion("-C", str(project), "up").err
+    until(lambda: "refused" in panel.rows()[0].text, 30)
+    attention = panel.properties()["IconPixmap"]
+    silent.touch()
+    until(lambda: panel.rows()[0].text == "docker does not answer")
+    assert panel.wait_for_note("docker does not answer")
+    assert panel.properties()["IconPixmap"] != attention
+    silent.unlink()
+    until(lambda: "refused" in panel.rows()[0].text, 30)
+
+
 def test_quit_ends_the_tray(alone: Tray):
     alone.panel.click("Quit (sandboxes keep running)")
     assert alone.process.wait(timeout=10) == 0

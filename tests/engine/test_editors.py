@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -137,6 +138,28 @@ def test_open_says_what_is_missing(box: Box, editors: Path):
     assert "there is no editor 'vi'" in box.companion("open", "coder", "--in", "vi").err
     assert "codium is not installed" in box.companion("open", "coder", "--in", "codium").err
     assert "there is no agent 'other'" in box.companion("open", "other", "--print").err
+
+
+def test_neovim_opens_and_saves_a_file_by_the_alias(box: Box, tmp_path: Path):
+    box.run("printf 'one\\n' > ~/by-neovim")
+    for name in ("ssh", "scp"):  # OpenSSH asks the password database where home is, not $HOME
+        wrapper = tmp_path / name
+        config = box.desk.home / ".ssh/config"
+        wrapper.write_text(f'#!/bin/sh\nexec {shutil.which(name)} -F {config} "$@"\n')
+        wrapper.chmod(0o755)
+    file = f"scp://{box.alias}//home/agent/by-neovim"
+    keys = ["-c", "call append(1, 'two')", "-c", "write", "-c", "quitall!"]
+    done = subprocess.run(
+        ["nvim", "--headless", "-i", "NONE", file, *keys],
+        env=box.desk.environment | {"PATH": f"{tmp_path}:{box.desk.environment['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert box.run("cat ~/by-neovim") == "one\ntwo"
 
 
 def test_what_the_editors_servers_need_is_there(box: Box, tmp_path: Path):

@@ -364,7 +364,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(box: Box):
         assert done.code == 1
         assert f"{port}" in done.err.splitlines()[-1]
         assert "choose another port" in done.err.splitlines()[-1]
-    box.desk.companion("-C", str(project), "down", "--volumes")
+    box.desk.companion("remove", str(project)).ok()
 
 
 def test_two_projects_live_side_by_side_and_never_meet(box: Box):
@@ -376,6 +376,7 @@ def test_two_projects_live_side_by_side_and_never_meet(box: Box):
         done = box.desk.companion("-C", str(project), "up", "--json").ok()
         assert done.data["alias"] == f"coder-second-{box.name}.sandbox"
         assert done.data["ssh_port"] != box.port
+        (second,) = (p.name for p in box.agent_state.parent.parent.glob(f"second-{box.name}-*"))
         assert box.desk.ssh(done.data["alias"], "hostname").out.strip() == "coder"
         assert box.run("hostname") == "coder"
         status = box.desk.companion("-C", str(project), "status", "--json").data
@@ -386,10 +387,12 @@ def test_two_projects_live_side_by_side_and_never_meet(box: Box):
                 f"timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/2222; head -c4 <&3'"
             ).code
     finally:
-        box.desk.companion("-C", str(project), "down", "--volumes").ok()
+        box.desk.companion("remove", str(project), "--volumes").ok()
     assert box.run("true") == ""
-    names = box.engine("network", "ls", "--format", "{{.Name}}")
-    assert f"second-{box.name}" not in names
+    for listing in (("ps", "--all"), ("network", "ls"), ("volume", "ls"), ("images",)):
+        assert second not in box.engine(*listing), listing
+    assert [p for p in box.desk.home.rglob("*") if f"second-{box.name}" in p.name] == [project]
+    assert "second" not in (box.desk.home / ".local/share/companion/ssh/config").read_text()
 
 
 def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
