@@ -1,5 +1,6 @@
 """How do loop and icon live together? The icon has the main thread, as macOS demands."""
 
+import signal
 import threading
 from collections.abc import Callable
 
@@ -35,6 +36,8 @@ class App:
         Raises:
             AlreadyRunningError: a tray or a watch of this user runs.
         """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._icon.stop())
         try:
             with alone(self._home):
                 thread = threading.Thread(target=self._loop.run, daemon=True)
