@@ -1,7 +1,7 @@
 # Everything that this project does on a machine begins here. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint test test-long screenshots lock clean
+.PHONY: help setup run lint test test-long bench screenshots lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -39,6 +39,9 @@ test: ## run all tests on every engine, installing what is missing
 
 test-long: ## the same with full counts
 	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash installer/test.sh
+
+bench: ## measure, each figure beside what the engine itself needs
+	@bash installer/test.sh bench
 
 screenshots: ## make docs/*.png anew, from the test that takes them
 	@PYTEST_ARGS='tests/engine/test_screen.py' bash installer/test.sh

