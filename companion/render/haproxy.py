@@ -61,7 +61,10 @@ defaults
   log global
   mode tcp
   option dontlognull
-  timeout connect 5s
+  # A caller is held while the agent is replaced: asked again every 100 ms (HAProxy waits as long as
+  # a connect may take, one second at most), for five seconds.
+  timeout connect 100ms
+  retries 50
   timeout client 24h
   timeout server 24h
 """

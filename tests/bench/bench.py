@@ -15,9 +15,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -372,30 +373,36 @@ def _said(rows: Iterator[Row]) -> Iterator[Row]:
 
 @contextmanager
 def _gaps(port: int) -> Iterator[list[float]]:
-    """Ask the SSH port for its banner all the time; the list gets the seconds between answers."""
-    gaps, stop = [0.0], threading.Event()
+    """Ask the SSH port for its banner every 20 ms; the list gets the seconds between answers.
+
+    Each question has a thread of its own: one that hangs must not delay the next.
+    """
+    gaps: list[float] = []
+    answered: list[float] = []
+    asking: list[threading.Thread] = []
+    stop = threading.Event()
 
     def ask() -> None:
-        last = time.perf_counter()
-        while not stop.is_set():
-            try:
-                with socket.create_connection(("127.0.0.1", port), 0.5) as call:
-                    call.settimeout(0.5)
-                    if call.recv(8).startswith(b"SSH-2.0"):
-                        now = time.perf_counter()
-                        gaps.append(now - last)
-                        last = now
-            except OSError:
-                pass
-            time.sleep(0.02)
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 2) as call:
+            if call.recv(8).startswith(b"SSH-2.0"):
+                answered.append(time.perf_counter())
 
-    thread = threading.Thread(target=ask)
+    def go_on() -> None:
+        while not stop.wait(0.02):
+            asking.append(threading.Thread(target=ask))
+            asking[-1].start()
+
+    thread = threading.Thread(target=go_on)
     thread.start()
+    time.sleep(0.2)
     try:
         yield gaps
     finally:
         stop.set()
         thread.join()
+        for one in asking:
+            one.join()
+        gaps += (later - earlier for earlier, later in pairwise(sorted(answered)))
 
 
 def _id(here: Stand) -> str:
