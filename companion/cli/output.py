@@ -1,6 +1,7 @@
 """What does a command say? A Result becomes text or JSON here, and nowhere else."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 from companion.errors import CompanionError, Problem
 
 ENVELOPE_VERSION = 1
+_CONTROL = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,15 @@ def failure(error: CompanionError, code: int) -> Result:
 
 def comment(text: str) -> None:
     """Say something about what is going on, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(harmless(text), file=sys.stderr, flush=True)
+
+
+def harmless(text: str) -> str:
+    """Return text that a sandbox may have written, without what a terminal would obey.
+
+    Colours stay; every other control character but line break and tab is shown as its code.
+    """
+    return _CONTROL.sub(lambda found: found[1] or f"\\x{ord(found[0]):02x}", text)
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> str:

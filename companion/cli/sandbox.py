@@ -8,7 +8,7 @@ from pathlib import Path
 
 from companion import desktop, observe, process, reconcile, state_file
 from companion import status as look
-from companion.cli.output import Result, comment, table
+from companion.cli.output import Result, comment, harmless, table
 from companion.dialect import container_name
 from companion.engine import Engine, detect
 from companion.errors import CompanionError
@@ -197,5 +197,5 @@ def _rest(arguments: Namespace) -> list[str]:
 
 
 def _line(service: str, width: int, line: str) -> None:
-    sys.stdout.write(f"{service.ljust(width)} | {line}\n")
+    sys.stdout.write(f"{service.ljust(width)} | {harmless(line.rstrip())}\n")
     sys.stdout.flush()

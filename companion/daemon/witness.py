@@ -13,6 +13,8 @@ _SILENCE = 5.0
 """Seconds until an engine that ended the conversation is asked again."""
 _EARLY, _PULSE = 2.0, 300.0
 """Seconds to a look that catches what happened before we were listening; and to the next ones."""
+_AFTERTHOUGHT = 1.5
+"""Seconds from an event to a second look: engines tell before they have finished."""
 
 
 class Witness:
@@ -21,7 +23,7 @@ class Witness:
     def __init__(self, choice: EngineChoice, stirred: Callable[[], None]) -> None:
         self._engine = Engine(choice, "")
         self._stirred = stirred
-        self._stopped = threading.Event()
+        self._stopped, self._moved = threading.Event(), threading.Event()
         self._told: process.Lines | None = None
 
     def start(self) -> None:
@@ -32,6 +34,7 @@ class Witness:
     def stop(self) -> None:
         """Stop listening."""
         self._stopped.set()
+        self._moved.set()
         if self._told:
             self._told.kill()
 
@@ -49,9 +52,14 @@ class Witness:
         for line in self._told:
             if LABEL in line:
                 self._stirred()
+                self._moved.set()
 
     def _beat(self) -> None:
+        """Look again: some time after an event, and now and then without one."""
         pause = _EARLY
-        while not self._stopped.wait(pause):
+        while not self._stopped.is_set():
+            if self._moved.wait(pause):
+                self._stopped.wait(_AFTERTHOUGHT)
+                self._moved.clear()
             self._stirred()
             pause = _PULSE

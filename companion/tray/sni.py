@@ -1,7 +1,7 @@
 """How does an icon get on a Linux desktop? A pystray backend over D-Bus, without GTK and X11.
 
-It speaks StatusNotifierItem (with dbusmenu.py for the menu) and org.freedesktop.Notifications, and
-extends pystray's private base class: pystray is pinned, and tests/desktop holds the contract.
+It shows item.py's icon and dbusmenu.py's menu, and speaks org.freedesktop.Notifications. It extends
+pystray's private base class: pystray is pinned, and tests/desktop holds the contract.
 """
 
 import asyncio
@@ -10,19 +10,18 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Any
 
-from dbus_fast import BusType, Message, MessageType, NameFlag, PropertyAccess
+from dbus_fast import BusType, Message, MessageType, NameFlag
 from dbus_fast.aio import MessageBus
-from dbus_fast.annotations import DBusBool, DBusInt32, DBusObjectPath, DBusSignature, DBusStr
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
-from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 from PIL import Image
 from pystray import MenuItem, _base
 
 from companion.tray.dbusmenu import MenuInterface
+from companion.tray.item import MENU_PATH, ItemInterface
 
-ITEM_PATH, MENU_PATH = "/StatusNotifierItem", "/StatusNotifierItem/menu"
+ITEM_PATH = "/StatusNotifierItem"
 PATIENCE = 10.0
 """Seconds that a panel may take to appear before we say that there is none."""
 _GOODBYE = 2.0
@@ -30,10 +29,6 @@ _GOODBYE = 2.0
 _WATCHER, _WATCHER_PATH = "org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher"
 _NOTES, _NOTES_PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 _BUS, _BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
-
-Pixmap = tuple[int, int, bytes]
-Pixmaps = Annotated[list[Any], DBusSignature("a(iiay)")]
-ToolTip = Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]
 
 
 def has_session() -> bool:
@@ -122,7 +117,9 @@ class Icon(_base.Icon):  # type: ignore[misc]
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._done.set)
         self._bus = await MessageBus(bus_type=BusType.SESSION).connect()
-        self._item = _Item(self.name, self.title, lambda: self._clicked(None), self._has_default)
+        self._item = ItemInterface(
+            self.name, self.title, lambda: self._clicked(None), self._has_default
+        )
         self._menu_interface = MenuInterface(lambda: self.menu, self._clicked)
         self._bus.export(ITEM_PATH, self._item)
         self._bus.export(MENU_PATH, self._menu_interface)
@@ -224,115 +221,3 @@ class Icon(_base.Icon):  # type: ignore[misc]
     def _soon(self, work: Callable[[], object]) -> None:
         if self._loop is not None and self._loop.is_running():
             self._loop.call_soon_threadsafe(work)
-
-
-class _Item(ServiceInterface):
-    """The interface org.kde.StatusNotifierItem."""
-
-    def __init__(
-        self, name: str, title: str, activate: Callable[[], None], activates: Callable[[], bool]
-    ) -> None:
-        super().__init__("org.kde.StatusNotifierItem")
-        self._id, self._title = name, title
-        self._activate, self._activates = activate, activates
-        self._status = "Passive"
-        self._pixmaps: list[Pixmap] = []
-
-    def set_image(self, image: Image.Image) -> None:
-        self._pixmaps = [_pixmap(image, size) for size in sorted(image.info["sizes"])]
-        self.NewIcon()
-
-    def set_title(self, title: str) -> None:
-        self._title = title
-        self.NewTitle()
-        self.NewToolTip()
-
-    def set_status(self, status: str) -> None:
-        self._status = status
-        self.NewStatus(status)
-
-    @dbus_method()
-    def ContextMenu(self, x: DBusInt32, y: DBusInt32) -> None:
-        """Hosts that do not know our menu interface ask for this; there is nothing else."""
-
-    @dbus_method()
-    def Activate(self, _x: DBusInt32, _y: DBusInt32) -> None:
-        self._activate()
-
-    @dbus_method()
-    def SecondaryActivate(self, x: DBusInt32, y: DBusInt32) -> None:
-        """A middle click does nothing."""
-
-    @dbus_method()
-    def Scroll(self, delta: DBusInt32, orientation: DBusStr) -> None:
-        """Scrolling does nothing."""
-
-    @dbus_signal()
-    def NewTitle(self) -> None:
-        return
-
-    @dbus_signal()
-    def NewIcon(self) -> None:
-        return
-
-    @dbus_signal()
-    def NewToolTip(self) -> None:
-        return
-
-    @dbus_signal()
-    def NewStatus(self, status: str) -> DBusStr:
-        return status
-
-    @dbus_property(access=PropertyAccess.READ)
-    def Category(self) -> DBusStr:
-        return "ApplicationStatus"
-
-    @dbus_property(access=PropertyAccess.READ)
-    def Id(self) -> DBusStr:
-        return self._id
-
-    @dbus_property(access=PropertyAccess.READ)
-    def Title(self) -> DBusStr:
-        return self._title
-
-    @dbus_property(access=PropertyAccess.READ)
-    def Status(self) -> DBusStr:
-        return self._status
-
-    @dbus_property(access=PropertyAccess.READ)
-    def WindowId(self) -> DBusInt32:
-        return 0
-
-    @dbus_property(access=PropertyAccess.READ)
-    def IconName(self) -> DBusStr:
-        return ""
-
-    @dbus_property(access=PropertyAccess.READ)
-    def IconPixmap(self) -> Pixmaps:
-        return [list(pixmap) for pixmap in self._pixmaps]
-
-    @dbus_property(access=PropertyAccess.READ)
-    def OverlayIconName(self) -> DBusStr:
-        return ""
-
-    @dbus_property(access=PropertyAccess.READ)
-    def AttentionIconName(self) -> DBusStr:
-        return ""
-
-    @dbus_property(access=PropertyAccess.READ)
-    def ToolTip(self) -> ToolTip:
-        return ["", [], self._title, ""]
-
-    @dbus_property(access=PropertyAccess.READ)
-    def ItemIsMenu(self) -> DBusBool:
-        return not self._activates()
-
-    @dbus_property(access=PropertyAccess.READ)
-    def Menu(self) -> DBusObjectPath:
-        return MENU_PATH
-
-
-def _pixmap(image: Image.Image, size: tuple[int, int]) -> Pixmap:
-    """Return one size of an .ico as ARGB32 in network byte order."""
-    red, green, blue, alpha = image.ico.getimage(size).convert("RGBA").split()  # type: ignore[attr-defined]
-    return (*size, Image.merge("RGBA", (alpha, red, green, blue)).tobytes())

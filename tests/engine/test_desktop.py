@@ -19,6 +19,7 @@ def shown(box: Box, tmp_path: Path) -> Iterator[Tray]:
     with tray(box.desk, tmp_path) as running:
         running.panel.wait_for_icon()
         until(lambda: running.panel.rows()[0].text == "coder is running")
+        until(lambda: "nothing to do" in running.log.read_text())  # the first look mends, too
         yield running
 
 

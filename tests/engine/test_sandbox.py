@@ -367,6 +367,12 @@ def test_a_port_that_is_taken_is_said_in_one_line(box: Box):
     box.desk.companion("remove", str(project)).ok()
 
 
+def test_what_the_agent_logs_does_not_steer_the_terminal(box: Box):
+    box.run(r"printf '\033]0;owned\007\033[31mred\033[0m\n' >/proc/1/fd/1")
+    said = box.companion("logs", "coder").ok().out
+    assert "\\x1b]0;owned\\x07\x1b[31mred\x1b[0m\n" in said
+
+
 def test_two_projects_live_side_by_side_and_never_meet(box: Box):
     text = box.config_text()
     project = box.desk.project(text, f"second-{box.name}", __env=(box.project / ".env").read_text())
