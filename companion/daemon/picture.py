@@ -196,9 +196,12 @@ def line(picture: Picture, news: News) -> str:
 
 
 def first_line(problem: Problem | None) -> str:
-    """Return what is wrong in one line: the first one, and the next if that only leads to it."""
-    first, *rest = str(problem or "").splitlines() or [""]
-    return f"{first} {rest[0].strip()}" if rest and first.endswith(":") else first
+    """Return what is wrong in one line; where the first only leads to a log's end, with that."""
+    if problem is None:
+        return ""
+    first, *rest = str(problem).splitlines() or [""]
+    last = problem.what.splitlines()[-1].strip()
+    return f"{first} {last}" if rest and first.endswith(":") else first
 
 
 def _kept(new: ProjectView, old: ProjectView | None) -> ProjectView:
