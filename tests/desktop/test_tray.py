@@ -116,7 +116,8 @@ def test_an_engine_that_falls_silent_is_shown_until_it_is_back(alone: Tray):
     docker.write_text(
         f"#!/bin/sh\n[ -e {silent} ] && {{ echo no daemon >&2; exit 1; }}\n"
         'case "$1 $2" in version*) echo 28;; ps*|images*|*" ls") ;;\n'
-        f"events*) until [ -e {silent} ]; do sleep 0.1; done;; *) echo step 1 >&2; echo refused >&2; exit 1;; esac\n"
+        f"events*) until [ -e {silent} ]; do sleep 0.1; done;;\n"
+        "*) echo step 1 >&2; echo refused >&2; exit 1;; esac\n"
     )
     docker.chmod(0o755)
     project = alone.desk.project(f"container_runtime: docker\n{AGENT}")
