@@ -151,11 +151,13 @@ def stand(engine: str, top: Path) -> Iterator[Stand]:
             argv = [COMPANION, "watch"]
             watcher = subprocess.Popen(argv, env=desk.environment, stdout=out, stderr=out)
         made = Stand(engine, desk, project, calls, log, up["alias"], up["ssh_port"], watcher)
-        until(lambda: made.counted("nothing to do"), 60)
-        time.sleep(3)  # the witness's early look
-        yield made
-        watcher.terminate()
-        watcher.wait()
+        try:
+            until(lambda: made.counted("nothing to do"), 60)
+            time.sleep(3)  # the witness's early look
+            yield made
+        finally:
+            watcher.terminate()
+            watcher.wait()
     finally:
         desk.companion("remove", str(project), "--volumes")
 
