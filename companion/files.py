@@ -42,20 +42,44 @@ def read_bytes(path: Path) -> bytes:
         raise CompanionError(f"cannot read {path}: {error.strerror}", "check its owner") from None
 
 
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Tell what the system refused, a full disk for example, as the user's problem it is."""
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot write {path}: {error.strerror}"
+        raise CompanionError(what, "make room on the disk, or correct its owner or mode") from None
+
+
 def make_private_dir(path: Path) -> None:
-    """Make `path` and what is missing above it, readable by its owner only."""
-    path.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
+    """Make `path` and what is missing above it, readable by its owner only.
+
+    Raises:
+        CompanionError: the system refuses.
+    """
+    with _writing(path):
+        path.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
 
 
 def write(path: Path, content: str | bytes, mode: int = PRIVATE, owner: int | None = None) -> bool:
     """Replace a file atomically; mode and owner are right before the content is there.
 
     Returns False if the file had this content and mode already: then nothing is touched.
+
+    Raises:
+        CompanionError: the system refuses; the file is as it was before.
     """
     data = content.encode() if isinstance(content, str) else content
     if _is_current(path, data, mode):
         return False
     make_private_dir(path.parent)
+    with _writing(path):
+        _replace(path, data, mode, owner)
+    return True
+
+
+def _replace(path: Path, data: bytes, mode: int, owner: int | None) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, mode)
     try:
@@ -70,7 +94,6 @@ def write(path: Path, content: str | bytes, mode: int = PRIVATE, owner: int | No
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    return True
 
 
 def write_users_own(path: Path, new: str, expected: str | None) -> None:
@@ -95,8 +118,10 @@ def _replace_users_own(path: Path, target: Path, new: str, expected: str | None)
     mode = target.stat().st_mode & 0o7777 if expected is not None else PRIVATE
     backup = target.with_name(target.name + ".before-companion")
     if expected is not None and not backup.exists():
-        write(backup, expected, mode)
-    write(target, new, mode)
+        _replace(backup, expected.encode(), mode, None)
+    if new != expected:
+        make_private_dir(target.parent)
+        _replace(target, new.encode(), mode, None)
 
 
 def give_to(path: Path, owner: int) -> None:
@@ -109,7 +134,15 @@ def replace_tree(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
     """Make `path` hold exactly `files` (relative name → content and mode), as one step.
 
     The old tree is there until the new one is complete.
+
+    Raises:
+        CompanionError: the system refuses; the old tree is there.
     """
+    with _writing(path):
+        _replace_tree(path, files)
+
+
+def _replace_tree(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
     staging = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     retired = path.with_name(f"{path.name}.{secrets.token_hex(4)}.old")
     try:
@@ -167,7 +200,9 @@ def lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
     The kernel frees it when the process ends, however it ends.
     """
     make_private_dir(path.parent)
-    with path.open("a", encoding="utf-8") as file:
+    with _writing(path):
+        file = path.open("a", encoding="utf-8")
+    with file:
         yield _lock(file.fileno(), wait=wait)
 
 

@@ -58,10 +58,12 @@ def _bug(argv: Sequence[str]) -> Result:
     trace = traceback.format_exc()
     text = f"companion {__version__}, python {sys.version}, {sys.platform}\n{list(argv)}\n\n{trace}"
     path = Paths.of_user().reports / "last.txt"
-    files.write(path, text)
     what = f"this is a bug in companion: {trace.strip().splitlines()[-1]}"
-    error = CompanionError(what, f"please report {path}")
-    return output.failure(error, BUG)
+    try:
+        files.write(path, text)
+    except CompanionError as error:
+        return output.failure(CompanionError(f"{what}\n{trace}", str(error)), BUG)
+    return output.failure(CompanionError(what, f"please report {path}"), BUG)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
