@@ -90,9 +90,9 @@ class Applier:
             case Start(service, reason):
                 self.progress(f"starting {service.name}: {reason}")
                 self._start(service)
-            case Reload(service, reason, narrows):
+            case Reload(service, reason):
                 self.progress(f"reloading {service.name}: {reason}")
-                self._reload(service, narrows=narrows)
+                self._reload(service)
             case _:
                 assert_never(step)
 
@@ -134,13 +134,12 @@ class Applier:
                 engine.remove(name)
                 raise
 
-    def _reload(self, service: Service, *, narrows: bool) -> None:
+    def _reload(self, service: Service) -> None:
         """Sshd reads its keys at each login: only the gateway must be told."""
         if service.role is not Role.GATEWAY:
             return
         name = container_name(self.engine.project, service.name)
-        old = "end" if narrows else "keep"
-        self.engine.call("exec", name, "/bin/bash", "/usr/local/lib/companion/reload.sh", old)
+        self.engine.call("exec", name, "/bin/bash", "/usr/local/lib/companion/reload.sh")
 
     def _show_last_lines(self) -> None:
         """Show the last lines of each container: they usually say why."""

@@ -49,12 +49,6 @@ class Desired:
     gateway_files: tuple[File, ...]
     resolver_files: tuple[File, ...]
 
-    @property
-    def digest(self) -> str:
-        """Digest of all of it: equal digests mean that nothing would change."""
-        services = [(s.spec, s.reloads) for s in self.target.services]
-        return digest([services, [image.tag for image in self.target.images]])
-
 
 def desire(
     sandbox: Sandbox, assets: Assets, places: AgentPaths, seals: Mapping[str, str]

@@ -148,7 +148,7 @@ def engine(handle: Engine) -> Observed:
 def assets() -> Assets:
     """Return the static files that go into images."""
     root = assets_directory()
-    names = ("Dockerfile", "closed.sh", "gateway.sh", "net.sh", "reload.sh")
+    names = ("Dockerfile", "closed.sh", "gateway.sh", "net.sh", "reload.sh", "stage.sh")
     gateway = tuple(File(n, files.read_bytes(root / "gateway" / n)) for n in names)
     return Assets(gateway, files.read_bytes(root / "agent" / "entrypoint.sh"))
 

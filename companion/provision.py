@@ -1,5 +1,6 @@
 """What must lie on the desktop before a sandbox can start? Keys, certificates, mounted files."""
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
@@ -73,15 +74,14 @@ def ssh_files(sandbox: Sandbox, home: Paths, places: AgentPaths) -> None:
 
 
 def _secret_files(names: Iterable[str], values: Mapping[str, str]) -> tuple[File, ...]:
-    """Return one HAProxy map of one entry per secret; without a value it is empty: 503."""
+    """Return a file per secret, in base64 as lists take it; without a value it is empty: 503."""
     return tuple(
-        File(name, f"value {values[name]}\n".encode() if name in values else b"", files.PRIVATE)
-        for name in names
+        File(name, base64.b64encode(values.get(name, "").encode()), files.PRIVATE) for name in names
     )
 
 
 def _leaves(desired: Desired, home: Paths, places: AgentPaths) -> tuple[File, ...]:
-    hosts = {u.host for u in desired.sandbox.upstreams if u.scheme == "https"}
+    hosts = {u.host for u in desired.sandbox.upstreams_by("https")}
     if not hosts:
         return ()
     signer, now = authority(home), datetime.now(UTC)

@@ -27,7 +27,7 @@ from companion.errors import (
 )
 from companion.observe import Project
 from companion.paths import AgentPaths, Paths
-from companion.plan import Change, Plan, Reload, Start, plan
+from companion.plan import Change, Plan, Reload, Start, plan, reloads
 from companion.reserve import reserve
 from companion.sandbox import Allocation, Sandbox
 from companion.state import Observed, Written
@@ -140,7 +140,8 @@ def down(home: Paths, project: Project, progress: Progress, *, volumes: bool = F
         _remove_all(engine, observed, progress)
         removed = engine.remove_volumes() if volumes else 0
         records = {
-            name: replace(r, digest="", parts={}, loaded={}) for name, r in written.agents.items()
+            name: replace(r, complete=False, parts={}, loaded={})
+            for name, r in written.agents.items()
         }
         if place.state.exists():
             state_file.write(place, replace(written, wanted="down", agents=records))
@@ -182,28 +183,40 @@ def _reconcile(
     _leave_engine(written, engine, progress)
     written = reserve(home, checked, written, engine)
     written = replace(written, wanted="up", engine=engine.choice)
-    record = written.agents[checked.config.name]
-    if only_if_changed and record.digest == _desired(home, checked, written).digest:
-        return _report(checked, written, engine, Plan(()), begin, 0.0)
-    seen = _look(home, checked, written, engine, fresh=fresh)
-    generated.write(checked, seen.desired)
-    _remember(home, checked, seen, complete=not seen.plan.steps)
-    places = place.agent(checked.config.name)
-    provision.mounted_files(seen.desired, home, places, checked.secrets)
-    desktop.sync(home)
-    contexts = project.build / checked.config.name
-    applier = Applier(engine, seen.desired.target, contexts, home, places, progress)
+    desired, record = _desired(home, checked, written), written.agents[checked.config.name]
+    quick = reloads(desired.target, record) if only_if_changed else None
+    if quick == Plan(()):
+        return _report(checked, written, engine, quick, begin, 0.0)
+    if quick:
+        seen = Look(checked, written, desired, engine, Observed(), quick)
+    else:
+        seen = _look(home, checked, written, engine, fresh=fresh)
     try:
-        waited = applier.perform(seen.plan)
+        return _carry_out(home, seen, begin, progress)
     except (AddressHeldError, PortTakenError, SubnetTakenError):
         raise
     except CompanionError as error:
+        if quick:
+            return _reconcile(home, project, progress, begin, fresh=fresh, only_if_changed=False)
         raise _roll_back(home, project, checked.config.name, error, progress) from error
+
+
+def _carry_out(home: Paths, seen: Look, begin: float, progress: Progress) -> Report:
+    """Write what the containers mount, perform the plan, and remember what was done."""
+    checked = seen.checked
+    generated.write(checked, seen.desired)
+    _remember(home, checked, seen, complete=not seen.plan.steps)
+    places = _places(home, checked)
+    provision.mounted_files(seen.desired, home, places, checked.secrets)
+    desktop.sync(home)
+    contexts = checked.project.build / checked.config.name
+    applier = Applier(seen.engine, seen.desired.target, contexts, home, places, progress)
+    waited = applier.perform(seen.plan)
     _remember(home, checked, seen, complete=True)
     last_good.keep(places, seen.desired.target)
     if seen.plan.change is Change.REBUILD:
         applier.remove_stale_images()
-    return _report(checked, written, engine, seen.plan, begin, waited)
+    return _report(checked, seen.written, seen.engine, seen.plan, begin, waited)
 
 
 def _roll_back(
@@ -216,7 +229,7 @@ def _roll_back(
     if target is None or written.engine is None:
         return error
     progress("going back to what ran before")
-    record = replace(written.agents[agent], parts={}, loaded={}, digest="")
+    record = replace(written.agents[agent], parts={}, loaded={}, complete=False)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
     record = replace(record, allocation=kept)
     state_file.write(place, replace(written, agents={**written.agents, agent: record}))
@@ -290,7 +303,7 @@ def _places(home: Paths, checked: Checked) -> AgentPaths:
 
 
 def _remember(home: Paths, checked: Checked, seen: Look, *, complete: bool) -> None:
-    """Remember what is being started; the digest only once all of it succeeded."""
+    """Remember what is being started; complete only once all of it succeeded."""
     record = replace(
         seen.written.agents[checked.config.name],
         user=checked.program.user,
@@ -298,7 +311,7 @@ def _remember(home: Paths, checked: Checked, seen: Look, *, complete: bool) -> N
         acp_command=checked.program.acp_command,
         parts={s.name: s.parts for s in seen.desired.target.services},
         loaded=_loaded(seen, complete=complete),
-        digest=seen.desired.digest if complete else "",
+        complete=complete,
     )
     agents = {**seen.written.agents, checked.config.name: record}
     place = home.project(checked.project.id)

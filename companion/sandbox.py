@@ -100,6 +100,10 @@ class Sandbox:
         """The configured endpoints, each once, in a stable order."""
         return tuple(sorted(set(self.whole.upstreams), key=lambda u: (u.endpoint, u.scheme)))
 
+    def upstreams_by(self, scheme: Literal["http", "https"]) -> tuple[Upstream, ...]:
+        """Return the configured endpoints of one scheme."""
+        return tuple(u for u in self.upstreams if u.scheme == scheme)
+
     @property
     def secrets(self) -> tuple[str, ...]:
         """Names of the variables that the gateway needs."""

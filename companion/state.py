@@ -64,8 +64,8 @@ class AgentRecord:
     """Service → field → digest, as last started: tells what a change changed."""
     loaded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Service → what it took in last; a service is missing while that is not certain."""
-    digest: str = ""
-    """Digest of the whole as last applied with success; empty while an apply is under way."""
+    complete: bool = False
+    """All of it was applied with success; False while an apply is under way."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -44,18 +46,30 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 class Echo(BaseHTTPRequestHandler):
-    """An upstream that remembers each request and answers with its headers."""
+    """An upstream that remembers each request; below /ticks it says something for ever."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         seen = {k.lower(): v for k, v in self.headers.items()} | {":path": self.path}
         self.server.seen.append(seen)  # type: ignore[attr-defined]
+        if self.path.startswith("/ticks"):
+            self._tick()
+            return
         body = b"echo"
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _tick(self) -> None:
+        self.send_response(200)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"tick\n")
+                time.sleep(0.1)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -5,13 +5,13 @@ set -euo pipefail
 
 config=/companion/gateway
 
-cat /etc/ssl/certs/ca-certificates.crt "$config/trusted.pem" >/tmp/trusted.pem
-haproxy -c -q -f "$config/egress.cfg"
+bash /usr/local/lib/companion/stage.sh /tmp/gateway
+haproxy -c -q -f /tmp/gateway/egress.cfg
 haproxy -c -q -f "$config/ingress.cfg"
 dnsmasq --conf-file="$config/sinkhole.conf" &
 dnsmasq --conf-file="$config/resolver.conf" &
 haproxy -db -f "$config/ingress.cfg" &
-haproxy -W -db -S /tmp/master.sock,mode,600 -f "$config/egress.cfg" &
+haproxy -W -db -S /tmp/master.sock,mode,600 -f /tmp/gateway/egress.cfg &
 trap 'trap - TERM; kill 0; exit 0' TERM INT
 
 status=0

@@ -19,6 +19,8 @@ Plain: TypeAlias = "str | int | bool | tuple[Plain, ...] | Mapping[str, Plain] |
 MAX_NODES = 20_000
 MAX_DEPTH = 40
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
+# libyaml is an order of magnitude faster; not every build of PyYAML has it.
+_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _KNOWN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
 
@@ -53,7 +55,8 @@ def parse(text: str, file: str) -> Document:
         ConfigError: with a place for everything that is not strict YAML.
     """
     try:
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
+        _refuse_depth(text)
+        root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
@@ -81,6 +84,16 @@ def dump(data: object) -> str:
     return yaml.dump(
         data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True
     )
+
+
+def _refuse_depth(text: str) -> None:
+    """Look at the nesting before libyaml does, which would recurse into it without a limit."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise RecursionError
 
 
 class _Dumper(yaml.SafeDumper):
@@ -150,7 +163,7 @@ class _Reader:
 
 def _scalar(node: yaml.ScalarNode) -> Plain:
     text: str = node.value
-    if node.style is not None:
+    if node.style:
         return text
     if text in {"", "~", "null"}:
         return None

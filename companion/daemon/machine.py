@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-DEBOUNCE = 0.1
+DEBOUNCE = 0.04
 """Seconds of silence after which a burst of saves counts as one."""
 PATIENCE = 2.0
 """Seconds after which a burst that does not end is looked at all the same."""

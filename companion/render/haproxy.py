@@ -1,14 +1,16 @@
 """What do the gateway's two HAProxy processes read?
 
 `egress.cfg` decides by SNI or Host plus the port of the listener; the address that the agent
-dialled means nothing. `ingress.cfg` carries SSH and is never reloaded. Secrets are not here: each
-is a map file of one entry, so that a header is set from `map_str(/companion/secrets/NAME)`.
+dialled means nothing. What changes often is not in it but in maps, which a running process takes
+in: hosts, and the secrets (`secrets.map`, made in the gateway). `ingress.cfg` carries SSH and is
+never reloaded.
 """
 
 from collections.abc import Iterable, Iterator
 
 from companion.contribution import Header, Upstream
-from companion.render.egress import SPECIAL_ADDRESSES, allowed_hosts
+from companion.render import streams
+from companion.render.streams import server
 from companion.sandbox import Sandbox
 from companion.services import File
 
@@ -21,11 +23,12 @@ _NAME = r"^[a-z0-9_-]+(\.[a-z0-9_-]+)*$"
 
 _GLOBAL = """\
 global
+  default-path config
   log stdout format raw local0 {log_level}
   fd-hard-limit {descriptors}
   nbthread 1
   tune.bufsize 65536
-  hard-stop-after 30m
+  hard-stop-after 24h
 """
 
 _TLS_OPTIONS = """\
@@ -53,7 +56,7 @@ defaults
   timeout http-request 30s
   timeout http-keep-alive 5m
   retries 1
-  errorfile 503 {config}/unreachable.http
+  errorfile 503 unreachable.http
 """
 
 _INGRESS_DEFAULTS = """
@@ -94,7 +97,7 @@ _TO_UPSTREAM = """\
   http-request set-var(txn.reason) str(unresolved)
   http-request return status 502 content-type text/plain string "gateway: this name has no address\\n" unless {{ var(txn.ip) -m found }}
   http-request set-var(txn.reason) str(private)
-  http-request return status 403 content-type text/plain string "gateway: refused, this name leads to a private address\\n" if {{ var(txn.ip) -m ip -f {config}/never.lst }} !{{ var(txn.endpoint) -m str -f {config}/{endpoints} }}
+  http-request return status 403 content-type text/plain string "gateway: refused, this name leads to a private address\\n" if {{ var(txn.ip) -m ip -f never.lst }} !{{ var(txn.endpoint),map_str({endpoints}) -m found }}
 """  # noqa: E501 - HAProxy has no line continuation
 
 # HAProxy answers 503 when nobody listens; to the agent this gateway is what failed to reach them.
@@ -109,6 +112,11 @@ _FORWARD = """\
   http-request set-var(txn.reason) str(ok)
 """
 
+# Connections that an older worker keeps may not make one more request by rules that are gone.
+_STALE = "  http-request reject if { var(txn.endpoint) -m str -f stale.lst }\n"
+_USE = "  use-server %[var({variable})] if TRUE\n"
+_ANY_STREAM = f"  server any 0.0.0.0:0\n  server-template s 0-{streams.SLOTS - 1} 0.0.0.0:0\n"
+
 _LOG = (
     '  log-format "{kind} %[var(txn.hosthdr)] port=%[var(txn.port)] %HM %[var(txn.path)]'
     ' status=%ST why=%[var(txn.reason)] ms=%Ta term=%ts"\n'
@@ -116,25 +124,13 @@ _LOG = (
 
 
 def render(sandbox: Sandbox) -> tuple[File, ...]:
-    """Return both configurations and the lists that they read."""
-    http, https = (_of(sandbox, scheme) for scheme in ("http", "https"))
-    exact, suffixes = _split(allowed_hosts(sandbox.egress))
-    lists = {
-        "http.lst": (u.endpoint for u in http),
-        "https.lst": (u.endpoint for u in https),
-        "hosts.lst": exact,
-        "suffixes.lst": suffixes,
-        "never.lst": (*SPECIAL_ADDRESSES, *sandbox.host.addresses),
-    }
+    """Return both configurations and the lists that they and the gateway's scripts read."""
     return (
-        File("egress.cfg", _egress(sandbox, http, https).encode()),
+        File("egress.cfg", _egress(sandbox).encode()),
         File("ingress.cfg", _ingress(sandbox).encode()),
         File("unreachable.http", _UNREACHABLE),
         File("trusted.pem", sandbox.host.trusted_certificates),
-        *(
-            File(name, "".join(f"{e}\n" for e in entries).encode())
-            for name, entries in lists.items()
-        ),
+        *streams.render(sandbox),
     )
 
 
@@ -151,14 +147,15 @@ def quote(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _egress(sandbox: Sandbox, http: tuple[Upstream, ...], https: tuple[Upstream, ...]) -> str:
+def _egress(sandbox: Sandbox) -> str:
+    http, https = sandbox.upstreams_by("http"), sandbox.upstreams_by("https")
     address = sandbox.internal_network.address(2)
     socket = "  stats socket /tmp/gateway.sock mode 600 level admin expose-fd listeners\n"
     return "".join((
         _GLOBAL.format(log_level=sandbox.log_level, descriptors=8192),
         socket,
         _TLS_OPTIONS,
-        _DEFAULTS.format(resolver=RESOLVER_PORT, config=CONFIG),
+        _DEFAULTS.format(resolver=RESOLVER_PORT),
         "  http-reuse aggressive\n",
         *_http_in(sandbox, address, http),
         *_tls_in(sandbox, address, https),
@@ -172,27 +169,35 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
     yield _only_from_agent(sandbox)
     yield _LOG.format(kind="http")
     yield _SANE_REQUEST
-    yield f"  acl configured var(txn.endpoint) -m str -f {CONFIG}/http.lst\n"
+    yield _STALE
+    yield "  http-request set-var(txn.server) var(txn.endpoint),map_str(http.map)\n"
+    yield _listed(sandbox, "http-request", "txn.server", "txn.host")
     yield "  http-request set-var(txn.reason) str(egress)\n"
     yield from (
         f"  http-request return status 403 content-type text/plain string"
         f' "gateway: refused, {sentence}\\n" if {condition}\n'
         for sentence, condition in _http_refusals(sandbox)
     )
-    yield _TO_UPSTREAM.format(config=CONFIG, endpoints="http.lst")
+    yield _TO_UPSTREAM.format(endpoints="http.map")
     yield from _injections(upstreams)
     yield _FORWARD
     yield "  default_backend http_upstream\n"
-    yield "\nbackend http_upstream\n  mode http\n  server any 0.0.0.0:0\n"
+    yield "\nbackend http_upstream\n  mode http\n"
+    yield _USE.format(variable="txn.server")
+    yield _ANY_STREAM
+    yield from (f"  server {server(u)} 0.0.0.0:0\n" for u in upstreams)
 
 
 def _http_refusals(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
     yield (
         "only configured services may be reached on this port",
-        f"!configured !{{ var(txn.port) -m int {_HTTP_DEFAULT} }}",
+        f"!{{ var(txn.endpoint),map_str(http.map) -m found }} !{{ dst_port {_HTTP_DEFAULT} }}",
     )
     if sandbox.egress.mode == "listed":
-        yield "this host is not in the egress list of agent.yaml", _unlisted("txn.host")
+        yield (
+            "this host is not in the egress list of agent.yaml",
+            "!{ var(txn.server) -m found }",
+        )
 
 
 def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
@@ -211,25 +216,26 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
         "  tcp-request content set-var(sess.reason) str(name)\n"
         f"  tcp-request content reject if !{{ var(sess.sni) -m reg {_NAME} }}\n"
         "  tcp-request content set-var(sess.endpoint) var(sess.sni),concat(:,sess.port)\n"
-        f"  acl configured var(sess.endpoint) -m str -f {CONFIG}/https.lst\n"
+        "  acl configured var(sess.endpoint),map_str(https.map) -m found\n"
         "  tcp-request content set-var(sess.reason) str(intercepted)\n"
         "  tcp-request content accept if configured\n"
         "  tcp-request content set-var(sess.reason) str(egress)\n"
         f"  tcp-request content reject if !{{ var(sess.port) -m int {_TLS_DEFAULT} }}\n"
     )
+    yield _listed(sandbox, "tcp-request content", "sess.server", "sess.sni")
     if sandbox.egress.mode == "listed":
-        yield f"  tcp-request content reject if {_unlisted('sess.sni')}\n"
+        yield "  tcp-request content reject if !{ var(sess.server) -m found }\n"
     yield (
         "  tcp-request content do-resolve(sess.ip,engine,ipv4) var(sess.sni)\n"
         "  tcp-request content set-var(sess.reason) str(unresolved)\n"
         "  tcp-request content reject if !{ var(sess.ip) -m found }\n"
         "  tcp-request content set-var(sess.reason) str(private)\n"
-        f"  tcp-request content reject if {{ var(sess.ip) -m ip -f {CONFIG}/never.lst }}\n"
+        "  tcp-request content reject if { var(sess.ip) -m ip -f never.lst }\n"
         "  tcp-request content set-dst var(sess.ip)\n"
         "  tcp-request content set-var(sess.reason) str(ok)\n"
         + ("  use_backend intercept if configured\n" if upstreams else "")
         + "  default_backend passthrough\n"
-        "\nbackend passthrough\n  mode tcp\n  server any 0.0.0.0:0\n"
+        "\nbackend passthrough\n  mode tcp\n" + _USE.format(variable="sess.server") + _ANY_STREAM
     )
 
 
@@ -237,32 +243,34 @@ def _intercept(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     """Terminate TLS for configured endpoints only; the header belongs to the SNI."""
     yield "\nbackend intercept\n  mode tcp\n  server loop abns@intercept send-proxy-v2\n"
     yield "\nfrontend intercepted\n  mode http\n  option idle-close-on-response\n"
-    tls = f"ssl crt {CERTIFICATES}/ strict-sni alpn h2,http/1.1"
+    tls = "ssl crt certificates/ strict-sni alpn h2,http/1.1"
     yield f"  bind abns@intercept accept-proxy {tls}\n"
     yield _LOG.format(kind="https")
     yield _SANE_REQUEST
+    yield _STALE
     yield (
         "  http-request set-var(txn.sni) ssl_fc_sni,lower\n"
         "  http-request return status 421 content-type text/plain string"
         ' "gateway: Host and TLS server name differ\\n"'
         " unless { var(txn.host),strcmp(txn.sni) eq 0 }\n"
-        f"  acl configured var(txn.endpoint) -m str -f {CONFIG}/https.lst\n"
+        "  http-request set-var(txn.server) var(txn.endpoint),map_str(https.map)\n"
         "  http-request set-var(txn.reason) str(egress)\n"
         "  http-request return status 403 content-type text/plain string"
-        ' "gateway: refused, not a configured service\\n" unless configured\n'
+        ' "gateway: refused, not a configured service\\n" unless { var(txn.server) -m found }\n'
     )
-    yield _TO_UPSTREAM.format(config=CONFIG, endpoints="https.lst")
+    yield _TO_UPSTREAM.format(endpoints="https.map")
     yield from _injections(upstreams)
     yield _FORWARD
     # A reused h2 connection answers 502 to an upgrade: WebSocket gets its own HTTP/1.1 backend.
     yield "  use_backend https_upgrade if { req.hdr(upgrade) -m found }\n"
     yield "  default_backend https_upstream\n"
     # With `sni`, HAProxy checks the upstream's certificate against that name.
-    verify = "ssl verify required ca-file /tmp/trusted.pem sni var(txn.sni)"
-    yield "\nbackend https_upstream\n  mode http\n"
-    yield f"  server any 0.0.0.0:0 {verify} alpn h2,http/1.1\n"
-    yield "\nbackend https_upgrade\n  mode http\n  http-reuse never\n"
-    yield f"  server any 0.0.0.0:0 {verify} alpn http/1.1\n"
+    verify = "ssl verify required ca-file trusted.pem sni var(txn.sni)"
+    use = _USE.format(variable="txn.server")
+    yield f"\nbackend https_upstream\n  mode http\n{use}"
+    yield from (f"  server {server(u)} 0.0.0.0:0 {verify} alpn h2,http/1.1\n" for u in upstreams)
+    yield f"\nbackend https_upgrade\n  mode http\n  http-reuse never\n{use}"
+    yield from (f"  server {server(u)} 0.0.0.0:0 {verify} alpn http/1.1\n" for u in upstreams)
 
 
 def _injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
@@ -274,7 +282,7 @@ def _injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
 def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[str]:
     here = f"{{ var(txn.endpoint) -m str {upstream.endpoint} }}"
     value = f"{quote(header.prefix)}%[var({variable})]{quote(header.suffix)}"
-    lookup = f"str(value),map_str({SECRETS}/{header.secret})"
+    lookup = f"str({header.secret}),map_str(secrets.map),b64dec"
     yield (
         f"  http-request set-var({variable}) {lookup} if {here}\n"
         "  http-request set-var(txn.reason) str(no-secret)"
@@ -301,10 +309,6 @@ def _way_in(sandbox: Sandbox, port: int) -> str:
     )
 
 
-def _of(sandbox: Sandbox, scheme: str) -> tuple[Upstream, ...]:
-    return tuple(u for u in sandbox.upstreams if u.scheme == scheme)
-
-
 def _ports(upstreams: tuple[Upstream, ...], default: int) -> list[int]:
     return sorted({default, *(u.port for u in upstreams)})
 
@@ -318,14 +322,13 @@ def _only_from_agent(sandbox: Sandbox) -> str:
     return f"  tcp-request connection reject if !{{ src {sandbox.internal_network.address(3)} }}\n"
 
 
-def _unlisted(variable: str) -> str:
+def _listed(sandbox: Sandbox, rule: str, server: str, name: str) -> str:
+    """Set the server that stands for the listed host; in open mode any host has one."""
+    any_host = f"  {rule} set-var({server}) str(any) unless {{ var({server}) -m found }}\n"
     return (
-        f"!configured !{{ var({variable}) -m str -f {CONFIG}/hosts.lst }}"
-        f" !{{ var({variable}) -m end -f {CONFIG}/suffixes.lst }}"
+        f"  {rule} set-var({server}) var({name}),map_str(hosts.map)"
+        f" unless {{ var({server}) -m found }}\n"
+        f"  {rule} set-var({server}) var({name}),map_end(suffixes.map)"
+        f" unless {{ var({server}) -m found }}\n"
+        + (any_host if sandbox.egress.mode == "open" else "")
     )
-
-
-def _split(patterns: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Split hosts from `*.` patterns; a pattern becomes the suffix that it stands for."""
-    exact = [p for p in patterns if not p.startswith("*.")]
-    return exact, [p[1:] for p in patterns if p.startswith("*.")]

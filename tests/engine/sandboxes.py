@@ -1,5 +1,6 @@
 """What do the engine tests share? One sandbox per engine, up once, with real upstreams."""
 
+import base64
 import contextlib
 import json
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 from desk import Desk, Done
 
 CANARY = "canary-7c1e90"
+TRACES = (CANARY, base64.b64encode(CANARY.encode()).decode()[:16])
+"""What a secret looks like, as it is and as the gateway is given it."""
 CONFIG = """\
 name: coder
 runtime: {{base_image: "debian:bookworm-slim"}}

@@ -1,0 +1,19 @@
+#!/bin/bash
+# Collects what the egress process reads in a directory of ours: the mounted files change at any
+# time, and what it took in last must be known to tell what is gone.
+# usage: stage.sh DIRECTORY
+set -euo pipefail
+
+to=$1
+
+rm -rf "$to"
+mkdir -m 700 "$to"
+cp -r /companion/gateway/. "$to"
+cp -r /companion/certificates "$to/certificates"
+cat /etc/ssl/certs/ca-certificates.crt /companion/gateway/trusted.pem >"$to/trusted.pem"
+: >"$to/stale.lst"
+for file in /companion/secrets/*; do
+  if [ -s "$file" ]; then
+    printf '%s %s\n' "${file##*/}" "$(<"$file")"
+  fi
+done >"$to/secrets.map"

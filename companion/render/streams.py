@@ -1,0 +1,79 @@
+"""Which lists does the gateway read, and how does it end what is no longer allowed?
+
+Each stream goes to a HAProxy server that stands for what let it through: `s0`-`s511` for listed
+hosts, `u…` for a configured endpoint, `any` for any host in open mode. So streams of a host that is
+gone can be ended, and those of all others live on.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from companion.contribution import Upstream
+from companion.render.egress import SPECIAL_ADDRESSES, allowed_hosts
+from companion.sandbox import Sandbox
+from companion.services import File, digest
+
+SLOTS = 512
+
+
+def render(sandbox: Sandbox) -> tuple[File, ...]:
+    """Return the maps and lists that egress.cfg and the gateway's scripts read."""
+    lists = {
+        "http.map": (f"{u.endpoint} {server(u)}" for u in sandbox.upstreams_by("http")),
+        "https.map": (f"{u.endpoint} {server(u)}" for u in sandbox.upstreams_by("https")),
+        "hosts.map": (f"{h} {_slot(h)}" for h in _hosts(sandbox) if not h.startswith("*.")),
+        "suffixes.map": (f"{h[1:]} {_slot(h)}" for h in _hosts(sandbox) if h.startswith("*.")),
+        "never.lst": _never(sandbox),
+        "streams.lst": sorted(_streams(sandbox)),
+        "rules.lst": sorted(_rules(sandbox)),
+    }
+    return tuple(
+        File(name, "".join(f"{line}\n" for line in lines).encode()) for name, lines in lists.items()
+    )
+
+
+def server(upstream: Upstream) -> str:
+    """Return the server that stands for a configured endpoint."""
+    return f"u{digest(upstream.endpoint)[:12]}"
+
+
+def _slot(host: str) -> str:
+    """Return the server that stands for a listed host or pattern, and seldom for two."""
+    return f"s{int.from_bytes(hashlib.sha256(host.encode()).digest()[:2]) % SLOTS}"
+
+
+def _hosts(sandbox: Sandbox) -> tuple[str, ...]:
+    return allowed_hosts(sandbox.egress)
+
+
+def _never(sandbox: Sandbox) -> tuple[str, ...]:
+    return (*SPECIAL_ADDRESSES, *sandbox.host.addresses)
+
+
+def _streams(sandbox: Sandbox) -> Iterator[str]:
+    """Yield a line for each backend/server with what let its streams through.
+
+    The streams end when their line is gone.
+    """
+    bounds = digest(_never(sandbox))
+    listed = [(_slot(host), host) for host in _hosts(sandbox)]
+    free = [("any", "*")] if sandbox.egress.mode == "open" else []
+    for name, host in (*listed, *free):
+        yield f"passthrough/{name} {host} {bounds}"
+        yield f"http_upstream/{name} {host} {bounds}"
+    for upstream in sandbox.upstreams_by("http"):
+        yield f"http_upstream/{server(upstream)} {upstream.endpoint}"
+    trust = digest(sandbox.host.trusted_certificates.decode("latin-1"))
+    for upstream in sandbox.upstreams_by("https"):
+        yield f"https_upstream/{server(upstream)} {upstream.endpoint} {trust}"
+        yield f"https_upgrade/{server(upstream)} {upstream.endpoint} {trust}"
+
+
+def _rules(sandbox: Sandbox) -> Iterator[str]:
+    """Yield a line for each endpoint with a digest of its headers.
+
+    Workers with older rules serve an endpoint no more when its line is gone.
+    """
+    for upstream in sandbox.upstreams:
+        yield f"{upstream.endpoint} {digest([asdict(h) for h in upstream.headers])}"

@@ -1,0 +1,86 @@
+"""A host with a public address, in a network namespace: what passes through can be seen to pass."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sandboxes import wait_until
+
+from companion import certs
+
+NAME, ADDRESS, OURS = "stream.test", "11.99.0.2", "11.99.0.1"
+_NAMESPACE, _OUTER, _INNER = "cpn-test", "cpn-test0", "cpn-test1"
+
+SERVER = """
+import ssl, sys, threading, time
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+
+class Ticks(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(b"tick\\n")
+                time.sleep(0.1)
+        except OSError:
+            pass
+    def log_message(self, *_):
+        pass
+
+address, certificate = sys.argv[1:]
+plain, tls = (ThreadingTCPServer((address, port), Ticks) for port in (80, 443))
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(certificate)
+tls.socket = context.wrap_socket(tls.socket, server_side=True, do_handshake_on_connect=False)
+threading.Thread(target=plain.serve_forever, daemon=True).start()
+tls.serve_forever()
+"""
+
+
+@contextmanager
+def internet(top: Path) -> Iterator[None]:
+    """Serve endless answers at ADDRESS on ports 80 and 443, with a certificate for NAME."""
+    certificate = top / "public.pem"
+    now = datetime.now(UTC)
+    certificate.write_text(certs.issue(certs.new_authority(now), NAME, now))
+    _clear()  # of a run that was killed
+    _ip("netns", "add", _NAMESPACE)
+    try:
+        _ip("link", "add", _OUTER, "type", "veth", "peer", _INNER, "netns", _NAMESPACE)
+        _ip("addr", "add", f"{OURS}/30", "dev", _OUTER)
+        _ip("link", "set", _OUTER, "up")
+        _ip("-n", _NAMESPACE, "addr", "add", f"{ADDRESS}/30", "dev", _INNER)
+        _ip("-n", _NAMESPACE, "link", "set", _INNER, "up")
+        _ip("-n", _NAMESPACE, "route", "add", "default", "via", OURS)
+        inside = ("ip", "netns", "exec", _NAMESPACE, sys.executable, "-c", SERVER)
+        server = subprocess.Popen([*inside, ADDRESS, certificate])
+        try:
+            wait_until(lambda: _answers(80) and _answers(443))
+            yield
+        finally:
+            server.kill()
+            server.wait()
+    finally:
+        _clear()
+
+
+def _clear() -> None:
+    """A namespace that is in use somewhere outlives its name, and would keep the link."""
+    _ip("link", "delete", _OUTER, check=False)
+    _ip("netns", "delete", _NAMESPACE, check=False)
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection((ADDRESS, port), 1):
+        return True
+    return False
+
+
+def _ip(*arguments: str, check: bool = True) -> None:
+    subprocess.run(["ip", *arguments], check=check, capture_output=True)
