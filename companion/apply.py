@@ -144,9 +144,5 @@ class Applier:
     def _show_last_lines(self) -> None:
         """Show the last lines of each container: they usually say why."""
         for container in self.engine.containers():
-            done = process.run(
-                self.engine.argv("logs", "--tail", str(_LOG_TAIL), container.name),
-                env=self.engine.environment,
-            )
-            for line in (done.stdout + done.stderr).splitlines()[-_LOG_TAIL:]:
+            for line in self.engine.last_lines(container.name, _LOG_TAIL):
                 self.progress(f"{container.service} | {line}")

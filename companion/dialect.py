@@ -151,6 +151,7 @@ def parse_container(data: Mapping[str, Any]) -> Container:
         running=bool(state.get("Running")),
         status=state.get("Status", "unknown"),
         exit_code=int(state.get("ExitCode", 0)),
+        out_of_memory=bool(state.get("OOMKilled")),
         started=_instant(state.get("StartedAt", "")),
         network_mode=data["HostConfig"].get("NetworkMode", ""),
     )

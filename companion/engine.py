@@ -147,6 +147,13 @@ class Engine:
             return ()
         return tuple(map(parse_container, json.loads(self.call("inspect", *ids, timeout=_FAST))))
 
+    def last_lines(self, container: str, count: int) -> tuple[str, ...]:
+        """Return the last lines that a container said; control characters are made visible."""
+        argv = self.argv("logs", "--tail", str(count), container)
+        done = process.run(argv, env=self.environment, timeout=_FAST, merged=True)
+        lines = done.stdout.splitlines()[-count:]
+        return tuple("".join(c if c.isprintable() else "�" for c in line) for line in lines)
+
     def networks(self) -> dict[str, str]:
         """Return this project's networks (without the project's prefix) and their subnets."""
         mine = ("--filter", f"label={LABEL}.project={self.project}")

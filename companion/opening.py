@@ -6,6 +6,7 @@ from companion import desktop, observe, reconcile, state_file, status
 from companion.apply import Progress
 from companion.errors import CompanionError
 from companion.paths import Paths
+from companion.state import Health
 from editors.base import Remote
 
 
@@ -16,7 +17,7 @@ def start(home: Paths, directory: Path, agent: str, progress: Progress) -> None:
         CompanionError: it does not start.
     """
     seen = status.status(home, directory)
-    if seen.state == status.RUNNING and seen.agent == agent:
+    if seen.condition.health is Health.RUNNING and seen.agent == agent:
         desktop.sync(home)
         return
     reconcile.reconcile(home, directory, progress)

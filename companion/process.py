@@ -32,6 +32,7 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float = 60.0,
     stdin: str | None = None,
+    merged: bool = False,
 ) -> Completed:
     """Run `argv` to its end and return what it said; never raises for its exit code.
 
@@ -40,6 +41,7 @@ def run(
         env: variables set on top of our own environment.
         timeout: seconds; afterwards the program is killed and the code is 124.
         stdin: text for its standard input; without it the program reads nothing.
+        merged: what it says on stderr stands in its stdout, in the order in which it was said.
     """
     try:
         child = subprocess.Popen(
@@ -47,7 +49,7 @@ def run(
             env=_environment(env),
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             text=True,
             errors="replace",
             process_group=0,
@@ -65,7 +67,7 @@ def run(
                 child.communicate(timeout=_LAST_WORDS)
             child.kill()
             raise
-    return Completed(child.returncode, out, err)
+    return Completed(child.returncode, out, err or "")
 
 
 class Lines:

@@ -2,10 +2,38 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Literal
 
 from companion.sandbox import Allocation
 from companion.services import Role
+
+
+class Health(StrEnum):
+    """How an agent's sandbox is, in the words of `status`."""
+
+    UNKNOWN = "unknown"
+    """The engine was not asked yet."""
+    ABSENT = "absent"
+    STOPPED = "stopped"
+    CRASHED = "crashed"
+    """The agent ended by itself, with a failure."""
+    BROKEN = "broken"
+    """The agent runs, but its way out does not: it must be started anew, in order."""
+    RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The health of one agent, and what it said last if it crashed."""
+
+    health: Health = Health.UNKNOWN
+    exit_code: int = 0
+    last_words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        code = f" (exit code {self.exit_code})" if self.health is Health.CRASHED else ""
+        return f"{self.health}{code}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +50,7 @@ class Container:
     running: bool
     status: str
     exit_code: int
+    out_of_memory: bool
     started: str
     network_mode: str
 

@@ -1,6 +1,7 @@
 """How is a project's sandbox right now? A project that cannot be read is a value, not an error."""
 
-from collections.abc import Iterable
+import signal
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from companion.engine import Engine, detect
 from companion.errors import CompanionError, Problem
 from companion.paths import Paths
 from companion.services import Network, Role
-from companion.state import AgentRecord, Container, Written
+from companion.state import AgentRecord, Condition, Container, Health, Written
 
-ABSENT, PARTIAL, RUNNING, STOPPED = "absent", "partial", "running", "stopped"
+_STOPPED_BY_HAND = frozenset({0, 128 + signal.SIGTERM, 128 + signal.SIGKILL})
+_LAST_WORDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Status:
 
     agent: str
     directory: str
-    state: str
+    condition: Condition
     alias: str
     ssh_port: int | None
     host_address: str
@@ -49,7 +51,7 @@ def status(home: Paths, directory: Path) -> Status:
     return Status(
         agent=name,
         directory=str(project.directory),
-        state=state_of(containers),
+        condition=condition(engine, [c for c in containers if c.agent == name]),
         alias=record.allocation.alias if record else "",
         ssh_port=record.allocation.ssh_port if record else None,
         host_address=_host_address(record),
@@ -78,11 +80,28 @@ def _remembered(written: Written) -> str:
     return next(iter(written.agents), "")
 
 
-def state_of(containers: Iterable[Container]) -> str:
-    """Return one word: all three run, some, none although they exist, or nothing exists."""
-    running = {c.role for c in containers if c.running}
-    if running == set(Role):
-        return RUNNING
-    if running:
-        return PARTIAL
-    return STOPPED if list(containers) else ABSENT
+def condition(engine: Engine, containers: Collection[Container]) -> Condition:
+    """Return how one agent is, judged by its containers; asks for its last lines if it crashed."""
+    health = health_of(containers)
+    if health is not Health.CRASHED:
+        return Condition(health)
+    agent = next(c for c in containers if c.role is Role.AGENT)
+    lines = engine.last_lines(agent.name, _LAST_WORDS)
+    if agent.out_of_memory:
+        lines = (*lines, "it had more memory than limits.memory allows, and was killed")
+    return Condition(health, agent.exit_code, lines)
+
+
+def health_of(containers: Collection[Container]) -> Health:
+    """Judge by an agent's containers: what was stopped by hand ended with 0 or by a signal."""
+    if not containers:
+        return Health.ABSENT
+    by_role = {c.role: c for c in containers}
+    agent, holder, gateway = (by_role.get(r) for r in (Role.AGENT, Role.NET, Role.GATEWAY))
+    if agent is None or not agent.running:
+        failed = agent and (agent.out_of_memory or agent.exit_code not in _STOPPED_BY_HAND)
+        return Health.CRASHED if failed else Health.STOPPED
+    whole = holder and gateway and holder.running and gateway.running
+    if not (holder and whole) or agent.started < holder.started:
+        return Health.BROKEN
+    return Health.RUNNING

@@ -42,7 +42,7 @@ def status(arguments: Namespace) -> Result:
         ("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"),
         (
             found.agent or "?",
-            found.state,
+            str(found.condition),
             f"ssh {found.alias} (port {found.ssh_port})" if found.ssh_port else "-",
             found.engine,
             found.egress,
@@ -51,7 +51,9 @@ def status(arguments: Namespace) -> Result:
     data = {
         "agent": found.agent,
         "directory": found.directory,
-        "state": found.state,
+        "state": found.condition.health,
+        "exit_code": found.condition.exit_code,
+        "last_lines": list(found.condition.last_words),
         "alias": found.alias,
         "ssh_port": found.ssh_port,
         "host_address": found.host_address,
@@ -59,7 +61,8 @@ def status(arguments: Namespace) -> Result:
         "egress": found.egress,
         "services": dict(found.services),
     }
-    return Result(text=table(rows), data=data, problems=found.problems)
+    words = "".join(f"\n  {harmless(line)}" for line in found.condition.last_words)
+    return Result(text=table(rows) + words, data=data, problems=found.problems)
 
 
 def logs(arguments: Namespace) -> Result:

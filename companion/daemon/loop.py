@@ -15,6 +15,7 @@ from companion.daemon import machine, worker
 from companion.daemon.machine import Asked, Event, Finished, Order, State, Tick, Touched, Work
 from companion.daemon.picture import (
     AgentView,
+    Crashed,
     Ended,
     Forgotten,
     Known,
@@ -24,13 +25,15 @@ from companion.daemon.picture import (
     ProjectView,
     Seen,
     fold,
+    last_words,
     line,
+    turned,
 )
 from companion.daemon.watch import Watch, steering
 from companion.daemon.witness import Witness
 from companion.errors import AlreadyRunningError, CompanionError
 from companion.paths import Paths
-from companion.state import EngineChoice, Written
+from companion.state import Condition, EngineChoice, Health, Written
 
 REGISTRY_INTERVAL = 2.0
 """Seconds between looks at the list of known projects."""
@@ -134,7 +137,7 @@ class Loop:
 
     def _tell(self, news: News) -> None:
         """Draw the news into the picture and show it."""
-        was_silent = self.picture.silent
+        before = self.picture
         self.picture = fold(self.picture, news)
         if text := line(self.picture, news):
             self._log.info(text)
@@ -142,11 +145,14 @@ class Loop:
         match news:
             case Ended(project, settled=True):
                 self._settled.add(project)
-            case Seen(engine) if engine in was_silent:
+            case Seen(engine):
                 for view in self.picture.projects.values():
-                    if view.engine == engine:
+                    returned = view.engine == engine and engine in before.silent
+                    if returned or turned(before, view, Health.BROKEN):
                         self._settled.discard(view.id)
                         self._inbox.put(Touched(view.id))
+                    for agent in turned(before, view, Health.CRASHED):
+                        self._tell(Crashed(view.id, agent.name, last_words(agent)))
             case _:
                 pass
 
@@ -223,5 +229,5 @@ def _agents(written: Written, text: str | None) -> tuple[AgentView, ...]:
     except CompanionError:
         names = list(written.agents)
     kept = {n: r.allocation for n, r in written.agents.items() if r.allocation.ssh_port}
-    state = "" if written.engine else "absent"
-    return tuple(AgentView(n, kept[n].alias if n in kept else "", state) for n in names)
+    condition = Condition() if written.engine else Condition(Health.ABSENT)
+    return tuple(AgentView(n, kept[n].alias if n in kept else "", condition) for n in names)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import PurePath
 
 from companion.errors import Problem
+from companion.state import Condition, Health
 
 
 class Mood(StrEnum):
@@ -20,18 +21,23 @@ class Mood(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """One agent; `state` is a word of status.py, or empty until the engine was asked."""
+    """One agent, and how it was when the engine was asked last."""
 
     name: str
     alias: str = ""
     """Its SSH alias; empty: it takes no logins, or was never started."""
-    state: str = ""
+    condition: Condition = field(default_factory=Condition)
+
+    @property
+    def health(self) -> Health:
+        """How its sandbox is."""
+        return self.condition.health
 
     @property
     def word(self) -> str:
         """Its state for people."""
-        words = {"": "…", "absent": "stopped", "partial": "partly running"}
-        return words.get(self.state, self.state)
+        words = {Health.UNKNOWN: "…", Health.ABSENT: "stopped"}
+        return words.get(self.health, str(self.condition))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +94,10 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An engine answered: project → agent → state; what is missing has no containers."""
+    """An engine answered: project → agent → condition; what is missing has no containers."""
 
     engine: str
-    states: Mapping[str, Mapping[str, str]]
+    conditions: Mapping[str, Mapping[str, Condition]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,17 @@ class Ended:
     """The sandbox was seen to run as its files say."""
 
 
-News = Known | Forgotten | Paused | Seen | Silent | Step | Ended
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """An agent was seen to have ended with a failure."""
+
+    project: str
+    agent: str
+    text: str
+    """How, and what it said last."""
+
+
+News = Known | Forgotten | Paused | Seen | Silent | Step | Ended | Crashed
 
 
 def fold(picture: Picture, news: News) -> Picture:
@@ -137,10 +153,12 @@ def fold(picture: Picture, news: News) -> Picture:
             return replace(picture, projects=rest)
         case Paused(paused):
             return replace(picture, paused=paused)
-        case Seen(engine, states):
-            views = (_seen(v, engine, states.get(i, {})) for i, v in picture.projects.items())
+        case Seen(engine, conditions):
+            views = (_seen(v, engine, conditions.get(i, {})) for i, v in picture.projects.items())
             projects = {view.id: view for view in views}
             return replace(picture, projects=projects, silent=picture.silent - {engine})
+        case Crashed():
+            return picture
         case Silent(engine):
             return replace(picture, silent=picture.silent | {engine})
         case Step(project, text):
@@ -158,7 +176,7 @@ def mood(picture: Picture) -> Mood:
         return Mood.WORKING
     if picture.silent:
         return Mood.OFFLINE
-    if any(view.trouble for view in views):
+    if any(view.trouble or crashed(view) for view in views):
         return Mood.ATTENTION
     return Mood.PAUSED if picture.paused else Mood.IDLE
 
@@ -172,7 +190,7 @@ def headline(picture: Picture) -> str:
         case Mood.OFFLINE:
             return f"{' and '.join(sorted(picture.silent))} does not answer"
         case Mood.ATTENTION:
-            return next(f"{v.name}: {first_line(v.trouble)}" for v in views if v.trouble)
+            return next(text for v in views if (text := _attention(v)))
         case Mood.PAUSED:
             return "Watching is paused"
         case Mood.IDLE:
@@ -184,7 +202,7 @@ def line(picture: Picture, news: News) -> str:
     match news:
         case Known(view, new=True):
             return f"{view.name}: watching {view.directory}"
-        case Step(project, text) | Ended(project, text):
+        case Step(project, text) | Ended(project, text) | Crashed(project, _, text):
             known = picture.projects.get(project)
             return f"{known.name}: {text}" if known else ""
         case Silent(engine, why):
@@ -204,25 +222,52 @@ def first_line(problem: Problem | None) -> str:
     return f"{first} {last}" if rest and first.endswith(":") else first
 
 
+def turned(before: Picture, view: ProjectView, health: Health) -> tuple[AgentView, ...]:
+    """Return the agents of a project nobody works on whose health was another before."""
+    old = before.projects.get(view.id)
+    was = {a.name for a in old.agents if a.health is health} if old else set()
+    mine = (a for a in view.agents if a.health is health and a.name not in was)
+    return () if view.step else tuple(mine)
+
+
+def crashed(view: ProjectView) -> AgentView | None:
+    """Return an agent of this project that ended with a failure."""
+    return next((a for a in view.agents if a.health is Health.CRASHED), None)
+
+
+def last_words(agent: AgentView) -> str:
+    """Return how an agent ended and the last line it said."""
+    said = [line.strip() for line in agent.condition.last_words if line.strip()]
+    return ": ".join((f"{agent.name} {agent.condition}", *said[-1:]))
+
+
+def _attention(view: ProjectView) -> str:
+    if view.trouble:
+        return f"{view.name}: {first_line(view.trouble)}"
+    agent = crashed(view)
+    return last_words(agent) if agent else ""
+
+
 def _kept(new: ProjectView, old: ProjectView | None) -> ProjectView:
     """Keep what only work and the engine tell."""
     if old is None:
         return new
-    states = {agent.name: agent.state for agent in old.agents}
-    agents = tuple(replace(a, state=states.get(a.name) or a.state) for a in new.agents)
+    seen = {a.name: a.condition for a in old.agents if a.health is not Health.UNKNOWN}
+    agents = tuple(replace(a, condition=seen.get(a.name, a.condition)) for a in new.agents)
     return replace(new, agents=agents, step=old.step, trouble=old.trouble)
 
 
-def _seen(view: ProjectView, engine: str, states: Mapping[str, str]) -> ProjectView:
+def _seen(view: ProjectView, engine: str, conditions: Mapping[str, Condition]) -> ProjectView:
     if view.engine != engine:
         return view
-    agents = tuple(replace(a, state=states.get(a.name, "absent")) for a in view.agents)
+    gone = Condition(Health.ABSENT)
+    agents = tuple(replace(a, condition=conditions.get(a.name, gone)) for a in view.agents)
     return replace(view, agents=agents)
 
 
 def _counted(views: tuple[ProjectView, ...]) -> str:
     agents = [agent for view in views for agent in view.agents]
-    running = sum(agent.state == "running" for agent in agents)
+    running = sum(agent.health is Health.RUNNING for agent in agents)
     if not views:
         return "No project yet"
     if len(agents) == 1:

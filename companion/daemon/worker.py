@@ -27,13 +27,14 @@ _WORDS = {
 def look_at(choice: EngineChoice) -> Seen | Silent:
     """Ask an engine for the containers of all sandboxes."""
     found: dict[str, dict[str, list[Container]]] = defaultdict(lambda: defaultdict(list))
+    engine = Engine(choice, "")
     try:
-        for container in Engine(choice, "").containers():
+        for container in engine.containers():
             found[container.project][container.agent].append(container)
     except CompanionError as error:
         return Silent(choice.name, str(error))
     states = {
-        project: {agent: status.state_of(mine) for agent, mine in agents.items()}
+        project: {agent: status.condition(engine, mine) for agent, mine in agents.items()}
         for project, agents in found.items()
     }
     return Seen(choice.name, states)

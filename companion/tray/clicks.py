@@ -12,7 +12,7 @@ from companion.daemon.machine import Order
 from companion.daemon.picture import Ended, ProjectView
 from companion.errors import CompanionError
 from companion.paths import CONFIG_NAME, Paths
-from companion.status import RUNNING
+from companion.state import Health
 from companion.tray.menu import Click, Verb
 from companion.tray.notes import Note
 
@@ -71,7 +71,7 @@ class Clicks:
     def _get_in(self, click: Click) -> None:
         """Open an editor or a terminal in a sandbox, starting it first if need be."""
         view = self._view(click)
-        if all(a.state != RUNNING for a in view.agents if a.name == click.agent):
+        if all(a.health is not Health.RUNNING for a in view.agents if a.name == click.agent):
             self._waiting[click.project] = click
             self.loop.ask(click.project, Order.START)
             return

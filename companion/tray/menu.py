@@ -9,10 +9,13 @@ from companion.daemon.picture import (
     Mood,
     Picture,
     ProjectView,
+    crashed,
     first_line,
     headline,
+    last_words,
     mood,
 )
+from companion.state import Health
 
 _WIDTH = 72
 """Characters after which a row's text is cut."""
@@ -134,7 +137,7 @@ def _agent(
         yield row(Verb.RESTART, "Restart")
         stop = (
             row(Verb.STOP, "Stop")
-            if agent.state in {"running", "partial"}
+            if agent.health in {Health.RUNNING, Health.BROKEN}
             else row(Verb.START, "Start")
         )
         yield replace(stop, key=f"{prefix}/run")
@@ -165,12 +168,14 @@ def _cure(picture: Picture) -> Click | None:
     """A click on the status row leads to what needs attention."""
     if mood(picture) is not Mood.ATTENTION:
         return None
-    return _mend(next(view for view in picture.projects.values() if view.trouble))
+    cures = (_mend(view) for view in picture.projects.values())
+    return next((cure for cure in cures if cure), None)
 
 
 def _mend(view: ProjectView) -> Click | None:
     if view.trouble is None:
-        return None
+        agent = crashed(view)
+        return Click(Verb.LOGS, view.id, agent.name) if agent else None
     return Click(Verb.EDIT if view.trouble.place else Verb.LOG, view.id)
 
 
@@ -193,7 +198,9 @@ def _short_state(view: ProjectView, agent: AgentView) -> str:
 def _state(view: ProjectView, agent: AgentView) -> str:
     if view.step or view.trouble:
         return view.step or first_line(view.trouble)
-    reach = f", ssh {agent.alias}" if agent.alias and agent.state == "running" else ""
+    if agent.health is Health.CRASHED:
+        return last_words(agent)
+    reach = f", ssh {agent.alias}" if agent.alias and agent.health is Health.RUNNING else ""
     return f"{agent.word}{reach}"
 
 

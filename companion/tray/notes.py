@@ -2,7 +2,14 @@
 
 from dataclasses import dataclass
 
-from companion.daemon.picture import Ended, News, Picture, Silent, first_line
+from companion.daemon.picture import (
+    Crashed,
+    Ended,
+    News,
+    Picture,
+    Silent,
+    first_line,
+)
 from companion.tray.menu import Click, Verb
 
 
@@ -40,6 +47,9 @@ def note(picture: Picture, news: News) -> Note | None:
             )
             click = Click(verb, project)
             return Note(project, f"{view.name} was not changed", first_line(trouble), click, label)
+        case Crashed(project, agent, text):
+            click = Click(Verb.LOGS, project, agent)
+            return Note(project, f"{agent} crashed", text, click, "Show its log")
         case Silent(engine, why):
             return Note(f"engine:{engine}", f"{engine} does not answer", why)
         case _:

@@ -307,7 +307,7 @@ def test_a_restarted_holder_gets_a_new_agent(box: Box):
 
 def test_a_stopped_agent_is_shown_and_comes_back(box: Box):
     box.engine("stop", "--time", "1", box.container("coder"))
-    assert box.companion("status", "--json").ok().data["state"] == "partial"
+    assert box.companion("status", "--json").ok().data["state"] == "stopped"
     box.companion("up").ok()
     assert box.companion("status", "--json").ok().data["state"] == "running"
 

@@ -104,6 +104,49 @@ def test_a_paused_project_waits_for_resume(box: Box):
         box.companion("up").ok()
 
 
+def test_an_agent_that_crashes_is_shown_with_its_last_words_and_is_left_alone(box: Box):
+    text = box.config_text()
+    config = box.project / "agent.yaml"
+    crash = "sleep 4; echo the disk is on fire; exit 3"
+    with watching(box) as log:
+        try:
+            inline = f'{{base_image: "debian:bookworm-slim", cmd: [bash, -c, "{crash}"]}}'
+            config.write_text(text.replace('{base_image: "debian:bookworm-slim"}', inline))
+            wait_until(lambda: "after the save" in log.read_text())
+            said = "project: coder crashed (exit code 3): the disk is on fire"
+            wait_until(lambda: said in log.read_text())
+            status = box.companion("status", "--json").ok().data
+            assert (status["state"], status["exit_code"]) == ("crashed", 3)
+            assert status["last_lines"][-1] == "the disk is on fire"
+            assert "crashed (exit code 3)" in box.companion("status").ok().out
+            time.sleep(3)
+            assert log.read_text().count(said) == 1
+            assert box.companion("status", "--json").ok().data["state"] == "crashed"
+        finally:
+            config.write_text(text)
+            wait_until(lambda: log.read_text().count("after the save") == 2)
+    assert box.run("true") == ""
+
+
+def test_what_is_stopped_by_hand_stays_and_what_lost_its_way_out_comes_back_in_order(box: Box):
+    with watching(box) as log:
+        before = box.ids()
+        box.engine("stop", "--time", "1", box.container("coder"))
+        time.sleep(3)
+        assert box.companion("status", "--json").ok().data["state"] == "stopped"
+        box.engine("start", box.container("coder"))
+        wait_until(lambda: box.ssh("true").code == 0)
+        box.engine("kill", box.container("coder-net"))
+        wait_until(lambda: "project: restarted, ready" in log.read_text(), 40)
+        assert "it shares the network of coder-net, which is new" in log.read_text()
+        assert box.run("id -un") == "agent"
+        assert box.ssh("curl -sSf -m 8 http://example.com/").code != 0
+        assert box.ids()["coder-gateway"] == before["coder-gateway"]
+        box.engine("kill", box.container("coder-gateway"))
+        wait_until(lambda: log.read_text().count("project: restarted, ready") == 2, 40)
+        assert box.run("curl -sS -m 8 http://host.containers.internal:8000/") == "echo"
+
+
 LONG = pytest.mark.long
 
 

@@ -76,7 +76,8 @@ def perform(todo: Plan, seen: Observed, now: int) -> Observed:
                     id=identity, name=service.name, project="case", service=service.name,
                     agent="coder",
                     role=service.role, spec=service.spec, running=True, status="running",
-                    exit_code=0, started=start, network_mode=f"container:{holder}",
+                    exit_code=0, out_of_memory=False, started=start,
+                    network_mode=f"container:{holder}",
                 )  # fmt: skip
     return Observed(tuple(there.values()), nets, frozenset(images))
 
