@@ -15,6 +15,8 @@ class Header:
     prefix: str
     secret: str
     suffix: str
+    basic_user: str = ""
+    """With it, the value is that of HTTP's Basic scheme: user and secret, in base64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Upstream:
     def endpoint(self) -> str:
         """`host:port`, the key of everything that the gateway decides."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def meaning(self) -> tuple[object, ...]:
+        """What it is, whoever asked for it."""
+        return self.scheme, self.endpoint, self.headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,7 @@ def clashes(whole: Contribution) -> tuple[Problem, ...]:
     """Return a problem, naming both plugins, for each pair of additions that cannot both hold."""
     return (
         *_conflicts("variable", ((v.name, v.value, v.origin) for v in whole.variables)),
-        *_conflicts("service", ((u.endpoint, u, u.origin) for u in whole.upstreams)),
+        *_conflicts("service", ((u.endpoint, u.meaning, u.origin) for u in whole.upstreams)),
         *_conflicts("mount at", ((m.target, m, m.origin) for m in whole.mounts)),
         *_conflicts("home overlay", (("", o, o.origin) for o in whole.overlays)),
         *_conflicts("ssh server", (("", s, s.origin) for s in whole.ssh)),

@@ -98,7 +98,8 @@ class Sandbox:
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
         """The configured endpoints, each once, in a stable order."""
-        return tuple(sorted(set(self.whole.upstreams), key=lambda u: (u.endpoint, u.scheme)))
+        found = {u.endpoint: u for u in self.whole.upstreams}
+        return tuple(found[endpoint] for endpoint in sorted(found))
 
     def upstreams_by(self, scheme: Literal["http", "https"]) -> tuple[Upstream, ...]:
         """Return the configured endpoints of one scheme."""

@@ -44,32 +44,34 @@ def _problem(
     detail: "ErrorDetails", model: type[BaseModel], document: Document, at: Location
 ) -> Problem:
     where = detail["loc"]
-    what, hint = _explain(detail, model)
+    name = f"'{where[-1]}'" if where else "the plugin" if at else "the file"
+    what, hint = _explain(detail, model, name)
     location = (*at, *where)
     unknown = detail["type"] == "extra_forbidden"
     place = document.key_place(location) if unknown else document.place(location)
     return Problem(what, hint, place)
 
 
-def _explain(detail: "ErrorDetails", model: type[BaseModel]) -> tuple[str, str]:
+def _explain(detail: "ErrorDetails", model: type[BaseModel], name: str) -> tuple[str, str]:
     """Return what is wrong and what to do, without repeating a value that may be a secret."""
-    key = str(detail["loc"][-1]) if detail["loc"] else "the file"
     context: Mapping[str, Any] = detail.get("ctx", {})
     match detail["type"]:
         case "missing":
-            return f"'{key}' is missing", "add it"
+            return f"{name} is missing", "add it"
         case "extra_forbidden":
-            return f"unknown key '{key}'", suggest(key, _keys_at(model, detail["loc"][:-1]))
+            return f"unknown key {name}", suggest(
+                name.strip("'"), _keys_at(model, detail["loc"][:-1])
+            )
         case "literal_error":
-            return f"'{key}' must be {context.get('expected')}", "choose one of these"
+            return f"{name} must be {context.get('expected')}", "choose one of these"
         case "value_error":
-            return f"'{key}' {context.get('error')}", ""
+            return f"{name} {context.get('error')}", ""
         case "greater_than_equal" | "less_than_equal":
-            return f"'{key}' {detail['msg'].removeprefix('Input ')}", ""
+            return f"{name} {detail['msg'].removeprefix('Input ')}", ""
         case kind if kind.endswith("_type"):
-            return f"'{key}' must be {_NOUNS.get(kind, kind)}", _got(detail["input"])
+            return f"{name} must be {_NOUNS.get(kind, kind)}", _got(detail["input"])
         case _:
-            return f"'{key}': {detail['msg']}", ""
+            return f"{name}: {detail['msg']}", ""
 
 
 _NOUNS = {

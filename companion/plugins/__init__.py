@@ -1,17 +1,27 @@
 """Which plugins are there? To add one: write its file, import it, name it here."""
 
-from companion.plugins import codex, custom_runtime, external_services, ssh
+from companion.plugins import (
+    claude_code,
+    codex,
+    custom_runtime,
+    external_services,
+    github_pat,
+    pi,
+    ssh,
+)
 from companion.plugins.base import FeaturePlugin, RuntimePlugin
 
-RUNTIMES: tuple[RuntimePlugin, ...] = (codex.PLUGIN,)
+RUNTIMES: tuple[RuntimePlugin, ...] = (claude_code.RUNTIME, codex.PLUGIN, pi.RUNTIME)
 FEATURES: tuple[FeaturePlugin, ...] = (
+    claude_code.PLUGIN,
     custom_runtime.PLUGIN,
     external_services.PLUGIN,
+    github_pat.PLUGIN,
+    pi.PLUGIN,
     ssh.PLUGIN,
 )
 
 NOT_YET: dict[str, str] = {
-    "github-pat": "is not supported yet: external-services can inject its header",
     "mcp-oauth": "is not supported yet",
     "telegram": "is not supported: a chat channel into the sandbox is a way past its walls",
 }

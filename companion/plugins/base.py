@@ -1,12 +1,35 @@
 """What is a plugin? A name, typed options, and a pure function from options to a contribution."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
+from companion.config.models import Line
 from companion.contribution import Contribution, RuntimeProgram
+
+_REFERENCE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}\Z")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
+
+
+def _referred(text: str) -> str:
+    found = _REFERENCE.match(text)
+    if found is None:
+        raise ValueError("must be a variable such as ${API_KEY}: put the secret itself into .env")
+    return found[1]
+
+
+def _version(text: str) -> str:
+    if not _VERSION.match(text):
+        raise ValueError("must be a version such as 1.2.3, or latest")
+    return text
+
+
+Reference = Annotated[Line, AfterValidator(_referred)]
+"""`${VARIABLE}` in the config; the variable's name once decoded."""
+Version = Annotated[Line, AfterValidator(_version)]
 
 _TEMPLATES = ("{{ .AGENT_HOME }}", "{{ .AGENT_USER }}")
 

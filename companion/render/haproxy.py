@@ -281,7 +281,10 @@ def _injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
 
 def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[str]:
     here = f"{{ var(txn.endpoint) -m str {upstream.endpoint} }}"
-    value = f"{quote(header.prefix)}%[var({variable})]{quote(header.suffix)}"
+    secret = f"var({variable})"
+    if header.basic_user:
+        secret = f"str({header.basic_user}:),concat(,{variable}),base64"
+    value = f"{quote(header.prefix)}%[{secret}]{quote(header.suffix)}"
     lookup = f"str({header.secret}),map_str(secrets.map),b64dec"
     yield (
         f"  http-request set-var({variable}) {lookup} if {here}\n"

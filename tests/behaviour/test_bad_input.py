@@ -26,6 +26,16 @@ CASES = {
     HEAD + "features:\n  - plugin: telegram\n": [
         "agent.yaml:4:13: the plugin 'telegram' is not supported: a chat channel"
     ],
+    HEAD + "features:\n  - plugin: github-pat\n    token: ghp_pasted\n": [
+        "agent.yaml:5:12: 'token' must be a variable such as ${API_KEY}: put the secret itself"
+    ],
+    HEAD + "features:\n  - plugin: pi\n    provider_keys: {openai: '${A}'}\n": [
+        "agent.yaml:4:5: the plugin has no key in provider_keys for anthropic"
+    ],
+    HEAD + "features:\n  - plugin: claude-code\n    api_key: ${A}\n"
+    "  - plugin: pi\n    provider_keys: {anthropic: '${B}'}\n": [
+        "agent.yaml:3:1: features[0] (claude-code) and features[1] (pi) both define the service"
+    ],
     HEAD + "features:\n  - plugin: ssh\n    port: 70000\n": [
         "agent.yaml:5:11: 'port' should be less than or equal to 65535"
     ],

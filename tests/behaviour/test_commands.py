@@ -84,7 +84,9 @@ def test_generate_writes_the_build_and_no_secret(desk: Desk):
 
 def test_plugins_are_listed(desk: Desk):
     names = {row["name"] for row in desk.companion("plugins", "--json").ok().data}
-    assert names == {"codex", "custom-runtime", "external-services", "ssh"}
+    assert names == {
+        "claude-code", "codex", "custom-runtime", "external-services", "github-pat", "pi", "ssh",
+    }  # fmt: skip
 
 
 def test_a_bug_of_ours_exits_with_3_and_leaves_a_report(desk: Desk):

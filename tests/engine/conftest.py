@@ -56,6 +56,7 @@ def _serve(
         (81, None),
         (8000, None),
         (8001, None),
+        (443, good),
         (8443, good),
         (8444, bad),
         (8099, None),

@@ -33,6 +33,9 @@ features:
       - url: https://host.containers.internal:8443
         headers: {{Authorization: 'odd "%[env(X)]\\ ${{THREE}}'}}
       - url: https://host.containers.internal:8444
+  - plugin: github-pat
+    token: ${{THREE}}
+    domains: [host.containers.internal]
   - plugin: custom-runtime
     home_override: overlay
     runtime_volumes: ["./work:{{{{ .AGENT_HOME }}}}/work"]

@@ -1,5 +1,6 @@
 """One real sandbox per engine, seen from the desktop, from inside, and through the engine."""
 
+import base64
 import os
 import socket
 import subprocess
@@ -68,6 +69,9 @@ def test_every_service_gets_its_own_key_and_the_agents_own_header_is_replaced(bo
     assert box.seen[8000][-1]["x-key"] == "dummy"
     assert box.seen[8001][-1]["x-key"] == f"{CANARY}-two"
     assert box.seen[8001][-1]["authorization"] == "Bearer dummy"
+    assert box.run("curl -sS -m 8 https://host.containers.internal/api") == "echo"
+    basic = base64.b64encode(f"x-access-token:{CANARY}-three$".encode()).decode()
+    assert box.seen[443][-1]["authorization"] == f"Basic {basic}"
     assert box.seen[8443][-1]["authorization"] == f'odd "%[env(X)]\\ {CANARY}-three$'
 
 

@@ -1,0 +1,41 @@
+"""Claude Code: as a runtime with its ACP adapter, and as a feature that brings CLI and key."""
+
+from companion.config.models import Model
+from companion.contribution import Contribution, Header, Upstream, Variable
+from companion.plugins import npm
+from companion.plugins.base import Context, FeaturePlugin, Reference, Version
+
+_PACKAGE, _PINNED = "@anthropic-ai/claude-code", "2.1.161"
+_VARIABLES = (("ANTHROPIC_API_KEY", "dummy"), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"))
+
+RUNTIME = npm.runtime(
+    name="claude-code",
+    summary="Claude Code with the claude-agent-acp adapter",
+    packages=(f"{_PACKAGE}@{_PINNED}", "@agentclientprotocol/claude-agent-acp@0.40.0"),
+    adapter="claude-agent-acp",
+)
+
+
+class Options(Model):
+    """Options of the claude-code plugin."""
+
+    api_key: Reference
+    version: Version | None = None
+
+
+def contribute(options: Options, context: Context) -> Contribution:
+    """Install the CLI unless the image has it; the gateway sends the key instead of a dummy."""
+    header = Header("x-api-key", "", options.api_key, "")
+    return Contribution(
+        commands=npm.added("claude", _PACKAGE, _PINNED, options.version),
+        variables=tuple(Variable(*pair, context.origin) for pair in _VARIABLES),
+        upstreams=(Upstream("https", "api.anthropic.com", 443, (header,), context.origin),),
+    )
+
+
+PLUGIN = FeaturePlugin(
+    name="claude-code",
+    summary="Claude Code CLI, its key injected by the gateway",
+    options=Options,
+    contribute=contribute,
+)

@@ -1,0 +1,42 @@
+"""GitHub over HTTPS, for git and its API, with a token that the agent never sees."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from companion.config.models import Line, Model, hostname
+from companion.contribution import Contribution, Header, Upstream, Variable
+from companion.plugins.base import Context, FeaturePlugin, Reference
+
+_USER = "x-access-token"
+
+
+class Options(Model):
+    """Options of the github-pat plugin."""
+
+    token: Reference
+    domains: tuple[Annotated[Line, AfterValidator(hostname)], ...] = (
+        "api.github.com",
+        "github.com",
+    )
+
+
+def contribute(options: Options, context: Context) -> Contribution:
+    """Authenticate by the Basic scheme, which git and the API both take.
+
+    Source: GitHub's documentation of HTTP-based git access by an installation.
+    """
+    header = Header("Authorization", "Basic ", options.token, "", basic_user=_USER)
+    hosts = dict.fromkeys(options.domains)
+    return Contribution(
+        upstreams=tuple(Upstream("https", h, 443, (header,), context.origin) for h in hosts),
+        variables=tuple(Variable(n, "dummy", context.origin) for n in ("GH_TOKEN", "GITHUB_TOKEN")),
+    )
+
+
+PLUGIN = FeaturePlugin(
+    name="github-pat",
+    summary="git and GitHub's API over HTTPS, the token injected by the gateway",
+    options=Options,
+    contribute=contribute,
+)

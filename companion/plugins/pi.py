@@ -1,0 +1,65 @@
+"""Pi: as a runtime with its ACP adapter, and as a feature that brings CLI and providers' keys."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import model_validator
+
+from companion.config.models import Model
+from companion.contribution import Contribution, Header, Upstream, Variable
+from companion.plugins import npm
+from companion.plugins.base import Context, FeaturePlugin, Reference, Version
+
+_PACKAGE, _PINNED = "@earendil-works/pi-coding-agent", "0.75.5"
+
+Provider = Literal["anthropic", "openai", "google"]
+# Host, header with its prefix, and the variable in which pi looks for a key.
+_PROVIDERS: Mapping[Provider, tuple[str, str, str, str]] = {
+    "anthropic": ("api.anthropic.com", "x-api-key", "", "ANTHROPIC_API_KEY"),
+    "openai": ("api.openai.com", "Authorization", "Bearer ", "OPENAI_API_KEY"),
+    "google": ("generativelanguage.googleapis.com", "x-goog-api-key", "", "GEMINI_API_KEY"),
+}
+
+RUNTIME = npm.runtime(
+    name="pi",
+    summary="Pi coding agent with the pi-acp adapter",
+    packages=(f"{_PACKAGE}@{_PINNED}", "pi-acp@0.0.24"),
+    adapter="pi-acp",
+)
+
+
+class Options(Model):
+    """Options of the pi plugin."""
+
+    providers: tuple[Provider, ...] = ("anthropic",)
+    provider_keys: Mapping[Provider, Reference]
+    version: Version | None = None
+
+    @model_validator(mode="after")
+    def _all_have_keys(self) -> "Options":
+        if lacking := [p for p in self.providers if p not in self.provider_keys]:
+            raise ValueError(f"has no key in provider_keys for {', '.join(lacking)}")
+        return self
+
+
+def contribute(options: Options, context: Context) -> Contribution:
+    """Install the CLI unless the image has it; the gateway sends each provider's key."""
+    variables, upstreams = [], []
+    for provider in options.providers:
+        host, header, prefix, variable = _PROVIDERS[provider]
+        key = Header(header, prefix, options.provider_keys[provider], "")
+        upstreams.append(Upstream("https", host, 443, (key,), context.origin))
+        variables.append(Variable(variable, "dummy", context.origin))
+    return Contribution(
+        commands=npm.added("pi", _PACKAGE, _PINNED, options.version),
+        variables=tuple(variables),
+        upstreams=tuple(upstreams),
+    )
+
+
+PLUGIN = FeaturePlugin(
+    name="pi",
+    summary="Pi coding agent, its providers' keys injected by the gateway",
+    options=Options,
+    contribute=contribute,
+)
