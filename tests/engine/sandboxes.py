@@ -107,8 +107,11 @@ class Box:
             (self.project / "agent.yaml").write_text(kept)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(
+    condition: Callable[[], bool], seconds: float = 20, tell: Callable[[], str] = str
+) -> None:
+    """Wait; when it does not come true, fail with what `tell` has to say."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
+        assert time.monotonic() < end, f"it did not happen in time: {tell()}"
         time.sleep(0.05)

@@ -22,7 +22,7 @@ def watching(box: Box) -> Iterator[Path]:
         argv = [COMPANION, "watch"]
         child = subprocess.Popen(argv, env=box.desk.environment, stdout=out, stderr=out)
     try:
-        wait_until(lambda: "project: nothing to do" in log.read_text())
+        wait_until(lambda: "project: nothing to do" in log.read_text(), tell=log.read_text)
         yield log
     finally:
         child.terminate()
