@@ -24,6 +24,9 @@ egress:
   allow: [listed.test, "*.wild.test"]
 features:
   - plugin: ssh
+  - plugin: github-pat
+    token: ${{THREE}}
+    domains: [host.containers.internal]
   - plugin: external-services
     services:
       - url: http://host.containers.internal:8000/v1
@@ -33,9 +36,6 @@ features:
       - url: https://host.containers.internal:8443
         headers: {{Authorization: 'odd "%[env(X)]\\ ${{THREE}}'}}
       - url: https://host.containers.internal:8444
-  - plugin: github-pat
-    token: ${{THREE}}
-    domains: [host.containers.internal]
   - plugin: custom-runtime
     home_override: overlay
     runtime_volumes: ["./work:{{{{ .AGENT_HOME }}}}/work"]

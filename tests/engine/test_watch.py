@@ -16,7 +16,8 @@ pytestmark = pytest.mark.engine
 
 @contextmanager
 def watching(box: Box) -> Iterator[Path]:
-    """Run companion watch; yields the file that holds what it said."""
+    """Run companion watch on a sandbox that is current; yields the file of what it said."""
+    box.companion("up").ok()  # this machine may have other addresses than a test before had
     log = box.desk.home / f"watch-{time.monotonic_ns()}.log"
     with log.open("w") as out:
         argv = [COMPANION, "watch"]
