@@ -14,7 +14,7 @@ from companion.dialect import (
     network_argv,
 )
 from companion.engine import Engine
-from companion.errors import EngineError, NameTakenError
+from companion.errors import EngineError, NameTakenError, SupersededError
 from companion.paths import AgentPaths, Paths
 from companion.plan import (
     BuildImage,
@@ -43,6 +43,8 @@ class Applier:
     home: Paths
     places: AgentPaths
     progress: Progress
+    is_wanted: Callable[[Image], bool] = lambda _: True
+    """Tells, while an image is built, whether the user's files still want it."""
 
     def perform(self, plan: Plan) -> float:
         """Perform all steps in order and wait until the sandbox is ready.
@@ -51,6 +53,7 @@ class Applier:
 
         Raises:
             EngineError: a step failed; the next run sees what is there and repairs it.
+        SupersededError: an image that was being built is not wanted any more.
         """
         for step in plan.steps:
             self._perform(step)
@@ -69,7 +72,7 @@ class Applier:
     def remove_stale_images(self) -> None:
         """Remove images of this agent that no definition of ours wants any more."""
         keep = {image.tag for image in self.target.images}
-        for tag in self.engine.agent_images(self.target.agent) - keep:
+        for tag in self.engine.agent_images() - keep:
             self.engine.discard_image(tag)
 
     def _perform(self, step: Step) -> None:
@@ -106,9 +109,17 @@ class Applier:
             if line.lower().startswith("step "):
                 self.progress(f"  {line[:_WIDTH]}")
 
-        code = process.stream(argv, on_line, env=self.engine.environment)
+        code = process.build(
+            argv,
+            on_line,
+            lambda: self.is_wanted(image),
+            env=self.engine.environment,
+            builds_here=self.engine.dialect.builds_here,
+        )
         text = "\n".join(lines) + "\n"
         files.write(self.places.build_log, text)
+        if code and not self.is_wanted(image):
+            raise SupersededError("the files changed while their image was built")
         if code:
             tail = "\n".join(f"  {line}" for line in lines[-_LOG_TAIL:])
             what = f"the {image.role} image could not be built:\n{tail}"

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from companion import plugins
 from companion.config import load
+from companion.config.load import Loaded
 from companion.config.models import AgentConfig, Feature, split_port
 from companion.config.yaml_text import Document, Location
 from companion.contribution import Contribution, Port, RuntimeProgram, clashes, merge
@@ -41,7 +42,7 @@ def program(config: AgentConfig, document: Document) -> RuntimeProgram:
     )
 
 
-def additions(config: AgentConfig, document: Document, runtime: RuntimeProgram) -> Contribution:
+def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
     """Return what all features add.
 
     Raises:
@@ -49,45 +50,50 @@ def additions(config: AgentConfig, document: Document, runtime: RuntimeProgram) 
     """
     problems: list[Problem] = []
     parts: list[Contribution] = []
-    if not config.gateway:
+    if not loaded.config.gateway:
         what, hint = "'gateway: false' is not supported yet", "remove the key"
-        problems.append(Problem(what, hint, document.place(("gateway",))))
-    for index, feature in enumerate(config.features):
+        problems.append(Problem(what, hint, loaded.document.place(("gateway",))))
+    for at, feature in loaded.features:
         try:
-            parts.append(_contribution(config, feature, index, document, runtime))
+            parts.append(_contribution(loaded, feature, at, runtime))
         except ConfigError as error:
             problems += error.problems
     whole = merge(parts)
-    problems += _clashes(whole, document)
+    problems += _clashes(whole, loaded.document)
     if problems:
         raise ConfigError(problems)
     return whole
 
 
 def origin_location(origin: str) -> Location:
-    """Return where in the document a contribution's origin stands: `features[2] (ssh)`."""
-    return ("features", int(origin.partition("[")[2].partition("]")[0]))
+    """Return where in the document a contribution's origin stands.
+
+    `features[2] (ssh)` is the agent's own, `shared.features[0] (ssh)` its fleet's.
+    """
+    keys, _, rest = origin.partition("[")
+    return (*keys.split("."), int(rest.partition("]")[0]))
 
 
 def _contribution(
-    config: AgentConfig, feature: Feature, index: int, document: Document, runtime: RuntimeProgram
+    loaded: Loaded, feature: Feature, at: Location, runtime: RuntimeProgram
 ) -> Contribution:
-    plugin = _feature(feature.plugin, index, document)
-    options = load.decode(plugin.options, dict(feature.options), document, ("features", index))
+    plugin = _feature(feature.plugin, at, loaded.document)
+    options = load.decode(plugin.options, dict(feature.options), loaded.document, at)
+    *keys, number = map(str, at)
     context = Context(
-        agent=config.name,
+        agent=loaded.config.name,
         user=runtime.user,
         home=runtime.home,
-        origin=f"features[{index}] ({plugin.name})",
+        origin=f"{'.'.join(keys)}[{number}] ({plugin.name})",
     )
     return plugin.contribute(options, context)
 
 
-def _feature(name: str, index: int, document: Document) -> FeaturePlugin:
+def _feature(name: str, at: Location, document: Document) -> FeaturePlugin:
     known = {plugin.name: plugin for plugin in plugins.FEATURES}
     if name in known:
         return known[name]
-    place = document.place(("features", index, "plugin"))
+    place = document.place((*at, "plugin"))
     if name in plugins.NOT_YET:
         raise ConfigError([Problem(f"the plugin '{name}' {plugins.NOT_YET[name]}", "", place)])
     raise ConfigError([Problem(f"there is no plugin '{name}'", load.suggest(name, known), place)])

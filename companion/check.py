@@ -1,27 +1,28 @@
-"""Is a project's configuration good? Reads all of it and reports every problem at once."""
+"""Is an agent's configuration good? Reads all of it and reports every problem at once."""
 
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from companion import assemble, files, observe, paths, settings
+from companion import assemble, files, observe, paths, seats, settings
 from companion.config import env_file, load
-from companion.config.models import AgentConfig
+from companion.config.load import Loaded
+from companion.config.models import AgentConfig, Fleet
 from companion.config.yaml_text import Document
 from companion.contribution import Contribution, ProjectFile, RuntimeProgram
 from companion.errors import ConfigError, Place, Problem
-from companion.observe import Project
 from companion.paths import Paths
 from companion.plugins.base import expand
 from companion.sandbox import Found, HostFacts, check_files
+from companion.seats import Project, Seat
 from ssh import authorized_keys
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A project whose configuration is good, with everything that was read for it."""
+    """An agent whose configuration is good, with everything that was read for it."""
 
-    project: Project
+    seat: Seat
     config: AgentConfig
     program: RuntimeProgram
     whole: Contribution
@@ -35,34 +36,42 @@ class Checked:
     """Variables that are used and have no value: no obstacle to generating, one to running."""
 
     @property
+    def project(self) -> Project:
+        """The project that the agent is part of."""
+        return self.seat.project
+
+    @property
     def workdir(self) -> str:
         """Where commands start in the sandbox, template variables replaced."""
         return expand(self.config.workdir, user=self.program.user, home=self.program.home)
 
 
-def check(home: Paths, project: Project) -> Checked:
-    """Read and check a project.
+def check(home: Paths, seat: Seat) -> Checked:
+    """Read and check what one agent shall be.
 
     Raises:
         ConfigError: with all problems of the first stage that has any.
     """
-    config, document = load.agent(observe.config_text(project), paths.CONFIG_NAME)
+    above = seats.fleet(seat.project)
+    loaded = _load(seat, above)
+    config, document = loaded.config, loaded.document
     program = assemble.program(config, document)
-    whole = assemble.additions(config, document, program)
+    whole = assemble.additions(loaded, program)
     own = settings.parse(files.read_text(home.settings), str(home.settings))
     host = observe.host(home, own)
-    found = observe.find(project, whole)
+    found = observe.find(seat, whole)
+    control = observe.control_files(seat, above[0].agents if above else ())
     problems = [
         Problem(p.what, p.hint, document.place((*assemble.origin_location(origin), *option)))
-        for origin, option, p in check_files(whole, found, observe.control_files(project), host)
+        for origin, option, p in check_files(whole, found, control, host)
     ]
     problems += _key_problems(whole, found)
     if problems:
         raise ConfigError(problems)
-    values = _environment(project)
+    values = _environment(seat)
     uses = {h.secret: f"{h.name} for {u.endpoint}" for u in whole.upstreams for h in u.headers}
     return Checked(
-        project=project,
+        seat=seat,
         config=config,
         program=program,
         whole=whole,
@@ -74,14 +83,25 @@ def check(home: Paths, project: Project) -> Checked:
     )
 
 
-def _environment(project: Project) -> dict[str, str]:
-    """Return our environment with the project's .env on top.
+def _load(seat: Seat, above: tuple[Fleet, Document] | None) -> Loaded:
+    config, document = load.agent(seats.config_text(seat), seat.named(seat.config))
+    if seat.folder and config.name != seat.folder:
+        what = f"the agent's name is '{config.name}', but fleet.yaml lists '{seat.folder}'"
+        hint = "give the agent the name of its directory"
+        raise ConfigError([Problem(what, hint, document.place(("name",)))])
+    return load.loaded(config, document, above)
+
+
+def _environment(seat: Seat) -> dict[str, str]:
+    """Return our environment with the project's .env on top, and the agent's own on top of that.
 
     Raises:
         ConfigError: .env is malformed, or a value cannot be sent in a header.
     """
-    own = env_file.parse(files.read_text(project.env) or "", paths.ENV_NAME)
-    return {**os.environ, **own}
+    values = dict(os.environ)
+    for file in seat.env_files:
+        values |= env_file.parse(files.read_text(file) or "", seat.named(file))
+    return values
 
 
 def _missing(

@@ -48,6 +48,11 @@ class ProjectFile:
     origin: str
     option: tuple[str | int, ...]
 
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether a fleet names it: it is looked for in the fleet's directory, then."""
+        return self.origin.startswith("shared.")
+
 
 @dataclass(frozen=True, slots=True)
 class Mount:

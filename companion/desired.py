@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from companion.paths import AgentPaths
 from companion.render import dns, dockerfile, environment, haproxy, sshd
 from companion.render.egress import allowed_hosts
-from companion.sandbox import Sandbox
+from companion.sandbox import Sandbox, mount_file
 from companion.services import (
     Attachment,
     Bind,
@@ -83,7 +83,7 @@ def desire(
     return Desired(
         target=target,
         sandbox=sandbox,
-        volumes=tuple(sorted({m.source for m in sandbox.mounts if m.is_volume})),
+        volumes=tuple(sorted({bind.source for bind in _mounts(sandbox) if bind.volume})),
         gateway_files=gateway_files,
         resolver_files=(dns.resolv_conf(sandbox),),
     )
@@ -195,11 +195,14 @@ def _keys(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
 
 
 def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:
-    """Return the config's mounts, outer targets before inner ones."""
-    real = {file.path: found.real for file, found in sandbox.found.items()}
+    """Return the config's mounts, outer targets before inner ones.
+
+    A volume has its agent's name before its own: no agent of a fleet gets another's by its name.
+    """
+    found = sandbox.found
     binds = (
         Bind(
-            source=m.source if m.is_volume else real[m.source],
+            source=f"{sandbox.agent}_{m.source}" if m.is_volume else found[mount_file(m)].real,
             target=m.target,
             read_only=m.read_only,
             volume=m.is_volume,

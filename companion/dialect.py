@@ -32,6 +32,8 @@ class Dialect:
     """A container in another's network namespace may have a hostname of its own."""
     events: tuple[str, ...]
     """Prints a line for each container that starts, ends or goes, labels included."""
+    builds_here: bool
+    """The client builds images itself, in its own process; else a daemon does."""
     silent: str
 
 
@@ -52,6 +54,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "--filter=event=destroy",
             "--format={{.Actor.Attributes}}",
         ),
+        builds_here=False,
         silent="start the docker daemon, or use podman",
     ),
     "podman": Dialect(
@@ -70,6 +73,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "--filter=event=remove",
             "--format={{.Attributes}}",
         ),
+        builds_here=True,
         silent="try `podman info`",
     ),
 }

@@ -41,7 +41,7 @@ def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
         return _required(wanted)
     for name in DIALECTS:
         choice = _choice(name)
-        if choice and Engine(choice, "").answers():
+        if choice and Engine(choice).answers():
             return choice
     if shutil.which("docker"):
         raise CompanionError("the docker daemon does not answer", DIALECTS["docker"].silent)
@@ -53,7 +53,7 @@ def _required(name: str) -> EngineChoice:
     if choice is None:
         hint = f"install {name}, or remove container_runtime from agent.yaml"
         raise CompanionError(f"container_runtime is {name}, which is not installed", hint)
-    if not Engine(choice, "").answers():
+    if not Engine(choice).answers():
         raise CompanionError(f"{name} does not answer", DIALECTS[name].silent)
     return choice
 
@@ -71,13 +71,14 @@ def _choice(name: str) -> EngineChoice | None:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The glue: runs the argv of one project and turns failures into errors.
+    """The glue: runs the argv of one agent and turns failures into errors.
 
-    Without a project it stands for the engine as a whole, and for whatever companion made there.
+    Without project and agent it stands for the engine as a whole, and for all that we made there.
     """
 
     choice: EngineChoice
-    project: str
+    project: str = ""
+    agent: str = ""
 
     @property
     def dialect(self) -> Dialect:
@@ -88,6 +89,14 @@ class Engine:
     def environment(self) -> dict[str, str]:
         """Variables that lead the engine's client to the recorded endpoint."""
         return dict(self.choice.environment)
+
+    @property
+    def _mine(self) -> tuple[str, ...]:
+        """The filter that lists what belongs to the agent."""
+        if not self.project:
+            return ("--filter", f"label={LABEL}.project")
+        labels = (f"label={LABEL}.project={self.project}", f"label={LABEL}.agent={self.agent}")
+        return tuple(each("--filter", labels))
 
     def argv(self, *arguments: str) -> tuple[str, ...]:
         """Return the command line for `arguments`."""
@@ -128,7 +137,7 @@ class Engine:
         return process.run(argv, env=self.environment, timeout=_FAST).code == 0
 
     def containers(self) -> tuple[Container, ...]:
-        """Return this project's containers, running or not.
+        """Return the agent's containers, running or not.
 
         One that goes between the list and the look at it is no failure: the list is made again.
         """
@@ -141,8 +150,7 @@ class Engine:
         return self._containers()
 
     def _containers(self) -> tuple[Container, ...]:
-        mine = ("--filter", f"label={LABEL}.project" + (f"={self.project}" if self.project else ""))
-        ids = self.call("ps", "--all", "--quiet", "--no-trunc", *mine, timeout=_FAST).split()
+        ids = self.call("ps", "--all", "--quiet", "--no-trunc", *self._mine, timeout=_FAST).split()
         if not ids:
             return ()
         return tuple(map(parse_container, json.loads(self.call("inspect", *ids, timeout=_FAST))))
@@ -155,9 +163,8 @@ class Engine:
         return tuple("".join(c if c.isprintable() else "�" for c in line) for line in lines)
 
     def networks(self) -> dict[str, str]:
-        """Return this project's networks (without the project's prefix) and their subnets."""
-        mine = ("--filter", f"label={LABEL}.project={self.project}")
-        names = self.call("network", "ls", "--quiet", *mine, timeout=_FAST).split()
+        """Return the agent's networks (without the project's prefix) and their subnets."""
+        names = self.call("network", "ls", "--quiet", *self._mine, timeout=_FAST).split()
         if not names:
             return {}
         found = json.loads(self.call("network", "inspect", *names, timeout=_FAST))
@@ -168,11 +175,10 @@ class Engine:
         shape = ("--filter", f"label={LABEL}.image=1", "--format", "{{.Repository}}:{{.Tag}}")
         return frozenset(self.call("images", *shape, timeout=_FAST).split())
 
-    def agent_images(self, agent: str) -> frozenset[str]:
-        """Return the tags of the images that were built for one agent of this project."""
-        mine = (f"label={LABEL}.project={self.project}", f"label={LABEL}.agent={agent}")
+    def agent_images(self) -> frozenset[str]:
+        """Return the tags of the images that were built for the agent."""
         shape = ("--format", "{{.Repository}}:{{.Tag}}")
-        found = self.call("images", *each("--filter", mine), *shape, timeout=_FAST).split()
+        found = self.call("images", *self._mine, *shape, timeout=_FAST).split()
         return frozenset(tag for tag in found if "<none>" not in tag)
 
     def discard_image(self, tag: str) -> None:
@@ -180,9 +186,9 @@ class Engine:
         process.run(self.argv("rmi", tag), env=self.environment, timeout=_SLOW)
 
     def remove_volumes(self) -> int:
-        """Remove this project's volumes and return how many there were."""
+        """Remove the agent's volumes and return how many there were."""
         names = self.call("volume", "ls", "--quiet", timeout=_FAST).split()
-        mine = [name for name in names if name.startswith(f"{self.project}_")]
+        mine = [name for name in names if name.startswith(f"{self.project}_{self.agent}_")]
         for name in mine:
             self.call("volume", "rm", name)
         return len(mine)

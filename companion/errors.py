@@ -73,6 +73,10 @@ class PortTakenError(EngineError):
     """Somebody else holds the port that a sandbox wants to publish."""
 
 
+class SupersededError(CompanionError):
+    """While an image was built the user's files came to want another one."""
+
+
 class RolledBackError(CompanionError):
     """A new configuration did not work; what ran before runs again."""
 

@@ -1,5 +1,6 @@
-"""What lies in `.build/`? The sandbox as files, for people, compose tools and builds."""
+"""What lies in `.build/AGENT/`? The sandbox as files, for people, compose tools and builds."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from companion import files, invariants
@@ -9,35 +10,48 @@ from companion.desired import Desired
 from companion.errors import CompanionError
 from companion.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME
 from companion.render import compose
+from companion.seats import Project
 from companion.services import File, Role
 
 
-def write(checked: Checked, desired: Desired) -> None:
-    """Write `.build/` and .env.example, after a check that the result really is closed."""
-    agent, contexts = (
-        checked.config.name,
-        {role: f"./{checked.config.name}/{role}" for role in Role},
-    )
+def write(checked: Checked, desired: Desired, uses: Mapping[str, str]) -> None:
+    """Write an agent's part of `.build/`, after a check that the result really is closed.
+
+    `uses` are the variables for .env.example, and what each is used for. Paths in the compose file
+    are absolute: several of a fleet may be given to a compose tool at once.
+    """
+    target, build = desired.target, checked.seat.build(checked.config.name)
+    contexts = {role: str(build / role) for role in (Role.GATEWAY, Role.AGENT)}
     contexts[Role.NET] = contexts[Role.GATEWAY]
-    target = desired.target
     text = compose.render(checked.project.id, target, contexts, desired.volumes)
     broken = tuple(invariants.violations(text, target.services))
     if broken:
         raise CompanionError(f"refusing to write an open sandbox: {'; '.join(broken)}")
-    whole = [File(COMPOSE_NAME, text.encode()), File(".gitignore", b"*\n")]
+    whole = [File(COMPOSE_NAME, text.encode())]
     for image in target.images:
-        whole += [replace(f, path=f"{agent}/{image.role}/{f.path}") for f in image.files]
-    whole += [replace(f, path=f"{agent}/gateway-config/{f.path}") for f in desired.gateway_files]
+        whole += [replace(f, path=f"{image.role}/{f.path}") for f in image.files]
+    whole += [replace(f, path=f"gateway-config/{f.path}") for f in desired.gateway_files]
     tree = {file.path: (file.content, file.mode) for file in whole}
-    if not files.tree_equals(checked.project.build, tree):
-        files.replace_tree(checked.project.build, tree)
-    if checked.uses:
-        _write_env_example(checked)
+    if build.parent.is_symlink():
+        raise CompanionError(f"{build.parent} is a symbolic link", "remove it: it is ours to write")
+    if not files.tree_equals(build, tree):
+        files.replace_tree(build, tree)
+    if files.read_text(build.parent / ".gitignore") is None:
+        files.write(build.parent / ".gitignore", "*\n", files.READABLE)
+    if uses:
+        _write_env_example(checked, uses)
 
 
-def _write_env_example(checked: Checked) -> None:
+def clear(project: Project, agents: Collection[str]) -> None:
+    """Remove what was generated for agents that are not among `agents`."""
+    for path in project.build.iterdir():
+        if path.is_dir() and path.name not in agents:
+            files.remove_tree(path)
+
+
+def _write_env_example(checked: Checked, uses: Mapping[str, str]) -> None:
     """Keep .env.example current, unless the user wrote one that is not ours."""
     path = checked.project.directory / ENV_EXAMPLE_NAME
-    text, old = env_file.example(checked.uses), files.read_text(path)
+    text, old = env_file.example(uses), files.read_text(path)
     if old is None or old.splitlines()[:1] == text.splitlines()[:1]:
         files.write(path, text, files.READABLE)

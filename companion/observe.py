@@ -7,7 +7,6 @@ import re
 import socket
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from companion.desired import Assets
 from companion.engine import Engine
 from companion.errors import CompanionError
 from companion.sandbox import Found, HostFacts, mount_files, project_files
-from companion.services import File, digest
+from companion.seats import Seat
+from companion.services import File
 from companion.settings import Settings
 from companion.state import Observed
 
@@ -25,70 +25,20 @@ DEFAULT_UID = 1000
 MAX_OVERLAY = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A directory with an agent.yaml; `directory` has its symlinks resolved."""
-
-    directory: Path
-    id: str
-
-    @property
-    def config(self) -> Path:
-        """The project's agent.yaml."""
-        return self.directory / paths.CONFIG_NAME
-
-    @property
-    def env(self) -> Path:
-        """The project's .env."""
-        return self.directory / paths.ENV_NAME
-
-    @property
-    def build(self) -> Path:
-        """The directory of generated files."""
-        return self.directory / paths.BUILD_NAME
-
-
-def project(directory: Path) -> Project:
-    """Return the project in `directory`, whether or not its files are any good.
-
-    Raises:
-        CompanionError: there is no such directory.
-    """
-    real = directory.expanduser().resolve()
-    if not real.is_dir():
-        raise CompanionError(f"there is no directory {directory}", "correct the path")
-    slug = re.sub(r"[^a-z0-9]+", "-", real.name.lower()).strip("-")[:24] or "project"
-    return Project(real, f"{slug}-{digest(str(real))[:8]}")
-
-
-def config_text(place: Project) -> str:
-    """Return the text of the project's agent.yaml.
-
-    Raises:
-        CompanionError: there is none.
-    """
-    text = files.read_text(place.config)
-    if (place.directory / paths.FLEET_NAME).exists():
-        what = f"{place.directory} has a fleet.yaml; fleets are not supported yet"
-        raise CompanionError(what, "give each agent a directory with an agent.yaml of its own")
-    if text is None:
-        raise CompanionError(
-            f"there is no {paths.CONFIG_NAME} in {place.directory}",
-            "run `companion init` there, or name the project's directory with -C",
-        )
-    return text
-
-
-def find(place: Project, whole: Contribution) -> dict[ProjectFile, Found]:
+def find(seat: Seat, whole: Contribution) -> dict[ProjectFile, Found]:
     """Look at every path that a config names: what it is, where it really lies, what is in it."""
-    found = {file: _find(place, file, content=True) for file in project_files(whole)}
-    return found | {file: _find(place, file, content=False) for file in mount_files(whole)}
+    found = {file: _find(seat, file, content=True) for file in project_files(whole)}
+    return found | {file: _find(seat, file, content=False) for file in mount_files(whole)}
 
 
-def control_files(place: Project) -> tuple[str, ...]:
-    """Return what steers the project, symlinks resolved: no agent may write there."""
-    names = (paths.CONFIG_NAME, paths.FLEET_NAME, paths.ENV_NAME, paths.BUILD_NAME)
-    own = [place.directory / name for name in names]
+def control_files(seat: Seat, agents: Iterable[str]) -> tuple[str, ...]:
+    """Return what steers an agent or is another agent's, symlinks resolved: it may not write there.
+
+    `agents` are the directories of all agents of its fleet.
+    """
+    project = seat.project
+    others = (project.directory / name for name in agents if name != seat.folder)
+    own = (seat.config, project.fleet, *seat.env_files, project.build, *others)
     return tuple(dict.fromkeys(str(p) for path in own for p in (path, path.resolve())))
 
 
@@ -160,10 +110,11 @@ def assets_directory() -> Path:
     return inside if inside.is_dir() else package.parent / "assets"
 
 
-def _find(place: Project, file: ProjectFile, *, content: bool) -> Found:
-    path = place.directory / Path(file.path).expanduser()
+def _find(seat: Seat, file: ProjectFile, *, content: bool) -> Found:
+    whole = seat.project.directory
+    path = (whole if file.is_shared else seat.directory) / Path(file.path).expanduser()
     real = path.resolve()
-    inside = real.is_relative_to(place.directory) and real != place.directory
+    inside = real.is_relative_to(whole) and real not in {whole, seat.directory}
     if not real.exists():
         return Found("missing", str(real), inside)
     read = content and inside

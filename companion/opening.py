@@ -1,39 +1,50 @@
 """What must be before an editor or a terminal can get into a sandbox? It runs, and is reachable."""
 
-from pathlib import Path
-
-from companion import desktop, observe, reconcile, state_file, status
+from companion import desktop, reconcile, registry, seats, state_file, status
 from companion.apply import Progress
+from companion.config import load
 from companion.errors import CompanionError
 from companion.paths import Paths
+from companion.seats import Project, Seat
 from companion.state import Health
 from editors.base import Remote
 
 
-def start(home: Paths, directory: Path, agent: str, progress: Progress) -> None:
+def seat_of(home: Paths, project: Project, agent: str) -> Seat:
+    """Return the seat of an agent.
+
+    Raises:
+        CompanionError: the project has no such agent.
+    """
+    found = {registry.agent_at(home, seat): seat for seat in seats.seats(project)}
+    if agent not in found:
+        what = f"there is no agent '{agent}' in {project.directory}"
+        raise CompanionError(what, load.suggest(agent, found))
+    return found[agent]
+
+
+def start(home: Paths, seat: Seat, progress: Progress) -> None:
     """Start the sandbox of an agent unless it runs.
 
     Raises:
         CompanionError: it does not start.
     """
-    seen = status.status(home, directory)
-    if seen.condition.health is Health.RUNNING and seen.agent == agent:
+    if status.status(home, seat).condition.health is Health.RUNNING:
         desktop.sync(home)
-        return
-    reconcile.reconcile(home, directory, progress)
+    else:
+        reconcile.reconcile(home, seat, progress)
 
 
-def remote(home: Paths, directory: Path, agent: str) -> Remote:
+def remote(home: Paths, project: Project, agent: str) -> Remote:
     """Return an agent as editors see it.
 
     Raises:
         CompanionError: it was never started, or takes no logins.
     """
-    project = observe.project(directory)
-    written = state_file.read(home.project(project.id), project.directory)
-    record = written.agents.get(agent)
+    agents = state_file.of_project(home, project).agents
+    record = agents.get(agent)
     if record is None or not record.allocation.ssh_port:
-        known = ", ".join(n for n, r in written.agents.items() if r.allocation.ssh_port) or "none"
+        known = ", ".join(n for n, r in agents.items() if r.allocation.ssh_port) or "none"
         what = f"there is no agent '{agent}' that takes logins in {project.directory}"
         raise CompanionError(what, f"known: {known}; an agent needs the ssh plugin")
     return Remote(record.allocation.alias, agent, record.workdir, record.acp_command)

@@ -18,6 +18,16 @@ class AgentPaths:
     root: Path
 
     @property
+    def record(self) -> Path:
+        """What is remembered of the agent (no secrets)."""
+        return self.root / "agent.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while the agent's sandbox is being changed."""
+        return self.root / "lock"
+
+    @property
     def sshd(self) -> Path:
         """Directory mounted read-only into the agent: host key and authorized_keys."""
         return self.root / "sshd"
@@ -81,13 +91,8 @@ class ProjectPaths:
 
     @property
     def state(self) -> Path:
-        """The project's remembered facts (no secrets)."""
+        """What is remembered of the project itself."""
         return self.root / "project.json"
-
-    @property
-    def lock(self) -> Path:
-        """Held while the project is being changed."""
-        return self.root / "lock"
 
     @property
     def paused(self) -> Path:

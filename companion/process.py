@@ -5,16 +5,23 @@ is killed half-way leaves port rules behind that lead nowhere, and no later star
 """
 
 import os
+import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from companion.errors import CompanionError
 
 NOT_FOUND = 127
 TIMED_OUT = 124
 _LAST_WORDS = 20.0
+_DOUBT = 0.5
+"""Seconds between looks whether a build is still wanted."""
+_PULSE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +78,14 @@ def run(
 
 
 class Lines:
-    """The lines that a program says (stderr included), as they come, until it ends or is killed."""
+    """The lines that a program says (stderr included), as they come, until it ends or is killed.
 
-    def __init__(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
+    With `apart` it is in a process group of its own: an interrupt in the terminal is for us alone.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, apart: bool = False
+    ) -> None:
         self._child = subprocess.Popen(
             argv,
             env=_environment(env),
@@ -82,6 +94,7 @@ class Lines:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            process_group=0 if apart else None,
         )
 
     def __iter__(self) -> Iterator[str]:
@@ -92,6 +105,20 @@ class Lines:
     def kill(self) -> None:
         """End the program; the lines end, too."""
         self._child.kill()
+
+    def end(self, *, builds_here: bool) -> None:
+        """End a build without leaving anything of it behind.
+
+        An engine that builds in this very process removes its pieces only if what it runs in a
+        container fails: that is killed, now or when it comes. Any other is asked to end.
+        """
+        until = time.monotonic() + (_LAST_WORDS if builds_here else 0)
+        while self._child.poll() is None and time.monotonic() < until:
+            for pid in _contained(self._child.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(_PULSE)
+        self._child.terminate()
 
     @property
     def code(self) -> int:
@@ -111,6 +138,64 @@ def stream(
         lines.kill()
         raise
     return lines.code
+
+
+def build(
+    argv: Sequence[str],
+    on_line: Callable[[str], None],
+    is_wanted: Callable[[], bool],
+    *,
+    env: Mapping[str, str],
+    builds_here: bool,
+) -> int:
+    """Run the build `argv` like stream(), and end it when its result is not wanted any more.
+
+    `builds_here` says that the build goes on in this process, not in a daemon.
+    """
+    lines, ended = Lines(argv, env=env, apart=True), threading.Event()
+
+    def guard() -> None:
+        while not ended.wait(_DOUBT):
+            if not is_wanted():
+                lines.end(builds_here=builds_here)
+                return
+
+    guardian = threading.Thread(target=guard, daemon=True)
+    guardian.start()
+    try:
+        for line in lines:
+            on_line(line)
+    except BaseException:
+        lines.end(builds_here=builds_here)
+        raise
+    finally:
+        ended.set()
+    return lines.code
+
+
+def _contained(ancestor: int) -> Iterator[int]:
+    """Yield the descendants of a process that live in a process namespace of their own (Linux)."""
+    parents: dict[int, int] = {}
+    contained: set[int] = set()
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):
+            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
+            pid = int(status.parent.name)
+            parents[pid] = int(fields["PPid"])
+            if len(fields.get("NSpid", "").split()) > len(_own_pids()):
+                contained.add(pid)
+    for pid in contained:
+        above = parents.get(pid)
+        while above is not None and above != ancestor:
+            above = parents.get(above)
+        if above == ancestor:
+            yield pid
+
+
+def _own_pids() -> list[str]:
+    """Return our own process number in each namespace that we live in."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [""])
 
 
 def launch(argv: Sequence[str], text: str = "") -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from companion import desktop, files, generated, last_good, observe, provision, state_file
+from companion import desktop, files, generated, last_good, observe, provision, seats, state_file
 from companion.apply import Applier, Progress
 from companion.check import Checked, check
 from companion.desired import Desired, desire
@@ -24,13 +25,15 @@ from companion.errors import (
     PortTakenError,
     RolledBackError,
     SubnetTakenError,
+    SupersededError,
 )
-from companion.observe import Project
 from companion.paths import AgentPaths, Paths
 from companion.plan import Change, Plan, Reload, Start, plan, reloads
-from companion.reserve import reserve
+from companion.reserve import is_complete, reserve
 from companion.sandbox import Allocation, Sandbox
-from companion.state import Observed, Written
+from companion.seats import Project, Seat
+from companion.services import Image
+from companion.state import AgentRecord, Observed
 
 _ATTEMPTS = 4
 
@@ -51,10 +54,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A project seen whole: what should be, what is, and the way from here to there."""
+    """An agent seen whole: what should be, what is, and the way from here to there."""
 
     checked: Checked
-    written: Written
+    record: AgentRecord
     desired: Desired
     engine: Engine
     observed: Observed
@@ -63,17 +66,17 @@ class Look:
 
 def reconcile(
     home: Paths,
-    directory: Path,
+    seat: Seat,
     progress: Progress,
     *,
     fresh: bool = False,
     only_if_changed: bool = False,
 ) -> Report:
-    """Make the sandbox of a project what its agent.yaml says, and wait until SSH answers.
+    """Make the sandbox of one agent what its agent.yaml says, and wait until SSH answers.
 
     Args:
         home: the user's places.
-        directory: the project.
+        seat: where the agent is configured.
         progress: gets one sentence per step.
         fresh: replace every container even if nothing differs.
         only_if_changed: ask the engine nothing if nothing differs from the last success.
@@ -82,69 +85,97 @@ def reconcile(
         ConfigError: the files are wrong; nothing was touched.
         CompanionError: the engine refused or SSH does not answer.
     """
-    project = observe.project(directory)
     begin = time.monotonic()
-    with _locked(home, project, progress):
-        checked = check(home, project)
-        if checked.missing:
-            raise ConfigError(checked.missing)
+    while True:
+        try:
+            return _attempts(
+                home, seat, progress, begin, fresh=fresh, only_if_changed=only_if_changed
+            )
+        except SupersededError as error:
+            progress(f"{error}: the newest counts")
+
+
+def _attempts(
+    home: Paths,
+    seat: Seat,
+    progress: Progress,
+    begin: float,
+    *,
+    fresh: bool,
+    only_if_changed: bool,
+) -> Report:
+    """Reconcile; where something of ours is in the way, make room and try again."""
+    checked = check(home, seat)
+    if checked.missing:
+        raise ConfigError(checked.missing)
+    place = home.project(checked.project.id)
+    state_file.know(place, checked.project.directory)
+    with _locked(place.agent(checked.config.name), progress):
         provision.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return _reconcile(
-                    home, project, progress, begin, fresh=fresh, only_if_changed=only_if_changed
+                    home, seat, progress, begin, fresh=fresh, only_if_changed=only_if_changed
                 )
             except (AddressHeldError, PortTakenError, SubnetTakenError) as error:
                 if attempt == _ATTEMPTS or not _may_move(error, checked):
-                    raise _roll_back(home, project, checked.config.name, error, progress) from error
+                    raise _roll_back(home, checked, error, progress) from error
                 progress(str(error))
-                _make_room(home, project, checked.config.name, error, progress)
+                _make_room(home, checked, error, progress)
     raise AssertionError("unreachable")
 
 
-def look(home: Paths, directory: Path, *, fresh: bool = False) -> Look:
-    """Look at a project without changing anything.
+def look(home: Paths, seat: Seat, *, fresh: bool = False) -> Look:
+    """Look at an agent without changing anything.
 
     Raises:
         CompanionError: its files are wrong or the engine does not answer.
     """
-    project = observe.project(directory)
-    checked = check(home, project)
-    written = state_file.read(home.project(project.id), project.directory)
-    engine = Engine(detect(checked.config.container_runtime, written.engine), project.id)
-    return _look(home, checked, reserve(home, checked, written, engine), engine, fresh=fresh)
+    checked = check(home, seat)
+    record = state_file.read(_places(home, checked))
+    engine = _engine(checked, record)
+    return _look(home, checked, reserve(home, checked, record, engine), engine, fresh=fresh)
 
 
-def generate(home: Paths, directory: Path) -> Path:
+def generate(home: Paths, project: Project) -> Path:
     """Write `.build/` as `up` would, without an engine; return it."""
-    project = observe.project(directory)
-    with _locked(home, project, lambda _: None):
-        provision.authority(home)
-        checked = check(home, project)
-        written = state_file.read(home.project(project.id), project.directory)
-        written = reserve(home, checked, written, None)
-        generated.write(checked, _desired(home, checked, written))
+    provision.authority(home)
+    all_checked = [check(home, seat) for seat in seats.seats(project)]
+    state_file.know(home.project(project.id), project.directory)
+    for checked in all_checked:
+        with _locked(_places(home, checked), lambda _: None):
+            record = _reserved(home, checked, None)
+            record = replace(record, uses=checked.uses)
+            state_file.write(_places(home, checked), record)
+            _generate(home, checked, _desired(home, checked, record))
+    generated.clear(project, {checked.config.name for checked in all_checked})
     return project.build
 
 
-def down(home: Paths, project: Project, progress: Progress, *, volumes: bool = False) -> bool:
-    """Remove a project's containers and networks, and its volumes if asked.
+def down(
+    home: Paths,
+    project: Project,
+    agent: str,
+    progress: Progress,
+    *,
+    volumes: bool = False,
+    wanted: Literal["down", "gone"] = "down",
+) -> bool:
+    """Remove an agent's containers and networks, and its volumes if asked.
 
     Works without a readable agent.yaml. Returns False if nothing was there.
     """
-    with _locked(home, project, progress):
-        place = home.project(project.id)
-        written = state_file.read(place, project.directory)
-        engine = Engine(detect(None, written.engine), project.id)
+    places = home.project(project.id).agent(agent)
+    with _locked(places, progress):
+        record = state_file.read(places)
+        if record is None or record.engine is None:
+            return False
+        engine = Engine(record.engine, project.id, agent)
         observed = observe.engine(engine)
         _remove_all(engine, observed, progress)
         removed = engine.remove_volumes() if volumes else 0
-        records = {
-            name: replace(r, complete=False, parts={}, loaded={})
-            for name, r in written.agents.items()
-        }
-        if place.state.exists():
-            state_file.write(place, replace(written, wanted="down", agents=records))
+        record = replace(record, wanted=wanted, complete=False, parts={}, loaded={})
+        state_file.write(places, record)
     return bool(observed.containers or observed.networks or removed)
 
 
@@ -157,85 +188,108 @@ def _remove_all(engine: Engine, observed: Observed, progress: Progress) -> None:
         engine.call(*engine.dialect.remove_network, f"{engine.project}_{network}")
 
 
-def _leave_engine(written: Written, engine: Engine, progress: Progress) -> None:
+def _leave_engine(record: AgentRecord, engine: Engine, progress: Progress) -> None:
     """Take the sandbox off the engine that it ran on before; its volumes stay there."""
-    if written.engine is None or written.engine.name == engine.choice.name:
+    if record.engine is None or record.engine.name == engine.choice.name:
         return
-    old = Engine(written.engine, engine.project)
+    old = replace(engine, choice=record.engine)
     if old.answers():
-        progress(f"moving from {written.engine.name} to {engine.choice.name}; volumes stay behind")
+        progress(f"moving from {old.choice.name} to {engine.choice.name}; volumes stay behind")
         _remove_all(old, observe.engine(old), progress)
 
 
 def _reconcile(
     home: Paths,
-    project: Project,
+    seat: Seat,
     progress: Progress,
     begin: float,
     *,
     fresh: bool,
     only_if_changed: bool,
 ) -> Report:
-    checked = check(home, project)
-    place = home.project(project.id)
-    written = state_file.read(place, project.directory)
-    engine = Engine(detect(checked.config.container_runtime, written.engine), project.id)
-    _leave_engine(written, engine, progress)
-    written = reserve(home, checked, written, engine)
-    written = replace(written, wanted="up", engine=engine.choice)
-    desired, record = _desired(home, checked, written), written.agents[checked.config.name]
+    checked = check(home, seat)
+    before = state_file.read(_places(home, checked))
+    engine = _engine(checked, before)
+    if before:
+        _leave_engine(before, engine, progress)
+    record = _reserved(home, checked, engine)
+    record = replace(record, wanted="up", engine=engine.choice)
+    desired = _desired(home, checked, record)
     quick = reloads(desired.target, record) if only_if_changed else None
     if quick == Plan(()):
-        return _report(checked, written, engine, quick, begin, 0.0)
+        return _report(checked, record, engine, quick, begin, 0.0)
     if quick:
-        seen = Look(checked, written, desired, engine, Observed(), quick)
+        seen = Look(checked, record, desired, engine, Observed(), quick)
     else:
-        seen = _look(home, checked, written, engine, fresh=fresh)
+        seen = _look(home, checked, record, engine, fresh=fresh)
     try:
         return _carry_out(home, seen, begin, progress)
-    except (AddressHeldError, PortTakenError, SubnetTakenError):
+    except (AddressHeldError, PortTakenError, SubnetTakenError, SupersededError):
         raise
     except CompanionError as error:
         if quick:
-            return _reconcile(home, project, progress, begin, fresh=fresh, only_if_changed=False)
-        raise _roll_back(home, project, checked.config.name, error, progress) from error
+            return _reconcile(home, seat, progress, begin, fresh=fresh, only_if_changed=False)
+        raise _roll_back(home, checked, error, progress) from error
 
 
 def _carry_out(home: Paths, seen: Look, begin: float, progress: Progress) -> Report:
     """Write what the containers mount, perform the plan, and remember what was done."""
     checked = seen.checked
-    generated.write(checked, seen.desired)
-    _remember(home, checked, seen, complete=not seen.plan.steps)
+    _generate(home, checked, seen.desired)
+    _remember(home, seen, complete=not seen.plan.steps)
     places = _places(home, checked)
     provision.mounted_files(seen.desired, home, places, checked.secrets)
     desktop.sync(home)
-    contexts = checked.project.build / checked.config.name
-    applier = Applier(seen.engine, seen.desired.target, contexts, home, places, progress)
+    contexts = checked.seat.build(checked.config.name)
+    applier = Applier(
+        seen.engine,
+        seen.desired.target,
+        contexts,
+        home,
+        places,
+        progress,
+        lambda image: _is_wanted(home, seen, image),
+    )
     waited = applier.perform(seen.plan)
-    _remember(home, checked, seen, complete=True)
+    _remember(home, seen, complete=True)
     last_good.keep(places, seen.desired.target)
     if seen.plan.change is Change.REBUILD:
         applier.remove_stale_images()
-    return _report(checked, seen.written, seen.engine, seen.plan, begin, waited)
+    return _report(checked, seen.record, seen.engine, seen.plan, begin, waited)
+
+
+def _is_wanted(home: Paths, seen: Look, image: Image) -> bool:
+    """Tell whether the user's files, as they are now, still want an image; if they can be read."""
+    try:
+        desired = _desired(home, check(home, seen.checked.seat), seen.record)
+    except CompanionError:
+        return True
+    return image in desired.target.images
+
+
+def _generate(home: Paths, checked: Checked, desired: Desired) -> None:
+    """Write what is generated; .env.example names what all agents of the project use."""
+    others = state_file.of_project(home, checked.project).agents.values()
+    uses = {name: use for record in others for name, use in record.uses.items()}
+    generated.write(checked, desired, {**uses, **checked.uses})
 
 
 def _roll_back(
-    home: Paths, project: Project, agent: str, error: CompanionError, progress: Progress
+    home: Paths, checked: Checked, error: CompanionError, progress: Progress
 ) -> CompanionError:
     """Bring back what ran before; return what to tell the user. Volumes keep what was written."""
-    place = home.project(project.id)
-    target = last_good.restore(place.agent(agent))
-    written = state_file.read(place, project.directory)
-    if target is None or written.engine is None:
+    places = _places(home, checked)
+    target, record = last_good.restore(places), state_file.read(places)
+    if target is None or record is None or record.engine is None:
         return error
     progress("going back to what ran before")
-    record = replace(written.agents[agent], parts={}, loaded={}, complete=False)
+    engine = Engine(record.engine, checked.project.id, checked.config.name)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
-    record = replace(record, allocation=kept)
-    state_file.write(place, replace(written, agents={**written.agents, agent: record}))
+    record = replace(record, allocation=kept, parts={}, loaded={}, complete=False)
+    state_file.write(places, record)
     desktop.sync(home)
-    engine = Engine(written.engine, project.id)
-    applier = Applier(engine, target, project.build / agent, home, place.agent(agent), progress)
+    contexts = checked.seat.build(checked.config.name)
+    applier = Applier(engine, target, contexts, home, places, progress)
     try:
         applier.perform(plan(target, observe.engine(engine), record))
     except CompanionError as worse:
@@ -245,13 +299,12 @@ def _roll_back(
 
 
 def _report(
-    checked: Checked, written: Written, engine: Engine, done: Plan, begin: float, waited: float
+    checked: Checked, record: AgentRecord, engine: Engine, done: Plan, begin: float, waited: float
 ) -> Report:
-    kept = written.agents[checked.config.name].allocation
     return Report(
         agent=checked.config.name,
-        alias=kept.alias,
-        ssh_port=kept.ssh_port,
+        alias=record.allocation.alias,
+        ssh_port=record.allocation.ssh_port,
         engine=engine.choice.name,
         change=done.change,
         plan=done,
@@ -260,18 +313,12 @@ def _report(
     )
 
 
-def _look(home: Paths, checked: Checked, written: Written, engine: Engine, *, fresh: bool) -> Look:
-    desired = _desired(home, checked, written)
-    observed = observe.engine(engine)
-    record = written.agents[checked.config.name]
-    return Look(
-        checked,
-        written,
-        desired,
-        engine,
-        observed,
-        plan(desired.target, observed, record, fresh=fresh),
-    )
+def _look(
+    home: Paths, checked: Checked, record: AgentRecord, engine: Engine, *, fresh: bool
+) -> Look:
+    desired, observed = _desired(home, checked, record), observe.engine(engine)
+    todo = plan(desired.target, observed, record, fresh=fresh)
+    return Look(checked, record, desired, engine, observed, todo)
 
 
 def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:
@@ -292,9 +339,9 @@ def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:
     )
 
 
-def _desired(home: Paths, checked: Checked, written: Written) -> Desired:
-    sandbox = sandbox_of(checked, written.agents[checked.config.name].allocation)
-    seals = provision.seals(checked.secrets, written.salt)
+def _desired(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
+    sandbox = sandbox_of(checked, record.allocation)
+    seals = provision.seals(checked.secrets, record.salt)
     return desire(sandbox, observe.assets(), _places(home, checked), seals)
 
 
@@ -302,29 +349,45 @@ def _places(home: Paths, checked: Checked) -> AgentPaths:
     return home.project(checked.project.id).agent(checked.config.name)
 
 
-def _remember(home: Paths, checked: Checked, seen: Look, *, complete: bool) -> None:
+def _engine(checked: Checked, record: AgentRecord | None) -> Engine:
+    choice = detect(checked.config.container_runtime, record.engine if record else None)
+    return Engine(choice, checked.project.id, checked.config.name)
+
+
+def _reserved(home: Paths, checked: Checked, engine: Engine | None) -> AgentRecord:
+    """Return the agent's record with all that must be chosen; what is chosen is remembered."""
+    places = _places(home, checked)
+    record = state_file.read(places)
+    if record and is_complete(checked, record):
+        return record
+    with files.lock(home.allocation_lock):
+        record = reserve(home, checked, record, engine)
+        state_file.write(places, record)
+    return record
+
+
+def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
     """Remember what is being started; complete only once all of it succeeded."""
+    checked = seen.checked
     record = replace(
-        seen.written.agents[checked.config.name],
+        seen.record,
         user=checked.program.user,
         workdir=checked.workdir,
         acp_command=checked.program.acp_command,
         parts={s.name: s.parts for s in seen.desired.target.services},
         loaded=_loaded(seen, complete=complete),
         complete=complete,
+        uses=checked.uses,
     )
-    agents = {**seen.written.agents, checked.config.name: record}
-    place = home.project(checked.project.id)
-    state_file.write(place, replace(seen.written, agents=agents))
+    state_file.write(_places(home, checked), record)
 
 
 def _loaded(seen: Look, *, complete: bool) -> dict[str, dict[str, str]]:
     """Return what each service has taken in; what is being changed is not certain until the end."""
     if complete:
         return {s.name: dict(s.reloads) for s in seen.desired.target.services}
-    before = seen.written.agents[seen.checked.config.name].loaded
     touched = {s.service.name for s in seen.plan.steps if isinstance(s, Start | Reload)}
-    return {name: dict(held) for name, held in before.items() if name not in touched}
+    return {name: dict(held) for name, held in seen.record.loaded.items() if name not in touched}
 
 
 def _may_move(error: CompanionError, checked: Checked) -> bool:
@@ -333,35 +396,31 @@ def _may_move(error: CompanionError, checked: Checked) -> bool:
     return not (isinstance(error, PortTakenError) and chosen_by_user)
 
 
-def _make_room(
-    home: Paths, project: Project, agent: str, error: CompanionError, progress: Progress
-) -> None:
+def _make_room(home: Paths, checked: Checked, error: CompanionError, progress: Progress) -> None:
     """Do what lets the next attempt succeed: take the pieces away, or choose another place.
 
     podman keeps the address of a container whose removal was killed; it forgets with the network.
     """
-    place = home.project(project.id)
-    written = state_file.read(place, project.directory)
-    if isinstance(error, AddressHeldError) and written.engine:
-        engine = Engine(written.engine, project.id)
-        _remove_all(engine, observe.engine(engine), progress)
+    places = _places(home, checked)
+    record = state_file.read(places)
+    if record is None:
         return
-    agents = dict(written.agents)
-    if isinstance(error, PortTakenError) and agent in agents:
-        kept = replace(agents[agent].allocation, ssh_port=None)
-        agents[agent] = replace(agents[agent], allocation=kept)
+    if isinstance(error, AddressHeldError) and record.engine:
+        engine = Engine(record.engine, checked.project.id, checked.config.name)
+        _remove_all(engine, observe.engine(engine), progress)
+    elif isinstance(error, PortTakenError):
+        kept = replace(record.allocation, ssh_port=None)
+        state_file.write(places, replace(record, allocation=kept))
     else:
-        agents.pop(agent, None)
-    state_file.write(place, replace(written, agents=agents))
+        places.record.unlink()
 
 
 @contextmanager
-def _locked(home: Paths, project: Project, progress: Progress) -> Iterator[None]:
-    path = home.project(project.id).lock
-    with files.lock(path, wait=False) as mine:
+def _locked(place: AgentPaths, progress: Progress) -> Iterator[None]:
+    with files.lock(place.lock, wait=False) as mine:
         if mine:
             yield
             return
-    progress("waiting for another companion that works on this project")
-    with files.lock(path):
+    progress("waiting for another companion that works on this agent")
+    with files.lock(place.lock):
         yield

@@ -1,5 +1,6 @@
 """Which subnets, port and alias does an agent have? The kept ones, or new ones that nobody has."""
 
+import secrets
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
@@ -8,45 +9,61 @@ from companion.check import Checked
 from companion.engine import Engine
 from companion.paths import Paths
 from companion.sandbox import Allocation
-from companion.state import AgentRecord, Written
+from companion.state import AgentRecord
 
 ALIAS_SUFFIX = ".sandbox"
+_Others = Mapping[tuple[str, str], AgentRecord]
 
 
-def reserve(home: Paths, checked: Checked, written: Written, engine: Engine | None) -> Written:
-    """Return `written` with an allocation for the agent: the kept one, or a newly chosen one."""
-    name = checked.config.name
+def is_complete(checked: Checked, record: AgentRecord | None) -> bool:
+    """Tell whether a record holds all that its config needs: nothing must be chosen."""
     server = checked.whole.ssh[0] if checked.whole.ssh else None
-    record = written.agents.get(name)
-    others = {i: w for i, w in state_file.all_projects(home).items() if i != checked.project.id}
+    if record is None:
+        return False
+    port = record.allocation.ssh_port
+    return (port is None) if server is None else bool(port) and server.port in {None, port}
+
+
+def reserve(
+    home: Paths, checked: Checked, record: AgentRecord | None, engine: Engine | None
+) -> AgentRecord:
+    """Return the record with an allocation for the agent: the kept one, or a newly chosen one.
+
+    To be kept under `home.allocation_lock` until the record is written.
+    """
+    if record and is_complete(checked, record):
+        return record
+    server = checked.whole.ssh[0] if checked.whole.ssh else None
+    mine = checked.project.id, checked.config.name
+    others = {who: other for who, other in _all_agents(home) if who != mine}
     kept = record.allocation if record else _new_allocation(checked, others, engine)
     port = None
     if server:
-        taken = {p for p in _ports(others) if p}
+        taken = {r.allocation.ssh_port or 0 for r in others.values()}
         port = server.port or kept.ssh_port or allocation.port(taken, observe.port_is_free)
     chosen = replace(kept, ssh_port=port)
-    record = replace(record, allocation=chosen) if record else AgentRecord(chosen)
-    return replace(written, agents={**written.agents, name: record})
+    if record:
+        return replace(record, allocation=chosen)
+    return AgentRecord(chosen, salt=secrets.token_hex(16))
 
 
-def _new_allocation(
-    checked: Checked, others: Mapping[str, Written], engine: Engine | None
-) -> Allocation:
-    taken = [s for w in others.values() for r in w.agents.values()
+def _all_agents(home: Paths) -> Iterator[tuple[tuple[str, str], AgentRecord]]:
+    for project_id, written in state_file.all_projects(home).items():
+        for name, record in written.agents.items():
+            yield (project_id, name), record
+
+
+def _new_allocation(checked: Checked, others: _Others, engine: Engine | None) -> Allocation:
+    taken = [s for r in others.values()
              for s in (r.allocation.egress_subnet, r.allocation.internal_subnet)]  # fmt: skip
     if engine:
         taken += [*observe.taken_subnets(), *engine.subnets()]
     outer, inner = allocation.subnets(f"{checked.project.id}/{checked.config.name}", taken)
-    aliases = {r.allocation.alias for w in others.values() for r in w.agents.values()}
-    return Allocation(_alias(checked, aliases), outer, inner)
+    return Allocation(_alias(checked, {r.allocation.alias for r in others.values()}), outer, inner)
 
 
 def _alias(checked: Checked, taken: Collection[str]) -> str:
-    """Return the shortest alias that no other project has."""
+    """Return the shortest alias that no other agent has."""
     agent, project = checked.config.name, checked.project.id
     names = (agent, f"{agent}-{project.rpartition('-')[0]}", f"{agent}-{project}")
     return next(a for n in names if (a := f"{n}{ALIAS_SUFFIX}") not in taken)
-
-
-def _ports(projects: Mapping[str, Written]) -> Iterator[int | None]:
-    return (r.allocation.ssh_port for w in projects.values() for r in w.agents.values())

@@ -113,12 +113,12 @@ class Sandbox:
     @property
     def egress_network(self) -> Network:
         """The gateway's way out."""
-        return Network("default", self.allocation.egress_subnet, internal=False)
+        return Network(f"{self.agent}-default", self.allocation.egress_subnet, internal=False)
 
     @property
     def internal_network(self) -> Network:
         """The agent's only network, shared with nobody but its gateway."""
-        return Network("internal", self.allocation.internal_subnet, internal=True)
+        return Network(f"{self.agent}-internal", self.allocation.internal_subnet, internal=True)
 
     @property
     def mounts(self) -> tuple[Mount, ...]:
@@ -145,7 +145,7 @@ def project_files(whole: Contribution) -> tuple[ProjectFile, ...]:
 
 def mount_files(whole: Contribution) -> tuple[ProjectFile, ...]:
     """Return every path of the config that the agent will see itself."""
-    return tuple(_mount_file(mount) for mount in whole.mounts if not mount.is_volume)
+    return tuple(mount_file(mount) for mount in whole.mounts if not mount.is_volume)
 
 
 def check_files(
@@ -191,7 +191,7 @@ def _mount_problem(
         return Problem(f"the mount target '{mount.target}' {reason}", "choose another")
     if mount.is_volume:
         return None
-    place = found[_mount_file(mount)]
+    place = found[mount_file(mount)]
     if reason := mounts.refusal(place.real, bounds):
         what = f"the mount '{mount.source}' {reason}"
         return Problem(what, "mount a sub-directory such as ./work")
@@ -203,5 +203,6 @@ def _mount_problem(
     return None
 
 
-def _mount_file(mount: Mount) -> ProjectFile:
+def mount_file(mount: Mount) -> ProjectFile:
+    """Return the path that a mount of the desktop names."""
     return ProjectFile(mount.source, mount.origin, mount.option)

@@ -82,9 +82,15 @@ class EngineChoice:
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """What we remember of one agent."""
+    """What we remember of one agent; never holds a secret or a file's content."""
 
     allocation: Allocation
+    salt: str = ""
+    """Keys the digests of its secrets."""
+    wanted: Literal["up", "down", "gone"] = "down"
+    """What the user wants; gone: it was up when its fleet stopped listing it."""
+    engine: EngineChoice | None = None
+    """The engine that holds it, or held it last."""
     user: str = "agent"
     workdir: str = ""
     acp_command: tuple[str, ...] = ()
@@ -95,14 +101,13 @@ class AgentRecord:
     """Service → what it took in last; a service is missing while that is not certain."""
     complete: bool = False
     """All of it was applied with success; False while an apply is under way."""
+    uses: Mapping[str, str] = field(default_factory=dict)
+    """Variable of .env → what it is used for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What we remember of one project; never holds a secret or a file's content."""
+    """What we remember of one project."""
 
     directory: str
-    salt: str
-    wanted: Literal["up", "down"] = "down"
-    engine: EngineChoice | None = None
     agents: Mapping[str, AgentRecord] = field(default_factory=dict)

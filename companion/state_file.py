@@ -1,45 +1,67 @@
-"""How does what we remember of a project get to disk and back?"""
+"""How does what we remember get to disk and back? A file per project, and one for each agent."""
 
-import secrets
+import json
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from companion import files
 from companion.errors import CompanionError
-from companion.paths import Paths, ProjectPaths
-from companion.state import Written
+from companion.paths import AgentPaths, Paths, ProjectPaths
+from companion.seats import Project
+from companion.state import AgentRecord, Written
 
-_ADAPTER = TypeAdapter(Written)
+_ADAPTER = TypeAdapter(AgentRecord)
 
 
-def read(place: ProjectPaths, directory: Path) -> Written:
-    """Return what is remembered of the project in `directory`; a new memory if nothing is.
+def know(place: ProjectPaths, directory: Path) -> bool:
+    """Remember that there is a project in `directory`; False: it was known."""
+    if place.state.exists():
+        return False
+    files.write(place.state, json.dumps({"directory": str(directory)}) + "\n")
+    return True
+
+
+def of_project(home: Paths, project: Project) -> Written:
+    """Return what is remembered of a project, whether or not it is known.
+
+    Raises:
+        CompanionError: a file is not ours or damaged.
+    """
+    place = home.project(project.id)
+    found = {p.parent.name: AgentPaths(p.parent) for p in sorted(place.root.glob("*/agent.json"))}
+    agents = {name: record for name, at in found.items() if (record := read(at))}
+    return Written(str(project.directory), agents)
+
+
+def read(place: AgentPaths) -> AgentRecord | None:
+    """Return what is remembered of an agent, or None if nothing is.
 
     Raises:
         CompanionError: the file is not ours or damaged.
     """
-    text = files.read_text(place.state)
+    text = files.read_text(place.record)
     if text is None:
-        return Written(directory=str(directory), salt=secrets.token_hex(16))
+        return None
     try:
         return _ADAPTER.validate_json(text)
     except ValidationError:
         hint = "remove it: `companion up` then starts afresh, with new subnets and port"
-        raise CompanionError(f"{place.state} is damaged", hint) from None
+        raise CompanionError(f"{place.record} is damaged", hint) from None
 
 
-def write(place: ProjectPaths, written: Written) -> None:
-    """Remember `written`."""
-    files.write(place.state, _ADAPTER.dump_json(written, indent=2) + b"\n")
+def write(place: AgentPaths, record: AgentRecord) -> None:
+    """Remember `record`."""
+    files.write(place.record, _ADAPTER.dump_json(record, indent=2) + b"\n")
 
 
-def all_projects(paths: Paths) -> dict[str, Written]:
-    """Return every project that is remembered, by id; a damaged one is left out."""
+def all_projects(home: Paths) -> dict[str, Written]:
+    """Return every project that is known, by id; what is damaged is left out."""
     found: dict[str, Written] = {}
-    for place in sorted(paths.projects.glob("*/project.json")):
+    for path in sorted(home.projects.glob("*/project.json")):
         try:
-            found[place.parent.name] = read(ProjectPaths(place.parent), place.parent)
-        except CompanionError:
+            directory = Path(json.loads(path.read_bytes())["directory"])
+            found[path.parent.name] = of_project(home, Project(directory, path.parent.name))
+        except (CompanionError, OSError, ValueError, LookupError, TypeError):
             continue
     return found

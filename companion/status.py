@@ -1,17 +1,17 @@
-"""How is a project's sandbox right now? A project that cannot be read is a value, not an error."""
+"""How is an agent's sandbox right now? A config that cannot be read is a value, not an error."""
 
 import signal
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
-from companion import observe, state_file
+from companion import state_file
 from companion.check import Checked, check
 from companion.engine import Engine, detect
 from companion.errors import CompanionError, Problem
 from companion.paths import Paths
+from companion.seats import Seat
 from companion.services import Network, Role
-from companion.state import AgentRecord, Condition, Container, Health, Written
+from companion.state import AgentRecord, Condition, Container, Health
 
 _STOPPED_BY_HAND = frozenset({0, 128 + signal.SIGTERM, 128 + signal.SIGKILL})
 _LAST_WORDS = 8
@@ -34,24 +34,24 @@ class Status:
     problems: tuple[Problem, ...]
 
 
-def status(home: Paths, directory: Path) -> Status:
-    """Return the status of the project in `directory`.
+def status(home: Paths, seat: Seat) -> Status:
+    """Return how the agent at a seat is.
 
     Raises:
-        CompanionError: there is no such directory, or no engine answers.
+        CompanionError: no engine answers.
     """
-    project = observe.project(directory)
-    written = state_file.read(home.project(project.id), project.directory)
-    checked, problems = _checked(home, project)
+    checked, problems = _checked(home, seat)
+    records = state_file.of_project(home, seat.project).agents
+    name = checked.config.name if checked else seat.folder or next(iter(records), "")
+    record = records.get(name)
     wanted = checked.config.container_runtime if checked else None
-    engine = Engine(detect(wanted, written.engine), project.id)
+    choice = detect(wanted, record.engine if record else None)
+    engine = Engine(choice, seat.project.id, name)
     containers = engine.containers()
-    name = checked.config.name if checked else _remembered(written)
-    record = written.agents.get(name)
     return Status(
         agent=name,
-        directory=str(project.directory),
-        condition=condition(engine, [c for c in containers if c.agent == name]),
+        directory=str(seat.directory),
+        condition=condition(engine, containers),
         alias=record.allocation.alias if record else "",
         ssh_port=record.allocation.ssh_port if record else None,
         host_address=_host_address(record),
@@ -62,9 +62,9 @@ def status(home: Paths, directory: Path) -> Status:
     )
 
 
-def _checked(home: Paths, project: observe.Project) -> tuple[Checked | None, tuple[Problem, ...]]:
+def _checked(home: Paths, seat: Seat) -> tuple[Checked | None, tuple[Problem, ...]]:
     try:
-        checked = check(home, project)
+        checked = check(home, seat)
     except CompanionError as error:
         return None, error.problems
     return checked, checked.missing
@@ -73,11 +73,7 @@ def _checked(home: Paths, project: observe.Project) -> tuple[Checked | None, tup
 def _host_address(record: AgentRecord | None) -> str:
     if record is None:
         return ""
-    return Network("default", record.allocation.egress_subnet, internal=False).address(1)
-
-
-def _remembered(written: Written) -> str:
-    return next(iter(written.agents), "")
+    return Network("", record.allocation.egress_subnet, internal=False).address(1)
 
 
 def condition(engine: Engine, containers: Collection[Container]) -> Condition:

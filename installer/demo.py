@@ -207,7 +207,7 @@ def answers(engine: str) -> bool:
 @contextmanager
 def model_server(here: Stage) -> Iterator[Path]:
     """Run the example's model server on the address that the gateway knows."""
-    status = json.loads(here.companion("status", "--json").stdout)["data"]
+    status = json.loads(here.companion("status", "--json").stdout)["data"]["agents"][0]
     log = here.project / "requests.jsonl"
     key = (here.project / ".env").read_text().strip().partition("=")[2]
     child = subprocess.Popen(

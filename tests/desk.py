@@ -37,6 +37,12 @@ class Done:
     def data(self) -> Any:
         return json.loads(self.out)["data"]
 
+    @property
+    def agent(self) -> Any:
+        """What a command said of a project's one agent."""
+        (only,) = self.data["agents"]
+        return only
+
     def ok(self) -> "Done":
         assert self.code == 0, f"exit code {self.code}\n{self.err}\n{self.out}"
         return self

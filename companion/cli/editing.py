@@ -3,7 +3,7 @@
 import shlex
 from argparse import Namespace
 
-from companion import editing, opening
+from companion import editing, opening, seats
 from companion.cli.output import Result, comment, table
 from companion.cli.sandbox import offer_include
 from companion.editing import Found, Synced
@@ -31,11 +31,11 @@ def editors(arguments: Namespace) -> Result:
 
 def open_in_editor(arguments: Namespace) -> Result:
     """Open the agent's workdir in an editor; a stopped sandbox is started first."""
-    home, directory = Paths.of_user(), arguments.directory_option
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
     here = editing.choose(home, arguments.editor)
     if not arguments.print_only:
-        opening.start(home, directory, arguments.agent, comment)
-    remote = opening.remote(home, directory, arguments.agent)
+        opening.start(home, opening.seat_of(home, project, arguments.agent), comment)
+    remote = opening.remote(home, project, arguments.agent)
     path = opening.folder(remote, arguments.path)
     if arguments.print_only:
         argv = editing.command(here, remote, path)
@@ -45,7 +45,7 @@ def open_in_editor(arguments: Namespace) -> Result:
     _tell(editing.sync(home, here.editor.id))
     argv = editing.open_folder(home, here, remote, path)
     text = f"{here.editor.name} opens {path} of {remote.alias}"
-    return Result(text=text, data={"command": argv, "directory": str(directory)})
+    return Result(text=text, data={"command": argv, "directory": str(project.directory)})
 
 
 def _listed(here: tuple[Found, ...]) -> Result:

@@ -3,28 +3,26 @@
 from argparse import Namespace
 from pathlib import Path
 
-from companion import files, observe, provision, state_file
+from companion import files, opening, provision, seats, state_file
 from companion.check import check
 from companion.cli.output import Result, table
 from companion.errors import CompanionError
 from companion.paths import AgentPaths, Paths
 from companion.reconcile import sandbox_of
+from companion.seats import Seat
 from ssh import authorized_keys
 from ssh.authorized_keys import Key
 
 
 def keys(arguments: Namespace) -> Result:
     """Show or change the keys of one agent; a change counts at the next login."""
-    home, project = Paths.of_user(), observe.project(arguments.directory_option)
-    written = state_file.read(home.project(project.id), project.directory)
-    if arguments.agent not in written.agents:
-        what = f"there is no agent '{arguments.agent}' in {project.directory}"
-        raise CompanionError(what, "run `companion up` first")
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
+    seat = opening.seat_of(home, project, arguments.agent)
     places = home.project(project.id).agent(arguments.agent)
     if arguments.action == "add":
-        _save(home, project, places, (*_added(places), *_given(arguments.key)))
+        _save(home, seat, places, (*_added(places), *_given(arguments.key)))
     elif arguments.action == "remove":
-        _save(home, project, places, _without(_added(places), arguments.key))
+        _save(home, seat, places, _without(_added(places), arguments.key))
     return _listing(places)
 
 
@@ -67,13 +65,11 @@ def _without(added: tuple[Key, ...], wanted: str | None) -> tuple[Key, ...]:
     return left
 
 
-def _save(
-    home: Paths, project: observe.Project, places: AgentPaths, added: tuple[Key, ...]
-) -> None:
+def _save(home: Paths, seat: Seat, places: AgentPaths, added: tuple[Key, ...]) -> None:
     """Remember the added keys and write the union that sshd reads at the next login."""
-    with files.lock(home.project(project.id).lock):
-        written = state_file.read(home.project(project.id), project.directory)
-        checked = check(home, project)
+    with files.lock(places.lock):
+        record, checked = state_file.read(places), check(home, seat)
+        if record is None:
+            raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")
         files.write(places.added_keys, authorized_keys.merge(added))
-        kept = written.agents[checked.config.name].allocation
-        provision.ssh_files(sandbox_of(checked, kept), home, places)
+        provision.ssh_files(sandbox_of(checked, record.allocation), home, places)

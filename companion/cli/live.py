@@ -1,24 +1,21 @@
-"""Commands about what goes on by itself: watch, list, pause, resume."""
+"""Commands about what goes on by itself: watch, tray, autostart, list, pause, resume."""
 
 from argparse import Namespace
 from pathlib import Path
 
 from companion import autostart as starting
-from companion import files, observe, registry, state_file
+from companion import files, registry, seats, state_file
 from companion.cli.output import Result, comment, table
 from companion.daemon.loop import Loop, alone
 from companion.daemon.picture import News, Picture, line
 from companion.errors import CompanionError
 from companion.paths import Paths, ProjectPaths
+from companion.state import Written
 
 
 def watch(_: Namespace) -> Result:
     """Keep all known projects current until interrupted."""
-    comment("watching; stop with Ctrl-C, sandboxes keep running")
-    home = Paths.of_user()
-    with alone(home):
-        Loop(home, _say).run()
-    return Result()
+    return _watch("watching; stop with Ctrl-C, sandboxes keep running")
 
 
 def tray(_: Namespace) -> Result:
@@ -29,10 +26,7 @@ def tray(_: Namespace) -> Result:
     if icon.has_desktop():
         app.App(home, _say).run()
         return Result(text="sandboxes keep running")
-    comment("no desktop session here: watching without an icon; stop with Ctrl-C")
-    with alone(home):
-        Loop(home, _say).run()
-    return Result()
+    return _watch("no desktop session here: watching without an icon; stop with Ctrl-C")
 
 
 def add(arguments: Namespace) -> Result:
@@ -70,7 +64,7 @@ def listing(_: Namespace) -> Result:
     """List the known projects."""
     home = Paths.of_user()
     rows = [
-        (", ".join(w.agents), w.wanted, "paused" if home.project(i).paused.exists() else "",
+        (", ".join(w.agents), _wanted(w), "paused" if home.project(i).paused.exists() else "",
          w.directory)
         for i, w in state_file.all_projects(home).items()
     ]  # fmt: skip
@@ -79,6 +73,14 @@ def listing(_: Namespace) -> Result:
         text=table([tuple(n.upper() for n in names), *rows]) if rows else "no project yet",
         data=[dict(zip(names, row, strict=True)) for row in rows],
     )
+
+
+def _wanted(written: Written) -> str:
+    """Return what the user wants of a project's agents, all of them or each."""
+    wanted = {record.wanted for record in written.agents.values()}
+    if len(wanted) < 2:  # noqa: PLR2004
+        return next(iter(wanted), "down")
+    return ", ".join(f"{name} {record.wanted}" for name, record in written.agents.items())
 
 
 def pause(arguments: Namespace) -> Result:
@@ -98,11 +100,19 @@ def _pause_file(arguments: Namespace) -> Path:
 
 
 def _known(arguments: Namespace) -> ProjectPaths:
-    home, project = Paths.of_user(), observe.project(arguments.directory_option)
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
     place = home.project(project.id)
     if not place.state.exists():
         raise CompanionError(f"{project.directory} is not known yet", "run `companion up` there")
     return place
+
+
+def _watch(greeting: str) -> Result:
+    comment(greeting)
+    home = Paths.of_user()
+    with alone(home):
+        Loop(home, _say).run()
+    return Result()
 
 
 def _say(picture: Picture, news: News) -> None:

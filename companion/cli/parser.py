@@ -64,6 +64,7 @@ COMMANDS = (
     )),
     Command("up", "start the sandbox or bring it up to date", "sandbox:up", (_AGENTS, _YES)),
     Command("down", "stop and remove the sandbox", "sandbox:down", (
+        _AGENTS,
         _argument("--volumes", action="store_true", help="remove its volumes too"),
     )),
     Command("restart", "replace the sandbox's containers", "sandbox:restart", (_AGENTS, _YES)),

@@ -2,17 +2,18 @@
 
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
-from companion import files, observe, paths, reconcile
+from companion import files, observe, paths, reconcile, seats
 from companion import plugins as catalogue
 from companion.check import check
 from companion.cli.output import Result, table
 from companion.config import load
-from companion.errors import CompanionError
+from companion.errors import CompanionError, ConfigError, Problem
 from companion.paths import Paths
 from companion.plan import Change
-from companion.plan import Plan as PlanValue
+from companion.reconcile import Look
 
 DIFFERENCES = 4
 _WORDS = {
@@ -39,9 +40,11 @@ def init(arguments: Namespace) -> Result:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         if not name.endswith("/"):
             files.write(target / name, content, files.READABLE)
-    (target / "work").mkdir(exist_ok=True)
-    files.give_to(target / "work", observe.DEFAULT_UID)
-    check(Paths.of_user(), observe.project(target))
+    for seat in seats.seats(seats.project(target)):
+        work = seat.directory / "work"
+        work.mkdir(exist_ok=True)
+        files.give_to(work, observe.DEFAULT_UID)
+        check(Paths.of_user(), seat)
     return Result(
         text=f"wrote {', '.join(sorted(tree))} in {target}; next: companion -C {target} up",
         data={"directory": str(target), "files": sorted(tree)},
@@ -50,38 +53,61 @@ def init(arguments: Namespace) -> Result:
 
 def validate(arguments: Namespace) -> Result:
     """Check everything, write nothing."""
-    checked = check(Paths.of_user(), observe.project(arguments.directory_option))
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
+    all_seats, found = seats.seats(project), []
+    problems: list[Problem] = []
+    for seat in all_seats:
+        try:
+            found.append(check(home, seat))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    files_read = [seat.named(seat.config) for seat in all_seats]
+    if project.fleet.exists():
+        files_read.insert(0, paths.FLEET_NAME)
     return Result(
-        text=f"{paths.CONFIG_NAME} is valid",
-        data={"agent": checked.config.name, "variables": sorted(checked.uses)},
-        problems=checked.missing,
+        text="\n".join(f"{name} is valid" for name in files_read),
+        data={
+            "agents": [{"agent": c.config.name, "variables": sorted(c.uses)} for c in found],
+        },
+        problems=tuple(dict.fromkeys(p for c in found for p in c.missing)),
     )
 
 
 def generate(arguments: Namespace) -> Result:
     """Write .build/ only."""
-    build = reconcile.generate(Paths.of_user(), arguments.directory_option)
+    build = reconcile.generate(Paths.of_user(), seats.project(arguments.directory_option))
     return Result(text=f"wrote {build}", data={"directory": str(build)})
 
 
 def plan(arguments: Namespace) -> Result:
     """Say what `up` would do."""
-    seen = reconcile.look(Paths.of_user(), arguments.directory_option)
-    steps = _steps(seen.plan)
-    egress = seen.checked.config.egress.mode
-    lines = [_WORDS[seen.plan.change], *(f"  {step}: {reason}" for step, reason in steps)]
-    if egress == "open":
-        lines.append("egress is open: the agent may reach any public host on 443 and 80")
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
+    found = [reconcile.look(home, seat) for seat in seats.seats(project)]
+    lines = [line for seen in found for line in _told(seen, alone=len(found) == 1)]
     return Result(
         text="\n".join(lines),
-        data={
-            "change": seen.plan.change.name.lower(),
-            "egress": egress,
-            "steps": [{"step": step, "reason": reason} for step, reason in steps],
-        },
-        code=DIFFERENCES if arguments.check and steps else 0,
-        problems=seen.checked.missing,
+        data={"agents": [_facts(seen) for seen in found]},
+        code=DIFFERENCES if arguments.check and any(seen.plan.steps for seen in found) else 0,
+        problems=tuple(dict.fromkeys(p for seen in found for p in seen.checked.missing)),
     )
+
+
+def _told(seen: Look, *, alone: bool) -> Iterator[str]:
+    yield ("" if alone else f"{seen.checked.config.name}: ") + _WORDS[seen.plan.change]
+    yield from (f"  {step.describe()}: {step.reason}" for step in seen.plan.steps)
+    if seen.checked.config.egress.mode == "open":
+        yield "  egress is open: the agent may reach any public host on 443 and 80"
+
+
+def _facts(seen: Look) -> dict[str, object]:
+    return {
+        "agent": seen.checked.config.name,
+        "change": seen.plan.change.name.lower(),
+        "egress": seen.checked.config.egress.mode,
+        "steps": [{"step": s.describe(), "reason": s.reason} for s in seen.plan.steps],
+    }
 
 
 def plugins(_: Namespace) -> Result:
@@ -92,10 +118,6 @@ def plugins(_: Namespace) -> Result:
         text=table(rows),
         data=[{"kind": kind, "name": name, "summary": summary} for kind, name, summary in rows],
     )
-
-
-def _steps(value: PlanValue) -> list[tuple[str, str]]:
-    return [(step.describe(), step.reason) for step in value.steps]
 
 
 def _example(name: str) -> dict[str, bytes]:

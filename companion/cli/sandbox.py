@@ -1,68 +1,66 @@
-"""Commands about a running sandbox: up, down, restart, status, logs, exec, ssh."""
+"""Commands about running sandboxes: up, down, restart, status, logs, exec, ssh."""
 
 import sys
 import threading
 from argparse import Namespace
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
-from pathlib import Path
 
-from companion import desktop, observe, process, reconcile, state_file
+from companion import desktop, opening, process, reconcile, registry, seats, state_file
 from companion import status as look
 from companion.cli.output import Result, comment, harmless, table
 from companion.dialect import container_name
 from companion.engine import Engine, detect
-from companion.errors import CompanionError
+from companion.errors import CompanionError, Problem
 from companion.paths import Paths
 from companion.reconcile import Report
+from companion.seats import Project
 from companion.state import AgentRecord
+from companion.status import Status
 
 
 def up(arguments: Namespace) -> Result:
-    """Start the sandbox or bring it up to date; return when SSH answers."""
+    """Start sandboxes or bring them up to date; return when SSH answers."""
     return _bring_up(arguments, fresh=False)
 
 
 def restart(arguments: Namespace) -> Result:
-    """Replace the sandbox's containers."""
+    """Replace the sandboxes' containers."""
     return _bring_up(arguments, fresh=True)
 
 
 def down(arguments: Namespace) -> Result:
-    """Stop and remove the sandbox."""
-    home, project = Paths.of_user(), observe.project(arguments.directory_option)
-    was_there = reconcile.down(home, project, comment, volumes=arguments.volumes)
-    text = "the sandbox is down" if was_there else "there was nothing to remove"
-    return Result(text=text, data={"removed": was_there})
+    """Stop and remove sandboxes."""
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
+    known = state_file.of_project(home, project).agents
+    for name in arguments.agents:
+        if name not in known:
+            raise _unknown(name, project, known)
+    names = arguments.agents or known
+    removed = [
+        name
+        for name in names
+        if reconcile.down(home, project, name, _telling(name, names), volumes=arguments.volumes)
+    ]
+    text = f"{' and '.join(removed)} {'is' if len(removed) == 1 else 'are'} down"
+    return Result(
+        text=text if removed else "there was nothing to remove", data={"removed": removed}
+    )
 
 
 def status(arguments: Namespace) -> Result:
-    """Say how the sandbox is."""
-    found = look.status(Paths.of_user(), arguments.directory_option)
-    rows = [
-        ("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"),
-        (
-            found.agent or "?",
-            str(found.condition),
-            f"ssh {found.alias} (port {found.ssh_port})" if found.ssh_port else "-",
-            found.engine,
-            found.egress,
-        ),
-    ]
-    data = {
-        "agent": found.agent,
-        "directory": found.directory,
-        "state": found.condition.health,
-        "exit_code": found.condition.exit_code,
-        "last_lines": list(found.condition.last_words),
-        "alias": found.alias,
-        "ssh_port": found.ssh_port,
-        "host_address": found.host_address,
-        "engine": found.engine,
-        "egress": found.egress,
-        "services": dict(found.services),
-    }
-    words = "".join(f"\n  {harmless(line)}" for line in found.condition.last_words)
-    return Result(text=table(rows) + words, data=data, problems=found.problems)
+    """Say how each sandbox is."""
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
+    found = [look.status(home, seat) for seat in seats.seats(project)]
+    rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
+    words = "".join(
+        f"\n  {one.agent} | {harmless(line)}" for one in found for line in one.condition.last_words
+    )
+    return Result(
+        text=table(rows) + words,
+        data={"agents": [_facts(one) for one in found]},
+        problems=tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
+    )
 
 
 def logs(arguments: Namespace) -> Result:
@@ -122,36 +120,81 @@ class _Target:
 
 
 def _target(arguments: Namespace) -> _Target:
-    home = Paths.of_user()
-    project = observe.project(arguments.directory_option)
-    written = state_file.read(home.project(project.id), project.directory)
-    record = written.agents.get(arguments.agent)
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
+    known = state_file.of_project(home, project).agents
+    record = known.get(arguments.agent)
     if record is None:
-        known = ", ".join(written.agents) or "none was started here yet"
-        what = f"there is no agent '{arguments.agent}' in {project.directory}"
-        raise CompanionError(what, f"known: {known}")
-    return _Target(Engine(detect(None, written.engine), project.id), record)
+        raise _unknown(arguments.agent, project, known)
+    choice = detect(None, record.engine)
+    return _Target(Engine(choice, project.id, arguments.agent), record)
+
+
+def _unknown(name: str, project: Project, known: Iterable[str]) -> CompanionError:
+    listed = ", ".join(known) or "none was started here yet"
+    what = f"there is no agent '{name}' in {project.directory}"
+    return CompanionError(what, f"known: {listed}")
 
 
 def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
-    home, directory = Paths.of_user(), arguments.directory_option
-    _check_names(directory, arguments.agents)
-    report = reconcile.reconcile(home, directory, comment, fresh=fresh)
-    if report.ssh_port:
+    """Bring up all agents, or those that are named; one that fails does not keep the others."""
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
+    chosen = [opening.seat_of(home, project, name) for name in arguments.agents]
+    wanted = chosen or seats.seats(project)
+    reports: list[Report] = []
+    problems: list[Problem] = []
+    for seat in wanted:
+        try:
+            progress = _telling(seat.folder, wanted)
+            reports.append(reconcile.reconcile(home, seat, progress, fresh=fresh))
+        except CompanionError as error:
+            if len(wanted) == 1:
+                raise
+            problems += error.problems
+    if not chosen:
+        _let_go(home, project)
+    if any(report.ssh_port for report in reports):
         offer_include(home, yes=arguments.yes)
-    return Result(text=_sentence(home, report), data=_data(report))
+    return Result(
+        text="\n".join(_sentence(home, report) for report in reports),
+        data={"agents": [_data(report) for report in reports]},
+        code=1 if problems else 0,
+        problems=tuple(dict.fromkeys(problems)),
+    )
 
 
-def _check_names(directory: Path, names: list[str]) -> None:
-    from companion.config import load  # noqa: PLC0415 - start-up time is a budget
+def _let_go(home: Paths, project: Project) -> None:
+    """Take down what is not configured any more."""
+    here = seats.seats(project)
+    for seat in registry.sitting(home, project):
+        if seat not in here:
+            comment(f"{seat.folder} is not configured any more")
+            registry.let_go(home, seat, comment)
 
-    if not names:
-        return
-    config, _ = load.agent(observe.config_text(observe.project(directory)))
-    for name in names:
-        if name != config.name:
-            hint = load.suggest(name, [config.name])
-            raise CompanionError(f"there is no agent '{name}' here", hint)
+
+def _telling(name: str, among: Sized) -> Callable[[str], None]:
+    """Return what tells of progress; with the agent's name where there are several."""
+    return comment if len(among) < 2 else lambda text: comment(f"{name}: {text}")  # noqa: PLR2004
+
+
+def _row(one: Status) -> tuple[str, ...]:
+    way = f"ssh {one.alias} (port {one.ssh_port})" if one.ssh_port else "-"
+    return (one.agent or "?", str(one.condition), way, one.engine, one.egress)
+
+
+def _facts(one: Status) -> dict[str, object]:
+    return {
+        "agent": one.agent,
+        "directory": one.directory,
+        "state": one.condition.health,
+        "exit_code": one.condition.exit_code,
+        "last_lines": list(one.condition.last_words),
+        "alias": one.alias,
+        "ssh_port": one.ssh_port,
+        "host_address": one.host_address,
+        "engine": one.engine,
+        "egress": one.egress,
+        "services": dict(one.services),
+    }
 
 
 def offer_include(home: Paths, *, yes: bool) -> None:

@@ -2,12 +2,13 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from companion.config import yaml_text
-from companion.config.models import AgentConfig
+from companion.config.models import AgentConfig, Feature, Fleet
 from companion.config.yaml_text import Document, Location
 from companion.errors import ConfigError, Problem
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound=BaseModel)
+SHARED = "shared"
+"""The key of fleet.yaml for what all agents have."""
 
 
 def agent(text: str, file: str = "agent.yaml") -> tuple[AgentConfig, Document]:
@@ -25,6 +28,48 @@ def agent(text: str, file: str = "agent.yaml") -> tuple[AgentConfig, Document]:
     """
     document = yaml_text.parse(text, file)
     return decode(AgentConfig, document.data, document, ()), document
+
+
+def fleet(text: str, file: str = "fleet.yaml") -> tuple[Fleet, Document]:
+    """Decode a fleet.yaml.
+
+    Raises:
+        ConfigError: every problem that the text has on its own.
+    """
+    document = yaml_text.parse(text, file)
+    return decode(Fleet, document.data, document, ()), document
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one agent is configured to be, with everything that its fleet shares."""
+
+    config: AgentConfig
+    features: tuple[tuple[Location, Feature], ...]
+    """Each feature and where it stands in the document."""
+    document: Document
+
+
+def loaded(config: AgentConfig, document: Document, above: tuple[Fleet, Document] | None) -> Loaded:
+    """Return an agent's config joined with its fleet's.
+
+    What the agent says itself counts more; a shared feature gives way to one of the same plugin.
+    """
+    own: list[tuple[Location, Feature]] = [
+        (("features", number), feature) for number, feature in enumerate(config.features)
+    ]
+    if above is None:
+        return Loaded(config, tuple(own), document)
+    shared, mine = above[0].shared, {feature.plugin for feature in config.features}
+    given: list[tuple[Location, Feature]] = [
+        ((SHARED, "features", number), feature)
+        for number, feature in enumerate(shared.features)
+        if feature.plugin not in mine
+    ]
+    said = {key: getattr(shared, key) for key in ("container_runtime", "egress")}
+    missing = {k: v for k, v in said.items() if v and k not in config.model_fields_set}
+    joined = document.joined(above[1], SHARED)
+    return Loaded(config.model_copy(update=missing), (*given, *own), joined)
 
 
 def decode(model: type[M], data: Any, document: Document, at: Location) -> M:  # noqa: ANN401 - the user's
@@ -44,12 +89,20 @@ def _problem(
     detail: "ErrorDetails", model: type[BaseModel], document: Document, at: Location
 ) -> Problem:
     where = detail["loc"]
-    name = f"'{where[-1]}'" if where else "the plugin" if at else "the file"
+    name = _called(where) if where else "the plugin" if at else "the file"
     what, hint = _explain(detail, model, name)
     location = (*at, *where)
     unknown = detail["type"] == "extra_forbidden"
     place = document.key_place(location) if unknown else document.place(location)
     return Problem(what, hint, place)
+
+
+def _called(where: Location) -> str:
+    """Return what the last part of a location is called: a key, or an entry of a list."""
+    if isinstance(where[-1], str):
+        return f"'{where[-1]}'"
+    keys = [part for part in where if isinstance(part, str)]
+    return f"entry {where[-1] + 1} of '{keys[-1]}'" if keys else f"entry {where[-1] + 1}"
 
 
 def _explain(detail: "ErrorDetails", model: type[BaseModel], name: str) -> tuple[str, str]:
@@ -62,6 +115,8 @@ def _explain(detail: "ErrorDetails", model: type[BaseModel], name: str) -> tuple
             return f"unknown key {name}", suggest(
                 name.strip("'"), _keys_at(model, detail["loc"][:-1])
             )
+        case "too_short":
+            return f"{name} is empty", "give at least one"
         case "literal_error":
             return f"{name} must be {context.get('expected')}", "choose one of these"
         case "value_error":

@@ -171,6 +171,32 @@ class Feature(Model):
         return self.model_extra or {}
 
 
+class Shared(Model):
+    """What all agents of a fleet have, as far as they do not say otherwise themselves."""
+
+    container_runtime: Engine | None = None
+    egress: Egress | None = None
+    features: tuple[Feature, ...] = ()
+
+
+class Fleet(Model):
+    """The whole of one fleet.yaml: the directories of its agents, and what they share."""
+
+    agents: Annotated[tuple[Annotated[str, AfterValidator(_name)], ...], Field(min_length=1)]
+    shared: Shared = Shared()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Fleet":
+        """Each agent has containers NAME, NAME-net and NAME-gateway."""
+        for name in self.agents:
+            if self.agents.count(name) > 1:
+                raise ValueError(f"lists the agent '{name}' twice")
+            for suffix in ("-net", "-gateway"):
+                if f"{name}{suffix}" in self.agents:
+                    raise ValueError(f"cannot have both an agent '{name}' and '{name}{suffix}'")
+        return self
+
+
 class AgentConfig(Model):
     """The whole of one agent.yaml."""
 

@@ -6,7 +6,7 @@ the text that the user wrote, duplicate keys, tags and merge keys are refused.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import yaml
@@ -41,6 +41,15 @@ class Document:
     def key_place(self, location: Location) -> Place:
         """Return the place of the key that `location` names, or of what of it there is."""
         return self._nearest(location, self.places)
+
+    def joined(self, other: "Document", key: str) -> "Document":
+        """Return this document with what stands below the top key of another one."""
+
+        def below(found: Mapping[Location, Place]) -> dict[Location, Place]:
+            return {where: place for where, place in found.items() if where[:1] == (key,)}
+
+        places = {**self.places, **below(other.places)}
+        return replace(self, places=places, values={**self.values, **below(other.values)})
 
     def _nearest(self, location: Location, places: Mapping[Location, Place]) -> Place:
         parts = (location[:length] for length in range(len(location), -1, -1))

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from companion import files, log, observe, state_file
-from companion.config import load
+from companion import files, log, registry, state_file
 from companion.daemon import machine, worker
 from companion.daemon.machine import Asked, Event, Finished, Order, State, Tick, Touched, Work
 from companion.daemon.picture import (
-    AgentView,
     Crashed,
     Ended,
     Forgotten,
@@ -22,7 +20,7 @@ from companion.daemon.picture import (
     News,
     Paused,
     Picture,
-    ProjectView,
+    SandboxView,
     Seen,
     fold,
     last_words,
@@ -31,9 +29,10 @@ from companion.daemon.picture import (
 )
 from companion.daemon.watch import Watch, steering
 from companion.daemon.witness import Witness
-from companion.errors import AlreadyRunningError, CompanionError
+from companion.errors import AlreadyRunningError
 from companion.paths import Paths
-from companion.state import Condition, EngineChoice, Health, Written
+from companion.seats import Project, Seat
+from companion.state import Condition, EngineChoice, Health
 
 REGISTRY_INTERVAL = 2.0
 """Seconds between looks at the list of known projects."""
@@ -84,9 +83,9 @@ class Loop:
             for _, witness in self._engines.values():
                 witness.stop()
 
-    def ask(self, project: str, order: Order) -> None:
-        """Have something done with a project; callable from any thread."""
-        self._inbox.put(Asked(project, order))
+    def ask(self, sandbox: str, order: Order) -> None:
+        """Have something done with a sandbox; callable from any thread."""
+        self._inbox.put(Asked(sandbox, order))
 
     def stop(self) -> None:
         """End the loop; callable from any thread. Sandboxes keep running."""
@@ -118,8 +117,8 @@ class Loop:
 
     def _step(self, event: Event) -> None:
         self._state, works = machine.step(self._state, event, time.monotonic())
-        if isinstance(event, Finished) and event.subject in self.picture.projects:
-            self._reread(event.subject)
+        if isinstance(event, Finished) and (view := self.picture.sandboxes.get(event.subject)):
+            self._take_in(view.seat.project, again=view.id)
         for work in works:
             threading.Thread(target=self._work, args=(work,), daemon=True).start()
 
@@ -128,10 +127,9 @@ class Loop:
         if work.subject.startswith(_ENGINE):
             choice, _ = self._engines[work.subject.removeprefix(_ENGINE)]
             self._inbox.put(worker.look_at(choice))
-        elif view := self.picture.projects.get(work.subject):
+        elif view := self.picture.sandboxes.get(work.subject):
             settled = work.subject in self._settled
-            directory = Path(view.directory)
-            ended = worker.carry_out(self.home, work, directory, self._inbox.put, settled=settled)
+            ended = worker.carry_out(self.home, work, view, self._inbox.put, settled=settled)
             self._inbox.put(ended)
         self._inbox.put(Finished(work.subject))
 
@@ -143,16 +141,16 @@ class Loop:
             self._log.info(text)
         self.show(self.picture, news)
         match news:
-            case Ended(project, settled=True):
-                self._settled.add(project)
+            case Ended(sandbox, settled=True):
+                self._settled.add(sandbox)
             case Seen(engine):
-                for view in self.picture.projects.values():
+                for view in tuple(self.picture.sandboxes.values()):
                     returned = view.engine == engine and engine in before.silent
                     if returned or turned(before, view, Health.BROKEN):
                         self._settled.discard(view.id)
                         self._inbox.put(Touched(view.id))
-                    for agent in turned(before, view, Health.CRASHED):
-                        self._tell(Crashed(view.id, agent.name, last_words(agent)))
+                    if turned(before, view, Health.CRASHED):
+                        self._tell(Crashed(view.id, last_words(view)))
             case _:
                 pass
 
@@ -166,42 +164,55 @@ class Loop:
             return
         self._registry = changed
         there = state_file.all_projects(self.home)
-        for project_id in self.picture.projects.keys() - there.keys():
-            self._watch.forget(project_id)
-            self._tell(Forgotten(project_id))
-        for project_id in there.keys() - self.picture.projects.keys():
-            self._take_in(project_id, there[project_id], new=True)
-            self._inbox.put(Touched(project_id))
+        for view in tuple(self.picture.sandboxes.values()):
+            if view.seat.project.id not in there:
+                self._forget(view.id)
+        known = {view.seat.project.id for view in self.picture.sandboxes.values()}
+        for project_id in there.keys() - known:
+            self._take_in(Project(Path(there[project_id].directory), project_id))
         if len(there) < sum(path.is_dir() for path in self.home.projects.iterdir()):
             self._registry = -1.0  # one is just being made: its directory is there, its file is not
 
-    def _reread(self, project_id: str) -> None:
-        """Follow a project that steers by other files, or has other agents, than before."""
-        written = state_file.all_projects(self.home).get(project_id)
-        if written:
-            self._take_in(project_id, written, new=False)
-
-    def _take_in(self, project_id: str, written: Written, *, new: bool) -> None:
-        directory = Path(written.directory)
-        if not directory.is_dir():
+    def _take_in(self, project: Project, again: str = "") -> None:
+        """Know which agents a project has now; look anew at what is new, and at one `again`."""
+        if not project.directory.is_dir():
             return
-        project = observe.project(directory)
-        text = files.read_text(project.config)
-        place = self.home.project(project_id)
-        self._watch.follow(project_id, (*steering(project, text), place.paused))
-        view = ProjectView(
-            id=project_id,
-            directory=written.directory,
-            agents=_agents(written, text),
-            engine=written.engine.name if written.engine else "",
+        before = self.picture.sandboxes
+        seats = registry.sitting(self.home, project)
+        mine = {view.id for view in before.values() if view.seat.project == project}
+        for key in mine - {seat.key for seat in seats}:
+            self._forget(key)
+        for seat in seats:
+            if seat.key not in before:
+                self._inbox.put(Touched(seat.key))
+            if seat.key not in before or seat.key == again:
+                self._seat(seat)
+
+    def _seat(self, seat: Seat) -> None:
+        """Take in one agent of a project, and follow what steers it now."""
+        place = self.home.project(seat.project.id)
+        self._watch.follow(seat.key, (*steering(seat), place.paused))
+        agent = registry.agent_at(self.home, seat)
+        record = state_file.read(place.agent(agent)) if agent else None
+        old = self.picture.sandboxes.get(seat.key)
+        view = SandboxView(
+            seat=seat,
+            agent=agent,
+            alias=record.allocation.alias if record and record.allocation.ssh_port else "",
+            engine=record.engine.name if record and record.engine else "",
             paused=place.paused.exists(),
+            condition=Condition() if record and record.engine else Condition(Health.ABSENT),
         )
-        old = self.picture.projects.get(project_id)
-        self._tell(Known(view, new))
-        if written.engine:
-            self._listen_to(written.engine)
-            if old and (_names(old), old.engine) != (_names(view), view.engine):
+        self._tell(Known(view, new=old is None))
+        if record and record.engine:
+            self._listen_to(record.engine)
+            if old and (old.agent, old.engine) != (view.agent, view.engine):
                 self._inbox.put(Touched(f"{_ENGINE}{view.engine}"))
+
+    def _forget(self, key: str) -> None:
+        self._watch.forget(key)
+        self._settled.discard(key)
+        self._tell(Forgotten(key))
 
     def _listen_to(self, choice: EngineChoice) -> None:
         subject = f"{_ENGINE}{choice.name}"
@@ -214,20 +225,5 @@ class Loop:
         paused = self.home.paused.exists()
         if paused != self.picture.paused:
             self._tell(Paused(paused))
-            for project_id in self.picture.projects:
-                self._inbox.put(Touched(project_id))
-
-
-def _names(view: ProjectView) -> tuple[str, ...]:
-    return tuple(agent.name for agent in view.agents)
-
-
-def _agents(written: Written, text: str | None) -> tuple[AgentView, ...]:
-    """Return the agent that the config names, else those that were started."""
-    try:
-        names = [load.agent(text or "")[0].name]
-    except CompanionError:
-        names = list(written.agents)
-    kept = {n: r.allocation for n, r in written.agents.items() if r.allocation.ssh_port}
-    condition = Condition() if written.engine else Condition(Health.ABSENT)
-    return tuple(AgentView(n, kept[n].alias if n in kept else "", condition) for n in names)
+            for key in self.picture.sandboxes:
+                self._inbox.put(Touched(key))

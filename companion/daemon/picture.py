@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from pathlib import PurePath
 
 from companion.errors import Problem
+from companion.seats import Seat
 from companion.state import Condition, Health
 
 
@@ -20,13 +20,33 @@ class Mood(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class AgentView:
-    """One agent, and how it was when the engine was asked last."""
+class SandboxView:
+    """One agent's sandbox, as far as we know it."""
 
-    name: str
+    seat: Seat
+    agent: str = ""
+    """Its name; empty: its file names none yet."""
     alias: str = ""
     """Its SSH alias; empty: it takes no logins, or was never started."""
+    engine: str = ""
+    paused: bool = False
+    """Saves are left alone."""
     condition: Condition = field(default_factory=Condition)
+    """How it was when the engine was asked last."""
+    step: str = ""
+    """What is being done with it now; empty: nothing."""
+    trouble: Problem | None = None
+    """Why the last change did not work."""
+
+    @property
+    def id(self) -> str:
+        """What tells it from all others."""
+        return self.seat.key
+
+    @property
+    def name(self) -> str:
+        """What people call the place where it is configured."""
+        return self.seat.name
 
     @property
     def health(self) -> Health:
@@ -37,34 +57,15 @@ class AgentView:
     def word(self) -> str:
         """Its state for people."""
         words = {Health.UNKNOWN: "…", Health.ABSENT: "stopped"}
-        return words.get(self.health, str(self.condition))
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectView:
-    """One project that is known."""
-
-    id: str
-    directory: str
-    agents: tuple[AgentView, ...] = ()
-    engine: str = ""
-    paused: bool = False
-    step: str = ""
-    """What is being done with it now; empty: nothing."""
-    trouble: Problem | None = None
-    """Why the last change did not work."""
-
-    @property
-    def name(self) -> str:
-        """What people call it: the name of its directory."""
-        return PurePath(self.directory).name
+        word = words.get(self.health, str(self.condition))
+        return f"{word}, paused" if self.paused else word
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """Everything that there is to see; projects by id."""
+    """Everything that there is to see; sandboxes by id."""
 
-    projects: Mapping[str, ProjectView] = field(default_factory=dict)
+    sandboxes: Mapping[str, SandboxView] = field(default_factory=dict)
     silent: frozenset[str] = frozenset()
     """Engines that do not answer."""
     paused: bool = False
@@ -72,17 +73,17 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A project became known, or what we remember of it changed."""
+    """A sandbox became known, or what we remember of it changed."""
 
-    view: ProjectView
+    view: SandboxView
     new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A project is not known any more."""
+    """A sandbox is not known any more."""
 
-    project: str
+    sandbox: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +111,17 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Work on a project goes on."""
+    """Work on a sandbox goes on."""
 
-    project: str
+    sandbox: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Work on a project ended."""
+    """Work on a sandbox ended."""
 
-    project: str
+    sandbox: str
     text: str
     """The whole story in a sentence, or every problem, a line each."""
     trouble: Problem | None = None
@@ -134,10 +135,9 @@ class Ended:
 class Crashed:
     """An agent was seen to have ended with a failure."""
 
-    project: str
-    agent: str
+    sandbox: str
     text: str
-    """How, and what it said last."""
+    """Who, how, and what it said last."""
 
 
 News = Known | Forgotten | Paused | Seen | Silent | Step | Ended | Crashed
@@ -147,43 +147,43 @@ def fold(picture: Picture, news: News) -> Picture:
     """Return the picture after the news."""
     match news:
         case Known(view):
-            return _with(picture, _kept(view, picture.projects.get(view.id)))
-        case Forgotten(project):
-            rest = {i: v for i, v in picture.projects.items() if i != project}
-            return replace(picture, projects=rest)
+            return _with(picture, _kept(view, picture.sandboxes.get(view.id)))
+        case Forgotten(sandbox):
+            rest = {i: v for i, v in picture.sandboxes.items() if i != sandbox}
+            return replace(picture, sandboxes=rest)
         case Paused(paused):
             return replace(picture, paused=paused)
         case Seen(engine, conditions):
-            views = (_seen(v, engine, conditions.get(i, {})) for i, v in picture.projects.items())
-            projects = {view.id: view for view in views}
-            return replace(picture, projects=projects, silent=picture.silent - {engine})
+            views = (_seen(view, engine, conditions) for view in picture.sandboxes.values())
+            sandboxes = {view.id: view for view in views}
+            return replace(picture, sandboxes=sandboxes, silent=picture.silent - {engine})
         case Crashed():
             return picture
         case Silent(engine):
             return replace(picture, silent=picture.silent | {engine})
-        case Step(project, text):
-            known = picture.projects.get(project)
+        case Step(sandbox, text):
+            known = picture.sandboxes.get(sandbox)
             return _with(picture, replace(known, step=text)) if known else picture
-        case Ended(project, _, trouble):
-            known = picture.projects.get(project)
+        case Ended(sandbox, _, trouble):
+            known = picture.sandboxes.get(sandbox)
             return _with(picture, replace(known, step="", trouble=trouble)) if known else picture
 
 
 def mood(picture: Picture) -> Mood:
     """Return what the icon shows."""
-    views = picture.projects.values()
+    views = picture.sandboxes.values()
     if any(view.step for view in views):
         return Mood.WORKING
     if picture.silent:
         return Mood.OFFLINE
-    if any(view.trouble or crashed(view) for view in views):
+    if any(_attention(view) for view in views):
         return Mood.ATTENTION
     return Mood.PAUSED if picture.paused else Mood.IDLE
 
 
 def headline(picture: Picture) -> str:
     """Return the one sentence that says how everything is."""
-    views = tuple(picture.projects.values())
+    views = tuple(picture.sandboxes.values())
     match mood(picture):
         case Mood.WORKING:
             return next(f"{view.name}: {view.step}" for view in views if view.step)
@@ -201,9 +201,9 @@ def line(picture: Picture, news: News) -> str:
     """Return the news as a line for a terminal or the log; empty: not worth one."""
     match news:
         case Known(view, new=True):
-            return f"{view.name}: watching {view.directory}"
-        case Step(project, text) | Ended(project, text) | Crashed(project, _, text):
-            known = picture.projects.get(project)
+            return f"{view.name}: watching {view.seat.directory}"
+        case Step(sandbox, text) | Ended(sandbox, text) | Crashed(sandbox, text):
+            known = picture.sandboxes.get(sandbox)
             return f"{known.name}: {text}" if known else ""
         case Silent(engine, why):
             return f"{engine}: {why}"
@@ -222,60 +222,52 @@ def first_line(problem: Problem | None) -> str:
     return f"{first} {last}" if rest and first.endswith(":") else first
 
 
-def turned(before: Picture, view: ProjectView, health: Health) -> tuple[AgentView, ...]:
-    """Return the agents of a project nobody works on whose health was another before."""
-    old = before.projects.get(view.id)
-    was = {a.name for a in old.agents if a.health is health} if old else set()
-    mine = (a for a in view.agents if a.health is health and a.name not in was)
-    return () if view.step else tuple(mine)
+def turned(before: Picture, view: SandboxView, health: Health) -> bool:
+    """Tell whether a sandbox that nobody works on got this health, and had another before."""
+    old = before.sandboxes.get(view.id)
+    return not view.step and view.health is health and not (old and old.health is health)
 
 
-def crashed(view: ProjectView) -> AgentView | None:
-    """Return an agent of this project that ended with a failure."""
-    return next((a for a in view.agents if a.health is Health.CRASHED), None)
-
-
-def last_words(agent: AgentView) -> str:
+def last_words(view: SandboxView) -> str:
     """Return how an agent ended and the last line it said."""
-    said = [line.strip() for line in agent.condition.last_words if line.strip()]
-    return ": ".join((f"{agent.name} {agent.condition}", *said[-1:]))
+    said = [line.strip() for line in view.condition.last_words if line.strip()]
+    return ": ".join((f"{view.agent} {view.condition}", *said[-1:]))
 
 
-def _attention(view: ProjectView) -> str:
+def _attention(view: SandboxView) -> str:
     if view.trouble:
         return f"{view.name}: {first_line(view.trouble)}"
-    agent = crashed(view)
-    return last_words(agent) if agent else ""
+    return last_words(view) if view.health is Health.CRASHED else ""
 
 
-def _kept(new: ProjectView, old: ProjectView | None) -> ProjectView:
+def _kept(new: SandboxView, old: SandboxView | None) -> SandboxView:
     """Keep what only work and the engine tell."""
     if old is None:
         return new
-    seen = {a.name: a.condition for a in old.agents if a.health is not Health.UNKNOWN}
-    agents = tuple(replace(a, condition=seen.get(a.name, a.condition)) for a in new.agents)
-    return replace(new, agents=agents, step=old.step, trouble=old.trouble)
+    seen = old.condition if old.health is not Health.UNKNOWN else new.condition
+    return replace(new, condition=seen, step=old.step, trouble=old.trouble)
 
 
-def _seen(view: ProjectView, engine: str, conditions: Mapping[str, Condition]) -> ProjectView:
+def _seen(
+    view: SandboxView, engine: str, conditions: Mapping[str, Mapping[str, Condition]]
+) -> SandboxView:
     if view.engine != engine:
         return view
-    gone = Condition(Health.ABSENT)
-    agents = tuple(replace(a, condition=conditions.get(a.name, gone)) for a in view.agents)
-    return replace(view, agents=agents)
+    mine = conditions.get(view.seat.project.id, {})
+    return replace(view, condition=mine.get(view.agent, Condition(Health.ABSENT)))
 
 
-def _counted(views: tuple[ProjectView, ...]) -> str:
-    agents = [agent for view in views for agent in view.agents]
-    running = sum(agent.health is Health.RUNNING for agent in agents)
+def _counted(views: tuple[SandboxView, ...]) -> str:
+    agents = [view for view in views if view.agent]
+    running = sum(view.health is Health.RUNNING for view in agents)
     if not views:
         return "No project yet"
     if len(agents) == 1:
-        return f"{agents[0].name} is {agents[0].word}"
+        return f"{agents[0].agent} is {agents[0].word}"
     return f"{running} of {len(agents)} sandboxes are running"
 
 
-def _with(picture: Picture, view: ProjectView) -> Picture:
-    projects = {**picture.projects, view.id: view}
-    ordered = dict(sorted(projects.items(), key=lambda item: (item[1].name, item[0])))
-    return replace(picture, projects=ordered)
+def _with(picture: Picture, view: SandboxView) -> Picture:
+    sandboxes = {**picture.sandboxes, view.id: view}
+    ordered = dict(sorted(sandboxes.items(), key=lambda item: (item[1].name, item[0])))
+    return replace(picture, sandboxes=ordered)

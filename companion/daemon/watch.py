@@ -1,16 +1,18 @@
 """Which files steer a project, and how do we hear of their changes? The one user of watchdog."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from companion import paths
+from companion import files as disk
+from companion import seats
 from companion.config import load
+from companion.config.models import Feature
 from companion.errors import CompanionError
-from companion.observe import Project
+from companion.seats import Seat
 
 # Reading a file must not look like a change of it: watchdog also reports opens.
 _KINDS: list[type[events.FileSystemEvent]] = [
@@ -26,22 +28,15 @@ _KINDS: list[type[events.FileSystemEvent]] = [
 _OPTIONS = ("authorized_keys", "host_key", "home_override", "entrypoint_hooks")
 
 
-def steering(project: Project, text: str | None) -> tuple[Path, ...]:
+def steering(seat: Seat) -> tuple[Path, ...]:
     """Return the files and directories whose change may mean something, as far as they are known.
 
     A config that does not decode still steers: then only the files with fixed names do.
     """
-    names = [paths.CONFIG_NAME, paths.FLEET_NAME, paths.ENV_NAME]
-    if text is not None:
-        try:
-            config, _ = load.agent(text)
-        except CompanionError:
-            pass
-        else:
-            for feature in config.features:
-                for option in _OPTIONS:
-                    names += _as_names(feature.options.get(option))
-    return tuple(project.directory / name for name in dict.fromkeys(names))
+    fixed = (seat.config, seat.project.fleet, *seat.env_files)
+    own = _named(seat.directory, _own_features(seat))
+    shared = _named(seat.project.directory, _shared_features(seat))
+    return tuple(dict.fromkeys((*fixed, *own, *shared)))
 
 
 class Watch:
@@ -97,6 +92,28 @@ class _Handler(events.FileSystemEventHandler):
 
     def on_any_event(self, event: events.FileSystemEvent) -> None:
         self._on_event(event)
+
+
+def _own_features(seat: Seat) -> tuple[Feature, ...]:
+    try:
+        return load.agent(disk.read_text(seat.config) or "")[0].features
+    except CompanionError:
+        return ()
+
+
+def _shared_features(seat: Seat) -> tuple[Feature, ...]:
+    try:
+        above = seats.fleet(seat.project)
+    except CompanionError:
+        return ()
+    return above[0].shared.features if above else ()
+
+
+def _named(directory: Path, features: Iterable[Feature]) -> Iterator[Path]:
+    """Yield every path that an option of a feature names."""
+    for feature in features:
+        for option in _OPTIONS:
+            yield from (directory / name for name in _as_names(feature.options.get(option)))
 
 
 def _as_names(option: object) -> list[str]:

@@ -21,7 +21,7 @@ class Witness:
     """Calls `stirred` (from its own thread) whenever an engine's containers may have changed."""
 
     def __init__(self, choice: EngineChoice, stirred: Callable[[], None]) -> None:
-        self._engine = Engine(choice, "")
+        self._engine = Engine(choice)
         self._stirred = stirred
         self._stopped, self._moved = threading.Event(), threading.Event()
         self._told: process.Lines | None = None

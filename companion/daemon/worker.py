@@ -3,12 +3,11 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 
-from companion import observe, reconcile, state_file, status
+from companion import reconcile, registry, status
 from companion.check import check
 from companion.daemon.machine import Order, Work
-from companion.daemon.picture import Ended, Seen, Silent, Step
+from companion.daemon.picture import Ended, SandboxView, Seen, Silent, Step
 from companion.engine import Engine
 from companion.errors import CompanionError, Problem
 from companion.paths import Paths
@@ -27,7 +26,7 @@ _WORDS = {
 def look_at(choice: EngineChoice) -> Seen | Silent:
     """Ask an engine for the containers of all sandboxes."""
     found: dict[str, dict[str, list[Container]]] = defaultdict(lambda: defaultdict(list))
-    engine = Engine(choice, "")
+    engine = Engine(choice)
     try:
         for container in engine.containers():
             found[container.project][container.agent].append(container)
@@ -41,44 +40,48 @@ def look_at(choice: EngineChoice) -> Seen | Silent:
 
 
 def carry_out(
-    home: Paths, work: Work, directory: Path, tell: Callable[[Step], None], *, settled: bool
+    home: Paths, work: Work, view: SandboxView, tell: Callable[[Step], None], *, settled: bool
 ) -> Ended:
-    """Do with a project what was ordered; every failure is in the answer.
+    """Do with a sandbox what was ordered; every failure is in the answer.
 
     `settled` says that the engine need not be asked if the files mean what they meant.
     """
     try:
-        return _carry_out(home, work, directory, tell, settled=settled)
+        return _carry_out(home, work, view, tell, settled=settled)
     except CompanionError as error:
         return Ended(work.subject, f"not changed: {error}", error.problems[0])
-    except Exception as error:  # noqa: BLE001 - one project's bug must not end the watch
+    except Exception as error:  # noqa: BLE001 - one sandbox's bug must not end the watch
         bug = Problem(f"this is a bug in companion: {error!r}")
         return Ended(work.subject, str(bug), bug)
 
 
 def _carry_out(
-    home: Paths, work: Work, directory: Path, tell: Callable[[Step], None], *, settled: bool
+    home: Paths, work: Work, view: SandboxView, tell: Callable[[Step], None], *, settled: bool
 ) -> Ended:
     def progress(text: str) -> None:
         tell(Step(work.subject, text))
 
-    place = home.project(work.subject)
+    seat = view.seat
     match work.order:
         case Order.LOOK:
+            place = home.project(seat.project.id)
             if place.paused.exists() or home.paused.exists():
                 return Ended(work.subject, "paused, changes wait for `companion resume`")
-            if state_file.read(place, directory).wanted != "up":
-                check(home, observe.project(directory))
+            if registry.is_lost(seat):
+                registry.let_go(home, seat, progress)
+                return Ended(work.subject, "not configured any more: taken down")
+            if not registry.is_wanted(home, seat):
+                check(home, seat)
                 return Ended(work.subject, "its files are fine; it is not started")
-            report = reconcile.reconcile(home, directory, progress, only_if_changed=settled)
+            report = reconcile.reconcile(home, seat, progress, only_if_changed=settled)
             return _ended(work, report, "after the save")
         case Order.START:
-            return _ended(work, reconcile.reconcile(home, directory, progress), "after the click")
+            return _ended(work, reconcile.reconcile(home, seat, progress), "after the click")
         case Order.RESTART:
-            report = reconcile.reconcile(home, directory, progress, fresh=True)
+            report = reconcile.reconcile(home, seat, progress, fresh=True)
             return _ended(work, report, "after the click")
         case Order.STOP:
-            was_there = reconcile.down(home, observe.project(directory), progress)
+            was_there = reconcile.down(home, seat.project, view.agent, progress)
             return Ended(work.subject, "stopped" if was_there else "it was stopped already")
 
 

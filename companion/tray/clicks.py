@@ -4,14 +4,13 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from companion import autostart, desktop, editing, files, opening, process, programs, registry
 from companion.daemon.loop import Loop
 from companion.daemon.machine import Order
-from companion.daemon.picture import Ended, ProjectView
+from companion.daemon.picture import Ended, SandboxView
 from companion.errors import CompanionError
-from companion.paths import CONFIG_NAME, Paths
+from companion.paths import Paths
 from companion.state import Health
 from companion.tray.menu import Click, Verb
 from companion.tray.notes import Note
@@ -26,7 +25,7 @@ class Clicks:
     tell: Callable[[Note], None]
     quit: Callable[[], None]
     _waiting: dict[str, Click] = field(default_factory=dict)
-    """Clicks that need a sandbox that is being started, by project; the newest counts."""
+    """Clicks that need a sandbox that is being started, by sandbox; the newest counts."""
 
     def __call__(self, click: Click) -> None:
         """Begin to do what a click means."""
@@ -35,7 +34,7 @@ class Clicks:
     def ended(self, news: Ended) -> None:
         """Go on with what waited for a sandbox; if it did not start, the news say why."""
         if news.settled or news.trouble:
-            click = self._waiting.pop(news.project, None)
+            click = self._waiting.pop(news.sandbox, None)
             if click and news.settled:
                 self(click)
 
@@ -51,9 +50,9 @@ class Clicks:
         deeds: dict[Verb, Callable[[Click], object]] = {
             Verb.OPEN: self._get_in,
             Verb.TERMINAL: self._get_in,
-            Verb.START: lambda c: self.loop.ask(c.project, Order.START),
-            Verb.RESTART: lambda c: self.loop.ask(c.project, Order.RESTART),
-            Verb.STOP: lambda c: self.loop.ask(c.project, Order.STOP),
+            Verb.START: lambda c: self.loop.ask(c.sandbox, Order.START),
+            Verb.RESTART: lambda c: self.loop.ask(c.sandbox, Order.RESTART),
+            Verb.STOP: lambda c: self.loop.ask(c.sandbox, Order.STOP),
             Verb.LOGS: self._logs,
             Verb.LOG: lambda _: process.launch(programs.opener(str(self.home.log))),
             Verb.COPY: self._copy,
@@ -71,11 +70,11 @@ class Clicks:
     def _get_in(self, click: Click) -> None:
         """Open an editor or a terminal in a sandbox, starting it first if need be."""
         view = self._view(click)
-        if all(a.health is not Health.RUNNING for a in view.agents if a.name == click.agent):
-            self._waiting[click.project] = click
-            self.loop.ask(click.project, Order.START)
+        if view.health is not Health.RUNNING:
+            self._waiting[view.id] = click
+            self.loop.ask(view.id, Order.START)
             return
-        remote = opening.remote(self.home, Path(view.directory), click.agent)
+        remote = opening.remote(self.home, view.seat.project, view.agent)
         if click.verb is Verb.TERMINAL:
             ssh = ("ssh", "-F", str(self.home.ssh_config), remote.alias)
             process.launch(programs.terminal(ssh))
@@ -94,12 +93,13 @@ class Clicks:
         editing.open_folder(self.home, here, remote, opening.folder(remote, None))
 
     def _logs(self, click: Click) -> None:
-        where = ("-C", str(self._directory(click)))
-        argv = (sys.executable, "-m", "companion", *where, "logs", click.agent, "--follow")
+        view = self._view(click)
+        where = ("-C", str(view.seat.project.directory))
+        argv = (sys.executable, "-m", "companion", *where, "logs", view.agent, "--follow")
         process.launch(programs.terminal(argv))
 
     def _edit(self, click: Click) -> None:
-        process.launch(programs.opener(str(self._directory(click) / CONFIG_NAME)))
+        process.launch(programs.opener(str(self._view(click).seat.config)))
 
     def _include(self, _: Click) -> None:
         desktop.include(self.home)
@@ -111,7 +111,8 @@ class Clicks:
             registry.add(self.home, directory)
 
     def _copy(self, click: Click) -> None:
-        remote = opening.remote(self.home, self._directory(click), click.agent)
+        view = self._view(click)
+        remote = opening.remote(self.home, view.seat.project, view.agent)
         known = desktop.is_included(self.home)
         text = f"ssh {remote.alias}" if known else f"ssh -F {self.home.ssh_config} {remote.alias}"
         if programs.copy(text):
@@ -119,11 +120,8 @@ class Clicks:
         else:
             self.tell(Note("click", "No program here copies text", text))
 
-    def _directory(self, click: Click) -> Path:
-        return Path(self._view(click).directory)
-
-    def _view(self, click: Click) -> ProjectView:
+    def _view(self, click: Click) -> SandboxView:
         try:
-            return self.loop.picture.projects[click.project]
+            return self.loop.picture.sandboxes[click.sandbox]
         except KeyError:
-            raise CompanionError("this project is not known any more") from None
+            raise CompanionError("this sandbox is not known any more") from None

@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from companion.daemon.picture import (
-    AgentView,
     Mood,
     Picture,
-    ProjectView,
-    crashed,
+    SandboxView,
     first_line,
     headline,
     last_words,
@@ -49,8 +47,7 @@ class Click:
     """A click: what to do, and with what; `editor` is an editor's id."""
 
     verb: Verb
-    project: str = ""
-    agent: str = ""
+    sandbox: str = ""
     editor: str = ""
 
 
@@ -95,19 +92,18 @@ def title(picture: Picture) -> str:
 def _rows(picture: Picture, desk: Surroundings) -> Iterator[Row]:
     yield Row("status", _cut(headline(picture)), _cure(picture))
     yield SEPARATOR
-    pairs = [(view, agent) for view in picture.projects.values() for agent in _agents(view)]
-    if len(pairs) == 1:
-        yield from _agent(*pairs[0], desk, default=True)
+    views = tuple(picture.sandboxes.values())
+    if len(views) == 1:
+        yield from _sandbox(views[0], desk, default=True)
     else:
-        for view, agent in pairs:
+        for view in views:
             inner = (
-                Row(f"{view.id}/{agent.name}/state", _cut(_state(view, agent)), _mend(view)),
-                *_agent(view, agent, desk, default=False),
+                Row(f"{view.id}:state", _cut(_state(view)), _mend(view)),
+                *_sandbox(view, desk, default=False),
             )
-            shown = f"{_label(pairs, view, agent)}: {_short_state(view, agent)}"
-            yield Row(f"{view.id}/{agent.name}", shown, rows=inner)
+            yield Row(view.id, f"{_label(views, view)}: {_short_state(view)}", rows=inner)
     yield SEPARATOR
-    if not desk.included and pairs:
+    if not desk.included and views:
         yield Row("include", "Add the sandboxes to ~/.ssh/config", Click(Verb.INCLUDE))
     yield Row("add", "Add project…", Click(Verb.ADD))
     pause = Verb.RESUME if picture.paused else Verb.PAUSE
@@ -118,90 +114,80 @@ def _rows(picture: Picture, desk: Surroundings) -> Iterator[Row]:
     yield Row("quit", "Quit (sandboxes keep running)", Click(Verb.QUIT))
 
 
-def _agents(view: ProjectView) -> tuple[AgentView, ...]:
-    """A project whose file names no agent yet has its rows all the same."""
-    return view.agents or (AgentView(""),)
-
-
-def _agent(
-    view: ProjectView, agent: AgentView, desk: Surroundings, *, default: bool
-) -> Iterator[Row]:
-    prefix = f"{view.id}/{agent.name}"
+def _sandbox(view: SandboxView, desk: Surroundings, *, default: bool) -> Iterator[Row]:
+    """Yield what can be done with one; whose file names no agent yet can only be edited."""
 
     def row(verb: Verb, text: str) -> Row:
-        return Row(f"{prefix}/{verb}", text, Click(verb, view.id, agent.name))
+        return Row(f"{view.id}:{verb}", text, Click(verb, view.id))
 
-    if agent.name:
-        yield from _editors(view, agent, desk, default=default)
+    if view.agent:
+        yield from _editors(view, desk, default=default)
         yield row(Verb.TERMINAL, "Terminal (SSH)")
         yield row(Verb.RESTART, "Restart")
         stop = (
             row(Verb.STOP, "Stop")
-            if agent.health in {Health.RUNNING, Health.BROKEN}
+            if view.health in {Health.RUNNING, Health.BROKEN}
             else row(Verb.START, "Start")
         )
-        yield replace(stop, key=f"{prefix}/run")
+        yield replace(stop, key=f"{view.id}:run")
         yield row(Verb.LOGS, "Logs")
         yield row(Verb.COPY, "Copy SSH command")
     yield row(Verb.EDIT, "Edit agent.yaml")
 
 
-def _editors(
-    view: ProjectView, agent: AgentView, desk: Surroundings, *, default: bool
-) -> Iterator[Row]:
+def _editors(view: SandboxView, desk: Surroundings, *, default: bool) -> Iterator[Row]:
     """One row for the editor used last, and one with all of them if there are more."""
-    prefix = f"{view.id}/{agent.name}/open"
+    prefix = f"{view.id}:open"
     if not desk.editors:
         yield Row(prefix, "No editor found")
         return
     all_rows = [
-        Row(f"{prefix}/{editor}", name, Click(Verb.OPEN, view.id, agent.name, editor))
+        Row(f"{prefix}:{editor}", name, Click(Verb.OPEN, view.id, editor))
         for editor, name in desk.editors
     ]
     first = all_rows[0]
     yield replace(first, key=prefix, text=f"Open in {first.text}", default=default)
     if len(all_rows) > 1:
-        yield Row(f"{prefix}/more", "Open in", rows=tuple(all_rows))
+        yield Row(f"{prefix}:more", "Open in", rows=tuple(all_rows))
 
 
 def _cure(picture: Picture) -> Click | None:
     """A click on the status row leads to what needs attention."""
     if mood(picture) is not Mood.ATTENTION:
         return None
-    cures = (_mend(view) for view in picture.projects.values())
+    cures = (_mend(view) for view in picture.sandboxes.values())
     return next((cure for cure in cures if cure), None)
 
 
-def _mend(view: ProjectView) -> Click | None:
+def _mend(view: SandboxView) -> Click | None:
     if view.trouble is None:
-        agent = crashed(view)
-        return Click(Verb.LOGS, view.id, agent.name) if agent else None
+        return Click(Verb.LOGS, view.id) if view.health is Health.CRASHED else None
     return Click(Verb.EDIT if view.trouble.place else Verb.LOG, view.id)
 
 
-def _label(pairs: list[tuple[ProjectView, AgentView]], view: ProjectView, agent: AgentView) -> str:
+def _label(views: tuple[SandboxView, ...], view: SandboxView) -> str:
     """Return the agent's name, with its project's where that is not enough."""
-    alike = sum(other.name == agent.name for _, other in pairs)
-    if not agent.name:
+    alike = sum(other.agent == view.agent for other in views)
+    if not view.agent:
         return view.name
-    return agent.name if alike == 1 else f"{agent.name} ({view.name})"
+    return view.agent if alike == 1 else f"{view.agent} ({view.name})"
 
 
-def _short_state(view: ProjectView, agent: AgentView) -> str:
+def _short_state(view: SandboxView) -> str:
     if view.step:
         return "working…"
     if view.trouble:
         return "needs attention"
-    return agent.word
+    return view.word
 
 
-def _state(view: ProjectView, agent: AgentView) -> str:
+def _state(view: SandboxView) -> str:
     if view.step or view.trouble:
         return view.step or first_line(view.trouble)
-    if agent.health is Health.CRASHED:
-        return last_words(agent)
-    reach = f", ssh {agent.alias}" if agent.alias and agent.health is Health.RUNNING else ""
-    return f"{agent.word}{reach}"
+    if view.health is Health.CRASHED:
+        return last_words(view)
+    reach = f", ssh {view.alias}" if view.alias and view.health is Health.RUNNING else ""
+    return f"{view.word}{reach}"
 
 
 def _cut(text: str) -> str:

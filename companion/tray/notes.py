@@ -36,20 +36,21 @@ RUNS_ALREADY = Note("tray", "Companion is running already", "Look for its icon i
 def note(picture: Picture, news: News) -> Note | None:
     """Return the notification that news deserve."""
     match news:
-        case Ended(project, text, trouble, changed):
-            view = picture.projects.get(project)
+        case Ended(sandbox, text, trouble, changed):
+            view = picture.sandboxes.get(sandbox)
             if view is None or not (trouble or changed):
                 return None
             if trouble is None:
-                return Note(project, f"{view.name} is ready", text)
+                return Note(sandbox, f"{view.name} is ready", text)
             verb, label = (
                 (Verb.EDIT, "Open agent.yaml") if trouble.place else (Verb.LOG, "Open log")
             )
-            click = Click(verb, project)
-            return Note(project, f"{view.name} was not changed", first_line(trouble), click, label)
-        case Crashed(project, agent, text):
-            click = Click(Verb.LOGS, project, agent)
-            return Note(project, f"{agent} crashed", text, click, "Show its log")
+            click = Click(verb, sandbox)
+            return Note(sandbox, f"{view.name} was not changed", first_line(trouble), click, label)
+        case Crashed(sandbox, text):
+            view = picture.sandboxes.get(sandbox)
+            title = f"{view.agent if view else sandbox} crashed"
+            return Note(sandbox, title, text, Click(Verb.LOGS, sandbox), "Show its log")
         case Silent(engine, why):
             return Note(f"engine:{engine}", f"{engine} does not answer", why)
         case _:

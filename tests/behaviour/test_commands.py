@@ -40,7 +40,7 @@ def test_init_refuses_a_name_that_no_config_may_have_and_writes_nothing(desk: De
 
 
 def test_every_example_is_valid(desk: Desk):
-    for example in ("local-coding-ssh",):
+    for example in ("local-coding-ssh", "multi-agent"):
         target = desk.home / example
         desk.companion("init", str(target), "--example", example).ok()
         desk.companion("-C", str(target), "validate").ok()
@@ -60,13 +60,6 @@ def test_a_directory_without_a_config_is_said(desk: Desk):
     assert "there is no agent.yaml" in done.err
     assert "companion init" in done.err
     assert desk.companion("-C", "/nowhere/at/all", "status").code == 1
-
-
-def test_a_fleet_is_refused_with_a_sentence(desk: Desk):
-    project = desk.project(fleet__yaml="agents: [a]\n")
-    done = desk.companion("-C", str(project), "validate")
-    assert done.code == 1
-    assert "fleets are not supported yet" in done.err
 
 
 def test_generate_writes_the_build_and_no_secret(desk: Desk):

@@ -28,7 +28,11 @@ from desk import AGENT, COMPANION, ROOT, Desk, answering, make_desk  # noqa: E40
 from panel import until  # noqa: E402
 from trays import tray  # noqa: E402
 
+from companion import observe, reconcile, seats  # noqa: E402
 from companion.daemon.machine import DEBOUNCE  # noqa: E402
+from companion.engine import Engine, detect  # noqa: E402
+from companion.paths import Paths  # noqa: E402
+from companion.seats import Seat  # noqa: E402
 from ssh import probe  # noqa: E402
 
 CONFIG = """\
@@ -45,6 +49,7 @@ features:
   - plugin: custom-runtime
     commands: ["true"]
 """
+CONFIG_OF_MANY = 'name: {name}\nruntime: {{base_image: "debian:bookworm-slim"}}\n'
 URL = "http://host.containers.internal:8000"
 # One curl asks again and again on one connection as long as that lives; the others make new ones.
 CLIENT = f"""
@@ -145,7 +150,7 @@ def stand(engine: str, top: Path) -> Iterator[Stand]:
     project = desk.project(CONFIG.format(engine=engine), __env="KEY=first\n")
     there = ("-C", str(project))
     try:
-        up = desk.companion(*there, "up", "--yes", "--json").ok().data
+        up = desk.companion(*there, "up", "--yes", "--json").ok().agent
         log = top / "watch.log"
         with log.open("wb") as out:
             argv = [COMPANION, "watch"]
@@ -179,7 +184,7 @@ def reload(here: Stand) -> Iterator[Row]:
 
     Until the upstream sees it, on new and on open connections.
     """
-    address = here.desk.companion("-C", str(here.project), "status", "--json").data["host_address"]
+    address = here.desk.companion("-C", str(here.project), "status", "--json").agent["host_address"]
     seen: dict[tuple[str, str], float] = {}
 
     class Upstream(BaseHTTPRequestHandler):
@@ -334,6 +339,61 @@ def reference(here: Stand, ours: float) -> Iterator[Row]:
     )
 
 
+def fleet(engine: str, top: Path) -> Iterator[Row]:
+    """B8: one of 100 agents of a fleet changes."""
+    desk = make_desk(top / "home")
+    directory, names = desk.home / "fleet", [f"agent-{number}" for number in range(100)]
+    for name in names:
+        (directory / name).mkdir(parents=True)
+        (directory / name / "agent.yaml").write_text(CONFIG_OF_MANY.format(name=name))
+    shared = f"container_runtime: {engine}, egress: listed, features: [{{plugin: ssh}}]"
+    (directory / "fleet.yaml").write_text(f"agents: [{', '.join(names)}]\nshared: {{{shared}}}\n")
+    desk.companion("-C", str(directory), "generate").ok()
+    home = _home(desk.home)
+    seat = Seat(seats.project(directory), names[50])
+    handle = Engine(detect(engine, None), seat.project.id, seat.folder)
+    takes, asks = [], []
+    for number in range(8):
+        more = f"limits: {{pids: {500 + number}}}\n"
+        (seat.config).write_text(CONFIG_OF_MANY.format(name=seat.folder) + more)
+        begin = time.perf_counter()
+        reconcile.look(home, seat)
+        takes.append(time.perf_counter() - begin)
+        begin = time.perf_counter()
+        observe.engine(handle)
+        asks.append(time.perf_counter() - begin)
+    plain = (statistics.median(takes[1:]) - statistics.median(asks[1:])) * 1000
+    text = "plan of a change of one of 100 agents, without the engine's answers"
+    yield at_most("B8", engine, text, plain, "ms", 100)
+    log = top / "watch.log"
+    with log.open("wb") as out:
+        watcher = subprocess.Popen([COMPANION, "watch"], env=desk.environment, stdout=out,
+                                   stderr=out)  # fmt: skip
+    try:
+        until(lambda: log.read_text().count("it is not started") >= len(names), 120)
+        time.sleep(2)
+        before = _cpu(watcher.pid)
+        for number in range(10):
+            said = log.read_text().count("it is not started")
+            text = f"# {number}\n{CONFIG_OF_MANY.format(name=seat.folder)}"
+            seat.config.with_suffix(".new").write_text(text)
+            seat.config.with_suffix(".new").replace(seat.config)
+            until(lambda n=said: log.read_text().count("it is not started") > n, 20)
+        spent = (_cpu(watcher.pid) - before) / 10 * 1000
+    finally:
+        watcher.terminate()
+        watcher.wait()
+    yield at_most("B8", engine, "CPU of a save of one of 100 that means nothing", spent, "ms", 50)
+    others = log.read_text().count("it is not started") - len(names) - 10
+    yield at_most("B8", engine, "other agents that were looked at, too", others, "agents", 0)
+
+
+def _home(directory: Path) -> Paths:
+    """Return the places of a desk's user, for calls in this process."""
+    inner = (".config", ".local/share", ".local/state")
+    return Paths(directory, *(directory / i / "companion" for i in inner), directory / ".config")
+
+
 def desktop(top: Path) -> Iterator[Row]:
     """B7, B9: the tray with 50 projects that are not started; the start of the command."""
     desk = make_desk(top / "home")
@@ -364,6 +424,8 @@ def main() -> int:
             with stand(engine, top / engine) as here:
                 for part in (none, reload, recreate):
                     rows += _said(part(here))
+        (top / "fleet").mkdir()
+        rows += _said(fleet(engines[0], top / "fleet"))
         (top / "desktop").mkdir()
         rows += _said(desktop(top / "desktop"))
     out = ROOT / "build/bench.json"

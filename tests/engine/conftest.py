@@ -32,9 +32,9 @@ def box(
     (overlay / "settings").write_text("from the project\n")
     box = Box(engine, desk, project, {})
     try:
-        data = box.companion("up", "--yes", "--json").ok().data
+        data = box.companion("up", "--yes", "--json").ok().agent
         box.alias, box.port = data["alias"], data["ssh_port"]
-        box.bridge = box.companion("status", "--json").ok().data["host_address"]
+        box.bridge = box.companion("status", "--json").ok().agent["host_address"]
         state = desk.home / ".local/state/companion/projects"
         box.id = next(p.parent.name for p in state.glob("*/project.json"))
         head, last = box.bridge.rsplit(".", 1)

@@ -45,7 +45,7 @@ def example(desk: Desk) -> Iterator[Path]:
     (project / ".env").write_text(f"MODEL_API_KEY={KEY}\n")
     try:
         desk.companion("-C", str(project), "up", "--yes").ok()
-        status = desk.companion("-C", str(project), "status", "--json").ok().data
+        status = desk.companion("-C", str(project), "status", "--json").ok().agent
         server = subprocess.Popen(
             [sys.executable, "model_server.py", "--host", status["host_address"]],
             cwd=project,

@@ -153,7 +153,7 @@ def test_the_containers_are_what_the_design_says(box: Box):
     assert box.status_of(1, "coder")["CapBnd"] == "0" * 16
     assert box.inspect("coder")["HostConfig"]["NetworkMode"].startswith("container:")
     networks = box.inspect("coder-net")["NetworkSettings"]["Networks"]
-    assert list(networks) == [f"{box.id}_internal"]
+    assert list(networks) == [f"{box.id}_coder-internal"]
 
 
 def test_the_holder_keeps_no_privilege_once_the_gate_is_open(box: Box):
@@ -185,7 +185,7 @@ def test_ssh_is_refused_when_the_host_key_is_another(box: Box):
 def test_up_on_an_unchanged_project_touches_nothing(box: Box):
     before = box.ids()
     answer = box.companion("up", "--json").ok()
-    assert answer.data["change"] == "none"
+    assert answer.agent["change"] == "none"
     assert box.ids() == before
     assert box.companion("plan", "--check").code == 0
 
@@ -196,13 +196,13 @@ def test_a_new_variable_replaces_the_agent_only_and_the_home_stays(box: Box):
     with box.changed('    env: ["COLOUR=blue"]\n'):
         plan = box.companion("plan", "--json", "--check")
         assert plan.code == 4
-        assert plan.data["change"] == "recreate"
-        assert [s["step"] for s in plan.data["steps"]] == [
+        assert plan.agent["change"] == "recreate"
+        assert [s["step"] for s in plan.agent["steps"]] == [
             f"remove {box.container('coder')}", "start coder",
         ]  # fmt: skip
-        assert "environment" in plan.data["steps"][1]["reason"]
+        assert "environment" in plan.agent["steps"][1]["reason"]
         done = box.companion("up", "--json").ok()
-        assert done.data["steps"] == [s["step"] for s in plan.data["steps"]]
+        assert done.agent["steps"] == [s["step"] for s in plan.agent["steps"]]
         assert box.run("echo $COLOUR; cat ~/kept").split() == ["blue", "mine"]
         after = box.ids()
         changed = {name for name in before if before[name] != after[name]}
@@ -246,8 +246,8 @@ def test_a_new_secret_is_taken_in_without_a_restart_also_on_open_connections(box
         env.write_text(kept.replace(f"{CANARY}-two", f"{CANARY}-new"))
         try:
             done = box.companion("up", "--json").ok()
-            assert done.data["change"] == "reload"
-            assert done.data["steps"] == ["reload coder-gateway"]
+            assert done.agent["change"] == "reload"
+            assert done.agent["steps"] == ["reload coder-gateway"]
             box.run("curl -sS -m 8 http://host.containers.internal:8001/after")
             assert box.seen[8001][-1]["x-key"] == f"{CANARY}-new"
             time.sleep(1.5)
@@ -272,7 +272,7 @@ def test_a_new_host_and_a_removed_one_count_at_once_and_ssh_stays(box: Box):
         config.write_text(kept.replace("[listed.test,", "[listed.test, added.test,"))
         try:
             plan = box.companion("plan", "--json", "--check")
-            assert plan.data["steps"] == [
+            assert plan.agent["steps"] == [
                 {"step": "reload coder-gateway", "reason": "changed: host added.test"}
             ]
             box.companion("up").ok()
@@ -292,7 +292,7 @@ def test_a_new_port_is_listened_on_after_a_reload(box: Box):
     kept, config = box.config_text(), box.project / "agent.yaml"
     config.write_text(kept.replace("  - plugin: custom", f"{addition}  - plugin: custom"))
     try:
-        assert box.companion("up", "--json").ok().data["change"] == "reload"
+        assert box.companion("up", "--json").ok().agent["change"] == "reload"
         assert box.run("curl -s -m 8 http://host.containers.internal:8099/") == "echo"
     finally:
         config.write_text(kept)
@@ -304,16 +304,16 @@ def test_a_restarted_holder_gets_a_new_agent(box: Box):
     box.engine("restart", "--time", "0", box.container("coder-net"))
     assert box.companion("plan", "--check").code == 4
     done = box.companion("up", "--json").ok()
-    assert {"start coder-net", "start coder"} <= set(done.data["steps"])
+    assert {"start coder-net", "start coder"} <= set(done.agent["steps"])
     assert box.run("true") == ""
     assert box.ssh("curl -sS -m 8 https://example.com/").code != 0
 
 
 def test_a_stopped_agent_is_shown_and_comes_back(box: Box):
     box.engine("stop", "--time", "1", box.container("coder"))
-    assert box.companion("status", "--json").ok().data["state"] == "stopped"
+    assert box.companion("status", "--json").ok().agent["state"] == "stopped"
     box.companion("up").ok()
-    assert box.companion("status", "--json").ok().data["state"] == "running"
+    assert box.companion("status", "--json").ok().agent["state"] == "running"
 
 
 def test_keys_count_at_the_next_login_without_a_restart(box: Box):
@@ -385,12 +385,12 @@ def test_two_projects_live_side_by_side_and_never_meet(box: Box):
     (project / "overlay/x").write_text("x")
     try:
         done = box.desk.companion("-C", str(project), "up", "--json").ok()
-        assert done.data["alias"] == f"coder-second-{box.name}.sandbox"
-        assert done.data["ssh_port"] != box.port
+        assert done.agent["alias"] == f"coder-second-{box.name}.sandbox"
+        assert done.agent["ssh_port"] != box.port
         (second,) = (p.name for p in box.agent_state.parent.parent.glob(f"second-{box.name}-*"))
-        assert box.desk.ssh(done.data["alias"], "hostname").out.strip() == "coder"
+        assert box.desk.ssh(done.agent["alias"], "hostname").out.strip() == "coder"
         assert box.run("hostname") == "coder"
-        status = box.desk.companion("-C", str(project), "status", "--json").data
+        status = box.desk.companion("-C", str(project), "status", "--json").agent
         there = status["host_address"].rsplit(".", 1)
         for last in (int(there[1]) + 1, int(there[1])):
             address = f"{there[0]}.{last}"
@@ -411,7 +411,7 @@ def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
     gate = "socat TCP-LISTEN:1,bind=127.0.0.1,fork,reuseaddr OPEN:/dev/null & "
     check = f"bash /usr/local/lib/companion/closed.sh {box.bridge}"
     image = box.inspect("coder-net")["Config"]["Image"]
-    where = ("--network", f"{box.id}_default", "--entrypoint", "/bin/bash")
+    where = ("--network", f"{box.id}_coder-default", "--entrypoint", "/bin/bash")
     argv = [box.name, "run", "--rm", *where, image, "-c", gate + check]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -421,7 +421,7 @@ def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
 
 
 def test_other_users_of_the_desktop_get_no_key_from_the_gateway(box: Box):
-    inner = box.inspect("coder-gateway")["NetworkSettings"]["Networks"][f"{box.id}_internal"]
+    inner = box.inspect("coder-gateway")["NetworkSettings"]["Networks"][f"{box.id}_coder-internal"]
     header = ("-H", "Host: host.containers.internal:8000")
     argv = ["curl", "-sS", "-m", "5", *header, f"http://{inner['IPAddress']}:8000/"]
     before = len(box.seen[8000])

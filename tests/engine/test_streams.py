@@ -98,7 +98,7 @@ def descendants(pid: int) -> Iterator[int]:
 
 def save(box: Box, config: str) -> None:
     (box.project / "agent.yaml").write_text(config)
-    assert box.companion("up", "--json").ok().data["change"] in {"reload", "none"}
+    assert box.companion("up", "--json").ok().agent["change"] in {"reload", "none"}
 
 
 def living(made: dict[str, Stream]) -> set[str]:

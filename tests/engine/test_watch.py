@@ -79,6 +79,51 @@ def test_a_save_that_means_something_is_applied_and_a_mistake_changes_nothing(bo
     assert box.run("echo $COLOUR") == ""
 
 
+def test_a_save_during_a_build_ends_it_and_the_newest_wins(box: Box):
+    text = box.config_text()
+    config, slow = box.project / "agent.yaml", "sleep 317"
+
+    def with_command(command: str) -> str:
+        return text.replace("    home_override", f"    commands: [{command}]\n    home_override")
+
+    left = pieces(box)
+    with watching(box) as log:
+        try:
+            config.write_text(with_command(slow))
+            wait_until(lambda: running(slow), 60, tell=log.read_text)
+            begin, before = time.monotonic(), box.ids()
+            config.write_text(f"# this means nothing\n{with_command(slow)}")
+            time.sleep(2)
+            assert running(slow)
+            assert box.run("id -un") == "agent"
+            assert box.ids() == before
+            config.write_text(with_command("touch /built"))
+            wait_until(lambda: "project: rebuilt, ready" in log.read_text(), 60, tell=log.read_text)
+            assert time.monotonic() - begin < 60
+            assert "the newest counts" in log.read_text()
+            assert box.run("ls /built") == "/built"
+            assert not running(slow)
+            assert pieces(box) == left
+        finally:
+            config.write_text(text)
+            wait_until(lambda: log.read_text().count("project: rebuilt, ready") == 2, 60)
+
+
+def pieces(box: Box) -> int:
+    """Return how many containers of unfinished builds the engine holds."""
+    everything = ("ps", "--all", *(["--external"] if box.name == "podman" else []))
+    shape = "{{.Names}} {{.Status}}"
+    mine = f"{box.id}-"
+    lines = box.engine(*everything, "--format", shape).splitlines()
+    return sum(mine not in line for line in lines)
+
+
+def running(command: str) -> bool:
+    return (
+        subprocess.run(["pgrep", "-fx", command], capture_output=True, check=False).returncode == 0
+    )
+
+
 def test_a_paused_project_waits_for_resume(box: Box):
     config = box.project / "agent.yaml"
     text = config.read_text()
@@ -116,13 +161,13 @@ def test_an_agent_that_crashes_is_shown_with_its_last_words_and_is_left_alone(bo
             wait_until(lambda: "after the save" in log.read_text())
             said = "project: coder crashed (exit code 3): the disk is on fire"
             wait_until(lambda: said in log.read_text())
-            status = box.companion("status", "--json").ok().data
+            status = box.companion("status", "--json").ok().agent
             assert (status["state"], status["exit_code"]) == ("crashed", 3)
             assert status["last_lines"][-1] == "the disk is on fire"
             assert "crashed (exit code 3)" in box.companion("status").ok().out
             time.sleep(3)
             assert log.read_text().count(said) == 1
-            assert box.companion("status", "--json").ok().data["state"] == "crashed"
+            assert box.companion("status", "--json").ok().agent["state"] == "crashed"
         finally:
             config.write_text(text)
             wait_until(lambda: log.read_text().count("after the save") == 2)
@@ -134,7 +179,7 @@ def test_what_is_stopped_by_hand_stays_and_what_lost_its_way_out_comes_back_in_o
         before = box.ids()
         box.engine("stop", "--time", "1", box.container("coder"))
         time.sleep(3)
-        assert box.companion("status", "--json").ok().data["state"] == "stopped"
+        assert box.companion("status", "--json").ok().agent["state"] == "stopped"
         box.engine("start", box.container("coder"))
         wait_until(lambda: box.ssh("true").code == 0)
         box.engine("kill", box.container("coder-net"))
