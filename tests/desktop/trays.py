@@ -55,4 +55,5 @@ def tray(desk: Desk, place: Path, *, has_tray: bool = True) -> Iterator[Tray]:
         finally:
             if process.poll() is None:
                 process.terminate()
-                assert process.wait(timeout=10) == 0, log.read_text()
+                code = process.wait(timeout=10)
+                assert code == 0, f"exit code {code}: {log.read_text()}"

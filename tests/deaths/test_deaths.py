@@ -1,0 +1,156 @@
+"""A companion that is killed at any moment is repaired by the next: on an engine of a few lines."""
+
+import json
+import random
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk
+
+FAKE = Path(__file__).parent.parent / "fake_engine.py"
+LONG = pytest.mark.long
+
+
+class Fake:
+    """A project on the engine of fake_engine.py."""
+
+    def __init__(self, desk: Desk, project: Path) -> None:
+        self.desk, self.project = desk, project
+        self.file = desk.home / "world.json"
+        programs = desk.home / "programs"
+        programs.mkdir()
+        text = FAKE.read_text().replace("#!/usr/bin/env python3", f"#!{sys.executable} -IS", 1)
+        (programs / "podman").write_text(text)
+        (programs / "podman").chmod(0o755)
+        desk.environment |= {
+            "PATH": f"{programs}:{desk.environment['PATH']}",
+            "FAKE_ENGINE": str(self.file),
+        }
+
+    @property
+    def world(self) -> Any:
+        return json.loads(self.file.read_text())
+
+    def companion(self, *arguments: str):
+        return self.desk.companion("-C", str(self.project), *arguments)
+
+    def set(self, **values: object) -> None:
+        self.file.write_text(json.dumps(self.world | values))
+
+    def is_whole(self) -> None:
+        """Fail unless the engine holds the sandbox, the whole sandbox and nothing but it."""
+        world = self.world
+        project = next(iter(world["networks"])).partition("_")[0]
+        services = ("coder", "coder-gateway", "coder-net")
+        assert sorted(world["containers"]) == [f"{project}-{name}" for name in services]
+        assert all(c["State"]["Running"] for c in world["containers"].values())
+        networks = [f"{project}_coder-{name}" for name in ("default", "internal")]
+        assert sorted(world["networks"]) == networks
+        agent, holder = (world["containers"][f"{project}-{n}"] for n in ("coder", "coder-net"))
+        assert agent["HostConfig"]["NetworkMode"] == f"container:{holder['Id']}"
+        assert agent["State"]["StartedAt"] > holder["State"]["StartedAt"]
+        plan = self.companion("plan", "--json").ok().agent
+        assert plan["change"] == "none", plan
+
+
+@pytest.fixture
+def fake(desk: Desk) -> Fake:
+    project = desk.project(config(random.Random(0)), __env="KEY=one\n")
+    fake = Fake(desk, project)
+    fake.companion("up").ok()
+    return fake
+
+
+def config(chance: random.Random) -> str:
+    """Return one of many configs: what differs between two is of every class of change."""
+    hosts = ", ".join(f"h{n}.test" for n in range(chance.randint(0, 3)))
+    custom = [f'    env: ["N={chance.randint(0, 2)}"]']
+    if chance.random() < 0.4:
+        custom.append(f'    commands: ["echo {chance.randint(0, 2)}"]')
+    service = f"""
+  - plugin: external-services
+    services:
+      - url: http://s{chance.randint(0, 1)}.test:8000
+        headers: {{Authorization: "${{KEY}}"}}"""
+    return f"""\
+name: coder
+runtime: {{base_image: "debian:bookworm-slim"}}
+container_runtime: podman
+egress: {{mode: listed, allow: [{hosts}]}}
+limits: {{pids: {chance.choice([512, 1024])}}}
+features:
+  - plugin: custom-runtime
+{chr(10).join(custom)}{service if chance.random() < 0.6 else ""}
+"""
+
+
+@pytest.mark.parametrize("count", [12, pytest.param(1000, marks=LONG)])
+def test_a_companion_that_is_killed_at_any_call_is_repaired_by_the_next(fake: Fake, count: int):
+    chance, deaths = random.Random(count), 0
+    for _ in range(count):
+        (fake.project / "agent.yaml").write_text(config(chance))
+        verb = chance.choice(["up", "up", "up", "restart", "down"])
+        kill = [fake.world["count"] + chance.randint(1, 11), chance.choice(["before", "after"])]
+        fake.set(kill=kill)
+        done = fake.companion(verb)
+        assert done.code in {0, -signal.SIGKILL}, (kill, done.err)
+        deaths += done.code != 0
+        fake.set(kill=None)
+        if chance.random() < 0.7:  # else the next dies on top of it
+            fake.companion("up").ok()
+            fake.is_whole()
+    fake.companion("up").ok()
+    fake.is_whole()
+    assert deaths > count / 3
+
+
+def test_what_happens_is_what_was_planned(fake: Fake):
+    """The engine itself is the witness."""
+    chance, classes = random.Random(7), set()
+    configs = [config(chance) for _ in range(7)]
+    for text in (*configs, f"# a comment\n{configs[-1]}"):
+        (fake.project / "agent.yaml").write_text(text)
+        plan = fake.companion("plan", "--json").ok().agent
+        fake.set(calls=[])
+        done = fake.companion("up", "--json").ok().agent
+        assert done["steps"] == [step["step"] for step in plan["steps"]]
+        assert happened(fake) == planned(done["steps"]), plan
+        classes.add(plan["change"])
+    assert classes == {"none", "reload", "recreate", "rebuild"}
+
+
+def planned(steps: list[str]) -> list[str]:
+    """Return what the engine is asked to change if exactly these steps are taken."""
+    changes = [step for step in steps if not step.startswith("reload")]
+    return sorted(change.replace(" the network", "") for change in changes)
+
+
+def happened(fake: Fake) -> list[str]:
+    """Return what the engine was asked to change, in the words of steps."""
+    project = next(iter(fake.world["networks"])).partition("_")[0]
+    words = []
+    for call in fake.world["calls"]:
+        match call:
+            case ["start", name]:
+                words.append(f"start {name.removeprefix(f'{project}-')}")
+            case ["rm", name]:
+                words.append(f"remove {name}")
+            case ["build", context]:
+                words.append(f"build the {Path(context).name} image")
+            case ["network", verb, name]:
+                verb = {"create": "create", "rm": "remove"}[verb]
+                words.append(f"{verb} {name.removeprefix(f'{project}_')}")
+            case _:
+                assert call[0] in {"create", "network", "rmi"}, call
+    return sorted(words)
+
+
+@LONG
+def test_an_engine_that_hangs_is_said_in_bounded_time(fake: Fake):
+    fake.set(hang=True)
+    done = fake.companion("up")
+    assert done.code == 1
+    assert "podman does not answer" in done.err

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""A container engine in one file, for deaths that a real one takes too long to repeat.
+
+It speaks what companion uses of podman's command line, keeps its world in a JSON file, and refuses
+what podman refuses. `$FAKE_ENGINE` is the file. Its key `kill` is [n, "before" | "after"]: at the
+n-th call the caller gets a SIGKILL, before or after the call did its work; `hang` makes it silent.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+WORLD = Path(os.environ.get("FAKE_ENGINE", ""))
+NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "kill": None,
+       "hang": False, "count": 0}  # fmt: skip
+
+
+class RefusedError(Exception):
+    """The engine says no."""
+
+
+def main(argv: list[str]) -> int:
+    with WORLD.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        world = json.loads(WORLD.read_text()) if WORLD.exists() else NEW
+        if world["hang"]:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            time.sleep(1000)
+        world["count"] += 1
+        number, moment = world["kill"] or (0, "")
+        dies = world["count"] == number
+        if dies and moment == "before":
+            save(world)
+            return die()
+        try:
+            out = call(world, argv)
+            code = 0
+        except RefusedError as refused:
+            sys.stderr.write(f"Error: {refused}\n")
+            out, code = "", 125
+        save(world)
+    if dies:
+        return die()
+    sys.stdout.write(out)
+    return code
+
+
+def save(world: dict) -> None:
+    new = WORLD.with_suffix(".new")
+    new.write_text(json.dumps(world))
+    new.replace(WORLD)
+
+
+def die() -> int:
+    os.kill(os.getppid(), signal.SIGKILL)
+    return 137
+
+
+def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912 - a table of commands
+    """Do one call and return what it prints."""
+    words, options = parse(argv)
+    changes = words[0] in {"create", "start", "rm", "rmi", "build"}
+    if changes or words[:2] in (["network", "create"], ["network", "rm"], ["network", "connect"]):
+        world["calls"].append(words)
+    match words:
+        case ["version"]:
+            return "4.9.0\n"
+        case ["ps"]:
+            return lines(c["Id"] for c in fitting(world["containers"], options))
+        case ["inspect", *ids]:
+            return json.dumps([found(world, i) for i in ids])
+        case ["images"]:
+            return lines(i["tag"] for i in fitting(world["images"], options))
+        case ["network", "ls"]:
+            return lines(n["name"] for n in fitting(world["networks"], options))
+        case ["network", "inspect", *names]:
+            return json.dumps([world["networks"][n] for n in names])
+        case ["network", "create", name]:
+            return network(world, name, options)
+        case ["network", "rm", name]:
+            users = [c["Name"] for c in world["containers"].values() if name in c["nets"]]
+            if users:
+                raise RefusedError(f'"{name}" has associated containers with it')
+            if world["networks"].pop(name, None) is None:
+                raise RefusedError(f"unable to find network with name {name}")
+        case ["network", "connect", name, container]:
+            world["containers"][container]["nets"].append(name)
+        case ["create", image, *_]:
+            return create(world, image, options)
+        case ["start", name]:
+            start(world, name)
+        case ["rm", name]:
+            mine = world["containers"].get(name)
+            mode = f"container:{mine['Id']}" if mine else "none"
+            if any(c["HostConfig"]["NetworkMode"] == mode for c in world["containers"].values()):
+                raise RefusedError(f"container {name} has dependent containers")
+            world["containers"].pop(name, None)
+        case ["build", context]:
+            tag = options["tag"][0]
+            labels = labels_of((Path(context) / "Dockerfile").read_text())
+            world["images"][tag] = {"tag": tag, "labels": labels}
+        case ["rmi", tag]:
+            if any(c["Image"] == tag for c in world["containers"].values()):
+                raise RefusedError("image is in use")
+            world["images"].pop(tag, None)
+        case ["exec", name, *_]:
+            if not world["containers"].get(name, {}).get("State", {}).get("Running"):
+                raise RefusedError(f"no running container {name}")
+        case ["logs", _] | ["volume", "ls"]:
+            pass
+        case ["events"]:
+            pass
+        case _:
+            raise RefusedError(f"not known here: {argv}")
+    return ""
+
+
+def parse(argv: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Split into words and options; an option of no value is not in this list."""
+    flags = {"--all", "--quiet", "--no-trunc", "--force", "--ignore", "--init", "--read-only",
+             "--internal", "--disable-dns", "--interactive"}  # fmt: skip
+    words: list[str] = []
+    options: dict[str, list[str]] = {}
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word.startswith("--") and not words[3:] and "=" not in word:
+            value = "" if word in flags else rest.pop(0)
+            options.setdefault(word[2:], []).append(value)
+        elif not word.startswith("--filter="):
+            words.append(word)
+    return words, options
+
+
+def lines(found: "object") -> str:
+    return "".join(f"{one}\n" for one in found)
+
+
+def fitting(things: dict, options: dict[str, list[str]]) -> list[dict]:
+    wanted = [f.removeprefix("label=").partition("=") for f in options.get("filter", [])]
+    return [
+        thing
+        for thing in things.values()
+        if all(k in thing["labels"] and v in ("", thing["labels"][k]) for k, _, v in wanted)
+    ]
+
+
+def found(world: dict, identity: str) -> dict:
+    for container in world["containers"].values():
+        if identity in (container["Id"], container["Name"]):
+            return container
+    raise RefusedError(f"no such container {identity}")
+
+
+def labelled(options: dict[str, list[str]]) -> dict[str, str]:
+    return dict(label.split("=", 1) for label in options.get("label", []))
+
+
+def labels_of(dockerfile: str) -> dict[str, str]:
+    found = [line.split()[1:] for line in dockerfile.splitlines() if line.startswith("LABEL")]
+    return dict(pair.split("=", 1) for pairs in found for pair in pairs)
+
+
+def network(world: dict, name: str, options: dict[str, list[str]]) -> str:
+    if name in world["networks"]:
+        raise RefusedError(f"network name {name} already used")
+    subnet = options["subnet"][0]
+    if any(n["subnets"][0]["subnet"] == subnet for n in world["networks"].values()):
+        raise RefusedError(f"subnet {subnet} is already used on the host or by another config")
+    labels = labelled(options)
+    world["networks"][name] = {"name": name, "subnets": [{"subnet": subnet}], "labels": labels}
+    return f"{name}\n"
+
+
+def create(world: dict, image: str, options: dict[str, list[str]]) -> str:
+    name, where = options["name"][0], options["network"][0]
+    if name in world["containers"]:
+        raise RefusedError(f'the container name "{name}" is already in use by {name}')
+    if image not in world["images"]:
+        raise RefusedError(f"{image}: image not known")
+    if where.startswith("container:"):
+        where = f"container:{found(world, where.removeprefix('container:'))['Id']}"
+    elif where not in world["networks"]:
+        raise RefusedError(f"unable to find network with name or ID {where}")
+    labels, identity = labelled(options), f"{name}-{world['count']}"
+    world["containers"][name] = {
+        "Id": identity, "Name": name, "Image": image, "labels": labels,
+        "Config": {"Labels": labels},
+        "State": {"Running": False, "Status": "created", "ExitCode": 0, "StartedAt": ""},
+        "HostConfig": {"NetworkMode": where},
+        "nets": [] if where.startswith("container:") else [where],
+    }  # fmt: skip
+    return f"{identity}\n"
+
+
+def start(world: dict, name: str) -> None:
+    container = found(world, name)
+    mode = container["HostConfig"]["NetworkMode"]
+    if mode.startswith("container:"):
+        holder = found(world, mode.removeprefix("container:"))
+        if not holder["State"]["Running"]:
+            raise RefusedError(f"{holder['Name']} is not running")
+    seconds = world["count"]
+    now = f"2026-01-01T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.000000+00:00"
+    container["State"] = {"Running": True, "Status": "running", "ExitCode": 0, "StartedAt": now}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
