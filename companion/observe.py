@@ -23,6 +23,7 @@ from companion.state import Observed
 
 DEFAULT_UID = 1000
 MAX_OVERLAY = 64 * 1024 * 1024
+MAX_OVERLAY_FILES = 10_000
 
 
 def find(seat: Seat, whole: Contribution) -> dict[ProjectFile, Found]:
@@ -126,9 +127,12 @@ def _find(seat: Seat, file: ProjectFile, *, content: bool) -> Found:
 
 def _tree(root: Path) -> Iterator[File]:
     """Yield a directory's files, sorted; symlinks are refused: they could lead anywhere."""
-    total = 0
+    total = count = 0
     for directory, folders, names in os.walk(root):
         folders.sort()
+        count += len(folders) + len(names)
+        if count > MAX_OVERLAY_FILES:
+            raise CompanionError(f"{root} holds more than 10,000 files", "mount it instead")
         for name in sorted((*names, *folders)):
             path = Path(directory, name)
             if path.is_symlink():

@@ -16,6 +16,7 @@ from companion.daemon.picture import (
     Crashed,
     Ended,
     Forgotten,
+    Hindered,
     Known,
     News,
     Paused,
@@ -71,7 +72,9 @@ class Loop:
     def run(self) -> None:
         """Watch until stopped or interrupted; to be run inside alone()."""
         self._log = log.to_file(self.home)
-        self._watch = Watch(lambda key: self._inbox.put(Touched(key)))
+        self._watch = Watch(
+            lambda key: self._inbox.put(Touched(key)), lambda why: self._inbox.put(Hindered(why))
+        )
         files.make_private_dir(self.home.pauses)
         self._watch.follow(_ALL, [self.home.paused])
         self._notice_pause()

@@ -140,7 +140,14 @@ class Crashed:
     """Who, how, and what it said last."""
 
 
-News = Known | Forgotten | Paused | Seen | Silent | Step | Ended | Crashed
+@dataclass(frozen=True, slots=True)
+class Hindered:
+    """The watcher cannot do its work as it should; it goes on all the same."""
+
+    why: str
+
+
+News = Known | Forgotten | Paused | Seen | Silent | Step | Ended | Crashed | Hindered
 
 
 def fold(picture: Picture, news: News) -> Picture:
@@ -157,7 +164,7 @@ def fold(picture: Picture, news: News) -> Picture:
             views = (_seen(view, engine, conditions) for view in picture.sandboxes.values())
             sandboxes = {view.id: view for view in views}
             return replace(picture, sandboxes=sandboxes, silent=picture.silent - {engine})
-        case Crashed():
+        case Crashed() | Hindered():
             return picture
         case Silent(engine):
             return replace(picture, silent=picture.silent | {engine})
@@ -207,6 +214,8 @@ def line(picture: Picture, news: News) -> str:
             return f"{known.name}: {text}" if known else ""
         case Silent(engine, why):
             return f"{engine}: {why}"
+        case Hindered(why):
+            return why
         case Paused(paused):
             return "watching is paused" if paused else ""
         case Known() | Forgotten() | Seen():

@@ -1,11 +1,13 @@
 """Which files steer a project, and how do we hear of their changes? The one user of watchdog."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.polling import PollingObserver
 
 from companion import files as disk
 from companion import seats
@@ -25,6 +27,11 @@ _KINDS: list[type[events.FileSystemEvent]] = [
     events.DirDeletedEvent,
     events.DirMovedEvent,
 ]
+POLL_INTERVAL = 2
+"""Seconds between looks where the system gives no watches."""
+MAX_DIRECTORIES = 2000
+"""Directories of one tree that are watched, each by itself."""
+_CURE = f"looking every {POLL_INTERVAL} s instead (raise fs.inotify.max_user_instances or _watches)"
 _OPTIONS = ("authorized_keys", "host_key", "home_override", "entrypoint_hooks")
 
 
@@ -40,15 +47,23 @@ def steering(seat: Seat) -> tuple[Path, ...]:
 
 
 class Watch:
-    """Calls `touched(key)` (from watchdog's thread) for each event on a file followed for a key."""
+    """Calls `touched(key)` (from watchdog's thread) for each event on a file followed for a key.
 
-    def __init__(self, touched: Callable[[str], None]) -> None:
-        self._touched = touched
+    Where the system gives no more watches, it looks every two seconds, and `hindered` hears why,
+    once. Of a tree with very many directories only the top is watched.
+    """
+
+    def __init__(self, touched: Callable[[str], None], hindered: Callable[[str], None]) -> None:
+        self._touched, self._hindered = touched, hindered
         self._files: dict[str, tuple[Path, ...]] = {}
-        self._watches: dict[tuple[Path, bool], ObservedWatch] = {}
+        self._watches: dict[tuple[Path, bool], tuple[BaseObserver, ObservedWatch]] = {}
         self._handler = _Handler(self._on_event)
-        self._observer: BaseObserver = Observer()
-        self._observer.start()
+        self._poller: BaseObserver | None = None
+        try:
+            self._observer: BaseObserver = Observer()
+            self._observer.start()
+        except OSError as error:
+            self._observer = self._polling(error)
 
     def follow(self, key: str, files: Iterable[Path]) -> None:
         """Follow these files for a key, and none that were followed for it before."""
@@ -62,21 +77,41 @@ class Watch:
 
     def stop(self) -> None:
         """Stop watching; returns when no further call will come."""
-        self._observer.stop()
-        self._observer.join(timeout=5)
+        for observer in {self._observer, self._poller or self._observer}:
+            observer.stop()
+            observer.join(timeout=5)
 
     def _rearrange(self) -> None:
         """Watch the directories of all files, and whole trees where a file is a directory."""
         files = {file for followed in self._files.values() for file in followed}
         trees = {path for path in files if path.is_dir()}
         directories = {path.parent for path in files if path.parent.is_dir()} - trees
-        wanted = {(path, True) for path in trees} | {(path, False) for path in directories}
+        wanted = {(path, _is_small(path)) for path in trees}
+        wanted |= {(path, False) for path in directories}
         for place in self._watches.keys() - wanted:
-            self._observer.unschedule(self._watches.pop(place))
-        for path, recursive in wanted - self._watches.keys():
-            self._watches[path, recursive] = self._observer.schedule(
-                self._handler, str(path), recursive=recursive, event_filter=_KINDS
-            )
+            observer, watch = self._watches.pop(place)
+            observer.unschedule(watch)
+        for place in wanted - self._watches.keys():
+            self._watches[place] = self._begin(*place)
+
+    def _begin(self, path: Path, recursive: bool) -> tuple[BaseObserver, ObservedWatch]:  # noqa: FBT001 - a key's parts
+        try:
+            return self._observer, self._schedule(self._observer, path, recursive=recursive)
+        except OSError as error:
+            poller = self._polling(error)
+            return poller, self._schedule(poller, path, recursive=recursive)
+
+    def _polling(self, error: OSError) -> BaseObserver:
+        """Return what looks now and then instead; the first time, say why."""
+        if self._poller is None:
+            reason = error.strerror or error
+            self._hindered(f"the system watches no more files for us ({reason}): {_CURE}")
+            self._poller = PollingObserver(timeout=POLL_INTERVAL)
+            self._poller.start()
+        return self._poller
+
+    def _schedule(self, observer: BaseObserver, path: Path, *, recursive: bool) -> ObservedWatch:
+        return observer.schedule(self._handler, str(path), recursive=recursive, event_filter=_KINDS)
 
     def _on_event(self, event: events.FileSystemEvent) -> None:
         # An atomic save is a move: the name that counts is only in dest_path.
@@ -84,6 +119,11 @@ class Watch:
         for key, files in self._files.items():
             if any(path == f or path.is_relative_to(f) for path in paths for f in files):
                 self._touched(key)
+
+
+def _is_small(tree: Path) -> bool:
+    """Tell whether a directory has few enough directories in it to watch them all."""
+    return all(number < MAX_DIRECTORIES for number, _ in enumerate(os.walk(tree)))
 
 
 class _Handler(events.FileSystemEventHandler):

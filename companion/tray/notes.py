@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from companion.daemon.picture import (
     Crashed,
     Ended,
+    Hindered,
     News,
     Picture,
     Silent,
@@ -51,6 +52,8 @@ def note(picture: Picture, news: News) -> Note | None:
             view = picture.sandboxes.get(sandbox)
             title = f"{view.agent if view else sandbox} crashed"
             return Note(sandbox, title, text, Click(Verb.LOGS, sandbox), "Show its log")
+        case Hindered(why):
+            return Note("watch", "Saves are seen late", why)
         case Silent(engine, why):
             return Note(f"engine:{engine}", f"{engine} does not answer", why)
         case _:
