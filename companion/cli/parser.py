@@ -104,6 +104,11 @@ COMMANDS = (
     Command("pause", "leave the project alone on saves", "live:pause", (_ALL,)),
     Command("resume", "react to the project's saves again", "live:resume", (_ALL,)),
     Command("plugins", "list runtimes and features", "project:plugins"),
+    Command("schema", "print the JSON Schema of agent.yaml", "project:schema", (
+        _argument("--fleet", action="store_true", help="of fleet.yaml instead"),
+        _argument("--write", action="store_true",
+                  help="into .build/, with a comment in the files by which editors find it"),
+    )),
 )  # fmt: skip
 
 

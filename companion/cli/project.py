@@ -26,6 +26,8 @@ _WORDS = {
 
 def init(arguments: Namespace) -> Result:
     """Scaffold a project; never overwrites a file."""
+    from companion import schema as schemas  # noqa: PLC0415 - start-up time is a budget
+
     target: Path = arguments.directory or arguments.directory_option
     if arguments.example:
         tree = _example(arguments.example)
@@ -45,6 +47,7 @@ def init(arguments: Namespace) -> Result:
         work.mkdir(exist_ok=True)
         files.give_to(work, observe.DEFAULT_UID)
         check(Paths.of_user(), seat)
+    schemas.write(seats.project(target))
     return Result(
         text=f"wrote {', '.join(sorted(tree))} in {target}; next: companion -C {target} up",
         data={"directory": str(target), "files": sorted(tree)},
@@ -118,6 +121,17 @@ def plugins(_: Namespace) -> Result:
         text=table(rows),
         data=[{"kind": kind, "name": name, "summary": summary} for kind, name, summary in rows],
     )
+
+
+def schema(arguments: Namespace) -> Result:
+    """Print a schema, or write both where the project's files point to."""
+    from companion import schema as schemas  # noqa: PLC0415 - start-up time is a budget
+
+    if not arguments.write:
+        found = schemas.fleet() if arguments.fleet else schemas.agent()
+        return Result(text=schemas.text(found).rstrip(), data=found)
+    written = [str(path) for path in schemas.write(seats.project(arguments.directory_option))]
+    return Result(text=f"wrote {', '.join(written) or 'nothing: all is current'}", data=written)
 
 
 def _example(name: str) -> dict[str, bytes]:

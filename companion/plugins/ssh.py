@@ -8,11 +8,15 @@ from companion.config.models import Line, Model
 from companion.contribution import Contribution, ProjectFile, SshServer
 from companion.plugins.base import Context, FeaturePlugin
 
+_PORT = Field(ge=1, le=65535, json_schema_extra={"anyOf": [
+    {"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 65535},
+]})  # fmt: skip
+
 
 class Options(Model):
     """Options of the ssh plugin."""
 
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    port: Annotated[int | None, _PORT] = None
     authorized_keys: Line | None = None
     host_key: Line | None = None
 
