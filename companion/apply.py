@@ -11,6 +11,7 @@ from companion.dialect import (
     connect_argv,
     container_name,
     create_argv,
+    join_argv,
     network_argv,
 )
 from companion.engine import Engine
@@ -136,6 +137,8 @@ class Applier:
             engine.call(*create)
         for extra in service.attachments[1:]:
             engine.call(*connect_argv(engine.dialect, engine.project, service, extra))
+        for network in service.joins:
+            self._join(service, network)
         engine.call("start", name)
         if service.role is Role.NET:
             try:
@@ -144,6 +147,16 @@ class Applier:
                 self._show_last_lines()
                 engine.remove(name)
                 raise
+
+    def _join(self, service: Service, network: str) -> None:
+        try:
+            self.engine.call(*join_argv(self.engine.project, service, network))
+        except EngineError as error:
+            hint = (
+                f"create it (`{self.engine.choice.name} network create {network}`), or correct it"
+            )
+            what = f"{service.name} cannot join the network '{network}'"
+            raise EngineError(what, hint, error.log) from None
 
     def _reload(self, service: Service) -> None:
         """Sshd reads its keys at each login: only the gateway must be told."""

@@ -50,9 +50,6 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
     """
     problems: list[Problem] = []
     parts: list[Contribution] = []
-    if not loaded.config.gateway:
-        what, hint = "'gateway: false' is not supported yet", "remove the key"
-        problems.append(Problem(what, hint, loaded.document.place(("gateway",))))
     for at, feature in loaded.features:
         try:
             parts.append(_contribution(loaded, feature, at, runtime))
@@ -60,6 +57,8 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
             problems += error.problems
     whole = merge(parts)
     problems += _clashes(whole, loaded.document)
+    if not loaded.config.gateway:
+        problems += _needing_the_gateway(loaded, whole)
     if problems:
         raise ConfigError(problems)
     return whole
@@ -107,6 +106,17 @@ def _builtin(name: str, document: Document) -> RuntimeProgram:
     raise ConfigError([
         Problem(f"there is no runtime '{name}'", hint, document.place(("runtime",)))
     ])  # fmt: skip
+
+
+def _needing_the_gateway(loaded: Loaded, whole: Contribution) -> Iterator[Problem]:
+    """Yield a problem for all that only a gateway can do."""
+    hint = "remove it, or `gateway: false`"
+    if loaded.config.egress.mode != "open":
+        what = "only a gateway can list what the agent may reach"
+        yield Problem(what, hint, loaded.document.place(("egress",)))
+    for origin in dict.fromkeys(u.origin for u in whole.upstreams):
+        what = f"{origin} needs the gateway: it adds the secrets, outside of the sandbox"
+        yield Problem(what, hint, loaded.document.place(origin_location(origin)))
 
 
 def _clashes(whole: Contribution, document: Document) -> Iterator[Problem]:

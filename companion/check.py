@@ -41,6 +41,11 @@ class Checked:
         return self.seat.project
 
     @property
+    def egress(self) -> str:
+        """What stands between the agent and the network: `listed`, `open` or `no gateway`."""
+        return self.config.egress.mode if self.config.gateway else "no gateway"
+
+    @property
     def workdir(self) -> str:
         """Where commands start in the sandbox, template variables replaced."""
         return expand(self.config.workdir, user=self.program.user, home=self.program.home)

@@ -126,6 +126,8 @@ class Contribution:
     mounts: tuple[Mount, ...] = ()
     variables: tuple[Variable, ...] = ()
     upstreams: tuple[Upstream, ...] = ()
+    networks: tuple[str, ...] = ()
+    """Networks of the engine that are not ours, on which the gateway finds services."""
     ssh: tuple[SshServer, ...] = ()
 
     def __add__(self, other: "Contribution") -> "Contribution":

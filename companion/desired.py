@@ -1,7 +1,7 @@
 """What should be there? One sandbox as images, networks, services and mounted files."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from companion.paths import AgentPaths
 from companion.render import dns, dockerfile, environment, haproxy, sshd
@@ -12,6 +12,7 @@ from companion.services import (
     Bind,
     File,
     Image,
+    Network,
     Publish,
     Role,
     Service,
@@ -61,13 +62,23 @@ def desire(
         places: where the mounted files of this agent lie on the desktop.
         seals: keyed digests of the secrets' values, by name: a new value is a new definition.
     """
+    agent_image = dockerfile.render(sandbox, assets.entrypoint)
+    volumes = tuple(sorted({bind.source for bind in _mounts(sandbox) if bind.volume}))
+    if not sandbox.gateway:
+        alone = Target(
+            agent=sandbox.agent,
+            login=sandbox.login,
+            images=(agent_image,),
+            networks=(sandbox.egress_network,),
+            services=(_agent(sandbox, agent_image, places),),
+        )
+        return Desired(alone, sandbox, volumes, gateway_files=(), resolver_files=())
     gateway_image = Image(
         name="gateway",
         role=Role.GATEWAY,
         files=assets.gateway,
         arguments=(("BASE", sandbox.host.image(GATEWAY_BASE)),),
     )
-    agent_image = dockerfile.render(sandbox, assets.entrypoint)
     gateway_files = (*haproxy.render(sandbox), *dns.render(sandbox))
     target = Target(
         agent=sandbox.agent,
@@ -83,7 +94,7 @@ def desire(
     return Desired(
         target=target,
         sandbox=sandbox,
-        volumes=tuple(sorted({bind.source for bind in _mounts(sandbox) if bind.volume})),
+        volumes=volumes,
         gateway_files=gateway_files,
         resolver_files=(dns.resolv_conf(sandbox),),
     )
@@ -97,7 +108,6 @@ def _gateway(
     seals: Mapping[str, str],
 ) -> Service:
     outside, inside = sandbox.egress_network, sandbox.internal_network
-    bridge = outside.address(1)
     return Service(
         name=f"{sandbox.agent}-gateway",
         role=Role.GATEWAY,
@@ -108,7 +118,8 @@ def _gateway(
             Attachment(outside.name, outside.address(2)),
             Attachment(inside.name, inside.address(2)),
         ),
-        publish=tuple(Publish(p.host, p.container, p.address) for p in sandbox.ports),
+        joins=tuple(sorted(set(sandbox.whole.networks))),
+        publish=_published(sandbox),
         binds=(
             Bind(str(places.gateway), haproxy.CONFIG, read_only=True),
             Bind(str(places.secrets), haproxy.SECRETS, read_only=True),
@@ -116,7 +127,7 @@ def _gateway(
         ),
         tmpfs=_SCRATCH,
         sysctls=(_LOW_PORTS, *_NO_IPV6),
-        hosts=(("host.containers.internal", bridge), ("host.docker.internal", bridge)),
+        hosts=_host_names(outside),
         restart="on-failure",
         memory="256m",
         pids=128,
@@ -167,7 +178,8 @@ def _net(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
 
 def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
     keys = (Bind(str(places.sshd), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
-    return Service(
+    names = (_resolv(places),) if sandbox.gateway else ()
+    whole = Service(
         name=sandbox.agent,
         role=Role.AGENT,
         image=image.tag,
@@ -175,7 +187,7 @@ def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
         command=sandbox.program.command,
         hostname=sandbox.agent,
         network_of=f"{sandbox.agent}-net",
-        binds=(_resolv(places), *keys, *_mounts(sandbox)),
+        binds=(*names, *keys, *_mounts(sandbox)),
         tmpfs=_SCRATCH,
         environment=(("HOME", sandbox.program.home), *environment.render(sandbox)),
         workdir=sandbox.workdir,
@@ -186,6 +198,29 @@ def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
         cpus=sandbox.limits.cpus or "",
         cpu_shares=512,
     )
+    return whole if sandbox.gateway else _without_gateway(whole, sandbox)
+
+
+def _without_gateway(agent: Service, sandbox: Sandbox) -> Service:
+    """Return the agent on a network of its own, with its ports published by itself."""
+    outside = sandbox.egress_network
+    return replace(
+        agent,
+        network_of="",
+        attachments=(Attachment(outside.name, outside.address(2)),),
+        publish=_published(sandbox),
+        hosts=_host_names(outside),
+        sysctls=_NO_IPV6,
+    )
+
+
+def _published(sandbox: Sandbox) -> tuple[Publish, ...]:
+    return tuple(Publish(p.host, p.container, p.address) for p in sandbox.ports)
+
+
+def _host_names(outside: Network) -> tuple[tuple[str, str], ...]:
+    """Return the names by which docker and podman call this machine."""
+    return tuple((f"host.{word}.internal", outside.address(1)) for word in ("containers", "docker"))
 
 
 def _keys(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:

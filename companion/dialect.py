@@ -134,6 +134,11 @@ def connect_argv(
     return ("network", "connect", *_addresses(dialect, place), network, name)
 
 
+def join_argv(project: str, service: Service, network: str) -> tuple[str, ...]:
+    """Return the arguments that attach a created container to a network that is not ours."""
+    return ("network", "connect", network, container_name(project, service.name))
+
+
 def build_argv(image: Image, context: str) -> tuple[str, ...]:
     """Return the arguments that build an image from a context directory."""
     arguments = each("--build-arg", (f"{key}={value}" for key, value in image.arguments))
@@ -186,6 +191,8 @@ def _labels(project: str, agent: str, service: Service) -> Iterator[str]:
     }
     for key, value in compose.items():
         yield from ("--label", f"com.docker.compose.{key}={value}")
+    for key, value in (("project", project), ("service", service.name)):
+        yield from ("--label", f"io.podman.compose.{key}={value}")
 
 
 def _label(key: str, value: str) -> tuple[str, str]:

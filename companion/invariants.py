@@ -27,7 +27,11 @@ def violations(compose: str, services: tuple[Service, ...]) -> Iterator[str]:
         if role is Role.NET and set(service.get("networks", {})) - internal:
             yield f"{name}: the agent's namespace is on a network that is not internal"
         if role is Role.AGENT:
-            yield from (f"{name}: {sentence}" for sentence in _agent(service, roles))
+            yield from (f"{name}: {sentence}" for sentence in _agent(service))
+            if Role.NET in roles.values() and not _lives_in_holder(service, roles):
+                yield f"{name}: does not live in the net holder's namespace"
+            if service.get("network_mode") == "host":
+                yield f"{name}: shares the host's network"
 
 
 def _common(service: Mapping[str, Any]) -> Iterator[str]:
@@ -51,11 +55,13 @@ def _common(service: Mapping[str, Any]) -> Iterator[str]:
             yield "reaches an engine's socket"
 
 
-def _agent(service: Mapping[str, Any], roles: Mapping[str, Role | None]) -> Iterator[str]:
+def _lives_in_holder(service: Mapping[str, Any], roles: Mapping[str, Role | None]) -> bool:
     mode = str(service.get("network_mode", ""))
     holder = roles.get(mode.removeprefix("service:"))
-    if "networks" in service or not mode.startswith("service:") or holder is not Role.NET:
-        yield "does not live in the net holder's namespace"
+    return "networks" not in service and mode.startswith("service:") and holder is Role.NET
+
+
+def _agent(service: Mapping[str, Any]) -> Iterator[str]:
     if service.get("cap_add"):
         yield "has capabilities"
     if str(service.get("user", "0")).partition(":")[0] in {"0", "root", ""}:

@@ -134,6 +134,8 @@ def plan(
         *_builds(desired, observed),
         *_removals(desired, observed, reasons),
         *(RemoveNetwork(n, r) for n, r in wrong_networks.items() if n in observed.networks),
+        *(RemoveNetwork(n, "no longer part of the sandbox") for n in sorted(observed.networks)
+          if n not in {network.name for network in desired.networks}),
         *(CreateNetwork(n, wrong_networks[n.name]) for n in desired.networks
           if n.name in wrong_networks),
         *(Start(s, reasons[s.name]) for s in desired.services if s.name in reasons),

@@ -331,6 +331,7 @@ def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:
         whole=checked.whole,
         egress=config.egress,
         limits=config.limits,
+        gateway=config.gateway,
         log_level=config.log_level,
         workdir=checked.workdir,
         allocation=kept,

@@ -72,6 +72,8 @@ class Sandbox:
     whole: Contribution
     egress: Egress
     limits: Limits
+    gateway: bool
+    """All traffic goes through a gateway; without one the agent is on a network of its own."""
     log_level: LogLevel
     workdir: str
     allocation: Allocation

@@ -107,6 +107,8 @@ class Service:
     command: tuple[str, ...]
     hostname: str = ""
     attachments: tuple[Attachment, ...] = ()
+    joins: tuple[str, ...] = ()
+    """Networks that are not ours, besides the attachments."""
     network_of: str = ""
     publish: tuple[Publish, ...] = ()
     binds: tuple[Bind, ...] = ()

@@ -56,7 +56,7 @@ def status(home: Paths, seat: Seat) -> Status:
         ssh_port=record.allocation.ssh_port if record else None,
         host_address=_host_address(record),
         engine=engine.choice.name,
-        egress=checked.config.egress.mode if checked else "unknown",
+        egress=checked.egress if checked else "unknown",
         services=tuple((c.service, c.status) for c in containers),
         problems=problems,
     )
@@ -97,6 +97,8 @@ def health_of(containers: Collection[Container]) -> Health:
     if agent is None or not agent.running:
         failed = agent and (agent.out_of_memory or agent.exit_code not in _STOPPED_BY_HAND)
         return Health.CRASHED if failed else Health.STOPPED
+    if not agent.network_mode.startswith("container:"):
+        return Health.RUNNING  # it has no gateway
     whole = holder and gateway and holder.running and gateway.running
     if not (holder and whole) or agent.started < holder.started:
         return Health.BROKEN

@@ -103,6 +103,11 @@ COMMANDS = (
     )),
     Command("pause", "leave the project alone on saves", "live:pause", (_ALL,)),
     Command("resume", "react to the project's saves again", "live:resume", (_ALL,)),
+    Command("compose", "let compose show what companion made: ps, logs, exec, top, config, images",
+            "sandbox:compose", (
+        Argument(("rest",), {"nargs": argparse.REMAINDER, "metavar": "ARGS",
+                             "help": "what compose takes"}),
+    )),
     Command("plugins", "list runtimes and features", "project:plugins"),
     Command("schema", "print the JSON Schema of agent.yaml", "project:schema", (
         _argument("--fleet", action="store_true", help="of fleet.yaml instead"),

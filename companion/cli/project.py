@@ -24,6 +24,12 @@ _WORDS = {
 }
 
 
+_EGRESS = {
+    "open": "egress is open: the agent may reach any public host on 443 and 80",
+    "no gateway": "no gateway: the agent may reach all that containers on this machine may reach",
+}
+
+
 def init(arguments: Namespace) -> Result:
     """Scaffold a project; never overwrites a file."""
     from companion import schema as schemas  # noqa: PLC0415 - start-up time is a budget
@@ -100,15 +106,15 @@ def plan(arguments: Namespace) -> Result:
 def _told(seen: Look, *, alone: bool) -> Iterator[str]:
     yield ("" if alone else f"{seen.checked.config.name}: ") + _WORDS[seen.plan.change]
     yield from (f"  {step.describe()}: {step.reason}" for step in seen.plan.steps)
-    if seen.checked.config.egress.mode == "open":
-        yield "  egress is open: the agent may reach any public host on 443 and 80"
+    if told := _EGRESS.get(seen.checked.egress):
+        yield f"  {told}"
 
 
 def _facts(seen: Look) -> dict[str, object]:
     return {
         "agent": seen.checked.config.name,
         "change": seen.plan.change.name.lower(),
-        "egress": seen.checked.config.egress.mode,
+        "egress": seen.checked.egress,
         "steps": [{"step": s.describe(), "reason": s.reason} for s in seen.plan.steps],
     }
 

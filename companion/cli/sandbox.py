@@ -111,6 +111,25 @@ def ssh(arguments: Namespace) -> Result:
     return Result(code=process.attach(argv))
 
 
+def compose(arguments: Namespace) -> Result:
+    """Run compose with our project and files; what changes containers is refused."""
+    from companion import compose as front  # noqa: PLC0415 - start-up time is a budget
+
+    verb = next((word for word in arguments.rest if not word.startswith("-")), "")
+    if verb in front.INSTEAD:
+        what = f"`compose {verb}` would go past companion"
+        raise CompanionError(what, f"use `{front.INSTEAD[verb]}`")
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
+    known = state_file.of_project(home, project).agents
+    engines = {record.engine for record in known.values() if record.engine}
+    if len(engines) != 1:
+        what = "its agents are on several engines" if engines else "nothing was started here yet"
+        raise CompanionError(f"{project.directory}: {what}", "see `companion status`")
+    (choice,) = engines
+    argv = (*front.front_end(choice), *front.arguments(project, tuple(known)), *arguments.rest)
+    return Result(code=process.attach(argv, env=dict(choice.environment)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Target:
     """A started agent: its engine and what is remembered of it."""

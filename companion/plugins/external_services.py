@@ -14,7 +14,9 @@ from companion.plugins.base import Context, FeaturePlugin
 _REFERENCE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}\Z")
 _FORBIDDEN = {"host", "connection", "content-length", "transfer-encoding", "upgrade"}
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"docker": 80, "http": 80, "https": 443}
+_NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
+_NO_NETWORKS = {"host", "none"}
 
 
 def _header_name(name: str) -> str:
@@ -38,10 +40,8 @@ def _header_value(value: str) -> str:
 
 def _url(url: str) -> str:
     scheme, _, rest = url.partition("://")
-    if scheme == "docker":
-        raise ValueError("docker:// services are not supported yet: use http:// or https://")
     if scheme not in _DEFAULT_PORTS or not rest:
-        raise ValueError("must begin with http:// or https://")
+        raise ValueError("must begin with http://, https:// or docker://")
     try:
         parts = urlsplit(url)
         hostname(parts.hostname or "")
@@ -55,10 +55,17 @@ def _url(url: str) -> str:
     return url
 
 
+def _network(name: str) -> str:
+    if not _NETWORK.match(name) or name in _NO_NETWORKS:
+        raise ValueError("must be the name of a network of the container engine")
+    return name
+
+
 class Service(Model):
     """One service of the external-services plugin."""
 
     url: Annotated[Line, AfterValidator(_url)]
+    network: Annotated[Line, AfterValidator(_network)] | None = None
     headers: Mapping[
         Annotated[Line, AfterValidator(_header_name)],
         Annotated[Line, AfterValidator(_header_value)],
@@ -68,6 +75,15 @@ class Service(Model):
     def _headers_differ(self) -> "Service":
         if len({name.lower() for name in self.headers}) != len(self.headers):
             raise ValueError("gives one header twice")
+        return self
+
+    @model_validator(mode="after")
+    def _has_its_network(self) -> "Service":
+        is_docker = self.url.startswith("docker://")
+        if is_docker and self.network is None:
+            raise ValueError("needs `network`: where its container is found")
+        if self.network is not None and not is_docker:
+            raise ValueError("takes `network` only with a docker:// url")
         return self
 
 
@@ -85,14 +101,17 @@ class Options(Model):
 
 def contribute(options: Options, context: Context) -> Contribution:
     """Add one upstream per service; its path plays no part in what is reached."""
-    return Contribution(upstreams=tuple(_upstream(s, context.origin) for s in options.services))
+    return Contribution(
+        upstreams=tuple(_upstream(s, context.origin) for s in options.services),
+        networks=tuple(s.network for s in options.services if s.network),
+    )
 
 
 def _upstream(service: Service, origin: str) -> Upstream:
     parts = urlsplit(service.url)
-    scheme = cast("Literal['http', 'https']", parts.scheme)
+    scheme = "http" if parts.scheme == "docker" else parts.scheme
     return Upstream(
-        scheme=scheme,
+        scheme=cast("Literal['http', 'https']", scheme),
         host=hostname(parts.hostname or ""),
         port=parts.port or _DEFAULT_PORTS[scheme],
         headers=tuple(_header(*item) for item in sorted(service.headers.items())),

@@ -18,7 +18,7 @@ def render(project: str, target: Target, contexts: dict[Role, str], volumes: Ite
         "services": {
             s.name: _service(project, s, by_tag[s.image], contexts) for s in target.services
         },
-        "networks": {n.name: _network(n) for n in target.networks},
+        "networks": {n.name: _network(n) for n in target.networks} | _joined(target.services),
         "volumes": {volume: {} for volume in volumes},
     }
     return _HEADER + yaml_text.dump(document)
@@ -37,7 +37,8 @@ def _service(project: str, service: Service, image: Image, contexts: dict[Role, 
         "init": True,
         "restart": service.restart,
         "network_mode": f"service:{service.network_of}" if service.network_of else "",
-        "networks": {a.network: {"ipv4_address": a.address} for a in service.attachments},
+        "networks": {a.network: {"ipv4_address": a.address} for a in service.attachments}
+        | {name: {} for name in service.joins},
         "ports": [str(p) for p in service.publish],
         "extra_hosts": [f"{name}:{address}" for name, address in service.hosts],
         "environment": {name: _escape(value) for name, value in service.environment},
@@ -74,12 +75,17 @@ def _bind(bind: Bind) -> Compose:
 
 
 def _dependencies(service: Service) -> list[str]:
-    return [service.network_of, f"{service.name}-gateway"] if service.role is Role.AGENT else []
+    return [service.network_of, f"{service.name}-gateway"] if service.network_of else []
 
 
 def _network(network: Network) -> Compose:
     config = {"subnet": network.subnet, "gateway": network.address(1)}
     return {"internal": network.internal, "ipam": {"config": [config]}}
+
+
+def _joined(services: Iterable[Service]) -> Compose:
+    names = sorted({name for service in services for name in service.joins})
+    return {name: {"name": name, "external": True} for name in names}
 
 
 def _escape(text: str) -> str:

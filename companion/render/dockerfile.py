@@ -60,18 +60,21 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     yield from map(run, program.install)
     yield _USER.format(user=program.user, uid=uid, home=program.home)
     yield from map(run, sandbox.whole.commands)
-    yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
+    if sandbox.gateway:
+        yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
     yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in ("hooks", "home") if name in parts)
     yield f"LABEL dev.companion.image=1 dev.companion.project={sandbox.project}"
     yield f" dev.companion.agent={sandbox.agent}\n"
     yield f"USER {uid}:{uid}\nWORKDIR {program.home}\n"
-    yield f'ENTRYPOINT ["/bin/bash", "{LIB}/entrypoint.sh"]\n'
+    words = ("/bin/bash", f"{LIB}/entrypoint.sh", *(() if sandbox.gateway else ("--no-gate",)))
+    yield f"ENTRYPOINT {json.dumps(words)}\n"
 
 
 def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
     yield File("entrypoint.sh", entrypoint)
-    yield File("companion-sandbox.crt", sandbox.host.ca_certificate.encode())
+    if sandbox.gateway:
+        yield File("companion-sandbox.crt", sandbox.host.ca_certificate.encode())
     for index, hook in enumerate(sandbox.whole.hooks):
         name = hook.path.rsplit("/", 1)[-1]
         yield from (File(f"hooks/{index:02}-{name}", f.content) for f in sandbox.files_of(hook))

@@ -15,4 +15,6 @@ def render(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
         "REQUESTS_CA_BUNDLE": _BUNDLE,
         "GIT_SSL_CAINFO": _BUNDLE,
     }
+    if not sandbox.gateway:
+        trust = {}
     return tuple(sorted({**trust, **{v.name: v.value for v in sandbox.variables}}.items()))

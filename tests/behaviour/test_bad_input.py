@@ -19,7 +19,9 @@ CASES = {
     HEAD + "egress: [\n": ["agent.yaml:4:1: not valid YAML"],
     HEAD + "log_level: loud\n": ["agent.yaml:3:12: 'log_level' must be 'info' or 'debug'"],
     HEAD + "gateway: no\n": ["agent.yaml:3:10: 'gateway' must be true or false, it is text"],
-    HEAD + "gateway: false\n": ["agent.yaml:3:10: 'gateway: false' is not supported yet"],
+    HEAD + "gateway: false\negress: listed\n": ["agent.yaml:4:9: only a gateway can list"],
+    HEAD + "gateway: false\nfeatures:\n  - plugin: external-services\n    services:\n"
+    "      - url: https://x.test\n": ["agent.yaml:5:5: features[0] (external-services) needs the"],
     HEAD + "features:\n  - plugin: sshd\n": [
         "agent.yaml:4:13: there is no plugin 'sshd', did you mean 'ssh'?"
     ],
@@ -72,8 +74,7 @@ SERVICE = HEAD + "features:\n  - plugin: external-services\n    services:\n     
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("ftp://x.test", "must begin with http:// or https://"),
-        ("docker://redis:6379", "docker:// services are not supported yet"),
+        ("ftp://x.test", "must begin with http://, https:// or docker://"),
         ("https://user:pw@x.test", "must have no user"),
         ("http://", "must begin with"),
         ("http://x.test:99999", "must be a URL such as"),
@@ -236,3 +237,20 @@ def basics(tmp_path: Path) -> str:
             if (Path(place) / name).exists() and not (directory / name).exists():
                 (directory / name).symlink_to(Path(place) / name)
     return str(directory)
+
+
+@pytest.mark.parametrize(
+    ("service", "message"),
+    [
+        ("{url: 'docker://db:80'}", "needs `network`: where its container is found"),
+        ("{url: 'http://db', network: x}", "takes `network` only with a docker:// url"),
+        ("{url: 'docker://db', network: host}", "'network' must be the name of a network"),
+        ("{url: 'docker://db', network: 'a b'}", "'network' must be the name of a network"),
+    ],
+)
+def test_a_docker_service_names_its_network(desk: Desk, service: str, message: str):
+    text = f"{AGENT}  - plugin: external-services\n    services: [{service}]\n"
+    done = desk.companion("-C", str(desk.project(text)), "validate")
+    assert done.code == 1
+    assert done.err.startswith("agent.yaml:7:16: " if "'" not in message else "agent.yaml:7:")
+    assert message in done.err

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from desk import ROOT
 
 from companion.cli.parser import COMMANDS
@@ -10,8 +11,9 @@ from companion.config.models import AgentConfig
 from companion.plugins import FEATURES
 
 
-def test_every_claim_in_security_names_a_test_that_exists():
-    text = (ROOT / "SECURITY.md").read_text()
+@pytest.mark.parametrize("document", ["SECURITY.md", "docs/reference.md"])
+def test_every_claim_names_a_test_that_exists(document: str):
+    text = (ROOT / document).read_text()
     named = set(re.findall(r"`(test_\w+)`", text))
     whole = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     there = set(re.findall(r"def (test_\w+)\(", whole))

@@ -12,8 +12,6 @@ from companion.config import yaml_text
 
 EXAMPLES = ROOT.glob("assets/examples/**/agent.yaml")
 VALID = sorted([*ROOT.glob("tests/cases/*/agent.yaml"), *EXAMPLES])
-    [*ROOT.glob("tests/cases/*/agent.yaml"), *ROOT.glob("assets/examples/**/agent.yaml")]
-)
 FLEETS = sorted(ROOT.glob("assets/examples/*/fleet.yaml"))
 
 

