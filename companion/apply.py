@@ -13,6 +13,7 @@ from companion.dialect import (
     create_argv,
     join_argv,
     network_argv,
+    network_name,
 )
 from companion.engine import Engine
 from companion.errors import EngineError, NameTakenError, SupersededError
@@ -56,6 +57,7 @@ class Applier:
             EngineError: a step failed; the next run sees what is there and repairs it.
         SupersededError: an image that was being built is not wanted any more.
         """
+        self._see_networks(plan)
         for step in plan.steps:
             self._perform(step)
         if not plan.starts:
@@ -69,6 +71,17 @@ class Applier:
         except Exception:
             self._show_last_lines()
             raise
+
+    def _see_networks(self, plan: Plan) -> None:
+        """See that the networks that are not ours are there, before anything is touched."""
+        starts = (step.service for step in plan.steps if isinstance(step, Start))
+        for network in {name for service in starts for name in service.joins}:
+            try:
+                self.engine.call("network", "inspect", network)
+            except EngineError as error:
+                name = self.engine.choice.name
+                hint = f"run `{name} network create {network}`, or correct the name"
+                raise EngineError(f"{name} has no network '{network}'", hint, error.log) from None
 
     def remove_stale_images(self) -> None:
         """Remove images of this agent that no definition of ours wants any more."""
@@ -84,7 +97,7 @@ class Applier:
             case Remove(name):
                 self.engine.remove(name)
             case RemoveNetwork(name):
-                full = f"{self.engine.project}_{name}"
+                full = network_name(self.engine.project, name)
                 self.engine.call(*self.engine.dialect.remove_network, full)
             case CreateNetwork(network):
                 agent = self.target.agent
@@ -138,7 +151,7 @@ class Applier:
         for extra in service.attachments[1:]:
             engine.call(*connect_argv(engine.dialect, engine.project, service, extra))
         for network in service.joins:
-            self._join(service, network)
+            engine.call(*join_argv(engine.project, service, network))
         engine.call("start", name)
         if service.role is Role.NET:
             try:
@@ -147,16 +160,6 @@ class Applier:
                 self._show_last_lines()
                 engine.remove(name)
                 raise
-
-    def _join(self, service: Service, network: str) -> None:
-        try:
-            self.engine.call(*join_argv(self.engine.project, service, network))
-        except EngineError as error:
-            hint = (
-                f"create it (`{self.engine.choice.name} network create {network}`), or correct it"
-            )
-            what = f"{service.name} cannot join the network '{network}'"
-            raise EngineError(what, hint, error.log) from None
 
     def _reload(self, service: Service) -> None:
         """Sshd reads its keys at each login: only the gateway must be told."""

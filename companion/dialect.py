@@ -84,6 +84,11 @@ def container_name(project: str, service: str) -> str:
     return f"{project}-{service}"
 
 
+def network_name(project: str, network: str) -> str:
+    """Return the engine-wide name of a network of ours."""
+    return f"{project}_{network}"
+
+
 def create_argv(dialect: Dialect, project: str, agent: str, service: Service) -> tuple[str, ...]:
     """Return the arguments that create a service's container on its first network."""
     return (
@@ -122,7 +127,7 @@ def network_argv(dialect: Dialect, project: str, agent: str, network: Network) -
         *_label("subnet", network.subnet),
         *("--label", f"com.docker.compose.project={project}"),
         *("--label", f"com.docker.compose.network={network.name}"),
-        f"{project}_{network.name}",
+        network_name(project, network.name),
     )
 
 
@@ -130,7 +135,10 @@ def connect_argv(
     dialect: Dialect, project: str, service: Service, place: Attachment
 ) -> tuple[str, ...]:
     """Return the arguments that attach a created container to a further network."""
-    network, name = f"{project}_{place.network}", container_name(project, service.name)
+    network, name = (
+        network_name(project, place.network),
+        container_name(project, service.name),
+    )
     return ("network", "connect", *_addresses(dialect, place), network, name)
 
 
@@ -207,7 +215,7 @@ def _network_argv(dialect: Dialect, project: str, service: Service) -> tuple[str
     if service.network_of:
         return "--network", f"container:{container_name(project, service.network_of)}"
     first = service.attachments[0]
-    return "--network", f"{project}_{first.network}", *_addresses(dialect, first)
+    return "--network", network_name(project, first.network), *_addresses(dialect, first)
 
 
 def _addresses(dialect: Dialect, place: Attachment) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from companion import desktop, files, generated, last_good, observe, provision, 
 from companion.apply import Applier, Progress
 from companion.check import Checked, check
 from companion.desired import Desired, desire
+from companion.dialect import network_name
 from companion.engine import Engine, detect
 from companion.errors import (
     AddressHeldError,
@@ -185,7 +186,7 @@ def _remove_all(engine: Engine, observed: Observed, progress: Progress) -> None:
         progress(f"removing {container.service}")
         engine.call(*engine.dialect.remove, container.name)
     for network in observed.networks:
-        engine.call(*engine.dialect.remove_network, f"{engine.project}_{network}")
+        engine.call(*engine.dialect.remove_network, network_name(engine.project, network))
 
 
 def _leave_engine(record: AgentRecord, engine: Engine, progress: Progress) -> None:

@@ -5,6 +5,12 @@ set -euo pipefail
 
 config=/companion/gateway
 
+# The gateways of our networks: from there comes the desktop, whichever network it is led through.
+while read -r _ target gateway _; do
+  [ "$target" = 00000000 ] || continue
+  printf '%d.%d.%d.%d\n' "0x${gateway:6:2}" "0x${gateway:4:2}" "0x${gateway:2:2}" "0x${gateway:0:2}"
+done </proc/net/route >/tmp/doors.lst
+
 bash /usr/local/lib/companion/stage.sh /tmp/gateway
 haproxy -c -q -f /tmp/gateway/egress.cfg
 haproxy -c -q -f "$config/ingress.cfg"

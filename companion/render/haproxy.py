@@ -16,6 +16,8 @@ from companion.services import File
 
 CONFIG = "/companion/gateway"
 SECRETS = "/companion/secrets"
+DOORS = "/tmp/doors.lst"  # noqa: S108 - in the gateway, which has no other users
+"""The addresses of the gateway's own gateways; written when it starts."""
 CERTIFICATES = "/companion/certificates"
 RESOLVER_PORT = 5353
 _HTTP_DEFAULT, _TLS_DEFAULT = 80, 443
@@ -305,8 +307,13 @@ def _ingress(sandbox: Sandbox) -> str:
 
 
 def _way_in(sandbox: Sandbox, port: int) -> str:
+    # On somebody else's network too the engine may lead the desktop in by any of our addresses;
+    # whoever else is there comes from an address that is no network's gateway.
+    own, doors = sandbox.egress_network.address(2), ""
+    if sandbox.whole.networks:
+        own, doors = "*", f"  tcp-request connection reject if !{{ src -f {DOORS} }}\n"
     return (
-        f"\nlisten port_{port}\n  bind {sandbox.egress_network.address(2)}:{port}\n"
+        f"\nlisten port_{port}\n  bind {own}:{port}\n{doors}"
         f'  log-format "in port={port} bytes=%U/%B ms=%Tt term=%ts"\n'
         f"  server agent {sandbox.internal_network.address(3)}:{port}\n"
     )

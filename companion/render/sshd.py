@@ -34,9 +34,14 @@ def render(sandbox: Sandbox) -> File:
         "PrintMotd no\n"
         "Subsystem sftp internal-sftp\n"
         # Only the first SetEnv line counts, so there is one.
-        f"SetEnv {' '.join(_assignment(*pair) for pair in environment.render(sandbox))}\n"
+        f"{_set_env(sandbox)}"
     )
     return File("sshd_config", text.encode())
+
+
+def _set_env(sandbox: Sandbox) -> str:
+    variables = environment.render(sandbox)
+    return f"SetEnv {' '.join(_assignment(*v) for v in variables)}\n" if variables else ""
 
 
 def _assignment(name: str, value: str) -> str:

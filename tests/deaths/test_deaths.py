@@ -43,11 +43,11 @@ class Fake:
     def is_whole(self) -> None:
         """Fail unless the engine holds the sandbox, the whole sandbox and nothing but it."""
         world = self.world
-        project = next(iter(world["networks"])).partition("_")[0]
+        project = next(n for n in world["networks"] if "-internal" in n).partition("_")[0]
         services = ("coder", "coder-gateway", "coder-net")
         assert sorted(world["containers"]) == [f"{project}-{name}" for name in services]
         assert all(c["State"]["Running"] for c in world["containers"].values())
-        networks = [f"{project}_coder-{name}" for name in ("default", "internal")]
+        networks = [f"{project}_coder-default", f"{project}_coder-internal"]
         assert sorted(world["networks"]) == networks
         agent, holder = (world["containers"][f"{project}-{n}"] for n in ("coder", "coder-net"))
         assert agent["HostConfig"]["NetworkMode"] == f"container:{holder['Id']}"
@@ -130,7 +130,7 @@ def planned(steps: list[str]) -> list[str]:
 
 def happened(fake: Fake) -> list[str]:
     """Return what the engine was asked to change, in the words of steps."""
-    project = next(iter(fake.world["networks"])).partition("_")[0]
+    project = next(n for n in fake.world["networks"] if "-internal" in n).partition("_")[0]
     words = []
     for call in fake.world["calls"]:
         match call:
@@ -142,7 +142,7 @@ def happened(fake: Fake) -> list[str]:
                 words.append(f"build the {Path(context).name} image")
             case ["network", verb, name]:
                 verb = {"create": "create", "rm": "remove"}[verb]
-                words.append(f"{verb} {name.removeprefix(f'{project}_')}")
+                words.append(f"{verb} {name.rpartition('_')[2]}")
             case _:
                 assert call[0] in {"create", "network", "rmi"}, call
     return sorted(words)

@@ -411,7 +411,12 @@ def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
     gate = "socat TCP-LISTEN:1,bind=127.0.0.1,fork,reuseaddr OPEN:/dev/null & "
     check = f"bash /usr/local/lib/companion/closed.sh {box.bridge}"
     image = box.inspect("coder-net")["Config"]["Image"]
-    where = ("--network", f"{box.id}_coder-default", "--entrypoint", "/bin/bash")
+    where = (
+        "--network",
+        f"{box.id}_coder-default",
+        "--entrypoint",
+        "/bin/bash",
+    )
     argv = [box.name, "run", "--rm", *where, image, "-c", gate + check]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -485,30 +490,35 @@ def test_a_port_whose_connections_a_leftover_rule_leads_away_is_not_chosen():
 
 def test_a_service_on_a_network_of_the_engine_is_reached_and_nothing_else_there(box: Box):
     network, image = f"{box.id}-backend", box.inspect("coder-gateway")["Config"]["Image"]
-    answer = r"read line; printf 'HTTP/1.0 200 OK\r\n\r\nfrom the network'"
+    answer = r"printf 'HTTP/1.0 200 OK\r\n\r\nfrom the network' >/tmp/answer; exec socat"
+    answer += " TCP-LISTEN:8080,fork,reuseaddr SYSTEM:'head -c 1 >/dev/null; cat /tmp/answer'"
     config, kept = box.project / "agent.yaml", box.config_text()
     service = f"      - {{url: 'docker://db:8080', network: {network}}}\n"
     config.write_text(kept.replace("  - plugin: custom", f"{service}  - plugin: custom"))
     try:
         done = box.companion("up")
         assert done.code == 1
-        assert f"cannot join the network '{network}'" in done.err
+        assert f"{box.name} has no network '{network}'" in done.err
         assert box.run("id -un") == "agent"
         box.engine("network", "create", network)
         for name in ("db", "other"):
             box.engine(
                 *("run", "--detach", "--name", f"{box.id}-{name}", "--network", network),
-                *("--network-alias", name, "--entrypoint", "socat", image),
-                *("TCP-LISTEN:8080,fork,reuseaddr", f"SYSTEM:{answer}"),
+                *("--network-alias", name, "--entrypoint", "bash", image, "-c", answer),
             )
         before = box.ids()
         box.companion("up").ok()
         assert box.ids()["coder"] == before["coder"]
         assert box.run("curl -sS -m 8 http://db:8080/") == "from the network"
         assert box.ssh("curl -sSf -m 8 http://other:8080/").code != 0
+        there = box.inspect("coder-gateway")["NetworkSettings"]["Networks"][network]["IPAddress"]
+        for port in (53, 80, 2222, 8000):
+            ask = f"exec 3<>/dev/tcp/{there}/{port}; echo GET / >&3; timeout 2 head -c 4 <&3"
+            argv = [box.name, "exec", f"{box.id}-other", "timeout", "3", "bash", "-c", ask]
+            assert subprocess.run(argv, capture_output=True, check=False).stdout == b"", port
     finally:
         config.write_text(kept)
         box.companion("up").ok()
         for name in ("db", "other"):
-            box.engine("rm", "--force", f"{box.id}-{name}")
-        box.engine("network", "rm", network)
+            subprocess.run([box.name, "rm", "--force", f"{box.id}-{name}"], check=False)
+        subprocess.run([box.name, "network", "rm", network], check=False)
