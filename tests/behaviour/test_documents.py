@@ -33,7 +33,7 @@ def test_the_readmes_agent_yaml_is_valid_and_names_every_key():
     example = re.search(r"```yaml\n(name: .*?)```", text, re.DOTALL)
     assert example
     config, document = load.agent(example[1].replace("runtime: codex ", "runtime: codex "))
-    assert set(AgentConfig.model_fields) - {"gateway"} == config.model_fields_set
+    assert set(AgentConfig.model_fields) == config.model_fields_set
     assert {f.plugin for f in config.features} == {plugin.name for plugin in FEATURES}
     for index, feature in enumerate(config.features):
         plugin = next(p for p in FEATURES if p.name == feature.plugin)
