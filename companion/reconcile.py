@@ -109,9 +109,7 @@ def _attempts(
     checked = check(home, seat)
     if checked.missing:
         raise ConfigError(checked.missing)
-    place = home.project(checked.project.id)
-    state_file.know(place, checked.project.directory)
-    with _locked(place.agent(checked.config.name), progress):
+    with _locked(_places(home, checked), progress):
         provision.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -142,13 +140,13 @@ def generate(home: Paths, project: Project) -> Path:
     """Write `.build/` as `up` would, without an engine; return it."""
     provision.authority(home)
     all_checked = [check(home, seat) for seat in seats.seats(project)]
-    state_file.know(home.project(project.id), project.directory)
     for checked in all_checked:
         with _locked(_places(home, checked), lambda _: None):
             record = _reserved(home, checked, None)
             record = replace(record, uses=checked.uses)
             state_file.write(_places(home, checked), record)
             _generate(home, checked, _desired(home, checked, record))
+    state_file.know(home.project(project.id), project.directory)
     generated.clear(project, {checked.config.name for checked in all_checked})
     return project.build
 
@@ -369,7 +367,10 @@ def _reserved(home: Paths, checked: Checked, engine: Engine | None) -> AgentReco
 
 
 def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
-    """Remember what is being started; complete only once all of it succeeded."""
+    """Remember what is being started; complete only once all of it succeeded.
+
+    The project is known after its agent: who sees the one finds the other.
+    """
     checked = seen.checked
     record = replace(
         seen.record,
@@ -382,6 +383,7 @@ def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
         uses=checked.uses,
     )
     state_file.write(_places(home, checked), record)
+    state_file.know(home.project(checked.project.id), checked.project.directory)
 
 
 def _loaded(seen: Look, *, complete: bool) -> dict[str, dict[str, str]]:

@@ -31,7 +31,7 @@ from companion.daemon.picture import (
 from companion.daemon.watch import Watch, steering
 from companion.daemon.witness import Witness
 from companion.errors import AlreadyRunningError
-from companion.paths import Paths
+from companion.paths import AgentPaths, Paths
 from companion.seats import Project, Seat
 from companion.state import Condition, EngineChoice, Health
 
@@ -194,9 +194,10 @@ class Loop:
     def _seat(self, seat: Seat) -> None:
         """Take in one agent of a project, and follow what steers it now."""
         place = self.home.project(seat.project.id)
-        self._watch.follow(seat.key, (*steering(seat), place.paused))
         agent = registry.agent_at(self.home, seat)
         record = state_file.read(place.agent(agent)) if agent else None
+        first = () if record and record.engine else _first_start(place.agent(agent))
+        self._watch.follow(seat.key, (*steering(seat), place.paused, *first))
         old = self.picture.sandboxes.get(seat.key)
         view = SandboxView(
             seat=seat,
@@ -230,3 +231,8 @@ class Loop:
             self._tell(Paused(paused))
             for key in self.picture.sandboxes:
                 self._inbox.put(Touched(key))
+
+
+def _first_start(place: AgentPaths) -> tuple[Path]:
+    """Return what changes when somebody else starts an agent for the first time."""
+    return (place.record if place.root.is_dir() else place.root,)

@@ -71,14 +71,14 @@ def make(
     if sys.platform == "linux":
         from companion.tray import sni  # noqa: PLC0415 - pystray first, as above
 
-        old = None if sni.has_tray() else _appindicator()
-        return (
-            old(name, shown, title, built) if old else sni.Icon(name, shown, title, built, no_tray)
-        )
+        gtk = None if sni.has_tray() else _gtk_backend()
+        if gtk:
+            return gtk(name, shown, title, built)
+        return sni.Icon(name, shown, title, built, no_tray)
     return pystray.Icon(name, shown, title, built)
 
 
-def _appindicator() -> type[pystray.Icon] | None:
+def _gtk_backend() -> type[pystray.Icon] | None:
     """Return pystray's GTK backend, which also knows X11's old trays, if it can work here."""
     if not os.environ.get("DISPLAY"):
         return None

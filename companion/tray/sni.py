@@ -58,7 +58,7 @@ def _owner(name: str) -> str | None:
 
 
 class Icon(_base.Icon):  # type: ignore[misc]
-    """pystray's Icon for Linux; `notify` also takes what a click on the note does."""
+    """pystray's Icon for Linux; `note` also takes what a click on the note does."""
 
     def __init__(
         self,

@@ -3,12 +3,14 @@
 import json
 import random
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import Desk
+from desk import COMPANION, Desk
+from sandboxes import wait_until
 
 FAKE = Path(__file__).parent.parent / "fake_engine.py"
 LONG = pytest.mark.long
@@ -58,10 +60,13 @@ class Fake:
 
 @pytest.fixture
 def fake(desk: Desk) -> Fake:
-    project = desk.project(config(random.Random(0)), __env="KEY=one\n")
-    fake = Fake(desk, project)
+    fake = fresh(desk)
     fake.companion("up").ok()
     return fake
+
+
+def fresh(desk: Desk) -> Fake:
+    return Fake(desk, desk.project(config(random.Random(0)), __env="KEY=one\n"))
 
 
 def config(chance: random.Random) -> str:
@@ -146,6 +151,25 @@ def happened(fake: Fake) -> list[str]:
             case _:
                 assert call[0] in {"create", "network", "rmi"}, call
     return sorted(words)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_watcher_hears_of_a_first_start_by_somebody_else(desk: Desk, known: bool):
+    fake, log = fresh(desk), desk.home / "watch.log"
+    if known:
+        desk.companion("add", str(fake.project)).ok()
+    with log.open("w") as out:
+        argv = [COMPANION, "watch"]
+        child = subprocess.Popen(argv, env=desk.environment, stdout=out, stderr=out)
+    try:
+        wait_until(lambda: "not started" in log.read_text() or not known)
+        fake.companion("up").ok()
+        wait_until(lambda: "project: nothing to do" in log.read_text(), tell=log.read_text)
+        (fake.project / "agent.yaml").write_text(f"# saved\n{config(random.Random(0))}")
+        wait_until(lambda: log.read_text().count("project: nothing to do") > 1, tell=log.read_text)
+    finally:
+        child.terminate()
+        child.wait(timeout=10)
 
 
 @LONG
