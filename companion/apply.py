@@ -29,6 +29,7 @@ from companion.plan import (
     Step,
 )
 from companion.services import Image, Role, Service, Target
+from companion.state import Observed
 
 Progress = Callable[[str], None]
 _LOG_TAIL = 8
@@ -173,3 +174,12 @@ class Applier:
         for container in self.engine.containers():
             for line in self.engine.last_lines(container.name, _LOG_TAIL):
                 self.progress(f"{container.service} | {line}")
+
+
+def remove_all(engine: Engine, observed: Observed, progress: Progress) -> None:
+    """Remove containers, dependents first (agent, gateway, net), and then networks."""
+    for container in sorted(observed.containers, key=lambda c: c.role):
+        progress(f"removing {container.service}")
+        engine.call(*engine.dialect.remove, container.name)
+    for network in observed.networks:
+        engine.call(*engine.dialect.remove_network, network_name(engine.project, network))

@@ -11,7 +11,7 @@ from companion.config.models import AgentConfig, Fleet
 from companion.config.yaml_text import Document
 from companion.contribution import Contribution, ProjectFile, RuntimeProgram
 from companion.errors import ConfigError, Place, Problem
-from companion.paths import Paths
+from companion.paths import AgentPaths, Paths
 from companion.plugins.base import expand
 from companion.sandbox import Found, HostFacts, check_files
 from companion.seats import Project, Seat
@@ -39,6 +39,10 @@ class Checked:
     def project(self) -> Project:
         """The project that the agent is part of."""
         return self.seat.project
+
+    def places(self, home: Paths) -> AgentPaths:
+        """Return where we keep what belongs to the agent."""
+        return home.project(self.project.id).agent(self.config.name)
 
     @property
     def egress(self) -> str:

@@ -13,18 +13,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from companion import desktop, files, generated, last_good, observe, provision, seats, state_file
-from companion.apply import Applier, Progress
+from companion import (
+    desktop,
+    files,
+    generated,
+    last_good,
+    observe,
+    provision,
+    seats,
+    state_file,
+    way_back,
+)
+from companion.apply import Applier, Progress, remove_all
 from companion.check import Checked, check
 from companion.desired import Desired, desire
-from companion.dialect import network_name
 from companion.engine import Engine, detect
 from companion.errors import (
     AddressHeldError,
     CompanionError,
     ConfigError,
     PortTakenError,
-    RolledBackError,
     SubnetTakenError,
     SupersededError,
 )
@@ -109,7 +117,7 @@ def _attempts(
     checked = check(home, seat)
     if checked.missing:
         raise ConfigError(checked.missing)
-    with _locked(_places(home, checked), progress):
+    with _locked(checked.places(home), progress):
         provision.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -117,10 +125,10 @@ def _attempts(
                     home, seat, progress, begin, fresh=fresh, only_if_changed=only_if_changed
                 )
             except (AddressHeldError, PortTakenError, SubnetTakenError) as error:
-                if attempt == _ATTEMPTS or not _may_move(error, checked):
-                    raise _roll_back(home, checked, error, progress) from error
+                if attempt == _ATTEMPTS or not way_back.may_move(error, checked):
+                    raise way_back.roll_back(home, checked, error, progress) from error
                 progress(str(error))
-                _make_room(home, checked, error, progress)
+                way_back.make_room(home, checked, error, progress)
     raise AssertionError("unreachable")
 
 
@@ -131,7 +139,7 @@ def look(home: Paths, seat: Seat, *, fresh: bool = False) -> Look:
         CompanionError: its files are wrong or the engine does not answer.
     """
     checked = check(home, seat)
-    record = state_file.read(_places(home, checked))
+    record = state_file.read(checked.places(home))
     engine = _engine(checked, record)
     return _look(home, checked, reserve(home, checked, record, engine), engine, fresh=fresh)
 
@@ -141,10 +149,10 @@ def generate(home: Paths, project: Project) -> Path:
     provision.authority(home)
     all_checked = [check(home, seat) for seat in seats.seats(project)]
     for checked in all_checked:
-        with _locked(_places(home, checked), lambda _: None):
+        with _locked(checked.places(home), lambda _: None):
             record = _reserved(home, checked, None)
             record = replace(record, uses=checked.uses)
-            state_file.write(_places(home, checked), record)
+            state_file.write(checked.places(home), record)
             _generate(home, checked, _desired(home, checked, record))
     state_file.know(home.project(project.id), project.directory)
     generated.clear(project, {checked.config.name for checked in all_checked})
@@ -171,20 +179,11 @@ def down(
             return False
         engine = Engine(record.engine, project.id, agent)
         observed = observe.engine(engine)
-        _remove_all(engine, observed, progress)
+        remove_all(engine, observed, progress)
         removed = engine.remove_volumes() if volumes else 0
         record = replace(record, wanted=wanted, complete=False, parts={}, loaded={})
         state_file.write(places, record)
     return bool(observed.containers or observed.networks or removed)
-
-
-def _remove_all(engine: Engine, observed: Observed, progress: Progress) -> None:
-    """Remove containers, dependents first (agent, gateway, net), and then networks."""
-    for container in sorted(observed.containers, key=lambda c: c.role):
-        progress(f"removing {container.service}")
-        engine.call(*engine.dialect.remove, container.name)
-    for network in observed.networks:
-        engine.call(*engine.dialect.remove_network, network_name(engine.project, network))
 
 
 def _leave_engine(record: AgentRecord, engine: Engine, progress: Progress) -> None:
@@ -194,7 +193,7 @@ def _leave_engine(record: AgentRecord, engine: Engine, progress: Progress) -> No
     old = replace(engine, choice=record.engine)
     if old.answers():
         progress(f"moving from {old.choice.name} to {engine.choice.name}; volumes stay behind")
-        _remove_all(old, observe.engine(old), progress)
+        remove_all(old, observe.engine(old), progress)
 
 
 def _reconcile(
@@ -207,7 +206,7 @@ def _reconcile(
     only_if_changed: bool,
 ) -> Report:
     checked = check(home, seat)
-    before = state_file.read(_places(home, checked))
+    before = state_file.read(checked.places(home))
     engine = _engine(checked, before)
     if before:
         _leave_engine(before, engine, progress)
@@ -228,7 +227,7 @@ def _reconcile(
     except CompanionError as error:
         if quick:
             return _reconcile(home, seat, progress, begin, fresh=fresh, only_if_changed=False)
-        raise _roll_back(home, checked, error, progress) from error
+        raise way_back.roll_back(home, checked, error, progress) from error
 
 
 def _carry_out(home: Paths, seen: Look, begin: float, progress: Progress) -> Report:
@@ -236,7 +235,7 @@ def _carry_out(home: Paths, seen: Look, begin: float, progress: Progress) -> Rep
     checked = seen.checked
     _generate(home, checked, seen.desired)
     _remember(home, seen, complete=not seen.plan.steps)
-    places = _places(home, checked)
+    places = checked.places(home)
     provision.mounted_files(seen.desired, home, places, checked.secrets)
     desktop.sync(home)
     contexts = checked.seat.build(checked.config.name)
@@ -271,30 +270,6 @@ def _generate(home: Paths, checked: Checked, desired: Desired) -> None:
     others = state_file.of_project(home, checked.project).agents.values()
     uses = {name: use for record in others for name, use in record.uses.items()}
     generated.write(checked, desired, {**uses, **checked.uses})
-
-
-def _roll_back(
-    home: Paths, checked: Checked, error: CompanionError, progress: Progress
-) -> CompanionError:
-    """Bring back what ran before; return what to tell the user. Volumes keep what was written."""
-    places = _places(home, checked)
-    target, record = last_good.restore(places), state_file.read(places)
-    if target is None or record is None or record.engine is None:
-        return error
-    progress("going back to what ran before")
-    engine = Engine(record.engine, checked.project.id, checked.config.name)
-    kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
-    record = replace(record, allocation=kept, parts={}, loaded={}, complete=False)
-    state_file.write(places, record)
-    desktop.sync(home)
-    contexts = checked.seat.build(checked.config.name)
-    applier = Applier(engine, target, contexts, home, places, progress)
-    try:
-        applier.perform(plan(target, observe.engine(engine), record))
-    except CompanionError as worse:
-        what = f"{error}; and what ran before did not come back: {worse}"
-        return CompanionError(what, "correct agent.yaml and run `companion up`")
-    return RolledBackError(str(error), "the sandbox that ran before is back")
 
 
 def _report(
@@ -342,11 +317,7 @@ def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:
 def _desired(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     sandbox = sandbox_of(checked, record.allocation)
     seals = provision.seals(checked.secrets, record.salt)
-    return desire(sandbox, observe.assets(), _places(home, checked), seals)
-
-
-def _places(home: Paths, checked: Checked) -> AgentPaths:
-    return home.project(checked.project.id).agent(checked.config.name)
+    return desire(sandbox, observe.assets(), checked.places(home), seals)
 
 
 def _engine(checked: Checked, record: AgentRecord | None) -> Engine:
@@ -356,7 +327,7 @@ def _engine(checked: Checked, record: AgentRecord | None) -> Engine:
 
 def _reserved(home: Paths, checked: Checked, engine: Engine | None) -> AgentRecord:
     """Return the agent's record with all that must be chosen; what is chosen is remembered."""
-    places = _places(home, checked)
+    places = checked.places(home)
     record = state_file.read(places)
     if record and is_complete(checked, record):
         return record
@@ -382,7 +353,7 @@ def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
         complete=complete,
         uses=checked.uses,
     )
-    state_file.write(_places(home, checked), record)
+    state_file.write(checked.places(home), record)
     state_file.know(home.project(checked.project.id), checked.project.directory)
 
 
@@ -392,31 +363,6 @@ def _loaded(seen: Look, *, complete: bool) -> dict[str, dict[str, str]]:
         return {s.name: dict(s.reloads) for s in seen.desired.target.services}
     touched = {s.service.name for s in seen.plan.steps if isinstance(s, Start | Reload)}
     return {name: dict(held) for name, held in seen.record.loaded.items() if name not in touched}
-
-
-def _may_move(error: CompanionError, checked: Checked) -> bool:
-    """Tell whether another choice may help: a port that the config names may not move."""
-    chosen_by_user = any(server.port for server in checked.whole.ssh)
-    return not (isinstance(error, PortTakenError) and chosen_by_user)
-
-
-def _make_room(home: Paths, checked: Checked, error: CompanionError, progress: Progress) -> None:
-    """Do what lets the next attempt succeed: take the pieces away, or choose another place.
-
-    podman keeps the address of a container whose removal was killed; it forgets with the network.
-    """
-    places = _places(home, checked)
-    record = state_file.read(places)
-    if record is None:
-        return
-    if isinstance(error, AddressHeldError) and record.engine:
-        engine = Engine(record.engine, checked.project.id, checked.config.name)
-        _remove_all(engine, observe.engine(engine), progress)
-    elif isinstance(error, PortTakenError):
-        kept = replace(record.allocation, ssh_port=None)
-        state_file.write(places, replace(record, allocation=kept))
-    else:
-        places.record.unlink()
 
 
 @contextmanager

@@ -1,0 +1,60 @@
+"""What if a change does not work? Make room and try again, or go back to what ran before."""
+
+from dataclasses import replace
+
+from companion import desktop, last_good, observe, state_file
+from companion.apply import Applier, Progress, remove_all
+from companion.check import Checked
+from companion.engine import Engine
+from companion.errors import AddressHeldError, CompanionError, PortTakenError, RolledBackError
+from companion.paths import Paths
+from companion.plan import plan
+
+
+def roll_back(
+    home: Paths, checked: Checked, error: CompanionError, progress: Progress
+) -> CompanionError:
+    """Bring back what ran before; return what to tell the user. Volumes keep what was written."""
+    places = checked.places(home)
+    target, record = last_good.restore(places), state_file.read(places)
+    if target is None or record is None or record.engine is None:
+        return error
+    progress("going back to what ran before")
+    engine = Engine(record.engine, checked.project.id, checked.config.name)
+    kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
+    record = replace(record, allocation=kept, parts={}, loaded={}, complete=False)
+    state_file.write(places, record)
+    desktop.sync(home)
+    contexts = checked.seat.build(checked.config.name)
+    applier = Applier(engine, target, contexts, home, places, progress)
+    try:
+        applier.perform(plan(target, observe.engine(engine), record))
+    except CompanionError as worse:
+        what = f"{error}; and what ran before did not come back: {worse}"
+        return CompanionError(what, "correct agent.yaml and run `companion up`")
+    return RolledBackError(str(error), "the sandbox that ran before is back")
+
+
+def may_move(error: CompanionError, checked: Checked) -> bool:
+    """Tell whether another choice may help: a port that the config names may not move."""
+    chosen_by_user = any(server.port for server in checked.whole.ssh)
+    return not (isinstance(error, PortTakenError) and chosen_by_user)
+
+
+def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Progress) -> None:
+    """Do what lets the next attempt succeed: take the pieces away, or choose another place.
+
+    podman keeps the address of a container whose removal was killed; it forgets with the network.
+    """
+    places = checked.places(home)
+    record = state_file.read(places)
+    if record is None:
+        return
+    if isinstance(error, AddressHeldError) and record.engine:
+        engine = Engine(record.engine, checked.project.id, checked.config.name)
+        remove_all(engine, observe.engine(engine), progress)
+    elif isinstance(error, PortTakenError):
+        kept = replace(record.allocation, ssh_port=None)
+        state_file.write(places, replace(record, allocation=kept))
+    else:
+        places.record.unlink()
