@@ -5,8 +5,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from companion import process
 from companion.dialect import DIALECTS, LABEL, Dialect, each, parse_container, parse_network
@@ -20,6 +21,7 @@ from companion.errors import (
 )
 from companion.state import Container, EngineChoice
 
+T = TypeVar("T")
 _FAST, _SLOW = 20.0, 120.0
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
 _LIST_TRIES = 3
@@ -137,17 +139,18 @@ class Engine:
         return process.run(argv, env=self.environment, timeout=_FAST).code == 0
 
     def containers(self) -> tuple[Container, ...]:
-        """Return the agent's containers, running or not.
+        """Return the agent's containers, running or not."""
+        return self._looked(self._containers)
 
-        One that goes between the list and the look at it is no failure: the list is made again.
-        """
+    def _looked(self, look: Callable[[], T]) -> T:
+        """Look; what goes between a list and the look at it is no failure: look again."""
         for _ in range(_LIST_TRIES - 1):
             try:
-                return self._containers()
+                return look()
             except EngineError:
                 if not self.answers():
                     raise
-        return self._containers()
+        return look()
 
     def _containers(self) -> tuple[Container, ...]:
         ids = self.call("ps", "--all", "--quiet", "--no-trunc", *self._mine, timeout=_FAST).split()
@@ -164,6 +167,9 @@ class Engine:
 
     def networks(self) -> dict[str, str]:
         """Return the agent's networks (without the project's prefix) and their subnets."""
+        return self._looked(self._networks)
+
+    def _networks(self) -> dict[str, str]:
         names = self.call("network", "ls", "--quiet", *self._mine, timeout=_FAST).split()
         if not names:
             return {}
@@ -173,7 +179,7 @@ class Engine:
     def images(self) -> frozenset[str]:
         """Return the tags of all images that companion built, for any project."""
         shape = ("--filter", f"label={LABEL}.image=1", "--format", "{{.Repository}}:{{.Tag}}")
-        return frozenset(self.call("images", *shape, timeout=_FAST).split())
+        return self._looked(lambda: frozenset(self.call("images", *shape, timeout=_FAST).split()))
 
     def agent_images(self) -> frozenset[str]:
         """Return the tags of the images that were built for the agent."""
