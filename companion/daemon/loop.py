@@ -195,9 +195,11 @@ class Loop:
         """Take in one agent of a project, and follow what steers it now."""
         place = self.home.project(seat.project.id)
         agent = registry.agent_at(self.home, seat)
+        steered = (*steering(seat), place.paused)
+        self._watch.follow(seat.key, (*steered, _first_start(place.agent(agent))))
         record = state_file.read(place.agent(agent)) if agent else None
-        first = () if record and record.engine else _first_start(place.agent(agent))
-        self._watch.follow(seat.key, (*steering(seat), place.paused, *first))
+        if record and record.engine:
+            self._watch.follow(seat.key, steered)
         old = self.picture.sandboxes.get(seat.key)
         view = SandboxView(
             seat=seat,
@@ -212,6 +214,8 @@ class Loop:
             self._listen_to(record.engine)
             if old and (old.agent, old.engine) != (view.agent, view.engine):
                 self._inbox.put(Touched(f"{_ENGINE}{view.engine}"))
+                if seat.key not in self._settled:
+                    self._inbox.put(Touched(seat.key))
 
     def _forget(self, key: str) -> None:
         self._watch.forget(key)
@@ -233,6 +237,6 @@ class Loop:
                 self._inbox.put(Touched(key))
 
 
-def _first_start(place: AgentPaths) -> tuple[Path]:
+def _first_start(place: AgentPaths) -> Path:
     """Return what changes when somebody else starts an agent for the first time."""
-    return (place.record if place.root.is_dir() else place.root,)
+    return place.record if place.root.is_dir() else place.root
