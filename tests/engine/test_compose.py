@@ -110,6 +110,6 @@ def test_the_rendered_file_runs_by_itself_and_gives_the_same_sandbox(
             for name, made in ours.items():
                 assert theirs[name] == made, name
         finally:
-            compose("down", "-v")
+            compose("down", "-v", "-t", "0")
     finally:
         desk.companion("-C", str(project), "down", "--volumes")
