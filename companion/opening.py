@@ -1,12 +1,13 @@
 """What must be before an editor or a terminal can get into a sandbox? It runs, and is reachable."""
 
-from companion import desktop, reconcile, registry, seats, state_file, status
+from companion import desktop, reconcile, roster, seats, state_file
 from companion.apply import Progress
 from companion.config import load
 from companion.errors import CompanionError
 from companion.paths import Paths
 from companion.seats import Project, Seat
 from companion.state import Health
+from companion.status import status_of
 from editors.base import Remote
 
 
@@ -16,7 +17,7 @@ def seat_of(home: Paths, project: Project, agent: str) -> Seat:
     Raises:
         CompanionError: the project has no such agent.
     """
-    found = {registry.agent_at(home, seat): seat for seat in seats.seats(project)}
+    found = {roster.agent_at(home, seat): seat for seat in seats.seats(project)}
     if agent not in found:
         what = f"there is no agent '{agent}' in {project.directory}"
         raise CompanionError(what, load.suggest(agent, found))
@@ -29,7 +30,7 @@ def start(home: Paths, seat: Seat, progress: Progress) -> None:
     Raises:
         CompanionError: it does not start.
     """
-    if status.status(home, seat).condition.health is Health.RUNNING:
+    if status_of(home, seat).condition.health is Health.RUNNING:
         desktop.sync(home)
     else:
         reconcile.reconcile(home, seat, progress)

@@ -26,8 +26,8 @@ from companion import (
 )
 from companion.apply import Applier, Progress, remove_all
 from companion.check import Checked, check
-from companion.desired import Desired, desire
-from companion.engine import Engine, detect
+from companion.desired import Desired
+from companion.engine import Engine
 from companion.errors import (
     AddressHeldError,
     CompanionError,
@@ -36,10 +36,10 @@ from companion.errors import (
     SubnetTakenError,
     SupersededError,
 )
+from companion.look import Look, compare, desired_of, engine_of
 from companion.paths import AgentPaths, Paths
-from companion.plan import Change, Plan, Reload, Start, plan, reloads
-from companion.reserve import is_complete, reserve
-from companion.sandbox import Allocation, Sandbox
+from companion.plan import Change, Plan, Reload, Start, reloads
+from companion.reserve import reserve
 from companion.seats import Project, Seat
 from companion.services import Image
 from companion.state import AgentRecord, Observed
@@ -62,15 +62,15 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """An agent seen whole: what should be, what is, and the way from here to there."""
+class _Wish:
+    """One call of reconcile(), as its steps pass it on; `begin` on the monotonic clock."""
 
-    checked: Checked
-    record: AgentRecord
-    desired: Desired
-    engine: Engine
-    observed: Observed
-    plan: Plan
+    home: Paths
+    seat: Seat
+    progress: Progress
+    fresh: bool
+    only_if_changed: bool
+    begin: float
 
 
 def reconcile(
@@ -94,36 +94,25 @@ def reconcile(
         ConfigError: the files are wrong; nothing was touched.
         CompanionError: the engine refused or SSH does not answer.
     """
-    begin = time.monotonic()
+    wish = _Wish(home, seat, progress, fresh, only_if_changed, time.monotonic())
     while True:
         try:
-            return _attempts(
-                home, seat, progress, begin, fresh=fresh, only_if_changed=only_if_changed
-            )
+            return _attempts(wish)
         except SupersededError as error:
             progress(f"{error}: the newest counts")
 
 
-def _attempts(
-    home: Paths,
-    seat: Seat,
-    progress: Progress,
-    begin: float,
-    *,
-    fresh: bool,
-    only_if_changed: bool,
-) -> Report:
+def _attempts(wish: _Wish) -> Report:
     """Reconcile; where something of ours is in the way, make room and try again."""
-    checked = check(home, seat)
+    home, progress = wish.home, wish.progress
+    checked = check(home, wish.seat)
     if checked.missing:
         raise ConfigError(checked.missing)
     with _locked(checked.places(home), progress):
         provision.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return _reconcile(
-                    home, seat, progress, begin, fresh=fresh, only_if_changed=only_if_changed
-                )
+                return _reconcile(wish)
             except (AddressHeldError, PortTakenError, SubnetTakenError) as error:
                 if attempt == _ATTEMPTS or not way_back.may_move(error, checked):
                     raise way_back.roll_back(home, checked, error, progress) from error
@@ -132,28 +121,15 @@ def _attempts(
     raise AssertionError("unreachable")
 
 
-def look(home: Paths, seat: Seat, *, fresh: bool = False) -> Look:
-    """Look at an agent without changing anything.
-
-    Raises:
-        CompanionError: its files are wrong or the engine does not answer.
-    """
-    checked = check(home, seat)
-    record = state_file.read(checked.places(home))
-    engine = _engine(checked, record)
-    return _look(home, checked, reserve(home, checked, record, engine), engine, fresh=fresh)
-
-
 def generate(home: Paths, project: Project) -> Path:
     """Write `.build/` as `up` would, without an engine; return it."""
     provision.authority(home)
     all_checked = [check(home, seat) for seat in seats.seats(project)]
     for checked in all_checked:
         with _locked(checked.places(home), lambda _: None):
-            record = _reserved(home, checked, None)
-            record = replace(record, uses=checked.uses)
+            record = replace(reserve(home, checked, None), uses=checked.uses)
             state_file.write(checked.places(home), record)
-            _generate(home, checked, _desired(home, checked, record))
+            _generate(home, checked, desired_of(home, checked, record))
     state_file.know(home.project(project.id), project.directory)
     generated.clear(project, {checked.config.name for checked in all_checked})
     return project.build
@@ -196,42 +172,35 @@ def _leave_engine(record: AgentRecord, engine: Engine, progress: Progress) -> No
         remove_all(old, observe.engine(old), progress)
 
 
-def _reconcile(
-    home: Paths,
-    seat: Seat,
-    progress: Progress,
-    begin: float,
-    *,
-    fresh: bool,
-    only_if_changed: bool,
-) -> Report:
-    checked = check(home, seat)
+def _reconcile(wish: _Wish) -> Report:
+    home, progress = wish.home, wish.progress
+    checked = check(home, wish.seat)
     before = state_file.read(checked.places(home))
-    engine = _engine(checked, before)
+    engine = engine_of(checked, before)
     if before:
         _leave_engine(before, engine, progress)
-    record = _reserved(home, checked, engine)
-    record = replace(record, wanted="up", engine=engine.choice)
-    desired = _desired(home, checked, record)
-    quick = reloads(desired.target, record) if only_if_changed else None
-    if quick == Plan(()):
-        return _report(checked, record, engine, quick, begin, 0.0)
-    if quick:
-        seen = Look(checked, record, desired, engine, Observed(), quick)
+    record = replace(reserve(home, checked, engine), wanted="up", engine=engine.choice)
+    desired = desired_of(home, checked, record)
+    quick = reloads(desired.target, record) if wish.only_if_changed else None
+    if quick is None:
+        seen = compare(home, checked, record, engine, fresh=wish.fresh)
     else:
-        seen = _look(home, checked, record, engine, fresh=fresh)
+        seen = Look(checked, record, desired, engine, Observed(), quick)
+        if not quick.steps:
+            return _report(seen, wish.begin, 0.0)
     try:
-        return _carry_out(home, seen, begin, progress)
+        waited = _carry_out(home, seen, progress)
     except (AddressHeldError, PortTakenError, SubnetTakenError, SupersededError):
         raise
     except CompanionError as error:
         if quick:
-            return _reconcile(home, seat, progress, begin, fresh=fresh, only_if_changed=False)
+            return _reconcile(replace(wish, only_if_changed=False))
         raise way_back.roll_back(home, checked, error, progress) from error
+    return _report(seen, wish.begin, waited)
 
 
-def _carry_out(home: Paths, seen: Look, begin: float, progress: Progress) -> Report:
-    """Write what the containers mount, perform the plan, and remember what was done."""
+def _carry_out(home: Paths, seen: Look, progress: Progress) -> float:
+    """Write what is mounted, perform the plan, remember it; return how long the login took."""
     checked = seen.checked
     _generate(home, checked, seen.desired)
     _remember(home, seen, complete=not seen.plan.steps)
@@ -253,13 +222,13 @@ def _carry_out(home: Paths, seen: Look, begin: float, progress: Progress) -> Rep
     last_good.keep(places, seen.desired.target)
     if seen.plan.change is Change.REBUILD:
         applier.remove_stale_images()
-    return _report(checked, seen.record, seen.engine, seen.plan, begin, waited)
+    return waited
 
 
 def _is_wanted(home: Paths, seen: Look, image: Image) -> bool:
     """Tell whether the user's files, as they are now, still want an image; if they can be read."""
     try:
-        desired = _desired(home, check(home, seen.checked.seat), seen.record)
+        desired = desired_of(home, check(home, seen.checked.seat), seen.record)
     except CompanionError:
         return True
     return image in desired.target.images
@@ -272,69 +241,17 @@ def _generate(home: Paths, checked: Checked, desired: Desired) -> None:
     generated.write(checked, desired, {**uses, **checked.uses})
 
 
-def _report(
-    checked: Checked, record: AgentRecord, engine: Engine, done: Plan, begin: float, waited: float
-) -> Report:
+def _report(seen: Look, begin: float, waited: float) -> Report:
     return Report(
-        agent=checked.config.name,
-        alias=record.allocation.alias,
-        ssh_port=record.allocation.ssh_port,
-        engine=engine.choice.name,
-        change=done.change,
-        plan=done,
+        agent=seen.checked.config.name,
+        alias=seen.record.allocation.alias,
+        ssh_port=seen.record.allocation.ssh_port,
+        engine=seen.engine.choice.name,
+        change=seen.plan.change,
+        plan=seen.plan,
         seconds=time.monotonic() - begin,
         login_seconds=waited,
     )
-
-
-def _look(
-    home: Paths, checked: Checked, record: AgentRecord, engine: Engine, *, fresh: bool
-) -> Look:
-    desired, observed = _desired(home, checked, record), observe.engine(engine)
-    todo = plan(desired.target, observed, record, fresh=fresh)
-    return Look(checked, record, desired, engine, observed, todo)
-
-
-def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:
-    """Return the sandbox that a checked config means, at the places that were allocated."""
-    config = checked.config
-    return Sandbox(
-        project=checked.project.id,
-        agent=config.name,
-        program=checked.program,
-        whole=checked.whole,
-        egress=config.egress,
-        limits=config.limits,
-        gateway=config.gateway,
-        log_level=config.log_level,
-        workdir=checked.workdir,
-        allocation=kept,
-        host=checked.host,
-        found=checked.found,
-    )
-
-
-def _desired(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
-    sandbox = sandbox_of(checked, record.allocation)
-    seals = provision.seals(checked.secrets, record.salt)
-    return desire(sandbox, observe.assets(), checked.places(home), seals)
-
-
-def _engine(checked: Checked, record: AgentRecord | None) -> Engine:
-    choice = detect(checked.config.container_runtime, record.engine if record else None)
-    return Engine(choice, checked.project.id, checked.config.name)
-
-
-def _reserved(home: Paths, checked: Checked, engine: Engine | None) -> AgentRecord:
-    """Return the agent's record with all that must be chosen; what is chosen is remembered."""
-    places = checked.places(home)
-    record = state_file.read(places)
-    if record and is_complete(checked, record):
-        return record
-    with files.lock(home.allocation_lock):
-        record = reserve(home, checked, record, engine)
-        state_file.write(places, record)
-    return record
 
 
 def _remember(home: Paths, seen: Look, *, complete: bool) -> None:

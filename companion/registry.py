@@ -1,4 +1,4 @@
-"""Which projects and agents does companion know? What it forgets leaves nothing of ours behind."""
+"""What does it mean to know a project, and to forget it or an agent of it?"""
 
 import shutil
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from companion import desktop, editing, files, reconcile, seats, state_file
 from companion.apply import Progress
-from companion.config import load
 from companion.engine import Engine
 from companion.errors import CompanionError
 from companion.paths import Paths
@@ -47,71 +46,10 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
     editing.sync(home)
 
 
-def sitting(home: Paths, project: Project) -> tuple[Seat, ...]:
-    """Return the seats of a project, and one for each agent that runs and has lost its own.
-
-    A fleet.yaml that cannot be read leaves every agent where it was.
-    """
-    place = home.project(project.id)
-    started = sorted(path.parent.name for path in place.root.glob("*/agent.json"))
-    try:
-        found = seats.seats(project)
-    except CompanionError:
-        return tuple(Seat(project, agent) for agent in started) or (Seat(project),)
-    names = {_name(seat) for seat in found}
-    if None in names:
-        return found
-    lost = (name for name in started if name not in names)
-    return (*found, *(Seat(project, n) for n in lost if _is_up(state_file.read(place.agent(n)))))
-
-
-def is_lost(seat: Seat) -> bool:
-    """Tell whether no agent is configured at a seat any more.
-
-    Raises:
-        CompanionError: fleet.yaml cannot be read.
-    """
-    return seat not in seats.seats(seat.project)
-
-
-def is_wanted(home: Paths, seat: Seat) -> bool:
-    """Tell whether the user wants the agent at a seat up.
-
-    One that is new in a fleet, or back, is wanted if all others are: then the fleet is up as a
-    whole.
-    """
-    place = home.project(seat.project.id)
-    record = state_file.read(place.agent(agent_at(home, seat)))
-    if seat.folder and (record is None or record.wanted == "gone"):
-        all_records = state_file.of_project(home, seat.project).agents.values()
-        others = [other for other in all_records if other.wanted != "gone"]
-        return bool(others) and all(map(_is_up, others))
-    return _is_up(record)
-
-
 def let_go(home: Paths, seat: Seat, progress: Progress) -> None:
     """Take down an agent that is not configured any more; its volumes and its keys stay."""
     reconcile.down(home, seat.project, seat.folder, progress, wanted="gone")
     files.remove_tree(seat.build(seat.folder))
-
-
-def _is_up(record: AgentRecord | None) -> bool:
-    return record is not None and record.wanted == "up"
-
-
-def _name(seat: Seat) -> str | None:
-    """Return the name of the agent at a seat; None: it cannot be read."""
-    if seat.folder:
-        return seat.folder
-    try:
-        return load.agent(files.read_text(seat.config) or "")[0].name
-    except CompanionError:
-        return None
-
-
-def agent_at(home: Paths, seat: Seat) -> str:
-    """Return the name of the agent at a seat; while it cannot be read, that of who sat there."""
-    return _name(seat) or next(iter(state_file.of_project(home, seat.project).agents), "")
 
 
 def _forget(home: Paths, project: Project, agent: str, record: AgentRecord) -> None:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from companion import allocation, observe, state_file
+from companion import allocation, files, observe, state_file
 from companion.check import Checked
 from companion.engine import Engine
 from companion.paths import Paths
@@ -15,23 +15,23 @@ ALIAS_SUFFIX = ".sandbox"
 _Others = Mapping[tuple[str, str], AgentRecord]
 
 
-def is_complete(checked: Checked, record: AgentRecord | None) -> bool:
-    """Tell whether a record holds all that its config needs: nothing must be chosen."""
-    server = checked.whole.ssh[0] if checked.whole.ssh else None
-    if record is None:
-        return False
-    port = record.allocation.ssh_port
-    return (port is None) if server is None else bool(port) and server.port in {None, port}
+def reserve(home: Paths, checked: Checked, engine: Engine | None) -> AgentRecord:
+    """Return the agent's record with all that must be chosen; what is chosen is remembered."""
+    places = checked.places(home)
+    record = state_file.read(places)
+    if record and _is_complete(checked, record):
+        return record
+    with files.lock(home.allocation_lock):
+        record = propose(home, checked, record, engine)
+        state_file.write(places, record)
+    return record
 
 
-def reserve(
+def propose(
     home: Paths, checked: Checked, record: AgentRecord | None, engine: Engine | None
 ) -> AgentRecord:
-    """Return the record with an allocation for the agent: the kept one, or a newly chosen one.
-
-    To be kept under `home.allocation_lock` until the record is written.
-    """
-    if record and is_complete(checked, record):
+    """Return the record with an allocation for the agent: the kept one, or a newly chosen one."""
+    if record and _is_complete(checked, record):
         return record
     server = checked.whole.ssh[0] if checked.whole.ssh else None
     mine = checked.project.id, checked.config.name
@@ -45,6 +45,15 @@ def reserve(
     if record:
         return replace(record, allocation=chosen)
     return AgentRecord(chosen, salt=secrets.token_hex(16))
+
+
+def _is_complete(checked: Checked, record: AgentRecord | None) -> bool:
+    """Tell whether a record holds all that its config needs: nothing must be chosen."""
+    server = checked.whole.ssh[0] if checked.whole.ssh else None
+    if record is None:
+        return False
+    port = record.allocation.ssh_port
+    return (port is None) if server is None else bool(port) and server.port in {None, port}
 
 
 def _all_agents(home: Paths) -> Iterator[tuple[tuple[str, str], AgentRecord]]:

@@ -34,7 +34,7 @@ class Status:
     problems: tuple[Problem, ...]
 
 
-def status(home: Paths, seat: Seat) -> Status:
+def status_of(home: Paths, seat: Seat) -> Status:
     """Return how the agent at a seat is.
 
     Raises:

@@ -7,8 +7,8 @@ from companion import files, opening, provision, seats, state_file
 from companion.check import check
 from companion.cli.output import Result, table
 from companion.errors import CompanionError
+from companion.look import sandbox_of
 from companion.paths import AgentPaths, Paths
-from companion.reconcile import sandbox_of
 from companion.seats import Seat
 from ssh import authorized_keys
 from ssh.authorized_keys import Key

@@ -78,8 +78,10 @@ def listing(_: Namespace) -> Result:
 def _wanted(written: Written) -> str:
     """Return what the user wants of a project's agents, all of them or each."""
     wanted = {record.wanted for record in written.agents.values()}
-    if len(wanted) < 2:  # noqa: PLR2004
-        return next(iter(wanted), "down")
+    if not wanted:
+        return "down"
+    if len(wanted) == 1:
+        return wanted.pop()
     return ", ".join(f"{name} {record.wanted}" for name, record in written.agents.items())
 
 

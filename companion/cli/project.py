@@ -11,9 +11,9 @@ from companion.check import check
 from companion.cli.output import Result, table
 from companion.config import load
 from companion.errors import CompanionError, ConfigError, Problem
+from companion.look import Look, look
 from companion.paths import Paths
 from companion.plan import Change
-from companion.reconcile import Look
 
 DIFFERENCES = 4
 _WORDS = {
@@ -93,7 +93,7 @@ def generate(arguments: Namespace) -> Result:
 def plan(arguments: Namespace) -> Result:
     """Say what `up` would do."""
     home, project = Paths.of_user(), seats.project(arguments.directory_option)
-    found = [reconcile.look(home, seat) for seat in seats.seats(project)]
+    found = [look(home, seat) for seat in seats.seats(project)]
     lines = [line for seen in found for line in _told(seen, alone=len(found) == 1)]
     return Result(
         text="\n".join(lines),

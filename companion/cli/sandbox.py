@@ -3,11 +3,10 @@
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from companion import desktop, opening, process, reconcile, registry, seats, state_file
-from companion import status as look
+from companion import desktop, opening, process, reconcile, registry, roster, seats, state_file
 from companion.cli.output import Result, comment, harmless, table
 from companion.dialect import container_name
 from companion.engine import Engine, detect
@@ -16,7 +15,7 @@ from companion.paths import Paths
 from companion.reconcile import Report
 from companion.seats import Project
 from companion.state import AgentRecord
-from companion.status import Status
+from companion.status import Status, status_of
 
 
 def up(arguments: Namespace) -> Result:
@@ -37,11 +36,11 @@ def down(arguments: Namespace) -> Result:
         if name not in known:
             raise _unknown(name, project, known)
     names = arguments.agents or known
-    removed = [
-        name
-        for name in names
-        if reconcile.down(home, project, name, _telling(name, names), volumes=arguments.volumes)
-    ]
+    removed = []
+    for name in names:
+        tell = _telling(name, alone=len(names) == 1)
+        if reconcile.down(home, project, name, tell, volumes=arguments.volumes):
+            removed.append(name)
     text = f"{' and '.join(removed)} {'is' if len(removed) == 1 else 'are'} down"
     return Result(
         text=text if removed else "there was nothing to remove", data={"removed": removed}
@@ -51,7 +50,7 @@ def down(arguments: Namespace) -> Result:
 def status(arguments: Namespace) -> Result:
     """Say how each sandbox is."""
     home, project = Paths.of_user(), seats.project(arguments.directory_option)
-    found = [look.status(home, seat) for seat in seats.seats(project)]
+    found = [status_of(home, seat) for seat in seats.seats(project)]
     rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
     words = "".join(
         f"\n  {one.agent} | {harmless(line)}" for one in found for line in one.condition.last_words
@@ -159,14 +158,15 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     home, project = Paths.of_user(), seats.project(arguments.directory_option)
     chosen = [opening.seat_of(home, project, name) for name in arguments.agents]
     wanted = chosen or seats.seats(project)
+    alone = len(wanted) == 1
     reports: list[Report] = []
     problems: list[Problem] = []
     for seat in wanted:
         try:
-            progress = _telling(seat.folder, wanted)
+            progress = _telling(seat.folder, alone=alone)
             reports.append(reconcile.reconcile(home, seat, progress, fresh=fresh))
         except CompanionError as error:
-            if len(wanted) == 1:
+            if alone:
                 raise
             problems += error.problems
     if not chosen:
@@ -184,15 +184,15 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
 def _let_go(home: Paths, project: Project) -> None:
     """Take down what is not configured any more."""
     here = seats.seats(project)
-    for seat in registry.sitting(home, project):
+    for seat in roster.sitting(home, project):
         if seat not in here:
             comment(f"{seat.folder} is not configured any more")
             registry.let_go(home, seat, comment)
 
 
-def _telling(name: str, among: Sized) -> Callable[[str], None]:
+def _telling(name: str, *, alone: bool) -> Callable[[str], None]:
     """Return what tells of progress; with the agent's name where there are several."""
-    return comment if len(among) < 2 else lambda text: comment(f"{name}: {text}")  # noqa: PLR2004
+    return comment if alone else lambda text: comment(f"{name}: {text}")
 
 
 def _row(one: Status) -> tuple[str, ...]:

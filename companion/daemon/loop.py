@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from companion import files, log, registry, state_file
+from companion import files, log, roster, state_file
 from companion.daemon import machine, worker
 from companion.daemon.machine import Asked, Event, Finished, Order, State, Tick, Touched, Work
 from companion.daemon.picture import (
@@ -181,7 +181,7 @@ class Loop:
         if not project.directory.is_dir():
             return
         before = self.picture.sandboxes
-        seats = registry.sitting(self.home, project)
+        seats = roster.sitting(self.home, project)
         mine = {view.id for view in before.values() if view.seat.project == project}
         for key in mine - {seat.key for seat in seats}:
             self._forget(key)
@@ -194,7 +194,7 @@ class Loop:
     def _seat(self, seat: Seat) -> None:
         """Take in one agent of a project, and follow what steers it now."""
         place = self.home.project(seat.project.id)
-        agent = registry.agent_at(self.home, seat)
+        agent = roster.agent_at(self.home, seat)
         steered = (*steering(seat), place.paused)
         self._watch.follow(seat.key, (*steered, _first_start(place.agent(agent))))
         record = state_file.read(place.agent(agent)) if agent else None

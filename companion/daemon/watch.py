@@ -92,9 +92,10 @@ class Watch:
             observer, watch = self._watches.pop(place)
             observer.unschedule(watch)
         for place in wanted - self._watches.keys():
-            self._watches[place] = self._begin(*place)
+            path, recursive = place
+            self._watches[place] = self._begin(path, recursive=recursive)
 
-    def _begin(self, path: Path, recursive: bool) -> tuple[BaseObserver, ObservedWatch]:  # noqa: FBT001 - a key's parts
+    def _begin(self, path: Path, *, recursive: bool) -> tuple[BaseObserver, ObservedWatch]:
         try:
             return self._observer, self._schedule(self._observer, path, recursive=recursive)
         except OSError as error:

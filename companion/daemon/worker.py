@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from companion import reconcile, registry, status
+from companion import reconcile, registry, roster, status
 from companion.check import check
 from companion.daemon.machine import Order, Work
 from companion.daemon.picture import Ended, SandboxView, Seen, Silent, Step
@@ -67,10 +67,10 @@ def _carry_out(
             place = home.project(seat.project.id)
             if place.paused.exists() or home.paused.exists():
                 return Ended(work.subject, "paused, changes wait for `companion resume`")
-            if registry.is_lost(seat):
+            if roster.is_lost(seat):
                 registry.let_go(home, seat, progress)
                 return Ended(work.subject, "not configured any more: taken down")
-            if not registry.is_wanted(home, seat):
+            if not roster.is_wanted(home, seat):
                 check(home, seat)
                 return Ended(work.subject, "its files are fine; it is not started")
             report = reconcile.reconcile(home, seat, progress, only_if_changed=settled)

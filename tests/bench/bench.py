@@ -28,7 +28,7 @@ from desk import AGENT, COMPANION, ROOT, Desk, answering, make_desk  # noqa: E40
 from panel import until  # noqa: E402
 from trays import tray  # noqa: E402
 
-from companion import observe, reconcile, seats  # noqa: E402
+from companion import look, observe, seats  # noqa: E402
 from companion.daemon.machine import DEBOUNCE  # noqa: E402
 from companion.engine import Engine, detect  # noqa: E402
 from companion.paths import Paths  # noqa: E402
@@ -339,7 +339,7 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
         more = f"limits: {{pids: {500 + number}}}\n"
         (seat.config).write_text(CONFIG_OF_MANY.format(name=seat.folder) + more)
         begin = time.perf_counter()
-        reconcile.look(home, seat)
+        look.look(home, seat)
         takes.append(time.perf_counter() - begin)
         begin = time.perf_counter()
         observe.engine(handle)

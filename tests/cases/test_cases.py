@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from companion import observe, reconcile, seats
+from companion import look, observe, seats
 from companion.check import check
 from companion.desired import Desired, desire
 from companion.paths import AgentPaths, Paths
@@ -45,7 +45,7 @@ def test_a_config_gives_exactly_these_files(case: str, tmp_path: Path, request):
 def generated(case: Path, tmp_path: Path) -> Desired:
     home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
     checked = replace(check(home, Seat(seats.project(case))), host=HOST)
-    sandbox = replace(reconcile.sandbox_of(checked, KEPT), project="case")
+    sandbox = replace(look.sandbox_of(checked, KEPT), project="case")
     return desire(sandbox, observe.assets(), AgentPaths(Path("/state/coder")), {})
 
 

@@ -1,0 +1,87 @@
+"""What should an agent's sandbox be, what is it, and what leads from here to there?"""
+
+from dataclasses import dataclass
+
+from companion import observe, provision, state_file
+from companion.check import Checked, check
+from companion.desired import Desired, desire
+from companion.engine import Engine, detect
+from companion.paths import Paths
+from companion.plan import Plan, plan
+from companion.reserve import propose
+from companion.sandbox import Allocation, Sandbox
+from companion.seats import Seat
+from companion.state import AgentRecord, Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An agent seen whole: what should be, what is, and the way from here to there."""
+
+    checked: Checked
+    record: AgentRecord
+    desired: Desired
+    engine: Engine
+    observed: Observed
+    plan: Plan
+
+
+def look(home: Paths, seat: Seat) -> Look:
+    """Look at an agent without changing anything.
+
+    Raises:
+        CompanionError: its files are wrong or the engine does not answer.
+    """
+    checked = check(home, seat)
+    record = state_file.read(checked.places(home))
+    engine = engine_of(checked, record)
+    return compare(home, checked, propose(home, checked, record, engine), engine)
+
+
+def compare(
+    home: Paths, checked: Checked, record: AgentRecord, engine: Engine, *, fresh: bool = False
+) -> Look:
+    """Compare what should be with what the engine holds; `fresh` replaces what is right, too.
+
+    Raises:
+        CompanionError: the engine does not answer.
+    """
+    desired, observed = desired_of(home, checked, record), observe.engine(engine)
+    todo = plan(desired.target, observed, record, fresh=fresh)
+    return Look(checked, record, desired, engine, observed, todo)
+
+
+def engine_of(checked: Checked, record: AgentRecord | None) -> Engine:
+    """Return the engine that a config names, else the one that has the agent, else a found one.
+
+    Raises:
+        CompanionError: it is not there or does not answer.
+    """
+    choice = detect(checked.config.container_runtime, record.engine if record else None)
+    return Engine(choice, checked.project.id, checked.config.name)
+
+
+def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
+    """Return what should be, at the places and with the seals of the agent's record."""
+    sandbox = sandbox_of(checked, record.allocation)
+    seals = provision.seals(checked.secrets, record.salt)
+    return desire(sandbox, observe.assets(), checked.places(home), seals)
+
+
+def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:
+    """Return the sandbox that a checked config means, at the places that were allocated."""
+    config = checked.config
+    return Sandbox(
+        project=checked.project.id,
+        agent=config.name,
+        program=checked.program,
+        whole=checked.whole,
+        egress=config.egress,
+        limits=config.limits,
+        gateway=config.gateway,
+        log_level=config.log_level,
+        workdir=checked.workdir,
+        allocation=kept,
+        host=checked.host,
+        found=checked.found,
+    )
