@@ -1,27 +1,13 @@
 """What must be before an editor or a terminal can get into a sandbox? It runs, and is reachable."""
 
-from companion import desktop, reconcile, roster, seats, state_file
+from companion import desktop, reconcile, state_file
 from companion.apply import Progress
-from companion.config import load
 from companion.errors import CompanionError
 from companion.paths import Paths
 from companion.seats import Project, Seat
 from companion.state import Health
 from companion.status import status_of
 from editors.base import Remote
-
-
-def seat_of(home: Paths, project: Project, agent: str) -> Seat:
-    """Return the seat of an agent.
-
-    Raises:
-        CompanionError: the project has no such agent.
-    """
-    found = {roster.agent_at(home, seat): seat for seat in seats.seats(project)}
-    if agent not in found:
-        what = f"there is no agent '{agent}' in {project.directory}"
-        raise CompanionError(what, load.suggest(agent, found))
-    return found[agent]
 
 
 def start(home: Paths, seat: Seat, progress: Progress) -> None:

@@ -50,6 +50,19 @@ def is_wanted(home: Paths, seat: Seat) -> bool:
     return _is_up(record)
 
 
+def seat_of(home: Paths, project: Project, agent: str) -> Seat:
+    """Return the seat of an agent.
+
+    Raises:
+        CompanionError: the project has no such agent.
+    """
+    found = {agent_at(home, seat): seat for seat in seats.seats(project)}
+    if agent not in found:
+        what = f"there is no agent '{agent}' in {project.directory}"
+        raise CompanionError(what, load.suggest(agent, found))
+    return found[agent]
+
+
 def agent_at(home: Paths, seat: Seat) -> str:
     """Return the name of the agent at a seat; while it cannot be read, that of who sat there."""
     return _name(seat) or next(iter(state_file.of_project(home, seat.project).agents), "")

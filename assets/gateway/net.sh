@@ -25,7 +25,7 @@ iptables -t nat -A OUTPUT ! -o lo -p tcp -j DNAT --to-destination "$gateway"
 iptables -t nat -A OUTPUT ! -o lo -p udp --dport 53 -j DNAT --to-destination "$gateway:53"
 ip route replace default via "$gateway"
 
-if [ -s /proc/net/if_inet6 ]; then
+if grep -q . /proc/net/if_inet6 2>/dev/null; then
   echo "net: IPv6 is on in this namespace; refusing to open the gate" >&2
   exit 1
 fi

@@ -3,7 +3,7 @@
 import shlex
 from argparse import Namespace
 
-from companion import editing, opening, seats
+from companion import editing, opening, roster, seats
 from companion.cli.output import Result, comment, table
 from companion.cli.sandbox import offer_include
 from companion.editing import Found, Synced
@@ -34,7 +34,7 @@ def open_in_editor(arguments: Namespace) -> Result:
     home, project = Paths.of_user(), seats.project(arguments.directory_option)
     here = editing.choose(home, arguments.editor)
     if not arguments.print_only:
-        opening.start(home, opening.seat_of(home, project, arguments.agent), comment)
+        opening.start(home, roster.seat_of(home, project, arguments.agent), comment)
     remote = opening.remote(home, project, arguments.agent)
     path = opening.folder(remote, arguments.path)
     if arguments.print_only:

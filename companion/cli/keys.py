@@ -3,7 +3,7 @@
 from argparse import Namespace
 from pathlib import Path
 
-from companion import files, opening, provision, seats, state_file
+from companion import files, provision, roster, seats, state_file
 from companion.check import check
 from companion.cli.output import Result, table
 from companion.errors import CompanionError
@@ -17,7 +17,7 @@ from ssh.authorized_keys import Key
 def keys(arguments: Namespace) -> Result:
     """Show or change the keys of one agent; a change counts at the next login."""
     home, project = Paths.of_user(), seats.project(arguments.directory_option)
-    seat = opening.seat_of(home, project, arguments.agent)
+    seat = roster.seat_of(home, project, arguments.agent)
     places = home.project(project.id).agent(arguments.agent)
     if arguments.action == "add":
         _save(home, seat, places, (*_added(places), *_given(arguments.key)))

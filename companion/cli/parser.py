@@ -86,6 +86,8 @@ COMMANDS = (
     Command("editors", "let editors know the sandboxes, or forget them", "editing:editors", (
         _argument("action", choices=("list", "sync", "remove")),
     )),
+    Command("audit", "attack a running sandbox from inside, and say what held", "audit:audit",
+            (_AGENT,)),
     Command("keys", "list, add or remove keys that may log in", "keys:keys", (
         _argument("action", choices=("list", "add", "remove")),
         _AGENT,

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from companion import desktop, opening, process, reconcile, registry, roster, seats, state_file
+from companion import desktop, process, reconcile, registry, roster, seats, state_file
 from companion.cli.output import Result, comment, harmless, table
 from companion.dialect import container_name
 from companion.engine import Engine, detect
@@ -156,7 +156,7 @@ def _unknown(name: str, project: Project, known: Iterable[str]) -> CompanionErro
 def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     """Bring up all agents, or those that are named; one that fails does not keep the others."""
     home, project = Paths.of_user(), seats.project(arguments.directory_option)
-    chosen = [opening.seat_of(home, project, name) for name in arguments.agents]
+    chosen = [roster.seat_of(home, project, name) for name in arguments.agents]
     wanted = chosen or seats.seats(project)
     alone = len(wanted) == 1
     reports: list[Report] = []

@@ -1,0 +1,156 @@
+#!/bin/bash
+# Tries, as the agent, what a sandbox must not let through, and leaves nothing behind. Prints a line
+# for each try: its title, a tab, and what it said if it got through ("held" if it did not). The
+# titles of checks begin with "check": what must work, or the tries show nothing.
+# usage: audit.sh all|inside BRIDGE PORT INGRESS [OTHER_SANDBOX...]
+# Somebody listens on BRIDGE:PORT, TCP and UDP; the others are addresses of other sandboxes.
+set -uo pipefail
+
+parts=$1 bridge=$2 port=$3 ingress=$4
+shift 4
+others=("$@")
+elsewhere=198.51.100.7 # TEST-NET-2: no such host anywhere
+sinkhole=192.0.2.1
+query='\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01'
+
+# Takes the title, then the command that succeeds if it gets through.
+try() {
+  local title=$1 said
+  shift
+  if said=$("$@" 2>&1); then
+    printf '%s\topen: %s\n' "$title" "$(tr -s '\n\t' '  ' <<<"${said:-done}" | cut -c1-120)"
+  else
+    printf '%s\theld\n' "$title"
+  fi
+}
+
+dials() { timeout 3 bash -c "exec 3<>/dev/tcp/$1/$2" && echo "connected to $1:$2"; }
+
+# Two writes: the refusal of the first is reported at the second.
+sends() { timeout 3 bash -c "exec 3<>/dev/udp/$1/$2; echo x >&3; sleep 0.2; echo x >&3" && echo "sent to $1:$2"; }
+
+# Whether anybody but the gateway answers a request; the arguments are curl's.
+fetches() {
+  local body
+  body=$(curl --silent --insecure --noproxy '' --max-time 5 "$@" | tr -d '\0' | head -c 200) || return 1
+  [[ $body != "gateway: "* ]] && echo "answered: ${body:-nothing}"
+}
+
+any() {
+  local verb=$1 argument
+  shift
+  for argument; do "$verb" "$argument" && return; done
+  return 1
+}
+
+# --- what the network must not let through
+
+works() {
+  curl --silent --max-time 5 --header 'Host:' "http://$sinkhole/" | grep -q '^gateway: '
+}
+resolves_in_the_world() {
+  local address
+  address=$(getent ahostsv4 "$1" | awk 'NR == 1 { print $1 }')
+  [ "$address" ] && [ "$address" != "$sinkhole" ] && echo "$1 is $address"
+}
+asks_resolver() {
+  local answer
+  answer=$(timeout 3 bash -c "exec 3<>/dev/udp/$1/53; printf '$query' >&3; dd bs=512 count=1 <&3" 2>/dev/null |
+    od -An -v -tx1 | tr -d ' \n')
+  [ "$answer" ] && [[ $answer != *c0000201* ]] && echo "$1 answered"
+}
+# The size of a file in /proc is 0, whatever it holds.
+has_ipv6() { grep . /proc/net/if_inet6; }
+fetches_http() { fetches "http://$1/"; }
+fetches_tls() { fetches --resolve "$1:443:$sinkhole" "https://$1/"; }
+fetches_tls_address() { fetches "https://$1/"; }
+reaches_sandbox() { dials "$1" 2222 || fetches "http://$1/" || fetches "http://$1:2222/"; }
+
+network() {
+  try "check: the gateway answers the tries" works
+  try "TCP to another host" dials "$elsewhere" "$port"
+  try "TCP to the desktop" dials "$bridge" "$port"
+  try "the desktop's services by HTTP" any fetches "http://$bridge/" "http://$bridge:$port/" \
+    "http://host.containers.internal:$port/"
+  try "UDP to the desktop" sends "$bridge" "$port"
+  try "UDP, QUIC or NTP to another host" any_udp
+  try "IPv6" has_ipv6
+  try "the cloud's metadata address" any fetches_http 169.254.169.254 100.100.100.200
+  try "the local network by HTTP" any fetches_http 10.0.0.1 172.16.0.1 192.168.0.1 192.168.1.1 100.64.0.1
+  try "the local network by TLS" any fetches_tls_address 10.0.0.1 192.168.0.1 192.168.1.1
+  try "the gateway itself, by a name that leads there" any fetches_http 127.0.0.1 localhost 0.0.0.0
+  try "a private name by TLS" any fetches_tls localhost
+  try "the local network through the gateway as a proxy" \
+    fetches --proxy "http://$sinkhole:80" http://192.168.0.1/
+  try "a tunnel through the gateway (CONNECT)" \
+    fetches --proxytunnel --proxy "http://$sinkhole:80" https://192.168.0.1/
+  try "an answer to TRACE" fetches --request TRACE "http://$sinkhole/"
+  try "two names in one request" fetches --header 'Host: a.invalid' --header 'host: b.invalid' \
+    "http://$sinkhole/"
+  try "names from the world's resolvers" any resolves_in_the_world example.com "x$RANDOM.example.org"
+  try "another resolver" any asks_resolver "$elsewhere" 127.0.0.11 "$bridge"
+  try "the gateway's side for logins" dials "$ingress" 2222
+  try "other sandboxes" any reaches_sandbox "${others[@]}"
+}
+any_udp() { sends "$elsewhere" 443 || sends "$elsewhere" 123 || sends "$elsewhere" 4433; }
+
+# --- what the container must not let through
+
+status_is() { grep -E "^$1:[[:space:]]*$2\$" /proc/self/status; }
+has_capability() { grep -E '^Cap(Inh|Prm|Eff|Bnd|Amb):.*[1-9a-f]' /proc/self/status; }
+is_root() { [ "$(id -u)" = 0 ] && id; }
+becomes_root() { [ "$(timeout 3 "$@" </dev/null 2>/dev/null)" = 0 ] && echo "by $1"; }
+by_program() { becomes_root su -c "id -u" || becomes_root sudo -n id -u; }
+gets_namespace() { unshare --user --map-root-user true && echo "a user namespace"; }
+changes_cage() {
+  timeout 5 unshare --user --map-root-user --mount bash -c '
+    { mount -o remount,bind,rw /companion/sshd && : >>/companion/sshd/sshd_config; } ||
+    { mount -o remount,bind,rw /etc/resolv.conf && : >>/etc/resolv.conf; } ||
+    : >/proc/sys/net/ipv4/ip_forward'
+}
+mounts() { mount -t tmpfs none /mnt && umount /mnt; }
+writes() {
+  local file="$1/.companion-audit"
+  (: >"$file") && rm -f "$file" && echo "wrote to $1"
+}
+opens_to_write() { [ -e "$1" ] && (exec 3>>"$1") && echo "could write $1"; }
+reads() { [ -r "$1" ] && timeout 2 head -c 1 "$1" >/dev/null && echo "read $1"; }
+reads_kernel() {
+  local message
+  any reads /dev/mem /dev/kmem /proc/kcore && return
+  message=$(dmesg 2>/dev/null | head -n 1)
+  [ "$message" ] && echo "$message"
+}
+has_socket() { [ -S "$1" ] && echo "$1"; }
+has_disk() {
+  local disk
+  disk=$(find /dev -type b -print -quit)
+  [ "$disk" ] && head -c 1 "$disk" >/dev/null && echo "$disk"
+}
+makes_device() { mknod /tmp/.companion-audit b 8 0 && rm -f /tmp/.companion-audit; }
+lists() { [ -d "$1" ] && find "$1" -mindepth 1 | grep .; }
+
+inside() {
+  try "being root" is_root
+  try "a capability" has_capability
+  try "privileges by a setuid program" status_is NoNewPrivs 0
+  try "root by su or sudo" by_program
+  try "system calls without a filter" status_is Seccomp 0
+  try "a user namespace, to be root there" gets_namespace
+  try "changing the cage as root of a user namespace" changes_cage
+  try "a mount" mounts
+  try "writing to the system" any writes / /bin /etc /lib /opt /root /sbin /usr /usr/local/bin /var/lib
+  try "the kernel's settings" any opens_to_write /proc/sysrq-trigger /proc/sys/kernel/core_pattern \
+    /sys/kernel/uevent_helper /sys/power/state
+  try "the kernel's memory and messages" reads_kernel
+  try "a disk of the desktop" has_disk
+  try "making a device" makes_device
+  try "an engine's socket" any has_socket /run/docker.sock /var/run/docker.sock \
+    /run/podman/podman.sock /run/containerd/containerd.sock /run/crio/crio.sock
+  try "who may log in" any opens_to_write /companion/sshd/authorized_keys /companion/sshd/sshd_config
+  try "what answers names" opens_to_write /etc/resolv.conf
+  try "the gateway's secrets" lists /companion/secrets
+}
+
+[ "$parts" = all ] && network
+inside

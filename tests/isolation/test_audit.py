@@ -1,0 +1,98 @@
+"""Does the sandbox hold, and would the audit notice if it did not? Each attack with its control."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from desk import ROOT
+from sandboxes import Box
+
+from companion import audit, certs
+from companion.services import Role, Service
+
+SCRIPT = ROOT / "assets/agent/audit.sh"
+WORLD = Path(__file__).parent / "world.py"
+TITLES = audit._TITLE.findall(SCRIPT.read_text())
+INSIDE = audit._TITLE.findall(SCRIPT.read_text().partition(audit._INSIDE)[2])
+NETWORK = [title for title in TITLES if title not in INSIDE]
+ALWAYS_OPEN = ("--user", "0", "--pid", "host", "--publish", "0.0.0.0::2222")
+OPEN = {
+    "podman": ("--privileged", *ALWAYS_OPEN),
+    "docker": (  # in a nested machine docker cannot give all capabilities: those that count
+        *("--cap-add", "SYS_ADMIN", "--cap-add", "MKNOD", "--cap-add", "SYSLOG"),
+        *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
+        *("--security-opt", "systempaths=unconfined", "--device-cgroup-rule", "a *:* rwm"),
+        *("--volume", "/dev:/dev", *ALWAYS_OPEN),
+    ),
+}
+NEEDS_ROOT = "a world to be attacked needs root, for namespaces of its own"
+
+
+def through(titles: list[str], said: str) -> dict[str, str]:
+    """Return title → what it said, of the attacks that got through; a check that works is none."""
+    found = {one.attack: one for one in audit.findings(titles, said)}
+    return {t: o.detail for t, o in found.items() if o.held == t.startswith("check")}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason=NEEDS_ROOT)
+def test_every_attack_on_the_network_gets_through_where_nothing_holds(tmp_path: Path):
+    authority = certs.new_authority(datetime.now(UTC))
+    (tmp_path / "world.pem").write_text(certs.issue(authority, "world.test", datetime.now(UTC)))
+    apart = ["unshare", "--net", "--mount", sys.executable, WORLD, SCRIPT, tmp_path]
+    said = subprocess.run(apart, capture_output=True, text=True, check=True).stdout
+    assert set(through(NETWORK, said)) == set(NETWORK), said
+
+
+def test_what_does_not_answer_did_not_hold():
+    (finding,) = audit.findings(["a mount"], "something else\theld\n")
+    assert not finding.held
+
+
+@pytest.mark.engine
+def test_every_attack_on_a_container_gets_through_where_nothing_holds(box: Box, tmp_path: Path):
+    for name in ("authorized_keys", "sshd_config", "secret"):
+        (tmp_path / name).write_text("")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "sock"))
+    mounts = {"sshd": "/companion/sshd", "secrets": "/companion/secrets", "s": "/run/docker.sock"}
+    sources = {"sshd": tmp_path, "secrets": tmp_path, "s": tmp_path / "sock"}
+    volumes = [word for n, target in mounts.items() for word in ("-v", f"{sources[n]}:{target}")]
+    image, name = box.inspect("coder")["Config"]["Image"], f"{box.id}-control"
+    sleep = ["--entrypoint", "sleep", image, "600"]
+    try:
+        box.engine("run", "--detach", "--name", name, *OPEN[box.name], *volumes, *sleep)
+        argv = [box.name, "exec", "--interactive", name, "bash", "-s", "inside", "-", "0", "-"]
+        with SCRIPT.open() as script:
+            said = subprocess.run(argv, stdin=script, capture_output=True, text=True, check=False)
+        assert set(through(INSIDE, said.stdout)) == set(INSIDE), said.stdout + said.stderr
+        data = json.loads(box.engine("inspect", name))[0]
+        nothing = Service("control", Role.AGENT, image, "1000", ())
+        for attack, judge in audit._JUDGES.items():
+            assert judge(nothing, data), attack
+    finally:
+        box.engine("rm", "--force", name)
+
+
+@pytest.mark.engine
+def test_a_sandbox_holds_all_of_them(box: Box):
+    done = box.companion("audit", "coder", "--json")
+    assert done.data, done.out
+    found = {one["attack"]: one for one in done.data["findings"]}
+    assert not {title: one["detail"] for title, one in found.items() if not one["held"]}
+    assert done.code == 0
+    known = set() if box.name == "docker" else {"a user namespace, to be root there"}
+    assert set(TITLES) - set(found) == known
+    assert any("with ONE (unseen)" in one for one in done.data["by_design"])
+
+
+@pytest.mark.engine
+def test_an_audit_of_what_does_not_run_as_it_should_says_so(box: Box):
+    with box.changed('    env: ["COLOUR=red"]\n'):
+        done = box.companion("audit", "coder")
+        assert done.code == 1
+        assert "coder does not run as agent.yaml says" in done.err
