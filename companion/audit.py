@@ -47,6 +47,13 @@ class Finding:
     held: bool
     detail: str = ""
 
+    @property
+    def result(self) -> str:
+        """What came of it, in a word or two."""
+        if not self.held:
+            return self.detail
+        return "works" if self.attack.startswith(_CHECK) else "held"
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:

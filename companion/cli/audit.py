@@ -19,8 +19,7 @@ def audit(arguments: Namespace) -> Result:
     found = auditing.audit(home, seat)
     through = [finding for finding in found.findings if not finding.held]
     lines = [
-        f"{f.attack.ljust(_LEFT)} {'held' if f.held else harmless(f.detail)}"
-        for f in found.findings
+        f"{finding.attack.ljust(_LEFT)} {harmless(finding.result)}" for finding in found.findings
     ]
     lines += ["", "open by design, as agent.yaml says:", *(f"  {one}" for one in found.by_design)]
     tried = len(found.findings)

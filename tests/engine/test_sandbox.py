@@ -412,10 +412,9 @@ def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
     check = f"bash /usr/local/lib/companion/closed.sh {box.bridge}"
     image = box.inspect("coder-net")["Config"]["Image"]
     where = (
-        "--network",
-        f"{box.id}_coder-default",
-        "--entrypoint",
-        "/bin/bash",
+        *("--network", f"{box.id}_coder-default"),
+        *("--sysctl", "net.ipv6.conf.all.disable_ipv6=0"),
+        *("--entrypoint", "/bin/bash"),
     )
     argv = [box.name, "run", "--rm", *where, image, "-c", gate + check]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
@@ -423,6 +422,7 @@ def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
     assert "open: tcp to the engine's bridge" in done.stdout
     assert "open: udp to another host" in done.stdout
     assert "open: names are answered by somebody else" in done.stdout
+    assert "open: IPv6" in done.stdout
 
 
 def test_other_users_of_the_desktop_get_no_key_from_the_gateway(box: Box):
