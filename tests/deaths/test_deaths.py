@@ -5,6 +5,9 @@ import random
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -153,23 +156,49 @@ def happened(fake: Fake) -> list[str]:
     return sorted(words)
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_watcher_hears_of_a_first_start_by_somebody_else(desk: Desk, known: bool):
-    fake, log = fresh(desk), desk.home / "watch.log"
-    if known:
-        desk.companion("add", str(fake.project)).ok()
+@contextmanager
+def watching(desk: Desk) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
+    """Run companion watch; yields the process and what tells what it said."""
+    log = desk.home / "watch.log"
     with log.open("w") as out:
-        argv = [COMPANION, "watch"]
-        child = subprocess.Popen(argv, env=desk.environment, stdout=out, stderr=out)
+        child = subprocess.Popen([COMPANION, "watch"], env=desk.environment, stdout=out, stderr=out)
     try:
-        wait_until(lambda: "not started" in log.read_text() or not known)
-        fake.companion("up").ok()
-        wait_until(lambda: "project: nothing to do" in log.read_text(), tell=log.read_text)
-        (fake.project / "agent.yaml").write_text(f"# saved\n{config(random.Random(0))}")
-        wait_until(lambda: log.read_text().count("project: nothing to do") > 1, tell=log.read_text)
+        yield child, log.read_text
     finally:
         child.terminate()
         child.wait(timeout=10)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_watcher_hears_of_a_first_start_by_somebody_else(desk: Desk, known: bool):
+    fake = fresh(desk)
+    if known:
+        desk.companion("add", str(fake.project)).ok()
+    with watching(desk) as (_, said):
+        wait_until(lambda: "not started" in said() or not known)
+        fake.companion("up").ok()
+        wait_until(lambda: "project: nothing to do" in said(), tell=said)
+        (fake.project / "agent.yaml").write_text(f"# saved\n{config(random.Random(0))}")
+        wait_until(lambda: said().count("project: nothing to do") > 1, tell=said)
+
+
+def test_a_watcher_that_slept_takes_in_what_was_saved_meanwhile(fake: Fake):
+    """A suspended machine, as far as the watcher can tell."""
+    with watching(fake.desk) as (child, said):
+        wait_until(lambda: "project: nothing to do" in said(), tell=said)
+        child.send_signal(signal.SIGSTOP)
+        (fake.project / "agent.yaml").write_text(config(random.Random(1)))
+        time.sleep(1)
+        child.send_signal(signal.SIGCONT)
+        wait_until(lambda: "after the save" in said(), tell=said)
+    fake.is_whole()
+
+
+def test_without_a_compose_front_end_the_message_says_what_to_install(fake: Fake):
+    fake.desk.environment["PATH"] = f"{fake.desk.home / 'programs'}:/bin"
+    done = fake.companion("compose", "ps")
+    assert done.code == 1
+    assert "install podman-compose" in done.err
 
 
 @LONG

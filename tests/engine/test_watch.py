@@ -15,15 +15,16 @@ pytestmark = pytest.mark.engine
 
 
 @contextmanager
-def watching(box: Box) -> Iterator[Path]:
-    """Run companion watch on a sandbox that is current; yields the file of what it said."""
-    box.companion("up").ok()  # this machine may have other addresses than a test before had
+def watching(box: Box, said_first: str = "nothing to do") -> Iterator[Path]:
+    """Run companion watch; yields the file of what it says. By default the sandbox is current."""
+    if said_first == "nothing to do":
+        box.companion("up").ok()  # this machine may have other addresses than a test before had
     log = box.desk.home / f"watch-{time.monotonic_ns()}.log"
     with log.open("w") as out:
         argv = [COMPANION, "watch"]
         child = subprocess.Popen(argv, env=box.desk.environment, stdout=out, stderr=out)
     try:
-        wait_until(lambda: "project: nothing to do" in log.read_text(), tell=log.read_text)
+        wait_until(lambda: f"project: {said_first}" in log.read_text(), 40, tell=log.read_text)
         yield log
     finally:
         child.terminate()
