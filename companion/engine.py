@@ -153,7 +153,9 @@ class Engine:
         return look()
 
     def _containers(self) -> tuple[Container, ...]:
-        ids = self.call("ps", "--all", "--quiet", "--no-trunc", *self._mine, timeout=_FAST).split()
+        # A container that somebody runs of our image has the image's labels, but no service.
+        ours = (*self._mine, "--filter", f"label={LABEL}.service")
+        ids = self.call("ps", "--all", "--quiet", "--no-trunc", *ours, timeout=_FAST).split()
         if not ids:
             return ()
         return tuple(map(parse_container, json.loads(self.call("inspect", *ids, timeout=_FAST))))

@@ -82,6 +82,7 @@ def test_every_attack_on_a_container_gets_through_where_nothing_holds(box: Box, 
         with SCRIPT.open() as script:
             said = subprocess.run(argv, stdin=script, capture_output=True, text=True, check=False)
         assert set(through(INSIDE, said.stdout)) == set(INSIDE), said.stdout + said.stderr
+        assert box.companion("plan", "--check").code == 0, "what others run of our image is theirs"
         data = json.loads(box.engine("inspect", name))[0]
         nothing = Service("control", Role.AGENT, image, "1000", ())
         for attack, judge in audit._JUDGES.items():
