@@ -223,6 +223,6 @@ def _failure(name: str, arguments: Sequence[str], done: process.Completed) -> En
         return PortTakenError(what, "choose another port in agent.yaml", log)
     if re.search(r"overlaps|already (used|being used)|subnet .* is already", log, re.IGNORECASE):
         return SubnetTakenError(what, "", log)
-    if done.code == process.TIMED_OUT:
+    if done.code == process.TIMED_OUT or re.search(r"^Cannot connect to", reason):
         return EngineError(f"{name} does not answer", DIALECTS[name].silent, log)
     return EngineError(what, "", log)

@@ -23,6 +23,7 @@ from companion.daemon.picture import (
     Picture,
     SandboxView,
     Seen,
+    Silent,
     fold,
     last_words,
     line,
@@ -137,8 +138,10 @@ class Loop:
         self._inbox.put(Finished(work.subject))
 
     def _tell(self, news: News) -> None:
-        """Draw the news into the picture and show it."""
+        """Draw the news into the picture and show it; that an engine is still silent is none."""
         before = self.picture
+        if isinstance(news, Silent) and news.engine in before.silent:
+            return
         self.picture = fold(self.picture, news)
         if text := line(self.picture, news):
             self._log.info(text)
