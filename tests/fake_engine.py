@@ -3,7 +3,8 @@
 
 It speaks what companion uses of podman's command line, keeps its world in a JSON file, and refuses
 what podman refuses. `$FAKE_ENGINE` is the file. Its key `kill` is [n, "before" | "after"]: at the
-n-th call the caller gets a SIGKILL, before or after the call did its work; `hang` makes it silent.
+n-th call the caller gets a SIGKILL, before or after the call did its work; `hang` makes it silent;
+`refuse` names the commands that it refuses.
 """
 
 import fcntl
@@ -16,7 +17,7 @@ from pathlib import Path
 
 WORLD = Path(os.environ.get("FAKE_ENGINE", ""))
 NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "kill": None,
-       "hang": False, "count": 0}  # fmt: skip
+       "hang": False, "refuse": [], "count": 0}  # fmt: skip
 
 
 class RefusedError(Exception):
@@ -66,6 +67,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912 - a table 
     changes = words[0] in {"create", "start", "rm", "rmi", "build"}
     if changes or words[:2] in (["network", "create"], ["network", "rm"], ["network", "connect"]):
         world["calls"].append(words)
+    if words[0] in world["refuse"]:
+        raise RefusedError(f"{words[0]} is refused")
     match words:
         case ["version"]:
             return "4.9.0\n"

@@ -194,6 +194,17 @@ def test_a_watcher_that_slept_takes_in_what_was_saved_meanwhile(fake: Fake):
     fake.is_whole()
 
 
+def test_a_way_back_that_fails_says_so_and_the_next_up_repairs_it(fake: Fake):
+    (fake.project / "agent.yaml").write_text(f"{config(random.Random(0))}workdir: /srv\n")
+    fake.set(refuse=["start"])
+    done = fake.companion("up")
+    assert done.code == 1
+    assert "start is refused; and what ran before did not come back: " in done.err
+    fake.set(refuse=[])
+    fake.companion("up").ok()
+    fake.is_whole()
+
+
 def test_without_a_compose_front_end_the_message_says_what_to_install(fake: Fake):
     fake.desk.environment["PATH"] = f"{fake.desk.home / 'programs'}:/bin"
     done = fake.companion("compose", "ps")
