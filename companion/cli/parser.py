@@ -86,8 +86,11 @@ COMMANDS = (
     Command("editors", "let editors know the sandboxes, or forget them", "editing:editors", (
         _argument("action", choices=("list", "sync", "remove")),
     )),
-    Command("audit", "attack a running sandbox from inside, and say what held", "audit:audit",
+    Command("audit", "attack a running sandbox from inside, and say what held", "health:audit",
             (_AGENT,)),
+    Command("doctor", "say what is wrong on this machine, and how to mend it", "health:doctor", (
+        _argument("--fix", action="store_true", help="mend what can be mended"),
+    )),
     Command("keys", "list, add or remove keys that may log in", "keys:keys", (
         _argument("action", choices=("list", "add", "remove")),
         _AGENT,

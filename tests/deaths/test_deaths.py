@@ -1,64 +1,19 @@
 """A companion that is killed at any moment is repaired by the next: on an engine of a few lines."""
 
-import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from desk import COMPANION, Desk
+from fake_project import Fake, config, fresh
 from sandboxes import wait_until
 
-FAKE = Path(__file__).parent.parent / "fake_engine.py"
 LONG = pytest.mark.long
-
-
-class Fake:
-    """A project on the engine of fake_engine.py."""
-
-    def __init__(self, desk: Desk, project: Path) -> None:
-        self.desk, self.project = desk, project
-        self.file = desk.home / "world.json"
-        programs = desk.home / "programs"
-        programs.mkdir()
-        text = FAKE.read_text().replace("#!/usr/bin/env python3", f"#!{sys.executable} -IS", 1)
-        (programs / "podman").write_text(text)
-        (programs / "podman").chmod(0o755)
-        desk.environment |= {
-            "PATH": f"{programs}:{desk.environment['PATH']}",
-            "FAKE_ENGINE": str(self.file),
-        }
-
-    @property
-    def world(self) -> Any:
-        return json.loads(self.file.read_text())
-
-    def companion(self, *arguments: str):
-        return self.desk.companion("-C", str(self.project), *arguments)
-
-    def set(self, **values: object) -> None:
-        self.file.write_text(json.dumps(self.world | values))
-
-    def is_whole(self) -> None:
-        """Fail unless the engine holds the sandbox, the whole sandbox and nothing but it."""
-        world = self.world
-        project = next(n for n in world["networks"] if "-internal" in n).partition("_")[0]
-        services = ("coder", "coder-gateway", "coder-net")
-        assert sorted(world["containers"]) == [f"{project}-{name}" for name in services]
-        assert all(c["State"]["Running"] for c in world["containers"].values())
-        networks = [f"{project}_coder-default", f"{project}_coder-internal"]
-        assert sorted(world["networks"]) == networks
-        agent, holder = (world["containers"][f"{project}-{n}"] for n in ("coder", "coder-net"))
-        assert agent["HostConfig"]["NetworkMode"] == f"container:{holder['Id']}"
-        assert agent["State"]["StartedAt"] > holder["State"]["StartedAt"]
-        plan = self.companion("plan", "--json").ok().agent
-        assert plan["change"] == "none", plan
 
 
 @pytest.fixture
@@ -66,33 +21,6 @@ def fake(desk: Desk) -> Fake:
     fake = fresh(desk)
     fake.companion("up").ok()
     return fake
-
-
-def fresh(desk: Desk) -> Fake:
-    return Fake(desk, desk.project(config(random.Random(0)), __env="KEY=one\n"))
-
-
-def config(chance: random.Random) -> str:
-    """Return one of many configs: what differs between two is of every class of change."""
-    hosts = ", ".join(f"h{n}.test" for n in range(chance.randint(0, 3)))
-    custom = [f'    env: ["N={chance.randint(0, 2)}"]']
-    if chance.random() < 0.4:
-        custom.append(f'    commands: ["echo {chance.randint(0, 2)}"]')
-    service = f"""
-  - plugin: external-services
-    services:
-      - url: http://s{chance.randint(0, 1)}.test:8000
-        headers: {{Authorization: "${{KEY}}"}}"""
-    return f"""\
-name: coder
-runtime: {{base_image: "debian:bookworm-slim"}}
-container_runtime: podman
-egress: {{mode: listed, allow: [{hosts}]}}
-limits: {{pids: {chance.choice([512, 1024])}}}
-features:
-  - plugin: custom-runtime
-{chr(10).join(custom)}{service if chance.random() < 0.6 else ""}
-"""
 
 
 @pytest.mark.parametrize("count", [7, pytest.param(1000, marks=LONG)])

@@ -1,14 +1,39 @@
-"""The command that attacks a sandbox: audit."""
+"""Commands about health: doctor for the machine, audit for a sandbox."""
 
 from argparse import Namespace
 from dataclasses import asdict
 
 from companion import audit as auditing
+from companion import doctor as doctoring
 from companion import roster, seats
 from companion.cli.output import Result, comment, harmless
+from companion.doctor import Finding, Level
 from companion.paths import Paths
 
 _LEFT = 58
+
+
+def doctor(arguments: Namespace) -> Result:
+    """Say what is wrong on this machine; mend what we can if asked."""
+    home = Paths.of_user()
+    found = tuple(doctoring.examine(home))
+    mends = [finding.mend for finding in found if finding.mend]
+    if arguments.fix and mends:
+        for mend in mends:
+            mend()
+        comment(f"mended {len(mends)}; looking again")
+        found = tuple(doctoring.examine(home))
+    return Result(
+        text="\n".join(map(_line, found)),
+        data=[{"level": f.level, "what": f.what, "hint": f.hint, "fixable": bool(f.mend)}
+              for f in found],
+        code=1 if any(finding.level is Level.FAILED for finding in found) else 0,
+    )  # fmt: skip
+
+
+def _line(finding: Finding) -> str:
+    hint = finding.hint + (" (`companion doctor --fix` does it)" if finding.mend else "")
+    return f"{finding.level.ljust(8)} {finding.what}" + (f", {hint}" if hint else "")
 
 
 def audit(arguments: Namespace) -> Result:

@@ -1,0 +1,169 @@
+"""What is wrong on this machine, and how is it mended?"""
+
+import importlib.util
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+
+from companion import certs, compose, desktop, files, provision, seats, state_file, status
+from companion.dialect import DIALECTS
+from companion.engine import detect
+from companion.errors import CompanionError
+from companion.paths import Paths
+from companion.seats import Project, Seat
+from companion.state import Health
+
+_WATCHES = 8192
+"""Directories that a watcher should be able to follow."""
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; `mend` puts it right, where we can."""
+
+    level: Level
+    what: str
+    hint: str = ""
+    mend: Callable[[], None] | None = None
+
+
+def examine(home: Paths) -> Iterator[Finding]:
+    """Yield what each check finds; one that itself fails is a finding, too."""
+    for check in _CHECKS:
+        try:
+            yield from check(home)
+        except CompanionError as error:
+            yield Finding(Level.FAILED, str(error))
+        except Exception as error:  # noqa: BLE001 - the others are still worth knowing
+            yield Finding(Level.FAILED, f"a check failed, this is a bug in companion: {error!r}")
+
+
+def _packages(_: Paths) -> Iterator[Finding]:
+    """Our own packages, not a stranger's of the same name."""
+    root = Path(__file__).parent.parent
+    for name in ("ssh", "editors"):
+        found = importlib.util.find_spec(name)
+        if found is None or Path(found.origin or "").parent.parent != root:
+            what = f"another package called '{name}' hides ours"
+            yield Finding(Level.FAILED, what, "install companion in an environment of its own")
+            return
+    yield Finding(Level.OK, f"companion runs from {root} with python {sys.version.split()[0]}")
+
+
+def _engines(_: Paths) -> Iterator[Finding]:
+    """An engine that answers; and who shows what we made as compose does."""
+    answering = 0
+    for name in DIALECTS:
+        if shutil.which(name) is None:
+            continue
+        try:
+            choice = detect(name, None)
+        except CompanionError as error:
+            problem = error.problems[0]
+            yield Finding(Level.WARNING, problem.what, problem.hint)
+            continue
+        answering += 1
+        yield Finding(Level.OK, f"{name} answers")
+        try:
+            compose.front_end(choice)
+        except CompanionError as error:
+            hint = f"{error.problems[0].hint}, if you want `companion compose`"
+            yield Finding(Level.WARNING, error.problems[0].what, hint)
+    if not answering:
+        yield Finding(Level.FAILED, "no engine answers", "install podman, or start docker")
+
+
+def _ssh(home: Paths) -> Iterator[Finding]:
+    """The client, and our line in its configuration."""
+    if shutil.which("ssh") is None:
+        yield Finding(Level.FAILED, "there is no ssh client", "install openssh-client")
+    if desktop.is_included(home):
+        yield Finding(Level.OK, f"{home.user_ssh_config} includes the sandboxes")
+    else:
+        what = f"{home.user_ssh_config} does not include the sandboxes"
+        hint = "plain `ssh NAME.sandbox` and editors need it"
+        yield Finding(Level.WARNING, what, hint, partial(desktop.include, home))
+
+
+def _private(home: Paths) -> Iterator[Finding]:
+    """Keys, secrets and state that nobody else may read."""
+    secret = [home.ca_key, *(home.ssh / "keys").glob("*"), *home.projects.glob("*/*/secrets/*"),
+              *home.projects.glob("*/*/sshd/host_key")]  # fmt: skip
+    there = [path for path in secret if path.suffix != ".pub" and path.is_file()]
+    loose = [path for path in there if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    for path in loose:
+        mend = partial(path.chmod, files.PRIVATE)
+        yield Finding(Level.FAILED, f"others may read {path}", "take their right away", mend)
+    if not loose:
+        yield Finding(Level.OK, f"{len(there)} private files are private")
+
+
+def _certificates(home: Paths) -> Iterator[Finding]:
+    """Certificates that the gateways show to their agents."""
+    leaves = list(home.projects.glob("*/*/certificates/*.pem"))
+    if not leaves:
+        return
+    signer, now = provision.authority(home), datetime.now(UTC)
+    texts = {leaf: files.read_text(leaf) or "" for leaf in leaves}
+    old = [leaf for leaf, text in texts.items() if not certs.is_current(text, signer, now)]
+    for leaf in old:
+        what = f"the certificate for {leaf.stem} is not ours or ends soon"
+        yield Finding(Level.WARNING, what, f"run `companion restart` ({leaf.parent.parent.name})")
+    if not old:
+        yield Finding(Level.OK, f"{len(leaves)} certificates are current")
+
+
+def _watches(_: Paths) -> Iterator[Finding]:
+    """Enough watches for the watcher; only Linux counts them."""
+    limit = files.read_text(Path("/proc/sys/fs/inotify/max_user_watches"))
+    if limit and int(limit) < _WATCHES:
+        what = f"the system watches {limit.strip()} directories at most"
+        yield Finding(Level.WARNING, what, f"`sysctl fs.inotify.max_user_watches={_WATCHES}`")
+
+
+def _projects(home: Paths) -> Iterator[Finding]:
+    """Every known project: its directory, its files, and whether it runs as it shall."""
+    for project_id, written in state_file.all_projects(home).items():
+        directory = Path(written.directory)
+        if not directory.is_dir():
+            hint = f"run `companion remove {directory}`"
+            yield Finding(Level.WARNING, f"{directory} is gone, its project is known still", hint)
+            continue
+        for seat in seats.seats(Project(directory, project_id)):
+            yield _judged(home, seat)
+
+
+def _judged(home: Paths, seat: Seat) -> Finding:
+    seen = status.status_of(home, seat)
+    name, condition = f"{seen.agent or '?'} in {seat.directory}", seen.condition
+    if seen.problems:
+        return Finding(Level.WARNING, f"{name}: {seen.problems[0]}")
+    if condition.health in {Health.CRASHED, Health.BROKEN}:
+        what = f"{name} is {condition}"
+        return Finding(Level.FAILED, what, f"run `companion -C {seat.project.directory} up`")
+    return Finding(Level.OK, f"{name} is {condition}")
+
+
+_CHECKS: tuple[Callable[[Paths], Iterator[Finding]], ...] = (
+    _packages,
+    _engines,
+    _ssh,
+    _private,
+    _certificates,
+    _watches,
+    _projects,
+)

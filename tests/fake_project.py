@@ -1,0 +1,80 @@
+"""A project on the engine of fake_engine.py."""
+
+import json
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+from desk import Desk
+
+FAKE = Path(__file__).parent / "fake_engine.py"
+
+
+class Fake:
+    """A project on the engine of fake_engine.py."""
+
+    def __init__(self, desk: Desk, project: Path) -> None:
+        self.desk, self.project = desk, project
+        self.file = desk.home / "world.json"
+        programs = desk.home / "programs"
+        programs.mkdir()
+        text = FAKE.read_text().replace("#!/usr/bin/env python3", f"#!{sys.executable} -IS", 1)
+        (programs / "podman").write_text(text)
+        (programs / "podman").chmod(0o755)
+        desk.environment |= {
+            "PATH": f"{programs}:{desk.environment['PATH']}",
+            "FAKE_ENGINE": str(self.file),
+        }
+
+    @property
+    def world(self) -> Any:
+        return json.loads(self.file.read_text())
+
+    def companion(self, *arguments: str):
+        return self.desk.companion("-C", str(self.project), *arguments)
+
+    def set(self, **values: object) -> None:
+        self.file.write_text(json.dumps(self.world | values))
+
+    def is_whole(self) -> None:
+        """Fail unless the engine holds the sandbox, the whole sandbox and nothing but it."""
+        world = self.world
+        project = next(n for n in world["networks"] if "-internal" in n).partition("_")[0]
+        services = ("coder", "coder-gateway", "coder-net")
+        assert sorted(world["containers"]) == [f"{project}-{name}" for name in services]
+        assert all(c["State"]["Running"] for c in world["containers"].values())
+        networks = [f"{project}_coder-default", f"{project}_coder-internal"]
+        assert sorted(world["networks"]) == networks
+        agent, holder = (world["containers"][f"{project}-{n}"] for n in ("coder", "coder-net"))
+        assert agent["HostConfig"]["NetworkMode"] == f"container:{holder['Id']}"
+        assert agent["State"]["StartedAt"] > holder["State"]["StartedAt"]
+        plan = self.companion("plan", "--json").ok().agent
+        assert plan["change"] == "none", plan
+
+
+def fresh(desk: Desk) -> Fake:
+    return Fake(desk, desk.project(config(random.Random(0)), __env="KEY=one\n"))
+
+
+def config(chance: random.Random) -> str:
+    """Return one of many configs: what differs between two is of every class of change."""
+    hosts = ", ".join(f"h{n}.test" for n in range(chance.randint(0, 3)))
+    custom = [f'    env: ["N={chance.randint(0, 2)}"]']
+    if chance.random() < 0.4:
+        custom.append(f'    commands: ["echo {chance.randint(0, 2)}"]')
+    service = f"""
+  - plugin: external-services
+    services:
+      - url: http://s{chance.randint(0, 1)}.test:8000
+        headers: {{Authorization: "${{KEY}}"}}"""
+    return f"""\
+name: coder
+runtime: {{base_image: "debian:bookworm-slim"}}
+container_runtime: podman
+egress: {{mode: listed, allow: [{hosts}]}}
+limits: {{pids: {chance.choice([512, 1024])}}}
+features:
+  - plugin: custom-runtime
+{chr(10).join(custom)}{service if chance.random() < 0.6 else ""}
+"""
