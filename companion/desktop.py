@@ -41,6 +41,14 @@ def include(home: Paths) -> None:
         files.write_users_own(home.user_ssh_config, new, text)
 
 
+def exclude(home: Paths) -> None:
+    """Take our Include line out of the user's ~/.ssh/config; a file that only had it goes."""
+    text = files.read_text(home.user_ssh_config)
+    if text is not None:
+        new = config.remove_include(text, home.ssh_config.as_posix())
+        files.take_back_from_users_own(home.user_ssh_config, new, text)
+
+
 def include_line(home: Paths) -> str:
     """Return the line that include() writes, for users who write it themselves."""
     return f'Include "{home.ssh_config.as_posix()}"'

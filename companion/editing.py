@@ -153,8 +153,10 @@ def _write(home: Paths, here: Found, wanted: tuple[Entry, ...]) -> Synced:
         made = before.made if text is not None else bool(new)
         if made and not new:
             here.settings.unlink(missing_ok=True)
-        elif new != (text or ""):
+        elif wanted and new != (text or ""):
             files.write_users_own(here.settings, new, text)
+        elif text is not None and not wanted:
+            files.take_back_from_users_own(here.settings, new, text)
     except JsoncError as error:
         return Synced(here, "failed", _snippet(here, error, wanted))
     except CompanionError as error:

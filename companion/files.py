@@ -10,6 +10,7 @@ from pathlib import Path
 
 from companion.errors import CompanionError
 
+_BACKUP = ".before-companion"
 PRIVATE = 0o600
 PRIVATE_DIR = 0o700
 READABLE = 0o644
@@ -112,11 +113,27 @@ def write_users_own(path: Path, new: str, expected: str | None) -> None:
         raise CompanionError(what, "change its owner or mode, or edit it yourself") from None
 
 
+def take_back_from_users_own(path: Path, new: str, expected: str) -> None:
+    """Do as write_users_own() does; a backup that tells nothing goes, and an empty file of ours.
+
+    Raises:
+        CompanionError: somebody changed the file since it was read.
+    """
+    if new != expected:
+        write_users_own(path, new, expected)
+    target = path.resolve()
+    backup = target.with_name(target.name + _BACKUP)
+    if read_text(backup) == new:
+        backup.unlink()
+    elif not new and expected:
+        target.unlink()
+
+
 def _replace_users_own(path: Path, target: Path, new: str, expected: str | None) -> None:
     if read_text(target) != expected:
         raise CompanionError(f"{path} changed while we worked on it", "run the command again")
     mode = target.stat().st_mode & 0o7777 if expected is not None else PRIVATE
-    backup = target.with_name(target.name + ".before-companion")
+    backup = target.with_name(target.name + _BACKUP)
     if expected is not None and not backup.exists():
         _replace(backup, expected.encode(), mode, None)
     if new != expected:

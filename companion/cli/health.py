@@ -1,13 +1,16 @@
-"""Commands about health: doctor for the machine, audit for a sandbox."""
+"""Commands about health and the way out: doctor, audit, uninstall."""
 
+import sys
 from argparse import Namespace
 from dataclasses import asdict
 
 from companion import audit as auditing
 from companion import doctor as doctoring
 from companion import roster, seats
+from companion import uninstall as leaving
 from companion.cli.output import Result, comment, harmless
 from companion.doctor import Finding, Level
+from companion.errors import CompanionError
 from companion.paths import Paths
 
 _LEFT = 58
@@ -34,6 +37,24 @@ def doctor(arguments: Namespace) -> Result:
 def _line(finding: Finding) -> str:
     hint = finding.hint + (" (`companion doctor --fix` does it)" if finding.mend else "")
     return f"{finding.level.ljust(8)} {finding.what}" + (f", {hint}" if hint else "")
+
+
+def uninstall(arguments: Namespace) -> Result:
+    """Take back everything that companion made."""
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise CompanionError("this takes everything back", "say so with --yes")
+        comment(
+            "This removes all sandboxes, their keys, and our entries in other programs' settings."
+        )
+        if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
+            return Result(text="nothing was changed")
+    done = leaving.uninstall(Paths.of_user(), comment, volumes=arguments.purge)
+    volumes = "removed" if arguments.purge else "stay"
+    lines = [f"forgot {len(done.projects)} projects; their files stay, their volumes {volumes}",
+             *(f"left as it is: {one}" for one in done.left),
+             "now remove companion itself: `pip uninstall companion-sandbox`"]  # fmt: skip
+    return Result(text="\n".join(lines), data=asdict(done), code=1 if done.left else 0)
 
 
 def audit(arguments: Namespace) -> Result:

@@ -119,6 +119,9 @@ COMMANDS = (
         _argument("--write", action="store_true",
                   help="into .build/, with a comment in the files by which editors find it"),
     )),
+    Command("uninstall", "take back everything that companion made", "health:uninstall", (
+        _YES, _argument("--purge", action="store_true", help="remove volumes too"),
+    )),
 )  # fmt: skip
 
 

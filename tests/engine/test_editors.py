@@ -95,6 +95,7 @@ def test_settings_get_our_entries_and_are_as_before_without_them(box: Box, edito
     assert code.read_bytes().decode() == VSCODE
     assert zed.read_bytes().decode() == ZED
     assert not cursor.exists()
+    assert not [*config.rglob("*.before-companion")]
 
 
 def test_settings_that_do_not_parse_stay_and_the_snippet_is_shown(box: Box, editors: Path):

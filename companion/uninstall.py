@@ -1,0 +1,53 @@
+"""How does companion leave? With everything that it made, and nothing that the user wrote."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from companion import autostart, desktop, editing, files, registry, seats, state_file
+from companion.apply import Progress
+from companion.engine import Engine
+from companion.errors import CompanionError
+from companion.paths import Paths
+
+_GATEWAY = "localhost/companion/gateway:"
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """What was forgotten, and what could not be taken back."""
+
+    projects: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Farewell:
+    """Take back sandboxes, images, SSH and editor entries, autostart, keys and state.
+
+    Your settings.yaml and all projects' own files stay; volumes do unless `volumes` says so.
+
+    Raises:
+        CompanionError: the watcher runs, or an engine that holds sandboxes does not answer; the
+            next run goes on.
+    """
+    with files.lock(home.watch_lock, wait=False) as mine:
+        if not mine:
+            raise CompanionError("companion watches the projects", "quit the tray or `watch` first")
+        known = state_file.all_projects(home)
+        engines = {r.engine for w in known.values() for r in w.agents.values() if r.engine}
+        for written in known.values():
+            directory = Path(written.directory)
+            progress(f"forgetting {directory}")
+            registry.remove(home, directory, progress, volumes=volumes)
+            if directory.is_dir():
+                files.remove_tree(seats.project(directory).build)
+        for choice in engines:
+            engine = Engine(choice)
+            for tag in engine.images():
+                if tag.startswith(_GATEWAY):  # an agent's went with its project
+                    engine.discard_image(tag)
+        left = tuple(f"{s.found.settings}: {s.problem}" for s in editing.remove(home) if s.problem)
+        autostart.turn_off(home)
+        desktop.exclude(home)
+    for ours in (home.data, *(() if left else (home.state,))):
+        files.remove_tree(ours)
+    return Farewell(tuple(w.directory for w in known.values()), left)
