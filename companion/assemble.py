@@ -28,7 +28,7 @@ def program(config: AgentConfig, document: Document) -> RuntimeProgram:
         command=given.cmd,
         acp_command=given.acp_cmd,
         user=given.user,
-        ports=tuple(Port(*split_port(text)) for text in given.ports),
+        ports=tuple(Port(*split_port(text), origin="runtime") for text in given.ports),
     )
 
     def filled(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -49,7 +49,7 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
         ConfigError: unknown plugins, wrong options, clashes; all of them at once.
     """
     problems: list[Problem] = []
-    parts: list[Contribution] = []
+    parts = [Contribution(ports=runtime.ports)]
     for at, feature in loaded.features:
         try:
             parts.append(_contribution(loaded, feature, at, runtime))
@@ -76,7 +76,7 @@ def origin_location(origin: str) -> Location:
 def _contribution(
     loaded: Loaded, feature: Feature, at: Location, runtime: RuntimeProgram
 ) -> Contribution:
-    plugin = _feature(feature.plugin, at, loaded.document)
+    plugin = _feature(feature, at, loaded.document)
     options = load.decode(plugin.options, dict(feature.options), loaded.document, at)
     *keys, number = map(str, at)
     context = Context(
@@ -88,14 +88,23 @@ def _contribution(
     return plugin.contribute(options, context)
 
 
-def _feature(name: str, at: Location, document: Document) -> FeaturePlugin:
+def _feature(feature: Feature, at: Location, document: Document) -> FeaturePlugin:
+    """Return the plugin of a feature.
+
+    Raises:
+        ConfigError: there is none, or it is refused; of the latter wrong options are said first.
+    """
     known = {plugin.name: plugin for plugin in plugins.FEATURES}
-    if name in known:
-        return known[name]
-    place = document.place((*at, "plugin"))
-    if name in plugins.NOT_YET:
-        raise ConfigError([Problem(f"the plugin '{name}' {plugins.NOT_YET[name]}", "", place)])
-    raise ConfigError([Problem(f"there is no plugin '{name}'", load.suggest(name, known), place)])
+    if feature.plugin in known:
+        return known[feature.plugin]
+    name, place = feature.plugin, document.place((*at, "plugin"))
+    refused = {plugin.name: plugin for plugin in plugins.REFUSED}.get(name)
+    if refused is None:
+        raise ConfigError([
+            Problem(f"there is no plugin '{name}'", load.suggest(name, known), place)
+        ])  # fmt: skip
+    load.decode(refused.options, dict(feature.options), document, at)
+    raise ConfigError([Problem(f"the plugin '{name}' {refused.why}", refused.instead, place)])
 
 
 def _builtin(name: str, document: Document) -> RuntimeProgram:

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from companion import files, observe, state_file
-from companion.dialect import container_name
-from companion.engine import Engine
+from companion.dialect import container_name, exec_argv
 from companion.errors import CompanionError
 from companion.look import Look, look
 from companion.paths import Paths
@@ -93,9 +92,7 @@ def _attacked(home: Paths, seen: Look) -> Iterator[Finding]:
     ingress = Network("", kept.egress_subnet, internal=False).address(2)
     with _listening(seen.desired.target.networks) as (address, port):
         arguments = ("all" if guarded else "inside", address, str(port), ingress)
-        said = _run(
-            seen.engine, seen.checked.config.name, script, (*arguments, *_others(home, kept))
-        )
+        said = _run(seen, script, (*arguments, *_others(home, kept)))
     titles = _TITLE.findall(script if guarded else script.partition(_INSIDE)[2])
     return findings(titles, said)
 
@@ -112,10 +109,11 @@ def findings(titles: Collection[str], said: str) -> Iterator[Finding]:
             yield Finding(title, answer == "held", "" if answer == "held" else answer)
 
 
-def _run(engine: Engine, agent: str, script: str, arguments: Collection[str]) -> str:
-    name = container_name(engine.project, agent)
-    argv = ("exec", "--interactive", name, "/bin/bash", "-s", "--", *arguments)
-    return engine.call(*argv, stdin=script, timeout=_PATIENCE)
+def _run(seen: Look, script: str, arguments: Collection[str]) -> str:
+    name = container_name(seen.engine.project, seen.checked.config.name)
+    inside = exec_argv(name, seen.record, "--interactive")
+    argv = (*inside, "/bin/bash", "-s", "--", *arguments)
+    return seen.engine.call(*argv, stdin=script, timeout=_PATIENCE)
 
 
 def _others(home: Paths, mine: Allocation) -> Iterator[str]:
@@ -187,7 +185,7 @@ def privileges(service: Service, data: Mapping[str, Any]) -> str:
         "more capabilities": added - set(service.capabilities),
         "new privileges": "no-new-privileges" not in options,
         "no filter of system calls": "unconfined" in options,
-        "a writable system": not host.get("ReadonlyRootfs"),
+        "a writable system": not host.get("ReadonlyRootfs") and not service.writable,
         "namespaces of the desktop": spaces,
         "devices": host.get("Devices"),
     }
@@ -243,6 +241,8 @@ def _by_design(seen: Look) -> Iterator[str]:
         keys = ", ".join(header.secret for header in upstream.headers)
         using = f", with {keys} (unseen)" if keys else ""
         yield f"it reaches {upstream.scheme}://{upstream.endpoint}{using}"
+    for hook in sandbox.whole.root_hooks:
+        yield f"{hook.path} runs as root before it starts, and its system can be written"
     for mount in sandbox.mounts:
         if mount.is_volume:
             yield f"it keeps {mount.target} in the volume {mount.source}"

@@ -17,6 +17,11 @@ from companion.sandbox import Found, HostFacts, check_files
 from companion.seats import Project, Seat
 from ssh import authorized_keys
 
+_OPENINGS = {
+    "open": "egress is open: the agent may reach any public host on 443 and 80",
+    "no gateway": "no gateway: the agent may reach all that containers on this machine may reach",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -48,6 +53,13 @@ class Checked:
     def egress(self) -> str:
         """What stands between the agent and the network: `listed`, `open` or `no gateway`."""
         return self.config.egress.mode if self.config.gateway else "no gateway"
+
+    @property
+    def openings(self) -> tuple[str, ...]:
+        """What the config opens that is closed by default, as sentences."""
+        hooks = [hook.path for hook in self.whole.root_hooks]
+        rooted = f"root runs {', '.join(hooks)} at each start, and may write to the agent's system"
+        return (*filter(None, [_OPENINGS.get(self.egress)]), *([rooted] if hooks else ()))
 
     @property
     def workdir(self) -> str:

@@ -1,6 +1,6 @@
 """What can one plugin add to a sandbox, and when do two additions clash?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -96,6 +96,12 @@ class Port:
     address: str
     host: int
     container: int
+    origin: str
+
+    @property
+    def way(self) -> tuple[str, int, int]:
+        """Where it leads, whoever asked for it."""
+        return self.address, self.host, self.container
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,10 @@ class Contribution:
     packages: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     hooks: tuple[ProjectFile, ...] = ()
+    root_hooks: tuple[ProjectFile, ...] = ()
+    """Scripts that root runs at each start, before everything else and for nothing else."""
+    capabilities: tuple[str, ...] = ()
+    """What root may do in the root hooks, besides becoming the agent."""
     overlays: tuple[ProjectFile, ...] = ()
     mounts: tuple[Mount, ...] = ()
     variables: tuple[Variable, ...] = ()
@@ -129,6 +139,7 @@ class Contribution:
     networks: tuple[str, ...] = ()
     """Networks of the engine that are not ours, on which the gateway finds services."""
     ssh: tuple[SshServer, ...] = ()
+    ports: tuple[Port, ...] = ()
 
     def __add__(self, other: "Contribution") -> "Contribution":
         return Contribution(
@@ -148,8 +159,14 @@ def clashes(whole: Contribution) -> tuple[Problem, ...]:
         *_conflicts("service", ((u.endpoint, u.meaning, u.origin) for u in whole.upstreams)),
         *_conflicts("mount at", ((m.target, m, m.origin) for m in whole.mounts)),
         *_conflicts("home overlay", (("", o, o.origin) for o in whole.overlays)),
+        *_conflicts("desktop's port", _ports(whole)),
         *_conflicts("ssh server", (("", s, s.origin) for s in whole.ssh)),
     )
+
+
+def _ports(whole: Contribution) -> Iterator[tuple[str, object, str]]:
+    yield from ((str(p.host), p.way, p.origin) for p in whole.ports)
+    yield from ((str(s.port), s, s.origin) for s in whole.ssh if s.port)
 
 
 def _conflicts(what: str, claims: Iterable[tuple[str, object, str]]) -> Iterable[Problem]:

@@ -29,6 +29,8 @@ _NO_IPV6 = (
     ("net.ipv6.conf.all.disable_ipv6", "1"),
     ("net.ipv6.conf.default.disable_ipv6", "1"),
 )
+BECOME_THE_AGENT = ("SETGID", "SETPCAP", "SETUID")
+"""What root needs to become the agent for good, with no capability left to gain."""
 _LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
 
 
@@ -168,7 +170,7 @@ def _net(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
         attachments=(Attachment(inside.name, inside.address(3)),),
         binds=(_resolv(places),),
         tmpfs=_SCRATCH,
-        capabilities=("NET_ADMIN", "SETGID", "SETPCAP", "SETUID"),
+        capabilities=("NET_ADMIN", *BECOME_THE_AGENT),
         sysctls=(_LOW_PORTS, *_NO_IPV6),
         memory="64m",
         pids=64,
@@ -198,7 +200,15 @@ def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
         cpus=sandbox.limits.cpus or "",
         cpu_shares=512,
     )
+    if sandbox.whole.root_hooks:
+        whole = _begun_by_root(whole, sandbox)
     return whole if sandbox.gateway else _without_gateway(whole, sandbox)
+
+
+def _begun_by_root(agent: Service, sandbox: Sandbox) -> Service:
+    """Return the agent as root starts it: to run the root hooks, and then to be the agent only."""
+    capabilities = tuple(sorted({*BECOME_THE_AGENT, *sandbox.whole.capabilities}))
+    return replace(agent, user="0:0", capabilities=capabilities, writable=True)
 
 
 def _without_gateway(agent: Service, sandbox: Sandbox) -> Service:

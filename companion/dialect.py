@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from companion.services import Attachment, Bind, Image, Network, Role, Service
-from companion.state import Container
+from companion.state import AgentRecord, Container
 
 LABEL = "dev.companion"
 _EVENTS = ("--filter=type=container", "--filter=event=start", "--filter=event=pause",
@@ -95,7 +95,8 @@ def create_argv(dialect: Dialect, project: str, agent: str, service: Service) ->
         "create",
         *("--name", container_name(project, service.name)),
         *_labels(project, agent, service),
-        *("--init", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *("--init", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *(() if service.writable else ("--read-only",)),
         *("--log-driver", dialect.log_driver, "--log-opt", "max-size=10m"),
         *("--user", service.user, "--restart", service.restart),
         *("--memory", service.memory, "--pids-limit", str(service.pids)),
@@ -145,6 +146,15 @@ def connect_argv(
 def join_argv(project: str, service: Service, network: str) -> tuple[str, ...]:
     """Return the arguments that attach a created container to a network that is not ours."""
     return ("network", "connect", network, container_name(project, service.name))
+
+
+def exec_argv(name: str, agent: AgentRecord, *options: str) -> tuple[str, ...]:
+    """Return the arguments that run the command after them as the agent, with nothing to gain."""
+    if not agent.begun_by_root:
+        return ("exec", *options, "--user", agent.user, name)
+    become = ("--reuid", agent.user, "--regid", agent.user, "--init-groups")
+    nothing = ("--inh-caps=-all", "--bounding-set=-all")
+    return ("exec", *options, "--user", "0:0", name, "setpriv", *become, *nothing)
 
 
 def build_argv(image: Image, context: str) -> tuple[str, ...]:

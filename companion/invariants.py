@@ -6,22 +6,27 @@ from typing import Any
 from companion.config import yaml_text
 from companion.services import Role, Service
 
-_HOLDER_CAPABILITIES = {"NET_ADMIN", "SETUID", "SETGID", "SETPCAP"}
+_BECOME_THE_AGENT = {"SETGID", "SETPCAP", "SETUID"}
+_HOLDER_CAPABILITIES = {"NET_ADMIN", *_BECOME_THE_AGENT}
+_HOOK_CAPABILITIES = {"CHOWN", "DAC_OVERRIDE", "FOWNER", *_BECOME_THE_AGENT}
 _SOCKETS = ("docker.sock", "podman.sock", "containerd.sock")
 
 
 def violations(compose: str, services: tuple[Service, ...]) -> Iterator[str]:
     """Yield a sentence for each rule that the text of a docker-compose.yml breaks.
 
-    Ports may be published beyond this machine only where `services` say so: the user asked for it.
+    Ports may be published beyond this machine, and an agent be started by root for its hooks, only
+    where `services` say so: the user asked for it.
     """
     document: Any = yaml_text.parse(compose, "docker-compose.yml").data
     roles = {service.name: service.role for service in services}
     asked = {s.name: {str(p) for p in s.publish} for s in services}
+    hooked = {service.name for service in services if service.writable}
     internal = {n for n, net in document["networks"].items() if net.get("internal") is True}
     for name, service in document["services"].items():
         role = roles.get(name)
-        yield from (f"{name}: {sentence}" for sentence in _common(service))
+        sentences = [*_common(service), *_rights(service, role, hooked=name in hooked)]
+        yield from (f"{name}: {sentence}" for sentence in sentences)
         if set(service.get("ports", ())) - asked.get(name, set()):
             yield f"{name}: publishes a port beyond this machine"
         if role is Role.NET and set(service.get("networks", {})) - internal:
@@ -46,13 +51,22 @@ def _common(service: Mapping[str, Any]) -> Iterator[str]:
         or service.get("userns_mode")
     ):
         yield "shares the host's namespaces"
-    if service.get("read_only") is not True:
-        yield "has a writable root"
-    if set(service.get("cap_add", ())) - _HOLDER_CAPABILITIES:
-        yield "has a capability that no container of ours needs"
     for mount in service.get("volumes", ()):
         if str(mount["source"]).endswith(_SOCKETS):
             yield "reaches an engine's socket"
+
+
+def _rights(service: Mapping[str, Any], role: Role | None, *, hooked: bool) -> Iterator[str]:
+    """Yield what is too much of user and capabilities; `hooked`: root begins, for its hooks."""
+    hooks = _HOOK_CAPABILITIES if hooked else set()
+    held = _HOLDER_CAPABILITIES if role is Role.NET else hooks
+    if set(service.get("cap_add", ())) - held:
+        yield "has a capability that it does not need"
+    if service.get("read_only") is not True and not hooked:
+        yield "has a writable root"
+    is_root = str(service.get("user", "0")).partition(":")[0] in {"0", "root", ""}
+    if is_root and role is not Role.NET and not hooked:
+        yield "runs as root"
 
 
 def _lives_in_holder(service: Mapping[str, Any], roles: Mapping[str, Role | None]) -> bool:
@@ -62,10 +76,6 @@ def _lives_in_holder(service: Mapping[str, Any], roles: Mapping[str, Role | None
 
 
 def _agent(service: Mapping[str, Any]) -> Iterator[str]:
-    if service.get("cap_add"):
-        yield "has capabilities"
-    if str(service.get("user", "0")).partition(":")[0] in {"0", "root", ""}:
-        yield "runs as root"
     for value in (service.get("environment") or {}).values():
         if "$" in str(value).replace("$$", ""):
             yield "takes a variable from the environment of the engine's client"

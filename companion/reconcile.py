@@ -263,6 +263,7 @@ def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
     record = replace(
         seen.record,
         user=checked.program.user,
+        begun_by_root=bool(checked.whole.root_hooks),
         workdir=checked.workdir,
         acp_command=checked.program.acp_command,
         parts={s.name: s.parts for s in seen.desired.target.services},

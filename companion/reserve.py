@@ -39,8 +39,10 @@ def propose(
     kept = record.allocation if record else _new_allocation(checked, others, engine)
     port = None
     if server:
-        taken = {r.allocation.ssh_port or 0 for r in others.values()}
-        port = server.port or kept.ssh_port or allocation.port(taken, observe.port_is_free)
+        own = {port.host for port in checked.whole.ports}
+        taken = own | {r.allocation.ssh_port or 0 for r in others.values()}
+        before = None if kept.ssh_port in own else kept.ssh_port
+        port = server.port or before or allocation.port(taken, observe.port_is_free)
     chosen = replace(kept, ssh_port=port)
     if record:
         return replace(record, allocation=chosen)
@@ -53,7 +55,11 @@ def _is_complete(checked: Checked, record: AgentRecord | None) -> bool:
     if record is None:
         return False
     port = record.allocation.ssh_port
-    return (port is None) if server is None else bool(port) and server.port in {None, port}
+    if server is None or port is None:
+        return server is None and port is None
+    return server.port == port or (
+        server.port is None and port not in {p.host for p in checked.whole.ports}
+    )
 
 
 def _all_agents(home: Paths) -> Iterator[tuple[tuple[str, str], AgentRecord]]:

@@ -93,9 +93,10 @@ class Sandbox:
 
     @property
     def ports(self) -> tuple[Port, ...]:
-        """Every port of the desktop that leads into the agent: SSH and the runtime's own."""
-        ssh = (Port("127.0.0.1", self.login.port, SSHD_PORT),) if self.login else ()
-        return (*ssh, *self.program.ports)
+        """Every port of the desktop that leads into the agent, each once, SSH first."""
+        ways = {port.way: port for port in self.whole.ports}
+        ssh = (Port("127.0.0.1", self.login.port, SSHD_PORT, "ssh"),) if self.login else ()
+        return (*ssh, *ways.values())
 
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
@@ -142,7 +143,7 @@ class Sandbox:
 def project_files(whole: Contribution) -> tuple[ProjectFile, ...]:
     """Return every path of the config whose content becomes part of the sandbox."""
     keys = (file for s in whole.ssh for file in (s.authorized_keys, s.host_key) if file)
-    return (*whole.hooks, *whole.overlays, *keys)
+    return (*whole.root_hooks, *whole.hooks, *whole.overlays, *keys)
 
 
 def mount_files(whole: Contribution) -> tuple[ProjectFile, ...]:

@@ -115,6 +115,8 @@ class Service:
     tmpfs: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     capabilities: tuple[str, ...] = ()
+    writable: bool = False
+    """Its own system may be written, by root; else it is read-only for everybody."""
     sysctls: tuple[tuple[str, str], ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()
     workdir: str = ""

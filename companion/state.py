@@ -92,6 +92,8 @@ class AgentRecord:
     engine: EngineChoice | None = None
     """The engine that holds it, or held it last."""
     user: str = "agent"
+    begun_by_root: bool = False
+    """Its container starts as root, for root hooks."""
     workdir: str = ""
     acp_command: tuple[str, ...] = ()
     """The agent's command for editors, in the sandbox."""

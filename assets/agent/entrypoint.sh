@@ -1,11 +1,17 @@
 #!/bin/bash
 # Starts the agent's container as the agent's own user: waits until the network is closed, brings
 # the home files up to date, runs the hooks, then sshd (if there is one) and the command given.
+# usage: entrypoint.sh [--root-hooks UID] [--no-gate] COMMAND...
 set -euo pipefail
 
 lib=/usr/local/lib/companion
 sshd=
+uid=
 
+if [ "${1:-}" = --root-hooks ]; then
+  uid=$2
+  shift 2
+fi
 # Without a gateway there is no gate to wait for.
 if [ "${1:-}" = --no-gate ]; then
   gate=none
@@ -17,6 +23,24 @@ for _ in $(seq 200); do
   sleep 0.05
 done
 [ "${gate:-}" ] || { echo "agent: the network gate did not open" >&2; exit 1; }
+
+run_all() {
+  for hook in "$1"/*; do
+    [ -e "$hook" ] || continue
+    echo "agent: running ${hook##*/}"
+    bash "$hook"
+  done
+}
+
+# The project's root hooks are all that root ever does here: what follows is the agent for good.
+if [ "$uid" ]; then
+  agent_home=$HOME
+  export HOME=/root
+  run_all "$lib/root-hooks"
+  export HOME=$agent_home
+  exec setpriv --reuid "$uid" --regid "$uid" --init-groups --inh-caps=-all --bounding-set=-all \
+    /bin/bash "$0" --no-gate "$@"
+fi
 
 # A file is replaced only while it is what we put there last: the user's own changes stay.
 overlay() {
@@ -35,11 +59,7 @@ overlay() {
 }
 
 if [ -d "$lib/home" ]; then overlay; fi
-for hook in "$lib"/hooks/*; do
-  [ -e "$hook" ] || continue
-  echo "agent: running ${hook##*/}"
-  bash "$hook"
-done
+run_all "$lib/hooks"
 
 if [ -e /companion/sshd/sshd_config ]; then
   config=/companion/sshd/sshd_config

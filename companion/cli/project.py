@@ -24,12 +24,6 @@ _WORDS = {
 }
 
 
-_EGRESS = {
-    "open": "egress is open: the agent may reach any public host on 443 and 80",
-    "no gateway": "no gateway: the agent may reach all that containers on this machine may reach",
-}
-
-
 def init(arguments: Namespace) -> Result:
     """Scaffold a project; never overwrites a file."""
     from companion import schema as schemas  # noqa: PLC0415 - start-up time is a budget
@@ -106,8 +100,7 @@ def plan(arguments: Namespace) -> Result:
 def _told(seen: Look, *, alone: bool) -> Iterator[str]:
     yield ("" if alone else f"{seen.checked.config.name}: ") + _WORDS[seen.plan.change]
     yield from (f"  {step.describe()}: {step.reason}" for step in seen.plan.steps)
-    if told := _EGRESS.get(seen.checked.egress):
-        yield f"  {told}"
+    yield from (f"  {opening}" for opening in seen.checked.openings)
 
 
 def _facts(seen: Look) -> dict[str, object]:
@@ -115,6 +108,7 @@ def _facts(seen: Look) -> dict[str, object]:
         "agent": seen.checked.config.name,
         "change": seen.plan.change.name.lower(),
         "egress": seen.checked.egress,
+        "openings": list(seen.checked.openings),
         "steps": [{"step": s.describe(), "reason": s.reason} for s in seen.plan.steps],
     }
 

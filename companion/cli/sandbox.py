@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from companion import desktop, process, reconcile, registry, roster, seats, state_file
 from companion.cli.output import Result, comment, harmless, table
-from companion.dialect import container_name
+from companion.dialect import container_name, exec_argv
 from companion.engine import Engine, detect
 from companion.errors import CompanionError, Problem
 from companion.paths import Paths
@@ -95,7 +95,8 @@ def execute(arguments: Namespace) -> Result:
     terminal = ("--tty",) if sys.stdin.isatty() and sys.stdout.isatty() else ()
     workdir = ("--workdir", target.record.workdir) if target.record.workdir else ()
     name = container_name(target.engine.project, arguments.agent)
-    argv = target.engine.argv("exec", "--interactive", *terminal, *workdir, name, *command)
+    inside = exec_argv(name, target.record, "--interactive", *terminal, *workdir)
+    argv = target.engine.argv(*inside, *command)
     return Result(code=process.attach(argv, env=target.engine.environment))
 
 

@@ -103,6 +103,7 @@ def host_pattern(text: str) -> str:
 
 Line = Annotated[str, AfterValidator(single_line)]
 Image = Annotated[str, AfterValidator(_image)]
+PortText = Annotated[str, AfterValidator(_port)]
 
 
 class Runtime(Model):
@@ -113,7 +114,7 @@ class Runtime(Model):
     install: tuple[Line, ...] = ()
     cmd: tuple[Line, ...] = ("sleep", "infinity")
     acp_cmd: tuple[Line, ...] = ()
-    ports: tuple[Annotated[str, AfterValidator(_port)], ...] = ()
+    ports: tuple[PortText, ...] = ()
     user: Annotated[str, AfterValidator(_user)] = "agent"
 
     @model_validator(mode="before")

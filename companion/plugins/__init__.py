@@ -6,10 +6,12 @@ from companion.plugins import (
     custom_runtime,
     external_services,
     github_pat,
+    mcp_oauth,
     pi,
     ssh,
+    telegram,
 )
-from companion.plugins.base import FeaturePlugin, RuntimePlugin
+from companion.plugins.base import FeaturePlugin, RefusedPlugin, RuntimePlugin
 
 RUNTIMES: tuple[RuntimePlugin, ...] = (claude_code.RUNTIME, codex.PLUGIN, pi.RUNTIME)
 FEATURES: tuple[FeaturePlugin, ...] = (
@@ -20,8 +22,4 @@ FEATURES: tuple[FeaturePlugin, ...] = (
     pi.PLUGIN,
     ssh.PLUGIN,
 )
-
-NOT_YET: dict[str, str] = {
-    "mcp-oauth": "is not supported yet",
-    "telegram": "is not supported: a chat channel into the sandbox is a way past its walls",
-}
+REFUSED: tuple[RefusedPlugin, ...] = (mcp_oauth.PLUGIN, telegram.PLUGIN)

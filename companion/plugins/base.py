@@ -69,6 +69,16 @@ class FeaturePlugin:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedPlugin:
+    """A plugin that the reference system has and we have not; its options are checked first."""
+
+    name: str
+    options: type[BaseModel]
+    why: str
+    instead: str
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimePlugin:
     """A plugin that an agent.yaml names as its `runtime`."""
 

@@ -1,17 +1,18 @@
-"""The project's own additions: commands, hooks, volumes, home files, environment."""
+"""The project's own additions: commands, hooks, ports, volumes, home files, environment."""
 
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
-from companion.config.models import Line, Model
-from companion.contribution import Contribution, Mount, ProjectFile, Variable
+from companion.config.models import Line, Model, PortText, split_port
+from companion.contribution import Contribution, Mount, Port, ProjectFile, Variable
 from companion.plugins.base import Context, FeaturePlugin
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
 _MODES = {"": False, "rw": False, "ro": True}
+_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
 
 
 def _assignment(text: str) -> str:
@@ -31,14 +32,30 @@ def _volume(text: str) -> str:
     return text
 
 
+def _capability(text: str) -> str:
+    name = text.upper().removeprefix("CAP_")
+    if name not in _CAPABILITIES:
+        raise ValueError(f"must be one of {', '.join(_CAPABILITIES)}: others open the sandbox")
+    return name
+
+
 class Options(Model):
     """Options of the custom-runtime plugin."""
 
     commands: tuple[Line, ...] = ()
     entrypoint_hooks: tuple[Line, ...] = ()
+    root_hooks: tuple[Line, ...] = ()
+    capabilities: tuple[Annotated[Line, AfterValidator(_capability)], ...] = ()
+    ports: tuple[PortText, ...] = ()
     runtime_volumes: tuple[Annotated[Line, AfterValidator(_volume)], ...] = ()
     home_override: Line | None = None
     env: tuple[Annotated[Line, AfterValidator(_assignment)], ...] = ()
+
+    @model_validator(mode="after")
+    def _capabilities_are_for_hooks(self) -> "Options":
+        if self.capabilities and not self.root_hooks:
+            raise ValueError("gives capabilities, but no root_hooks: nothing else ever has any")
+        return self
 
 
 def contribute(options: Options, context: Context) -> Contribution:
@@ -50,6 +67,9 @@ def contribute(options: Options, context: Context) -> Contribution:
     return Contribution(
         commands=tuple(map(context.expand, options.commands)),
         hooks=tuple(file(p, "entrypoint_hooks", i) for i, p in enumerate(options.entrypoint_hooks)),
+        root_hooks=tuple(file(p, "root_hooks", i) for i, p in enumerate(options.root_hooks)),
+        capabilities=options.capabilities,
+        ports=tuple(Port(*split_port(p), context.origin) for p in options.ports),
         overlays=(file(options.home_override, "home_override"),) if options.home_override else (),
         mounts=tuple(_mount(v, i, context) for i, v in enumerate(options.runtime_volumes)),
         variables=tuple(_variable(text, context) for text in options.env),
@@ -68,7 +88,7 @@ def _variable(text: str, context: Context) -> Variable:
 
 PLUGIN = FeaturePlugin(
     name="custom-runtime",
-    summary="Image commands, start hooks, volumes, home files and environment of your own",
+    summary="Image commands, start hooks, ports, volumes, home files and environment of your own",
     options=Options,
     contribute=contribute,
 )

@@ -13,6 +13,7 @@ from companion.services import File, Image, Role
 from editors import zed
 
 LIB = "/usr/local/lib/companion"
+_COPIED = ("root-hooks", "hooks", "home")
 _PACKAGES = ("bash", "ca-certificates", "curl", "git", "procps")
 
 _USER = """\
@@ -63,11 +64,13 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     if sandbox.gateway:
         yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
-    yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in ("hooks", "home") if name in parts)
+    yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in _COPIED if name in parts)
     yield f"LABEL dev.companion.image=1 dev.companion.project={sandbox.project}"
     yield f" dev.companion.agent={sandbox.agent}\n"
     yield f"USER {uid}:{uid}\nWORKDIR {program.home}\n"
-    words = ("/bin/bash", f"{LIB}/entrypoint.sh", *(() if sandbox.gateway else ("--no-gate",)))
+    root = ("--root-hooks", str(uid)) if sandbox.whole.root_hooks else ()
+    gate = () if sandbox.gateway else ("--no-gate",)
+    words = ("/bin/bash", f"{LIB}/entrypoint.sh", *root, *gate)
     yield f"ENTRYPOINT {json.dumps(words)}\n"
 
 
@@ -75,9 +78,11 @@ def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
     yield File("entrypoint.sh", entrypoint)
     if sandbox.gateway:
         yield File("companion-sandbox.crt", sandbox.host.ca_certificate.encode())
-    for index, hook in enumerate(sandbox.whole.hooks):
-        name = hook.path.rsplit("/", 1)[-1]
-        yield from (File(f"hooks/{index:02}-{name}", f.content) for f in sandbox.files_of(hook))
+    hooks = {"root-hooks": sandbox.whole.root_hooks, "hooks": sandbox.whole.hooks}
+    for directory, several in hooks.items():
+        for index, hook in enumerate(several):
+            path = f"{directory}/{index:02}-{hook.path.rsplit('/', 1)[-1]}"
+            yield from (File(path, f.content) for f in sandbox.files_of(hook))
     yield from (File(f"home/{f.path}", f.content, f.mode) for f in _home(sandbox))
 
 

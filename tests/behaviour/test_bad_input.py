@@ -28,6 +28,23 @@ CASES = {
     HEAD + "features:\n  - plugin: telegram\n": [
         "agent.yaml:4:13: the plugin 'telegram' is not supported: a chat channel"
     ],
+    HEAD
+    + "features:\n  - plugin: mcp-oauth\n    providers: {n: {mcp_url: 'https://mcp.test'}}\n": [
+        "agent.yaml:4:13: the plugin 'mcp-oauth' is not supported yet: its tokens would have to"
+    ],
+    HEAD + "features:\n  - plugin: mcp-oauth\n    providers: {n: {mcp_url: 'http://mcp.test'}}\n": [
+        "agent.yaml:5:30: 'mcp_url' must begin with https:// and have no user"
+    ],
+    HEAD + "features:\n  - plugin: custom-runtime\n    capabilities: [NET_ADMIN]\n": [
+        "agent.yaml:5:20: entry 1 of 'capabilities' must be one of CHOWN, DAC_OVERRIDE, FOWNER:"
+    ],
+    HEAD + "features:\n  - plugin: custom-runtime\n    capabilities: [CHOWN]\n": [
+        "agent.yaml:4:5: the plugin gives capabilities, but no root_hooks"
+    ],
+    HEAD + "features:\n  - plugin: ssh\n    port: 3000\n"
+    "  - plugin: custom-runtime\n    ports: ['3000:80']\n": [
+        "agent.yaml:3:1: features[1] (custom-runtime) and features[0] (ssh) both define the"
+    ],
     HEAD + "features:\n  - plugin: github-pat\n    token: ghp_pasted\n": [
         "agent.yaml:5:12: 'token' must be a variable such as ${API_KEY}: put the secret itself"
     ],

@@ -1,66 +1,125 @@
-"""A sandbox without a gateway: same keys, hooks and limits, and an open network; there and back."""
+"""A sandbox without a gateway: same keys, hooks and limits, and an open network; there and back.
 
+Its hooks of root and its published port hold in both.
+"""
+
+import socket
 import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from desk import make_desk
+from desk import Desk, make_desk
 
 pytestmark = pytest.mark.engine
 CONFIG = """\
 name: coder
-runtime: {{base_image: "debian:bookworm-slim"}}
+runtime: {{base_image: "debian:bookworm-slim", cmd: [perl, -MIO::Socket::INET, -e, '{serve}']}}
 container_runtime: {engine}
 gateway: {gateway}
 features:
   - plugin: ssh
   - plugin: custom-runtime
     entrypoint_hooks: [hook.sh]
+    root_hooks: [root.sh]
+    capabilities: [CHOWN]
+    ports: ["{port}:8000"]
     home_override: home
     runtime_volumes: ["./work:{{{{ .AGENT_HOME }}}}/work"]
 """
+SERVE = (
+    "$s=IO::Socket::INET->new(LocalPort=>8000,Listen=>5,ReuseAddr=>1);"
+    ' while($c=$s->accept){print $c "HTTP/1.0 200 OK\\r\\n\\r\\nserved";close $c}'
+)
+ROOT_HOOK = "id -u >/etc/hooked; mkdir /opt/given; chown agent /opt/given\n"
+
+
+@dataclass
+class Single:
+    """A project on one engine whose gateway comes and goes."""
+
+    engine: str
+    desk: Desk
+    project: Path
+    port: int
+
+    def companion(self, *arguments: str):
+        return self.desk.companion("-C", str(self.project), *arguments)
+
+    def run(self, command: str) -> str:
+        return self.desk.ssh("coder.sandbox", command).ok().out.strip()
+
+    def up(self, gateway: str, more: str = "") -> None:
+        text = CONFIG.format(engine=self.engine, gateway=gateway, port=self.port, serve=SERVE)
+        (self.project / "agent.yaml").write_text(text + more)
+        self.companion("up", "--yes").ok()
+
+    def held(self) -> tuple[int, int]:
+        """Return how many containers and networks there are for agents of this name."""
+        return len(self._listed("ps", "--all")), len(self._listed("network", "ls"))
+
+    def _listed(self, *kind: str) -> list[str]:
+        argv = [self.engine, *kind, "--filter", "label=dev.companion.agent=coder", "--quiet"]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+
+
+@contextmanager
+def single(engine: str, desk: Desk) -> Iterator[Single]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    project = desk.project("", hook__sh="echo hooked >> ~/log\n", root__sh=ROOT_HOOK)
+    (project / "home").mkdir()
+    (project / "home/greeting").write_text("hello\n")
+    made = Single(engine, desk, project, port)
+    try:
+        yield made
+    finally:
+        made.companion("down", "--volumes")
+
+
+def is_the_agent_for_good(here: Single) -> None:
+    """Root ran its hook; then nothing in there is root or could become it, by SSH or by exec."""
+    assert here.run("cat /etc/hooked; stat -c %U /etc/hooked /opt/given") == "0\nroot\nagent"
+    shell = here.companion("exec", "coder", "--", "cat", "/proc/self/status").ok().out
+    login = here.run("cat /proc/self/status")
+    for status in (login, shell):
+        facts = dict(line.split(":\t", 1) for line in status.splitlines())
+        kinds = ("Inh", "Prm", "Eff", "Bnd", "Amb")
+        assert {facts[f"Cap{kind}"] for kind in kinds} == {"0" * 16}
+        assert facts["NoNewPrivs"] == "1"
+        assert facts["Uid"].split() == ["1000"] * 4
+    assert here.desk.ssh("coder.sandbox", "touch /etc/mine").code != 0
+    assert "root runs root.sh at each start" in here.companion("plan").ok().out
+    with urllib.request.urlopen(f"http://127.0.0.1:{here.port}/", timeout=10) as got:
+        assert got.read() == b"served"
 
 
 def test_a_sandbox_lives_without_a_gateway_and_gets_one_again(
     engine: str, tmp_path_factory: pytest.TempPathFactory
 ):
     desk = make_desk(tmp_path_factory.mktemp(f"single-{engine}") / "home")
-
-    def text(gateway: str) -> str:
-        return CONFIG.format(engine=engine, gateway=gateway)
-
-    project = desk.project(text("false"), hook__sh="echo hooked >> ~/log\n")
-    (project / "home").mkdir()
-    (project / "home/greeting").write_text("hello\n")
-
-    def run(command: str) -> str:
-        return desk.ssh("coder.sandbox", command).ok().out.strip()
-
-    def mine(kind: str, *more: str) -> list[str]:
-        label = "label=dev.companion.agent=coder"
-        argv = [engine, *kind.split(), *more, "--filter", label, "--quiet"]
-        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
-
-    before = len(mine("ps", "--all")), len(mine("network ls"))
-    try:
-        desk.companion("-C", str(project), "up", "--yes").ok()
-        assert run("cat ~/log ~/greeting; id -un") == "hooked\nhello\nagent"
-        assert run("ls -d ~/work") == "/home/agent/work"
-        assert "CapEff:\t0000000000000000" in run("cat /proc/self/status")
-        status = desk.companion("-C", str(project), "status", "--json").ok().agent
+    with single(engine, desk) as here:
+        containers, networks = before = here.held()
+        here.up("false")
+        assert here.run("cat ~/log ~/greeting; id -un") == "hooked\nhello\nagent"
+        assert here.run("ls -d ~/work") == "/home/agent/work"
+        is_the_agent_for_good(here)
+        status = here.companion("status", "--json").ok().agent
         assert (status["state"], status["egress"]) == ("running", "no gateway")
-        assert (len(mine("ps", "--all")), len(mine("network ls"))) == (before[0] + 1, before[1] + 1)
-        plan = desk.companion("-C", str(project), "plan").ok().out
+        assert here.held() == (containers + 1, networks + 1)
+        plan = here.companion("plan").ok().out
         assert plan.startswith("nothing to do")
         assert "no gateway: the agent may reach all" in plan
-        run("echo kept > ~/note")
-        (project / "agent.yaml").write_text(text("true") + "egress: listed\n")
-        desk.companion("-C", str(project), "up").ok()
-        assert run("cat ~/note") == "kept"
+        here.run("echo kept > ~/note")
+        here.up("true", "egress: listed\n")
+        assert here.run("cat ~/note") == "kept"
         assert desk.ssh("coder.sandbox", "curl -sSf -m 5 http://example.com/").code != 0
-        assert (len(mine("ps", "--all")), len(mine("network ls"))) == (before[0] + 3, before[1] + 2)
-        (project / "agent.yaml").write_text(text("false"))
-        desk.companion("-C", str(project), "up").ok()
-        assert (len(mine("ps", "--all")), len(mine("network ls"))) == (before[0] + 1, before[1] + 1)
-    finally:
-        desk.companion("-C", str(project), "down", "--volumes")
-    assert (len(mine("ps", "--all")), len(mine("network ls"))) == before
+        is_the_agent_for_good(here)
+        here.companion("audit", "coder").ok()
+        assert here.held() == (containers + 3, networks + 2)
+        here.up("false")
+        assert here.held() == (containers + 1, networks + 1)
+    assert here.held() == before

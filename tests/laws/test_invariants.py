@@ -1,5 +1,6 @@
 """The judge of generated compose files notices each way in which one could be open."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,26 @@ OPENINGS = {
         {"volumes": [{"source": "/var/run/docker.sock", "target": "/x"}]},
     ),
 }
+
+
+HOOKED = {
+    "more for the hooks than the config may give": ("coder", {"cap_add": ["NET_ADMIN"]}),
+    "root elsewhere": ("coder-gateway", {"user": "0:0"}),
+}
+
+
+def test_root_begins_only_where_hooks_are_and_may_not_do_more():
+    rooted = {"cap_add": ["CHOWN", "SETUID"], "read_only": False, "user": "0:0"}
+    services = (*SERVICES[:2], replace(SERVICES[2], writable=True))
+    document = yaml.safe_load(TEXT)
+    document["services"]["coder"] |= rooted
+    assert list(violations(yaml.safe_dump(document), services)) == []
+    assert len(list(violations(yaml.safe_dump(document), SERVICES))) == len(rooted)
+    for service, change in HOOKED.values():
+        opened = {name: dict(s) for name, s in document["services"].items()}
+        opened[service] |= change
+        (found,) = violations(yaml.safe_dump(document | {"services": opened}), services)
+        assert found.startswith(f"{service}: ")
 
 
 def test_what_we_generate_is_closed():
