@@ -35,6 +35,8 @@ class Dialect:
     builds_here: bool
     """The client builds images itself, in its own process; else a daemon does."""
     silent: str
+    rootless: bool = False
+    """Containers live in user namespaces, where nobody is the desktop's user unless asked for."""
 
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -105,9 +107,10 @@ def create_argv(dialect: Dialect, project: str, agent: str, service: Service) ->
         *_optional("--hostname", _hostname(dialect, service)),
         *_optional("--workdir", service.workdir),
         *_network_argv(dialect, project, service),
+        *_user_namespace(dialect, project, service),
         *each("--cap-add", service.capabilities),
         *each("--sysctl", (f"{key}={value}" for key, value in service.sysctls)),
-        *each("--add-host", (f"{name}:{address}" for name, address in service.hosts)),
+        *each("--add-host", _hosts(dialect, service)),
         *each("--env", (f"{name}={value}" for name, value in service.environment)),
         *each("--tmpfs", service.tmpfs),
         *each("--mount", (_mount(project, bind) for bind in service.binds)),
@@ -226,6 +229,19 @@ def _network_argv(dialect: Dialect, project: str, service: Service) -> tuple[str
         return "--network", f"container:{container_name(project, service.network_of)}"
     first = service.attachments[0]
     return "--network", network_name(project, first.network), *_addresses(dialect, first)
+
+
+def _user_namespace(dialect: Dialect, project: str, service: Service) -> tuple[str, ...]:
+    """Lead the desktop user's id into the namespace: what we mount is that user's alone."""
+    if not dialect.rootless:
+        return ()
+    holder = service.network_of and container_name(project, service.network_of)
+    return "--userns", f"container:{holder}" if holder else "keep-id"
+
+
+def _hosts(dialect: Dialect, service: Service) -> tuple[str, ...]:
+    """Without root the bridge is not on the desktop: podman names the address that is."""
+    return () if dialect.rootless else tuple(f"{name}:{address}" for name, address in service.hosts)
 
 
 def _addresses(dialect: Dialect, place: Attachment) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from companion import process
@@ -26,6 +26,7 @@ _FAST, _SLOW = 20.0, 120.0
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
 _LIST_TRIES = 3
 _REASON = 300
+_ROOTLESS = ("info", "--format", "{{.Host.Security.Rootless}}")
 # Variables of the engines' own clients that say which engine is meant.
 _ENDPOINT = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST",
              "CONTAINER_CONNECTION", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")  # fmt: skip
@@ -68,7 +69,10 @@ def _choice(name: str) -> EngineChoice | None:
     if name == "docker" and "podman" in process.run((binary, "--version"), timeout=_FAST).stdout:
         name = "podman"
     endpoint = tuple((key, os.environ[key]) for key in _ENDPOINT if key in os.environ)
-    return EngineChoice("docker" if name == "docker" else "podman", binary, endpoint)
+    if name == "docker":
+        return EngineChoice("docker", binary, endpoint)
+    asked = process.run((binary, *_ROOTLESS), timeout=_FAST)
+    return EngineChoice("podman", binary, endpoint, rootless=asked.stdout.strip() == "true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ class Engine:
     @property
     def dialect(self) -> Dialect:
         """The differences of this engine."""
-        return DIALECTS[self.choice.name]
+        return replace(DIALECTS[self.choice.name], rootless=self.choice.rootless)
 
     @property
     def environment(self) -> dict[str, str]:

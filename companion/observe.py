@@ -7,6 +7,7 @@ import re
 import socket
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,14 @@ def taken_subnets() -> list[str]:
     """Return every subnet that the host has a route to, as CIDR texts."""
     routes = _ip_json("-4", "route", "show", "table", "all")
     return [r["dst"] for r in routes if re.match(r"[0-9.]+(/[0-9]+)?\Z", str(r.get("dst", "")))]
+
+
+def outward_address() -> str:
+    """Return the address that this machine has for others, "" without a network; sends nothing."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.connect(("192.0.2.1", 9))
+        return str(out.getsockname()[0])
+    return ""
 
 
 def port_is_free(port: int) -> bool:

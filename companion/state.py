@@ -78,6 +78,8 @@ class EngineChoice:
     binary: str
     environment: tuple[tuple[str, str], ...] = ()
     """Variables that point the engine's client at its endpoint, e.g. DOCKER_HOST."""
+    rootless: bool = False
+    """It runs as an ordinary user: its containers live in user namespaces."""
 
 
 @dataclass(frozen=True, slots=True)

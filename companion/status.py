@@ -4,14 +4,14 @@ import signal
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from companion import state_file
+from companion import observe, state_file
 from companion.check import Checked, check
 from companion.engine import Engine, detect
 from companion.errors import CompanionError, Problem
 from companion.paths import Paths
 from companion.seats import Seat
 from companion.services import Network, Role
-from companion.state import AgentRecord, Condition, Container, Health
+from companion.state import AgentRecord, Condition, Container, EngineChoice, Health
 
 _STOPPED_BY_HAND = frozenset({0, 128 + signal.SIGTERM, 128 + signal.SIGKILL})
 _LAST_WORDS = 8
@@ -54,7 +54,7 @@ def status_of(home: Paths, seat: Seat) -> Status:
         condition=condition(engine, containers),
         alias=record.allocation.alias if record else "",
         ssh_port=record.allocation.ssh_port if record else None,
-        host_address=_host_address(record),
+        host_address=_host_address(record, choice),
         engine=engine.choice.name,
         egress=checked.egress if checked else "unknown",
         services=tuple((c.service, c.status) for c in containers),
@@ -70,9 +70,11 @@ def _checked(home: Paths, seat: Seat) -> tuple[Checked | None, tuple[Problem, ..
     return checked, checked.missing
 
 
-def _host_address(record: AgentRecord | None) -> str:
+def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
     if record is None:
         return ""
+    if choice.rootless:
+        return observe.outward_address()
     return Network("", record.allocation.egress_subnet, internal=False).address(1)
 
 

@@ -20,6 +20,7 @@ wanted() {
       docker_answers || has dockerd || echo docker.io
       [ -x /usr/sbin/sshd ] || echo openssh-server
       has ps || echo procps
+      has newuidmap && has slirp4netns && has fuse-overlayfs || echo uidmap slirp4netns fuse-overlayfs
       has npm || echo nodejs npm
       has nvim || echo neovim
       has dbus-daemon || echo dbus

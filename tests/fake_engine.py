@@ -72,6 +72,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912 - a table 
     match words:
         case ["version"]:
             return "4.9.0\n"
+        case ["info"]:
+            return f"{str(world.get('rootless', False)).lower()}\n"
         case ["ps"]:
             return lines(c["Id"] for c in fitting(world["containers"], options))
         case ["inspect", *ids]:
@@ -179,6 +181,11 @@ def network(world: dict, name: str, options: dict[str, list[str]]) -> str:
     return f"{name}\n"
 
 
+def user_namespace(world: dict, options: dict[str, list[str]]) -> str:
+    kind, _, name = options.get("userns", [""])[0].partition(":")
+    return f"{kind}:{found(world, name)['Id']}" if name else kind
+
+
 def create(world: dict, image: str, options: dict[str, list[str]]) -> str:
     name, where = options["name"][0], options["network"][0]
     if name in world["containers"]:
@@ -194,7 +201,7 @@ def create(world: dict, image: str, options: dict[str, list[str]]) -> str:
         "Id": identity, "Name": name, "Image": image, "labels": labels,
         "Config": {"Labels": labels},
         "State": {"Running": False, "Status": "created", "ExitCode": 0, "StartedAt": ""},
-        "HostConfig": {"NetworkMode": where},
+        "HostConfig": {"NetworkMode": where, "UsernsMode": user_namespace(world, options)},
         "nets": [] if where.startswith("container:") else [where],
     }  # fmt: skip
     return f"{identity}\n"
