@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from companion.paths import AgentPaths
 from companion.render import dns, dockerfile, environment, haproxy, sshd
 from companion.render.egress import allowed_hosts
-from companion.sandbox import Sandbox, mount_file
+from companion.sandbox import HostFacts, Sandbox, mount_file
 from companion.services import (
     Attachment,
     Bind,
@@ -75,12 +75,7 @@ def desire(
             services=(_agent(sandbox, agent_image, places),),
         )
         return Desired(alone, sandbox, volumes, gateway_files=(), resolver_files=())
-    gateway_image = Image(
-        name="gateway",
-        role=Role.GATEWAY,
-        files=assets.gateway,
-        arguments=(("BASE", sandbox.host.image(GATEWAY_BASE)),),
-    )
+    gateway_image = image_of_gateways(sandbox.host, assets)
     gateway_files = (*haproxy.render(sandbox), *dns.render(sandbox))
     target = Target(
         agent=sandbox.agent,
@@ -99,6 +94,16 @@ def desire(
         volumes=volumes,
         gateway_files=gateway_files,
         resolver_files=(dns.resolv_conf(sandbox),),
+    )
+
+
+def image_of_gateways(host: HostFacts, assets: Assets) -> Image:
+    """Return the image of every gateway and net holder."""
+    return Image(
+        name="gateway",
+        role=Role.GATEWAY,
+        files=assets.gateway,
+        arguments=(("BASE", host.image(GATEWAY_BASE)),),
     )
 
 

@@ -163,7 +163,8 @@ def exec_argv(name: str, agent: AgentRecord, *options: str) -> tuple[str, ...]:
 def build_argv(image: Image, context: str) -> tuple[str, ...]:
     """Return the arguments that build an image from a context directory."""
     arguments = each("--build-arg", (f"{key}={value}" for key, value in image.arguments))
-    return ("build", *arguments, "--tag", image.tag, context)
+    # Without --force-rm docker keeps the container of a step that failed.
+    return ("build", "--force-rm", *arguments, "--tag", image.tag, context)
 
 
 def parse_container(data: Mapping[str, Any]) -> Container:

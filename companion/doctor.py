@@ -4,16 +4,29 @@ import importlib.util
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from companion import certs, compose, desktop, files, provision, seats, state_file, status
+from companion import (
+    certs,
+    compose,
+    desired,
+    desktop,
+    files,
+    observe,
+    provision,
+    seats,
+    settings,
+    state_file,
+    status,
+)
 from companion.dialect import DIALECTS
-from companion.engine import detect
+from companion.engine import Engine, detect
 from companion.errors import CompanionError
 from companion.paths import Paths
 from companion.seats import Project, Seat
@@ -85,6 +98,24 @@ def _engines(_: Paths) -> Iterator[Finding]:
             yield Finding(Level.WARNING, error.problems[0].what, hint)
     if not answering:
         yield Finding(Level.FAILED, "no engine answers", "install podman, or start docker")
+
+
+def _images(home: Paths) -> Iterator[Finding]:
+    """Images that nothing will use again: of builds that failed, of older gateways."""
+    own = settings.parse(files.read_text(home.settings), str(home.settings))
+    current = desired.image_of_gateways(observe.host(home, own), observe.assets()).tag
+    for name in filter(shutil.which, DIALECTS):
+        with suppress(CompanionError):
+            engine = Engine(detect(name, None))
+            if unused := engine.unused_images(keep=current):
+                what = f"{name} holds {len(unused)} images of ours that nothing uses"
+                mend = partial(_discard, engine, unused)
+                yield Finding(Level.WARNING, what, "they take space only", mend)
+
+
+def _discard(engine: Engine, images: Collection[str]) -> None:
+    for image in images:
+        engine.discard_image(image)
 
 
 def _ssh(home: Paths) -> Iterator[Finding]:
@@ -161,6 +192,7 @@ def _judged(home: Paths, seat: Seat) -> Finding:
 _CHECKS: tuple[Callable[[Paths], Iterator[Finding]], ...] = (
     _packages,
     _engines,
+    _images,
     _ssh,
     _private,
     _certificates,

@@ -22,6 +22,7 @@ from companion.errors import (
 from companion.state import Container, EngineChoice
 
 T = TypeVar("T")
+GATEWAY_IMAGE = "localhost/companion/gateway:"
 _FAST, _SLOW = 20.0, 120.0
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
 _LIST_TRIES = 3
@@ -192,6 +193,17 @@ class Engine:
         shape = ("--format", "{{.Repository}}:{{.Tag}}")
         found = self.call("images", *self._mine, *shape, timeout=_FAST).split()
         return frozenset(tag for tag in found if "<none>" not in tag)
+
+    def unused_images(self, keep: str) -> frozenset[str]:
+        """Return what builds that failed left behind, and gateways that no container is made of.
+
+        `keep` is the tag of the gateway's image that the next sandbox will use.
+        """
+        ours = ("--filter", f"label={LABEL}.image=1", "--filter", "dangling=true")
+        torn = self.call("images", "--quiet", *ours, timeout=_FAST).split()
+        used = self.call("ps", "--all", "--format", "{{.Image}}", timeout=_FAST).split()
+        old = (tag for tag in self.images() if tag.startswith(GATEWAY_IMAGE))
+        return frozenset((*torn, *(tag for tag in old if tag not in {keep, *used})))
 
     def discard_image(self, tag: str) -> None:
         """Remove an image if nothing uses it; one in use stays."""

@@ -9,8 +9,6 @@ from companion.engine import Engine
 from companion.errors import CompanionError
 from companion.paths import Paths
 
-_GATEWAY = "localhost/companion/gateway:"
-
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
@@ -42,9 +40,8 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Fare
                 files.remove_tree(seats.project(directory).build)
         for choice in engines:
             engine = Engine(choice)
-            for tag in engine.images():
-                if tag.startswith(_GATEWAY):  # an agent's went with its project
-                    engine.discard_image(tag)
+            for image in engine.unused_images(keep=""):  # an agent's went with its project
+                engine.discard_image(image)
         left = tuple(f"{s.found.settings}: {s.problem}" for s in editing.remove(home) if s.problem)
         autostart.turn_off(home)
         desktop.exclude(home)

@@ -127,7 +127,7 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912 - a table 
 def parse(argv: list[str]) -> tuple[list[str], dict[str, list[str]]]:
     """Split into words and options; an option of no value is not in this list."""
     flags = {"--all", "--quiet", "--no-trunc", "--force", "--ignore", "--init", "--read-only",
-             "--internal", "--disable-dns", "--interactive"}  # fmt: skip
+             "--internal", "--disable-dns", "--interactive", "--force-rm"}  # fmt: skip
     words: list[str] = []
     options: dict[str, list[str]] = {}
     rest = list(argv)

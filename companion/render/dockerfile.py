@@ -51,7 +51,8 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     program, uid = sandbox.program, sandbox.host.uid
     packages = " ".join(dict.fromkeys((*_PACKAGES, *sandbox.whole.packages)))
     yield f"FROM {sandbox.host.image(program.base_image)}\n"
-    yield "USER root\n"
+    # First of all, so that what a build that fails leaves behind can be told to be ours.
+    yield "LABEL dev.companion.image=1\nUSER root\n"
     # openssh-server makes host keys when it is installed; a key in an image is everybody's key.
     yield (
         "RUN apt-get update"
@@ -65,8 +66,7 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
         yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
     yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in _COPIED if name in parts)
-    yield f"LABEL dev.companion.image=1 dev.companion.project={sandbox.project}"
-    yield f" dev.companion.agent={sandbox.agent}\n"
+    yield f"LABEL dev.companion.project={sandbox.project} dev.companion.agent={sandbox.agent}\n"
     yield f"USER {uid}:{uid}\nWORKDIR {program.home}\n"
     root = ("--root-hooks", str(uid)) if sandbox.whole.root_hooks else ()
     gate = () if sandbox.gateway else ("--no-gate",)

@@ -435,7 +435,10 @@ def test_other_users_of_the_desktop_get_no_key_from_the_gateway(box: Box):
 
 
 BROKEN = {
-    "does not build": ("    commands: ['echo it is broken >&2; false']\n", "could not be built"),
+    "does not build": (
+        "    commands: ['touch /torn', 'echo it is broken >&2; false']\n",
+        "could not be built",
+    ),
     "does not start": (
         "    entrypoint_hooks: [hook.sh]\n",
         "the agent ended at once with exit code 1",
@@ -461,6 +464,10 @@ def test_a_change_that_does_not_work_is_rolled_back(box: Box, how: str):
         assert box.known_hosts.read_text() == pins
         assert contents(box) == mounted
         assert box.ssh("curl -sSf -m 8 http://example.com/").code != 0
+    if how == "does not build":
+        left = f"{box.name} holds "
+        assert left in box.companion("doctor").out
+        assert left not in box.companion("doctor", "--fix").out
     assert box.companion("up").ok()
     assert box.run("curl -s -m 8 http://host.containers.internal:8000/") == "echo"
 
