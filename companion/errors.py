@@ -77,6 +77,10 @@ class SupersededError(CompanionError):
     """While an image was built the user's files came to want another one."""
 
 
+class StoppedError(CompanionError):
+    """While an image was built somebody asked for the agent to be stopped."""
+
+
 class RolledBackError(CompanionError):
     """A new configuration did not work; what ran before runs again."""
 

@@ -78,6 +78,11 @@ class AgentPaths:
         return self.root / "last_good"
 
     @property
+    def stop_asked(self) -> Path:
+        """Touched by who wants the agent stopped, before waiting for who builds for it."""
+        return self.root / "stop_asked"
+
+    @property
     def build_log(self) -> Path:
         """What the engine said during the last build."""
         return self.root / "build.log"

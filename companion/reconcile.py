@@ -8,7 +8,7 @@ once; dying half-way is repaired by the next run, because every step looks at wh
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -33,6 +33,7 @@ from companion.errors import (
     CompanionError,
     ConfigError,
     PortTakenError,
+    StoppedError,
     SubnetTakenError,
     SupersededError,
 )
@@ -71,6 +72,8 @@ class _Wish:
     fresh: bool
     only_if_changed: bool
     begin: float
+    stops: int = 0
+    """When the agent was last asked to be stopped, before this wish was heard."""
 
 
 def reconcile(
@@ -108,7 +111,9 @@ def _attempts(wish: _Wish) -> Report:
     checked = check(home, wish.seat)
     if checked.missing:
         raise ConfigError(checked.missing)
-    with _locked(checked.places(home), progress):
+    places = checked.places(home)
+    wish = replace(wish, stops=_stops(places))
+    with _locked(places, progress):
         provision.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -118,6 +123,10 @@ def _attempts(wish: _Wish) -> Report:
                     raise way_back.roll_back(home, checked, error, progress) from error
                 progress(str(error))
                 way_back.make_room(home, checked, error, progress)
+            except SupersededError as error:
+                if wish.stops != _stops(places):
+                    raise StoppedError("stopped while its image was built") from error
+                raise
     raise AssertionError("unreachable")
 
 
@@ -149,6 +158,7 @@ def down(
     Works without a readable agent.yaml. Returns False if nothing was there.
     """
     places = home.project(project.id).agent(agent)
+    leave_off(places)
     with _locked(places, progress):
         record = state_file.read(places)
         if record is None or record.engine is None:
@@ -160,6 +170,19 @@ def down(
         record = replace(record, wanted=wanted, complete=False, parts={}, loaded={})
         state_file.write(places, record)
     return bool(observed.containers or observed.networks or removed)
+
+
+def leave_off(places: AgentPaths) -> None:
+    """Have whoever builds an image for an agent end that: it is to be stopped."""
+    if places.root.is_dir():
+        places.stop_asked.touch()
+
+
+def _stops(places: AgentPaths) -> int:
+    """Return when an agent was last asked to be stopped, in the file system's nanoseconds."""
+    with suppress(OSError):
+        return places.stop_asked.stat().st_mtime_ns
+    return 0
 
 
 def _leave_engine(record: AgentRecord, engine: Engine, progress: Progress) -> None:
@@ -189,7 +212,7 @@ def _reconcile(wish: _Wish) -> Report:
         if not quick.steps:
             return _report(seen, wish.begin, 0.0)
     try:
-        waited = _carry_out(home, seen, progress)
+        waited = _carry_out(wish, seen)
     except (AddressHeldError, PortTakenError, SubnetTakenError, SupersededError):
         raise
     except CompanionError as error:
@@ -199,9 +222,9 @@ def _reconcile(wish: _Wish) -> Report:
     return _report(seen, wish.begin, waited)
 
 
-def _carry_out(home: Paths, seen: Look, progress: Progress) -> float:
+def _carry_out(wish: _Wish, seen: Look) -> float:
     """Write what is mounted, perform the plan, remember it; return how long the login took."""
-    checked = seen.checked
+    home, checked = wish.home, seen.checked
     _generate(home, checked, seen.desired)
     _remember(home, seen, complete=not seen.plan.steps)
     places = checked.places(home)
@@ -214,8 +237,8 @@ def _carry_out(home: Paths, seen: Look, progress: Progress) -> float:
         contexts,
         home,
         places,
-        progress,
-        lambda image: _is_wanted(home, seen, image),
+        wish.progress,
+        lambda image: wish.stops == _stops(places) and _is_wanted(home, seen, image),
     )
     waited = applier.perform(seen.plan)
     _remember(home, seen, complete=True)

@@ -68,6 +68,17 @@ class Desk:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        """Start a run of companion and do not wait for it."""
+        return subprocess.Popen(
+            [COMPANION, *arguments],
+            env=self.environment,
+            cwd=self.home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def project(self, text: str = AGENT, name: str = "project", **others: str) -> Path:
         """Make a project; `others` are further files, `__` in a name stands for a dot."""
         directory = self.home / name

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from companion import files, log, roster, state_file
+from companion import files, log, reconcile, roster, state_file
 from companion.daemon import machine, worker
 from companion.daemon.machine import Asked, Event, Finished, Order, State, Tick, Touched, Work
 from companion.daemon.picture import (
@@ -105,11 +105,18 @@ class Loop:
             case Touched(subject) if subject == _ALL:
                 self._notice_pause()
             case Touched() | Asked() | Finished() | Tick():
+                self._leave_off(item)
                 self._step(item)
             case _:
                 self._tell(item)
         self._step(Tick())
         return True
+
+    def _leave_off(self, event: Event) -> None:
+        """A stop waits for the work under way: that shall not begin or go on with a build."""
+        view = self.picture.sandboxes.get(event.subject) if isinstance(event, Asked) else None
+        if view and event == Asked(view.id, Order.STOP):
+            reconcile.leave_off(self.home.project(view.seat.project.id).agent(view.agent))
 
     def _next(self) -> Event | News | None:
         due = self._state.due

@@ -59,6 +59,9 @@ class Box:
     def companion(self, *arguments: str) -> Done:
         return self.desk.companion("-C", str(self.project), *arguments)
 
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return self.desk.start("-C", str(self.project), *arguments)
+
     def ssh(self, command: str) -> Done:
         return self.desk.ssh(self.alias, command)
 

@@ -110,6 +110,27 @@ def test_a_save_during_a_build_ends_it_and_the_newest_wins(box: Box):
             wait_until(lambda: log.read_text().count("project: rebuilt, ready") == 2, 60)
 
 
+def test_who_stops_an_agent_need_not_wait_for_its_build(box: Box):
+    text, slow = box.config_text(), "sleep 318"
+    left = pieces(box)
+    try:
+        words = f"    commands: [{slow}]\n    home_override"
+        (box.project / "agent.yaml").write_text(text.replace("    home_override", words))
+        with box.start("up") as building:
+            wait_until(lambda: running(slow), 60)
+            begin = time.monotonic()
+            box.companion("down").ok()
+            assert time.monotonic() - begin < 30
+            assert building.wait(10) == 1
+            assert "stopped while its image was built" in building.stderr.read()
+        assert not running(slow)
+        assert pieces(box) == left
+        assert box.companion("status", "--json").ok().agent["state"] == "absent"
+    finally:
+        (box.project / "agent.yaml").write_text(text)
+        box.companion("up").ok()
+
+
 def pieces(box: Box) -> int:
     """Return how many containers of unfinished builds the engine holds."""
     everything = ("ps", "--all", *(["--external"] if box.name == "podman" else []))
