@@ -22,11 +22,13 @@ def added(program: str, package: str, pinned: str, version: str | None) -> tuple
     return (_ENSURE, f"{unless}{{ {install(f'{package}@{version or pinned}')}; }}")
 
 
-def runtime(name: str, summary: str, packages: tuple[str, ...], adapter: str) -> RuntimePlugin:
+def runtime(
+    name: str, summary: str, packages: tuple[str, ...], adapter: str, more: tuple[str, ...] = ()
+) -> RuntimePlugin:
     """Return a runtime that is a CLI and its ACP adapter; people and editors start them."""
     program = RuntimeProgram(
         base_image=_NODE,
-        install=(install(*packages),),
+        install=(install(*packages), *more),
         command=("sleep", "infinity"),
         acp_command=(adapter,),
         user="agent",
