@@ -114,6 +114,7 @@ class RuntimeProgram:
     acp_command: tuple[str, ...]
     user: str
     ports: tuple[Port, ...] = ()
+    packages: tuple[str, ...] = ()
 
     @property
     def home(self) -> str:

@@ -37,7 +37,7 @@ RUNTIME = npm.runtime(
     summary="OpenAI Codex CLI with the codex-acp adapter",
     packages=(f"{_PACKAGE}@{_PINNED}", "@zed-industries/codex-acp@0.15.0"),
     adapter="codex-acp",
-    more=(_defaults(_ALWAYS),),
+    commands=(_defaults(_ALWAYS),),
 )
 
 

@@ -49,7 +49,7 @@ def run(command: str) -> str:
 
 def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     program, uid = sandbox.program, sandbox.host.uid
-    packages = " ".join(dict.fromkeys((*_PACKAGES, *sandbox.whole.packages)))
+    packages = " ".join(dict.fromkeys((*_PACKAGES, *program.packages, *sandbox.whole.packages)))
     yield f"FROM {sandbox.host.image(program.base_image)}\n"
     # First of all, so that what a build that fails leaves behind can be told to be ours.
     yield "LABEL dev.companion.image=1\nUSER root\n"
