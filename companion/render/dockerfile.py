@@ -87,10 +87,12 @@ def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
 
 
 def _home(sandbox: Sandbox) -> Iterator[File]:
-    """Yield the agent's home files: the project's own, and Zed's registration of the agent."""
-    own = [f for overlay in sandbox.whole.overlays for f in sandbox.files_of(overlay)]
-    yield from own
+    """Yield the agent's home files: the plugins' and Zed's, and the project's own over them."""
+    files = {f.path: File(f.path, f.text.encode()) for f in sandbox.whole.home}
     command = sandbox.program.acp_command
-    if command and sandbox.ssh and all(f.path != zed.SETTINGS_IN_HOME for f in own):
+    if command and sandbox.ssh:
         text = zed.settings_of_sandbox(sandbox.agent, command)
-        yield File(zed.SETTINGS_IN_HOME, text.encode())
+        files[zed.SETTINGS_IN_HOME] = File(zed.SETTINGS_IN_HOME, text.encode())
+    for overlay in sandbox.whole.overlays:
+        files |= {f.path: f for f in sandbox.files_of(overlay)}
+    yield from files.values()
