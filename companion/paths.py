@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from companion import files
+
 CONFIG_NAME = "agent.yaml"
 FLEET_NAME = "fleet.yaml"
 ENV_NAME = ".env"
@@ -122,17 +124,24 @@ class Paths:
 
     @classmethod
     def of_user(cls) -> "Paths":
-        """Ask the platform for the directories of the user who runs this."""
+        """Ask the platform for the directories of the user who runs this.
+
+        Raises:
+            CompanionError: somebody else could write into them.
+        """
         import platformdirs  # noqa: PLC0415 - start-up time is a budget
 
         dirs = platformdirs.PlatformDirs("companion", appauthor=False)
-        return cls(
+        found = cls(
             home=Path.home(),
             config=Path(dirs.user_config_dir),
             data=Path(dirs.user_data_dir),
             state=Path(dirs.user_state_dir),
             programs=Path(platformdirs.user_config_dir(roaming=True)),
         )
+        for directory in (found.data, found.state):
+            files.require_own(directory)
+        return found
 
     @property
     def settings(self) -> Path:
