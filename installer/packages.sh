@@ -20,6 +20,7 @@ wanted() {
       docker_answers || has dockerd || echo docker.io
       [ -x /usr/sbin/sshd ] || echo openssh-server
       has ps || echo procps
+      [ -x /usr/sbin/nginx ] || echo nginx
       has npm || echo nodejs npm
       has nvim || echo neovim
       has dbus-daemon || echo dbus
