@@ -105,6 +105,10 @@ class App(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    def handle(self) -> None:
+        with suppress(ConnectionResetError):  # a gateway's process that ends drops what is idle
+            super().handle()
+
     def do_GET(self) -> None:
         seen = {k.lower(): v for k, v in self.headers.items()} | {":path": self.path}
         self.server.seen.append(seen)  # type: ignore[attr-defined]
