@@ -64,8 +64,9 @@ def check_load(proxied: Proxied, changes: int) -> None:
                 (box.project / "agent.yaml").write_text(text)
                 assert box.companion("up", "--json").ok().agent["change"] == "reload"
                 wanted = f"round-{number} {SECRETS['ONE']}"
-                for path in ("/kept", "/new"):
-                    wait_until(lambda p=path: proxied.asked(p)[-1]["authorization"] == wanted)
+                wait_until(lambda value=wanted: all(
+                    proxied.asked(path)[-1]["authorization"] == value for path in ("/kept", "/new")
+                ))  # fmt: skip
     finally:
         (box.project / "agent.yaml").write_text(config)
         box.companion("up").ok()

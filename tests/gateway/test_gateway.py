@@ -23,7 +23,7 @@ from proxied import (
     Proxied,
 )
 from upstreams import EVENTS, GAP
-from wire import read_all
+from wire import client_hello, read_all
 
 pytestmark = pytest.mark.engine
 needs_namespace = pytest.mark.skipif(
@@ -142,13 +142,6 @@ def test_a_hello_in_many_pieces_is_waited_for(public: Proxied):
             dialled.settimeout(5)
             dialled.sendall(hello[-1:])
             assert dialled.recv(3)[:2] == b"\x16\x03", "no TLS handshake followed"
-
-
-def client_hello(name: str) -> bytes:
-    context, said = ssl._create_unverified_context(), ssl.MemoryBIO()
-    with pytest.raises(ssl.SSLWantReadError):
-        context.wrap_bio(ssl.MemoryBIO(), said, server_hostname=name).do_handshake()
-    return said.read()
 
 
 @pytest.mark.long

@@ -82,6 +82,15 @@ def read_all(dialled: socket.socket) -> bytes:
     return said
 
 
+def client_hello(name: str) -> bytes:
+    """Return the first message of a TLS client; the name may be one that no client would send."""
+    stand_in = "x" * len(name)
+    context, said = ssl._create_unverified_context(), ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), said, server_hostname=stand_in).do_handshake()
+    return said.read().replace(stand_in.encode(), name.encode())
+
+
 def h2_request(fields: Iterable[tuple[str, str]], body: bytes) -> bytes:
     """Return the frames of a request on stream 1; its fields are literals, not compressed."""
     block = b"".join(
