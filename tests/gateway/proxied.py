@@ -21,6 +21,8 @@ PUBLIC = "public.test"
 APP, LISTENER, KEYED, SECOND, UNTRUSTED, OTHER_NAME, EXPIRED, LISTENER_TLS = (
     8001, 8000, 8443, 8444, 8445, 8446, 8447, 8448,
 )  # fmt: skip
+ODD = "X-'#$%&*+.^`|~!"
+"""A header's name may have all of these."""
 SECRETS = {name: f"{CANARY}-{name.lower()}" for name in ("ONE", "TWO", "THREE", "FOUR")}
 CONFIG = f"""\
 name: coder
@@ -48,7 +50,7 @@ features:
       - url: https://{HOST}:{LISTENER_TLS}
         headers: {{{{Authorization: "Bearer ${{{{FOUR}}}}"}}}}
       - url: http://{HOST}:{LISTENER}
-        headers: {{{{X-Api-Key: "${{{{TWO}}}}"}}}}
+        headers: {{{{X-Api-Key: "${{{{TWO}}}}", "{ODD}": "${{{{ONE}}}}"}}}}
       - url: http://{HOST}:{APP}
         headers: {{{{Authorization: "Bearer ${{{{ONE}}}}"}}}}
 """
@@ -67,10 +69,6 @@ class Proxied:
 
     def asked(self, path: str) -> list[dict[str, str]]:
         return [request for request in self.seen if request[":path"] == path]
-
-    def reached(self, path: str) -> list[str]:
-        """Return the heads of the requests for a path that the listener got."""
-        return [h.head.decode("latin-1") for h in self.listener.heard if h.target == path]
 
 
 @pytest.fixture(scope="session")

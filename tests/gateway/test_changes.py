@@ -1,14 +1,18 @@
 """Does what the gateway serves go on while its rules and certificates change?"""
 
+import socket
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from proxied import APP, HOST, KEYED, SECRETS, Proxied
+from proxied import APP, HOST, KEYED, LISTENER, SECRETS, Proxied
 from sandboxes import Box, wait_until
+from wire import Wire
 
 from companion import certs
 
@@ -44,6 +48,33 @@ def load(box: Box) -> Iterator[None]:
         child.wait(10)
 
 
+class Client(threading.Thread):
+    """Asks a service that nobody changes, one request after the other; never asks anything twice.
+
+    A connection is left only when an answer says so.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(daemon=True)
+        self.wire, self.ends = wire, threading.Event()
+        self.answers: list[bytes] = []
+        self.connections = 0
+
+    def run(self) -> None:
+        while not self.ends.is_set():
+            self.connections += 1
+            with self.wire.dial(LISTENER) as dialled:
+                self._ask_on(dialled)
+
+    def _ask_on(self, dialled: socket.socket) -> None:
+        while not self.ends.is_set():
+            dialled.sendall(f"GET /steady HTTP/1.1\r\nHost: {HOST}:{LISTENER}\r\n\r\n".encode())
+            self.answers.append(dialled.recv(4096))
+            if b"connection: close" in self.answers[-1]:
+                return
+            time.sleep(0.01)
+
+
 def test_no_request_fails_while_the_headers_change(proxied: Proxied):
     check_load(proxied, changes=3)
 
@@ -55,8 +86,9 @@ def test_no_request_fails_in_many_changes(proxied: Proxied):
 
 def check_load(proxied: Proxied, changes: int) -> None:
     box, config = proxied.box, proxied.box.config_text()
-    before = box.ids()
+    before, client = box.ids(), Client(proxied.wire)
     assert config.count(INJECTED) == 2
+    client.start()
     try:
         with load(box):
             for number in range(changes):
@@ -68,8 +100,13 @@ def check_load(proxied: Proxied, changes: int) -> None:
                     proxied.asked(path)[-1]["authorization"] == value for path in ("/kept", "/new")
                 ))  # fmt: skip
     finally:
+        client.ends.set()
         (box.project / "agent.yaml").write_text(config)
         box.companion("up").ok()
+    client.join()
+    assert all(answer.endswith(b"ok") for answer in client.answers), client.answers[-1]
+    assert len(client.answers) > 15 * changes
+    assert client.connections == changes + 1, "one connection, until its process is replaced"
     kept, new = (
         [line.split() for line in box.run(f"cat ~/{name}").splitlines()] for name in ("kept", "new")
     )

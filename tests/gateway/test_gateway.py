@@ -14,6 +14,8 @@ from proxied import (
     EXPIRED,
     HOST,
     KEYED,
+    LISTENER,
+    ODD,
     OTHER,
     OTHER_NAME,
     PUBLIC,
@@ -64,6 +66,12 @@ def test_each_port_and_name_has_its_own_key(proxied: Proxied):
     for secret in places.values():
         (request,) = proxied.asked(f"/keys-{secret}")
         assert request["authorization"] == f"Bearer {SECRETS[secret]}"
+
+
+def test_an_injected_header_may_have_any_name(proxied: Proxied):
+    proxied.box.run(f"curl -sS -m 8 http://{HOST}:{LISTENER}/odd")
+    (heard,) = (one for one in proxied.listener.heard if one.target == "/odd")
+    assert heard.values(ODD) == [SECRETS["ONE"]]
 
 
 def test_requests_of_many_clients_share_a_connection_to_their_upstream(proxied: Proxied):

@@ -192,7 +192,7 @@ class Heard:
 
     @property
     def target(self) -> str:
-        return self.head.split(b" ", 2)[1].decode("latin-1")
+        return self.head.partition(b" ")[2].partition(b" ")[0].decode("latin-1")
 
     def values(self, name: str) -> list[str]:
         lines = [line.partition(b":") for line in self.head.split(b"\r\n")[1:]]

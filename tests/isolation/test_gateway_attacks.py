@@ -64,7 +64,7 @@ def test_a_request_that_could_mean_two_places_is_refused(proxied: Proxied, what:
 
 
 @pytest.mark.parametrize("what", H2_MISLEADING)
-def test_the_same_by_http_2(proxied: Proxied, what: str):
+def test_by_http_2_it_is_refused_alike(proxied: Proxied, what: str):
     tried, answer = H2_MISLEADING[what]
     before = len(proxied.listener.heard)
     assert answer in ask_h2(proxied, tried, "/misleading-h2")
