@@ -62,10 +62,15 @@ def engine_of(checked: Checked, record: AgentRecord | None) -> Engine:
 
 
 def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
-    """Return what should be, at the places and with the seals of the agent's record."""
+    """Return what should be, at the places and with the seals of the agent's record.
+
+    A certificate that must be renewed is a new one at each call.
+    """
     sandbox = sandbox_of(checked, record.allocation)
+    places = checked.places(home)
     seals = provision.seals(checked.secrets, record.salt)
-    return desire(sandbox, observe.assets(), checked.places(home), seals)
+    leaves = provision.leaves(sandbox, home, places)
+    return desire(sandbox, observe.assets(), places, seals, leaves)
 
 
 def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import threading
 import time
@@ -11,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from internet import ADDRESS, NAME, internet
+from internet import ADDRESS, NAME, internet, tell_address
 from sandboxes import Box, wait_until
 
 pytestmark = [
@@ -72,28 +71,12 @@ def open_box(box: Box, tmp_path: Path) -> Iterator[Box]:
     kept, env = box.config_text(), (box.project / ".env").read_text()
     with internet(tmp_path):
         try:
-            tell_address(box)
+            tell_address(box, NAME, ADDRESS)
             save(box, kept.replace("[listed.test,", f"[listed.test, {NAME},"))
             yield box
         finally:
             (box.project / ".env").write_text(env)
             save(box, kept)
-
-
-def tell_address(box: Box) -> None:
-    """Let the gateway's resolver know the name, as the engine's resolver would."""
-    data = box.inspect("coder-gateway")
-    with Path(data["HostsPath"]).open("a") as hosts:
-        hosts.write(f"\n{ADDRESS} {NAME}\n")
-    for pid in descendants(data["State"]["Pid"]):
-        if Path(f"/proc/{pid}/comm").read_text() == "dnsmasq\n":
-            os.kill(pid, signal.SIGHUP)
-
-
-def descendants(pid: int) -> Iterator[int]:
-    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
-        yield child
-        yield from descendants(child)
 
 
 def save(box: Box, config: str) -> None:
