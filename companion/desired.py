@@ -29,6 +29,7 @@ _NO_IPV6 = (
     ("net.ipv6.conf.all.disable_ipv6", "1"),
     ("net.ipv6.conf.default.disable_ipv6", "1"),
 )
+CONTROL = "/companion/control"
 BECOME_THE_AGENT = ("SETGID", "SETPCAP", "SETUID")
 """What root needs to become the agent for good, with no capability left to gain."""
 _LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
@@ -140,6 +141,7 @@ def _gateway(
             Bind(str(places.gateway), haproxy.CONFIG, read_only=True),
             Bind(str(places.secrets), haproxy.SECRETS, read_only=True),
             Bind(str(places.certificates), haproxy.CERTIFICATES, read_only=True),
+            Bind(str(places.control), CONTROL, read_only=False),
         ),
         tmpfs=_SCRATCH,
         sysctls=(_LOW_PORTS, *_NO_IPV6),

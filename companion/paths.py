@@ -65,6 +65,11 @@ class AgentPaths:
         return self.root / "secrets"
 
     @property
+    def control(self) -> Path:
+        """Directory shared with the gateway, which listens on a socket in it."""
+        return self.root / "control"
+
+    @property
     def resolver(self) -> Path:
         """Directory with the agent's resolv.conf."""
         return self.root / "resolver"

@@ -65,6 +65,8 @@ def mounted_files(
     _fill(places.resolver, desired.resolver_files, owner)
     _fill(places.secrets, _secret_files(desired.sandbox.secrets, secrets), owner)
     _fill(places.certificates, desired.certificate_files, owner)
+    files.make_private_dir(places.control)
+    files.give_to(places.control, owner)
     ssh_files(desired.sandbox, home, places)
 
 

@@ -30,6 +30,8 @@ global
   nbthread 1
   tune.bufsize 65536
   hard-stop-after 24h
+  # Its own client, which nothing here uses, would read all public CAs at each start.
+  httpclient.ssl.verify none
 """
 
 _TLS_OPTIONS = """\
