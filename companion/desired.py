@@ -54,6 +54,11 @@ class Desired:
     resolver_files: tuple[File, ...]
     certificate_files: tuple[File, ...] = field(repr=False)
 
+    def filtered(self, seccomp: str) -> "Desired":
+        """Return the same with a list of system calls for all containers; "" for the engine's."""
+        services = tuple(replace(service, seccomp=seccomp) for service in self.target.services)
+        return replace(self, target=replace(self.target, services=services))
+
 
 def desire(
     sandbox: Sandbox,

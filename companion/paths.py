@@ -154,6 +154,11 @@ class Paths:
         return self.config / "settings.yaml"
 
     @property
+    def seccomp(self) -> Path:
+        """Directory of the lists of system calls that we made of the engines' own."""
+        return self.data / "seccomp"
+
+    @property
     def ca_key(self) -> Path:
         """Private key of the sandbox CA; never mounted anywhere."""
         return self.data / "ca" / "ca.key"

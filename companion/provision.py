@@ -4,17 +4,19 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from companion import certs, files
+from companion import certs, files, seccomp
 from companion.contribution import ProjectFile, SshServer
 from companion.desired import Desired
 from companion.errors import CompanionError
 from companion.paths import AgentPaths, Paths
 from companion.render import sshd
 from companion.sandbox import Sandbox
-from companion.services import File
+from companion.services import File, digest
+from companion.state import EngineChoice
 from ssh import authorized_keys, keys
 
 
@@ -45,6 +47,19 @@ def leaves(sandbox: Sandbox, home: Paths, places: AgentPaths) -> tuple[File, ...
     if signer is None:
         return ()
     return tuple(_leaf(host, signer, now, places) for host in sorted(hosts))
+
+
+def system_calls(home: Paths, engine: EngineChoice | None) -> str:
+    """Return the path of the list of system calls that an engine shall allow, "" for its own."""
+    if engine is None or not engine.seccomp:
+        return ""
+    with suppress(CompanionError):
+        text = seccomp.tightened(files.read_text(Path(engine.seccomp)) or "")
+        if text:
+            path = home.seccomp / f"{digest(text)}.json"
+            files.write(path, text, files.READABLE)
+            return str(path)
+    return ""
 
 
 def seals(secrets: Mapping[str, str], salt: str) -> dict[str, str]:
