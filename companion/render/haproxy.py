@@ -75,8 +75,10 @@ defaults
   timeout server 24h
 """
 
+# What looks like an address and is none (999.0.0.1, or 0177.0.0.1, which some read as 127.0.0.1) is
+# a name that nobody has: without an address of its own a request would go where the agent dialled.
 _TO_UPSTREAM = """\
-  http-request set-var(txn.ip) var(txn.host) if {{ var(txn.host) -m reg ^[0-9]+(\\.[0-9]+){{3}}$ }}
+  http-request set-var(txn.ip) var(txn.host),ipmask(32) if {{ var(txn.host) -m reg ^(0|[1-9][0-9]*)(\\.(0|[1-9][0-9]*)){{3}}$ }}
   http-request do-resolve(txn.ip,engine,ipv4) var(txn.host) unless {{ var(txn.ip) -m found }}
   http-request set-var(txn.reason) str(unresolved)
   http-request return status 502 content-type text/plain string "gateway: this name has no address\\n" unless {{ var(txn.ip) -m found }}

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from desk import make_desk
 from internet import ADDRESS, internet, tell_address
+from listener import Listener, listener
 from sandboxes import CANARY, Box, trusted_authority
-from upstreams import Listener, Site, application, listener, nginx
+from upstreams import Site, application, nginx
 from wire import Wire, wire
 
 from companion import certs

@@ -40,12 +40,11 @@ class Wire:
         self._context.set_alpn_protocols(list(protocols) or ["http/1.1"])
         return self._context.wrap_socket(self.dial(port), server_hostname=name)
 
-    def ask(self, port: int, *pieces: bytes, tls: str = "") -> bytes:
+    def ask(self, port: int, request: bytes, tls: str = "", silence: float = 0.4) -> bytes:
         """Send bytes, over TLS if a name is given, and return all that comes back."""
         with self.tls(port, tls) if tls else self.dial(port) as dialled:
-            for piece in pieces:
-                dialled.sendall(piece)
-            return read_all(dialled)
+            dialled.sendall(request)
+            return read_all(dialled, silence)
 
     def ask_h2(
         self, port: int, tls: str, fields: Iterable[tuple[str, str]], body: bytes = b""
@@ -72,9 +71,9 @@ def wire(box: Box, ports: Iterable[int]) -> Iterator[Wire]:
         shutil.rmtree(sockets)
 
 
-def read_all(dialled: socket.socket) -> bytes:
-    """Return what comes until the other side is silent for a while or closes."""
-    dialled.settimeout(0.4)
+def read_all(dialled: socket.socket, silence: float = 0.4) -> bytes:
+    """Return what comes until the other side closes, or says nothing for so many seconds."""
+    dialled.settimeout(silence)
     said = b""
     with suppress(OSError):
         while piece := dialled.recv(65536):

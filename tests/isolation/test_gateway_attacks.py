@@ -5,6 +5,7 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -20,13 +21,14 @@ from attacks import (
     get,
     post,
 )
+from listener import Heard
 from proxied import HOST, KEYED, LISTENER, LISTENER_TLS, OTHER, PUBLIC, SECOND, SECRETS, Proxied
 from sandboxes import wait_until
-from upstreams import Heard
 from wire import client_hello, read_all
 
 pytestmark = pytest.mark.engine
 END, SWITCHING = "\r\nConnection: close\r\n\r\n", "\r\n\r\n"
+REFUSED = re.compile(rb"gateway: .*(no address|private address|not a host name)\n$")
 IS_TLS = b"\x16\x03"
 
 
@@ -209,6 +211,46 @@ def test_a_listed_name_that_comes_to_lead_to_a_private_address_is_refused(public
     request = get(PUBLIC).format(path="/megabytes/0") + END
     assert through(public, request, 80)[0].startswith(b"HTTP/1.0 200")
     assert public.wire.ask(443, client_hello(PUBLIC)).startswith(IS_TLS)
+
+
+def spellings(address: str) -> list[str]:
+    """Return an address as some programs would still understand it."""
+    parts = [int(part) for part in address.split(".")]
+    whole = int.from_bytes(bytes(parts))
+    return [
+        address,
+        ".".join(f"{part:03}" for part in parts),
+        ".".join(f"0{part:o}" for part in parts),
+        ".".join(f"0x{part:x}" for part in parts),
+        f"{parts[0]}.{whole & 0xFFFFFF}",
+        str(whole),
+        hex(whole),
+        f"[::ffff:{address}]",
+    ]
+
+
+def test_a_private_address_is_refused_in_any_spelling(proxied: Proxied):
+    """In the mode open, where a name need not be listed."""
+    config = proxied.box.project / "agent.yaml"
+    kept = config.read_text()
+
+    def ask(host: str) -> bytes:
+        request = get(host).format(path="/") + END
+        return proxied.wire.ask(80, request.encode(), silence=10)
+
+    config.write_text(re.sub("mode: listed\n  allow: .*", "mode: open", kept))
+    try:
+        assert proxied.box.companion("up", "--json").ok().agent["change"] == "reload"
+        hosts = [*spellings(proxied.box.bridge), *spellings("127.0.0.1"), "999.0.0.1", "any.invalid"]
+        with trap(proxied.box.bridge, 80) as listening, ThreadPoolExecutor(len(hosts)) as pool:
+            answers = dict(zip(hosts, pool.map(ask, hosts), strict=True))
+            with pytest.raises(BlockingIOError):
+                listening.accept()
+        assert not {h: a for h, a in answers.items() if not REFUSED.search(a)}
+        assert answers["any.invalid"].endswith(b"no address\n"), "it would be let through"
+    finally:
+        config.write_text(kept)
+        proxied.box.companion("up").ok()
 
 
 @contextmanager
