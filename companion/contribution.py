@@ -80,6 +80,15 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class HomeFile:
+    """A file that the agent's home begins with; the project's own of that path counts more."""
+
+    path: str
+    text: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class SshServer:
     """The agent takes logins. `port` is the desktop's port, None: choose one and keep it."""
 
@@ -114,6 +123,7 @@ class RuntimeProgram:
     acp_command: tuple[str, ...]
     user: str
     ports: tuple[Port, ...] = ()
+    packages: tuple[str, ...] = ()
 
     @property
     def home(self) -> str:
@@ -133,6 +143,7 @@ class Contribution:
     capabilities: tuple[str, ...] = ()
     """What root may do in the root hooks, besides becoming the agent."""
     overlays: tuple[ProjectFile, ...] = ()
+    home: tuple[HomeFile, ...] = ()
     mounts: tuple[Mount, ...] = ()
     variables: tuple[Variable, ...] = ()
     upstreams: tuple[Upstream, ...] = ()
@@ -158,6 +169,7 @@ def clashes(whole: Contribution) -> tuple[Problem, ...]:
         *_conflicts("variable", ((v.name, v.value, v.origin) for v in whole.variables)),
         *_conflicts("service", ((u.endpoint, u.meaning, u.origin) for u in whole.upstreams)),
         *_conflicts("mount at", ((m.target, m, m.origin) for m in whole.mounts)),
+        *_conflicts("file in the home", ((f.path, f.text, f.origin) for f in whole.home)),
         *_conflicts("home overlay", (("", o, o.origin) for o in whole.overlays)),
         *_conflicts("desktop's port", _ports(whole)),
         *_conflicts("ssh server", (("", s, s.origin) for s in whole.ssh)),

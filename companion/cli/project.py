@@ -22,6 +22,8 @@ _WORDS = {
     Change.RECREATE: "recreate: containers are replaced, images stay",
     Change.REBUILD: "rebuild: an image is built while the old sandbox runs, then swapped in",
 }
+_BUILDS_ON = {"local-coding-ssh": "local-coding"}
+"""Example → the one whose files it has, too, as far as it has none of its own by that name."""
 
 
 def init(arguments: Namespace) -> Result:
@@ -139,8 +141,10 @@ def _example(name: str) -> dict[str, bytes]:
     known = sorted(p.name for p in root.iterdir() if p.is_dir())
     if name not in known:
         raise CompanionError(f"there is no example '{name}'", load.suggest(name, known))
+    base = _BUILDS_ON.get(name)
     found = (p for p in sorted((root / name).rglob("*")) if p.is_file())
-    return {p.relative_to(root / name).as_posix(): p.read_bytes() for p in found}
+    own = {p.relative_to(root / name).as_posix(): p.read_bytes() for p in found}
+    return _example(base) | own if base else own
 
 
 def _scaffold(name: str, runtime: str) -> dict[str, bytes]:

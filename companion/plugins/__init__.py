@@ -13,9 +13,10 @@ from companion.plugins import (
 )
 from companion.plugins.base import FeaturePlugin, RefusedPlugin, RuntimePlugin
 
-RUNTIMES: tuple[RuntimePlugin, ...] = (claude_code.RUNTIME, codex.PLUGIN, pi.RUNTIME)
+RUNTIMES: tuple[RuntimePlugin, ...] = (claude_code.RUNTIME, codex.RUNTIME, pi.RUNTIME)
 FEATURES: tuple[FeaturePlugin, ...] = (
     claude_code.PLUGIN,
+    codex.PLUGIN,
     custom_runtime.PLUGIN,
     external_services.PLUGIN,
     github_pat.PLUGIN,

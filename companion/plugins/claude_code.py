@@ -1,12 +1,17 @@
 """Claude Code: as a runtime with its ACP adapter, and as a feature that brings CLI and key."""
 
+import json
+
 from companion.config.models import Model
-from companion.contribution import Contribution, Header, Upstream, Variable
+from companion.contribution import Contribution, Header, HomeFile, Upstream, Variable
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference, Version
 
 _PACKAGE, _PINNED = "@anthropic-ai/claude-code", "2.1.161"
-_VARIABLES = (("ANTHROPIC_API_KEY", "dummy"), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"))
+_DUMMY = "dummy"
+_VARIABLES = (("ANTHROPIC_API_KEY", _DUMMY), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"))
+# Without it the first start in a terminal wants an account, and reaches for hosts of the login.
+_SET_UP = {"hasCompletedOnboarding": True, "customApiKeyResponses": {"approved": [_DUMMY]}}
 
 RUNTIME = npm.runtime(
     name="claude-code",
@@ -27,6 +32,7 @@ def contribute(options: Options, context: Context) -> Contribution:
     """Install the CLI unless the image has it; the gateway sends the key instead of a dummy."""
     header = Header("x-api-key", "", options.api_key, "")
     return Contribution(
+        home=(HomeFile(".claude.json", json.dumps(_SET_UP), context.origin),),
         commands=npm.added("claude", _PACKAGE, _PINNED, options.version),
         variables=tuple(Variable(*pair, context.origin) for pair in _VARIABLES),
         upstreams=(Upstream("https", "api.anthropic.com", 443, (header,), context.origin),),

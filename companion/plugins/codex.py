@@ -1,10 +1,66 @@
-"""The Codex CLI and its ACP adapter, pinned, from npm."""
+"""Codex: as a runtime with its ACP adapter, and as a feature that brings CLI and key."""
 
+from companion.config.models import Model
+from companion.contribution import Contribution, Header, Upstream
 from companion.plugins import npm
+from companion.plugins.base import Context, FeaturePlugin, Reference, Version
 
-PLUGIN = npm.runtime(
+_PACKAGE, _PINNED = "@openai/codex", "0.136.0"
+_HOST = "api.openai.com"
+# The container is the sandbox: where the engine allows no second one inside, no command would run.
+_ALWAYS = (
+    'sandbox_mode = "danger-full-access"',
+    "[features]",
+    "plugins = false",
+    "[analytics]",
+    "enabled = false",
+)
+# OpenAI as a provider that needs no login: neither the CLI nor an editor asks for an account.
+_PROVIDER = (
+    'model_provider = "gateway"',
+    *_ALWAYS,
+    "[model_providers.gateway]",
+    'name = "OpenAI"',
+    f'base_url = "https://{_HOST}/v1"',
+    'wire_api = "responses"',
+)
+
+
+def _defaults(lines: tuple[str, ...]) -> str:
+    """Return the command that writes what holds unless a config.toml in the home says otherwise."""
+    words = " ".join(f"'{line}'" for line in lines)
+    return f"mkdir -p /etc/codex && printf '%s\\n' {words} >/etc/codex/config.toml"
+
+
+RUNTIME = npm.runtime(
     name="codex",
     summary="OpenAI Codex CLI with the codex-acp adapter",
-    packages=("@openai/codex@0.136.0", "@zed-industries/codex-acp@0.15.0"),
+    packages=(f"{_PACKAGE}@{_PINNED}", "@zed-industries/codex-acp@0.15.0"),
     adapter="codex-acp",
+    commands=(_defaults(_ALWAYS),),
+)
+
+
+class Options(Model):
+    """Options of the codex plugin."""
+
+    api_key: Reference
+    version: Version | None = None
+
+
+def contribute(options: Options, context: Context) -> Contribution:
+    """Install the CLI unless the image has it; the gateway adds the key."""
+    header = Header("Authorization", "Bearer ", options.api_key, "")
+    added = npm.added("codex", _PACKAGE, _PINNED, options.version)
+    return Contribution(
+        commands=(*added, _defaults(_PROVIDER)),
+        upstreams=(Upstream("https", _HOST, 443, (header,), context.origin),),
+    )
+
+
+PLUGIN = FeaturePlugin(
+    name="codex",
+    summary="OpenAI Codex CLI, its key injected by the gateway",
+    options=Options,
+    contribute=contribute,
 )

@@ -22,13 +22,31 @@ def added(program: str, package: str, pinned: str, version: str | None) -> tuple
     return (_ENSURE, f"{unless}{{ {install(f'{package}@{version or pinned}')}; }}")
 
 
-def runtime(name: str, summary: str, packages: tuple[str, ...], adapter: str) -> RuntimePlugin:
-    """Return a runtime that is a CLI and its ACP adapter; people and editors start them."""
+def runtime(
+    *,
+    name: str,
+    summary: str,
+    packages: tuple[str, ...],
+    adapter: str,
+    commands: tuple[str, ...] = (),
+    debian: tuple[str, ...] = (),
+) -> RuntimePlugin:
+    """Return a runtime that is a CLI and its ACP adapter; people and editors start them.
+
+    Args:
+        name: what `runtime` in agent.yaml says.
+        summary: one line for `companion plugins`.
+        packages: what npm installs.
+        adapter: the command that speaks ACP.
+        commands: what else is to be done once they are installed.
+        debian: packages of Debian's that they need.
+    """
     program = RuntimeProgram(
         base_image=_NODE,
-        install=(install(*packages),),
+        install=(install(*packages), *commands),
         command=("sleep", "infinity"),
         acp_command=(adapter,),
         user="agent",
+        packages=debian,
     )
     return RuntimePlugin(name, summary, program)

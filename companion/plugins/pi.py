@@ -11,6 +11,9 @@ from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference, Version
 
 _PACKAGE, _PINNED = "@earendil-works/pi-coding-agent", "0.75.5"
+# What it searches files with: where they are missing it would fetch them from GitHub.
+_DEBIAN = ("fd-find", "ripgrep")
+_QUIET = (("PI_SKIP_VERSION_CHECK", "1"), ("PI_TELEMETRY", "0"))
 
 Provider = Literal["anthropic", "openai", "google"]
 # Host, header with its prefix, and the variable in which pi looks for a key.
@@ -25,6 +28,7 @@ RUNTIME = npm.runtime(
     summary="Pi coding agent with the pi-acp adapter",
     packages=(f"{_PACKAGE}@{_PINNED}", "pi-acp@0.0.24"),
     adapter="pi-acp",
+    debian=_DEBIAN,
 )
 
 
@@ -44,13 +48,14 @@ class Options(Model):
 
 def contribute(options: Options, context: Context) -> Contribution:
     """Install the CLI unless the image has it; the gateway sends each provider's key."""
-    variables, upstreams = [], []
+    variables, upstreams = [Variable(*pair, context.origin) for pair in _QUIET], []
     for provider in options.providers:
         host, header, prefix, variable = _PROVIDERS[provider]
         key = Header(header, prefix, options.provider_keys[provider], "")
         upstreams.append(Upstream("https", host, 443, (key,), context.origin))
         variables.append(Variable(variable, "dummy", context.origin))
     return Contribution(
+        packages=_DEBIAN,
         commands=npm.added("pi", _PACKAGE, _PINNED, options.version),
         variables=tuple(variables),
         upstreams=tuple(upstreams),

@@ -49,7 +49,7 @@ def run(command: str) -> str:
 
 def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     program, uid = sandbox.program, sandbox.host.uid
-    packages = " ".join(dict.fromkeys((*_PACKAGES, *sandbox.whole.packages)))
+    packages = " ".join(dict.fromkeys((*_PACKAGES, *program.packages, *sandbox.whole.packages)))
     yield f"FROM {sandbox.host.image(program.base_image)}\n"
     # First of all, so that what a build that fails leaves behind can be told to be ours.
     yield "LABEL dev.companion.image=1\nUSER root\n"
@@ -87,10 +87,12 @@ def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
 
 
 def _home(sandbox: Sandbox) -> Iterator[File]:
-    """Yield the agent's home files: the project's own, and Zed's registration of the agent."""
-    own = [f for overlay in sandbox.whole.overlays for f in sandbox.files_of(overlay)]
-    yield from own
+    """Yield the agent's home files: the plugins' and Zed's, and the project's own over them."""
+    files = {f.path: File(f.path, f.text.encode()) for f in sandbox.whole.home}
     command = sandbox.program.acp_command
-    if command and sandbox.ssh and all(f.path != zed.SETTINGS_IN_HOME for f in own):
+    if command and sandbox.ssh:
         text = zed.settings_of_sandbox(sandbox.agent, command)
-        yield File(zed.SETTINGS_IN_HOME, text.encode())
+        files[zed.SETTINGS_IN_HOME] = File(zed.SETTINGS_IN_HOME, text.encode())
+    for overlay in sandbox.whole.overlays:
+        files |= {f.path: f for f in sandbox.files_of(overlay)}
+    yield from files.values()

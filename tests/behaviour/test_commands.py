@@ -40,7 +40,7 @@ def test_init_refuses_a_name_that_no_config_may_have_and_writes_nothing(desk: De
 
 
 def test_every_example_is_valid(desk: Desk):
-    for example in ("local-coding-ssh", "multi-agent"):
+    for example in ("local-coding", "local-coding-ssh", "multi-agent"):
         target = desk.home / example
         desk.companion("init", str(target), "--example", example).ok()
         desk.companion("-C", str(target), "validate").ok()

@@ -1,4 +1,4 @@
-"""The real Codex in the shipped example, as an editor speaks to it: ACP over SSH."""
+"""The real Codex in the shipped examples: as people start it, and as an editor speaks to it."""
 
 import json
 import subprocess
@@ -6,42 +6,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from acp import over_ssh
 from desk import Desk, make_desk
 
 pytestmark = pytest.mark.engine
 KEY = "sk-canary-2c41e7"
-
-
-class Acp:
-    """A client of the Agent Client Protocol: JSON lines on the standard input and output."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process, self.number, self.said = process, 0, ""
-
-    def call(self, method: str, **parameters: Any) -> Any:
-        self.number += 1
-        message = {"jsonrpc": "2.0", "id": self.number, "method": method, "params": parameters}
-        self.process.stdin.write(json.dumps(message) + "\n")
-        self.process.stdin.flush()
-        for line in self.process.stdout:
-            answer = json.loads(line)
-            if answer.get("id") == self.number and "method" not in answer:
-                assert "error" not in answer, answer
-                return answer["result"]
-            update = answer.get("params", {}).get("update", {})
-            if update.get("sessionUpdate") == "agent_message_chunk":
-                self.said += update["content"].get("text", "")
-        raise AssertionError("the agent ended")
+ASK = "run: echo $((6*7)) by $(id -un) in $PWD"
+HELD = "cat ~/.codex/config.toml; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'"
 
 
 @contextmanager
-def example(desk: Desk) -> Iterator[Path]:
-    """Bring the shipped example up with a key of its own, and its model server."""
+def example(name: str, desk: Desk) -> Iterator[Path]:
+    """Bring a shipped example up with a key of its own, and its model server."""
     project = desk.home / "demo"
-    desk.companion("init", str(project), "--example", "local-coding-ssh").ok()
+    desk.companion("init", str(project), "--example", name).ok()
     (project / ".env").write_text(f"MODEL_API_KEY={KEY}\n")
     try:
         desk.companion("-C", str(project), "up", "--yes").ok()
@@ -61,34 +41,48 @@ def example(desk: Desk) -> Iterator[Path]:
         desk.companion("-C", str(project), "down", "--volumes")
 
 
-def test_an_editor_talks_acp_with_codex_by_the_command_that_we_registered(
-    engine: str, tmp_path: Path
-):
+@pytest.fixture
+def desk(engine: str, tmp_path: Path) -> Desk:
     if engine != "podman":
         pytest.skip("one engine is enough for the agent: podman")
-    desk = make_desk(tmp_path / "home")
+    return make_desk(tmp_path / "home")
+
+
+def keys_at_the_server(project: Path) -> set[str]:
+    requests = (project / "requests.jsonl").read_text().splitlines()
+    return {json.loads(line)["authorization"] for line in requests}
+
+
+@pytest.mark.long
+def test_codex_works_without_ssh_with_a_key_that_it_never_sees(desk: Desk):
+    with example("local-coding", desk) as project:
+        there = ("-C", str(project))
+        codex = ("codex", "exec", "--skip-git-repo-check", ASK)
+        said = desk.companion(*there, "exec", "coder", "--", *codex).ok().out
+        assert "The command said:" in said
+        assert "42 by agent in /home/agent/work" in said
+        assert keys_at_the_server(project) == {f"Bearer {KEY}"}
+        held = desk.companion(*there, "exec", "coder", "--", "sh", "-c", HELD).ok().out
+        assert "dummy-token" in held
+        assert "HOME=/home/agent" in held
+        assert KEY not in held
+        logs = desk.companion(*there, "logs", "coder").ok().out
+        assert "http host.containers.internal:8000 port=8000 POST /v1/responses status=200" in logs
+        assert KEY not in logs
+
+
+def test_an_editor_talks_acp_with_codex_by_the_command_that_we_registered(desk: Desk):
     (desk.home / ".config/zed").mkdir()
-    with example(desk) as project:
+    with example("local-coding-ssh", desk) as project:
         desk.companion("editors", "sync").ok()
         settings = json.loads((desk.home / ".config/zed/settings.json").read_text())
         (server,) = settings["agent_servers"].values()
         inside = desk.ssh("coder.sandbox", "cat ~/.config/zed/settings.json").ok().out
         assert json.loads(inside)["agent_servers"] == settings["agent_servers"]
         command = " ".join([server["command"], *server["args"]])
-        argv = ["ssh", "-F", desk.home / ".ssh/config", "coder.sandbox", f"cd work && {command}"]
-        with subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as process:
-            agent = Acp(process)
-            assert agent.call("initialize", protocolVersion=1)["protocolVersion"] == 1
-            session = agent.call("session/new", cwd="/home/agent/work", mcpServers=[])["sessionId"]
-            prompt = [{"type": "text", "text": "run: id -un"}]
-            ended = agent.call("session/prompt", sessionId=session, prompt=prompt)
-            process.terminate()
-        assert ended["stopReason"] == "end_turn"
+        with over_ssh(desk, "coder.sandbox", f"cd work && {command}") as agent:
+            assert agent.prompt("/home/agent/work", "run: id -un") == "end_turn"
         assert "The command said:" in agent.said
         assert "agent" in agent.said
-        requests = (project / "requests.jsonl").read_text().splitlines()
-        assert {json.loads(line)["authorization"] for line in requests} == {f"Bearer {KEY}"}
-        held = "cat ~/.codex/config.toml; env; cat /proc/*/environ | tr '\\0' '\\n'"
-        assert KEY not in desk.ssh("coder.sandbox", f"{held} 2>/dev/null").out
+        assert keys_at_the_server(project) == {f"Bearer {KEY}"}
+        assert KEY not in desk.ssh("coder.sandbox", HELD).out
