@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from companion import files, process, ready
+from companion import control, files, process, ready
 from companion.dialect import (
     build_argv,
     connect_argv,
@@ -164,7 +164,7 @@ class Applier:
 
     def _reload(self, service: Service) -> None:
         """Sshd reads its keys at each login: only the gateway must be told."""
-        if service.role is not Role.GATEWAY:
+        if service.role is not Role.GATEWAY or control.reload(self.places.control):
             return
         name = container_name(self.engine.project, service.name)
         self.engine.call("exec", name, "/bin/bash", "/usr/local/lib/companion/reload.sh")

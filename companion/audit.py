@@ -36,6 +36,8 @@ _TITLE = re.compile(r'^\s*try "([^"]+)"', re.MULTILINE)
 _CHECK = "check: "
 _INSIDE = "\ninside() {"
 _NOBODY_LISTENS = 81
+_TELLING = 6
+"""A secret that is shorter stands in many a text by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ def _shown(seen: Look) -> Iterator[Finding]:
         wrong = [f"{s.name}: {said}" for s, data in pairs if (said := judge(s, data))]
         yield Finding(attack, not wrong, "; ".join(wrong))
     values = seen.checked.secrets.items()
-    leaks = [name for name, value in values if any(form in text for form in _forms(value))]
+    told = [(name, value) for name, value in values if len(value) >= _TELLING]
+    leaks = [name for name, value in told if any(form in text for form in _forms(value))]
     yield Finding("a secret in what the engine shows", not leaks, ", ".join(leaks))
 
 

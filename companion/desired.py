@@ -1,7 +1,7 @@
 """What should be there? One sandbox as images, networks, services and mounted files."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from companion.paths import AgentPaths
 from companion.render import dns, dockerfile, environment, haproxy, sshd
@@ -29,6 +29,7 @@ _NO_IPV6 = (
     ("net.ipv6.conf.all.disable_ipv6", "1"),
     ("net.ipv6.conf.default.disable_ipv6", "1"),
 )
+CONTROL = "/companion/control"
 BECOME_THE_AGENT = ("SETGID", "SETPCAP", "SETUID")
 """What root needs to become the agent for good, with no capability left to gain."""
 _LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
@@ -51,10 +52,20 @@ class Desired:
     volumes: tuple[str, ...]
     gateway_files: tuple[File, ...]
     resolver_files: tuple[File, ...]
+    certificate_files: tuple[File, ...] = field(repr=False)
+
+    def filtered(self, seccomp: str) -> "Desired":
+        """Return the same with a list of system calls for all containers; "" for the engine's."""
+        services = tuple(replace(service, seccomp=seccomp) for service in self.target.services)
+        return replace(self, target=replace(self.target, services=services))
 
 
 def desire(
-    sandbox: Sandbox, assets: Assets, places: AgentPaths, seals: Mapping[str, str]
+    sandbox: Sandbox,
+    assets: Assets,
+    places: AgentPaths,
+    seals: Mapping[str, str],
+    leaves: tuple[File, ...],
 ) -> Desired:
     """Return what `sandbox` means for the engine.
 
@@ -63,6 +74,7 @@ def desire(
         assets: static files for the images.
         places: where the mounted files of this agent lie on the desktop.
         seals: keyed digests of the secrets' values, by name: a new value is a new definition.
+        leaves: the certificates of the hosts that are intercepted, with their keys.
     """
     agent_image = dockerfile.render(sandbox, assets.entrypoint)
     volumes = tuple(sorted({bind.source for bind in _mounts(sandbox) if bind.volume}))
@@ -74,7 +86,7 @@ def desire(
             networks=(sandbox.egress_network,),
             services=(_agent(sandbox, agent_image, places),),
         )
-        return Desired(alone, sandbox, volumes, gateway_files=(), resolver_files=())
+        return Desired(alone, sandbox, volumes, (), (), ())
     gateway_image = image_of_gateways(sandbox.host, assets)
     gateway_files = (*haproxy.render(sandbox), *dns.render(sandbox))
     target = Target(
@@ -83,7 +95,10 @@ def desire(
         images=(gateway_image, agent_image),
         networks=(sandbox.egress_network, sandbox.internal_network),
         services=(
-            _gateway(sandbox, gateway_image, places, gateway_files, seals),
+            replace(
+                _gateway(sandbox, gateway_image, places, gateway_files),
+                reloads=tuple(_reloads(sandbox, seals, leaves)),
+            ),
             _net(sandbox, gateway_image, places),
             _agent(sandbox, agent_image, places),
         ),
@@ -94,6 +109,7 @@ def desire(
         volumes=volumes,
         gateway_files=gateway_files,
         resolver_files=(dns.resolv_conf(sandbox),),
+        certificate_files=leaves,
     )
 
 
@@ -112,7 +128,6 @@ def _gateway(
     image: Image,
     places: AgentPaths,
     contents: tuple[File, ...],
-    seals: Mapping[str, str],
 ) -> Service:
     outside, inside = sandbox.egress_network, sandbox.internal_network
     return Service(
@@ -131,6 +146,7 @@ def _gateway(
             Bind(str(places.gateway), haproxy.CONFIG, read_only=True),
             Bind(str(places.secrets), haproxy.SECRETS, read_only=True),
             Bind(str(places.certificates), haproxy.CERTIFICATES, read_only=True),
+            Bind(str(places.control), CONTROL, read_only=False),
         ),
         tmpfs=_SCRATCH,
         sysctls=(_LOW_PORTS, *_NO_IPV6),
@@ -140,7 +156,6 @@ def _gateway(
         pids=128,
         cpu_shares=1024,
         configuration=(("ways in and names", digest_files(_fixed(contents))),),
-        reloads=tuple(_reloads(sandbox, seals)),
     )
 
 
@@ -149,7 +164,9 @@ def _fixed(contents: tuple[File, ...]) -> tuple[File, ...]:
     return tuple(f for f in contents if f.path == "ingress.cfg" or f.path.endswith(".conf"))
 
 
-def _reloads(sandbox: Sandbox, seals: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _reloads(
+    sandbox: Sandbox, seals: Mapping[str, str], leaves: tuple[File, ...]
+) -> Iterator[tuple[str, str]]:
     """Yield, one by one, what the gateway lets through and adds: what is missing was narrowed."""
     yield "egress mode", sandbox.egress.mode
     yield "log level", sandbox.log_level
@@ -161,6 +178,9 @@ def _reloads(sandbox: Sandbox, seals: Mapping[str, str]) -> Iterator[tuple[str, 
         for u in sandbox.upstreams
     )
     yield from ((f"secret {name}", seals.get(name, "")) for name in sandbox.secrets)
+    yield from (
+        (f"certificate {leaf.path.removesuffix('.pem')}", digest_files((leaf,))) for leaf in leaves
+    )
 
 
 def _net(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:

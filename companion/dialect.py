@@ -98,6 +98,7 @@ def create_argv(dialect: Dialect, project: str, agent: str, service: Service) ->
         *("--name", container_name(project, service.name)),
         *_labels(project, agent, service),
         *("--init", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *(("--security-opt", f"seccomp={service.seccomp}") if service.seccomp else ()),
         *(() if service.writable else ("--read-only",)),
         *("--log-driver", dialect.log_driver, "--log-opt", "max-size=10m"),
         *("--user", service.user, "--restart", service.restart),

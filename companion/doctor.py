@@ -153,7 +153,7 @@ def _certificates(home: Paths) -> Iterator[Finding]:
     old = [leaf for leaf, text in texts.items() if not certs.is_current(text, signer, now)]
     for leaf in old:
         what = f"the certificate for {leaf.stem} is not ours or ends soon"
-        yield Finding(Level.WARNING, what, f"run `companion restart` ({leaf.parent.parent.name})")
+        yield Finding(Level.WARNING, what, f"run `companion up` ({leaf.parent.parent.name})")
     if not old:
         yield Finding(Level.OK, f"{len(leaves)} certificates are current")
 

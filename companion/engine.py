@@ -27,7 +27,11 @@ _FAST, _SLOW = 20.0, 120.0
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
 _LIST_TRIES = 3
 _REASON = 300
-_ROOTLESS = ("info", "--format", "{{.Host.Security.Rootless}}")
+_ABOUT = (
+    "info",
+    "--format",
+    "{{.Host.Security.Rootless}} {{.Host.Security.SECCOMPProfilePath}}",
+)
 # Variables of the engines' own clients that say which engine is meant.
 _ENDPOINT = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST",
              "CONTAINER_CONNECTION", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")  # fmt: skip
@@ -72,8 +76,9 @@ def _choice(name: str) -> EngineChoice | None:
     endpoint = tuple((key, os.environ[key]) for key in _ENDPOINT if key in os.environ)
     if name == "docker":
         return EngineChoice("docker", binary, endpoint)
-    asked = process.run((binary, *_ROOTLESS), timeout=_FAST)
-    return EngineChoice("podman", binary, endpoint, rootless=asked.stdout.strip() == "true")
+    said = process.run((binary, *_ABOUT), timeout=_FAST).stdout
+    rootless, _, seccomp = said.strip().partition(" ")
+    return EngineChoice("podman", binary, endpoint, rootless == "true", seccomp)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from companion.errors import CompanionError
 _BACKUP = ".before-companion"
 PRIVATE = 0o600
 PRIVATE_DIR = 0o700
+_OTHERS_WRITE = 0o022
 READABLE = 0o644
 
 
@@ -54,13 +55,32 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 def make_private_dir(path: Path) -> None:
-    """Make `path` and what is missing above it, readable by its owner only.
+    """Make `path` and what is missing above it, each for its owner only, whatever the umask.
 
     Raises:
         CompanionError: the system refuses.
     """
     with _writing(path):
-        path.mkdir(mode=PRIVATE_DIR, parents=True, exist_ok=True)
+        for place in (*reversed(path.parents), path):
+            if not place.is_dir():
+                place.mkdir(mode=PRIVATE_DIR, exist_ok=True)
+                place.chmod(PRIVATE_DIR)
+
+
+def require_own(directory: Path) -> None:
+    """See that a directory, if it is there, is ours and nobody else may write to it.
+
+    Raises:
+        CompanionError: it is somebody else's, or others may write there: nothing in it counts.
+    """
+    if os.name != "posix" or not directory.exists():
+        return
+    found = directory.stat()
+    if found.st_uid != os.geteuid():
+        raise CompanionError(f"{directory} belongs to another user", "run companion as that user")
+    if found.st_mode & _OTHERS_WRITE:
+        hint = f"`chmod 700 {directory}`, and look at what is in it"
+        raise CompanionError(f"others may write to {directory}", hint)
 
 
 def write(path: Path, content: str | bytes, mode: int = PRIVATE, owner: int | None = None) -> bool:
@@ -165,7 +185,7 @@ def _replace_tree(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
     try:
         for name, (content, mode) in files.items():
             target = staging / name
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_private_dir(target.parent)
             target.write_bytes(content)
             target.chmod(mode)
         if path.is_symlink():
@@ -218,9 +238,9 @@ def lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
     """
     make_private_dir(path.parent)
     with _writing(path):
-        file = path.open("a", encoding="utf-8")
-    with file:
-        yield _lock(file.fileno(), wait=wait)
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
+    with os.fdopen(descriptor, "a", encoding="utf-8"):
+        yield _lock(descriptor, wait=wait)
 
 
 def _is_current(path: Path, data: bytes, mode: int) -> bool:

@@ -44,6 +44,8 @@ def _common(service: Mapping[str, Any]) -> Iterator[str]:
         yield "does not drop all capabilities"
     if "no-new-privileges" not in service.get("security_opt", ()):
         yield "may gain privileges"
+    if any("unconfined" in option for option in service.get("security_opt", ())):
+        yield "may make every system call"
     if (
         service.get("privileged")
         or service.get("pid")

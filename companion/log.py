@@ -3,6 +3,7 @@
 import logging
 import logging.handlers
 
+from companion import files
 from companion.paths import Paths
 
 _FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -10,7 +11,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 def to_file(home: Paths) -> logging.Logger:
     """Return the log of this user's watcher, rotated at 1 MiB."""
-    home.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files.make_private_dir(home.state)
     handler = logging.handlers.RotatingFileHandler(
         home.log, maxBytes=1 << 20, backupCount=2, encoding="utf-8"
     )

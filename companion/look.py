@@ -1,6 +1,6 @@
 """What should an agent's sandbox be, what is it, and what leads from here to there?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from companion import observe, provision, state_file
 from companion.check import Checked, check
@@ -35,7 +35,8 @@ def look(home: Paths, seat: Seat) -> Look:
     checked = check(home, seat)
     record = state_file.read(checked.places(home))
     engine = engine_of(checked, record)
-    return compare(home, checked, propose(home, checked, record, engine), engine)
+    record = replace(propose(home, checked, record, engine), engine=engine.choice)
+    return compare(home, checked, record, engine)
 
 
 def compare(
@@ -62,10 +63,16 @@ def engine_of(checked: Checked, record: AgentRecord | None) -> Engine:
 
 
 def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
-    """Return what should be, at the places and with the seals of the agent's record."""
+    """Return what should be, at the places and with the seals of the agent's record.
+
+    A certificate that must be renewed is a new one at each call.
+    """
     sandbox = sandbox_of(checked, record.allocation)
+    places = checked.places(home)
     seals = provision.seals(checked.secrets, record.salt)
-    return desire(sandbox, observe.assets(), checked.places(home), seals)
+    leaves = provision.leaves(sandbox, home, places)
+    wanted = desire(sandbox, observe.assets(), places, seals, leaves)
+    return wanted.filtered(provision.system_calls(home, record.engine))
 
 
 def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from companion import files
+
 CONFIG_NAME = "agent.yaml"
 FLEET_NAME = "fleet.yaml"
 ENV_NAME = ".env"
@@ -61,6 +63,11 @@ class AgentPaths:
     def secrets(self) -> Path:
         """Directory of secret values, mounted read-only into the gateway."""
         return self.root / "secrets"
+
+    @property
+    def control(self) -> Path:
+        """Directory shared with the gateway, which listens on a socket in it."""
+        return self.root / "control"
 
     @property
     def resolver(self) -> Path:
@@ -122,22 +129,34 @@ class Paths:
 
     @classmethod
     def of_user(cls) -> "Paths":
-        """Ask the platform for the directories of the user who runs this."""
+        """Ask the platform for the directories of the user who runs this.
+
+        Raises:
+            CompanionError: somebody else could write into them.
+        """
         import platformdirs  # noqa: PLC0415 - start-up time is a budget
 
         dirs = platformdirs.PlatformDirs("companion", appauthor=False)
-        return cls(
+        found = cls(
             home=Path.home(),
             config=Path(dirs.user_config_dir),
             data=Path(dirs.user_data_dir),
             state=Path(dirs.user_state_dir),
             programs=Path(platformdirs.user_config_dir(roaming=True)),
         )
+        for directory in (found.data, found.state):
+            files.require_own(directory)
+        return found
 
     @property
     def settings(self) -> Path:
         """The user's own settings of companion."""
         return self.config / "settings.yaml"
+
+    @property
+    def seccomp(self) -> Path:
+        """Directory of the lists of system calls that we made of the engines' own."""
+        return self.data / "seccomp"
 
     @property
     def ca_key(self) -> Path:

@@ -4,30 +4,62 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from companion import certs, files
+from companion import certs, files, seccomp
 from companion.contribution import ProjectFile, SshServer
 from companion.desired import Desired
 from companion.errors import CompanionError
 from companion.paths import AgentPaths, Paths
 from companion.render import sshd
 from companion.sandbox import Sandbox
-from companion.services import File
+from companion.services import File, digest
+from companion.state import EngineChoice
 from ssh import authorized_keys, keys
 
 
 def authority(home: Paths) -> certs.Authority:
     """Return the user's sandbox CA, made at the first call."""
     with files.lock(home.ca_key.with_name("lock")):
-        key, certificate = files.read_text(home.ca_key), files.read_text(home.ca_certificate)
-        if key and certificate:
-            return certs.Authority(certificate, key)
+        if kept := _kept_authority(home):
+            return kept
         made = certs.new_authority(datetime.now(UTC))
         files.write(home.ca_key, made.key)
         files.write(home.ca_certificate, made.certificate, files.READABLE)
         return made
+
+
+def _kept_authority(home: Paths) -> certs.Authority | None:
+    key, certificate = files.read_text(home.ca_key), files.read_text(home.ca_certificate)
+    return certs.Authority(certificate, key) if key and certificate else None
+
+
+def leaves(sandbox: Sandbox, home: Paths, places: AgentPaths) -> tuple[File, ...]:
+    """Return the certificates that the gateway shall show, with their keys.
+
+    Those that are kept, as long as they are current; else new ones, which nothing has written yet.
+    None before there is a CA.
+    """
+    hosts = {u.host for u in sandbox.upstreams_by("https")}
+    signer, now = _kept_authority(home) if hosts else None, datetime.now(UTC)
+    if signer is None:
+        return ()
+    return tuple(_leaf(host, signer, now, places) for host in sorted(hosts))
+
+
+def system_calls(home: Paths, engine: EngineChoice | None) -> str:
+    """Return the path of the list of system calls that an engine shall allow, "" for its own."""
+    if engine is None or not engine.seccomp:
+        return ""
+    with suppress(CompanionError):
+        text = seccomp.tightened(files.read_text(Path(engine.seccomp)) or "")
+        if text:
+            path = home.seccomp / f"{digest(text)}.json"
+            files.write(path, text, files.READABLE)
+            return str(path)
+    return ""
 
 
 def seals(secrets: Mapping[str, str], salt: str) -> dict[str, str]:
@@ -47,7 +79,9 @@ def mounted_files(
     _fill(places.gateway, desired.gateway_files, owner)
     _fill(places.resolver, desired.resolver_files, owner)
     _fill(places.secrets, _secret_files(desired.sandbox.secrets, secrets), owner)
-    _fill(places.certificates, _leaves(desired, home, places), owner)
+    _fill(places.certificates, desired.certificate_files, owner)
+    files.make_private_dir(places.control)
+    files.give_to(places.control, owner)
     ssh_files(desired.sandbox, home, places)
 
 
@@ -80,17 +114,10 @@ def _secret_files(names: Iterable[str], values: Mapping[str, str]) -> tuple[File
     )
 
 
-def _leaves(desired: Desired, home: Paths, places: AgentPaths) -> tuple[File, ...]:
-    hosts = {u.host for u in desired.sandbox.upstreams_by("https")}
-    if not hosts:
-        return ()
-    signer, now = authority(home), datetime.now(UTC)
-    leaves = []
-    for host in sorted(hosts):
-        old = files.read_text(places.certificates / f"{host}.pem") or ""
-        leaf = old if certs.is_current(old, signer, now) else certs.issue(signer, host, now)
-        leaves.append(File(f"{host}.pem", leaf.encode(), files.PRIVATE))
-    return tuple(leaves)
+def _leaf(host: str, signer: certs.Authority, now: datetime, places: AgentPaths) -> File:
+    kept = files.read_text(places.certificates / f"{host}.pem") or ""
+    leaf = kept if certs.is_current(kept, signer, now) else certs.issue(signer, host, now)
+    return File(f"{host}.pem", leaf.encode(), files.PRIVATE)
 
 
 def _fill(directory: Path, contents: Iterable[File], owner: int) -> None:

@@ -115,6 +115,8 @@ class Service:
     tmpfs: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     capabilities: tuple[str, ...] = ()
+    seccomp: str = ""
+    """Path of the list of system calls, on the desktop; without it the engine's own holds."""
     writable: bool = False
     """Its own system may be written, by root; else it is read-only for everybody."""
     sysctls: tuple[tuple[str, str], ...] = ()

@@ -80,6 +80,8 @@ class EngineChoice:
     """Variables that point the engine's client at its endpoint, e.g. DOCKER_HOST."""
     rootless: bool = False
     """It runs as an ordinary user: its containers live in user namespaces."""
+    seccomp: str = ""
+    """Its own list of system calls, where that allows more than docker's."""
 
 
 @dataclass(frozen=True, slots=True)

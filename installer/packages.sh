@@ -21,6 +21,7 @@ wanted() {
       [ -x /usr/sbin/sshd ] || echo openssh-server
       has ps || echo procps
       has newuidmap && has slirp4netns && has fuse-overlayfs || echo uidmap slirp4netns fuse-overlayfs
+      [ -x /usr/sbin/nginx ] || echo nginx
       has npm || echo nodejs npm
       has nvim || echo neovim
       has dbus-daemon || echo dbus

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from desk import Desk, answering, make_desk
-from sandboxes import CANARY, CONFIG, Box
+from sandboxes import CANARY, CONFIG, Box, trusted_authority
 
 from companion import certs
+
+pytest_plugins = ["proxied"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -109,12 +111,7 @@ def box(
 ) -> Iterator[Box]:
     """Bring a sandbox up, serve its upstreams, and take it down at the end."""
     desk = make_desk(tmp_path_factory.mktemp(engine) / "home")
-    authority = certs.new_authority(datetime.now(UTC))
-    trusted = desk.home / "trusted.pem"
-    trusted.write_text(authority.certificate)
-    settings = desk.home / ".config/companion/settings.yaml"
-    known = settings.read_text() if settings.exists() else ""
-    settings.write_text(f'{known}trusted_certificates: ["{trusted}"]\n')
+    authority = trusted_authority(desk)
     values = f"ONE={CANARY}-one\nTWO={CANARY}-two\nTHREE={CANARY}-three$\n"
     project = desk.project(CONFIG.format(engine=engine), __env=values)
     overlay = project / "overlay/.config/tool"
@@ -122,13 +119,7 @@ def box(
     (overlay / "settings").write_text("from the project\n")
     box = Box(engine, desk, project, {})
     try:
-        data = box.companion("up", "--yes", "--json").ok().agent
-        box.alias, box.port = data["alias"], data["ssh_port"]
-        box.bridge = box.companion("status", "--json").ok().agent["host_address"]
-        state = desk.home / ".local/state/companion/projects"
-        box.id = next(p.parent.name for p in state.glob("*/project.json"))
-        head, last = box.bridge.rsplit(".", 1)
-        box.ingress = f"{head}.{int(last) + 1}"
+        box.bring_up()
         _serve(box, upstream, authority, desk.home)
         yield box
     finally:

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The gateway's processes. Any of them ending ends the container, and the engine starts it again.
 # reload.sh talks to the egress process's master; ingress is never reloaded, SSH passes there.
+# The desktop asks for a reload by a socket in a directory that only it and this container reach.
 set -euo pipefail
 
 config=/companion/gateway
@@ -18,6 +19,8 @@ dnsmasq --conf-file="$config/sinkhole.conf" &
 dnsmasq --conf-file="$config/resolver.conf" &
 haproxy -db -f "$config/ingress.cfg" &
 haproxy -W -db -S /tmp/master.sock,mode,600 -f /tmp/gateway/egress.cfg &
+socat UNIX-LISTEN:/companion/control/reload.sock,fork,unlink-early,mode=600,max-children=4 \
+  EXEC:"/bin/bash /usr/local/lib/companion/reload.sh",stderr &
 trap 'trap - TERM; kill 0; exit 0' TERM INT
 
 status=0

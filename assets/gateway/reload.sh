@@ -1,5 +1,6 @@
 #!/bin/bash
-# Lets the gateway take in what is mounted now, whatever it was before, and returns when it has.
+# Lets the gateway take in what is mounted now, whatever it was before, and returns when it has;
+# its last words are then "taken in".
 # Hosts and secrets are told to the running workers. Anything else takes a new worker; the old ones
 # keep their connections. Streams to what is gone end, in all of them. SSH does not pass here.
 set -euo pipefail
@@ -113,3 +114,4 @@ fi
 for worker in "${before[@]:old_workers}"; do
   kill -TERM "$worker" 2>/dev/null || true
 done
+echo "taken in"

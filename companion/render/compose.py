@@ -48,7 +48,7 @@ def _service(project: str, service: Service, image: Image, contexts: dict[Role, 
         "read_only": not service.writable,
         "cap_drop": ["ALL"],
         "cap_add": list(service.capabilities),
-        "security_opt": ["no-new-privileges"],
+        "security_opt": _security(service),
         "sysctls": dict(service.sysctls),
         "mem_limit": service.memory,
         "pids_limit": service.pids,
@@ -58,6 +58,11 @@ def _service(project: str, service: Service, image: Image, contexts: dict[Role, 
         "depends_on": _dependencies(service),
     }
     return {key: value for key, value in whole.items() if value}
+
+
+def _security(service: Service) -> list[str]:
+    calls = [f"seccomp={_escape(service.seccomp)}"] if service.seccomp else []
+    return ["no-new-privileges", *calls]
 
 
 def _build(image: Image, contexts: dict[Role, str]) -> Compose:

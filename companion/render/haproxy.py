@@ -8,8 +8,8 @@ never reloaded.
 
 from collections.abc import Iterable, Iterator
 
-from companion.contribution import Header, Upstream
-from companion.render import streams
+from companion.contribution import Upstream
+from companion.render import requests, streams
 from companion.render.streams import server
 from companion.sandbox import Sandbox
 from companion.services import File
@@ -21,7 +21,6 @@ DOORS = "/tmp/doors.lst"  # noqa: S108 - in the gateway, which has no other user
 CERTIFICATES = "/companion/certificates"
 RESOLVER_PORT = 5353
 _HTTP_DEFAULT, _TLS_DEFAULT = 80, 443
-_NAME = r"^[a-z0-9_-]+(\.[a-z0-9_-]+)*$"
 
 _GLOBAL = """\
 global
@@ -31,6 +30,8 @@ global
   nbthread 1
   tune.bufsize 65536
   hard-stop-after 24h
+  # Its own client, which nothing here uses, would read all public CAs at each start.
+  httpclient.ssl.verify none
 """
 
 _TLS_OPTIONS = """\
@@ -74,27 +75,10 @@ defaults
   timeout server 24h
 """
 
-# A request that two parsers could read differently is refused before anything is decided.
-_SANE_REQUEST = """\
-  http-request set-var(txn.path) path
-  http-request set-var(txn.port) dst_port
-  http-request set-var(txn.hosthdr) req.hdr(host),lower
-  http-request set-var(txn.host) var(txn.hosthdr),field(1,:)
-  http-request set-var(txn.hostport) var(txn.hosthdr),field(2,:)
-  http-request set-var(txn.authority) url,field(3,/),lower if { url -m beg http:// https:// }
-  http-request set-var(txn.endpoint) var(txn.host),concat(:,txn.port)
-  http-request set-var(txn.reason) str(host)
-  http-request return status 400 content-type text/plain string "gateway: exactly one Host is required\\n" unless { req.hdr_cnt(host) eq 1 }
-  http-request return status 400 content-type text/plain string "gateway: not a host name\\n" unless { var(txn.host) -m reg NAME }
-  http-request return status 400 content-type text/plain string "gateway: Host and request target differ\\n" if { var(txn.authority) -m found } !{ var(txn.authority),strcmp(txn.hosthdr) eq 0 }
-  http-request set-var(txn.reason) str(method)
-  http-request return status 405 content-type text/plain string "gateway: method refused\\n" if METH_TRACE or METH_CONNECT
-  http-request set-var(txn.reason) str(misdirected)
-  http-request return status 421 content-type text/plain string "gateway: Host names another port\\n" if { var(txn.hostport) -m found } !{ var(txn.hostport) -m len 0 } !{ var(txn.hostport),strcmp(txn.port) eq 0 }
-""".replace("NAME", _NAME)  # noqa: E501 - HAProxy has no line continuation
-
+# What looks like an address and is none (999.0.0.1, or 0177.0.0.1, which some read as 127.0.0.1) is
+# a name that nobody has: without an address of its own a request would go where the agent dialled.
 _TO_UPSTREAM = """\
-  http-request set-var(txn.ip) var(txn.host) if {{ var(txn.host) -m reg ^[0-9]+(\\.[0-9]+){{3}}$ }}
+  http-request set-var(txn.ip) var(txn.host),ipmask(32) if {{ var(txn.host) -m reg ^(0|[1-9][0-9]*)(\\.(0|[1-9][0-9]*)){{3}}$ }}
   http-request do-resolve(txn.ip,engine,ipv4) var(txn.host) unless {{ var(txn.ip) -m found }}
   http-request set-var(txn.reason) str(unresolved)
   http-request return status 502 content-type text/plain string "gateway: this name has no address\\n" unless {{ var(txn.ip) -m found }}
@@ -136,19 +120,6 @@ def render(sandbox: Sandbox) -> tuple[File, ...]:
     )
 
 
-def quote(text: str) -> str:
-    """Return `text` as the literal part of a double-quoted log-format string.
-
-    Raises:
-        ValueError: it has a control character.
-    """
-    if any(ord(char) < ord(" ") for char in text):
-        raise ValueError("a control character in a HAProxy string")
-    for char in ("\\", '"', "$"):
-        text = text.replace(char, "\\" + char)
-    return text.replace("%", "%%")
-
-
 def _egress(sandbox: Sandbox) -> str:
     http, https = sandbox.upstreams_by("http"), sandbox.upstreams_by("https")
     address = sandbox.internal_network.address(2)
@@ -170,7 +141,8 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
     yield from _binds(address, _ports(upstreams, _HTTP_DEFAULT))
     yield _only_from_agent(sandbox)
     yield _LOG.format(kind="http")
-    yield _SANE_REQUEST
+    yield requests.SANE
+    yield requests.UPGRADES
     yield _STALE
     yield "  http-request set-var(txn.server) var(txn.endpoint),map_str(http.map)\n"
     yield _listed(sandbox, "http-request", "txn.server", "txn.host")
@@ -181,7 +153,7 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
         for sentence, condition in _http_refusals(sandbox)
     )
     yield _TO_UPSTREAM.format(endpoints="http.map")
-    yield from _injections(upstreams)
+    yield from requests.injections(upstreams)
     yield _FORWARD
     yield "  default_backend http_upstream\n"
     yield "\nbackend http_upstream\n  mode http\n"
@@ -216,7 +188,7 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
         "  tcp-request content reject if !{ req.ssl_hello_type 1 }\n"
         "  tcp-request content set-var(sess.sni) req.ssl_sni,lower\n"
         "  tcp-request content set-var(sess.reason) str(name)\n"
-        f"  tcp-request content reject if !{{ var(sess.sni) -m reg {_NAME} }}\n"
+        f"  tcp-request content reject if !{{ var(sess.sni) -m reg ^{requests.NAME}$ }}\n"
         "  tcp-request content set-var(sess.endpoint) var(sess.sni),concat(:,sess.port)\n"
         "  acl configured var(sess.endpoint),map_str(https.map) -m found\n"
         "  tcp-request content set-var(sess.reason) str(intercepted)\n"
@@ -248,7 +220,8 @@ def _intercept(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     tls = "ssl crt certificates/ strict-sni alpn h2,http/1.1"
     yield f"  bind abns@intercept accept-proxy {tls}\n"
     yield _LOG.format(kind="https")
-    yield _SANE_REQUEST
+    yield requests.SANE
+    yield requests.UPGRADES
     yield _STALE
     yield (
         "  http-request set-var(txn.sni) ssl_fc_sni,lower\n"
@@ -261,7 +234,7 @@ def _intercept(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
         ' "gateway: refused, not a configured service\\n" unless { var(txn.server) -m found }\n'
     )
     yield _TO_UPSTREAM.format(endpoints="https.map")
-    yield from _injections(upstreams)
+    yield from requests.injections(upstreams)
     yield _FORWARD
     # A reused h2 connection answers 502 to an upgrade: WebSocket gets its own HTTP/1.1 backend.
     yield "  use_backend https_upgrade if { req.hdr(upgrade) -m found }\n"
@@ -273,29 +246,6 @@ def _intercept(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     yield from (f"  server {server(u)} 0.0.0.0:0 {verify} alpn h2,http/1.1\n" for u in upstreams)
     yield f"\nbackend https_upgrade\n  mode http\n  http-reuse never\n{use}"
     yield from (f"  server {server(u)} 0.0.0.0:0 {verify} alpn http/1.1\n" for u in upstreams)
-
-
-def _injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
-    for upstream in upstreams:
-        for index, header in enumerate(upstream.headers):
-            yield from _injection(upstream, header, f"txn.secret{index}")
-
-
-def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[str]:
-    here = f"{{ var(txn.endpoint) -m str {upstream.endpoint} }}"
-    secret = f"var({variable})"
-    if header.basic_user:
-        secret = f"str({header.basic_user}:),concat(,{variable}),base64"
-    value = f"{quote(header.prefix)}%[{secret}]{quote(header.suffix)}"
-    lookup = f"str({header.secret}),map_str(secrets.map),b64dec"
-    yield (
-        f"  http-request set-var({variable}) {lookup} if {here}\n"
-        "  http-request set-var(txn.reason) str(no-secret)"
-        f" if {here} !{{ var({variable}) -m found }}\n"
-        "  http-request return status 503 content-type text/plain string"
-        f' "gateway: {header.secret} has no value\\n" if {here} !{{ var({variable}) -m found }}\n'
-        f'  http-request set-header {header.name} "{value}" if {here}\n'
-    )
 
 
 def _ingress(sandbox: Sandbox) -> str:

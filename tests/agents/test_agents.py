@@ -1,6 +1,5 @@
 """The real agents in sandboxes of ours: they work, and the key never gets to them."""
 
-import json
 import os
 import re
 import shlex
@@ -15,8 +14,9 @@ from pathlib import Path
 import pytest
 from acp import over_ssh
 from desk import Desk, make_desk
+from internet import tell_address
 from model import PROTOCOLS, serving
-from names import tell
+from sandboxes import Box, trusted_authority
 
 from companion import certs
 
@@ -115,7 +115,7 @@ class World:
 def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Bring all agents up once, with models on this machine under the names of the real ones."""
     desk = make_desk(tmp_path_factory.mktemp(f"agents-{engine}") / "home")
-    certificates = trusted(desk)
+    shown = certificates(desk)
     fleet = desk.home / "team"
     for kind in KINDS:
         (fleet / kind.name).mkdir(parents=True)
@@ -126,30 +126,22 @@ def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
     with ExitStack() as stack:
         stack.callback(desk.companion, "-C", str(fleet), "down", "--volumes")
         desk.companion("-C", str(fleet), "up", "--yes").ok()
-        arrived = {}
+        (project,) = (desk.home / ".local/state/companion/projects").iterdir()
+        box, arrived = Box(engine, desk, fleet, {}, id=project.name), {}
         for one in desk.companion("-C", str(fleet), "status", "--json").ok().data["agents"]:
-            tell(gateway(engine, desk, one["agent"]), one["host_address"], *HOSTS.values())
-            model = serving(one["host_address"], certificates)
-            arrived[one["agent"]] = stack.enter_context(model)
+            name, address = one["agent"], one["host_address"]
+            tell_address(box, " ".join(HOSTS.values()), address, name)
+            arrived[name] = stack.enter_context(serving(address, shown))
         yield World(desk, fleet, arrived)
 
 
-def trusted(desk: Desk) -> dict[str, Path]:
-    """Return host → its certificate, of a CA that the desk's settings trust."""
-    authority = certs.new_authority(datetime.now(UTC))
-    (desk.home / "trusted.pem").write_text(authority.certificate)
-    with (desk.home / ".config/companion/settings.yaml").open("a") as settings:
-        settings.write(f'trusted_certificates: ["{desk.home}/trusted.pem"]\n')
+def certificates(desk: Desk) -> dict[str, Path]:
+    """Return host → its certificate, of a CA that the desk's gateways trust."""
+    authority = trusted_authority(desk)
     found = {host: desk.home / f"{host}.pem" for host in HOSTS.values()}
     for host, path in found.items():
         path.write_text(certs.issue(authority, host, datetime.now(UTC)))
     return found
-
-
-def gateway(engine: str, desk: Desk, agent: str) -> object:
-    (project,) = (desk.home / ".local/state/companion/projects").iterdir()
-    argv = [engine, "inspect", f"{project.name}-{agent}-gateway"]
-    return json.loads(subprocess.run(argv, capture_output=True, check=True).stdout)[0]
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)

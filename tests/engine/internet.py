@@ -1,5 +1,7 @@
 """A host with a public address, in a network namespace: what passes through can be seen to pass."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -8,7 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sandboxes import wait_until
+from sandboxes import Box, wait_until
 
 from companion import certs
 
@@ -20,10 +22,16 @@ import ssl, sys, threading, time
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
 
+MEGABYTE = bytes(2**20)
+
 class Ticks(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
+        if self.path.startswith("/megabytes/"):
+            for _ in range(int(self.path.rpartition("/")[2])):
+                self.wfile.write(MEGABYTE)
+            return
         try:
             while True:
                 self.wfile.write(b"tick\\n")
@@ -68,6 +76,22 @@ def internet(top: Path) -> Iterator[None]:
             server.wait()
     finally:
         _clear()
+
+
+def tell_address(box: Box, name: str, address: str, agent: str = "coder") -> None:
+    """Let the gateway's resolver know a name, as the engine's resolver would."""
+    data = box.inspect(f"{agent}-gateway")
+    with Path(data["HostsPath"]).open("a") as hosts:
+        hosts.write(f"\n{address} {name}\n")
+    for pid in _descendants(data["State"]["Pid"]):
+        if Path(f"/proc/{pid}/comm").read_text() == "dnsmasq\n":
+            os.kill(pid, signal.SIGHUP)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+        yield child
+        yield from _descendants(child)
 
 
 def _clear() -> None:

@@ -7,10 +7,13 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from desk import Desk, Done
+
+from companion import certs
 
 CANARY = "canary-7c1e90"
 TRACES = (CANARY, base64.b64encode(CANARY.encode()).decode()[:16])
@@ -55,6 +58,16 @@ class Box:
     bridge: str = ""
     ingress: str = ""
     id: str = ""
+
+    def bring_up(self) -> None:
+        """Bring it up for the first time, and learn where it is."""
+        data = self.companion("up", "--yes", "--json").ok().agent
+        self.alias, self.port = data["alias"], data["ssh_port"]
+        self.bridge = self.companion("status", "--json").ok().agent["host_address"]
+        state = self.desk.home / ".local/state/companion/projects"
+        self.id = next(p.parent.name for p in state.glob("*/project.json"))
+        head, last = self.bridge.rsplit(".", 1)
+        self.ingress = f"{head}.{int(last) + 1}"
 
     def companion(self, *arguments: str) -> Done:
         return self.desk.companion("-C", str(self.project), *arguments)
@@ -108,6 +121,17 @@ class Box:
             yield
         finally:
             (self.project / "agent.yaml").write_text(kept)
+
+
+def trusted_authority(desk: Desk) -> certs.Authority:
+    """Make a CA that the desk's gateways trust for upstreams."""
+    authority = certs.new_authority(datetime.now(UTC))
+    trusted = desk.home / "trusted.pem"
+    trusted.write_text(authority.certificate)
+    settings = desk.home / ".config/companion/settings.yaml"
+    known = settings.read_text() if settings.exists() else ""
+    settings.write_text(f'{known}trusted_certificates: ["{trusted}"]\n')
+    return authority
 
 
 def wait_until(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sandboxes import CANARY, TRACES, Box, wait_until
 
-from companion import observe
+from companion import control, observe
 
 pytestmark = pytest.mark.engine
 
@@ -245,6 +245,7 @@ def test_a_new_secret_is_taken_in_without_a_restart_also_on_open_connections(box
         assert child.stdout.readline().startswith("/first HTTP/1.1 200")
         env.write_text(kept.replace(f"{CANARY}-two", f"{CANARY}-new"))
         try:
+            assert control.reload(box.agent_state / "control"), "the gateway itself listens"
             done = box.companion("up", "--json").ok()
             assert done.agent["change"] == "reload"
             assert done.agent["steps"] == ["reload coder-gateway"]

@@ -10,8 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from internet import ADDRESS, NAME, internet
-from names import tell
+from internet import ADDRESS, NAME, internet, tell_address
 from sandboxes import Box, wait_until
 
 pytestmark = [
@@ -72,7 +71,7 @@ def open_box(box: Box, tmp_path: Path) -> Iterator[Box]:
     kept, env = box.config_text(), (box.project / ".env").read_text()
     with internet(tmp_path):
         try:
-            tell(box.inspect("coder-gateway"), ADDRESS, NAME)
+            tell_address(box, NAME, ADDRESS)
             save(box, kept.replace("[listed.test,", f"[listed.test, {NAME},"))
             yield box
         finally:

@@ -21,6 +21,10 @@ OPENINGS = {
     "any capability for the agent": ("coder", {"cap_add": ["NET_ADMIN"]}),
     "nothing dropped": ("coder-gateway", {"cap_drop": []}),
     "new privileges": ("coder", {"security_opt": []}),
+    "every system call": (
+        "coder",
+        {"security_opt": ["no-new-privileges", "seccomp=unconfined"]},
+    ),
     "privileged": ("coder-net", {"privileged": True}),
     "the host's processes": ("coder", {"pid": "host"}),
     "a writable root": ("coder-gateway", {"read_only": False}),

@@ -1,0 +1,94 @@
+"""What happens to a request before it goes anywhere: is it refused, and what is put in its head?"""
+
+import re
+from collections.abc import Iterator
+
+from companion.contribution import Header, Upstream
+
+NAME = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
+
+# A request that two parsers could read differently is refused before anything is decided.
+SANE = """\
+  http-request set-var(txn.path) path
+  http-request set-var(txn.port) dst_port
+  http-request set-var(txn.hosthdr) req.hdr(host),lower
+  http-request set-var(txn.host) var(txn.hosthdr),field(1,:)
+  http-request set-var(txn.hostport) var(txn.hosthdr),field(2,:)
+  http-request set-var(txn.authority) url,field(3,/),lower if { url -m beg http:// https:// }
+  http-request set-var(txn.endpoint) var(txn.host),concat(:,txn.port)
+  http-request set-var(txn.reason) str(host)
+  http-request return status 400 content-type text/plain string "gateway: exactly one Host is required\\n" unless { req.hdr_cnt(host) eq 1 }
+  http-request return status 400 content-type text/plain string "gateway: not a host name\\n" unless { var(txn.hosthdr) -m reg ^NAME(:[0-9]*)?$ }
+  http-request return status 400 content-type text/plain string "gateway: Host and request target differ\\n" if { var(txn.authority) -m found } !{ var(txn.authority),strcmp(txn.hosthdr) eq 0 }
+  http-request set-var(txn.reason) str(framing)
+  http-request return status 400 content-type text/plain string "gateway: a control character in a header\\n" if { req.hdrs -m reg '[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]' }
+  http-request return status 400 content-type text/plain string "gateway: HTTP/1.0 has no transfer encodings\\n" if { req.ver 1.0 } { req.hdr(transfer-encoding) -m found }
+  http-request set-var(txn.reason) str(method)
+  http-request return status 405 content-type text/plain string "gateway: method refused\\n" if { method -m str -i TRACE TRACK CONNECT }
+  http-request set-var(txn.reason) str(misdirected)
+  http-request return status 421 content-type text/plain string "gateway: Host names another port\\n" if { var(txn.hostport) -m found } !{ var(txn.hostport) -m len 0 } !{ var(txn.hostport),strcmp(txn.port) eq 0 }
+""".replace("NAME", NAME)  # noqa: E501 - HAProxy has no line continuation
+
+# What follows an upgrade is not judged. So there is one to WebSocket only, where no second request
+# can follow; to HTTP/2 (h2c) one could. `Connection` could also name a header of ours, which some
+# upstreams would drop then.
+UPGRADES = """\
+  http-request del-header connection
+  http-request del-header http2-settings
+  http-request del-header upgrade unless WEBSOCKET
+  http-request set-header connection upgrade if WEBSOCKET
+""".replace("WEBSOCKET", "{ req.fhdr_cnt(upgrade) eq 1 } { req.fhdr(upgrade) -m str -i websocket }")
+
+
+def injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
+    """Yield the rules that put the headers of each upstream in, with their secrets."""
+    for upstream in upstreams:
+        for index, header in enumerate(upstream.headers):
+            yield from _injection(upstream, header, f"txn.secret{index}")
+
+
+def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[str]:
+    here = f"{{ var(txn.endpoint) -m str {upstream.endpoint} }}"
+    secret = f"var({variable})"
+    if header.basic_user:
+        secret = f"str({header.basic_user}:),concat(,{variable}),base64"
+    value = f"{quote(header.prefix)}%[{secret}]{quote(header.suffix)}"
+    lookup = f"str({header.secret}),map_str(secrets.map),b64dec"
+    yield (
+        f"  http-request set-var({variable}) {lookup} if {here}\n"
+        "  http-request set-var(txn.reason) str(no-secret)"
+        f" if {here} !{{ var({variable}) -m found }}\n"
+        "  http-request return status 503 content-type text/plain string"
+        f' "gateway: {header.secret} has no value\\n" if {here} !{{ var({variable}) -m found }}\n'
+    )
+    if spellings := _spellings(header.name):
+        yield f'  http-request del-header "{_literal(spellings)}" -m reg if {here}\n'
+    yield f'  http-request set-header "{_literal(header.name)}" "{value}" if {here}\n'
+
+
+def _spellings(name: str) -> str:
+    """Return a regular expression of all names that an upstream may take for this one.
+
+    Many read X_Api_Key as X-Api-Key, because CGI calls both HTTP_X_API_KEY.
+    """
+    if not set("-_") & set(name):
+        return ""
+    return f"^{''.join('[-_]' if c in '-_' else re.escape(c) for c in name.lower())}$"
+
+
+def quote(text: str) -> str:
+    """Return `text` as the literal part of a double-quoted log-format string.
+
+    Raises:
+        ValueError: it has a control character.
+    """
+    return _literal(text).replace("%", "%%")
+
+
+def _literal(text: str) -> str:
+    """Return `text` as it stands between double quotes."""
+    if any(ord(char) < ord(" ") for char in text):
+        raise ValueError("a control character in a HAProxy string")
+    for char in ("\\", '"', "$"):
+        text = text.replace(char, "\\" + char)
+    return text
