@@ -78,9 +78,9 @@ def internet(top: Path) -> Iterator[None]:
         _clear()
 
 
-def tell_address(box: Box, name: str, address: str) -> None:
+def tell_address(box: Box, name: str, address: str, agent: str = "coder") -> None:
     """Let the gateway's resolver know a name, as the engine's resolver would."""
-    data = box.inspect("coder-gateway")
+    data = box.inspect(f"{agent}-gateway")
     with Path(data["HostsPath"]).open("a") as hosts:
         hosts.write(f"\n{address} {name}\n")
     for pid in _descendants(data["State"]["Pid"]):
