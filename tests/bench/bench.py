@@ -16,16 +16,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "desktop")]
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "desktop"), str(HERE.parent / "engine")]
 
 from desk import AGENT, COMPANION, ROOT, Desk, answering, make_desk  # noqa: E402
 from panel import until  # noqa: E402
+from rows import Row, at_most, beside  # noqa: E402
+from throughput import throughput  # noqa: E402
 from trays import tray  # noqa: E402
 
 from companion import look, observe, seats  # noqa: E402
@@ -57,34 +59,6 @@ urls() {{ for _ in $(seq 5000); do echo "url = {URL}/open"; done; }}
 while :; do urls | curl -s -K - --rate 40/s -o /dev/null; done &
 while :; do curl -s -o /dev/null {URL}/new; sleep 0.02; done
 """
-
-
-@dataclass
-class Row:
-    """One line of the table."""
-
-    row: str
-    engine: str
-    what: str
-    value: float
-    unit: str
-    floor: float | None = None
-    budget: str = ""
-    met: bool = True
-    ratio: float | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.ratio = round(self.value / self.floor, 2) if self.floor else None
-
-
-def at_most(row: str, engine: str, what: str, value: float, unit: str, limit: float) -> Row:
-    return Row(row, engine, what, value, unit, None, f"<= {limit:g} {unit}", value <= limit)
-
-
-def beside(row: str, engine: str, what: str, value: float, floor: float, times: float) -> Row:
-    """Compare two times in seconds."""
-    budget = f"<= {times:g} x floor"
-    return Row(row, engine, what, value * 1000, "ms", floor * 1000, budget, value <= times * floor)
 
 
 @dataclass
@@ -406,6 +380,8 @@ def main() -> int:
             with stand(engine, top / engine) as here:
                 for part in (none, reload, recreate):
                     rows += _said(part(here))
+            (top / f"gateway-{engine}").mkdir()
+            rows += _said(throughput(engine, top / f"gateway-{engine}"))
         (top / "fleet").mkdir()
         rows += _said(fleet(engines[0], top / "fleet"))
         (top / "desktop").mkdir()

@@ -57,6 +57,14 @@ def internet(top: Path) -> Iterator[None]:
     certificate = top / "public.pem"
     now = datetime.now(UTC)
     certificate.write_text(certs.issue(certs.new_authority(now), NAME, now))
+    with elsewhere(sys.executable, "-c", SERVER, ADDRESS, certificate):
+        wait_until(lambda: _answers(80) and _answers(443))
+        yield
+
+
+@contextmanager
+def elsewhere(*server: str | Path) -> Iterator[None]:
+    """Run a server in a namespace that has ADDRESS."""
     _clear()  # of a run that was killed
     _ip("netns", "add", _NAMESPACE)
     try:
@@ -66,14 +74,12 @@ def internet(top: Path) -> Iterator[None]:
         _ip("-n", _NAMESPACE, "addr", "add", f"{ADDRESS}/30", "dev", _INNER)
         _ip("-n", _NAMESPACE, "link", "set", _INNER, "up")
         _ip("-n", _NAMESPACE, "route", "add", "default", "via", OURS)
-        inside = ("ip", "netns", "exec", _NAMESPACE, sys.executable, "-c", SERVER)
-        server = subprocess.Popen([*inside, ADDRESS, certificate])
+        running = subprocess.Popen(["ip", "netns", "exec", _NAMESPACE, *server])
         try:
-            wait_until(lambda: _answers(80) and _answers(443))
             yield
         finally:
-            server.kill()
-            server.wait()
+            running.terminate()
+            running.wait()
     finally:
         _clear()
 
@@ -83,15 +89,15 @@ def tell_address(box: Box, name: str, address: str, agent: str = "coder") -> Non
     data = box.inspect(f"{agent}-gateway")
     with Path(data["HostsPath"]).open("a") as hosts:
         hosts.write(f"\n{address} {name}\n")
-    for pid in _descendants(data["State"]["Pid"]):
+    for pid in descendants(data["State"]["Pid"]):
         if Path(f"/proc/{pid}/comm").read_text() == "dnsmasq\n":
             os.kill(pid, signal.SIGHUP)
 
 
-def _descendants(pid: int) -> Iterator[int]:
+def descendants(pid: int) -> Iterator[int]:
     for child in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
         yield child
-        yield from _descendants(child)
+        yield from descendants(child)
 
 
 def _clear() -> None:

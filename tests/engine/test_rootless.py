@@ -101,6 +101,7 @@ def ordinary() -> Iterator[Ordinary]:
         made.run("podman load -i base.tar").ok()
         yield made
     finally:
+        made.run("podman rm --all --force --time 0")
         subprocess.run(["pkill", "-KILL", "--uid", str(who.pw_uid)], check=False)
         subprocess.run(["userdel", "--force", "--remove", USER], check=False, capture_output=True)
         shutil.rmtree(running, ignore_errors=True)
