@@ -9,7 +9,7 @@ from companion.engine import Engine, detect
 from companion.paths import Paths
 from companion.plan import Plan, plan
 from companion.reserve import propose
-from companion.sandbox import Allocation, Sandbox
+from companion.sandbox import Sandbox
 from companion.seats import Seat
 from companion.state import AgentRecord, Observed
 
@@ -67,7 +67,7 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
 
     A certificate that must be renewed is a new one at each call.
     """
-    sandbox = sandbox_of(checked, record.allocation)
+    sandbox = sandbox_of(checked, record)
     places = checked.places(home)
     seals = provision.seals(checked.secrets, record.salt)
     leaves = provision.leaves(sandbox, home, places)
@@ -75,9 +75,9 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     return wanted.filtered(provision.system_calls(home, record.engine))
 
 
-def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:
-    """Return the sandbox that a checked config means, at the places that were allocated."""
-    config = checked.config
+def sandbox_of(checked: Checked, record: AgentRecord) -> Sandbox:
+    """Return the sandbox that a checked config means, at the places that the record holds."""
+    config, engine = checked.config, record.engine
     return Sandbox(
         project=checked.project.id,
         agent=config.name,
@@ -88,7 +88,7 @@ def sandbox_of(checked: Checked, kept: Allocation) -> Sandbox:
         gateway=config.gateway,
         log_level=config.log_level,
         workdir=checked.workdir,
-        allocation=kept,
-        host=checked.host,
+        allocation=record.allocation,
+        host=replace(checked.host, rootless=bool(engine and engine.rootless)),
         found=checked.found,
     )

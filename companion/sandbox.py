@@ -53,6 +53,8 @@ class HostFacts:
     addresses: tuple[str, ...]
     ca_certificate: str
     images: tuple[tuple[str, str], ...] = ()
+    rootless: bool = False
+    """The engine has no root: it leads the desktop in by whichever of the gateway's addresses."""
     trusted_certificates: bytes = b""
     """PEM of CAs that the gateway trusts besides the public ones."""
 

@@ -6,6 +6,7 @@ reach. The format is that of containers/common (pkg/seccomp).
 """
 
 import json
+from functools import cache
 from typing import Any
 
 Profile = dict[str, Any]
@@ -20,6 +21,7 @@ _ALLOW, _REFUSE, _ENOSYS = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", 38
 _S390 = ["s390", "s390x"]
 
 
+@cache
 def tightened(text: str) -> str:
     """Return a profile of podman's without the calls that make namespaces; "" if it is none.
 

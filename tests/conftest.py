@@ -28,10 +28,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Fast tests first; long ones only when asked for."""
     items.sort(key=lambda item: "engine" in item.keywords)
     if not config.getoption("--long"):
-        mark = pytest.mark.skip(reason="a long count: run `make test-long`")
+        reason = "a long count, or enough on one engine: run `make test-long`"
         for item in items:
-            if "long" in item.keywords:
-                item.add_marker(mark)
+            if "long" in item.keywords or ("one_engine" in item.keywords and _is_second(item)):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _is_second(item: pytest.Item) -> bool:
+    return getattr(item, "callspec", None) and item.callspec.params.get("engine") == "docker"
 
 
 @pytest.fixture

@@ -72,4 +72,4 @@ def _save(home: Paths, seat: Seat, places: AgentPaths, added: tuple[Key, ...]) -
         if record is None:
             raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")
         files.write(places.added_keys, authorized_keys.merge(added))
-        provision.ssh_files(sandbox_of(checked, record.allocation), home, places)
+        provision.ssh_files(sandbox_of(checked, record), home, places)

@@ -257,20 +257,35 @@ def _ingress(sandbox: Sandbox) -> str:
 
 
 def _way_in(sandbox: Sandbox, port: int) -> str:
-    # On somebody else's network too the engine may lead the desktop in by any of our addresses;
-    # whoever else is there comes from an address that is no network's gateway.
-    own, doors = sandbox.egress_network.address(2), ""
-    if sandbox.whole.networks:
-        own, doors = "*", f"  tcp-request connection reject if !{{ src -f {DOORS} }}\n"
+    inside = sandbox.internal_network
     return (
-        f"\nlisten port_{port}\n  bind {own}:{port}\n{doors}"
+        f"\nlisten port_{port}\n{''.join(_doors(sandbox, port))}"
         f'  log-format "in port={port} bytes=%U/%B ms=%Tt term=%ts"\n'
-        f"  server agent {sandbox.internal_network.address(3)}:{port}\n"
+        f"  server agent {inside.address(3)}:{port}\n"
     )
 
 
-def _ports(upstreams: tuple[Upstream, ...], default: int) -> list[int]:
-    return sorted({default, *(u.port for u in upstreams)})
+def _doors(sandbox: Sandbox, port: int) -> Iterator[str]:
+    """Yield where the desktop may come in: by which of our addresses, and from which of its own.
+
+    On somebody else's network the engine may lead it to any of ours; whoever else is there comes
+    from an address that is no gateway's. Without root, podman leads in by a process in our own
+    namespace, to the address that it happens to list first.
+    """
+    outside, inside = (n.address(2) for n in (sandbox.egress_network, sandbox.internal_network))
+    strange = sandbox.whole.networks
+    yield f"  bind {'*' if strange else outside}:{port}\n"
+    bridges = f"!{{ src -f {DOORS} }}"
+    if sandbox.host.rootless:
+        bridges += f" !{{ src {outside} {inside} }}"
+        if not strange and port not in _ports(sandbox.upstreams, _HTTP_DEFAULT, _TLS_DEFAULT):
+            yield f"  bind {inside}:{port}\n"
+    if strange or sandbox.host.rootless:
+        yield f"  tcp-request connection reject if {bridges}\n"
+
+
+def _ports(upstreams: tuple[Upstream, ...], *defaults: int) -> list[int]:
+    return sorted({*defaults, *(u.port for u in upstreams)})
 
 
 def _binds(address: str, ports: Iterable[int]) -> Iterator[str]:

@@ -316,6 +316,7 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
         look.look(home, seat)
         takes.append(time.perf_counter() - begin)
         begin = time.perf_counter()
+        detect(engine, None)  # none of these agents was ever up, so each look finds the engine anew
         observe.engine(handle)
         asks.append(time.perf_counter() - begin)
     plain = (statistics.median(takes[1:]) - statistics.median(asks[1:])) * 1000

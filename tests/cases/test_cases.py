@@ -13,6 +13,7 @@ from companion.render import compose, sshd
 from companion.sandbox import Allocation, HostFacts
 from companion.seats import Seat
 from companion.services import Role
+from companion.state import AgentRecord
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent.name for path in HERE.glob("*/agent.yaml"))
@@ -45,7 +46,7 @@ def test_a_config_gives_exactly_these_files(case: str, tmp_path: Path, request):
 def generated(case: Path, tmp_path: Path) -> Desired:
     home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
     checked = replace(check(home, Seat(seats.project(case))), host=HOST)
-    sandbox = replace(look.sandbox_of(checked, KEPT), project="case")
+    sandbox = replace(look.sandbox_of(checked, AgentRecord(KEPT)), project="case")
     return desire(sandbox, observe.assets(), AgentPaths(Path("/state/coder")), {}, ())
 
 

@@ -101,6 +101,7 @@ def ordinary() -> Iterator[Ordinary]:
         made.run("podman load -i base.tar").ok()
         yield made
     finally:
+        made.run("podman rm --all --force --time 0")
         subprocess.run(["pkill", "-KILL", "--uid", str(who.pw_uid)], check=False)
         subprocess.run(["userdel", "--force", "--remove", USER], check=False, capture_output=True)
         shutil.rmtree(running, ignore_errors=True)
@@ -133,6 +134,8 @@ def test_without_root_the_sandbox_holds_and_files_stay_the_users(
         user.companion("up", "--yes").ok()
         status = user.companion("status", "--json").ok().agent
         assert status["state"] == "running"
+        for _ in range(4):  # podman leads in to either of the gateway's addresses, by chance
+            user.companion("restart").ok()
         seen = upstream(status["host_address"], PORT, None)
         asked = f"curl -sS -m 10 http://host.containers.internal:{PORT}/"
         assert user.companion("ssh", "coder", "--", asked).ok().out == "echo"

@@ -15,6 +15,7 @@ from sandboxes import Box, wait_until
 
 pytestmark = [
     pytest.mark.engine,
+    pytest.mark.one_engine,
     pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a network namespace"),
 ]
 

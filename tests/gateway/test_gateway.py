@@ -27,7 +27,7 @@ from proxied import (
 from upstreams import EVENTS, GAP
 from wire import client_hello, read_all
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
 needs_namespace = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root may make a network namespace"
 )

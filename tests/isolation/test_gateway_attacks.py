@@ -26,7 +26,7 @@ from proxied import HOST, KEYED, LISTENER, LISTENER_TLS, OTHER, PUBLIC, SECOND, 
 from sandboxes import wait_until
 from wire import client_hello, read_all
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
 END, SWITCHING = "\r\nConnection: close\r\n\r\n", "\r\n\r\n"
 REFUSED = re.compile(rb"gateway: .*(no address|private address|not a host name)\n$")
 IS_TLS = b"\x16\x03"
