@@ -15,6 +15,7 @@ PRIVATE = 0o600
 PRIVATE_DIR = 0o700
 _OTHERS_WRITE = 0o022
 READABLE = 0o644
+READABLE_DIR = 0o755
 
 
 def read_text(path: Path) -> str | None:
@@ -65,6 +66,14 @@ def make_private_dir(path: Path) -> None:
             if not place.is_dir():
                 place.mkdir(mode=PRIVATE_DIR, exist_ok=True)
                 place.chmod(PRIVATE_DIR)
+
+
+def _make_readable_dir(path: Path) -> None:
+    """Make `path` and what is missing above it readable by all, as images want it."""
+    for place in (*reversed(path.parents), path):
+        if not place.is_dir():
+            place.mkdir()
+            place.chmod(READABLE_DIR)
 
 
 def require_own(directory: Path) -> None:
@@ -185,7 +194,7 @@ def _replace_tree(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
     try:
         for name, (content, mode) in files.items():
             target = staging / name
-            make_private_dir(target.parent)
+            _make_readable_dir(target.parent)
             target.write_bytes(content)
             target.chmod(mode)
         if path.is_symlink():

@@ -39,6 +39,8 @@ def test_no_umask_opens_or_closes_what_we_write(desk: Desk, mask: int):
         ]
         assert set(for_the_gateway) <= {0o644}
     assert {modes(root)[root] for root in private_roots(desk)} == {0o700}
+    context = fake.project / ".build/coder/agent"
+    assert {modes(context)[p] for p in (context, *context.rglob("*")) if p.is_dir()} == {0o755}
 
 
 def test_a_planted_link_is_replaced_and_what_it_leads_to_is_left(desk: Desk):
