@@ -18,10 +18,12 @@ HELD = "cat ~/.codex/config.toml; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\
 
 
 @contextmanager
-def example(name: str, desk: Desk) -> Iterator[Path]:
+def example(name: str, desk: Desk, engine: str) -> Iterator[Path]:
     """Bring a shipped example up with a key of its own, and its model server."""
     project = desk.home / "demo"
     desk.companion("init", str(project), "--example", name).ok()
+    with (project / "agent.yaml").open("a") as config:
+        config.write(f"container_runtime: {engine}\n")
     (project / ".env").write_text(f"MODEL_API_KEY={KEY}\n")
     try:
         desk.companion("-C", str(project), "up", "--yes").ok()
@@ -42,9 +44,7 @@ def example(name: str, desk: Desk) -> Iterator[Path]:
 
 
 @pytest.fixture
-def desk(engine: str, tmp_path: Path) -> Desk:
-    if engine != "podman":
-        pytest.skip("one engine is enough for the agent: podman")
+def desk(tmp_path: Path) -> Desk:
     return make_desk(tmp_path / "home")
 
 
@@ -54,8 +54,8 @@ def keys_at_the_server(project: Path) -> set[str]:
 
 
 @pytest.mark.long
-def test_codex_works_without_ssh_with_a_key_that_it_never_sees(desk: Desk):
-    with example("local-coding", desk) as project:
+def test_codex_works_without_ssh_with_a_key_that_it_never_sees(desk: Desk, engine: str):
+    with example("local-coding", desk, engine) as project:
         there = ("-C", str(project))
         codex = ("codex", "exec", "--skip-git-repo-check", ASK)
         said = desk.companion(*there, "exec", "coder", "--", *codex).ok().out
@@ -71,9 +71,10 @@ def test_codex_works_without_ssh_with_a_key_that_it_never_sees(desk: Desk):
         assert KEY not in logs
 
 
-def test_an_editor_talks_acp_with_codex_by_the_command_that_we_registered(desk: Desk):
+@pytest.mark.one_engine
+def test_an_editor_talks_acp_with_codex_by_the_command_that_we_registered(desk: Desk, engine: str):
     (desk.home / ".config/zed").mkdir()
-    with example("local-coding-ssh", desk) as project:
+    with example("local-coding-ssh", desk, engine) as project:
         desk.companion("editors", "sync").ok()
         settings = json.loads((desk.home / ".config/zed/settings.json").read_text())
         (server,) = settings["agent_servers"].values()
@@ -86,3 +87,32 @@ def test_an_editor_talks_acp_with_codex_by_the_command_that_we_registered(desk: 
         assert "agent" in agent.said
         assert keys_at_the_server(project) == {f"Bearer {KEY}"}
         assert KEY not in desk.ssh("coder.sandbox", HELD).out
+
+
+@pytest.mark.long
+def test_the_fleet_of_the_examples_is_two_agents_that_share_a_token_and_nothing_else(
+    desk: Desk, engine: str
+):
+    project = desk.home / "demo"
+    there = ("-C", str(project))
+    desk.companion("init", str(project), "--example", "multi-agent").ok()
+    fleet = project / "fleet.yaml"
+    text = fleet.read_text()
+    fleet.write_text(text.replace("shared:\n", f"shared:\n  container_runtime: {engine}\n", 1))
+    without = desk.companion(*there, "up", "--yes")
+    assert without.code == 1
+    assert "GITHUB_TOKEN has no value" in without.err
+    (project / ".env").write_text(f"GITHUB_TOKEN={KEY}\n")
+    try:
+        desk.companion(*there, "up", "--yes").ok()
+        for name in ("coder", "reviewer"):
+            alias = f"{name}.sandbox"
+            said = desk.ssh(alias, "codex --version; touch work/mine; printenv GITHUB_TOKEN").ok()
+            assert said.out.startswith("codex-cli ")
+            assert said.out.endswith("dummy\n")
+            assert (project / name / "work/mine").exists()
+            assert KEY not in desk.ssh(alias, HELD).out
+            refused = desk.ssh(alias, "curl -sS -m 5 http://example.com/").out
+            assert "not in the egress list" in refused
+    finally:
+        desk.companion(*there, "down", "--volumes")
