@@ -21,6 +21,7 @@ from attacks import (
     get,
     post,
 )
+from desk import ROOT
 from listener import Heard
 from proxied import HOST, KEYED, LISTENER, LISTENER_TLS, OTHER, PUBLIC, SECOND, SECRETS, Proxied
 from sandboxes import wait_until
@@ -30,6 +31,31 @@ pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
 END, SWITCHING = "\r\nConnection: close\r\n\r\n", "\r\n\r\n"
 REFUSED = re.compile(rb"gateway: .*(no address|private address|not a host name)\n$")
 IS_TLS = b"\x16\x03"
+
+
+DOCUMENT = ROOT / "docs/gateway-attacks.md"
+HEAD = """\
+# Requests that are made to deceive the gateway
+
+Each is sent by the tests (`tests/isolation/test_gateway_attacks.py`) from inside a sandbox to a
+real upstream, on podman at every run and on docker by `make test-long`. They fail where this table
+is not true. As a control, each is shown to be an attack, or an honest one beside it to arrive.
+
+| request | what becomes of it |
+|---|---|
+"""
+ARRIVES_AS_JUDGED = "refused, or it arrives as the one request that was judged"
+
+
+def test_the_document_names_every_request(request: pytest.FixtureRequest):
+    rows = [(what, f"refused: {tried.status}") for what, tried in MISLEADING.items()]
+    rows += [(f"{w}, by HTTP/2", f"refused: {said}") for w, (_, said) in H2_MISLEADING.items()]
+    rows += [(what, ARRIVES_AS_JUDGED) for what in SMUGGLED]
+    rows += [(f"{what}, by HTTP/2", "refused: the stream is reset") for what in H2_SMUGGLED]
+    text = HEAD + "".join(f"| {what} | {became} |\n" for what, became in rows)
+    if request.config.getoption("--update"):
+        DOCUMENT.write_text(text)
+    assert DOCUMENT.read_text() == text, "run `pytest tests/isolation --update`"
 
 
 def through(
