@@ -7,12 +7,13 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from desk import Desk, make_desk
+from sandboxes import wait_until
 
 pytestmark = pytest.mark.engine
 CONFIG = """\
@@ -51,6 +52,12 @@ class Single:
 
     def run(self, command: str) -> str:
         return self.desk.ssh("coder.sandbox", command).ok().out.strip()
+
+    def serves(self) -> bool:
+        """Tell whether the desktop's port leads to what the agent serves."""
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}/") as got:
+            return bool(got.read() == b"served")
+        return False
 
     def up(self, gateway: str, more: str = "") -> None:
         text = CONFIG.format(engine=self.engine, gateway=gateway, port=self.port, serve=SERVE)
@@ -93,8 +100,7 @@ def is_the_agent_for_good(here: Single) -> None:
         assert facts["Uid"].split() == ["1000"] * 4
     assert here.desk.ssh("coder.sandbox", "touch /etc/mine").code != 0
     assert "root runs root.sh at each start" in here.companion("plan").ok().out
-    with urllib.request.urlopen(f"http://127.0.0.1:{here.port}/", timeout=10) as got:
-        assert got.read() == b"served"
+    wait_until(here.serves)  # ready is who takes logins; what else it runs comes when it comes
 
 
 def test_a_sandbox_lives_without_a_gateway_and_gets_one_again(
