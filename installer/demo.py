@@ -152,7 +152,7 @@ def live(here: Stage) -> None:
         wait_for(lambda: "hello-from-a-save" in here.ssh("echo $GREETING").stdout, 60, log)
         say(f"from save to SSH with the new variable: {time.monotonic() - begin:.1f} s")
         save(config, good.replace("runtime: codex", "runtime: codexx"))
-        wait_for(lambda: "agent.yaml:3:" in log.read_text(), 20, log)
+        wait_for(lambda: "there is no runtime 'codexx'" in log.read_text(), 20, log)
         expect(here.ssh("true").returncode == 0, "the sandbox did not survive a broken save")
         say("after the broken save the sandbox still answers")
         wait_for(lambda: "after the save" in log.read_text(), 10, log)
