@@ -94,7 +94,7 @@ def network_name(project: str, network: str) -> str:
 def create_argv(dialect: Dialect, project: str, agent: str, service: Service) -> tuple[str, ...]:
     """Return the arguments that create a service's container on its first network."""
     return (
-        "create",
+        *("create", "--pull", "never"),
         *("--name", container_name(project, service.name)),
         *_labels(project, agent, service),
         *("--init", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TypeVar
 
 from companion import process
@@ -15,6 +16,7 @@ from companion.errors import (
     AddressHeldError,
     CompanionError,
     EngineError,
+    ImageGoneError,
     NameTakenError,
     PortTakenError,
     SubnetTakenError,
@@ -235,13 +237,16 @@ def _failure(name: str, arguments: Sequence[str], done: process.Completed) -> En
     first = next((n for n, line in enumerate(lines) if line.startswith("Error")), len(lines) - 1)
     told = " ".join(" ".join(lines[first:]).split())[:_REASON]
     reason = re.sub(r"^Error( response from daemon)?: ", "", told)
-    what = f"{name} {' '.join(arguments[:2])} failed: {reason}"
+    words = takewhile(lambda word: not word.startswith("-"), arguments[:2])
+    what = f"{name} {' '.join(words)} failed: {reason}"
     if re.search(r"requested ip address .* already allocated|: Address already in use", log):
         return AddressHeldError(what, "run `companion down` and `companion up`", log)
     if re.search(r"name .* is already in use", log):
         return NameTakenError(what, "run `companion down` and `companion up`", log)
     if re.search(r"port is already allocated|bind: address already in use|Bind for .* failed", log):
         return PortTakenError(what, "choose another port in agent.yaml", log)
+    if re.search(r"image not known|No such image", log):
+        return ImageGoneError(what, "run `companion up`", log)
     if re.search(r"overlaps|already (used|being used)|subnet .* is already", log, re.IGNORECASE):
         return SubnetTakenError(what, "", log)
     if done.code == process.TIMED_OUT or re.search(r"^Cannot connect to", reason):

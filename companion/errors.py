@@ -1,7 +1,11 @@
 """What can go wrong that a user can cause or mend?"""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+_TOKEN = re.compile(r"(?=[\w+=-]{12})(?:[\w+=-]*?[A-Za-z][0-9]){3}[\w+=-]*")
+"""12 or more characters in which a digit follows a letter three times."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,6 +31,14 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.place}: " if self.place else ""
         return f"{where}{self.what}" + (f", {self.hint}" if self.hint else "")
+
+
+def quoted(text: str) -> str:
+    """Return what the user wrote, in quotes, without what looks like a secret.
+
+    It takes no more than a forgotten colon to make a key of a value.
+    """
+    return f"'{_TOKEN.sub('…', text)}'"
 
 
 class CompanionError(Exception):
@@ -57,11 +69,15 @@ class EngineError(CompanionError):
         self.log = log
 
 
-class SubnetTakenError(EngineError):
+class MovedError(EngineError):
+    """Something of what was planned with is not so any more: another attempt may succeed."""
+
+
+class SubnetTakenError(MovedError):
     """The engine says that a subnet of ours overlaps another; the next one may fit."""
 
 
-class AddressHeldError(EngineError):
+class AddressHeldError(MovedError):
     """The engine believes that a container of ours that is gone still has its address."""
 
 
@@ -69,8 +85,12 @@ class NameTakenError(EngineError):
     """A container of this name is there, though the engine did not list it among ours."""
 
 
-class PortTakenError(EngineError):
+class PortTakenError(MovedError):
     """Somebody else holds the port that a sandbox wants to publish."""
+
+
+class ImageGoneError(MovedError):
+    """Somebody removed an image that was there a moment ago."""
 
 
 class SupersededError(CompanionError):

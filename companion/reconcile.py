@@ -29,12 +29,10 @@ from companion.check import Checked, check
 from companion.desired import Desired
 from companion.engine import Engine
 from companion.errors import (
-    AddressHeldError,
     CompanionError,
     ConfigError,
-    PortTakenError,
+    MovedError,
     StoppedError,
-    SubnetTakenError,
     SupersededError,
 )
 from companion.look import Look, compare, desired_of, engine_of
@@ -118,7 +116,7 @@ def _attempts(wish: _Wish) -> Report:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return _reconcile(wish)
-            except (AddressHeldError, PortTakenError, SubnetTakenError) as error:
+            except MovedError as error:
                 if attempt == _ATTEMPTS or not way_back.may_move(error, checked):
                     raise way_back.roll_back(home, checked, error, progress) from error
                 progress(str(error))
@@ -213,7 +211,7 @@ def _reconcile(wish: _Wish) -> Report:
             return _report(seen, wish.begin, 0.0)
     try:
         waited = _carry_out(wish, seen)
-    except (AddressHeldError, PortTakenError, SubnetTakenError, SupersededError):
+    except (MovedError, SupersededError):
         raise
     except CompanionError as error:
         if quick:

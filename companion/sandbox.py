@@ -16,7 +16,7 @@ from companion.contribution import (
     Upstream,
     Variable,
 )
-from companion.errors import Problem
+from companion.errors import Problem, quoted
 from companion.services import File, Login, Network
 
 HOME_VOLUME = "home"
@@ -181,11 +181,11 @@ def _file_problem(
     file: ProjectFile, found: Found, wanted: Literal["file", "directory"]
 ) -> Problem | None:
     if not found.inside:
-        return Problem(f"'{file.path}' leads out of the project", "give a path inside it")
+        return Problem(f"{quoted(file.path)} leads out of the project", "give a path inside it")
     if found.kind == "missing":
-        return Problem(f"there is no {wanted} '{file.path}'", "create it or correct the path")
+        return Problem(f"there is no {wanted} {quoted(file.path)}", "create it or correct the path")
     if found.kind != wanted:
-        return Problem(f"'{file.path}' is a {found.kind}", f"give a {wanted}")
+        return Problem(f"{quoted(file.path)} is a {found.kind}", f"give a {wanted}")
     return None
 
 
@@ -193,18 +193,18 @@ def _mount_problem(
     mount: Mount, found: Mapping[ProjectFile, Found], bounds: mounts.Bounds
 ) -> Problem | None:
     if reason := mounts.target_refusal(mount.target):
-        return Problem(f"the mount target '{mount.target}' {reason}", "choose another")
+        return Problem(f"the mount target {quoted(mount.target)} {reason}", "choose another")
     if mount.is_volume:
         return None
     place = found[mount_file(mount)]
     if reason := mounts.refusal(place.real, bounds):
-        what = f"the mount '{mount.source}' {reason}"
+        what = f"the mount {quoted(mount.source)} {reason}"
         return Problem(what, "mount a sub-directory such as ./work")
     if not mount.source.startswith("/") and not place.inside:
-        what = f"the mount '{mount.source}' leads out of the project"
+        what = f"the mount {quoted(mount.source)} leads out of the project"
         return Problem(what, "give a path inside it, or an absolute one")
     if place.kind != "directory":
-        return Problem(f"there is no directory '{mount.source}' to mount", "create it")
+        return Problem(f"there is no directory {quoted(mount.source)} to mount", "create it")
     return None
 
 

@@ -6,7 +6,13 @@ from companion import desktop, last_good, observe, state_file
 from companion.apply import Applier, Progress, remove_all
 from companion.check import Checked
 from companion.engine import Engine
-from companion.errors import AddressHeldError, CompanionError, PortTakenError, RolledBackError
+from companion.errors import (
+    AddressHeldError,
+    CompanionError,
+    PortTakenError,
+    RolledBackError,
+    SubnetTakenError,
+)
 from companion.paths import Paths
 from companion.plan import plan
 
@@ -45,6 +51,7 @@ def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Pr
     """Do what lets the next attempt succeed: take the pieces away, or choose another place.
 
     podman keeps the address of a container whose removal was killed; it forgets with the network.
+    For an image that is gone nothing is to be done: the next plan has its build.
     """
     places = checked.places(home)
     record = state_file.read(places)
@@ -56,5 +63,5 @@ def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Pr
     elif isinstance(error, PortTakenError):
         kept = replace(record.allocation, ssh_port=None)
         state_file.write(places, replace(record, allocation=kept))
-    else:
+    elif isinstance(error, SubnetTakenError):
         places.record.unlink()

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from desk import Desk, answering, make_desk
-from sandboxes import CANARY, CONFIG, Box, trusted_authority
+from desk import CANARY, Desk, answering, make_desk
+from sandboxes import CONFIG, Box, trusted_authority
 
 from companion import certs
 

@@ -1,5 +1,6 @@
 """What does a test drive? The real command as a user with a home of their own."""
 
+import base64
 import json
 import os
 import shutil
@@ -11,6 +12,9 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 COMPANION = Path(sys.executable).parent / "companion"
+CANARY = "sk-canary-7c1e90Kx4Vq2"
+TRACES = (CANARY, base64.b64encode(CANARY.encode()).decode()[:16])
+"""What a secret looks like, as it is and as the gateway is given it."""
 STAND_INS = (
     "images:\n"
     "  docker.io/library/node:24-slim: localhost/companion/node:24-slim\n"
@@ -66,6 +70,7 @@ class Desk:
             timeout=280,
             check=False,
         )
+        no_secret_in(done.stdout, done.stderr)
         return Done(done.returncode, done.stdout, done.stderr)
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
@@ -100,6 +105,11 @@ class Desk:
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)
+
+
+def no_secret_in(*texts: str) -> None:
+    """Whatever a test is about: what companion says to anybody has no secret in it."""
+    assert not [text for text in texts for trace in TRACES if trace in text]
 
 
 def make_desk(home: Path) -> Desk:

@@ -208,6 +208,9 @@ def create(world: dict, image: str, options: dict[str, list[str]]) -> str:
 
 
 def start(world: dict, name: str) -> None:
+    if name.endswith(world.get("forget", "?")):
+        world["images"].clear()
+        world["forget"] = "?"
     container = found(world, name)
     mode = container["HostConfig"]["NetworkMode"]
     if mode.startswith("container:"):

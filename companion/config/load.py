@@ -10,12 +10,14 @@ from pydantic import BaseModel, ValidationError
 from companion.config import yaml_text
 from companion.config.models import AgentConfig, Feature, Fleet
 from companion.config.yaml_text import Document, Location
-from companion.errors import ConfigError, Problem
+from companion.errors import ConfigError, Problem, quoted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 M = TypeVar("M", bound=BaseModel)
+_A_KEY = "[key]"
+"""By this pydantic says that the key before is wrong, not what it leads to."""
 SHARED = "shared"
 """The key of fleet.yaml for what all agents have."""
 
@@ -99,10 +101,12 @@ def _problem(
 
 def _called(where: Location) -> str:
     """Return what the last part of a location is called: a key, or an entry of a list."""
+    if where[-1] == _A_KEY:
+        return f"the key {quoted(str(where[-2]))}"
     if isinstance(where[-1], str):
-        return f"'{where[-1]}'"
+        return quoted(where[-1])
     keys = [part for part in where if isinstance(part, str)]
-    return f"entry {where[-1] + 1} of '{keys[-1]}'" if keys else f"entry {where[-1] + 1}"
+    return f"entry {where[-1] + 1} of {quoted(keys[-1])}" if keys else f"entry {where[-1] + 1}"
 
 
 def _explain(detail: "ErrorDetails", model: type[BaseModel], name: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from companion.errors import ConfigError, Place, Problem
+from companion.errors import ConfigError, Place, Problem, quoted
 
 Location: TypeAlias = tuple[str | int, ...]
 Plain: TypeAlias = "str | int | bool | tuple[Plain, ...] | Mapping[str, Plain] | None"
@@ -132,7 +132,7 @@ class _Reader:
             self._refuse(node, "nested too deeply or too large", "flatten it")
             return None
         if node.tag not in _KNOWN_TAGS:
-            self._refuse(node, f"the tag {node.tag} is not allowed", "remove it")
+            self._refuse(node, "a tag is not allowed here", "remove it")
             return None
         if isinstance(node, yaml.MappingNode):
             return dict(self._items(node, location, depth))
@@ -156,7 +156,9 @@ class _Reader:
                 continue
             name: str = key.value
             if name in seen:
-                self._refuse(key, f"'{name}' is given twice", f"the first is on line {seen[name]}")
+                self._refuse(
+                    key, f"{quoted(name)} is given twice", f"the first is on line {seen[name]}"
+                )
                 continue
             seen[name] = key.start_mark.line + 1
             self.places[(*location, name)] = self._place(key)

@@ -84,6 +84,13 @@ def happened(fake: Fake) -> list[str]:
     return sorted(words)
 
 
+def test_an_image_that_somebody_removes_meanwhile_is_built_again(fake: Fake):
+    fake.companion("down").ok()
+    fake.set(forget="coder-net")
+    assert "image not known" in fake.companion("up").ok().err
+    fake.is_whole()
+
+
 @contextmanager
 def watching(desk: Desk) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
     """Run companion watch; yields the process and what tells what it said."""

@@ -81,6 +81,11 @@ class Panel:
     def notes(self) -> list[Note]:
         return list(self._notes.shown.values())
 
+    @property
+    def said(self) -> str:
+        """All that was ever shown."""
+        return self._notes.said
+
     def wait_for_icon(self, seconds: float = 10) -> None:
         until(lambda: self._watcher.items, seconds)
 
@@ -165,6 +170,7 @@ class _Notes(ServiceInterface):
     def __init__(self) -> None:
         super().__init__("org.freedesktop.Notifications")
         self.shown: dict[int, Note] = {}
+        self.said = ""
 
     @dbus_method()
     def Notify(
@@ -178,6 +184,7 @@ class _Notes(ServiceInterface):
         hints: Hints,
         timeout: DBusInt32,
     ) -> DBusUInt32:
+        self.said += f"{summary}\n{body}\n"
         number = replaces or len(self.shown) + 1
         self.shown.pop(number, None)
         self.shown[number] = Note(number, summary, body, actions)

@@ -3,10 +3,18 @@
 import subprocess
 from pathlib import Path
 
-from desk import AGENT, COMPANION, Desk
+import pytest
+from desk import AGENT, CANARY, COMPANION, Desk, no_secret_in
 from panel import until
 from trays import Tray, tray
 
+PASTED = [
+    f"{AGENT}  - plugin: github-pat\n    token: {CANARY}\n",
+    f"{AGENT}  - plugin: pi\n    provider_keys: {{openai {CANARY}}}\n",
+    f"{AGENT}{CANARY}: \n",
+    f"{AGENT}    authorized_keys: {CANARY}\n",
+    f"KEY {CANARY}",
+]
 BROKEN = AGENT.replace("egress: listed", "egress: lsited")
 
 
@@ -75,6 +83,19 @@ def test_a_mistake_is_shown_with_its_place_and_a_click_leads_there(alone: Tray):
     until(lambda: alone.called("xdg-open") == [str(project / "agent.yaml")])
     (project / "agent.yaml").write_text(AGENT)
     until(lambda: panel.properties()["IconPixmap"] == idle)
+
+
+@pytest.mark.parametrize("mistake", PASTED)
+def test_a_secret_in_the_wrong_place_is_shown_nowhere(alone: Tray, mistake: str):
+    desk, panel = alone.desk, alone.panel
+    project = desk.project(AGENT)
+    desk.companion("add", str(project)).ok()
+    until(lambda: "Restart" in texts(panel.rows()))
+    (project / ("agent.yaml" if "\n" in mistake else ".env")).write_text(mistake)
+    note = panel.wait_for_note("project was not changed")
+    shown = (note.text, panel.properties()["Title"], *texts(panel.rows()))
+    assert note.text.startswith((".env:1:1", "agent.yaml:"))
+    no_secret_in(*shown)
 
 
 def test_what_a_notification_says_is_not_markup(alone: Tray):

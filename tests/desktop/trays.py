@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from desk import COMPANION, Desk
+from desk import COMPANION, Desk, no_secret_in
 from panel import Panel, session_bus
 
 
@@ -57,3 +57,6 @@ def tray(desk: Desk, place: Path, *, has_tray: bool = True) -> Iterator[Tray]:
                 process.terminate()
                 code = process.wait(timeout=10)
                 assert code == 0, f"exit code {code}: {log.read_text()}"
+            state = desk.home / ".local/state/companion"
+            logs = [path.read_text() for path in (log, *state.glob("*.log"))]
+            no_secret_in(panel.said, *logs)

@@ -1,6 +1,5 @@
 """What do the engine tests share? One sandbox per engine, up once, with real upstreams."""
 
-import base64
 import contextlib
 import json
 import subprocess
@@ -15,9 +14,6 @@ from desk import Desk, Done
 
 from companion import certs
 
-CANARY = "canary-7c1e90"
-TRACES = (CANARY, base64.b64encode(CANARY.encode()).decode()[:16])
-"""What a secret looks like, as it is and as the gateway is given it."""
 CONFIG = """\
 name: coder
 runtime: {{base_image: "debian:bookworm-slim"}}

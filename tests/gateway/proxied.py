@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from desk import make_desk
+from desk import CANARY, make_desk
 from internet import ADDRESS, internet, tell_address
 from listener import Listener, listener
-from sandboxes import CANARY, Box, trusted_authority
+from sandboxes import Box, trusted_authority
 from upstreams import Site, application, nginx
 from wire import Wire, wire
 
