@@ -16,6 +16,7 @@ bash /usr/local/lib/companion/stage.sh /tmp/gateway
 haproxy -c -q -f /tmp/gateway/egress.cfg
 haproxy -c -q -f "$config/ingress.cfg"
 dnsmasq --conf-file="$config/sinkhole.conf" &
+echo $! >/tmp/sinkhole.pid
 dnsmasq --conf-file="$config/resolver.conf" &
 haproxy -db -f "$config/ingress.cfg" &
 haproxy -W -db -S /tmp/master.sock,mode,600 -f /tmp/gateway/egress.cfg &

@@ -21,6 +21,8 @@ iptables-restore <<RULES
 -A OUTPUT -j REJECT
 COMMIT
 RULES
+# The sinkhole gives this address to intercepted services: straight to where their TLS ends.
+iptables -t nat -A OUTPUT -d 192.0.2.2 -p tcp --dport 443 -j DNAT --to-destination "$gateway:1"
 iptables -t nat -A OUTPUT ! -o lo -p tcp -j DNAT --to-destination "$gateway"
 iptables -t nat -A OUTPUT ! -o lo -p udp --dport 53 -j DNAT --to-destination "$gateway:53"
 ip route replace default via "$gateway"

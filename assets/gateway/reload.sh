@@ -88,6 +88,7 @@ swap() {
   mv "$active" "$active.old"
   mv "$next" "$active"
   mv "$active.old" "$next"
+  kill -HUP "$(</tmp/sinkhole.pid)" # it reads direct.hosts
 }
 
 exec 9>/tmp/reload.lock

@@ -1,29 +1,38 @@
 """What do the gateway's two dnsmasq processes read?
 
-The agent's is a sinkhole: every name has one meaningless address and no query leaves. The inner
-one answers HAProxy only, from the gateway's /etc/hosts and the engine's own resolver.
+The agent's is a sinkhole: names have one meaningless address, but those of intercepted services
+another, and no query leaves. The inner one answers HAProxy only, from the gateway's /etc/hosts and
+the engine's own resolver.
 """
 
-from companion.render.haproxy import RESOLVER_PORT
+from companion.render.haproxy import RESOLVER_PORT, TLS_DEFAULT
 from companion.sandbox import Sandbox
 from companion.services import File
 
 SINKHOLE = "192.0.2.1"
+DIRECT = "192.0.2.2"
+"""Who dials this one by TLS is led past the frontend that only reads names (net.sh)."""
 
 _COMMON = "keep-in-foreground\nuser=\ngroup=\npid-file=\nbind-interfaces\n"
 
 
 def render(sandbox: Sandbox) -> tuple[File, ...]:
-    """Return sinkhole.conf and resolver.conf."""
+    """Return sinkhole.conf with the names that it reads anew at each reload, and resolver.conf."""
     sinkhole = (
         f"{_COMMON}port=53\nlisten-address={sandbox.internal_network.address(2)}\n"
-        f"no-resolv\nno-hosts\nlocal=/#/\naddress=/#/{SINKHOLE}\n"
+        f"no-resolv\nno-hosts\naddn-hosts=/tmp/gateway/direct.hosts\n"
+        f"local=/#/\naddress=/#/{SINKHOLE}\n"
     )
+    direct = (u.host for u in sandbox.upstreams_by("https") if u.port == TLS_DEFAULT)
     resolver = (
         f"{_COMMON}port={RESOLVER_PORT}\nlisten-address=127.0.0.1\n"
         "resolv-file=/etc/resolv.conf\ncache-size=1000\nno-poll\n"
     )
-    return File("sinkhole.conf", sinkhole.encode()), File("resolver.conf", resolver.encode())
+    return (
+        File("sinkhole.conf", sinkhole.encode()),
+        File("direct.hosts", "".join(f"{DIRECT} {host}\n" for host in direct).encode()),
+        File("resolver.conf", resolver.encode()),
+    )
 
 
 def resolv_conf(sandbox: Sandbox) -> File:

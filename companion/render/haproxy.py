@@ -20,7 +20,9 @@ DOORS = "/tmp/doors.lst"  # noqa: S108 - in the gateway, which has no other user
 """The addresses of the gateway's own gateways; written when it starts."""
 CERTIFICATES = "/companion/certificates"
 RESOLVER_PORT = 5353
-_HTTP_DEFAULT, _TLS_DEFAULT = 80, 443
+_HTTP_DEFAULT, TLS_DEFAULT = 80, 443
+DIRECT_PORT = 1
+"""Where TLS to port 443 of a configured service arrives; net.sh leads it there."""
 
 _GLOBAL = """\
 global
@@ -35,6 +37,8 @@ global
 """
 
 _TLS_OPTIONS = """\
+  # The default is room for 20000 sessions, in 5 MB: there is one client.
+  tune.ssl.cachesize 1000
   ssl-default-bind-options ssl-min-ver TLSv1.2
   ssl-default-server-options ssl-min-ver TLSv1.2
 """
@@ -134,7 +138,7 @@ def _egress(sandbox: Sandbox) -> str:
         "  http-reuse aggressive\n",
         *_http_in(sandbox, address, http),
         *_tls_in(sandbox, address, https),
-        *(_intercept(https) if https else ()),
+        *(_intercept(sandbox, address, https) if https else ()),
     ))  # fmt: skip
 
 
@@ -143,6 +147,7 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
     yield from _binds(address, _ports(upstreams, _HTTP_DEFAULT))
     yield _only_from_agent(sandbox)
     yield _LOG.format(kind="http")
+    yield "  http-request set-var(txn.port) dst_port\n"
     yield requests.SANE
     yield requests.UPGRADES
     yield _STALE
@@ -178,7 +183,7 @@ def _http_refusals(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
 
 def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     yield "\nfrontend tls\n  mode tcp\n"
-    yield from _binds(address, _ports(upstreams, _TLS_DEFAULT))
+    yield from _binds(address, _ports(upstreams, TLS_DEFAULT))
     yield _only_from_agent(sandbox)
     yield (
         '  log-format "tls %[var(sess.sni)] port=%[var(sess.port)] to=%b'
@@ -196,7 +201,7 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
         "  tcp-request content set-var(sess.reason) str(intercepted)\n"
         "  tcp-request content accept if configured\n"
         "  tcp-request content set-var(sess.reason) str(egress)\n"
-        f"  tcp-request content reject if !{{ var(sess.port) -m int {_TLS_DEFAULT} }}\n"
+        f"  tcp-request content reject if !{{ var(sess.port) -m int {TLS_DEFAULT} }}\n"
     )
     yield _listed(sandbox, "tcp-request content", "sess.server", "sess.sni")
     if sandbox.egress.mode == "listed":
@@ -211,17 +216,28 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
         "  tcp-request content set-var(sess.reason) str(ok)\n"
         + ("  use_backend intercept if configured\n" if upstreams else "")
         + "  default_backend passthrough\n"
-        "\nbackend passthrough\n  mode tcp\n" + _USE.format(variable="sess.server") + _ANY_STREAM
+        "\nbackend passthrough\n  mode tcp\n  option splice-response\n"
+        + _USE.format(variable="sess.server")
+        + _ANY_STREAM
     )
 
 
-def _intercept(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
-    """Terminate TLS for configured endpoints only; the header belongs to the SNI."""
+def _intercept(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
+    """Terminate TLS for configured endpoints only; the header belongs to the SNI.
+
+    Whoever dialled DIRECT comes straight in, others by the frontend that reads the SNI first. What
+    is judged is the same.
+    """
     yield "\nbackend intercept\n  mode tcp\n  server loop abns@intercept send-proxy-v2\n"
     yield "\nfrontend intercepted\n  mode http\n  option idle-close-on-response\n"
     tls = "ssl crt certificates/ strict-sni alpn h2,http/1.1"
     yield f"  bind abns@intercept accept-proxy {tls}\n"
+    yield f"  bind {address}:{DIRECT_PORT} {tls}\n"
+    came_straight = f"{{ dst_port {DIRECT_PORT} }}"
+    yield _only_from_agent(sandbox, came_straight)
     yield _LOG.format(kind="https")
+    yield "  http-request set-var(txn.port) dst_port\n"
+    yield f"  http-request set-var(txn.port) int({TLS_DEFAULT}) if {came_straight}\n"
     yield requests.SANE
     yield requests.UPGRADES
     yield _STALE
@@ -280,7 +296,7 @@ def _doors(sandbox: Sandbox, port: int) -> Iterator[str]:
     bridges = f"!{{ src -f {DOORS} }}"
     if sandbox.host.rootless:
         bridges += f" !{{ src {outside} {inside} }}"
-        if not strange and port not in _ports(sandbox.upstreams, _HTTP_DEFAULT, _TLS_DEFAULT):
+        if not strange and port not in _ports(sandbox.upstreams, _HTTP_DEFAULT, TLS_DEFAULT):
             yield f"  bind {inside}:{port}\n"
     if strange or sandbox.host.rootless:
         yield f"  tcp-request connection reject if {bridges}\n"
@@ -294,9 +310,10 @@ def _binds(address: str, ports: Iterable[int]) -> Iterator[str]:
     return (f"  bind {address}:{port}\n" for port in ports)
 
 
-def _only_from_agent(sandbox: Sandbox) -> str:
+def _only_from_agent(sandbox: Sandbox, condition: str = "") -> str:
     """The desktop has an address on this network too: its other users get no key from us."""
-    return f"  tcp-request connection reject if !{{ src {sandbox.internal_network.address(3)} }}\n"
+    stranger = f"!{{ src {sandbox.internal_network.address(3)} }}"
+    return f"  tcp-request connection reject if {f'{condition} {stranger}'.lstrip()}\n"
 
 
 def _listed(sandbox: Sandbox, rule: str, server: str, name: str) -> str:

@@ -7,10 +7,10 @@ from companion.contribution import Header, Upstream
 
 NAME = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
 
-# A request that two parsers could read differently is refused before anything is decided.
+# A request that two parsers could read differently is refused before anything is decided; txn.port
+# is the port that the agent dialled.
 SANE = """\
   http-request set-var(txn.path) path
-  http-request set-var(txn.port) dst_port
   http-request set-var(txn.hosthdr) req.hdr(host),lower
   http-request set-var(txn.host) var(txn.hosthdr),field(1,:)
   http-request set-var(txn.hostport) var(txn.hosthdr),field(2,:)

@@ -1,6 +1,6 @@
 """Which lists does the gateway read, and how does it end what is no longer allowed?
 
-Each stream goes to a HAProxy server that stands for what let it through: `s0`-`s511` for listed
+Each stream goes to a HAProxy server that stands for what let it through: `s0`-`s255` for listed
 hosts, `u…` for a configured endpoint, `any` for any host in open mode. So streams of a host that is
 gone can be ended, and those of all others live on.
 """
@@ -14,7 +14,8 @@ from companion.render.egress import SPECIAL_ADDRESSES, allowed_hosts
 from companion.sandbox import Sandbox
 from companion.services import File, digest
 
-SLOTS = 512
+SLOTS = 256
+"""Each costs the gateway 10 KB."""
 
 
 def render(sandbox: Sandbox) -> tuple[File, ...]:

@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sandboxes import CANARY, TRACES, Box, wait_until
+from desk import CANARY, TRACES, no_secret_in
+from sandboxes import Box, wait_until
 
 from companion import control, observe
+from companion.render import dns, haproxy
 
 pytestmark = pytest.mark.engine
 
@@ -75,6 +77,33 @@ def test_every_service_gets_its_own_key_and_the_agents_own_header_is_replaced(bo
     assert box.seen[8443][-1]["authorization"] == f'odd "%[env(X)]\\ {CANARY}-three$'
 
 
+@pytest.mark.parametrize("door", [dns.SINKHOLE, dns.DIRECT])
+def test_a_request_is_judged_alike_by_whichever_address_it_comes(box: Box, door: str):
+    """The names of intercepted services lead straight to where their TLS ends, others do not."""
+    ask = "curl -sk -m 8 -w '%{{http_code}}' --resolve {0}:443:{1} https://{0}/door {2}".format
+    name, before = "host.containers.internal", len(box.seen[443])
+    assert box.run(ask(name, door, "")) == "echo200"
+    assert box.seen[443][-1]["authorization"].startswith("Basic ")
+    assert box.run(ask(name, door, f"-H 'Host: {name}:8443'")).endswith("421")
+    assert box.run(ask(name, door, "-H 'Host: listed.test'")).endswith("421")
+    assert box.ssh(ask("not-listed.test", door, "")).code == 35
+    assert len(box.seen[443]) == before + 1
+    assert f"https {name} port=443 GET /door status=200" in box.companion("logs", "coder").ok().out
+
+
+def test_the_address_of_a_name_follows_whether_it_is_intercepted(box: Box):
+    config, addresses = box.project / "agent.yaml", []
+    kept = config.read_text()
+    for domains in ("host.containers.internal, listed.test", "host.containers.internal"):
+        config.write_text(
+            kept.replace("domains: [host.containers.internal]", f"domains: [{domains}]")
+        )
+        assert box.companion("up", "--json").ok().agent["change"] == "reload"
+        addresses += box.run("getent ahostsv4 listed.test | head -1").split()[:1]
+        assert box.ssh("getent ahostsv6 listed.test").code != 0
+    assert addresses == [dns.DIRECT, dns.SINKHOLE]
+
+
 def test_an_upstream_with_a_certificate_that_nobody_signed_is_refused(box: Box):
     url = "https://host.containers.internal:8444/"
     assert box.run(f"curl -s -o /dev/null -w '%{{http_code}}' -m 8 {url}") in {"502", "503"}
@@ -113,7 +142,7 @@ def test_the_secret_is_nowhere_but_in_the_gateway(box: Box, tmp_path: Path):
         box.engine("inspect", box.container(s)) for s in ("coder", "coder-net", "coder-gateway")
     ]
     said += [subprocess.run(["ps", "axeww"], capture_output=True, text=True, check=True).stdout]
-    assert not [text for text in said for trace in TRACES if trace in text]
+    no_secret_in(*said)
     written = [p.read_bytes() for p in (box.project / ".build").rglob("*") if p.is_file()]
     state = box.desk.home / ".local/state/companion"
     outside = [p for p in state.rglob("*") if p.is_file() and p.parent.name != "secrets"]
@@ -428,11 +457,14 @@ def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
 
 def test_other_users_of_the_desktop_get_no_key_from_the_gateway(box: Box):
     inner = box.inspect("coder-gateway")["NetworkSettings"]["Networks"][f"{box.id}_coder-internal"]
-    header = ("-H", "Host: host.containers.internal:8000")
-    argv = ["curl", "-sS", "-m", "5", *header, f"http://{inner['IPAddress']}:8000/"]
-    before = len(box.seen[8000])
-    assert subprocess.run(argv, capture_output=True, check=False).returncode != 0
-    assert len(box.seen[8000]) == before
+    name, gateway = "host.containers.internal", inner["IPAddress"]
+    before = len(box.seen[8000]), len(box.seen[443])
+    doors = (("http", 8000, 8000), ("https", 443, 443), ("https", 443, haproxy.DIRECT_PORT))
+    for scheme, asked, port in doors:
+        to, url = ("--connect-to", f"{name}::{gateway}:{port}"), f"{scheme}://{name}:{asked}/"
+        argv = ["curl", "-skS", "-m", "5", *to, url]
+        assert subprocess.run(argv, capture_output=True, check=False).returncode != 0, url
+    assert (len(box.seen[8000]), len(box.seen[443])) == before
 
 
 BROKEN = {

@@ -27,7 +27,7 @@ from proxied import HOST, KEYED, LISTENER, LISTENER_TLS, OTHER, PUBLIC, SECOND, 
 from sandboxes import wait_until
 from wire import client_hello, read_all
 
-pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
+pytestmark = pytest.mark.engine
 END, SWITCHING = "\r\nConnection: close\r\n\r\n", "\r\n\r\n"
 REFUSED = re.compile(rb"gateway: .*(no address|private address|not a host name)\n$")
 IS_TLS = b"\x16\x03"
@@ -38,8 +38,8 @@ HEAD = """\
 # Requests that are made to deceive the gateway
 
 Each is sent by the tests (`tests/isolation/test_gateway_attacks.py`) from inside a sandbox to a
-real upstream, on podman at every run and on docker by `make test-long`. They fail where this table
-is not true. As a control, each is shown to be an attack, or an honest one beside it to arrive.
+real upstream, on podman and on docker at every run. They fail where this table is not true. As a
+control, each is shown to be an attack, or an honest one beside it to arrive.
 
 | request | what becomes of it |
 |---|---|
