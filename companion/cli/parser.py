@@ -91,10 +91,12 @@ COMMANDS = (
     Command("doctor", "say what is wrong on this machine, and how to mend it", "health:doctor", (
         _argument("--fix", action="store_true", help="mend what can be mended"),
     )),
-    Command("keys", "list, add or remove keys that may log in", "keys:keys", (
-        _argument("action", choices=("list", "add", "remove")),
+    Command("keys", "list, add or remove keys that may log in; rotate our own", "keys:keys", (
+        _argument("action", choices=("list", "add", "remove", "rotate")),
         _AGENT,
         _argument("key", nargs="?", help="a public key, its file, or its fingerprint"),
+        _argument("--host", action="store_true", help="rotate the agent's host key only"),
+        _argument("--client", action="store_true", help="rotate our own key to log in with only"),
     )),
     Command("watch", "keep all sandboxes current on every save", "live:watch"),
     Command("tray", "the same, with an icon on the desktop", "live:tray"),
