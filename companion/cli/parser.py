@@ -98,6 +98,8 @@ COMMANDS = (
         _argument("--host", action="store_true", help="rotate the agent's host key only"),
         _argument("--client", action="store_true", help="rotate our own key to log in with only"),
     )),
+    Command("proxy", "be the connection of an ssh, without a port: for its ProxyCommand",
+            "sandbox:proxy", (_AGENT,)),
     Command("watch", "keep all sandboxes current on every save", "live:watch"),
     Command("tray", "the same, with an icon on the desktop", "live:tray"),
     Command("autostart", "start the tray at login, or do not", "live:autostart", (

@@ -13,7 +13,9 @@ from companion.engine import Engine, detect
 from companion.errors import CompanionError, Problem
 from companion.paths import Paths
 from companion.reconcile import Report
+from companion.render import sshd
 from companion.seats import Project
+from companion.services import Role
 from companion.state import AgentRecord
 from companion.status import Status, status_of
 
@@ -97,6 +99,16 @@ def execute(arguments: Namespace) -> Result:
     return Result(code=target.attach((*terminal, *workdir), command))
 
 
+def proxy(arguments: Namespace) -> Result:
+    """Be the connection of an ssh: an sshd of its own, run in the agent's container as its user."""
+    target = _target(arguments)
+    _require_logins(target.record, arguments.agent)
+    code = target.attach((), ("/usr/sbin/sshd", "-i", "-f", f"{sshd.KEYS}/sshd_config"))
+    if code and not target.runs():
+        raise CompanionError(f"{arguments.agent} does not run", "run `companion up`")
+    return Result(code=code)
+
+
 def ssh(arguments: Namespace) -> Result:
     """Log in with our own key and the pinned host key."""
     target, home = _target(arguments), Paths.of_user()
@@ -139,6 +151,10 @@ class _Target:
         name, rooted = container_name(engine.project, engine.agent), record.begun_by_root
         inside = exec_argv(name, record.user, "--interactive", *options, begun_by_root=rooted)
         return process.attach(engine.argv(*inside, *command), env=engine.environment)
+
+    def runs(self) -> bool:
+        """Tell whether the agent's container runs."""
+        return any(c.role is Role.AGENT and c.running for c in self.engine.containers())
 
 
 def _require_logins(record: AgentRecord, agent: str) -> None:
