@@ -103,7 +103,7 @@ def _values(
         case "EDITOR":
             from editors.catalogue import EDITORS  # noqa: PLC0415 - start-up time is a budget
 
-            return ((editor.id, editor.name) for editor in EDITORS)
+            return ((editor.id, editor.name) for editor in EDITORS if editor.opening)
         case _:
             return ((choice, "") for choice in argument.choices)
 
