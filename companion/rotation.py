@@ -81,8 +81,12 @@ def _take_in(
         name = container_name(engine.project, engine.agent)
         tell_sshd(engine, name, record.user, begun_by_root=record.begun_by_root)
         state_file.write(places, _told(record, target.service(Role.AGENT)))
-    if target.login:
-        ready.wait_for_login(engine, target, target.login, home, places)
+    try:
+        if target.login:
+            ready.wait_for_login(engine, target, target.login, home, places)
+    except CompanionError as error:
+        what = f"the keys are new, but {error.problems[0].what}"
+        raise CompanionError(what, "run `companion up`") from error
 
 
 def _told(record: AgentRecord, agent: Service) -> AgentRecord:
