@@ -97,13 +97,14 @@ def host_key(sandbox: Sandbox, places: AgentPaths) -> tuple[File, ...]:
     server = sandbox.ssh
     if server is None:
         return ()
-    if server.host_key is None:
-        return _pair(files.read_text(places.host_key) or keys.generate(sandbox.agent).private)
+    given = server.host_key
+    kept = _text(sandbox, given) if given else files.read_text(places.host_key)
     try:
-        return _pair(_text(sandbox, server.host_key))
+        return _pair(keys.generate(sandbox.agent).private if kept is None else kept)
     except ValueError:
-        what = f"{server.host_key.path} is not an Ed25519 private key without a passphrase"
-        raise CompanionError(what, "remove host_key: companion makes and keeps one") from None
+        where, what = (given.path, "host_key") if given else (places.host_key, "it")
+        problem = f"{where} is not an Ed25519 private key without a passphrase"
+        raise CompanionError(problem, f"remove {what}: companion makes and keeps one") from None
 
 
 def authorize(
@@ -135,8 +136,9 @@ def new_host_key(sandbox: Sandbox, places: AgentPaths) -> str:
 
 def _replace_ssh_files(changed: Iterable[File], sandbox: Sandbox, places: AgentPaths) -> None:
     """Replace files of what runs, and of what may be brought back: a key that went stays away."""
-    for directory in (places.sshd, places.good / places.sshd.name):
-        for file in changed if directory.is_dir() else ():
+    kept = places.good / places.sshd.name
+    for directory in (places.sshd, *((kept,) if kept.is_dir() else ())):
+        for file in changed:
             files.write(directory / file.path, file.content, file.mode, sandbox.host.uid)
 
 
