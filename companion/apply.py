@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from companion import control, files, process, ready
+from companion import control, files, observe, process, ready
+from companion.desired import HOST_KEY, ROOT
 from companion.dialect import (
     build_argv,
     connect_argv,
     container_name,
     create_argv,
+    exec_argv,
     join_argv,
     network_argv,
     network_name,
@@ -110,7 +112,7 @@ class Applier:
                 self._start(service)
             case Reload(service, reason):
                 self.progress(f"reloading {service.name}: {reason}")
-                self._reload(service)
+                self._reload(step)
             case _:
                 assert_never(step)
 
@@ -162,18 +164,32 @@ class Applier:
                 engine.remove(name)
                 raise
 
-    def _reload(self, service: Service) -> None:
-        """Sshd reads its keys at each login: only the gateway must be told."""
-        if service.role is not Role.GATEWAY or control.reload(self.places.control):
-            return
-        name = container_name(self.engine.project, service.name)
-        self.engine.call("exec", name, "/bin/bash", "/usr/local/lib/companion/reload.sh")
+    def _reload(self, step: Reload) -> None:
+        """Sshd reads its keys at each login, but for the host key: of that it must be told."""
+        name = container_name(self.engine.project, step.service.name)
+        if step.service.role is not Role.AGENT:
+            if not control.reload(self.places.control):
+                self.engine.call("exec", name, "/bin/bash", "/usr/local/lib/companion/reload.sh")
+        elif self.target.login and step.is_about(HOST_KEY):
+            rooted = step.service.user == ROOT
+            tell_sshd(self.engine, name, self.target.login.user, begun_by_root=rooted)
 
     def _show_last_lines(self) -> None:
         """Show the last lines of each container: they usually say why."""
         for container in self.engine.containers():
             for line in self.engine.last_lines(container.name, _LOG_TAIL):
                 self.progress(f"{container.service} | {line}")
+
+
+def tell_sshd(engine: Engine, name: str, user: str, *, begun_by_root: bool) -> None:
+    """Have the sshd in an agent's container read its host key anew; sessions go on.
+
+    Raises:
+        EngineError: the engine refused.
+    """
+    script = files.read_text(observe.assets_directory() / "agent" / "reload.sh")
+    inside = exec_argv(name, user, "--interactive", begun_by_root=begun_by_root)
+    engine.call(*inside, "/bin/bash", stdin=script)
 
 
 def remove_all(engine: Engine, observed: Observed, progress: Progress) -> None:

@@ -113,7 +113,9 @@ def findings(titles: Collection[str], said: str) -> Iterator[Finding]:
 
 def _run(seen: Look, script: str, arguments: Collection[str]) -> str:
     name = container_name(seen.engine.project, seen.checked.config.name)
-    inside = exec_argv(name, seen.record, "--interactive")
+    record = seen.record
+    rooted = record.begun_by_root
+    inside = exec_argv(name, record.user, "--interactive", begun_by_root=rooted)
     argv = (*inside, "/bin/bash", "-s", "--", *arguments)
     return seen.engine.call(*argv, stdin=script, timeout=_PATIENCE)
 

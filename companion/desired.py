@@ -23,6 +23,7 @@ from companion.services import (
 
 GATEWAY_BASE = "docker.io/library/debian:bookworm-slim"
 NOBODY = "65534:65534"
+ROOT = "0:0"
 # The same on both engines: podman adds these to a read-only container by itself, docker does not.
 _SCRATCH = tuple(f"{path}:mode=1777" for path in ("/run", "/tmp", "/var/tmp"))  # noqa: S108
 _NO_IPV6 = (
@@ -32,6 +33,8 @@ _NO_IPV6 = (
 CONTROL = "/companion/control"
 BECOME_THE_AGENT = ("SETGID", "SETPCAP", "SETUID")
 """What root needs to become the agent for good, with no capability left to gain."""
+HOST_KEY = "host key"
+"""What sshd must be told of when it changes: OpenSSH keeps it in memory from 9.8 on."""
 _LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
 
 
@@ -53,6 +56,7 @@ class Desired:
     gateway_files: tuple[File, ...]
     resolver_files: tuple[File, ...]
     certificate_files: tuple[File, ...] = field(repr=False)
+    host_key_files: tuple[File, ...] = field(repr=False)
 
     def filtered(self, seccomp: str) -> "Desired":
         """Return the same with a list of system calls for all containers; "" for the engine's."""
@@ -66,6 +70,7 @@ def desire(
     places: AgentPaths,
     seals: Mapping[str, str],
     leaves: tuple[File, ...],
+    host_key: tuple[File, ...],
 ) -> Desired:
     """Return what `sandbox` means for the engine.
 
@@ -75,18 +80,21 @@ def desire(
         places: where the mounted files of this agent lie on the desktop.
         seals: keyed digests of the secrets' values, by name: a new value is a new definition.
         leaves: the certificates of the hosts that are intercepted, with their keys.
+        host_key: the host key that sshd shall show, private and public; nothing without sshd.
     """
     agent_image = dockerfile.render(sandbox, assets.entrypoint)
     volumes = tuple(sorted({bind.source for bind in _mounts(sandbox) if bind.volume}))
+    keys = tuple(_keys(sandbox, host_key))
+    agent = replace(_agent(sandbox, agent_image, places), reloads=keys)
     if not sandbox.gateway:
         alone = Target(
             agent=sandbox.agent,
             login=sandbox.login,
             images=(agent_image,),
             networks=(sandbox.egress_network,),
-            services=(_agent(sandbox, agent_image, places),),
+            services=(agent,),
         )
-        return Desired(alone, sandbox, volumes, (), (), ())
+        return Desired(alone, sandbox, volumes, (), (), (), host_key)
     gateway_image = image_of_gateways(sandbox.host, assets)
     gateway_files = (*haproxy.render(sandbox), *dns.render(sandbox))
     target = Target(
@@ -100,7 +108,7 @@ def desire(
                 reloads=tuple(_reloads(sandbox, seals, leaves)),
             ),
             _net(sandbox, gateway_image, places),
-            _agent(sandbox, agent_image, places),
+            agent,
         ),
     )
     return Desired(
@@ -110,6 +118,7 @@ def desire(
         gateway_files=gateway_files,
         resolver_files=(dns.resolv_conf(sandbox),),
         certificate_files=leaves,
+        host_key_files=host_key,
     )
 
 
@@ -189,7 +198,7 @@ def _net(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
         name=f"{sandbox.agent}-net",
         role=Role.NET,
         image=image.tag,
-        user="0:0",
+        user=ROOT,
         command=("/usr/local/lib/companion/net.sh", inside.address(2)),
         hostname=sandbox.agent,
         attachments=(Attachment(inside.name, inside.address(3)),),
@@ -219,7 +228,6 @@ def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
         environment=(("HOME", sandbox.program.home), *environment.render(sandbox)),
         workdir=sandbox.workdir,
         configuration=(("sshd", digest_files((sshd.render(sandbox),))),) if sandbox.ssh else (),
-        reloads=_keys(sandbox),
         memory=sandbox.limits.memory,
         pids=sandbox.limits.pids,
         cpus=sandbox.limits.cpus or "",
@@ -233,7 +241,7 @@ def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
 def _begun_by_root(agent: Service, sandbox: Sandbox) -> Service:
     """Return the agent as root starts it: to run the root hooks, and then to be the agent only."""
     capabilities = tuple(sorted({*BECOME_THE_AGENT, *sandbox.whole.capabilities}))
-    return replace(agent, user="0:0", capabilities=capabilities, writable=True)
+    return replace(agent, user=ROOT, capabilities=capabilities, writable=True)
 
 
 def _without_gateway(agent: Service, sandbox: Sandbox) -> Service:
@@ -258,10 +266,13 @@ def _host_names(outside: Network) -> tuple[tuple[str, str], ...]:
     return tuple((f"host.{word}.internal", outside.address(1)) for word in ("containers", "docker"))
 
 
-def _keys(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
-    """Return what sshd reads anew at each login."""
+def _keys(sandbox: Sandbox, host_key: tuple[File, ...]) -> Iterator[tuple[str, str]]:
+    """Yield what sshd takes in while it runs: at each login, or when it is told."""
     given = sandbox.ssh.authorized_keys if sandbox.ssh else None
-    return (("authorized keys", digest_files(sandbox.files_of(given))),) if given else ()
+    if given:
+        yield "authorized keys", digest_files(sandbox.files_of(given))
+    if host_key:
+        yield HOST_KEY, digest_files(host_key)
 
 
 def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from companion.services import Attachment, Bind, Image, Network, Role, Service
-from companion.state import AgentRecord, Container
+from companion.state import Container
 
 LABEL = "dev.companion"
 _EVENTS = ("--filter=type=container", "--filter=event=start", "--filter=event=pause",
@@ -152,11 +152,11 @@ def join_argv(project: str, service: Service, network: str) -> tuple[str, ...]:
     return ("network", "connect", network, container_name(project, service.name))
 
 
-def exec_argv(name: str, agent: AgentRecord, *options: str) -> tuple[str, ...]:
+def exec_argv(name: str, user: str, *options: str, begun_by_root: bool) -> tuple[str, ...]:
     """Return the arguments that run the command after them as the agent, with nothing to gain."""
-    if not agent.begun_by_root:
-        return ("exec", *options, "--user", agent.user, name)
-    become = ("--reuid", agent.user, "--regid", agent.user, "--init-groups")
+    if not begun_by_root:
+        return ("exec", *options, "--user", user, name)
+    become = ("--reuid", user, "--regid", user, "--init-groups")
     nothing = ("--inh-caps=-all", "--bounding-set=-all")
     return ("exec", *options, "--user", "0:0", name, "setpriv", *become, *nothing)
 

@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from companion import desktop, files, process, programs, state_file
 from companion.errors import CompanionError
 from companion.paths import Paths
-from editors.base import Desktop, Editor, Remote
+from companion.state import AgentRecord
+from editors.base import Desktop, Editor, Opening, Remote
 from editors.catalogue import EDITORS
 from editors.jsonc import JsoncError
 from editors.owned import Entry, Owned, merge
@@ -22,7 +23,7 @@ Outcome = Literal["written", "unchanged", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An editor that is on this desktop; without a command it is opened by URL."""
+    """An editor that is on this desktop; what opens folders without a command does so by URL."""
 
     editor: Editor
     settings: Path
@@ -65,14 +66,25 @@ def found(home: Paths) -> tuple[Found, ...]:
     return tuple(sorted(here, key=lambda f: f.editor.id != last))
 
 
+def openers(home: Paths) -> tuple[Found, ...]:
+    """Return those that can be told to open a folder."""
+    return tuple(f for f in found(home) if f.editor.opening)
+
+
 def remotes(home: Paths) -> tuple[Remote, ...]:
     """Return every sandbox that takes logins, of all projects."""
     return tuple(
-        Remote(r.allocation.alias, name, r.workdir, r.acp_command)
+        remote(name, record)
         for written in state_file.all_projects(home).values()
-        for name, r in written.agents.items()
-        if r.allocation.ssh_port
+        for name, record in written.agents.items()
+        if record.allocation.ssh_port
     )
+
+
+def remote(agent: str, record: AgentRecord) -> Remote:
+    """Return an agent that takes logins as editors see it."""
+    ssh = shutil.which("ssh") or "ssh"
+    return Remote(record.allocation.alias, agent, record.workdir, record.acp_command, ssh)
 
 
 def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
@@ -97,26 +109,42 @@ def choose(home: Paths, wanted: str | None) -> Found:
     """Return the editor with this id, or the one used last, or the first that is here.
 
     Raises:
-        CompanionError: it is not here.
+        CompanionError: it is not here, or opens no folders.
     """
-    here = found(home)
+    known = {editor.id: editor for editor in EDITORS}
+    ids = ", ".join(editor.id for editor in EDITORS if editor.opening)
+    if wanted and wanted not in known:
+        raise CompanionError(f"there is no editor '{wanted}'", f"known: {ids}")
+    if wanted:
+        opening(known[wanted])
+    here = openers(home)
     fits = [f for f in here if wanted in {None, f.editor.id}]
     if fits:
         return fits[0]
-    ids = [editor.id for editor in EDITORS]
-    if wanted and wanted not in ids:
-        raise CompanionError(f"there is no editor '{wanted}'", f"known: {', '.join(ids)}")
     if wanted:
         installed = ", ".join(f.editor.id for f in here) or "none"
         raise CompanionError(f"{wanted} is not installed", f"installed: {installed}")
-    raise CompanionError("no editor that we know is installed", f"known: {', '.join(ids)}")
+    raise CompanionError("no editor that we know is installed", f"known: {ids}")
 
 
-def command(found: Found, remote: Remote, path: str) -> tuple[str, ...]:
+def opening(editor: Editor) -> Opening:
+    """Return how an editor opens folders.
+
+    Raises:
+        CompanionError: it cannot be told to.
+    """
+    if editor.opening is None:
+        what = f"{editor.name} cannot be told to open a folder over SSH"
+        raise CompanionError(what, "after `companion editors sync` the agent is in their AI chat")
+    return editor.opening
+
+
+def command(here: Found, remote: Remote, path: str) -> tuple[str, ...]:
     """Return the argv that opens a folder of a sandbox, through the desktop if need be."""
-    if found.command:
-        return (found.command, *found.editor.arguments(remote, path))
-    return programs.opener(found.editor.url(remote, path))
+    how = opening(here.editor)
+    if here.command:
+        return (here.command, *how.arguments(remote, path))
+    return programs.opener(how.url(remote, path))
 
 
 def open_folder(home: Paths, here: Found, remote: Remote, path: str) -> tuple[str, ...]:
@@ -139,7 +167,8 @@ def _look(home: Paths) -> Iterator[Found]:
     platform = sys.platform if sys.platform in {"darwin", "win32"} else "linux"
     place = Desktop(platform, home.home.as_posix(), home.programs.as_posix())  # type: ignore[arg-type]
     for editor in EDITORS:
-        program = next(filter(None, map(shutil.which, editor.commands)), None)
+        commands = editor.opening.commands if editor.opening else ()
+        program = next(filter(None, map(shutil.which, commands)), None)
         yield Found(editor, Path(editor.settings(place)), program)
 
 

@@ -112,6 +112,11 @@ class Engine:
         labels = (f"label={LABEL}.project={self.project}", f"label={LABEL}.agent={self.agent}")
         return tuple(each("--filter", labels))
 
+    @property
+    def _image(self) -> str:
+        """What the tags of the agent's images begin with."""
+        return f"localhost/companion/{self.project}-{self.agent}:"
+
     def argv(self, *arguments: str) -> tuple[str, ...]:
         """Return the command line for `arguments`."""
         return (self.choice.binary, *arguments)
@@ -196,10 +201,11 @@ class Engine:
         return self._looked(lambda: frozenset(self.call("images", *shape, timeout=_FAST).split()))
 
     def agent_images(self) -> frozenset[str]:
-        """Return the tags of the images that were built for the agent."""
-        shape = ("--format", "{{.Repository}}:{{.Tag}}")
-        found = self.call("images", *self._mine, *shape, timeout=_FAST).split()
-        return frozenset(tag for tag in found if "<none>" not in tag)
+        """Return the tags of the images that were built for the agent.
+
+        By name: podman lists an image that has any of several labels, so those of others, too.
+        """
+        return frozenset(tag for tag in self.images() if tag.startswith(self._image))
 
     def unused_images(self, keep: str) -> frozenset[str]:
         """Return what builds that failed left behind, and gateways that no container is made of.

@@ -65,13 +65,14 @@ def engine_of(checked: Checked, record: AgentRecord | None) -> Engine:
 def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     """Return what should be, at the places and with the seals of the agent's record.
 
-    A certificate that must be renewed is a new one at each call.
+    A certificate that must be renewed is a new one at each call, and so is the first host key.
     """
     sandbox = sandbox_of(checked, record)
     places = checked.places(home)
     seals = provision.seals(checked.secrets, record.salt)
     leaves = provision.leaves(sandbox, home, places)
-    wanted = desire(sandbox, observe.assets(), places, seals, leaves)
+    host_key = provision.host_key(sandbox, places)
+    wanted = desire(sandbox, observe.assets(), places, seals, leaves, host_key)
     return wanted.filtered(provision.system_calls(home, record.engine))
 
 

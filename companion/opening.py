@@ -1,6 +1,6 @@
 """What must be before an editor or a terminal can get into a sandbox? It runs, and is reachable."""
 
-from companion import desktop, reconcile, state_file
+from companion import desktop, editing, reconcile, state_file
 from companion.apply import Progress
 from companion.errors import CompanionError
 from companion.paths import Paths
@@ -34,7 +34,7 @@ def remote(home: Paths, project: Project, agent: str) -> Remote:
         known = ", ".join(n for n, r in agents.items() if r.allocation.ssh_port) or "none"
         what = f"there is no agent '{agent}' that takes logins in {project.directory}"
         raise CompanionError(what, f"known: {known}; an agent needs the ssh plugin")
-    return Remote(record.allocation.alias, agent, record.workdir, record.acp_command)
+    return editing.remote(agent, record)
 
 
 def folder(remote: Remote, path: str | None) -> str:

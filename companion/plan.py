@@ -83,10 +83,16 @@ class Reload:
 
     service: Service
     reason: str
+    changed: tuple[str, ...] = ()
+    """Names of what it has not taken in; none while that is not certain."""
 
     def describe(self) -> str:
         """Return the step in words."""
         return f"reload {self.service.name}"
+
+    def is_about(self, name: str) -> bool:
+        """Tell whether the service may not have taken in what is called `name`."""
+        return not self.changed or name in self.changed
 
 
 Step = BuildImage | Remove | RemoveNetwork | CreateNetwork | Start | Reload
@@ -164,7 +170,7 @@ def _reloads(service: Service, record: AgentRecord) -> Iterator[Reload]:
         return
     gone = sorted(name for name in held if held[name] != wanted.get(name))
     new = sorted(name for name in wanted if name not in held)
-    yield Reload(service, f"changed: {', '.join((*new, *gone))}")
+    yield Reload(service, f"changed: {', '.join((*new, *gone))}", (*new, *gone))
 
 
 def _builds(desired: Target, observed: Observed) -> Iterator[BuildImage]:

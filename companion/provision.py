@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from companion import certs, files, seccomp
-from companion.contribution import ProjectFile, SshServer
+from companion.contribution import ProjectFile
 from companion.desired import Desired
 from companion.errors import CompanionError
 from companion.paths import AgentPaths, Paths
@@ -18,6 +18,7 @@ from companion.sandbox import Sandbox
 from companion.services import File, digest
 from companion.state import EngineChoice
 from ssh import authorized_keys, keys
+from ssh.public_key import Key
 
 
 def authority(home: Paths) -> certs.Authority:
@@ -82,29 +83,83 @@ def mounted_files(
     _fill(places.certificates, desired.certificate_files, owner)
     files.make_private_dir(places.control)
     files.give_to(places.control, owner)
-    ssh_files(desired.sandbox, home, places)
+    _ssh_files(desired, home, places)
 
 
-def ssh_files(sandbox: Sandbox, home: Paths, places: AgentPaths) -> None:
-    """Write the agent's host key and authorized_keys and our own client key.
+def host_key(sandbox: Sandbox, places: AgentPaths) -> tuple[File, ...]:
+    """Return the host key that sshd shall show: the config's, else the one kept, else a new one.
 
-    sshd reads authorized_keys at every login: a key counts, or no longer counts, at the next one.
+    A new one is written by nothing yet. None without sshd.
+
+    Raises:
+        CompanionError: the config's is no such key.
     """
     server = sandbox.ssh
     if server is None:
+        return ()
+    given = server.host_key
+    kept = _text(sandbox, given) if given else files.read_text(places.host_key)
+    try:
+        return _pair(keys.generate(sandbox.agent).private if kept is None else kept)
+    except ValueError:
+        where, what = (given.path, "host_key") if given else (places.host_key, "it")
+        problem = f"{where} is not an Ed25519 private key without a passphrase"
+        raise CompanionError(problem, f"remove {what}: companion makes and keeps one") from None
+
+
+def authorize(
+    sandbox: Sandbox, home: Paths, places: AgentPaths, also: tuple[Key, ...] = ()
+) -> None:
+    """Write who may log in; sshd reads it at every login. `also` may, until the next call."""
+    _replace_ssh_files((_authorized_keys(sandbox, home, places, also),), sandbox, places)
+
+
+def new_client_key(sandbox: Sandbox, home: Paths, places: AgentPaths) -> str:
+    """Put a new key of our own in the old one's place, in steps that each leave us a way in.
+
+    Returns the public key's line.
+    """
+    alias = sandbox.allocation.alias
+    made = keys.generate(alias)
+    authorize(sandbox, home, places, authorized_keys.parse(made.public).keys)
+    files.write(home.client_key(alias), made.private)
+    authorize(sandbox, home, places)
+    return made.public
+
+
+def new_host_key(sandbox: Sandbox, places: AgentPaths) -> str:
+    """Put a new host key of our own in the old one's place; return its public line."""
+    made = keys.generate(sandbox.agent)
+    _replace_ssh_files(_pair(made.private), sandbox, places)
+    return made.public
+
+
+def _replace_ssh_files(changed: Iterable[File], sandbox: Sandbox, places: AgentPaths) -> None:
+    """Replace files of what runs, and of what may be brought back: a key that went stays away."""
+    kept = places.good / places.sshd.name
+    for directory in (places.sshd, *((kept,) if kept.is_dir() else ())):
+        for file in changed:
+            files.write(directory / file.path, file.content, file.mode, sandbox.host.uid)
+
+
+def _ssh_files(desired: Desired, home: Paths, places: AgentPaths) -> None:
+    sandbox = desired.sandbox
+    if sandbox.ssh is None:
         return
-    own_key = _client_key(home, sandbox.allocation.alias)
-    configured = _text(sandbox, server.authorized_keys)
-    allowed = (own_key, configured, files.read_text(places.added_keys) or "")
-    merged = authorized_keys.merge(*(authorized_keys.parse(text).keys for text in allowed))
-    private = _host_key(sandbox, server, places)
-    contents = (
-        File("host_key", private.encode(), files.PRIVATE),
-        File("host_key.pub", f"{keys.public_of(private)}\n".encode()),
-        File("authorized_keys", merged.encode()),
-        sshd.render(sandbox),
-    )
+    allowed = _authorized_keys(sandbox, home, places)
+    contents = (*desired.host_key_files, allowed, sshd.render(sandbox))
     _fill(places.sshd, contents, sandbox.host.uid)
+
+
+def _authorized_keys(
+    sandbox: Sandbox, home: Paths, places: AgentPaths, also: tuple[Key, ...] = ()
+) -> File:
+    """Return the union of our own key, the config's, those that were added, and `also`."""
+    own = _client_key(home, sandbox.allocation.alias)
+    configured = _text(sandbox, sandbox.ssh.authorized_keys if sandbox.ssh else None)
+    texts = (own, configured, files.read_text(places.added_keys) or "")
+    allowed = (authorized_keys.parse(text).keys for text in texts)
+    return File(places.authorized_keys.name, authorized_keys.merge(*allowed, also).encode())
 
 
 def _secret_files(names: Iterable[str], values: Mapping[str, str]) -> tuple[File, ...]:
@@ -144,17 +199,17 @@ def _client_key(home: Paths, alias: str) -> str:
     return public
 
 
-def _host_key(sandbox: Sandbox, server: SshServer, places: AgentPaths) -> str:
-    """Return the private host key: the config's, else the one kept, else a new one."""
-    if server.host_key is None:
-        return files.read_text(places.host_key) or keys.generate(sandbox.agent).private
-    given = _text(sandbox, server.host_key)
-    try:
-        keys.public_of(given)
-    except ValueError:
-        what = f"{server.host_key.path} is not an Ed25519 private key without a passphrase"
-        raise CompanionError(what, "remove host_key: companion makes and keeps one") from None
-    return given
+def _pair(private: str) -> tuple[File, ...]:
+    """Return the two files of a host key.
+
+    Raises:
+        ValueError: it is not one that we can pin.
+    """
+    public = f"{keys.public_of(private)}\n"
+    return (
+        File("host_key", private.encode(), files.PRIVATE),
+        File("host_key.pub", public.encode()),
+    )
 
 
 def _text(sandbox: Sandbox, file: ProjectFile | None) -> str:

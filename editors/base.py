@@ -27,6 +27,20 @@ class Remote:
     agent: str
     workdir: str
     acp_command: tuple[str, ...] = ()
+    ssh: str = "ssh"
+    """OpenSSH's client on the desktop: its path, for programs with another PATH than ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How an editor is told to open a folder of a sandbox."""
+
+    commands: tuple[str, ...]
+    """Names or absolute paths of its command line, in order of preference."""
+    arguments: Callable[[Remote, str], tuple[str, ...]]
+    """The command line's arguments that open a folder of a sandbox."""
+    url: Callable[[Remote, str], str]
+    """The same as a URL that the desktop opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +51,7 @@ class Editor:
     name: str
     settings: Callable[[Desktop], str]
     """The user's settings file."""
-    commands: tuple[str, ...]
-    """Names or absolute paths of its command line, in order of preference."""
     entries: Callable[[Remote], tuple[Entry, ...]]
     """What must stand in the settings for one sandbox."""
-    arguments: Callable[[Remote, str], tuple[str, ...]]
-    """The command line's arguments that open a folder of a sandbox."""
-    url: Callable[[Remote, str], str]
-    """The same as a URL that the desktop opens."""
+    opening: Opening | None = None
+    """None: there is no telling it."""

@@ -1,5 +1,5 @@
 """Which editors do we know?"""
 
-from editors import vscode, zed
+from editors import jetbrains, vscode, zed
 
-EDITORS = (*vscode.EDITORS, zed.EDITOR)
+EDITORS = (*vscode.EDITORS, zed.EDITOR, jetbrains.EDITOR)

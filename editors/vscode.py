@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from urllib.parse import quote
 
-from editors.base import Desktop, Editor, Remote
+from editors.base import Desktop, Editor, Opening, Remote
 from editors.owned import Entry
 
 
@@ -41,10 +41,8 @@ def _product(
         id=command,
         name=name,
         settings=settings,
-        commands=(command, bundle),
         entries=_entries,
-        arguments=arguments,
-        url=url,
+        opening=Opening(commands=(command, bundle), arguments=arguments, url=url),
     )
 
 

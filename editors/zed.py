@@ -7,7 +7,7 @@ In a remote project Zed starts the agent there, so the command is one of the san
 import json
 from urllib.parse import quote
 
-from editors.base import Desktop, Editor, Remote
+from editors.base import Desktop, Editor, Opening, Remote
 from editors.jsonc import Json, Match
 from editors.owned import Entry
 
@@ -58,8 +58,10 @@ EDITOR = Editor(
     id="zed",
     name="Zed",
     settings=_settings,
-    commands=("zed", "zeditor", "zedit", "/Applications/Zed.app/Contents/MacOS/cli"),
     entries=_entries,
-    arguments=_arguments,
-    url=_url,
+    opening=Opening(
+        commands=("zed", "zeditor", "zedit", "/Applications/Zed.app/Contents/MacOS/cli"),
+        arguments=_arguments,
+        url=_url,
+    ),
 )

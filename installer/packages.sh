@@ -24,6 +24,8 @@ wanted() {
       [ -x /usr/sbin/nginx ] || echo nginx
       has npm || echo nodejs npm
       has nvim || echo neovim
+      has zsh || echo zsh
+      has fish || echo fish
       has dbus-daemon || echo dbus
       has desktop-file-validate || echo desktop-file-utils
       if ! has Xvfb || ! has xfce4-panel || ! has dunst || ! has xdotool || ! has import; then

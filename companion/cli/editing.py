@@ -39,7 +39,7 @@ def open_in_editor(arguments: Namespace) -> Result:
     path = opening.folder(remote, arguments.path)
     if arguments.print_only:
         argv = editing.command(here, remote, path)
-        url = here.editor.url(remote, path)
+        url = editing.opening(here.editor).url(remote, path)
         return Result(text=shlex.join(argv), data={"command": argv, "url": url})
     offer_include(home, yes=arguments.yes)
     _tell(editing.sync(home, here.editor.id))
@@ -49,12 +49,17 @@ def open_in_editor(arguments: Namespace) -> Result:
 
 
 def _listed(here: tuple[Found, ...]) -> Result:
-    rows = [(f.editor.id, f.editor.name, f.command or "by URL", str(f.settings)) for f in here]
+    rows = [(f.editor.id, f.editor.name, _way(f), str(f.settings)) for f in here]
     names = ("id", "name", "command", "settings")
     return Result(
         text=table([tuple(n.upper() for n in names), *rows]) if rows else "no editor is here",
         data=[dict(zip(names, row, strict=True)) for row in rows],
     )
+
+
+def _way(here: Found) -> str:
+    """Say how folders are opened in an editor."""
+    return here.command or ("by URL" if here.editor.opening else "-")
 
 
 def _tell(done: tuple[Synced, ...]) -> None:

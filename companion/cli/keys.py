@@ -1,12 +1,12 @@
-"""Commands about who may log in: keys list, add, remove."""
+"""Commands about who may log in, and where: keys list, add, remove, rotate."""
 
 from argparse import Namespace
 from pathlib import Path
 
-from companion import files, provision, roster, seats, state_file
+from companion import files, provision, roster, rotation, seats, state_file
 from companion.check import check
 from companion.cli.output import Result, table
-from companion.errors import CompanionError
+from companion.errors import CompanionError, UsageError
 from companion.look import sandbox_of
 from companion.paths import AgentPaths, Paths
 from companion.seats import Seat
@@ -19,11 +19,26 @@ def keys(arguments: Namespace) -> Result:
     home, project = Paths.of_user(), seats.project(arguments.directory_option)
     seat = roster.seat_of(home, project, arguments.agent)
     places = home.project(project.id).agent(arguments.agent)
+    if arguments.action == "rotate":
+        return _rotated(home, seat, arguments)
+    if arguments.host or arguments.client:
+        raise UsageError("--host and --client go with `keys rotate`", "leave them out")
     if arguments.action == "add":
         _save(home, seat, places, (*_added(places), *_given(arguments.key)))
     elif arguments.action == "remove":
         _save(home, seat, places, _without(_added(places), arguments.key))
     return _listing(places)
+
+
+def _rotated(home: Paths, seat: Seat, arguments: Namespace) -> Result:
+    """Put new keys in the place of the old ones; by default both."""
+    if arguments.key:
+        raise UsageError("`keys rotate` takes no key: it makes them", "leave it out")
+    both = arguments.host == arguments.client
+    wanted = {"host": both or arguments.host, "client": both or arguments.client}
+    made = rotation.rotate(home, seat, **wanted)
+    lines = (f"{arguments.agent} has a new {w.replace('_', ' ')}: {f}" for w, f in made.items())
+    return Result(text="\n".join(lines), data=made)
 
 
 def _listing(places: AgentPaths) -> Result:
@@ -72,4 +87,4 @@ def _save(home: Paths, seat: Seat, places: AgentPaths, added: tuple[Key, ...]) -
         if record is None:
             raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")
         files.write(places.added_keys, authorized_keys.merge(added))
-        provision.ssh_files(sandbox_of(checked, record), home, places)
+        provision.authorize(sandbox_of(checked, record), home, places)

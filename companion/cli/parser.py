@@ -21,6 +21,32 @@ class Argument:
     names: tuple[str, ...]
     options: dict[str, object]
 
+    @property
+    def is_option(self) -> bool:
+        """Whether it is given by its name, and not by its place."""
+        return self.names[0].startswith("-")
+
+    @property
+    def takes_value(self) -> bool:
+        """Whether a word of its own follows its name."""
+        return self.is_option and "action" not in self.options
+
+    @property
+    def repeats(self) -> bool:
+        """Whether its place takes several words."""
+        return self.options.get("nargs") == "*"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """All that it may be, if only certain words will do."""
+        found = self.options.get("choices", ())
+        return found if isinstance(found, tuple) else ()
+
+    @property
+    def help(self) -> str:
+        """What it does, in a few words."""
+        return str(self.options["help"])
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -42,6 +68,12 @@ def _argument(*names: str, **options: object) -> Argument:
     return Argument(names, options)
 
 
+VERSION = _argument("--version", action="store_true", help="print the version")
+DIRECTORY = _argument("-C", "--dir", type=Path, dest="directory_option", metavar="DIR",
+                      help="the project's directory")  # fmt: skip
+_JSON = _argument("--json", action="store_true", dest="as_json", help="answer in JSON")
+COMMON = (DIRECTORY, _JSON)
+"""What every command takes, before its name and after it."""
 _AGENT = _argument("agent", metavar="AGENT", help="the agent's name")
 _AGENTS = _argument("agents", nargs="*", metavar="AGENT", help="only these agents")
 _ALL = _argument("--all", action="store_true", help="all projects")
@@ -84,22 +116,26 @@ COMMANDS = (
                   help="print the command, start nothing"),
     )),
     Command("editors", "let editors know the sandboxes, or forget them", "editing:editors", (
-        _argument("action", choices=("list", "sync", "remove")),
+        _argument("action", choices=("list", "sync", "remove"), help="what to do"),
     )),
     Command("audit", "attack a running sandbox from inside, and say what held", "health:audit",
             (_AGENT,)),
     Command("doctor", "say what is wrong on this machine, and how to mend it", "health:doctor", (
         _argument("--fix", action="store_true", help="mend what can be mended"),
     )),
-    Command("keys", "list, add or remove keys that may log in", "keys:keys", (
-        _argument("action", choices=("list", "add", "remove")),
+    Command("keys", "list, add or remove keys that may log in; rotate our own", "keys:keys", (
+        _argument("action", choices=("list", "add", "remove", "rotate"), help="what to do"),
         _AGENT,
         _argument("key", nargs="?", help="a public key, its file, or its fingerprint"),
+        _argument("--host", action="store_true", help="rotate the agent's host key only"),
+        _argument("--client", action="store_true", help="rotate our own key to log in with only"),
     )),
+    Command("proxy", "be the connection of an ssh, without a port: for its ProxyCommand",
+            "sandbox:proxy", (_AGENT,)),
     Command("watch", "keep all sandboxes current on every save", "live:watch"),
     Command("tray", "the same, with an icon on the desktop", "live:tray"),
     Command("autostart", "start the tray at login, or do not", "live:autostart", (
-        _argument("action", choices=("on", "off", "status")),
+        _argument("action", choices=("on", "off", "status"), help="what to do"),
     )),
     Command("list", "list the projects that companion knows", "live:listing"),
     Command("add", "know a project without starting it", "live:add", (_DIRECTORY,)),
@@ -119,6 +155,12 @@ COMMANDS = (
         _argument("--write", action="store_true",
                   help="into .build/, with a comment in the files by which editors find it"),
     )),
+    Command("completions", "print the script by which a shell completes companion's commands",
+            "completing:completions", (
+        _argument("shell", choices=("bash", "zsh", "fish"), help="which shell"),
+        _argument("--words", action="store_true",
+                  help="read the words typed, a line each: say what the last one may be"),
+    )),
     Command("uninstall", "take back everything that companion made", "health:uninstall", (
         _YES, _argument("--purge", action="store_true", help="remove volumes too"),
     )),
@@ -135,20 +177,19 @@ class _Parser(argparse.ArgumentParser):
 def build() -> argparse.ArgumentParser:
     """Return the parser for the whole command line."""
     parser = _Parser(prog="companion", description="Sandboxed coding agents on your desktop.")
-    parser.add_argument("--version", action="store_true", help="print the version")
-    _common(parser, directory=Path(), as_json=False)
+    _add(parser, VERSION)
+    _add(parser, DIRECTORY, default=Path())
+    _add(parser, _JSON, default=False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for command in COMMANDS:
         sub = commands.add_parser(command.name, help=command.help, description=command.help)
-        _common(sub, directory=argparse.SUPPRESS, as_json=argparse.SUPPRESS)
+        for argument in COMMON:
+            _add(sub, argument, default=argparse.SUPPRESS)
         for argument in command.arguments:
-            sub.add_argument(*argument.names, **argument.options)  # type: ignore[arg-type]
+            _add(sub, argument)
         sub.set_defaults(load=command.load)
     return parser
 
 
-def _common(parser: argparse.ArgumentParser, *, directory: object, as_json: object) -> None:
-    parser.add_argument("-C", "--dir", type=Path, default=directory, dest="directory_option",
-                        metavar="DIR", help="the project's directory")  # fmt: skip
-    parser.add_argument("--json", action="store_true", default=as_json, dest="as_json",
-                        help="answer in JSON")  # fmt: skip
+def _add(parser: argparse.ArgumentParser, argument: Argument, **more: object) -> None:
+    parser.add_argument(*argument.names, **argument.options, **more)  # type: ignore[arg-type]

@@ -13,7 +13,9 @@ from companion.engine import Engine, detect
 from companion.errors import CompanionError, Problem
 from companion.paths import Paths
 from companion.reconcile import Report
+from companion.render import sshd
 from companion.seats import Project
+from companion.services import Role
 from companion.state import AgentRecord
 from companion.status import Status, status_of
 
@@ -94,17 +96,23 @@ def execute(arguments: Namespace) -> Result:
         command = ["bash", "-l"]
     terminal = ("--tty",) if sys.stdin.isatty() and sys.stdout.isatty() else ()
     workdir = ("--workdir", target.record.workdir) if target.record.workdir else ()
-    name = container_name(target.engine.project, arguments.agent)
-    inside = exec_argv(name, target.record, "--interactive", *terminal, *workdir)
-    argv = target.engine.argv(*inside, *command)
-    return Result(code=process.attach(argv, env=target.engine.environment))
+    return Result(code=target.attach((*terminal, *workdir), command))
+
+
+def proxy(arguments: Namespace) -> Result:
+    """Be the connection of an ssh: an sshd of its own, run in the agent's container as its user."""
+    target = _target(arguments)
+    _require_logins(target.record, arguments.agent)
+    code = target.attach((), ("/usr/sbin/sshd", "-i", "-f", f"{sshd.KEYS}/sshd_config"))
+    if code and not target.runs():
+        raise CompanionError(f"{arguments.agent} does not run", "run `companion up`")
+    return Result(code=code)
 
 
 def ssh(arguments: Namespace) -> Result:
     """Log in with our own key and the pinned host key."""
     target, home = _target(arguments), Paths.of_user()
-    if not target.record.allocation.ssh_port:
-        raise CompanionError(f"{arguments.agent} takes no logins", "add the ssh plugin")
+    _require_logins(target.record, arguments.agent)
     desktop.sync(home)
     alias = target.record.allocation.alias
     argv = ("ssh", "-F", str(home.ssh_config), alias, *_rest(arguments))
@@ -136,6 +144,22 @@ class _Target:
 
     engine: Engine
     record: AgentRecord
+
+    def attach(self, options: Iterable[str], command: Iterable[str]) -> int:
+        """Run a command in the agent's container, as the agent, on our own streams."""
+        engine, record = self.engine, self.record
+        name, rooted = container_name(engine.project, engine.agent), record.begun_by_root
+        inside = exec_argv(name, record.user, "--interactive", *options, begun_by_root=rooted)
+        return process.attach(engine.argv(*inside, *command), env=engine.environment)
+
+    def runs(self) -> bool:
+        """Tell whether the agent's container runs."""
+        return any(c.role is Role.AGENT and c.running for c in self.engine.containers())
+
+
+def _require_logins(record: AgentRecord, agent: str) -> None:
+    if not record.allocation.ssh_port:
+        raise CompanionError(f"{agent} takes no logins", "add the ssh plugin to agent.yaml")
 
 
 def _target(arguments: Namespace) -> _Target:

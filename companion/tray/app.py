@@ -61,7 +61,7 @@ class App:
 
     def _rows(self) -> tuple[Row, ...]:
         desk = Surroundings(
-            editors=tuple((f.editor.id, f.editor.name) for f in editing.found(self._home)),
+            editors=tuple((f.editor.id, f.editor.name) for f in editing.openers(self._home)),
             included=desktop.is_included(self._home),
             at_login=autostart.is_on(self._home),
         )

@@ -5,7 +5,9 @@ import sys
 import time
 from pathlib import Path
 
-from desk import COMPANION, Desk
+from desk import AGENT, COMPANION, Desk
+
+from ssh import keys
 
 
 def test_the_version_is_printed_without_loading_what_it_does_not_need(desk: Desk):
@@ -73,6 +75,39 @@ def test_generate_writes_the_build_and_no_secret(desk: Desk):
     assert b"canary-5e1f" not in whole
     assert b"PRIVATE KEY" not in whole
     assert (project / ".build/.gitignore").read_text() == "*\n"
+
+
+def test_keys_are_added_and_rotated_before_the_first_start(desk: Desk):
+    project = desk.project()
+    desk.companion("-C", str(project), "generate").ok()
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", desk.home / "mine"], check=True
+    )
+    added = desk.companion("-C", str(project), "keys", "add", "coder", f"{desk.home}/mine.pub")
+    assert [line.split()[-1] for line in added.ok().out.splitlines()] == ["own", "added"]
+    made = desk.companion("-C", str(project), "keys", "rotate", "coder", "--json").ok().data
+    assert set(made) == {"host_key", "client_key"}
+    own, _ = desk.companion("-C", str(project), "keys", "list", "coder", "--json").ok().data
+    assert own["fingerprint"] == made["client_key"]
+    pins = (desk.home / ".local/share/companion/ssh/known_hosts").read_text()
+    assert keys.fingerprint(pins.partition(" ")[2].strip()) == made["host_key"]
+
+
+def test_a_host_key_that_is_none_is_said_before_anything_is_touched(desk: Desk):
+    project = desk.project(f"{AGENT}    host_key: mine\n", mine="")
+    done = desk.companion("-C", str(project), "generate")
+    assert done.code == 1
+    assert done.err.startswith("mine is not an Ed25519 private key without a passphrase, remove ")
+    assert not (project / ".build").exists()
+    (project / "agent.yaml").write_text(AGENT)
+    desk.companion("-C", str(project), "generate").ok()
+    desk.companion("-C", str(project), "keys", "rotate", "coder").ok()
+    (kept,) = desk.home.rglob("sshd/host_key")
+    kept.write_text("torn")
+    assert (
+        f"{kept} is not an Ed25519 private key"
+        in desk.companion("-C", str(project), "generate").err
+    )
 
 
 def test_plugins_are_listed(desk: Desk):

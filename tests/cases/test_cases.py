@@ -47,7 +47,7 @@ def generated(case: Path, tmp_path: Path) -> Desired:
     home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
     checked = replace(check(home, Seat(seats.project(case))), host=HOST)
     sandbox = replace(look.sandbox_of(checked, AgentRecord(KEPT)), project="case")
-    return desire(sandbox, observe.assets(), AgentPaths(Path("/state/coder")), {}, ())
+    return desire(sandbox, observe.assets(), AgentPaths(Path("/state/coder")), {}, (), ())
 
 
 def files(desired: Desired) -> dict[str, str]:

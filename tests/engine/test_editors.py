@@ -98,6 +98,44 @@ def test_settings_get_our_entries_and_are_as_before_without_them(box: Box, edito
     assert not [*config.rglob("*.before-companion")]
 
 
+JETBRAINS = '{"default_mcp_settings": {}, "agent_servers": {"mine": {"command": "/x"}}}\n'
+ACP = 'acp_cmd: [sed, -u, "s/ping/it\'s a $HOME pong/"]'
+
+
+def test_jetbrains_starts_the_agent_of_a_sandbox_over_ssh(box: Box, editors: Path):
+    settings, kept = box.desk.home / ".jetbrains/acp.json", box.config_text()
+    box.companion("editors", "sync").ok()
+    assert not settings.parent.exists(), "it is not installed"
+    settings.parent.mkdir()
+    settings.write_text(JETBRAINS)
+    (box.project / "agent.yaml").write_text(kept.replace('-slim"}', f'-slim", {ACP}}}', 1))
+    try:
+        box.companion("up").ok()
+        box.companion("editors", "sync").ok()
+        read = json.loads(settings.read_text())
+        server = read["agent_servers"].pop(box.alias)
+        assert read == json.loads(JETBRAINS)
+        assert set(server) == {"command", "args", "env"}
+        assert Path(server["command"]).is_absolute()
+        # OpenSSH asks the password database where home is, not $HOME
+        argv = [server["command"], "-F", box.desk.home / ".ssh/config", *server["args"]]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
+            said, _ = agent.communicate(b'{"ask": "ping"}\n', timeout=60)
+        assert said == b'{"ask": "it\'s a $HOME pong"}\n'
+        rows = {r["id"]: r["command"] for r in box.companion("editors", "list", "--json").data}
+        assert rows["jetbrains"] == "-"
+        refused = box.companion("open", "coder", "--in", "jetbrains")
+        assert "JetBrains IDEs cannot be told to open a folder over SSH" in refused.err
+    finally:
+        (box.project / "agent.yaml").write_text(kept)
+        box.companion("up").ok()
+    box.companion("editors", "remove").ok()
+    assert settings.read_text() == JETBRAINS
+    assert list(settings.parent.iterdir()) == [settings]
+    settings.unlink()
+    settings.parent.rmdir()
+
+
 def test_settings_that_do_not_parse_stay_and_the_snippet_is_shown(box: Box, editors: Path):
     code = box.desk.home / ".config/Code/User/settings.json"
     code.write_text('{\n  "a": 1\n  "b": 2\n}\n')

@@ -14,6 +14,7 @@ from desk import CANARY, TRACES, no_secret_in
 from sandboxes import Box, wait_until
 
 from companion import control, observe
+from companion.engine import Engine, detect
 from companion.render import dns, haproxy
 
 pytestmark = pytest.mark.engine
@@ -434,6 +435,12 @@ def test_two_projects_live_side_by_side_and_never_meet(box: Box):
         assert second not in box.engine(*listing), listing
     assert [p for p in box.desk.home.rglob("*") if f"second-{box.name}" in p.name] == [project]
     assert "second" not in (box.desk.home / ".local/share/companion/ssh/config").read_text()
+
+
+def test_images_of_an_agent_of_that_name_in_another_project_are_not_ours(box: Box):
+    choice, image = detect(box.name, None), box.inspect("coder")["Config"]["Image"]
+    assert image in Engine(choice, box.id, "coder").agent_images()
+    assert not Engine(choice, "another", "coder").agent_images()
 
 
 def test_a_namespace_that_is_not_closed_is_noticed(box: Box):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from desk import Desk, make_desk
+from desk import COMPANION, Desk, make_desk
 from sandboxes import wait_until
 
 pytestmark = pytest.mark.engine
@@ -92,13 +92,16 @@ def is_the_agent_for_good(here: Single) -> None:
     assert here.run("cat /etc/hooked; stat -c %U /etc/hooked /opt/given") == "0\nroot\nagent"
     shell = here.companion("exec", "coder", "--", "cat", "/proc/self/status").ok().out
     login = here.run("cat /proc/self/status")
-    for status in (login, shell):
+    proxy = f"ProxyCommand={COMPANION} -C {here.project} proxy coder"
+    through = here.desk.ssh("coder.sandbox", "cat /proc/self/status", "-o", proxy).ok().out
+    for status in (login, shell, through):
         facts = dict(line.split(":\t", 1) for line in status.splitlines())
         kinds = ("Inh", "Prm", "Eff", "Bnd", "Amb")
         assert {facts[f"Cap{kind}"] for kind in kinds} == {"0" * 16}
         assert facts["NoNewPrivs"] == "1"
         assert facts["Uid"].split() == ["1000"] * 4
     assert here.desk.ssh("coder.sandbox", "touch /etc/mine").code != 0
+    here.companion("keys", "rotate", "coder").ok()
     assert "root runs root.sh at each start" in here.companion("plan").ok().out
     wait_until(here.serves)  # ready is who takes logins; what else it runs comes when it comes
 
