@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -88,21 +88,40 @@ def remote(agent: str, record: AgentRecord) -> Remote:
 
 
 def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
-    """Write what each editor that is here (or only one) must know of the sandboxes."""
+    """Write what each editor that is here (or only one) must know of the sandboxes.
+
+    Some must have been named once.
+
+    Raises:
+        CompanionError: the one that is named is not here.
+    """
     known = remotes(home)
     with files.lock(home.editors.with_suffix(".lock")):
+        touched = _read(home).files
+        here = [f for f in found(home) if _is_meant(f, only, touched)]
+        if only and not here:
+            raise CompanionError(f"{only} is not here", "see `companion editors list`")
         return tuple(
-            _write(home, here, tuple(e for remote in known for e in here.editor.entries(remote)))
-            for here in found(home)
-            if only in {None, here.editor.id}
+            _write(home, f, tuple(e for remote in known for e in f.editor.entries(remote)))
+            for f in here
         )
 
 
-def remove(home: Paths) -> tuple[Synced, ...]:
-    """Take everything of ours out of all editors' settings."""
+def _is_meant(here: Found, only: str | None, touched: Container[str]) -> bool:
+    if only:
+        return here.editor.id == only
+    return not here.editor.only_if_named or str(here.settings) in touched
+
+
+def remove(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
+    """Take everything of ours out of the settings of all editors, or of one."""
     with files.lock(home.editors.with_suffix(".lock")):
         touched = _read(home).files
-        return tuple(_write(home, f, ()) for f in _look(home) if str(f.settings) in touched)
+        return tuple(
+            _write(home, f, ())
+            for f in _look(home)
+            if str(f.settings) in touched and only in {None, f.editor.id}
+        )
 
 
 def choose(home: Paths, wanted: str | None) -> Found:
@@ -135,7 +154,9 @@ def opening(editor: Editor) -> Opening:
     """
     if editor.opening is None:
         what = f"{editor.name} cannot be told to open a folder over SSH"
-        raise CompanionError(what, "after `companion editors sync` the agent is in their AI chat")
+        raise CompanionError(
+            what, f"after `companion editors sync {editor.id}` the agent is in its chat"
+        )
     return editor.opening
 
 

@@ -55,3 +55,5 @@ class Editor:
     """What must stand in the settings for one sandbox."""
     opening: Opening | None = None
     """None: there is no telling it."""
+    only_if_named: bool = False
+    """What it is told lets an agent ask for more than its sandbox: the user must want it."""

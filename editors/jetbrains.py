@@ -1,7 +1,8 @@
 """JetBrains IDEs: the agents that their AI chat starts for local projects, here over SSH.
 
 Source: jetbrains.com/help/ai-assistant/acp.html. The IDE starts the command on the desktop and
-speaks ACP with it. No command of theirs that could be relied on opens a folder over SSH.
+speaks ACP with it: in the chat the agent may ask for files and commands of the desktop. No command
+of theirs that could be relied on opens a folder over SSH.
 """
 
 import shlex
@@ -23,4 +24,10 @@ def _entries(remote: Remote) -> tuple[Entry, ...]:
     return (Entry(("agent_servers", remote.alias), server),)
 
 
-EDITOR = Editor(id="jetbrains", name="JetBrains IDEs", settings=_settings, entries=_entries)
+EDITOR = Editor(
+    id="jetbrains",
+    name="JetBrains IDEs",
+    settings=_settings,
+    entries=_entries,
+    only_if_named=True,
+)

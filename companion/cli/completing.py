@@ -103,7 +103,11 @@ def _values(
         case "EDITOR":
             from editors.catalogue import EDITORS  # noqa: PLC0415 - start-up time is a budget
 
-            return ((editor.id, editor.name) for editor in EDITORS if editor.opening)
+            return (
+                (editor.id, editor.name)
+                for editor in EDITORS
+                if editor.opening or not argument.is_option
+            )
         case _:
             return ((choice, "") for choice in argument.choices)
 

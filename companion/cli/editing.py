@@ -16,7 +16,8 @@ def editors(arguments: Namespace) -> Result:
     home = Paths.of_user()
     if arguments.action == "list":
         return _listed(editing.found(home))
-    done = editing.sync(home) if arguments.action == "sync" else editing.remove(home)
+    change = editing.sync if arguments.action == "sync" else editing.remove
+    done = change(home, arguments.editor)
     rows = [(s.found.editor.name, s.outcome, str(s.found.settings)) for s in done]
     failed = tuple(Problem(s.problem) for s in done if s.problem)
     nothing = "no editor is here" if arguments.action == "sync" else "there was nothing of ours"

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -52,7 +51,9 @@ def _version() -> Result:
 
 def _bug(argv: Sequence[str]) -> Result:
     """Write down what happened and where to find it."""
-    from companion import files  # noqa: PLC0415 - start-up time is a budget
+    import traceback  # noqa: PLC0415 - start-up time is a budget
+
+    from companion import files  # noqa: PLC0415
     from companion.paths import Paths  # noqa: PLC0415
 
     trace = traceback.format_exc()

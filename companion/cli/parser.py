@@ -2,10 +2,10 @@
 
 import argparse
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from companion.cli.output import Result
 from companion.errors import UsageError
@@ -117,6 +117,7 @@ COMMANDS = (
     )),
     Command("editors", "let editors know the sandboxes, or forget them", "editing:editors", (
         _argument("action", choices=("list", "sync", "remove"), help="what to do"),
+        _argument("editor", nargs="?", metavar="EDITOR", help="only this one"),
     )),
     Command("audit", "attack a running sandbox from inside, and say what held", "health:audit",
             (_AGENT,)),
@@ -174,20 +175,36 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, f"see `{self.prog} --help`")
 
 
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """What argparse takes for a command's parser: it makes one when it is asked, and one is."""
+
+    prog: str
+    command: Command
+
+    def parse_known_args(
+        self, args: Sequence[str], namespace: argparse.Namespace | None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse what follows the command."""
+        parser = _Parser(prog=self.prog, description=self.command.help)
+        for argument in COMMON:
+            _add(parser, argument, default=argparse.SUPPRESS)
+        for argument in self.command.arguments:
+            _add(parser, argument)
+        parser.set_defaults(load=self.command.load)
+        return parser.parse_known_args(args, namespace)
+
+
 def build() -> argparse.ArgumentParser:
     """Return the parser for the whole command line."""
     parser = _Parser(prog="companion", description="Sandboxed coding agents on your desktop.")
     _add(parser, VERSION)
     _add(parser, DIRECTORY, default=Path())
     _add(parser, _JSON, default=False)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    made: Any = _Later
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=made)
     for command in COMMANDS:
-        sub = commands.add_parser(command.name, help=command.help, description=command.help)
-        for argument in COMMON:
-            _add(sub, argument, default=argparse.SUPPRESS)
-        for argument in command.arguments:
-            _add(sub, argument)
-        sub.set_defaults(load=command.load)
+        commands.add_parser(command.name, help=command.help, command=command)
     return parser
 
 

@@ -112,6 +112,8 @@ def test_jetbrains_starts_the_agent_of_a_sandbox_over_ssh(box: Box, editors: Pat
     try:
         box.companion("up").ok()
         box.companion("editors", "sync").ok()
+        assert settings.read_text() == JETBRAINS, "nobody named it"
+        box.companion("editors", "sync", "jetbrains").ok()
         read = json.loads(settings.read_text())
         server = read["agent_servers"].pop(box.alias)
         assert read == json.loads(JETBRAINS)
@@ -133,6 +135,9 @@ def test_jetbrains_starts_the_agent_of_a_sandbox_over_ssh(box: Box, editors: Pat
     assert settings.read_text() == JETBRAINS
     assert list(settings.parent.iterdir()) == [settings]
     settings.unlink()
+    settings.parent.rmdir()
+    refused = box.companion("editors", "sync", "jetbrains")
+    assert "jetbrains is not here" in refused.err
     settings.parent.rmdir()
 
 
