@@ -33,11 +33,14 @@ from companion.errors import (
     CompanionError,
     ConfigError,
     PortTakenError,
+    Problem,
     StoppedError,
     SubnetTakenError,
     SupersededError,
 )
 from companion.look import Look, compare, desired_of, engine_of
+from companion.oauth.grants import key_of
+from companion.oauth.renew import renew
 from companion.paths import AgentPaths, Paths
 from companion.plan import Change, Plan, Reload, Start, reloads
 from companion.reserve import reserve
@@ -60,6 +63,8 @@ class Report:
     plan: Plan
     seconds: float
     login_seconds: float
+    lacks: tuple[Problem, ...] = ()
+    """What it runs without, until the user does something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ def _attempts(wish: _Wish) -> Report:
     if checked.missing:
         raise ConfigError(checked.missing)
     places = checked.places(home)
+    _renew(home, checked, progress)
     wish = replace(wish, stops=_stops(places))
     with _locked(places, progress):
         provision.authority(home)
@@ -128,6 +134,13 @@ def _attempts(wish: _Wish) -> Report:
                     raise StoppedError("stopped while its image was built") from error
                 raise
     raise AssertionError("unreachable")
+
+
+def _renew(home: Paths, checked: Checked, progress: Progress) -> None:
+    """Renew the tokens that end soon; what comes of it is a secret like any other."""
+    trusted, providers = checked.host.trusted_certificates, checked.whole.providers
+    if providers:
+        renew(home, checked.project.id, providers, checked.secrets, trusted, progress)
 
 
 def generate(home: Paths, project: Project) -> Path:
@@ -274,6 +287,7 @@ def _report(seen: Look, begin: float, waited: float) -> Report:
         plan=seen.plan,
         seconds=time.monotonic() - begin,
         login_seconds=waited,
+        lacks=seen.checked.lacks,
     )
 
 
@@ -293,6 +307,7 @@ def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
         loaded=_loaded(seen, complete=complete),
         complete=complete,
         uses=checked.uses,
+        grants=tuple(map(key_of, checked.whole.providers)),
     )
     state_file.write(checked.places(home), record)
     state_file.know(home.project(checked.project.id), checked.project.directory)

@@ -96,6 +96,14 @@ COMMANDS = (
         _AGENT,
         _argument("key", nargs="?", help="a public key, its file, or its fingerprint"),
     )),
+    Command("oauth", "authorise an MCP server that agent.yaml names", "oauth:oauth", (
+        _argument("provider", metavar="PROVIDER", help="its name under mcp-oauth"),
+        _argument("--print", action="store_true", dest="print_only",
+                  help="print the address, open no browser"),
+        _argument("--port", type=int, default=0, metavar="N",
+                  help="where the browser comes back to, if the server wants it to be known: "
+                       "http://127.0.0.1:N/callback (default: any)"),
+    )),
     Command("watch", "keep all sandboxes current on every save", "live:watch"),
     Command("tray", "the same, with an icon on the desktop", "live:tray"),
     Command("autostart", "start the tray at login, or do not", "live:autostart", (
