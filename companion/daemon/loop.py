@@ -1,10 +1,11 @@
 """What keeps all known projects current? One loop that owns all state, one worker per subject."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -31,7 +32,8 @@ from companion.daemon.picture import (
 )
 from companion.daemon.watch import Watch, steering
 from companion.daemon.witness import Witness
-from companion.errors import AlreadyRunningError
+from companion.errors import AlreadyRunningError, CompanionError
+from companion.oauth import grants, store
 from companion.paths import AgentPaths, Paths
 from companion.seats import Project, Seat
 from companion.state import Condition, EngineChoice, Health
@@ -66,6 +68,8 @@ class Loop:
     _state: State = field(default_factory=State)
     _engines: dict[str, tuple[EngineChoice, Witness]] = field(default_factory=dict)
     _settled: set[str] = field(default_factory=set)
+    _due: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    """Sandbox → when a token of its gateway must be renewed, and whether it was looked at then."""
     _registry: float = -1.0
     _watch: Watch = field(init=False)
     _log: logging.Logger = field(init=False)
@@ -77,6 +81,7 @@ class Loop:
             lambda key: self._inbox.put(Touched(key)), lambda why: self._inbox.put(Hindered(why))
         )
         files.make_private_dir(self.home.pauses)
+        files.make_private_dir(self.home.all_grants)
         self._watch.follow(_ALL, [self.home.paused])
         self._notice_pause()
         try:
@@ -98,6 +103,7 @@ class Loop:
     def _turn(self) -> bool:
         """Take one item, or the time that passed, and do what it means; False: it is the end."""
         self._look_at_registry()
+        self._look_at_grants()
         item = self._next()
         match item:
             case None:
@@ -186,6 +192,23 @@ class Loop:
         if len(there) < sum(path.is_dir() for path in self.home.projects.iterdir()):
             self._registry = -1.0  # one is just being made: its directory is there, its file is not
 
+    def _look_at_grants(self) -> None:
+        """Look again at each sandbox with a token that must be renewed now, once.
+
+        By the clock on the wall: the other one stands still while the machine sleeps. While a
+        sandbox is in trouble it is left alone, because to look would be to try its change again.
+        """
+        now = time.time()
+        for key, (due, seen) in self._due.items():
+            view = self.picture.sandboxes.get(key)
+            if not seen and due <= now and view and not view.trouble:
+                self._due[key] = due, True
+                self._inbox.put(Touched(key))
+
+    def _expect(self, key: str, due: float) -> None:
+        if self._due.get(key, (math.inf, True))[0] != due:
+            self._due[key] = due, False
+
     def _take_in(self, project: Project, again: str = "") -> None:
         """Know which agents a project has now; look anew at what is new, and at one `again`."""
         if not project.directory.is_dir():
@@ -209,7 +232,9 @@ class Loop:
         self._watch.follow(seat.key, (*steered, _first_start(place.agent(agent))))
         record = state_file.read(place.agent(agent)) if agent else None
         if record and record.engine:
-            self._watch.follow(seat.key, steered)
+            granted = (self.home.grants(seat.project.id),) if record.grants else ()
+            self._watch.follow(seat.key, (*steered, *granted))
+            self._expect(seat.key, self._next_due(seat, record.grants))
         old = self.picture.sandboxes.get(seat.key)
         view = SandboxView(
             seat=seat,
@@ -227,8 +252,17 @@ class Loop:
                 if seat.key not in self._settled:
                     self._inbox.put(Touched(seat.key))
 
+    def _next_due(self, seat: Seat, keys: tuple[str, ...]) -> float:
+        """Return when a token must be renewed; that a file is damaged is for reconcile() to say."""
+        if not keys:
+            return math.inf
+        with suppress(CompanionError):
+            return grants.next_due(store.read(self.home, seat.project.id), keys)
+        return math.inf
+
     def _forget(self, key: str) -> None:
         self._watch.forget(key)
+        self._due.pop(key, None)
         self._settled.discard(key)
         self._tell(Forgotten(key))
 
