@@ -126,7 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization", "").removeprefix("Bearer ") in self.mcp.access:
             self._json(200, {"jsonrpc": "2.0", "id": 1, "result": {}})
         else:
-            self._json(401, {}, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
+            about = f"{self.mcp.origin}/.well-known/oauth-protected-resource/mcp"
+            self._json(401, {}, {"WWW-Authenticate": f'Bearer resource_metadata="{about}"'})
 
     def _register(self, redirect: str) -> None:
         client = secrets.token_hex(8)

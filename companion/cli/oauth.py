@@ -28,8 +28,8 @@ def oauth(arguments: Namespace) -> Result:
         grant = authorise(provider, secret, Web(checked.host.trusted_certificates), way)
         with store.held(home, project.id):
             store.keep(home, project.id, key, grant)
+        state_file.know(home.project(project.id), project.directory)
         granted.append(grant)
-    state_file.know(home.project(project.id), project.directory)
     told = list(_bring_it_in(home, found, arguments.provider))
     text = f"{arguments.provider} is authorised until {grants.clock(granted[0].until)}"
     return Result(

@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 
 from companion import files, log, reconcile, roster, state_file
 from companion.daemon import machine, worker
+from companion.daemon.alarms import Alarms
 from companion.daemon.machine import Asked, Event, Finished, Order, State, Tick, Touched, Work
 from companion.daemon.picture import (
     Crashed,
@@ -68,8 +69,7 @@ class Loop:
     _state: State = field(default_factory=State)
     _engines: dict[str, tuple[EngineChoice, Witness]] = field(default_factory=dict)
     _settled: set[str] = field(default_factory=set)
-    _due: dict[str, tuple[float, bool]] = field(default_factory=dict)
-    """Sandbox → when a token of its gateway must be renewed, and whether it was looked at then."""
+    _alarms: Alarms = field(default_factory=Alarms)
     _registry: float = -1.0
     _watch: Watch = field(init=False)
     _log: logging.Logger = field(init=False)
@@ -193,21 +193,15 @@ class Loop:
             self._registry = -1.0  # one is just being made: its directory is there, its file is not
 
     def _look_at_grants(self) -> None:
-        """Look again at each sandbox with a token that must be renewed now, once.
+        """Look again at each sandbox with a token that must be renewed now.
 
-        By the clock on the wall: the other one stands still while the machine sleeps. While a
-        sandbox is in trouble it is left alone, because to look would be to try its change again.
+        One in trouble is left alone: to look would be to try again what did not work.
         """
-        now = time.time()
-        for key, (due, seen) in self._due.items():
+        for key in self._alarms.due(time.time()):
             view = self.picture.sandboxes.get(key)
-            if not seen and due <= now and view and not view.trouble:
-                self._due[key] = due, True
+            if view and not view.trouble:
+                self._alarms.ring(key)
                 self._inbox.put(Touched(key))
-
-    def _expect(self, key: str, due: float) -> None:
-        if self._due.get(key, (math.inf, True))[0] != due:
-            self._due[key] = due, False
 
     def _take_in(self, project: Project, again: str = "") -> None:
         """Know which agents a project has now; look anew at what is new, and at one `again`."""
@@ -234,7 +228,7 @@ class Loop:
         if record and record.engine:
             granted = (self.home.grants(seat.project.id),) if record.grants else ()
             self._watch.follow(seat.key, (*steered, *granted))
-            self._expect(seat.key, self._next_due(seat, record.grants))
+            self._alarms.set(seat.key, self._next_due(seat, record.grants))
         old = self.picture.sandboxes.get(seat.key)
         view = SandboxView(
             seat=seat,
@@ -262,7 +256,7 @@ class Loop:
 
     def _forget(self, key: str) -> None:
         self._watch.forget(key)
-        self._due.pop(key, None)
+        self._alarms.forget(key)
         self._settled.discard(key)
         self._tell(Forgotten(key))
 

@@ -72,8 +72,7 @@ def authorise(provider: Provider, secret: str, web: Web, way: Way) -> Grant:
 
 def _resource(provider: Provider, web: Web) -> Resource:
     """Return what the MCP server says of itself; an older one says nothing."""
-    challenge = web.get(provider.url).challenge
-    for place in discovery.resource_places(provider.url, challenge):
+    for place in discovery.resource_places(provider.url, web.challenge(provider.url)):
         if _is_found(answer := web.get(place)):
             return discovery.resource(answer.text, provider.url)
     return discovery.resource_without_metadata(provider.url)
@@ -120,7 +119,8 @@ def _tokens(form: dict[str, str], known: Client, where: Server, web: Web) -> Tok
     signed, headers = protocol.signed(form, known.client_id, secret, protocol.method(known, where))
     answer = web.post_form(where.token_endpoint, signed, headers)
     if answer.status != _OK:
-        raise _refused(where, answer, "gives no token", (*form.values(), secret))
+        hidden = (form["code"], form["code_verifier"], secret)
+        raise _refused(where, answer, "gives no token", hidden)
     return protocol.tokens(answer.text)
 
 

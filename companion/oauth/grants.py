@@ -107,8 +107,10 @@ def lack(provider: Provider, grant: Grant | None, now: float) -> Problem | None:
         return None
     if not grant.renewable:
         return Problem(f"the token for {name} ended at {clock(grant.until)}", again)
-    why = grant.failure or "nobody renewed it yet, `companion watch`, `tray` and `up` do"
-    return Problem(f"the token for {name} ended: {why}", "it is tried again every minute")
+    if not grant.failure:
+        return Problem(f"the token for {name} ended", "`companion up`, `watch` or `tray` renews it")
+    what = f"the token for {name} ended and could not be renewed: {grant.failure}"
+    return Problem(what, "it is tried again every minute")
 
 
 def clock(moment: float) -> str:

@@ -2,22 +2,21 @@
 
 import http.client
 import ssl
-import time
+import threading
 import urllib.error
 import urllib.request
 import urllib.response
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from queue import Empty, SimpleQueue
+from urllib.parse import urlencode
 
 from companion import __version__
 from companion.errors import CompanionError
 from companion.oauth.answers import is_safe
 
 _SILENCE = 10.0
-_PATIENCE = 20.0
 _LIMIT = 1 << 20
-_PIECE = 1 << 16
 _NEXT = "look at your network, and try again"
 
 
@@ -40,9 +39,16 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """Asks servers; `trusted` has CAs in PEM that count besides the system's."""
+    """Asks servers."""
 
     trusted: bytes = b""
+    """CAs in PEM that count besides the system's."""
+    patience: float = 20.0
+    """Seconds in which a whole answer must have come, however slowly it does."""
+
+    def challenge(self, url: str) -> str:
+        """Return how a server asks who we are: its WWW-Authenticate header."""
+        return self._ask(url, None, {}, limit=0).challenge  # a stream of events has no end
 
     def get(self, url: str) -> Answer:
         """Ask for what is at an address."""
@@ -57,7 +63,9 @@ class Web:
         """Send JSON."""
         return self._ask(url, text.encode(), {"Content-Type": "application/json"})
 
-    def _ask(self, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+    def _ask(
+        self, url: str, body: bytes | None, headers: Mapping[str, str], limit: int = _LIMIT
+    ) -> Answer:
         """Return the answer, whatever its status.
 
         Raises:
@@ -67,16 +75,36 @@ class Web:
             raise CompanionError(f"{url} is no https address", "only those are asked")
         own = {"Accept": "application/json", "User-Agent": f"companion/{__version__}"}
         request = urllib.request.Request(url, body, {**own, **headers})  # noqa: S310 - https only
+        outcomes: SimpleQueue[Answer | CompanionError] = SimpleQueue()
+        # A time-out of the socket's begins anew with each byte, so it is another thread that waits.
+        asking = threading.Thread(
+            target=lambda: outcomes.put(self._outcome(request, limit)), daemon=True
+        )
+        asking.start()
+        try:
+            outcome = outcomes.get(timeout=self.patience)
+        except Empty:
+            what = f"{request.host} does not come to the end of its answer"
+            raise CompanionError(what, _NEXT) from None
+        if isinstance(outcome, CompanionError):
+            raise outcome
+        return outcome
+
+    def _outcome(self, request: urllib.request.Request, limit: int) -> Answer | CompanionError:
         try:
             with self._open(request) as answer:
-                return _read(url, answer)
+                data = answer.read(limit + 1) if limit else b""
+                if len(data) > limit:
+                    what = f"{request.host} answers with more than a MiB"
+                    return CompanionError(what, "that is no OAuth")
+                return _decoded(answer, data)
         except OSError as error:
             reason = getattr(error, "reason", None) or error
-            raise CompanionError(f"{_host(url)} does not answer: {reason}", _NEXT) from None
+            return CompanionError(f"{request.host} does not answer: {reason}", _NEXT)
         except (http.client.HTTPException, ValueError) as error:
             # Only its kind: its text may repeat what we sent.
             kind = type(error).__name__
-            raise CompanionError(f"{_host(url)} answers no HTTP: {kind}", _NEXT) from None
+            return CompanionError(f"{request.host} answers no HTTP: {kind}", _NEXT)
 
     def _open(self, request: urllib.request.Request) -> urllib.response.addinfourl:
         context = ssl.create_default_context()
@@ -91,24 +119,11 @@ class Web:
         return answer
 
 
-def _read(url: str, answer: urllib.response.addinfourl) -> Answer:
-    """Read an answer to its end, unless it has none."""
-    end, pieces, size = time.monotonic() + _PATIENCE, [], 0
-    while piece := answer.read1(_PIECE):
-        pieces.append(piece)
-        size += len(piece)
-        if size > _LIMIT:
-            raise CompanionError(f"{_host(url)} answers with more than a MiB", "that is no OAuth")
-        if time.monotonic() > end:
-            raise CompanionError(f"{_host(url)} does not come to the end of its answer", _NEXT)
+def _decoded(answer: urllib.response.addinfourl, data: bytes) -> Answer:
     headers = answer.headers
     return Answer(
         status=answer.status or 0,
-        text=b"".join(pieces).decode(errors="replace"),
+        text=data.decode(errors="replace"),
         is_json="json" in (headers.get("Content-Type") or ""),
         challenge=headers.get("WWW-Authenticate") or "",
     )
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).netloc

@@ -22,8 +22,8 @@ def _name(text: str) -> str:
 
 
 def _server(url: str) -> str:
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         hostname(parts.hostname or "")
         _ = parts.port
     except ValueError:

@@ -111,10 +111,9 @@ def test_a_user_authorises_once_and_the_gateway_gets_the_access_token_only(fake:
     for said in (up, done, after):
         assert CANARY not in said.out + said.err
     whole = [path for path in fake.desk.home.rglob("*") if path.is_file()]
-    having = {path for path in whole if CANARY.encode() in path.read_bytes()}
-    assert having == {grants_file(fake), fake.desk.home / "browser.log"} - {
-        path for path in [fake.desk.home / "browser.log"] if path not in having
-    }
+    assert [path for path in whole if CANARY.encode() in path.read_bytes()] == [grants_file(fake)]
+    mounted = [path for path in whole if base64.b64encode(access.encode()) in path.read_bytes()]
+    assert {path.parent.name for path in mounted} == {"secrets"}
     (refresh,) = mcp.refresh
     assert grant(fake)["refresh_token"] == refresh
     assert stat.S_IMODE(grants_file(fake).stat().st_mode) == 0o600

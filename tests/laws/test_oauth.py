@@ -1,19 +1,29 @@
-"""OAuth without a network: which answers count, and when a token must be renewed."""
+"""OAuth without a sandbox: which answers count, and when a token must be renewed."""
 
 import json
+import socket
+import ssl
+import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from companion import certs
 from companion.contribution import Provider
+from companion.daemon.alarms import Alarms
 from companion.errors import CompanionError
 from companion.oauth import answers, discovery, grants, protocol
 from companion.oauth.answers import Client, Server, Tokens
 from companion.oauth.grants import Grant
 from companion.oauth.protocol import Question
+from companion.oauth.web import Web
 
 URL, ISSUER = "https://mcp.test/mcp", "https://as.test/tenant"
 SERVER = {
@@ -241,6 +251,47 @@ def test_an_hour_is_renewed_five_minutes_before_and_a_short_life_at_four_fifths(
     assert grants.next_due({"a": GRANT, "b": other}, ("a", "b", "c")) == 80
 
 
+def test_an_alarm_rings_once_for_each_moment():
+    alarms = Alarms()
+    alarms.set("a", 5)
+    alarms.set("b", 9)
+    assert alarms.due(4) == ()
+    assert alarms.due(5) == alarms.due(6) == ("a",)
+    alarms.ring("a")
+    alarms.set("a", 5)
+    assert alarms.due(8) == ()
+    alarms.set("a", 7)
+    assert set(alarms.due(10)) == {"a", "b"}
+    alarms.forget("a")
+    assert alarms.due(10) == ("b",)
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 fine\r\n"])
+def test_an_answer_that_never_ends_is_not_waited_for(tmp_path: Path, said: bytes):
+    authority = certs.new_authority(datetime.now(UTC))
+    certificate = tmp_path / "server.pem"
+    certificate.write_text(certs.issue(authority, "localhost", datetime.now(UTC)))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def drip(listener: ssl.SSLSocket) -> None:
+        caller, _ = listener.accept()
+        with suppress(OSError), caller:
+            caller.sendall(said)
+            while True:
+                caller.sendall(b"X-More: and more\r\n" if said else b"")
+                time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        port = plain.getsockname()[1]
+        tls = context.wrap_socket(plain, server_side=True)
+        threading.Thread(target=drip, args=(tls,), daemon=True).start()
+        begin = time.monotonic()
+        web = Web(authority.certificate.encode(), patience=1)
+        assert "does not come to the end" in refused(web.get, f"https://localhost:{port}/")
+        assert time.monotonic() - begin < 5
+
+
 def test_what_is_lacking_is_said_as_long_as_it_is():
     provider = Provider("notion", URL, "", "", "features[0] (mcp-oauth)")
     gone = replace(GRANT, refused=True, failure="invalid_grant")
@@ -248,7 +299,11 @@ def test_what_is_lacking_is_said_as_long_as_it_is():
         (None, 0, "notion is not authorised yet, run `companion oauth notion`"),
         (gone, 0, "does not renew the token for notion any more: invalid_grant, authorise again"),
         (replace(GRANT, refresh_token=""), 3600, "ended at 1970-01-01 01:00 UTC, run `companion"),
-        (replace(GRANT, failure="as.test does not answer"), 3600, "ended: as.test does not answer"),
+        (
+            replace(GRANT, failure="as.test does not answer"),
+            3600,
+            "ended and could not be renewed: as.test",
+        ),
     ):
         assert says in str(grants.lack(provider, grant, now))
     assert grants.lack(provider, GRANT, 3599) is None
