@@ -292,11 +292,23 @@ def test_a_refused_renewal_says_authorise_again_and_the_sandbox_goes_on(fake: Fa
     assert told in fake.companion("up").ok().err
     assert token(fake) == ""
     assert len(mcp.forms("refresh_token")) == 1  # the server was not asked again
-    assert told in fake.companion("status").ok().err
-    assert any(told in one["hint"] or told in one["what"] for one in doctor(fake))
+    assert any(told in one["what"] for one in doctor(fake))
     fake.companion("oauth", "notion").ok()
     assert token(fake) in mcp.access
     assert not fake.world["calls"][calls:]
+
+
+def test_going_back_brings_no_token_back_that_was_renewed(fake: Fake, mcp: Mcp):
+    fake.companion("up").ok()
+    fake.companion("oauth", "notion").ok()
+    ends_in(fake, 200)
+    fake.set(refuse=["build"])
+    with (fake.project / "agent.yaml").open("a") as config:
+        config.write("  - plugin: custom-runtime\n    commands: [something new]\n")
+    done = fake.companion("up")
+    assert done.code == 1
+    assert "the sandbox that ran before is back" in done.err
+    assert token(fake) == list(mcp.access)[1]
 
 
 def doctor(fake: Fake) -> list[dict[str, str]]:
@@ -477,9 +489,10 @@ def test_doctor_names_a_grant_that_ends_and_cannot_be_renewed(fake: Fake, mcp: M
     assert any("the token for notion ends at" in w and found[w] == "warning" for w in found)
     mcp.renews = True
     fake.companion("oauth", "notion").ok()
-    assert "ok" in {one["level"] for one in doctor(fake) if "grants" in one["what"]}
     grants_file(fake).chmod(0o644)
-    assert any(f"others may read {grants_file(fake)}" in one["what"] for one in doctor(fake))
+    found = {one["what"]: one["level"] for one in doctor(fake)}
+    assert found["1 grants of MCP servers can be renewed"] == "ok"
+    assert found[f"others may read {grants_file(fake)}"] == "failed"
 
 
 def test_two_at_once_wait_for_their_own_answer(fake: Fake, mcp: Mcp):
