@@ -65,8 +65,9 @@ def listening(port: int) -> Iterator[Callback]:
     """
     try:
         server = _Server(("127.0.0.1", port), _Handler)
-    except OSError as error:
-        what = f"cannot listen on port {port} of 127.0.0.1: {error.strerror}"
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        what = f"cannot listen on port {port} of 127.0.0.1: {reason}"
         raise CompanionError(what, "give another --port") from None
     callback = Callback(f"http://127.0.0.1:{server.server_port}{_PATH}")
     server.callback = callback
