@@ -65,6 +65,8 @@ class Report:
     login_seconds: float
     lacks: tuple[Problem, ...] = ()
     """What it runs without, until the user does something."""
+    renewed: tuple[str, ...] = ()
+    """MCP servers whose tokens were renewed on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +119,13 @@ def _attempts(wish: _Wish) -> Report:
     if checked.missing:
         raise ConfigError(checked.missing)
     places = checked.places(home)
-    _renew(home, checked, progress)
+    renewed = _renew(home, checked, progress)
     wish = replace(wish, stops=_stops(places))
     with _locked(places, progress):
         provision.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return _reconcile(wish)
+                return replace(_reconcile(wish), renewed=renewed)
             except (AddressHeldError, PortTakenError, SubnetTakenError) as error:
                 if attempt == _ATTEMPTS or not way_back.may_move(error, checked):
                     raise way_back.roll_back(home, checked, error, progress) from error
@@ -136,11 +138,12 @@ def _attempts(wish: _Wish) -> Report:
     raise AssertionError("unreachable")
 
 
-def _renew(home: Paths, checked: Checked, progress: Progress) -> None:
+def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]:
     """Renew the tokens that end soon; what comes of it is a secret like any other."""
     trusted, providers = checked.host.trusted_certificates, checked.whole.providers
-    if providers:
-        renew(home, checked.project.id, providers, checked.secrets, trusted, progress)
+    if not providers:
+        return ()
+    return renew(home, checked.project.id, providers, checked.secrets, trusted, progress)
 
 
 def generate(home: Paths, project: Project) -> Path:

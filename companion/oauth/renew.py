@@ -21,14 +21,15 @@ def renew(
     secrets: Mapping[str, str],
     trusted: bytes,
     tell: Callable[[str], None],
-) -> None:
-    """Renew the tokens that end soon; what could not be renewed is remembered, with the reason.
+) -> tuple[str, ...]:
+    """Renew the tokens that end soon, and return whose; why one could not be is remembered.
 
     Whoever else wants to renew one meanwhile waits, and finds it renewed.
     """
     keys = {grants.key_of(provider): provider for provider in providers}
     if not _due(home, project_id, keys):
-        return
+        return ()
+    renewed = []
     with store.held(home, project_id):
         for key, grant in _due(home, project_id, keys).items():
             tell(f"renewing the token for {grant.provider}")
@@ -37,6 +38,9 @@ def renew(
             store.keep(home, project_id, key, after)
             if after.failure:
                 tell(f"the token for {grant.provider} could not be renewed: {after.failure}")
+            else:
+                renewed.append(grant.provider)
+    return tuple(renewed)
 
 
 def _due(home: Paths, project_id: str, keys: Iterable[str]) -> dict[str, Grant]:

@@ -355,7 +355,7 @@ def test_the_watcher_renews_a_token_and_touches_no_container(fake: Fake, mcp: Mc
         known = len(mcp.access)
         wait_until(lambda: len(mcp.access) > known, 30, tell=log.read_text)
         wait_until(lambda: token(fake) == list(mcp.access)[-1], tell=log.read_text)
-        wait_until(lambda: "reloaded, ready" in log.read_text(), tell=log.read_text)
+        wait_until(lambda: "renewed the token for notion" in log.read_text(), tell=log.read_text)
     finally:
         child.terminate()
         child.wait(10)

@@ -70,7 +70,11 @@ def test_an_mcp_server_gets_the_token_and_the_agent_never_sees_one(box: Box, tmp
             with watching(box, log):
                 wait_until(lambda: len(mcp.access) >= 2, 30, tell=log.read_text)
                 mcp.lifetime = 3600
-                wait_until(lambda: "reloaded, ready" in log.read_text(), 30, tell=log.read_text)
+                wait_until(
+                    lambda: "renewed the token for notion" in log.read_text(),
+                    30,
+                    tell=log.read_text,
+                )
                 wait_until(lambda: newest(box) == list(mcp.access)[-1], 30, tell=log.read_text)
             second = newest(box)
             assert "result" in box.run(ASK)
