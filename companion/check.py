@@ -1,6 +1,7 @@
 """Is an agent's configuration good? Reads all of it and reports every problem at once."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from companion.config.models import AgentConfig, Fleet
 from companion.config.yaml_text import Document
 from companion.contribution import Contribution, ProjectFile, RuntimeProgram
 from companion.errors import ConfigError, Place, Problem
+from companion.oauth import grants, store
 from companion.paths import AgentPaths, Paths
 from companion.plugins.base import expand
 from companion.sandbox import Found, HostFacts, check_files
@@ -34,11 +36,13 @@ class Checked:
     found: Mapping[ProjectFile, Found]
     host: HostFacts
     secrets: Mapping[str, str]
-    """Values of the variables that are used and set; never shown."""
+    """Values of the variables that are used and set, and tokens that count; never shown."""
     uses: Mapping[str, str]
     """Variable → what it is used for."""
     missing: tuple[Problem, ...]
     """Variables that are used and have no value: no obstacle to generating, one to running."""
+    lacks: tuple[Problem, ...]
+    """What it can run without, until the user does something: tokens of MCP servers."""
 
     @property
     def project(self) -> Project:
@@ -90,7 +94,9 @@ def check(home: Paths, seat: Seat) -> Checked:
     if problems:
         raise ConfigError(problems)
     values = _environment(seat)
-    uses = {h.secret: f"{h.name} for {u.endpoint}" for u in whole.upstreams for h in u.headers}
+    uses = {name: f"{what} for {whom}" for name, what, whom, _ in _uses(whole)}
+    known = {name: values[name] for name in uses if name in values}
+    tokens, lacks = _granted(home, seat, whole, document)
     return Checked(
         seat=seat,
         config=config,
@@ -98,9 +104,10 @@ def check(home: Paths, seat: Seat) -> Checked:
         whole=whole,
         found=found,
         host=host,
-        secrets={name: values[name] for name in uses if name in values},
+        secrets=known | tokens,
         uses=uses,
         missing=tuple(_missing(whole, values, document)),
+        lacks=lacks,
     )
 
 
@@ -125,24 +132,47 @@ def _environment(seat: Seat) -> dict[str, str]:
     return values
 
 
+def _uses(whole: Contribution) -> Iterator[tuple[str, str, str, str]]:
+    """Yield each variable that is used, with what it is, for whom, and who asked for it."""
+    for upstream in whole.upstreams:
+        for header in upstream.headers:
+            if not header.provider:
+                yield header.secret, f"header {header.name}", upstream.endpoint, upstream.origin
+    for provider in whole.providers:
+        if provider.client_secret:
+            yield provider.client_secret, "client_secret", provider.name, provider.origin
+
+
 def _missing(
     whole: Contribution, values: Mapping[str, str], document: Document
 ) -> Iterator[Problem]:
-    for upstream in whole.upstreams:
-        place = document.place(assemble.origin_location(upstream.origin))
-        for header in upstream.headers:
-            value = values.get(header.secret)
-            where = f"the header {header.name} for {upstream.endpoint}"
-            if not value:
-                hint = f"add {header.secret}=… to {paths.ENV_NAME}"
-                yield Problem(
-                    f"{header.secret} has no value; it is needed for {where}", hint, place
-                )
-            elif not all(" " <= char <= "~" for char in value):
-                hint = "correct it: one line of printable ASCII"
-                yield Problem(
-                    f"the value of {header.secret} cannot be sent in {where}", hint, place
-                )
+    for variable, what, whom, origin in _uses(whole):
+        place = document.place(assemble.origin_location(origin))
+        value, where = values.get(variable), f"the {what} for {whom}"
+        if not value:
+            hint = f"add {variable}=… to {paths.ENV_NAME}"
+            yield Problem(f"{variable} has no value; it is needed for {where}", hint, place)
+        elif not all(" " <= char <= "~" for char in value):
+            hint = "correct it: one line of printable ASCII"
+            yield Problem(f"the value of {variable} cannot be sent in {where}", hint, place)
+
+
+def _granted(
+    home: Paths, seat: Seat, whole: Contribution, document: Document
+) -> tuple[dict[str, str], tuple[Problem, ...]]:
+    """Return the tokens that count now, by the names of their secrets, and what lacks one."""
+    if not whole.providers:
+        return {}, ()
+    held, now = store.read(home, seat.project.id), time.time()
+    tokens: dict[str, str] = {}
+    lacks: list[Problem] = []
+    for provider in whole.providers:
+        grant = held.get(grants.key_of(provider))
+        tokens[provider.secret] = grants.token(grant, now)
+        if lack := grants.lack(provider, grant, now):
+            place = document.place((*assemble.origin_location(provider.origin), "providers"))
+            lacks.append(Problem(lack.what, lack.hint, place))
+    return tokens, tuple(lacks)
 
 
 def _key_problems(whole: Contribution, found: Mapping[ProjectFile, Found]) -> Iterator[Problem]:

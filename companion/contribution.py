@@ -17,6 +17,8 @@ class Header:
     suffix: str
     basic_user: str = ""
     """With it, the value is that of HTTP's Basic scheme: user and secret, in base64."""
+    provider: str = ""
+    """With it, the secret is no variable but the access token of this MCP server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,27 @@ class Upstream:
     def meaning(self) -> tuple[object, ...]:
         """What it is, whoever asked for it."""
         return self.scheme, self.endpoint, self.headers
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An MCP server where the user authorises us by OAuth; `client_secret` names a variable."""
+
+    name: str
+    url: str
+    client_id: str
+    client_secret: str
+    origin: str
+
+    @property
+    def secret(self) -> str:
+        """What its access token is called among the secrets; no variable has such a name."""
+        return f"oauth.{self.name}"
+
+    @property
+    def meaning(self) -> tuple[str, ...]:
+        """What it is, whoever asked for it."""
+        return self.url, self.client_id, self.client_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +170,7 @@ class Contribution:
     mounts: tuple[Mount, ...] = ()
     variables: tuple[Variable, ...] = ()
     upstreams: tuple[Upstream, ...] = ()
+    providers: tuple[Provider, ...] = ()
     networks: tuple[str, ...] = ()
     """Networks of the engine that are not ours, on which the gateway finds services."""
     ssh: tuple[SshServer, ...] = ()
@@ -168,6 +192,7 @@ def clashes(whole: Contribution) -> tuple[Problem, ...]:
     return (
         *_conflicts("variable", ((v.name, v.value, v.origin) for v in whole.variables)),
         *_conflicts("service", ((u.endpoint, u.meaning, u.origin) for u in whole.upstreams)),
+        *_conflicts("provider", ((p.name, p.meaning, p.origin) for p in whole.providers)),
         *_conflicts("mount at", ((m.target, m, m.origin) for m in whole.mounts)),
         *_conflicts("file in the home", ((f.path, f.text, f.origin) for f in whole.home)),
         *_conflicts("home overlay", (("", o, o.origin) for o in whole.overlays)),

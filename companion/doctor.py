@@ -28,6 +28,7 @@ from companion import (
 from companion.dialect import DIALECTS
 from companion.engine import Engine, detect
 from companion.errors import CompanionError
+from companion.oauth import grants, store
 from companion.paths import Paths
 from companion.seats import Project, Seat
 from companion.state import Health
@@ -132,7 +133,8 @@ def _ssh(home: Paths) -> Iterator[Finding]:
 
 def _private(home: Paths) -> Iterator[Finding]:
     """Keys, secrets and state that nobody else may read."""
-    secret = [home.ca_key, *(home.ssh / "keys").glob("*"), *home.projects.glob("*/*/secrets/*"),
+    secret = [home.ca_key, *home.all_grants.glob("*.json"), *(home.ssh / "keys").glob("*"),
+              *home.projects.glob("*/*/secrets/*"),
               *home.projects.glob("*/*/sshd/host_key")]  # fmt: skip
     there = [path for path in secret if path.suffix != ".pub" and path.is_file()]
     loose = [path for path in there if stat.S_IMODE(path.stat().st_mode) & 0o077]
@@ -156,6 +158,19 @@ def _certificates(home: Paths) -> Iterator[Finding]:
         yield Finding(Level.WARNING, what, f"run `companion up` ({leaf.parent.parent.name})")
     if not old:
         yield Finding(Level.OK, f"{len(leaves)} certificates are current")
+
+
+def _grants(home: Paths) -> Iterator[Finding]:
+    """What users granted us at MCP servers; what has ended is said of its agent."""
+    known = state_file.all_projects(home)
+    found = [(i, grant) for i in known for grant in store.read(home, i).values()]
+    for project_id, grant in found:
+        if not grant.renewable:
+            what = f"the token for {grant.provider} ends at {grants.clock(grant.until)}"
+            again = f"`companion -C {known[project_id].directory} oauth {grant.provider}`"
+            yield Finding(Level.WARNING, f"{what}, and cannot be renewed", f"run {again}")
+    if whole := sum(grant.renewable for _, grant in found):
+        yield Finding(Level.OK, f"{whole} grants of MCP servers can be renewed")
 
 
 def _watches(_: Paths) -> Iterator[Finding]:
@@ -196,6 +211,7 @@ _CHECKS: tuple[Callable[[Paths], Iterator[Finding]], ...] = (
     _ssh,
     _private,
     _certificates,
+    _grants,
     _watches,
     _projects,
 )

@@ -209,6 +209,15 @@ class Paths:
         return self.state / "reports"
 
     @property
+    def all_grants(self) -> Path:
+        """Directory of what users granted us at MCP servers; never mounted anywhere."""
+        return self.data / "oauth"
+
+    def grants(self, project_id: str) -> Path:
+        """Return the file of the grants of one project."""
+        return self.all_grants / f"{project_id}.json"
+
+    @property
     def ssh(self) -> Path:
         """Our own SSH files: config, known_hosts and client keys."""
         return self.data / "ssh"

@@ -41,7 +41,8 @@ def opener(target: str) -> tuple[str, ...]:
     if sys.platform == "darwin":
         return ("open", target)
     if sys.platform == "win32":
-        return ("cmd", "/c", "start", "", target)
+        # Not cmd's start: to cmd, what follows an & in an address is another command.
+        return ("rundll32", "url.dll,FileProtocolHandler", target)
     return ("xdg-open", target)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from companion import certs, files, seccomp
+from companion.check import Checked
 from companion.contribution import ProjectFile
 from companion.desired import Desired
 from companion.errors import CompanionError
@@ -84,6 +85,17 @@ def mounted_files(
     files.make_private_dir(places.control)
     files.give_to(places.control, owner)
     _ssh_files(desired, home, places)
+
+
+def tokens(checked: Checked, places: AgentPaths) -> None:
+    """Put the tokens that count now where a gateway has those that counted once.
+
+    What renewed one may have ended the one before: going back must not bring that back.
+    """
+    names = (provider.secret for provider in checked.whole.providers)
+    there = [name for name in names if (places.secrets / name).exists()]
+    for file in _secret_files(there, checked.secrets):
+        files.write(places.secrets / file.path, file.content, file.mode, checked.host.uid)
 
 
 def host_key(sandbox: Sandbox, places: AgentPaths) -> tuple[File, ...]:

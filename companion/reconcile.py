@@ -32,10 +32,13 @@ from companion.errors import (
     CompanionError,
     ConfigError,
     MovedError,
+    Problem,
     StoppedError,
     SupersededError,
 )
 from companion.look import Look, compare, desired_of, engine_of
+from companion.oauth.grants import key_of
+from companion.oauth.renew import renew
 from companion.paths import AgentPaths, Paths
 from companion.plan import Change, Plan, Reload, Start, reloads
 from companion.reserve import reserve
@@ -58,6 +61,10 @@ class Report:
     plan: Plan
     seconds: float
     login_seconds: float
+    lacks: tuple[Problem, ...] = ()
+    """What it runs without, until the user does something."""
+    renewed: tuple[str, ...] = ()
+    """MCP servers whose tokens were renewed on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +117,13 @@ def _attempts(wish: _Wish) -> Report:
     if checked.missing:
         raise ConfigError(checked.missing)
     places = checked.places(home)
+    renewed = _renew(home, checked, progress)
     wish = replace(wish, stops=_stops(places))
     with _locked(places, progress):
         provision.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return _reconcile(wish)
+                return replace(_reconcile(wish), renewed=renewed)
             except MovedError as error:
                 if attempt == _ATTEMPTS or not way_back.may_move(error, checked):
                     raise way_back.roll_back(home, checked, error, progress) from error
@@ -126,6 +134,14 @@ def _attempts(wish: _Wish) -> Report:
                     raise StoppedError("stopped while its image was built") from error
                 raise
     raise AssertionError("unreachable")
+
+
+def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]:
+    """Renew the tokens that end soon; what comes of it is a secret like any other."""
+    trusted, providers = checked.host.trusted_certificates, checked.whole.providers
+    if not providers:
+        return ()
+    return renew(home, checked.project.id, providers, checked.secrets, trusted, progress)
 
 
 def generate(home: Paths, project: Project) -> Path:
@@ -272,6 +288,7 @@ def _report(seen: Look, begin: float, waited: float) -> Report:
         plan=seen.plan,
         seconds=time.monotonic() - begin,
         login_seconds=waited,
+        lacks=seen.checked.lacks,
     )
 
 
@@ -291,6 +308,7 @@ def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
         loaded=_loaded(seen, complete=complete),
         complete=complete,
         uses=checked.uses,
+        grants=tuple(map(key_of, checked.whole.providers)),
     )
     state_file.write(checked.places(home), record)
     state_file.know(home.project(checked.project.id), checked.project.directory)

@@ -8,6 +8,7 @@ from companion import desktop, editing, files, reconcile, seats, state_file
 from companion.apply import Progress
 from companion.engine import Engine
 from companion.errors import CompanionError
+from companion.oauth import store
 from companion.paths import Paths
 from companion.seats import Project, Seat
 from companion.state import AgentRecord
@@ -41,6 +42,7 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
         reconcile.down(home, project, agent, progress, volumes=volumes)
         _forget(home, project, agent, record)
     place.paused.unlink(missing_ok=True)
+    store.forget(home, project_id)
     shutil.rmtree(place.root)
     desktop.sync(home)
     editing.sync(home)

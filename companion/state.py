@@ -109,6 +109,8 @@ class AgentRecord:
     """All of it was applied with success; False while an apply is under way."""
     uses: Mapping[str, str] = field(default_factory=dict)
     """Variable of .env → what it is used for."""
+    grants: tuple[str, ...] = ()
+    """The keys of the grants whose tokens its gateway has, or would have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def _checked(home: Paths, seat: Seat) -> tuple[Checked | None, tuple[Problem, ..
         checked = check(home, seat)
     except CompanionError as error:
         return None, error.problems
-    return checked, checked.missing
+    return checked, (*checked.missing, *checked.lacks)
 
 
 def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:

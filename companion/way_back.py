@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from companion import desktop, last_good, observe, state_file
+from companion import desktop, last_good, observe, provision, state_file
 from companion.apply import Applier, Progress, remove_all
 from companion.check import Checked
 from companion.engine import Engine
@@ -26,6 +26,7 @@ def roll_back(
     if target is None or record is None or record.engine is None:
         return error
     progress("going back to what ran before")
+    provision.tokens(checked, places)
     engine = Engine(record.engine, checked.project.id, checked.config.name)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
     record = replace(record, allocation=kept, parts={}, loaded={}, complete=False)

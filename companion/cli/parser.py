@@ -131,6 +131,14 @@ COMMANDS = (
         _argument("--host", action="store_true", help="rotate the agent's host key only"),
         _argument("--client", action="store_true", help="rotate our own key to log in with only"),
     )),
+    Command("oauth", "authorise an MCP server that agent.yaml names", "oauth:oauth", (
+        _argument("provider", metavar="PROVIDER", help="its name under mcp-oauth"),
+        _argument("--print", action="store_true", dest="print_only",
+                  help="print the address, open no browser"),
+        _argument("--port", type=int, default=0, metavar="N",
+                  help="where the browser comes back to, if the server wants it to be known: "
+                       "http://127.0.0.1:N/callback (default: any)"),
+    )),
     Command("proxy", "be the connection of an ssh, without a port: for its ProxyCommand",
             "sandbox:proxy", (_AGENT,)),
     Command("watch", "keep all sandboxes current on every save", "live:watch"),

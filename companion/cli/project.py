@@ -76,7 +76,7 @@ def validate(arguments: Namespace) -> Result:
         data={
             "agents": [{"agent": c.config.name, "variables": sorted(c.uses)} for c in found],
         },
-        problems=tuple(dict.fromkeys(p for c in found for p in c.missing)),
+        problems=tuple(dict.fromkeys(p for c in found for p in (*c.missing, *c.lacks))),
     )
 
 
@@ -95,7 +95,9 @@ def plan(arguments: Namespace) -> Result:
         text="\n".join(lines),
         data={"agents": [_facts(seen) for seen in found]},
         code=DIFFERENCES if arguments.check and any(seen.plan.steps for seen in found) else 0,
-        problems=tuple(dict.fromkeys(p for seen in found for p in seen.checked.missing)),
+        problems=tuple(
+            dict.fromkeys(p for s in found for p in (*s.checked.missing, *s.checked.lacks))
+        ),
     )
 
 

@@ -91,6 +91,8 @@ def _problem(
     detail: "ErrorDetails", model: type[BaseModel], document: Document, at: Location
 ) -> Problem:
     where = detail["loc"]
+    if where[-1:] == ("[key]",):  # pydantic's word for the name of an entry
+        where = where[:-1]
     name = _called(where) if where else "the plugin" if at else "the file"
     what, hint = _explain(detail, model, name)
     location = (*at, *where)

@@ -1,16 +1,18 @@
 """What keeps all known projects current? One loop that owns all state, one worker per subject."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from companion import files, log, reconcile, roster, state_file
 from companion.daemon import machine, worker
+from companion.daemon.alarms import Alarms
 from companion.daemon.machine import Asked, Event, Finished, Order, State, Tick, Touched, Work
 from companion.daemon.picture import (
     Crashed,
@@ -31,7 +33,8 @@ from companion.daemon.picture import (
 )
 from companion.daemon.watch import Watch, steering
 from companion.daemon.witness import Witness
-from companion.errors import AlreadyRunningError
+from companion.errors import AlreadyRunningError, CompanionError
+from companion.oauth import grants, store
 from companion.paths import AgentPaths, Paths
 from companion.seats import Project, Seat
 from companion.state import Condition, EngineChoice, Health
@@ -66,6 +69,7 @@ class Loop:
     _state: State = field(default_factory=State)
     _engines: dict[str, tuple[EngineChoice, Witness]] = field(default_factory=dict)
     _settled: set[str] = field(default_factory=set)
+    _alarms: Alarms = field(default_factory=Alarms)
     _registry: float = -1.0
     _watch: Watch = field(init=False)
     _log: logging.Logger = field(init=False)
@@ -77,6 +81,7 @@ class Loop:
             lambda key: self._inbox.put(Touched(key)), lambda why: self._inbox.put(Hindered(why))
         )
         files.make_private_dir(self.home.pauses)
+        files.make_private_dir(self.home.all_grants)
         self._watch.follow(_ALL, [self.home.paused])
         self._notice_pause()
         try:
@@ -98,6 +103,7 @@ class Loop:
     def _turn(self) -> bool:
         """Take one item, or the time that passed, and do what it means; False: it is the end."""
         self._look_at_registry()
+        self._look_at_grants()
         item = self._next()
         match item:
             case None:
@@ -186,6 +192,17 @@ class Loop:
         if len(there) < sum(path.is_dir() for path in self.home.projects.iterdir()):
             self._registry = -1.0  # one is just being made: its directory is there, its file is not
 
+    def _look_at_grants(self) -> None:
+        """Look again at each sandbox with a token that must be renewed now.
+
+        One in trouble is left alone: to look would be to try again what did not work.
+        """
+        for key in self._alarms.due(time.time()):
+            view = self.picture.sandboxes.get(key)
+            if view and not view.trouble:
+                self._alarms.ring(key)
+                self._inbox.put(Touched(key))
+
     def _take_in(self, project: Project, again: str = "") -> None:
         """Know which agents a project has now; look anew at what is new, and at one `again`."""
         if not project.directory.is_dir():
@@ -209,7 +226,9 @@ class Loop:
         self._watch.follow(seat.key, (*steered, _first_start(place.agent(agent))))
         record = state_file.read(place.agent(agent)) if agent else None
         if record and record.engine:
-            self._watch.follow(seat.key, steered)
+            granted = (self.home.grants(seat.project.id),) if record.grants else ()
+            self._watch.follow(seat.key, (*steered, *granted))
+            self._alarms.set(seat.key, self._next_due(seat, record.grants))
         old = self.picture.sandboxes.get(seat.key)
         view = SandboxView(
             seat=seat,
@@ -227,8 +246,17 @@ class Loop:
                 if seat.key not in self._settled:
                     self._inbox.put(Touched(seat.key))
 
+    def _next_due(self, seat: Seat, keys: tuple[str, ...]) -> float:
+        """Return when a token must be renewed; that a file is damaged is for reconcile() to say."""
+        if not keys:
+            return math.inf
+        with suppress(CompanionError):
+            return grants.next_due(store.read(self.home, seat.project.id), keys)
+        return math.inf
+
     def _forget(self, key: str) -> None:
         self._watch.forget(key)
+        self._alarms.forget(key)
         self._settled.discard(key)
         self._tell(Forgotten(key))
 

@@ -37,6 +37,8 @@ class SandboxView:
     """What is being done with it now; empty: nothing."""
     trouble: Problem | None = None
     """Why the last change did not work."""
+    lack: Problem | None = None
+    """What it runs without, until the user does something."""
 
     @property
     def id(self) -> str:
@@ -125,6 +127,8 @@ class Ended:
     text: str
     """The whole story in a sentence, or every problem, a line each."""
     trouble: Problem | None = None
+    lack: Problem | None = None
+    """What it runs without, until the user does something."""
     changed: bool = False
     """Containers, rules or keys are others than before."""
     settled: bool = False
@@ -171,9 +175,11 @@ def fold(picture: Picture, news: News) -> Picture:
         case Step(sandbox, text):
             known = picture.sandboxes.get(sandbox)
             return _with(picture, replace(known, step=text)) if known else picture
-        case Ended(sandbox, _, trouble):
+        case Ended(sandbox, _, trouble, lack):
             known = picture.sandboxes.get(sandbox)
-            return _with(picture, replace(known, step="", trouble=trouble)) if known else picture
+            if known is None:
+                return picture
+            return _with(picture, replace(known, step="", trouble=trouble, lack=lack))
 
 
 def mood(picture: Picture) -> Mood:
@@ -244,8 +250,8 @@ def last_words(view: SandboxView) -> str:
 
 
 def _attention(view: SandboxView) -> str:
-    if view.trouble:
-        return f"{view.name}: {first_line(view.trouble)}"
+    if problem := view.trouble or view.lack:
+        return f"{view.name}: {first_line(problem)}"
     return last_words(view) if view.health is Health.CRASHED else ""
 
 
@@ -254,7 +260,7 @@ def _kept(new: SandboxView, old: SandboxView | None) -> SandboxView:
     if old is None:
         return new
     seen = old.condition if old.health is not Health.UNKNOWN else new.condition
-    return replace(new, condition=seen, step=old.step, trouble=old.trouble)
+    return replace(new, condition=seen, step=old.step, trouble=old.trouble, lack=old.lack)
 
 
 def _seen(

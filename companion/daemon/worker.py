@@ -86,8 +86,13 @@ def _carry_out(
 
 
 def _ended(work: Work, report: Report, since: str) -> Ended:
+    lack = next(iter(report.lacks), None)
+    more = f"; {lack}" if lack else ""
     if not report.plan.steps:
-        return Ended(work.subject, _WORDS[Change.NONE], settled=True)
+        return Ended(work.subject, f"{_WORDS[Change.NONE]}{more}", lack=lack, settled=True)
+    if report.renewed and report.change is Change.RELOAD:  # once an hour: nothing to notify of
+        text = f"renewed the token for {', '.join(report.renewed)}{more}"
+        return Ended(work.subject, text, lack=lack, settled=True)
     seconds = time.monotonic() - work.since
-    text = f"{_WORDS[report.change]}, ready {seconds:.1f} s {since}"
-    return Ended(work.subject, text, changed=True, settled=True)
+    text = f"{_WORDS[report.change]}, ready {seconds:.1f} s {since}{more}"
+    return Ended(work.subject, text, lack=lack, changed=True, settled=True)

@@ -20,7 +20,8 @@ FEATURES: tuple[FeaturePlugin, ...] = (
     custom_runtime.PLUGIN,
     external_services.PLUGIN,
     github_pat.PLUGIN,
+    mcp_oauth.PLUGIN,
     pi.PLUGIN,
     ssh.PLUGIN,
 )
-REFUSED: tuple[RefusedPlugin, ...] = (mcp_oauth.PLUGIN, telegram.PLUGIN)
+REFUSED: tuple[RefusedPlugin, ...] = (telegram.PLUGIN,)

@@ -1,43 +1,102 @@
-"""MCP servers with OAuth: what an agent.yaml may say of them is known, doing it is not yet."""
+"""MCP servers that the user authorises by OAuth, with tokens that the agent never sees."""
 
+import re
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from companion.config.models import Line, Model, hostname
-from companion.plugins.base import Reference, RefusedPlugin
+from companion.contribution import Contribution, Header, Provider, Upstream
+from companion.plugins.base import Context, FeaturePlugin, Reference
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}\Z")
+_TLS = 443
+
+
+def _name(text: str) -> str:
+    if not _NAME.match(text):
+        raise ValueError("must be 1 to 40 of letters, digits, - and _")
+    return text
 
 
 def _server(url: str) -> str:
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         hostname(parts.hostname or "")
+        _ = parts.port
     except ValueError:
         raise ValueError("must be a URL such as https://mcp.example.com/mcp") from None
     if parts.scheme != "https" or parts.username is not None:
         raise ValueError("must begin with https:// and have no user")
-    return url
+    if "#" in url:
+        raise ValueError("must have no fragment")
+    return _printable(url)
 
 
-class Provider(Model):
-    """One MCP server, and who we are there."""
+def _printable(text: str) -> str:
+    if not all("!" <= char <= "~" for char in text):
+        raise ValueError("must be printable ASCII without spaces")
+    return text
+
+
+class Server(Model):
+    """One MCP server, and who we are there: without client_id, who it says we are."""
 
     mcp_url: Annotated[Line, AfterValidator(_server)]
-    client_id: Line = ""
+    client_id: Annotated[Line, AfterValidator(_printable)] = ""
     client_secret: Reference | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> "Server":
+        if self.client_secret and not self.client_id:
+            raise ValueError("gives a client_secret, but no client_id")
+        return self
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        parts = urlsplit(self.mcp_url)
+        return hostname(parts.hostname or ""), parts.port or _TLS
 
 
 class Options(Model):
     """Options of the mcp-oauth plugin."""
 
-    providers: Annotated[dict[str, Provider], Field(min_length=1)]
-    token_dir: Line = "/data/oauth-tokens"  # noqa: S105 - a directory
+    providers: Annotated[
+        Mapping[Annotated[str, AfterValidator(_name)], Server], Field(min_length=1)
+    ]
+    token_dir: Line = ""
+    """Read and not used: the reference system keeps its tokens there, in the agent."""
+
+    @model_validator(mode="after")
+    def _one_token_each(self) -> "Options":
+        if len({server.place for server in self.providers.values()}) != len(self.providers):
+            raise ValueError("has two providers on one host and port, which gets one token")
+        return self
 
 
-PLUGIN = RefusedPlugin(
+def contribute(options: Options, context: Context) -> Contribution:
+    """Let the agent reach each server; the gateway adds what `companion oauth` fetched."""
+    providers = tuple(
+        Provider(name, s.mcp_url, s.client_id, s.client_secret or "", context.origin)
+        for name, s in sorted(options.providers.items())
+    )
+    return Contribution(
+        providers=providers,
+        upstreams=tuple(_upstream(p, *options.providers[p.name].place) for p in providers),
+    )
+
+
+def _upstream(provider: Provider, host: str, port: int) -> Upstream:
+    bearer = Header("Authorization", "Bearer ", provider.secret, "", provider=provider.name)
+    return Upstream("https", host, port, (bearer,), provider.origin)
+
+
+PLUGIN = FeaturePlugin(
     name="mcp-oauth",
+    summary="MCP servers that `companion oauth` authorises, the token injected by the gateway",
     options=Options,
-    why="is not supported yet: its tokens would have to lie in the agent",
-    instead="name the server under external-services, with a token of yours as its Authorization",
+    contribute=contribute,
 )

@@ -59,11 +59,18 @@ def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[st
         "  http-request set-var(txn.reason) str(no-secret)"
         f" if {here} !{{ var({variable}) -m found }}\n"
         "  http-request return status 503 content-type text/plain string"
-        f' "gateway: {header.secret} has no value\\n" if {here} !{{ var({variable}) -m found }}\n'
+        f' "gateway: {_lack(header)}\\n" if {here} !{{ var({variable}) -m found }}\n'
     )
     if spellings := _spellings(header.name):
         yield f'  http-request del-header "{_literal(spellings)}" -m reg if {here}\n'
     yield f'  http-request set-header "{_literal(header.name)}" "{value}" if {here}\n'
+
+
+def _lack(header: Header) -> str:
+    if not header.provider:
+        return f"{header.secret} has no value"
+    name = header.provider
+    return f"no valid token for {name}: run `companion oauth {name}` on the desktop"
 
 
 def _spellings(name: str) -> str:

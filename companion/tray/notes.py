@@ -37,10 +37,12 @@ RUNS_ALREADY = Note("tray", "Companion is running already", "Look for its icon i
 def note(picture: Picture, news: News) -> Note | None:
     """Return the notification that news deserve."""
     match news:
-        case Ended(sandbox, text, trouble, changed):
+        case Ended(sandbox, text, trouble, lack, changed):
             view = picture.sandboxes.get(sandbox)
             if view is None or not (trouble or changed):
                 return None
+            if trouble is None and lack:
+                return Note(sandbox, f"{view.name} needs you", first_line(lack))
             if trouble is None:
                 return Note(sandbox, f"{view.name} is ready", text)
             verb, label = (

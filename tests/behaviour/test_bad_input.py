@@ -29,8 +29,23 @@ CASES = {
         "agent.yaml:4:13: the plugin 'telegram' is not supported: a chat channel"
     ],
     HEAD
-    + "features:\n  - plugin: mcp-oauth\n    providers: {n: {mcp_url: 'https://mcp.test'}}\n": [
-        "agent.yaml:4:13: the plugin 'mcp-oauth' is not supported yet: its tokens would have to"
+    + "features:\n  - plugin: mcp-oauth\n    providers: {n: {mcp_url: 'https://m.test', a: b}}\n": [
+        "agent.yaml:5:48: unknown key 'a', known are: client_id, client_secret, mcp_url"
+    ],
+    HEAD + "features:\n  - plugin: mcp-oauth\n    providers: {}\n": [
+        "agent.yaml:5:5: 'providers' is empty, give at least one"
+    ],
+    HEAD + "features:\n  - plugin: mcp-oauth\n    providers:\n"
+    "      a: {mcp_url: 'https://mcp.test/a'}\n      b: {mcp_url: 'https://MCP.test:443/b'}\n": [
+        "agent.yaml:4:5: the plugin has two providers on one host and port, which gets one token"
+    ],
+    HEAD + "features:\n  - plugin: mcp-oauth\n    providers:\n"
+    "      n: {mcp_url: 'https://mcp.test', client_secret: '${A}'}\n": [
+        "agent.yaml:6:7: 'n' gives a client_secret, but no client_id"
+    ],
+    HEAD
+    + "features:\n  - plugin: mcp-oauth\n    providers: {'a b': {mcp_url: 'https://m.test'}}\n": [
+        "agent.yaml:5:17: 'a b' must be 1 to 40 of letters, digits, - and _"
     ],
     HEAD + "features:\n  - plugin: mcp-oauth\n    providers: {n: {mcp_url: 'http://mcp.test'}}\n": [
         "agent.yaml:5:30: 'mcp_url' must begin with https:// and have no user"

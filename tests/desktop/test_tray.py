@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from desk import AGENT, CANARY, COMPANION, Desk, no_secret_in
+from fake_project import Fake
 from panel import until
 from trays import Tray, tray
 
@@ -104,6 +105,23 @@ def test_what_a_notification_says_is_not_markup(alone: Tray):
     until(lambda: "Restart" in texts(alone.panel.rows()))
     (project / "agent.yaml").write_text(AGENT.replace("egress: listed", "'<b>x</b>&': 1"))
     assert "&lt;b&gt;x&lt;/b&gt;&amp;" in alone.panel.wait_for_note("was not changed").text
+
+
+def test_an_mcp_server_without_a_token_is_shown_beside_the_sandbox_that_runs(
+    desk: Desk, tmp_path: Path
+):
+    server = "mcp-oauth\n    providers: {n: {mcp_url: 'https://mcp.test'}}"
+    text = AGENT.replace("plugin: ssh", f"plugin: {server}")
+    fake = Fake(desk, desk.project(f"{text}container_runtime: podman\n"))
+    desk.companion("-C", str(fake.project), "add").ok()
+    with tray(desk, tmp_path) as running:
+        running.panel.wait_for_icon()
+        until(lambda: "Start" in texts(running.panel.rows()))
+        running.panel.click("Start")
+        note = running.panel.wait_for_note("project needs you")
+        assert note.text == "agent.yaml:6:5: n is not authorised yet, run `companion oauth n`"
+        title = running.panel.properties()["Title"]
+        assert title.startswith("Companion: project: agent.yaml:6:5: n is not authorised yet")
 
 
 def test_pausing_and_starting_at_login_are_remembered(alone: Tray):

@@ -49,6 +49,19 @@ FEATURES = st.one_of(
         }
     ),
     st.fixed_dictionaries(
+        {
+            "plugin": st.just("mcp-oauth"),
+            "providers": st.dictionaries(
+                st.sampled_from(["notion", "a.b", "A_1-"]) | WORDS,
+                st.fixed_dictionaries(
+                    {"mcp_url": URLS | st.sampled_from(["https://[", "https://m.x:8443/mcp?a=b"])},
+                    optional={"client_id": WORDS, "client_secret": st.just("${A}") | WORDS},
+                ),
+                max_size=2,
+            ),
+        }
+    ),
+    st.fixed_dictionaries(
         {"plugin": st.just("custom-runtime")},
         optional={
             "commands": st.lists(WORDS, max_size=2),

@@ -1,0 +1,91 @@
+"""The command that has the user authorise an MCP server: oauth."""
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+
+from companion import reconcile, roster, seats, state_file
+from companion.check import Checked, check
+from companion.cli.output import Result, comment
+from companion.config import load
+from companion.contribution import Provider
+from companion.errors import CompanionError, ConfigError
+from companion.oauth import grants, store
+from companion.oauth.authorise import Way, authorise
+from companion.oauth.grants import Grant
+from companion.oauth.web import Web
+from companion.paths import Paths
+
+
+def oauth(arguments: Namespace) -> Result:
+    """Have the user authorise a provider, and let the gateways that need the token have it."""
+    home, project = Paths.of_user(), seats.project(arguments.directory_option)
+    found = [check(home, seat) for seat in seats.seats(project)]
+    wanted = _wanted(found, arguments.provider)
+    way = Way(comment, arguments.print_only, arguments.port)
+    granted = []
+    for key, (checked, provider) in wanted.items():
+        secret = _secret(checked, provider)
+        grant = authorise(provider, secret, Web(checked.host.trusted_certificates), way)
+        with store.held(home, project.id):
+            store.keep(home, project.id, key, grant)
+        state_file.know(home.project(project.id), project.directory)
+        granted.append(grant)
+    told = list(_bring_it_in(home, found, arguments.provider))
+    text = f"{arguments.provider} is authorised until {grants.clock(granted[0].until)}"
+    return Result(
+        text="\n".join((f"{text}, {_after(granted[0])}", *told)),
+        data=[
+            {
+                "provider": g.provider,
+                "server": g.url,
+                "issuer": g.issuer,
+                "until": round(g.until),
+                "renewed": g.renewable,
+            }
+            for g in granted
+        ],
+    )
+
+
+def _wanted(found: Sequence[Checked], name: str) -> dict[str, tuple[Checked, Provider]]:
+    """Return what must be authorised, each server once, by the keys of the grants.
+
+    Raises:
+        CompanionError: no agent has such a provider.
+    """
+    known = [(checked, p) for checked in found for p in checked.whole.providers]
+    wanted = {grants.key_of(p): (checked, p) for checked, p in known if p.name == name}
+    if not wanted:
+        names = {p.name for _, p in known}
+        hint = load.suggest(name, names) if names else "name its server under mcp-oauth"
+        raise CompanionError(f"no agent here has a provider '{name}'", hint)
+    return wanted
+
+
+def _secret(checked: Checked, provider: Provider) -> str:
+    """Return the client's secret, "" if agent.yaml names none.
+
+    Raises:
+        ConfigError: it names one that has no value.
+    """
+    secret = checked.secrets.get(provider.client_secret, "")
+    if provider.client_secret and not secret:
+        raise ConfigError(checked.missing)
+    return secret
+
+
+def _bring_it_in(home: Paths, found: Sequence[Checked], name: str) -> Iterator[str]:
+    """Let the agents that run and name the provider take its token in; yield a word on each."""
+    for checked in found:
+        if name in {provider.name for provider in checked.whole.providers}:
+            if roster.is_wanted(home, checked.seat):
+                reconcile.reconcile(home, checked.seat, comment)
+                yield f"{checked.config.name} may use it now"
+            else:
+                yield f"{checked.config.name} may use it once it is up"
+
+
+def _after(grant: Grant) -> str:
+    if grant.renewable:
+        return "and renewed by `companion watch`, `tray` or `up`"
+    return "and cannot be renewed: authorise again then"

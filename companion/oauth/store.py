@@ -1,0 +1,51 @@
+"""Where are the grants of a project kept? In one file of the desktop that nothing else sees.
+
+No container has it mounted. One of another project that names the same server has no part in it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import TypeAdapter, ValidationError
+
+from companion import files
+from companion.errors import CompanionError
+from companion.oauth.grants import Grant, Grants
+from companion.paths import Paths
+
+_ADAPTER = TypeAdapter(dict[str, Grant])
+
+
+def read(home: Paths, project_id: str) -> Grants:
+    """Return all grants of a project.
+
+    Raises:
+        CompanionError: the file is not ours or damaged.
+    """
+    path = home.grants(project_id)
+    text = files.read_text(path)
+    try:
+        return {} if text is None else _ADAPTER.validate_json(text)
+    except ValidationError:
+        hint = "remove it, and authorise again with `companion oauth`"
+        raise CompanionError(f"{path} is damaged", hint) from None
+
+
+def keep(home: Paths, project_id: str, key: str, grant: Grant) -> None:
+    """Remember a grant; to be called inside held()."""
+    whole = {**read(home, project_id), key: grant}
+    files.write(home.grants(project_id), _ADAPTER.dump_json(whole, indent=2) + b"\n")
+
+
+def forget(home: Paths, project_id: str) -> None:
+    """Forget all grants of a project."""
+    path = home.grants(project_id)
+    for ours in (path, path.with_suffix(".lock")):
+        ours.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(home: Paths, project_id: str) -> Iterator[None]:
+    """Be the only one who changes a project's grants: a refresh token may count only once."""
+    with files.lock(home.grants(project_id).with_suffix(".lock")):
+        yield

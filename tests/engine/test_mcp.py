@@ -1,0 +1,161 @@
+"""An MCP server behind a real gateway: authorised once, its token renewed, never in the agent."""
+
+import base64
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from desk import COMPANION, make_desk
+from mcp_server import CANARY, give_browser, mcp_server
+from sandboxes import Box, trusted_authority, wait_until
+
+from companion import certs
+
+pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
+
+HOST, PORT = "host.containers.internal", 8463
+URL = f"https://{HOST}:{PORT}/mcp"
+CONFIG = f"""\
+name: coder
+runtime: {{{{base_image: "debian:bookworm-slim"}}}}
+container_runtime: {{engine}}
+egress: listed
+features:
+  - plugin: ssh
+  - plugin: mcp-oauth
+    providers:
+      notion: {{{{mcp_url: {URL}}}}}
+"""
+ASK = f"curl -sS -m 8 -H 'Authorization: Bearer mine' {URL}"
+
+
+@pytest.fixture
+def box(engine: str, tmp_path: Path) -> Iterator[Box]:
+    desk = make_desk(tmp_path / "home")
+    authority = trusted_authority(desk)
+    certificate = desk.home / "server.pem"
+    certificate.write_text(certs.issue(authority, HOST, datetime.now(UTC)))
+    give_browser(desk)
+    box = Box(engine, desk, desk.project(CONFIG.format(engine=engine)), {})
+    try:
+        box.bring_up()
+        yield box
+    finally:
+        box.companion("down", "--volumes")
+
+
+def test_an_mcp_server_gets_the_token_and_the_agent_never_sees_one(box: Box, tmp_path: Path):
+    certificate = box.desk.home / "server.pem"
+    with (
+        mcp_server(certificate, HOST, box.bridge, PORT) as mcp,
+        reached_by_name(box),
+        box.start("exec", "coder", "--", "sleep", "1000") as session,
+    ):
+        try:
+            before = box.ids()
+            told = "no valid token for notion: run `companion oauth notion` on the desktop"
+            assert box.run(ASK) == f"gateway: {told}"
+            assert not mcp.asked
+            mcp.lifetime = 10
+            box.companion("oauth", "notion").ok()
+            (first,) = mcp.access
+            assert "result" in box.run(ASK)
+            assert mcp.bearers()[-1] == f"Bearer {first}"
+            log = box.desk.home / "watch.log"
+            with watching(box, log):
+                wait_until(lambda: len(mcp.access) >= 2, 30, tell=log.read_text)
+                mcp.lifetime = 3600
+                wait_until(
+                    lambda: "renewed the token for notion" in log.read_text(),
+                    30,
+                    tell=log.read_text,
+                )
+                wait_until(lambda: newest(box) == list(mcp.access)[-1], 30, tell=log.read_text)
+            second = newest(box)
+            assert "result" in box.run(ASK)
+            assert mcp.bearers()[-1] == f"Bearer {second}" != f"Bearer {first}"
+            assert "Bearer mine" not in mcp.bearers()
+            assert box.ids() == before
+            assert session.poll() is None
+            is_nowhere(box, tmp_path, log)
+        finally:
+            session.kill()
+
+
+@contextmanager
+def watching(box: Box, log: Path) -> Iterator[None]:
+    with log.open("w") as out:
+        argv = [COMPANION, "watch"]
+        child = subprocess.Popen(argv, env=box.desk.environment, stdout=out, stderr=out)
+    try:
+        yield
+    finally:
+        child.terminate()
+        child.wait(10)
+
+
+def newest(box: Box) -> str:
+    return base64.b64decode((box.agent_state / "secrets/oauth.notion").read_text()).decode()
+
+
+def is_nowhere(box: Box, tmp_path: Path, log: Path) -> None:
+    """Fail if a token can be found in the agent, or in what engine and companion show of it."""
+    traces = (CANARY, base64.b64encode(CANARY.encode()).decode()[:12])
+    assert traces[1] in (box.agent_state / "secrets/oauth.notion").read_text()
+    inside = box.ssh(
+        "env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n';"
+        f" grep -rsE '{'|'.join(f'{t[:-1]}[{t[-1]}]' for t in traces)}' /"
+        " --exclude-dir=proc --exclude-dir=sys"
+    ).out
+    said = [inside, box.companion("logs", "coder").out, log.read_text()]
+    said += [
+        box.engine("inspect", box.container(s)) for s in ("coder", "coder-net", "coder-gateway")
+    ]
+    state = box.desk.home / ".local/state/companion"
+    files = [p for p in state.rglob("*") if p.is_file() and p.parent.name != "secrets"]
+    files += [p for p in box.project.rglob("*") if p.is_file()]
+    said += [path.read_text(errors="replace") for path in files]
+    assert not [text for text in said for trace in traces if trace in text]
+
+
+@contextmanager
+def reached_by_name(box: Box) -> Iterator[None]:
+    """Lead the desktop, too, to where the gateway finds the server: by a proxy of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        box.desk.environment["https_proxy"] = f"http://127.0.0.1:{port}"
+        threading.Thread(target=_proxy, args=(listener, box.bridge), daemon=True).start()
+        try:
+            yield
+        finally:
+            del box.desk.environment["https_proxy"]
+
+
+def _proxy(listener: socket.socket, address: str) -> None:
+    while True:
+        try:
+            caller, _ = listener.accept()
+        except OSError:
+            return
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += caller.recv(4096)
+        assert head.startswith(f"CONNECT {HOST}:{PORT} ".encode())
+        callee = socket.create_connection((address, PORT))
+        caller.sendall(b"HTTP/1.1 200 fine\r\n\r\n")
+        for one, other in ((caller, callee), (callee, caller)):
+            threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+
+
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    try:
+        while piece := one.recv(65536):
+            other.sendall(piece)
+        other.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
