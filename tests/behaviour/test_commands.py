@@ -78,7 +78,8 @@ def test_generate_writes_the_build_and_no_secret(desk: Desk):
 def test_plugins_are_listed(desk: Desk):
     names = {row["name"] for row in desk.companion("plugins", "--json").ok().data}
     assert names == {
-        "claude-code", "codex", "custom-runtime", "external-services", "github-pat", "pi", "ssh",
+        "claude-code", "codex", "custom-runtime", "external-services", "github-pat", "mcp-oauth",
+        "pi", "ssh",
     }  # fmt: skip
 
 
