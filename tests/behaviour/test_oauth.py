@@ -465,8 +465,12 @@ def test_all_agents_of_a_fleet_that_name_a_server_share_one_grant(desk: Desk, mc
     shared = CONFIG.format(url=mcp.url).partition("egress: listed\n")[2].replace("\n", "\n  ")
     (fleet / "fleet.yaml").write_text(f"agents: [one, two]\nshared:\n  {shared.rstrip()}\n")
     fake = Fake(desk, fleet)
-    done = fake.companion("oauth", "notion").ok()
-    assert "one may use it once it is up" in done.out
+    good = (fleet / "two/agent.yaml").read_text()
+    (fleet / "two/agent.yaml").write_text("name: [\n")
+    done = fake.companion("oauth", "notion", "--json").ok()
+    assert [(one["provider"], one["renewable"]) for one in done.data] == [("notion", True)]
+    assert "two/agent.yaml:" in fake.companion("oauth", "elsewhere").err
+    (fleet / "two/agent.yaml").write_text(good)
     assert len(mcp.access) == 1
     assert "not authorised" not in fake.companion("up").ok().err
     found = (desk.home / ".local/state/companion/projects").glob("*/*/secrets/oauth.notion")
