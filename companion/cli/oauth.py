@@ -8,19 +8,20 @@ from companion.check import Checked, check
 from companion.cli.output import Result, comment
 from companion.config import load
 from companion.contribution import Provider
-from companion.errors import CompanionError, ConfigError
+from companion.errors import CompanionError, ConfigError, Problem
 from companion.oauth import grants, store
 from companion.oauth.authorise import Way, authorise
 from companion.oauth.grants import Grant
 from companion.oauth.web import Web
 from companion.paths import Paths
+from companion.seats import Project
 
 
 def oauth(arguments: Namespace) -> Result:
     """Have the user authorise a provider, and let the gateways that need the token have it."""
     home, project = Paths.of_user(), seats.project(arguments.directory_option)
-    found = [check(home, seat) for seat in seats.seats(project)]
-    wanted = _wanted(found, arguments.provider)
+    found, problems = _checked(home, project)
+    wanted = _wanted(found, problems, arguments.provider)
     way = Way(comment, arguments.print_only, arguments.port)
     granted = []
     for key, (checked, provider) in wanted.items():
@@ -30,31 +31,34 @@ def oauth(arguments: Namespace) -> Result:
             store.keep(home, project.id, key, grant)
         state_file.know(home.project(project.id), project.directory)
         granted.append(grant)
-    told = list(_bring_it_in(home, found, arguments.provider))
-    text = f"{arguments.provider} is authorised until {grants.clock(granted[0].until)}"
-    return Result(
-        text="\n".join((f"{text}, {_after(granted[0])}", *told)),
-        data=[
-            {
-                "provider": g.provider,
-                "server": g.url,
-                "issuer": g.issuer,
-                "until": round(g.until),
-                "renewed": g.renewable,
-            }
-            for g in granted
-        ],
-    )
+    told = _bring_it_in(home, found, arguments.provider)
+    return Result(text="\n".join((*map(_sentence, granted), *told)), data=[*map(_data, granted)])
 
 
-def _wanted(found: Sequence[Checked], name: str) -> dict[str, tuple[Checked, Provider]]:
+def _checked(home: Paths, project: Project) -> tuple[list[Checked], list[Problem]]:
+    """Return the agents of a project whose files are good, and what is wrong with the others'."""
+    found: list[Checked] = []
+    problems: list[Problem] = []
+    for seat in seats.seats(project):
+        try:
+            found.append(check(home, seat))
+        except CompanionError as error:
+            problems += error.problems
+    return found, problems
+
+
+def _wanted(
+    found: Sequence[Checked], problems: Sequence[Problem], name: str
+) -> dict[str, tuple[Checked, Provider]]:
     """Return what must be authorised, each server once, by the keys of the grants.
 
     Raises:
-        CompanionError: no agent has such a provider.
+        CompanionError: no agent has such a provider, or one that has cannot be read.
     """
     known = [(checked, p) for checked in found for p in checked.whole.providers]
     wanted = {grants.key_of(p): (checked, p) for checked, p in known if p.name == name}
+    if not wanted and problems:
+        raise ConfigError(problems)
     if not wanted:
         names = {p.name for _, p in known}
         hint = load.suggest(name, names) if names else "name its server under mcp-oauth"
@@ -85,7 +89,18 @@ def _bring_it_in(home: Paths, found: Sequence[Checked], name: str) -> Iterator[s
                 yield f"{checked.config.name} may use it once it is up"
 
 
-def _after(grant: Grant) -> str:
+def _sentence(grant: Grant) -> str:
+    after = "authorise again then"
     if grant.renewable:
-        return "and renewed by `companion watch`, `tray` or `up`"
-    return "and cannot be renewed: authorise again then"
+        after = "renewed by `companion watch`, `tray` or `up`"
+    return f"{grant.provider} is authorised until {grants.clock(grant.until)}, {after}"
+
+
+def _data(grant: Grant) -> dict[str, object]:
+    return {
+        "provider": grant.provider,
+        "server": grant.url,
+        "issuer": grant.issuer,
+        "until": round(grant.until),
+        "renewable": grant.renewable,
+    }

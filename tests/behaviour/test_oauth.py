@@ -317,7 +317,6 @@ def doctor(fake: Fake) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("how", ["it hangs up", "it is overloaded"])
 def test_a_server_that_cannot_be_asked_is_asked_again_in_a_minute(fake: Fake, mcp: Mcp, how: str):
-    fake.companion("up").ok()
     fake.companion("oauth", "notion").ok()
     (access,) = mcp.access
     if how == "it hangs up":
@@ -391,7 +390,6 @@ def test_another_project_that_names_the_same_server_gets_nothing(fake: Fake, mcp
 
 
 def test_another_server_or_client_is_another_grant(fake: Fake, mcp: Mcp):
-    fake.companion("up").ok()
     fake.companion("oauth", "notion").ok()
     text = (fake.project / "agent.yaml").read_text()
     (fake.project / "agent.yaml").write_text(text.replace("/mcp}", "/other}"))
@@ -417,7 +415,6 @@ def test_a_client_of_ones_own_shows_its_secret_which_stays_in_env(fake: Fake, mc
         assert done.code == 1
         assert "SECRET has no value; it is needed for the client_secret for notion" in done.err
     (fake.project / ".env").write_text(f"SECRET='{secret}'\n")
-    fake.companion("up").ok()
     fake.companion("oauth", "notion", "--port", "0").ok()
     assert "/register" not in [path for path, _, _ in mcp.asked]
     assert secret not in grants_file(fake).read_text()
@@ -465,8 +462,12 @@ def test_all_agents_of_a_fleet_that_name_a_server_share_one_grant(desk: Desk, mc
     shared = CONFIG.format(url=mcp.url).partition("egress: listed\n")[2].replace("\n", "\n  ")
     (fleet / "fleet.yaml").write_text(f"agents: [one, two]\nshared:\n  {shared.rstrip()}\n")
     fake = Fake(desk, fleet)
-    done = fake.companion("oauth", "notion").ok()
-    assert "one may use it once it is up" in done.out
+    good = (fleet / "two/agent.yaml").read_text()
+    (fleet / "two/agent.yaml").write_text("name: [\n")
+    done = fake.companion("oauth", "notion", "--json").ok()
+    assert [(one["provider"], one["renewable"]) for one in done.data] == [("notion", True)]
+    assert "two/agent.yaml:" in fake.companion("oauth", "elsewhere").err
+    (fleet / "two/agent.yaml").write_text(good)
     assert len(mcp.access) == 1
     assert "not authorised" not in fake.companion("up").ok().err
     found = (desk.home / ".local/state/companion/projects").glob("*/*/secrets/oauth.notion")
@@ -483,7 +484,6 @@ def test_a_damaged_file_of_grants_is_named(fake: Fake):
 
 def test_doctor_names_a_grant_that_ends_and_cannot_be_renewed(fake: Fake, mcp: Mcp):
     mcp.renews = False
-    fake.companion("up").ok()
     fake.companion("oauth", "notion").ok()
     found = {one["what"]: one["level"] for one in doctor(fake)}
     assert any("the token for notion ends at" in w and found[w] == "warning" for w in found)
