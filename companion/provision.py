@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from companion import certs, files, seccomp
+from companion import files, seccomp
 from companion.check import Checked
 from companion.contribution import ProjectFile
 from companion.desired import Desired
@@ -21,19 +22,26 @@ from companion.state import EngineChoice
 from ssh import authorized_keys, keys
 from ssh.public_key import Key
 
+if TYPE_CHECKING:
+    from companion import certs
 
-def authority(home: Paths) -> certs.Authority:
+
+def authority(home: Paths) -> "certs.Authority":
     """Return the user's sandbox CA, made at the first call."""
     with files.lock(home.ca_key.with_name("lock")):
         if kept := _kept_authority(home):
             return kept
+        from companion import certs  # noqa: PLC0415 - start-up time and memory are budgets
+
         made = certs.new_authority(datetime.now(UTC))
         files.write(home.ca_key, made.key)
         files.write(home.ca_certificate, made.certificate, files.READABLE)
         return made
 
 
-def _kept_authority(home: Paths) -> certs.Authority | None:
+def _kept_authority(home: Paths) -> "certs.Authority | None":
+    from companion import certs  # noqa: PLC0415 - start-up time and memory are budgets
+
     key, certificate = files.read_text(home.ca_key), files.read_text(home.ca_certificate)
     return certs.Authority(certificate, key) if key and certificate else None
 
@@ -181,7 +189,9 @@ def _secret_files(names: Iterable[str], values: Mapping[str, str]) -> tuple[File
     )
 
 
-def _leaf(host: str, signer: certs.Authority, now: datetime, places: AgentPaths) -> File:
+def _leaf(host: str, signer: "certs.Authority", now: datetime, places: AgentPaths) -> File:
+    from companion import certs  # noqa: PLC0415 - start-up time and memory are budgets
+
     kept = files.read_text(places.certificates / f"{host}.pem") or ""
     leaf = kept if certs.is_current(kept, signer, now) else certs.issue(signer, host, now)
     return File(f"{host}.pem", leaf.encode(), files.PRIVATE)

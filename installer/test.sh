@@ -36,4 +36,4 @@ fi
 [ -d build/oracles/node_modules/jsonc-parser ] ||
   npm install --silent --no-fund --no-audit --prefix build/oracles jsonc-parser@3.3.1 >/dev/null
 # shellcheck disable=SC2086 # several arguments
-.venv/bin/pytest --require-engines=$engines ${PYTEST_ARGS:-}
+.venv/bin/pytest --numprocesses=2 --dist=loadgroup --require-engines=$engines ${PYTEST_ARGS:-}

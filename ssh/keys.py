@@ -1,19 +1,10 @@
 """How is a key pair made, and what is public about it?
 
-By `cryptography`, because paramiko can neither generate nor write Ed25519 keys.
+By `cryptography`, because paramiko can neither generate nor write Ed25519 keys. It is imported when
+a key is asked for: it takes a tenth of a second.
 """
 
 from dataclasses import dataclass, field
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_ssh_private_key,
-)
 
 from ssh import public_key
 from ssh.values import SshValueError
@@ -33,8 +24,15 @@ def generate(comment: str) -> KeyPair:
     Raises:
         SshValueError: the comment has a line break or control character.
     """
+    from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+        Ed25519PrivateKey,
+    )
+
     key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    private = key.private_bytes(
+        form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption()
+    ).decode()
     kind, blob = public_of(private).split()
     return KeyPair(private, public_key.Key(kind, blob, comment).line)
 
@@ -45,13 +43,20 @@ def public_of(private: str) -> str:
     Raises:
         SshValueError: it is not an Ed25519 key in OpenSSH's format without a passphrase.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+        Ed25519PrivateKey,
+    )
+
     try:
-        key = load_ssh_private_key(private.encode(), password=None)
+        key = form.load_ssh_private_key(private.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise SshValueError("not an OpenSSH private key without a passphrase") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise SshValueError("not an Ed25519 key")
-    return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    public = key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH)
+    return public.decode()
 
 
 def fingerprint(public: str) -> str:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,7 @@ def make_desk(home: Path) -> Desk:
     return Desk(home, kept | {"HOME": str(home)})
 
 
+@cache
 def needs_stand_ins() -> bool:
     """Tell whether base-images.sh made local stand-ins: where a registry answers it makes none."""
     return any(has_image(e, "localhost/companion/debian:bookworm-slim") for e in answering())
@@ -132,6 +134,7 @@ def has_image(engine: str, image: str) -> bool:
     return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
 
+@cache
 def answering() -> list[str]:
     probes = {"docker": "{{.Server.Version}}", "podman": "{{.Client.Version}}"}
     return [e for e, f in probes.items() if shutil.which(e) and _answers(e, f)]

@@ -1,6 +1,5 @@
 """What does a command say? A Result becomes text or JSON here, and nowhere else."""
 
-import json
 import re
 import sys
 from collections.abc import Iterable
@@ -26,6 +25,8 @@ class Result:
 def render(result: Result, command: str, *, as_json: bool) -> int:
     """Print a result on stdout (problems as text go to stderr) and return its exit code."""
     if as_json:
+        import json  # noqa: PLC0415 - start-up time is a budget
+
         print(json.dumps(_envelope(result, command), indent=2))
     else:
         if result.text:

@@ -4,11 +4,13 @@ import argparse
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from companion.cli.output import Result
 from companion.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Handler = Callable[[argparse.Namespace], Result]
 _COMMAND_AFTER = {"nargs": argparse.REMAINDER, "metavar": "-- CMD", "help": "command to run"}
@@ -68,8 +70,14 @@ def _argument(*names: str, **options: object) -> Argument:
     return Argument(names, options)
 
 
+def _path(text: str) -> "Path":
+    from pathlib import Path  # noqa: PLC0415 - start-up time is a budget
+
+    return Path(text)
+
+
 VERSION = _argument("--version", action="store_true", help="print the version")
-DIRECTORY = _argument("-C", "--dir", type=Path, dest="directory_option", metavar="DIR",
+DIRECTORY = _argument("-C", "--dir", type=_path, dest="directory_option", metavar="DIR",
                       help="the project's directory")  # fmt: skip
 _JSON = _argument("--json", action="store_true", dest="as_json", help="answer in JSON")
 COMMON = (DIRECTORY, _JSON)
@@ -77,14 +85,14 @@ COMMON = (DIRECTORY, _JSON)
 _AGENT = _argument("agent", metavar="AGENT", help="the agent's name")
 _AGENTS = _argument("agents", nargs="*", metavar="AGENT", help="only these agents")
 _ALL = _argument("--all", action="store_true", help="all projects")
-_DIRECTORY = _argument("directory", nargs="?", metavar="DIR", type=Path,
+_DIRECTORY = _argument("directory", nargs="?", metavar="DIR", type=_path,
                        help="the project's directory (default: -C)")  # fmt: skip
 _YES = _argument("--yes", action="store_true", help="answer yes to every question")
 _REST = Argument(("rest",), dict(_COMMAND_AFTER))
 
 COMMANDS = (
     Command("init", "write an agent.yaml to start from", "project:init", (
-        _argument("directory", nargs="?", metavar="DIR", type=Path, help="where (default: -C)"),
+        _argument("directory", nargs="?", metavar="DIR", type=_path, help="where (default: -C)"),
         _argument("--example", metavar="NAME", help="copy a shipped example"),
         _argument("--name", help="the agent's name"),
         _argument("--runtime", help="the agent program, see `companion plugins`"),
@@ -207,7 +215,7 @@ def build() -> argparse.ArgumentParser:
     """Return the parser for the whole command line."""
     parser = _Parser(prog="companion", description="Sandboxed coding agents on your desktop.")
     _add(parser, VERSION)
-    _add(parser, DIRECTORY, default=Path())
+    _add(parser, DIRECTORY, default=".")
     _add(parser, _JSON, default=False)
     made: Any = _Later
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=made)
