@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code (see README, "Exit codes")."""
     as_json = "--json" in argv
     try:
-        arguments = parser.build().parse_args(argv)
+        arguments = parser.parse(argv)
         if arguments.version:
             return output.render(_version(), "version", as_json=arguments.as_json)
         if arguments.command is None:

@@ -3,8 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from companion.errors import CompanionError, Problem
 
@@ -12,14 +11,13 @@ ENVELOPE_VERSION = 1
 _CONTROL = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """A command's answer: plain data for programs, text for people, and the exit code."""
 
     text: str = ""
     data: Any = None
     code: int = 0
-    problems: tuple[Problem, ...] = field(default=())
+    problems: tuple[Problem, ...] = ()
 
 
 def render(result: Result, command: str, *, as_json: bool) -> int:

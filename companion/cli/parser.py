@@ -3,8 +3,7 @@
 import argparse
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from companion.cli.output import Result
 from companion.errors import UsageError
@@ -16,8 +15,7 @@ Handler = Callable[[argparse.Namespace], Result]
 _COMMAND_AFTER = {"nargs": argparse.REMAINDER, "metavar": "-- CMD", "help": "command to run"}
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of a command, as argparse takes it."""
 
     names: tuple[str, ...]
@@ -50,8 +48,7 @@ class Argument:
         return str(self.options["help"])
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command; `handler` is `module:function` below companion.cli."""
 
     name: str
@@ -191,8 +188,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, f"see `{self.prog} --help`")
 
 
-@dataclass(frozen=True, slots=True)
-class _Later:
+class _Later(NamedTuple):
     """What argparse takes for a command's parser: it makes one when it is asked, and one is."""
 
     prog: str
@@ -211,11 +207,22 @@ class _Later:
         return parser.parse_known_args(args, namespace)
 
 
-def build() -> argparse.ArgumentParser:
-    """Return the parser for the whole command line."""
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Return what a command line asks for.
+
+    Raises:
+        UsageError: it makes no sense.
+    """
+    arguments = _build().parse_args(argv)
+    if arguments.command and arguments.directory_option is None:
+        arguments.directory_option = _path(".")
+    return arguments
+
+
+def _build() -> argparse.ArgumentParser:
     parser = _Parser(prog="companion", description="Sandboxed coding agents on your desktop.")
     _add(parser, VERSION)
-    _add(parser, DIRECTORY, default=".")
+    _add(parser, DIRECTORY, default=None)
     _add(parser, _JSON, default=False)
     made: Any = _Later
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=made)
