@@ -12,6 +12,8 @@ DEBOUNCE = 0.04
 """Seconds of silence after which a burst of saves counts as one."""
 PATIENCE = 2.0
 """Seconds after which a burst that does not end is looked at all the same."""
+AT_ONCE = 8
+"""How many works may be under way when one more look begins; what a user asked for never waits."""
 
 
 class Order(StrEnum):
@@ -91,7 +93,23 @@ class State:
     @property
     def due(self) -> float | None:
         """When to look again without an event; None: not before the next one."""
-        return min((m.due for m in self.subjects.values() if m.due is not None), default=None)
+        minds = self.subjects.values()
+        looks = self.room > 0
+        dues = (m.due for m in minds if m.due is not None and (looks or m.order is not Order.LOOK))
+        return min(dues, default=None)
+
+    @property
+    def room(self) -> int:
+        """How many looks may begin now."""
+        return AT_ONCE - sum(mind.busy for mind in self.subjects.values())
+
+    def ripe(self, now: float) -> dict[str, _Mind]:
+        """Return what is to begin now: all orders, and the looks that waited longest."""
+        due = {s: m for s, m in self.subjects.items() if m.due is not None and m.due <= now}
+        orders = {s: m for s, m in due.items() if m.order is not Order.LOOK}
+        looks = sorted((m.first or 0.0, s) for s, m in due.items() if s not in orders)
+        room = max(0, self.room - len(orders))
+        return orders | {subject: due[subject] for _, subject in looks[:room]}
 
 
 def step(state: State, event: Event, now: float) -> tuple[State, tuple[Work, ...]]:
@@ -109,7 +127,7 @@ def step(state: State, event: Event, now: float) -> tuple[State, tuple[Work, ...
             mind = state.subjects.get(subject, _Mind())
             return step(_with(state, subject, replace(mind, busy=False)), Tick(), now)
         case Tick():
-            ripe = {s: m for s, m in state.subjects.items() if m.due is not None and m.due <= now}
+            ripe = state.ripe(now)
             works = tuple(Work(s, m.order, m.first) for s, m in ripe.items() if m.first is not None)
             minds = {s: _Mind(last=m.last, busy=True) for s, m in ripe.items()}
             return State({**state.subjects, **minds}), works

@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.daemon.machine import DEBOUNCE, PATIENCE, Finished, State, Tick, Touched, step
+from companion.daemon.machine import (
+    AT_ONCE,
+    DEBOUNCE,
+    PATIENCE,
+    Asked,
+    Finished,
+    Order,
+    State,
+    Tick,
+    Touched,
+    step,
+)
 
 PROJECTS = st.sampled_from(["a", "b", "c"])
 EVENTS = st.one_of(st.builds(Touched, PROJECTS), st.builds(Finished, PROJECTS), st.builds(Tick))
@@ -63,6 +74,24 @@ def test_a_burst_that_does_not_end_is_looked_at_all_the_same():
         if works:
             break
     assert number * DEBOUNCE / 2 == pytest.approx(PATIENCE, abs=DEBOUNCE)
+
+
+def test_of_a_hundred_a_few_are_looked_at_at_once_and_what_is_asked_for_does_not_wait():
+    state, waiting, under_way = State(), {str(n) for n in range(100)}, []
+    for subject in waiting:
+        state, _ = step(state, Touched(subject), 0)
+    state, works = step(state, Tick(), 1)
+    while works:
+        under_way += [work.subject for work in works]
+        assert len(under_way) <= AT_ONCE
+        waiting -= set(under_way)
+        assert (state.due is None) == (len(under_way) == AT_ONCE or not waiting)
+        if len(waiting) == 50:
+            state, works = step(state, Asked("now", Order.STOP), 2)
+            assert [(work.subject, work.order) for work in works] == [("now", Order.STOP)]
+            state, _ = step(state, Finished("now"), 2)
+        state, works = step(state, Finished(under_way.pop(0)), 2)
+    assert not waiting
 
 
 def test_projects_do_not_wait_for_each_other():
