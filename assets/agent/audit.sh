@@ -74,6 +74,7 @@ network() {
     "http://host.containers.internal:$port/"
   try "UDP to the desktop" sends "$bridge" "$port"
   try "UDP, QUIC or NTP to another host" any_udp
+  try "ICMP to the desktop, the gateway or another host" any pings "$bridge" "$ingress" "$elsewhere"
   try "IPv6" has_ipv6
   try "the cloud's metadata address" any fetches_http 169.254.169.254 100.100.100.200
   try "the local network by HTTP" any fetches_http 10.0.0.1 172.16.0.1 192.168.0.1 192.168.1.1 100.64.0.1
@@ -91,6 +92,18 @@ network() {
   try "another resolver" any asks_resolver "$elsewhere" 127.0.0.11 "$bridge"
   try "the gateway's side for logins" dials "$ingress" 2222
   try "other sandboxes" any reaches_sandbox "${others[@]}"
+}
+# An echo that is answered; without a capability by the kind of socket that needs none.
+pings() {
+  perl -MSocket -e '
+    my $echo = pack("C2n3a8", 8, 0, 0, 7, 1, "audit");
+    my $sum = unpack("%32n*", $echo);
+    $sum = ($sum >> 16) + ($sum & 0xffff) while $sum >> 16;
+    substr($echo, 2, 2) = pack("n", ~$sum & 0xffff);
+    socket(S, PF_INET, SOCK_DGRAM, 1) or socket(S, PF_INET, SOCK_RAW, 1) or exit 1;
+    send(S, $echo, 0, sockaddr_in(0, inet_aton(shift))) or exit 1;
+    vec(my $there, fileno(S), 1) = 1;
+    exit !(select($there, undef, undef, 2) && defined recv(S, $echo, 99, 0))' "$1" && echo "$1 answered"
 }
 any_udp() { sends "$elsewhere" 443 || sends "$elsewhere" 123 || sends "$elsewhere" 4433; }
 
