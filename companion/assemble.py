@@ -9,7 +9,7 @@ from companion.config.load import Loaded
 from companion.config.models import AgentConfig, Feature, split_port
 from companion.config.yaml_text import Document, Location
 from companion.contribution import Contribution, Port, RuntimeProgram, clashes, merge
-from companion.errors import ConfigError, Problem, quoted
+from companion.errors import ConfigError, Problem, named
 from companion.plugins.base import Context, FeaturePlugin, expand
 
 
@@ -101,7 +101,7 @@ def _feature(feature: Feature, at: Location, document: Document) -> FeaturePlugi
     refused = {plugin.name: plugin for plugin in plugins.REFUSED}.get(name)
     if refused is None:
         raise ConfigError([
-            Problem(f"there is no plugin {quoted(name)}", load.suggest(name, known), place)
+            Problem(f"there is no plugin {named(name)}", load.suggest(name, known), place)
         ])  # fmt: skip
     load.decode(refused.options, dict(feature.options), document, at)
     raise ConfigError([Problem(f"the plugin '{name}' {refused.why}", refused.instead, place)])
@@ -113,7 +113,7 @@ def _builtin(name: str, document: Document) -> RuntimeProgram:
         return known[name].program
     hint = f"{load.suggest(name, known)} (or define one inline, with base_image)"
     raise ConfigError([
-        Problem(f"there is no runtime {quoted(name)}", hint, document.place(("runtime",)))
+        Problem(f"there is no runtime {named(name)}", hint, document.place(("runtime",)))
     ])  # fmt: skip
 
 

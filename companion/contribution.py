@@ -1,5 +1,6 @@
 """What can one plugin add to a sandbox, and when do two additions clash?"""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -54,8 +55,12 @@ class Provider:
 
     @property
     def secret(self) -> str:
-        """What its access token is called among the secrets; no variable has such a name."""
-        return f"oauth.{self.name}"
+        """What its access token is called among the secrets; no variable has such a name.
+
+        Another server or client has another one, so that no gateway takes its token for this one's.
+        """
+        who = hashlib.sha256(f"{self.url} {self.client_id}".encode()).hexdigest()
+        return f"oauth.{self.name}.{who[:12]}"
 
     @property
     def meaning(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -54,6 +54,8 @@ class _Memory:
     files: Mapping[str, _File] = field(default_factory=dict)
     last: str = ""
     """Id of the editor that was opened last."""
+    named: tuple[str, ...] = ()
+    """Ids of those that are only written to when the user wants it, and does."""
 
 
 _ADAPTER = TypeAdapter(_Memory)
@@ -97,30 +99,34 @@ def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
     """
     known = remotes(home)
     with files.lock(home.editors.with_suffix(".lock")):
-        touched = _read(home).files
-        here = [f for f in found(home) if _is_meant(f, only, touched)]
+        memory = _read(home)
+        here = [f for f in found(home) if _is_meant(f, only, memory)]
         if only and not here:
             raise CompanionError(f"{only} is not here", "see `companion editors list`")
+        named = {f.editor.id for f in here if f.editor.only_if_named}
+        _remember(home, replace(memory, named=tuple(sorted({*memory.named, *named}))))
         return tuple(
             _write(home, f, tuple(e for remote in known for e in f.editor.entries(remote)))
             for f in here
         )
 
 
-def _is_meant(here: Found, only: str | None, touched: Container[str]) -> bool:
+def _is_meant(here: Found, only: str | None, memory: _Memory) -> bool:
     if only:
         return here.editor.id == only
-    return not here.editor.only_if_named or str(here.settings) in touched
+    return not here.editor.only_if_named or here.editor.id in memory.named
 
 
 def remove(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
     """Take everything of ours out of the settings of all editors, or of one."""
     with files.lock(home.editors.with_suffix(".lock")):
-        touched = _read(home).files
+        memory = _read(home)
+        kept = tuple(name for name in memory.named if only not in {None, name})
+        _remember(home, replace(memory, named=kept))
         return tuple(
             _write(home, f, ())
             for f in _look(home)
-            if str(f.settings) in touched and only in {None, f.editor.id}
+            if str(f.settings) in memory.files and only in {None, f.editor.id}
         )
 
 

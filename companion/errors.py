@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_TOKEN = re.compile(r"(?=[\w+=-]{12})(?:[\w+=-]*?[A-Za-z][0-9]){3}[\w+=-]*")
-"""12 or more characters in which a digit follows a letter three times."""
+_RUN = re.compile(r"[\w+=-]{12,}")
+_CHANGE = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
+_LONGEST_NAME = 24
+_LONGEST = 200
 
 
 class Place(NamedTuple):
@@ -35,11 +37,23 @@ class Problem(NamedTuple):
 
 
 def quoted(text: str) -> str:
-    """Return what the user wrote, in quotes, without what looks like a secret.
+    """Return a path that the user wrote, in quotes, without what looks like a secret.
 
-    It takes no more than a forgotten colon to make a key of a value.
+    That is a run of 12 or more characters that changes between letters and digits three times.
     """
-    return f"'{_TOKEN.sub('…', text)}'"
+    return f"'{_RUN.sub(_hidden, text[:_LONGEST])}'"
+
+
+def named(text: str) -> str:
+    """Return a key or name that the user wrote, in quotes; one that is too long to be one, not.
+
+    It takes no more than a forgotten colon to make a key of a secret.
+    """
+    return quoted(text) if len(text) <= _LONGEST_NAME else "'…'"
+
+
+def _hidden(run: re.Match[str]) -> str:
+    return "…" if len(_CHANGE.findall(run[0])) >= 3 else run[0]  # noqa: PLR2004 - as said above
 
 
 class CompanionError(Exception):

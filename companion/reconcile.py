@@ -117,9 +117,13 @@ def _attempts(wish: _Wish) -> Report:
     if checked.missing:
         raise ConfigError(checked.missing)
     places = checked.places(home)
-    renewed = _renew(home, checked, progress)
     wish = replace(wish, stops=_stops(places))
+    renewed = _renew(home, checked, progress)
+    if renewed:
+        checked = check(home, wish.seat)
     with _locked(places, progress):
+        if wish.stops != _stops(places):
+            raise StoppedError("stopped before it was begun with")
         provision.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
             try:

@@ -33,9 +33,9 @@ def rotate(home: Paths, seat: Seat, *, host: bool, client: bool) -> dict[str, st
             has a host key of the user's, or its engine does not answer; or SSH did not answer
             after the change.
     """
-    checked = check(home, seat)
-    places = checked.places(home)
+    places = check(home, seat).places(home)
     with files.lock(places.lock):
+        checked = check(home, seat)
         record = state_file.read(places)
         if record is None:
             raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")

@@ -5,6 +5,6 @@ _companion() {
   while IFS= read -r line; do
     COMPREPLY+=("${line%%$'\t'*}")
   done < <(printf '%s\n' "${COMP_WORDS[@]:1:COMP_CWORD}" |
-    "${COMP_WORDS[0]}" completions bash --words 2>/dev/null)
+    command companion completions bash --words 2>/dev/null)
 }
 complete -o default -F _companion companion

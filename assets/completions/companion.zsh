@@ -3,7 +3,7 @@
 _companion() {
   local -a found
   found=("${(@f)$(printf '%s\n' "${(@)words[2,CURRENT]}" |
-    "${words[1]}" completions zsh --words 2>/dev/null)}")
+    command companion completions zsh --words 2>/dev/null)}")
   if [[ -n "$found" ]]; then
     found=("${(@)found//$'\t'/:}")
     _describe companion found

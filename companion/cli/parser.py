@@ -3,10 +3,10 @@
 import argparse
 import importlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from companion.cli.output import Result
-from companion.errors import UsageError
+from companion.errors import UsageError, named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,46 +188,56 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, f"see `{self.prog} --help`")
 
 
-class _Later(NamedTuple):
-    """What argparse takes for a command's parser: it makes one when it is asked, and one is."""
-
-    prog: str
-    command: Command
-
-    def parse_known_args(
-        self, args: Sequence[str], namespace: argparse.Namespace | None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse what follows the command."""
-        parser = _Parser(prog=self.prog, description=self.command.help)
-        for argument in COMMON:
-            _add(parser, argument, default=argparse.SUPPRESS)
-        for argument in self.command.arguments:
-            _add(parser, argument)
-        parser.set_defaults(load=self.command.load)
-        return parser.parse_known_args(args, namespace)
-
-
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return what a command line asks for.
+    """Return what a command line asks for; only the command that it names has its parser made.
 
     Raises:
         UsageError: it makes no sense.
     """
-    arguments = _build().parse_args(argv)
-    if arguments.command and arguments.directory_option is None:
-        arguments.directory_option = _path(".")
-    return arguments
+    before, name, rest = _split(argv)
+    arguments = _top().parse_args(before)
+    arguments.command = name
+    if name is None:
+        return arguments
+    command = next((c for c in COMMANDS if c.name == name), None)
+    if command is None:
+        raise UsageError(f"there is no command {named(name)}", "see `companion --help`")
+    arguments.directory_option = arguments.directory_option or _path(".")
+    arguments.load = command.load
+    return _parser_of(command).parse_args(rest, arguments)
 
 
-def _build() -> argparse.ArgumentParser:
-    parser = _Parser(prog="companion", description="Sandboxed coding agents on your desktop.")
+def _split(argv: Sequence[str]) -> tuple[Sequence[str], str | None, Sequence[str]]:
+    """Return the options before the command, the command, and what follows it."""
+    at = 0
+    while at < len(argv) and argv[at].startswith("-"):
+        at += 2 if argv[at] in DIRECTORY.names else 1
+    return (argv[:at], argv[at], argv[at + 1 :]) if at < len(argv) else (argv, None, ())
+
+
+def _top() -> argparse.ArgumentParser:
+    width = max(len(command.name) for command in COMMANDS)
+    lines = (f"  {command.name:{width}}  {command.help}" for command in COMMANDS)
+    parser = _Parser(
+        prog="companion",
+        usage="companion [-h] [--version] [-C DIR] [--json] COMMAND ...",
+        description="Sandboxed coding agents on your desktop.",
+        epilog="\n".join(("commands:", *lines)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     _add(parser, VERSION)
     _add(parser, DIRECTORY, default=None)
     _add(parser, _JSON, default=False)
-    made: Any = _Later
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=made)
-    for command in COMMANDS:
-        commands.add_parser(command.name, help=command.help, command=command)
+    return parser
+
+
+def _parser_of(command: Command) -> argparse.ArgumentParser:
+    parser = _Parser(prog=f"companion {command.name}", description=command.help)
+    for argument in COMMON:
+        _add(parser, argument, default=argparse.SUPPRESS)
+    for argument in command.arguments:
+        _add(parser, argument)
     return parser
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from companion.config import yaml_text
 from companion.config.models import AgentConfig, Feature, Fleet
 from companion.config.yaml_text import Document, Location
-from companion.errors import ConfigError, Problem, quoted
+from companion.errors import ConfigError, Problem, named
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -104,11 +104,11 @@ def _problem(
 def _called(where: Location) -> str:
     """Return what the last part of a location is called: a key, or an entry of a list."""
     if where[-1] == _A_KEY:
-        return f"the key {quoted(str(where[-2]))}"
+        return f"the key {named(str(where[-2]))}"
     if isinstance(where[-1], str):
-        return quoted(where[-1])
+        return named(where[-1])
     keys = [part for part in where if isinstance(part, str)]
-    return f"entry {where[-1] + 1} of {quoted(keys[-1])}" if keys else f"entry {where[-1] + 1}"
+    return f"entry {where[-1] + 1} of {named(keys[-1])}" if keys else f"entry {where[-1] + 1}"
 
 
 def _explain(detail: "ErrorDetails", model: type[BaseModel], name: str) -> tuple[str, str]:

@@ -14,6 +14,9 @@ Engine = Literal["docker", "podman"]
 LogLevel = Literal["info", "debug"]
 SSHD_PORT = 2222
 """Where sshd listens in the agent's namespace."""
+_GATE = 1
+_GATEWAY_PORTS = {0, 1, 53}
+"""No port, and where the gateway itself listens for the agent."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
@@ -66,8 +69,8 @@ def split_port(text: str) -> tuple[str, int, int]:
     inner = int(match["inner"] or host) if match else 0
     if not match or not all(0 < port < 1 << 16 for port in (host, inner)):
         raise ValueError("must be PORT, HOST:CONTAINER or ADDRESS:HOST:CONTAINER")
-    if inner == SSHD_PORT:
-        raise ValueError(f"takes the container's port {SSHD_PORT}, where sshd listens")
+    if inner in {_GATE, SSHD_PORT}:
+        raise ValueError(f"takes the container's port {inner}, which is companion's own")
     return str(ipaddress.IPv4Address(match["address"] or "127.0.0.1")), host, inner
 
 
@@ -86,6 +89,12 @@ def _cpus(text: str) -> str:
     if not _CPUS.match(text) or float(text) <= 0:
         raise ValueError('must be a number of cores in quotes, such as "2" or "1.5"')
     return text
+
+
+def service_port(port: int | None) -> None:
+    """Refuse a port that no service behind the gateway can have."""
+    if port in _GATEWAY_PORTS:
+        raise ValueError(f"must have another port: {port} is the gateway's own")
 
 
 def hostname(text: str) -> str:

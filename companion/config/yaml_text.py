@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from companion.errors import ConfigError, Place, Problem, quoted
+from companion.errors import ConfigError, Place, Problem, named
 
 Location: TypeAlias = tuple[str | int, ...]
 Plain: TypeAlias = "str | int | bool | tuple[Plain, ...] | Mapping[str, Plain] | None"
@@ -157,7 +157,7 @@ class _Reader:
             name: str = key.value
             if name in seen:
                 self._refuse(
-                    key, f"{quoted(name)} is given twice", f"the first is on line {seen[name]}"
+                    key, f"{named(name)} is given twice", f"the first is on line {seen[name]}"
                 )
                 continue
             seen[name] = key.start_mark.line + 1

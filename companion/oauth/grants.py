@@ -72,8 +72,10 @@ def token(grant: Grant | None, now: float) -> str:
 
 
 def is_due(grant: Grant | None, now: float) -> bool:
-    """Tell whether a grant is to be renewed now."""
-    return grant is not None and grant.renewable and grant.due <= now
+    """Tell whether a grant is to be renewed now; so it is when the clock has been set back."""
+    if grant is None or not grant.renewable:
+        return False
+    return grant.due <= now or now < max(grant.since, grant.tried)
 
 
 def next_due(held: Grants, keys: Iterable[str]) -> float:

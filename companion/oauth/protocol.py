@@ -78,7 +78,10 @@ def authorisation_url(where: Server, what: Resource, client_id: str, question: Q
 
 def is_answer(url: str, question: Question) -> bool:
     """Tell whether a URL that came back answers this question and no other."""
-    parts, back = urlsplit(url), urlsplit(question.redirect)
+    try:
+        parts, back = urlsplit(url), urlsplit(question.redirect)
+    except ValueError:
+        return False
     return parts.path == back.path and _only(url, "state") == question.state
 
 

@@ -11,7 +11,10 @@ from companion.oauth.grants import Grant
 from companion.paths import Paths
 
 _OK = 200
-_FINAL = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
+_FINAL = frozenset({"invalid_grant", "unauthorized_client"})
+"""A client that is not known may be a slip in .env."""
+_PATIENCE = 60.0
+"""Who stops to wait may lose the only refresh token that counts."""
 
 
 def renew(
@@ -35,7 +38,7 @@ def renew(
             tell(f"renewing the token for {grant.provider}")
             secret = secrets.get(keys[key].client_secret, "") or grant.client_secret
             after = _renewed(grant, secret, trusted)
-            store.keep(home, project_id, key, after)
+            store.keep(home, project_id, key, after, new=False)
             if after.failure:
                 tell(f"the token for {grant.provider} could not be renewed: {after.failure}")
             else:
@@ -54,7 +57,7 @@ def _renewed(grant: Grant, secret: str, trusted: bytes) -> Grant:
     form = protocol.renewal(grant.refresh_token, grant.resource)
     signed, headers = protocol.signed(form, grant.client_id, secret, grant.method)
     try:
-        answer = Web(trusted).post_form(grant.token_endpoint, signed, headers)
+        answer = Web(trusted, _PATIENCE).post_form(grant.token_endpoint, signed, headers)
         if answer.status == _OK:
             return grants.renewed(grant, protocol.tokens(answer.text), time.time())
     except CompanionError as error:

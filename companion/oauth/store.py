@@ -31,17 +31,20 @@ def read(home: Paths, project_id: str) -> Grants:
         raise CompanionError(f"{path} is damaged", hint) from None
 
 
-def keep(home: Paths, project_id: str, key: str, grant: Grant) -> None:
-    """Remember a grant; to be called inside held()."""
-    whole = {**read(home, project_id), key: grant}
+def keep(home: Paths, project_id: str, key: str, grant: Grant, *, new: bool = True) -> None:
+    """Remember a grant; to be called inside held(). One that is not new may have been forgotten."""
+    known = read(home, project_id)
+    if not new and key not in known:
+        return
+    whole = {**known, key: grant}
     files.write(home.grants(project_id), _ADAPTER.dump_json(whole, indent=2) + b"\n")
 
 
 def forget(home: Paths, project_id: str) -> None:
     """Forget all grants of a project."""
-    path = home.grants(project_id)
-    for ours in (path, path.with_suffix(".lock")):
-        ours.unlink(missing_ok=True)
+    if home.grants(project_id).exists():
+        with held(home, project_id):
+            home.grants(project_id).unlink()
 
 
 @contextmanager

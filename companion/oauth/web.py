@@ -15,7 +15,6 @@ from companion import __version__
 from companion.errors import CompanionError
 from companion.oauth.answers import is_safe
 
-_SILENCE = 10.0
 _LIMIT = 1 << 20
 _NEXT = "look at your network, and try again"
 
@@ -113,7 +112,7 @@ class Web:
         secure = urllib.request.HTTPSHandler(context=context)
         opener = urllib.request.build_opener(secure, _NoRedirects)
         try:
-            answer: urllib.response.addinfourl = opener.open(request, timeout=_SILENCE)
+            answer: urllib.response.addinfourl = opener.open(request, timeout=self.patience)
         except urllib.error.HTTPError as error:
             return error
         return answer

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
 
-from companion.config.models import Line, Model, hostname
+from companion.config.models import Line, Model, hostname, service_port
 from companion.contribution import Contribution, Header, Upstream
 from companion.plugins.base import Context, FeaturePlugin
 
@@ -17,8 +17,6 @@ _FORBIDDEN = {"host", "connection", "content-length", "transfer-encoding", "upgr
 _DEFAULT_PORTS = {"docker": 80, "http": 80, "https": 443}
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 _NO_NETWORKS = {"host", "none"}
-_OWN_PORTS = {1, 53}
-"""The gateway listens there itself, for the agent."""
 
 
 def _header_name(name: str) -> str:
@@ -52,9 +50,8 @@ def _url(url: str) -> str:
         raise ValueError(
             "must be a URL such as https://api.example.com or http://host:8000"
         ) from None
-    if port in _OWN_PORTS:
-        raise ValueError(f"must have another port: {port} is the gateway's own")
-    if parts.username is not None or parts.query or parts.fragment or port == 0:
+    service_port(port)
+    if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("must have no user, query or fragment: headers carry the secret")
     return url
 

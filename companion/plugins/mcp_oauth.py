@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from companion.config.models import Line, Model, hostname
+from companion.config.models import Line, Model, hostname, service_port
 from companion.contribution import Contribution, Header, Provider, Upstream
 from companion.plugins.base import Context, FeaturePlugin, Reference
 
@@ -25,9 +25,10 @@ def _server(url: str) -> str:
     try:
         parts = urlsplit(url)
         hostname(parts.hostname or "")
-        _ = parts.port
+        port = parts.port
     except ValueError:
         raise ValueError("must be a URL such as https://mcp.example.com/mcp") from None
+    service_port(port)
     if parts.scheme != "https" or parts.username is not None:
         raise ValueError("must begin with https:// and have no user")
     if "#" in url:

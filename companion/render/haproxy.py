@@ -1,7 +1,7 @@
 """What do the gateway's two HAProxy processes read?
 
 `egress.cfg` decides by SNI or Host plus the port of the listener; the address that the agent
-dialled means nothing. What changes often is not in it but in maps, which a running process takes
+dialled gives no right to anything. What changes often is not in it but in maps, which a running process takes
 in: hosts, and the secrets (`secrets.map`, made in the gateway). `ingress.cfg` carries SSH and is
 never reloaded.
 """
@@ -296,7 +296,8 @@ def _doors(sandbox: Sandbox, port: int) -> Iterator[str]:
     bridges = f"!{{ src -f {DOORS} }}"
     if sandbox.host.rootless:
         bridges += f" !{{ src {outside} {inside} }}"
-        if not strange and port not in _ports(sandbox.upstreams, _HTTP_DEFAULT, TLS_DEFAULT):
+        taken = _ports(sandbox.upstreams, _HTTP_DEFAULT, TLS_DEFAULT, DIRECT_PORT)
+        if not strange and port not in taken:
             yield f"  bind {inside}:{port}\n"
     if strange or sandbox.host.rootless:
         yield f"  tcp-request connection reject if {bridges}\n"

@@ -111,6 +111,8 @@ SERVICE = HEAD + "features:\n  - plugin: external-services\n    services:\n     
         ("http://", "must begin with"),
         ("http://x.test:99999", "must be a URL such as"),
         ("http://a b", "must be a URL such as"),
+        ("https://x.test:1", "must have another port: 1 is the gateway's own"),
+        ("http://x.test:53", "must have another port: 53 is the gateway's own"),
     ],
 )
 def test_a_service_url_that_cannot_be_followed_is_refused(desk: Desk, url: str, message: str):

@@ -24,6 +24,7 @@ from mcp_server import CANARY, Mcp, give_browser, mcp_server
 from sandboxes import trusted_authority, wait_until
 
 from companion import certs
+from companion.contribution import Provider
 
 CONFIG = """\
 name: coder
@@ -56,7 +57,7 @@ def fake(desk: Desk, mcp: Mcp) -> Fake:
 def token(fake: Fake, name: str = "notion") -> str:
     """Return what the gateway has mounted as the token of a provider."""
     (file,) = (fake.desk.home / ".local/state/companion/projects").glob(
-        f"*/coder/secrets/oauth.{name}"
+        f"*/coder/secrets/oauth.{name}.*"
     )
     return base64.b64decode(file.read_text()).decode()
 
@@ -311,6 +312,18 @@ def test_going_back_brings_no_token_back_that_was_renewed(fake: Fake, mcp: Mcp):
     assert token(fake) == list(mcp.access)[1]
 
 
+def test_going_back_gives_no_server_the_token_of_another(fake: Fake, mcp: Mcp):
+    fake.companion("oauth", "notion").ok()
+    fake.companion("up").ok()
+    (access,) = mcp.access
+    fake.set(refuse=["build"])
+    text = (fake.project / "agent.yaml").read_text().replace("/mcp}", "/other}")
+    commands = "  - plugin: custom-runtime\n    commands: [something new]\n"
+    (fake.project / "agent.yaml").write_text(text + commands)
+    assert "the sandbox that ran before is back" in fake.companion("up").err
+    assert token(fake) == access
+
+
 def doctor(fake: Fake) -> list[dict[str, str]]:
     return list(fake.desk.companion("doctor", "--json").data)
 
@@ -422,12 +435,15 @@ def test_a_client_of_ones_own_shows_its_secret_which_stays_in_env(fake: Fake, mc
     fake.companion("up").ok()
     assert len(mcp.access) == 2
     (secrets,) = (fake.desk.home / ".local/state/companion/projects").glob("*/coder/secrets")
-    assert [path.name for path in secrets.iterdir()] == ["oauth.notion"]
+    assert [path.name for path in secrets.iterdir()] == [
+        Provider("notion", mcp.url, "mine", "SECRET", "").secret
+    ]
 
 
-def test_no_variable_can_be_taken_for_a_token(fake: Fake):
-    fake.desk.environment["oauth.notion"] = "from the environment"
-    (fake.project / ".env").write_text("'oauth.notion'=from-env\n")
+def test_no_variable_can_be_taken_for_a_token(fake: Fake, mcp: Mcp):
+    name = Provider("notion", mcp.url, "", "", "").secret
+    fake.desk.environment[name] = "from the environment"
+    (fake.project / ".env").write_text(f"'{name}'=from-env\n")
     assert "notion is not authorised yet" in fake.companion("up").ok().err
     assert token(fake) == ""
 
@@ -446,7 +462,7 @@ def test_remove_forgets_what_was_granted_and_uninstall_too(fake: Fake):
     fake.companion("oauth", "notion").ok()
     directory = grants_file(fake).parent
     fake.desk.companion("remove", str(fake.project)).ok()
-    assert not list(directory.iterdir())
+    assert not list(directory.glob("*.json"))
     fake.companion("oauth", "notion").ok()
     assert list(directory.iterdir())
     fake.desk.companion("uninstall", "--yes").ok()

@@ -237,7 +237,8 @@ def test_a_token_counts_until_its_end_and_is_renewed_before(since, life, tried, 
         assert grant.until - grants.MARGIN <= grant.due <= grant.until
         assert grant.due >= since
         later = replace(grant, tried=tried)
-        assert not tried or not grants.is_due(later, tried + grants.PAUSE - 1)
+        assert tried < since or not tried or not grants.is_due(later, tried + grants.PAUSE - 1)
+        assert grants.is_due(grant, since - 1), "the clock has been set back"
     after = grants.renewed(grant, Tokens(access_token="b", token_type="Bearer"), now)
     assert (after.access_token, after.refresh_token, after.tried) == ("b", "r", 0)
     assert after.due > now

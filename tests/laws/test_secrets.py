@@ -12,6 +12,14 @@ from companion.paths import Paths
 from companion.seats import Seat, project
 
 SECRET = "sk-proj-9fK2c0ffee7Q4bX1zLw8"
+OTHERS = (
+    "AIzaSyDaGmWKa4JsXZ-HjGw7ISLn_3namBGewQe",
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "xoxb-1234567890-abcdefghijklmnopqrstuvwx",
+    "glpat-abcdefghijklmnopqrst",
+    "correct horse battery staple of somebody",
+)
+"""Of these less is promised: they are not repeated where a key or a name is wrong."""
 ENOUGH = 16
 """So much of it, and it is given away."""
 PASTED = f"""\
@@ -104,3 +112,16 @@ def test_a_spoilt_env_file_gives_no_secret_away(place, edits):
     (directory / ".env").write_text(spoilt(ENVIRONMENT, edits))
     message = said(home, directory)
     assert not given_away(message), message
+
+
+@pytest.mark.parametrize("secret", [SECRET, *OTHERS])
+@pytest.mark.parametrize(
+    "line", ["{}: x\n", "{}\n", "runtime: {}\n", "features: [{{plugin: {}}}]\n", "{} x: y\n"]
+)
+def test_a_secret_for_a_key_or_a_name_is_not_repeated(place, secret: str, line: str):
+    home, directory = place
+    (directory / "agent.yaml").write_text(f"name: coder\n{line.format(secret)}")
+    message = said(home, directory)
+    assert message
+    assert secret[:ENOUGH] not in message
+    assert secret[-ENOUGH:] not in message
