@@ -1,9 +1,9 @@
 """What do the gateway's two HAProxy processes read?
 
 `egress.cfg` decides by SNI or Host plus the port of the listener; the address that the agent
-dialled gives no right to anything. What changes often is not in it but in maps, which a running process takes
-in: hosts, and the secrets (`secrets.map`, made in the gateway). `ingress.cfg` carries SSH and is
-never reloaded.
+dialled gives no right to anything. What changes often is not in it but in maps, which a running
+process takes in: hosts, and the secrets (`secrets.map`, made in the gateway). `ingress.cfg` carries
+SSH and is never reloaded.
 """
 
 from collections.abc import Iterable, Iterator

@@ -486,7 +486,7 @@ def test_all_agents_of_a_fleet_that_name_a_server_share_one_grant(desk: Desk, mc
     (fleet / "two/agent.yaml").write_text(good)
     assert len(mcp.access) == 1
     assert "not authorised" not in fake.companion("up").ok().err
-    found = (desk.home / ".local/state/companion/projects").glob("*/*/secrets/oauth.notion")
+    found = (desk.home / ".local/state/companion/projects").glob("*/*/secrets/oauth.notion.*")
     assert len({path.read_text() for path in found}) == 1
 
 
