@@ -99,14 +99,19 @@ def watching(box: Box, log: Path) -> Iterator[None]:
         child.wait(10)
 
 
+def _secret(box: Box) -> Path:
+    (file,) = (box.agent_state / "secrets").glob("oauth.notion.*")
+    return file
+
+
 def newest(box: Box) -> str:
-    return base64.b64decode((box.agent_state / "secrets/oauth.notion").read_text()).decode()
+    return base64.b64decode(_secret(box).read_text()).decode()
 
 
 def is_nowhere(box: Box, tmp_path: Path, log: Path) -> None:
     """Fail if a token can be found in the agent, or in what engine and companion show of it."""
     traces = (CANARY, base64.b64encode(CANARY.encode()).decode()[:12])
-    assert traces[1] in (box.agent_state / "secrets/oauth.notion").read_text()
+    assert traces[1] in _secret(box).read_text()
     inside = box.ssh(
         "env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n';"
         f" grep -rsE '{'|'.join(f'{t[:-1]}[{t[-1]}]' for t in traces)}' /"
