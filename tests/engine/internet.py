@@ -14,7 +14,9 @@ from sandboxes import Box, wait_until
 
 from companion import certs
 
-NAME, ADDRESS, OURS = "stream.test", "11.99.0.2", "11.99.0.1"
+NAME, ADDRESS = "stream.test", "11.99.0.2"
+_OURS = "10.199.99.1"
+"""A private one: a public address of the desktop's would be news to every sandbox."""
 _NAMESPACE, _OUTER, _INNER = "cpn-test", "cpn-test0", "cpn-test1"
 
 SERVER = """
@@ -69,11 +71,13 @@ def elsewhere(*server: str | Path) -> Iterator[None]:
     _ip("netns", "add", _NAMESPACE)
     try:
         _ip("link", "add", _OUTER, "type", "veth", "peer", _INNER, "netns", _NAMESPACE)
-        _ip("addr", "add", f"{OURS}/30", "dev", _OUTER)
+        _ip("addr", "add", f"{_OURS}/32", "dev", _OUTER)
         _ip("link", "set", _OUTER, "up")
-        _ip("-n", _NAMESPACE, "addr", "add", f"{ADDRESS}/30", "dev", _INNER)
+        _ip("route", "add", f"{ADDRESS}/32", "dev", _OUTER, "src", _OURS)
+        _ip("-n", _NAMESPACE, "addr", "add", f"{ADDRESS}/32", "dev", _INNER)
         _ip("-n", _NAMESPACE, "link", "set", _INNER, "up")
-        _ip("-n", _NAMESPACE, "route", "add", "default", "via", OURS)
+        _ip("-n", _NAMESPACE, "route", "add", f"{_OURS}/32", "dev", _INNER)
+        _ip("-n", _NAMESPACE, "route", "add", "default", "via", _OURS)
         running = subprocess.Popen(["ip", "netns", "exec", _NAMESPACE, *server])
         try:
             yield
