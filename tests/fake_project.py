@@ -22,6 +22,7 @@ class Fake:
         text = FAKE.read_text().replace("#!/usr/bin/env python3", f"#!{sys.executable} -IS", 1)
         (programs / "podman").write_text(text)
         (programs / "podman").chmod(0o755)
+        desk.environment.pop("DOCKER_HOST", None)  # that one is another test's
         desk.environment |= {
             "PATH": f"{programs}:{desk.environment['PATH']}",
             "FAKE_ENGINE": str(self.file),
