@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from companion.paths import AgentPaths
-from companion.render import dns, dockerfile, environment, haproxy, sshd
+from companion.render import dns, dockerfile, environment, haproxy, ingress, sshd
 from companion.render.egress import allowed_hosts
 from companion.sandbox import HostFacts, Sandbox, mount_file
 from companion.services import (
@@ -96,7 +96,7 @@ def desire(
         )
         return Desired(alone, sandbox, volumes, (), (), (), host_key)
     gateway_image = image_of_gateways(sandbox.host, assets)
-    gateway_files = (*haproxy.render(sandbox), *dns.render(sandbox))
+    gateway_files = (*haproxy.render(sandbox), ingress.render(sandbox), *dns.render(sandbox))
     target = Target(
         agent=sandbox.agent,
         login=sandbox.login,

@@ -1,9 +1,8 @@
-"""What do the gateway's two HAProxy processes read?
+"""What does the HAProxy process read that decides what gets out?
 
 `egress.cfg` decides by SNI or Host plus the port of the listener; the address that the agent
 dialled gives no right to anything. What changes often is not in it but in maps, which a running
-process takes in: hosts, and the secrets (`secrets.map`, made in the gateway). `ingress.cfg` carries
-SSH and is never reloaded.
+process takes in: hosts, and the secrets (`secrets.map`, made in the gateway).
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,15 +15,15 @@ from companion.services import File
 
 CONFIG = "/companion/gateway"
 SECRETS = "/companion/secrets"
-DOORS = "/tmp/doors.lst"  # noqa: S108 - in the gateway, which has no other users
-"""The addresses of the gateway's own gateways; written when it starts."""
 CERTIFICATES = "/companion/certificates"
 RESOLVER_PORT = 5353
-_HTTP_DEFAULT, TLS_DEFAULT = 80, 443
+HTTP_DEFAULT, TLS_DEFAULT = 80, 443
 DIRECT_PORT = 1
 """Where TLS to port 443 of a configured service arrives; net.sh leads it there."""
+OWN_PORTS = (HTTP_DEFAULT, TLS_DEFAULT, DIRECT_PORT)
+"""Where the gateway always listens for the agent, or may."""
 
-_GLOBAL = """\
+GLOBAL = """\
 global
   default-path config
   log stdout format raw local0 {log_level}
@@ -66,19 +65,6 @@ defaults
   errorfile 503 unreachable.http
 """
 
-_INGRESS_DEFAULTS = """
-defaults
-  log global
-  mode tcp
-  option dontlognull
-  # A caller is held while the agent is replaced: asked again every 100 ms (HAProxy waits as long as
-  # a connect may take, one second at most), for five seconds.
-  timeout connect 100ms
-  retries 50
-  timeout client 24h
-  timeout server 24h
-"""
-
 # What looks like an address and is none (999.0.0.1, or 0177.0.0.1, which some read as 127.0.0.1) is
 # a name that nobody has: without an address of its own a request would go where the agent dialled.
 _TO_UPSTREAM = """\
@@ -116,10 +102,9 @@ _LOG = (
 
 
 def render(sandbox: Sandbox) -> tuple[File, ...]:
-    """Return both configurations and the lists that they and the gateway's scripts read."""
+    """Return the configuration and the lists that it and the gateway's scripts read."""
     return (
         File("egress.cfg", _egress(sandbox).encode()),
-        File("ingress.cfg", _ingress(sandbox).encode()),
         File("unreachable.http", _UNREACHABLE),
         File("trusted.pem", sandbox.host.trusted_certificates),
         *streams.render(sandbox),
@@ -131,7 +116,7 @@ def _egress(sandbox: Sandbox) -> str:
     address = sandbox.internal_network.address(2)
     socket = "  stats socket /tmp/gateway.sock mode 600 level admin expose-fd listeners\n"
     return "".join((
-        _GLOBAL.format(log_level=sandbox.log_level, descriptors=8192),
+        GLOBAL.format(log_level=sandbox.log_level, descriptors=8192),
         socket,
         _TLS_OPTIONS,
         _DEFAULTS.format(resolver=RESOLVER_PORT),
@@ -144,7 +129,7 @@ def _egress(sandbox: Sandbox) -> str:
 
 def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     yield "\nfrontend http\n  mode http\n  option idle-close-on-response\n"
-    yield from _binds(address, _ports(upstreams, _HTTP_DEFAULT))
+    yield from _binds(address, ports(upstreams, HTTP_DEFAULT))
     yield _only_from_agent(sandbox)
     yield _LOG.format(kind="http")
     yield "  http-request set-var(txn.port) dst_port\n"
@@ -172,7 +157,7 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
 def _http_refusals(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
     yield (
         "only configured services may be reached on this port",
-        f"!{{ var(txn.endpoint),map_str(http.map) -m found }} !{{ dst_port {_HTTP_DEFAULT} }}",
+        f"!{{ var(txn.endpoint),map_str(http.map) -m found }} !{{ dst_port {HTTP_DEFAULT} }}",
     )
     if sandbox.egress.mode == "listed":
         yield (
@@ -183,7 +168,7 @@ def _http_refusals(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
 
 def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     yield "\nfrontend tls\n  mode tcp\n"
-    yield from _binds(address, _ports(upstreams, TLS_DEFAULT))
+    yield from _binds(address, ports(upstreams, TLS_DEFAULT))
     yield _only_from_agent(sandbox)
     yield (
         '  log-format "tls %[var(sess.sni)] port=%[var(sess.port)] to=%b'
@@ -266,44 +251,8 @@ def _intercept(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) 
     yield from (f"  server {server(u)} 0.0.0.0:0 {verify} alpn http/1.1\n" for u in upstreams)
 
 
-def _ingress(sandbox: Sandbox) -> str:
-    inner = sorted({port.container for port in sandbox.ports})
-    ways = "".join(_way_in(sandbox, port) for port in inner)
-    # HAProxy does not start without a listener.
-    listeners = ways or "\nlisten nobody\n  bind 127.0.0.1:2\n"
-    return _GLOBAL.format(log_level="info", descriptors=512) + _INGRESS_DEFAULTS + listeners
-
-
-def _way_in(sandbox: Sandbox, port: int) -> str:
-    inside = sandbox.internal_network
-    return (
-        f"\nlisten port_{port}\n{''.join(_doors(sandbox, port))}"
-        f'  log-format "in port={port} bytes=%U/%B ms=%Tt term=%ts"\n'
-        f"  server agent {inside.address(3)}:{port}\n"
-    )
-
-
-def _doors(sandbox: Sandbox, port: int) -> Iterator[str]:
-    """Yield where the desktop may come in: by which of our addresses, and from which of its own.
-
-    On somebody else's network the engine may lead it to any of ours; whoever else is there comes
-    from an address that is no gateway's. Without root, podman leads in by a process in our own
-    namespace, to the address that it happens to list first.
-    """
-    outside, inside = (n.address(2) for n in (sandbox.egress_network, sandbox.internal_network))
-    strange = sandbox.whole.networks
-    yield f"  bind {'*' if strange else outside}:{port}\n"
-    bridges = f"!{{ src -f {DOORS} }}"
-    if sandbox.host.rootless:
-        bridges += f" !{{ src {outside} {inside} }}"
-        taken = _ports(sandbox.upstreams, _HTTP_DEFAULT, TLS_DEFAULT, DIRECT_PORT)
-        if not strange and port not in taken:
-            yield f"  bind {inside}:{port}\n"
-    if strange or sandbox.host.rootless:
-        yield f"  tcp-request connection reject if {bridges}\n"
-
-
-def _ports(upstreams: tuple[Upstream, ...], *defaults: int) -> list[int]:
+def ports(upstreams: tuple[Upstream, ...], *defaults: int) -> list[int]:
+    """Return the ports of services and these, each once, in order."""
     return sorted({*defaults, *(u.port for u in upstreams)})
 
 
