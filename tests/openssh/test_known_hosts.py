@@ -32,7 +32,11 @@ def test_an_alias_that_means_something_else_is_refused(alias):
         known_hosts.render({alias: ONE})
 
 
-@pytest.mark.parametrize("key", ["", "ssh-ed25519", f"x {ONE}", ONE[:60], "ssh-rsa AAAA"])
+@pytest.mark.parametrize(
+    "key",
+    ["", "ssh-ed25519", f"x {ONE}", ONE[:60], "ssh-rsa AAAA"],
+    ids=["nothing", "no key", "a host before it", "half a key", "another kind"],
+)
 def test_what_is_no_host_key_is_refused(key):
     with pytest.raises(SshValueError):
         known_hosts.render({"a.sandbox": key})
