@@ -24,17 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the full counts")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers make names of groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Fast tests first; long ones only when asked for.
-
-    Of two workers one has the engines, from the beginning and for itself.
-    """
-    in_workers = hasattr(config, "workerinput")
-    items.sort(key=lambda item: ("engine" in item.keywords) != in_workers)
-    for item in items:
-        if "engine" in item.keywords:
-            item.add_marker(pytest.mark.xdist_group("engine"))
+    """Fast tests first; long ones only when asked for."""
+    items.sort(key=lambda item: "engine" in item.keywords)
     if not config.getoption("--long"):
         reason = "a long count, or enough on one engine: run `make test-long`"
         for item in items:
