@@ -138,7 +138,6 @@ def test_jetbrains_starts_the_agent_of_a_sandbox_over_ssh(box: Box, editors: Pat
     settings.parent.rmdir()
     refused = box.companion("editors", "sync", "jetbrains")
     assert "jetbrains is not here" in refused.err
-    settings.parent.rmdir()
 
 
 def test_settings_that_do_not_parse_stay_and_the_snippet_is_shown(box: Box, editors: Path):
