@@ -26,6 +26,11 @@ try() {
 
 dials() { timeout 3 bash -c "exec 3<>/dev/tcp/$1/$2" && echo "connected to $1:$2"; }
 
+# Whether anybody speaks: without root the gateway takes the call of an agent, and hangs up on it.
+answers() {
+  timeout 3 bash -c "exec 3<>/dev/tcp/$1/$2 && echo x >&3 && head -c 1 <&3" | grep -q . && echo "$1:$2 answered"
+}
+
 # Two writes: the refusal of the first is reported at the second.
 sends() { timeout 3 bash -c "exec 3<>/dev/udp/$1/$2; echo x >&3; sleep 0.2; echo x >&3" && echo "sent to $1:$2"; }
 
@@ -90,7 +95,7 @@ network() {
     "http://$sinkhole/"
   try "names from the world's resolvers" any resolves_in_the_world example.com "x$RANDOM.example.org"
   try "another resolver" any asks_resolver "$elsewhere" 127.0.0.11 "$bridge"
-  try "the gateway's side for logins" dials "$ingress" 2222
+  try "the gateway's side for logins" answers "$ingress" 2222
   try "other sandboxes" any reaches_sandbox "${others[@]}"
 }
 # An echo that is answered; without a capability by the kind of socket that needs none.
