@@ -118,7 +118,7 @@ def make_desk(home: Path) -> Desk:
     (home / ".config/companion").mkdir(parents=True)
     if needs_stand_ins():
         (home / ".config/companion/settings.yaml").write_text(STAND_INS)
-    strange = ("XDG_", "COMPANION", "PYTHON")  # users keep compiled modules: half of a run's time
+    strange = ("XDG_", "COMPANION", "PYTHON")  # users keep compiled modules
     kept = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
     return Desk(home, kept | {"HOME": str(home)})
 
