@@ -190,6 +190,8 @@ def create(world: dict, image: str, options: dict[str, list[str]]) -> str:
     name, where = options["name"][0], options["network"][0]
     if name in world["containers"]:
         raise RefusedError(f'the container name "{name}" is already in use by {name}')
+    if options.get("pull") != ["never"]:
+        raise RefusedError("a registry would be asked for what is not here")
     if image not in world["images"]:
         raise RefusedError(f"{image}: image not known")
     if where.startswith("container:"):
