@@ -5,10 +5,10 @@ https://github.com/redhat-developer/yaml-language-server
 """
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from companion import files, plugins
+from companion import files, paths, plugins
 from companion.config.models import AgentConfig, Fleet
 from companion.plugins.base import FeaturePlugin
 from companion.seats import Project, seats
@@ -16,6 +16,7 @@ from companion.seats import Project, seats
 Schema = dict[str, Any]
 COMMENT = "# yaml-language-server: $schema="
 _AGENT, _FLEET = "agent.schema.json", "fleet.schema.json"
+_SCHEMAS = {paths.CONFIG_NAME: _AGENT, paths.FLEET_NAME: _FLEET}
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -51,19 +52,31 @@ def write(project: Project) -> tuple[Path, ...]:
     for config, name, schema in pairs:
         if files.write(build / name, text(schema), files.READABLE):
             written.append(build / name)
-        above = "../" * (len(config.relative_to(project.directory).parts) - 1)
-        if _point(config, f"{COMMENT}{above}{build.name}/{name}"):
+        if _point(config, config.relative_to(project.directory).as_posix()):
             written.append(config)
     return tuple(written)
 
 
-def _point(config: Path, comment: str) -> bool:
-    """Make a comment the file's first line, in place of an older one; False: it is, or no file."""
+def pointed(name: str, content: bytes) -> bytes:
+    """Return a file of a new project with the comment that leads to its schema, if it has one.
+
+    `name` is relative to the project's directory; only configs have schemas.
+    """
+    schema = _SCHEMAS.get(PurePosixPath(name).name)
+    if schema is None:
+        return content
+    above = "../" * (len(PurePosixPath(name).parts) - 1)
+    comment = f"{COMMENT}{above}{paths.BUILD_NAME}/{schema}".encode()
+    first, _, rest = content.partition(b"\n")
+    return comment + b"\n" + (rest if first.startswith(COMMENT.encode()) else content)
+
+
+def _point(config: Path, name: str) -> bool:
+    """Lead a config to its schema; False: it does already, or there is no such file."""
     old = files.read_text(config)
     if old is None:
         return False
-    first, _, rest = old.partition("\n")
-    new = f"{comment}\n{rest if first.startswith(COMMENT) else old}"
+    new = pointed(name, old.encode()).decode()
     if new == old:
         return False
     files.write_users_own(config, new, old)

@@ -37,6 +37,7 @@ def init(arguments: Namespace) -> Result:
         name = arguments.name or _ask("name of the agent", "coder")
         runtime = arguments.runtime or _ask("runtime", "codex")
         tree = _scaffold(name, runtime)
+    tree = {name: schemas.pointed(name, content) for name, content in tree.items()}
     taken = [name for name in tree if (target / name).exists()]
     if taken:
         raise CompanionError(f"{target / taken[0]} exists already", "choose another directory")
@@ -102,9 +103,16 @@ def plan(arguments: Namespace) -> Result:
 
 
 def _told(seen: Look, *, alone: bool) -> Iterator[str]:
-    yield ("" if alone else f"{seen.checked.config.name}: ") + _WORDS[seen.plan.change]
+    yield ("" if alone else f"{seen.checked.config.name}: ") + _summary(seen)
     yield from (f"  {step.describe()}: {step.reason}" for step in seen.plan.steps)
     yield from (f"  {opening}" for opening in seen.checked.openings)
+
+
+def _summary(seen: Look) -> str:
+    there = map(seen.observed.container, (s.name for s in seen.desired.target.services))
+    if seen.plan.steps and not any(there):
+        return "start: nothing of it is there yet; images that are missing are built first"
+    return _WORDS[seen.plan.change]
 
 
 def _facts(seen: Look) -> dict[str, object]:

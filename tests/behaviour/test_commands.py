@@ -1,4 +1,4 @@
-"""What the commands that need no engine say and write."""
+"""What the commands that need no engine, or hardly one, say and write."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from desk import AGENT, COMPANION, Desk
+from fake_project import fresh
 
 from ssh import keys
 
@@ -25,7 +26,8 @@ def test_init_writes_a_project_that_is_valid_and_never_overwrites(desk: Desk):
     desk.companion("init", str(target), "--name", "helper").ok()
     text = (target / "agent.yaml").read_text()
     assert "mode: listed" in text
-    assert (target / "work").is_dir()
+    made = {path.name for path in target.iterdir()}
+    assert made == {"agent.yaml", ".gitignore", "work", ".build"}
     assert ".env" in (target / ".gitignore").read_text()
     desk.companion("-C", str(target), "validate").ok()
     again = desk.companion("init", str(target))
@@ -48,6 +50,15 @@ def test_every_example_is_valid(desk: Desk):
         desk.companion("-C", str(target), "validate").ok()
     unknown = desk.companion("init", str(desk.home / "x"), "--example", "local-coding-shh")
     assert "did you mean 'local-coding-ssh'?" in unknown.err
+
+
+def test_plan_says_start_of_a_first_start_and_what_changes_of_a_later_one(desk: Desk):
+    fake = fresh(desk)
+    assert fake.companion("plan").ok().out.startswith("start: nothing of it is there yet")
+    fake.companion("up").ok()
+    with (fake.project / "agent.yaml").open("a") as config:
+        config.write("workdir: /srv\n")
+    assert fake.companion("plan").ok().out.startswith("recreate: ")
 
 
 def test_usage_errors_exit_with_2(desk: Desk):

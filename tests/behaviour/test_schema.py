@@ -85,3 +85,4 @@ def test_the_agents_of_a_fleet_point_up(desk: Desk):
         "coder/agent.yaml": "../.build/agent.schema.json",
     }
     assert (made / "coder" / lines["coder/agent.yaml"]).exists()
+    assert not list(made.rglob("*.before-companion"))
