@@ -35,15 +35,6 @@ fi
 # VS Code's own settings parser judges what we write into settings.
 [ -d build/oracles/node_modules/jsonc-parser ] ||
   npm install --silent --no-fund --no-audit --prefix build/oracles jsonc-parser@3.3.1 >/dev/null
-# Two runs side by side, as there are two cores: one has the engines for itself, the other all else.
-none=5 # pytest's code where no test is selected
+# As there are two cores: each engine has a worker, and who is done first goes on with all else.
 # shellcheck disable=SC2086 # several arguments
-run() { .venv/bin/pytest --require-engines=$engines -m "$@" ${PYTEST_ARGS:-}; }
-run "not engine" >build/others.log 2>&1 &
-others=$!
-with=0 without=0
-run engine || with=$?
-wait $others || without=$?
-cat build/others.log
-[ $with = $none ] || [ $without = $none ] || exit $((with > without ? with : without))
-exit $((with + without - none))
+.venv/bin/pytest --require-engines=$engines --numprocesses=2 --dist=loadgroup ${PYTEST_ARGS:-}

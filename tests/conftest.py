@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from desk import CANARY, Desk, answering, make_desk
-from sandboxes import CONFIG, Box, trusted_authority
+from sandboxes import CONFIG, FIRST_PORT, Box, trusted_authority
 
 from companion import certs
 
@@ -25,8 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Fast tests first; long ones only when asked for."""
+    """Fast tests first; long ones only when asked for; one worker (pytest -n) for each engine."""
     items.sort(key=lambda item: "engine" in item.keywords)
+    for item in items:
+        if "engine" in item.keywords:
+            item.add_marker(pytest.mark.xdist_group("docker" if _is_second(item) else "podman"))
     if not config.getoption("--long"):
         reason = "a long count, or enough on one engine: run `make test-long`"
         for item in items:
@@ -117,7 +120,7 @@ def box(
     desk = make_desk(tmp_path_factory.mktemp(engine) / "home")
     authority = trusted_authority(desk)
     values = f"ONE={CANARY}-one\nTWO={CANARY}-two\nTHREE={CANARY}-three$\n"
-    project = desk.project(CONFIG.format(engine=engine), __env=values)
+    project = desk.project(CONFIG.format(engine=engine, port=FIRST_PORT[engine]), __env=values)
     overlay = project / "overlay/.config/tool"
     overlay.mkdir(parents=True)
     (overlay / "settings").write_text("from the project\n")

@@ -6,17 +6,18 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sandboxes import Box, wait_until
 
-from companion import certs
+from companion import certs, files
 
 NAME, ADDRESS = "stream.test", "11.99.0.2"
 _OURS = "10.199.99.1"
 """A private one: a public address of the desktop's would be news to every sandbox."""
+_LOCK = Path("/run/companion-test-internet.lock")
 _NAMESPACE, _OUTER, _INNER = "cpn-test", "cpn-test0", "cpn-test1"
 
 SERVER = """
@@ -66,10 +67,11 @@ def internet(top: Path) -> Iterator[None]:
 
 @contextmanager
 def elsewhere(*server: str | Path) -> Iterator[None]:
-    """Run a server in a namespace that has ADDRESS."""
-    _clear()  # of a run that was killed
-    _ip("netns", "add", _NAMESPACE)
-    try:
+    """Run a server in a namespace that has ADDRESS; one test of this machine at a time has it."""
+    with files.lock(_LOCK), ExitStack() as stack:
+        _clear()  # of a run that was killed
+        stack.callback(_clear)
+        _ip("netns", "add", _NAMESPACE)
         _ip("link", "add", _OUTER, "type", "veth", "peer", _INNER, "netns", _NAMESPACE)
         _ip("addr", "add", f"{_OURS}/32", "dev", _OUTER)
         _ip("link", "set", _OUTER, "up")
@@ -79,13 +81,9 @@ def elsewhere(*server: str | Path) -> Iterator[None]:
         _ip("-n", _NAMESPACE, "route", "add", f"{_OURS}/32", "dev", _INNER)
         _ip("-n", _NAMESPACE, "route", "add", "default", "via", _OURS)
         running = subprocess.Popen(["ip", "netns", "exec", _NAMESPACE, *server])
-        try:
-            yield
-        finally:
-            running.terminate()
-            running.wait()
-    finally:
-        _clear()
+        stack.callback(running.wait)
+        stack.callback(running.terminate)
+        yield
 
 
 def tell_address(box: Box, name: str, address: str, agent: str = "coder") -> None:

@@ -14,6 +14,9 @@ from desk import Desk, Done
 
 from companion import certs
 
+FIRST_PORT = {"podman": 2300, "docker": 2400}
+"""Engine → the first of the ports for sandboxes that live long. Its tests run beside the other's:
+a port that is free for a moment, as its gateway is replaced, must not be chosen there."""
 CONFIG = """\
 name: coder
 runtime: {{base_image: "debian:bookworm-slim"}}
@@ -23,6 +26,7 @@ egress:
   allow: [listed.test, "*.wild.test"]
 features:
   - plugin: ssh
+    port: {port}
   - plugin: github-pat
     token: ${{THREE}}
     domains: [host.containers.internal]

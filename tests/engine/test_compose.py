@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from desk import Desk, make_desk
-from sandboxes import Box
+from sandboxes import FIRST_PORT, Box
 
 pytestmark = pytest.mark.engine
 BIN = Path(sys.executable).parent
@@ -21,6 +21,7 @@ egress: listed
 limits: {{memory: 512m, pids: 256, cpus: "0.5"}}
 features:
   - plugin: ssh
+    port: {port}
   - plugin: custom-runtime
     runtime_volumes: ["./work:/srv/work", "cache:/srv/cache"]
     env: ["COLOUR=green"]
@@ -88,7 +89,7 @@ def test_the_rendered_file_runs_by_itself_and_gives_the_same_sandbox(
     engine: str, tmp_path_factory: pytest.TempPathFactory
 ):
     desk = make_desk(tmp_path_factory.mktemp(f"compose-{engine}") / "home")
-    project = desk.project(CONFIG.format(engine=engine))
+    project = desk.project(CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 3))
     file = project / ".build/coder/docker-compose.yml"
 
     def compose(*arguments: str) -> None:

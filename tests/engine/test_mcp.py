@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from desk import COMPANION, make_desk
 from mcp_server import CANARY, give_browser, mcp_server
-from sandboxes import Box, trusted_authority, wait_until
+from sandboxes import FIRST_PORT, Box, trusted_authority, wait_until
 
 from companion import certs
 
@@ -27,6 +27,7 @@ container_runtime: {{engine}}
 egress: listed
 features:
   - plugin: ssh
+    port: {{port}}
   - plugin: mcp-oauth
     providers:
       notion: {{{{mcp_url: {URL}}}}}
@@ -41,7 +42,8 @@ def box(engine: str, tmp_path: Path) -> Iterator[Box]:
     certificate = desk.home / "server.pem"
     certificate.write_text(certs.issue(authority, HOST, datetime.now(UTC)))
     give_browser(desk)
-    box = Box(engine, desk, desk.project(CONFIG.format(engine=engine)), {})
+    text = CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 2)
+    box = Box(engine, desk, desk.project(text), {})
     try:
         box.bring_up()
         yield box

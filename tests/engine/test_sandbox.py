@@ -410,7 +410,7 @@ def test_what_the_agent_logs_does_not_steer_the_terminal(box: Box):
 
 
 def test_two_projects_live_side_by_side_and_never_meet(box: Box):
-    text = box.config_text()
+    text = box.config_text().replace(f"    port: {box.port}\n", "")
     project = box.desk.project(text, f"second-{box.name}", __env=(box.project / ".env").read_text())
     (project / "overlay").mkdir(exist_ok=True)
     (project / "overlay/x").write_text("x")

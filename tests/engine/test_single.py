@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from desk import COMPANION, Desk, make_desk
-from sandboxes import wait_until
+from sandboxes import FIRST_PORT, wait_until
 
 pytestmark = pytest.mark.engine
 CONFIG = """\
@@ -23,6 +23,7 @@ container_runtime: {engine}
 gateway: {gateway}
 features:
   - plugin: ssh
+    port: {login}
   - plugin: custom-runtime
     entrypoint_hooks: [hook.sh]
     root_hooks: [root.sh]
@@ -60,7 +61,8 @@ class Single:
         return False
 
     def up(self, gateway: str, more: str = "") -> None:
-        text = CONFIG.format(engine=self.engine, gateway=gateway, port=self.port, serve=SERVE)
+        ports = {"port": self.port, "login": FIRST_PORT[self.engine] + 4}
+        text = CONFIG.format(engine=self.engine, gateway=gateway, serve=SERVE, **ports)
         (self.project / "agent.yaml").write_text(text + more)
         self.companion("up", "--yes").ok()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from desk import COMPANION
-from sandboxes import Box, wait_until
+from sandboxes import FIRST_PORT, Box, wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -82,7 +82,7 @@ def test_a_save_that_means_something_is_applied_and_a_mistake_changes_nothing(bo
 
 def test_a_save_during_a_build_ends_it_and_the_newest_wins(box: Box):
     text = box.config_text()
-    config, slow = box.project / "agent.yaml", "sleep 317"
+    config, slow = box.project / "agent.yaml", endless(box)
 
     def with_command(command: str) -> str:
         return text.replace("    home_override", f"    commands: [{command}]\n    home_override")
@@ -111,7 +111,7 @@ def test_a_save_during_a_build_ends_it_and_the_newest_wins(box: Box):
 
 
 def test_who_stops_an_agent_need_not_wait_for_its_build(box: Box):
-    text, slow = box.config_text(), "sleep 318"
+    text, slow = box.config_text(), endless(box)
     left = pieces(box)
     try:
         words = f"    commands: [{slow}]\n    home_override"
@@ -138,6 +138,11 @@ def pieces(box: Box) -> int:
     mine = f"{box.id}-"
     lines = box.engine(*everything, "--format", shape).splitlines()
     return sum(mine not in line for line in lines)
+
+
+def endless(box: Box) -> str:
+    """Return a command for a build that is not over in time; the engine's own, for running()."""
+    return f"sleep {FIRST_PORT[box.name]}"
 
 
 def running(command: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from desk import CANARY, make_desk
 from internet import ADDRESS, internet, tell_address
 from listener import Listener, listener
-from sandboxes import Box, trusted_authority
+from sandboxes import FIRST_PORT, Box, trusted_authority
 from upstreams import Site, application, nginx
 from wire import Wire, wire
 
@@ -34,6 +34,7 @@ egress:
   allow: [{PUBLIC}, "*.wild.test", {OTHER}, rebound.test]
 features:
   - plugin: ssh
+    port: {{port}}
   - plugin: external-services
     services:
       - url: https://{HOST}:{KEYED}
@@ -78,7 +79,8 @@ def proxied(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     desk = make_desk(tmp_path_factory.mktemp(f"proxied-{engine}") / "home")
     authority = trusted_authority(desk)
     values = "".join(f"{name}={value}\n" for name, value in SECRETS.items())
-    project = desk.project(CONFIG.format(engine=engine), name="proxied", __env=values)
+    text = CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 1)
+    project = desk.project(text, name="proxied", __env=values)
     box = Box(engine, desk, project, {})
     with ExitStack() as stack:
         stack.callback(box.companion, "down", "--volumes")
