@@ -42,7 +42,7 @@ _TELLING = 6
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One attack, and whether the sandbox held; `detail` is what it said if not."""
+    """One attack, and whether the sandbox held; `detail` is what was said, if anything."""
 
     attack: str
     held: bool
@@ -53,7 +53,8 @@ class Finding:
         """What came of it, in a word or two."""
         if not self.held:
             return self.detail
-        return "works" if self.attack.startswith(_CHECK) else "held"
+        word = "works" if self.attack.startswith(_CHECK) else "held"
+        return f"{word}: {self.detail}" if self.detail else word
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +104,19 @@ def findings(titles: Collection[str], said: str) -> Iterator[Finding]:
     """Yield a finding for each title from the script's lines; no answer: it did not hold."""
     answers = dict(line.split("\t", 1) for line in said.splitlines() if "\t" in line)
     for title in titles:
-        answer = answers.get(title, "no answer")
+        outcome, _, said = answers.get(title, "no answer").partition(": ")
         if title.startswith(_CHECK):
-            works = answer.startswith("open")
+            works = outcome == "open"
             yield Finding(title, works, "" if works else "it does not: the attacks show nothing")
+        elif outcome == "held":
+            yield Finding(title, held=True, detail=_reason(said))
         else:
-            yield Finding(title, answer == "held", "" if answer == "held" else answer)
+            yield Finding(title, held=False, detail=f"{outcome}: {said or 'done'}")
+
+
+def _reason(said: str) -> str:
+    """Return of a program's last words the reason: what the gateway said, or its last part."""
+    return said if said.startswith("gateway: ") else said.rpartition(": ")[2]
 
 
 def _run(seen: Look, script: str, arguments: Collection[str]) -> str:

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Tries, as the agent, what a sandbox must not let through, and leaves nothing behind. Prints a line
-# for each try: its title, a tab, and what it said if it got through ("held" if it did not). The
-# titles of checks begin with "check": what must work, or the tries show nothing.
+# for each try: its title, a tab, "open" or "held", and the last that was said. The titles of checks
+# begin with "check": what must work, or the tries show nothing.
 # usage: audit.sh all|inside BRIDGE PORT INGRESS [OTHER_SANDBOX...]
 # Somebody listens on BRIDGE:PORT, TCP and UDP; the others are addresses of other sandboxes.
 set -uo pipefail
@@ -15,13 +15,10 @@ query='\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x0
 
 # Takes the title, then the command that succeeds if it gets through.
 try() {
-  local title=$1 said
+  local title=$1 said outcome=held
   shift
-  if said=$("$@" 2>&1); then
-    printf '%s\topen: %s\n' "$title" "$(tr -s '\n\t' '  ' <<<"${said:-done}" | cut -c1-120)"
-  else
-    printf '%s\theld\n' "$title"
-  fi
+  said=$("$@" 2>&1) && outcome=open
+  printf '%s\t%s: %s\n' "$title" "$outcome" "$(tail -n 1 <<<"$said" | tr -d '\t' | cut -c1-120)"
 }
 
 dials() { timeout 3 bash -c "exec 3<>/dev/tcp/$1/$2" && echo "connected to $1:$2"; }
@@ -38,7 +35,11 @@ sends() { timeout 3 bash -c "exec 3<>/dev/udp/$1/$2; echo x >&3; sleep 0.2; echo
 fetches() {
   local body
   body=$(curl --silent --insecure --noproxy '' --max-time 5 "$@" | tr -d '\0' | head -c 200) || return 1
-  [[ $body != "gateway: "* ]] && echo "answered: ${body:-nothing}"
+  if [[ $body == "gateway: "* ]]; then
+    echo "$body"
+    return 1
+  fi
+  echo "answered: ${body:-nothing}"
 }
 
 any() {
@@ -126,7 +127,12 @@ changes_cage() {
     { mount -o remount,bind,rw /etc/resolv.conf && : >>/etc/resolv.conf; } ||
     : >/proc/sys/net/ipv4/ip_forward'
 }
-mounts() { mount -t tmpfs none /mnt && umount /mnt; }
+mounts() {
+  local said
+  said=$(mount -t tmpfs none /mnt 2>&1) && umount /mnt && return
+  head -n 1 <<<"$said"
+  return 1
+}
 writes() {
   local file="$1/.companion-audit"
   (: >"$file") && rm -f "$file" && echo "wrote to $1"
