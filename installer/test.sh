@@ -35,6 +35,7 @@ fi
 # VS Code's own settings parser judges what we write into settings.
 [ -d build/oracles/node_modules/jsonc-parser ] ||
   npm install --silent --no-fund --no-audit --prefix build/oracles jsonc-parser@3.3.1 >/dev/null
-# As there are two cores: each engine has a worker, and who is done first goes on with all else.
+# As there are two cores: each engine has a worker (tests/conftest.py), and who is done first goes on
+# with all else.
 # shellcheck disable=SC2086 # several arguments
-.venv/bin/pytest --require-engines=$engines --numprocesses=2 --dist=loadgroup ${PYTEST_ARGS:-}
+.venv/bin/pytest --require-engines=$engines --numprocesses=2 --dist=loadscope ${PYTEST_ARGS:-}

@@ -1,5 +1,6 @@
 """What do all tests share? A real throw-away home, the real command, the real engines."""
 
+import re
 import ssl
 import threading
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 from desk import CANARY, Desk, answering, make_desk
 from sandboxes import CONFIG, FIRST_PORT, Box, trusted_authority
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 from companion import certs
 
@@ -25,16 +28,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Fast tests first; long ones only when asked for; one worker (pytest -n) for each engine."""
+    """Fast tests first; long ones only when asked for."""
     items.sort(key=lambda item: "engine" in item.keywords)
-    for item in items:
-        if "engine" in item.keywords:
-            item.add_marker(pytest.mark.xdist_group("docker" if _is_second(item) else "podman"))
     if not config.getoption("--long"):
         reason = "a long count, or enough on one engine: run `make test-long`"
         for item in items:
             if "long" in item.keywords or ("one_engine" in item.keywords and _is_second(item)):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+class ByEngine(LoadScopeScheduling):
+    """With `pytest -n`: all tests of one engine in one worker, where they share a sandbox."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        engine = re.search(r"[\[-](podman|docker)[\]-]", nodeid)
+        return engine[1] if engine else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    return ByEngine(config, log)
 
 
 def _is_second(item: pytest.Item) -> bool:
