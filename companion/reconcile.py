@@ -7,15 +7,11 @@ once; dying half-way is repaired by the next run, because every step looks at wh
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from companion import (
     desktop,
-    files,
     generated,
     last_good,
     observe,
@@ -39,12 +35,13 @@ from companion.errors import (
 from companion.look import Look, compare, desired_of, engine_of
 from companion.oauth.grants import key_of
 from companion.oauth.renew import renew
-from companion.paths import AgentPaths, Paths
+from companion.paths import Paths
 from companion.plan import Change, Plan, Reload, Start, reloads
 from companion.reserve import reserve
 from companion.seats import Project, Seat
 from companion.services import Image
 from companion.state import AgentRecord, Observed
+from companion.stopping import locked, stops
 
 _ATTEMPTS = 4
 
@@ -117,12 +114,12 @@ def _attempts(wish: _Wish) -> Report:
     if checked.missing:
         raise ConfigError(checked.missing)
     places = checked.places(home)
-    wish = replace(wish, stops=_stops(places))
+    wish = replace(wish, stops=stops(places))
     renewed = _renew(home, checked, progress)
     if renewed:
         checked = check(home, wish.seat)
-    with _locked(places, progress):
-        if wish.stops != _stops(places):
+    with locked(places, progress):
+        if wish.stops != stops(places):
             raise StoppedError("stopped before it was begun with")
         provision.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
@@ -134,7 +131,7 @@ def _attempts(wish: _Wish) -> Report:
                 progress(str(error))
                 way_back.make_room(home, checked, error, progress)
             except SupersededError as error:
-                if wish.stops != _stops(places):
+                if wish.stops != stops(places):
                     raise StoppedError("stopped while its image was built") from error
                 raise
     raise AssertionError("unreachable")
@@ -153,54 +150,13 @@ def generate(home: Paths, project: Project) -> Path:
     provision.authority(home)
     all_checked = [check(home, seat) for seat in seats.seats(project)]
     for checked in all_checked:
-        with _locked(checked.places(home), lambda _: None):
+        with locked(checked.places(home), lambda _: None):
             record = replace(reserve(home, checked, None), uses=checked.uses)
             state_file.write(checked.places(home), record)
             _generate(home, checked, desired_of(home, checked, record))
     state_file.know(home.project(project.id), project.directory)
     generated.clear(project, {checked.config.name for checked in all_checked})
     return project.build
-
-
-def down(
-    home: Paths,
-    project: Project,
-    agent: str,
-    progress: Progress,
-    *,
-    volumes: bool = False,
-    wanted: Literal["down", "gone"] = "down",
-) -> bool:
-    """Remove an agent's containers and networks, and its volumes if asked.
-
-    Works without a readable agent.yaml. Returns False if nothing was there.
-    """
-    places = home.project(project.id).agent(agent)
-    leave_off(places)
-    with _locked(places, progress):
-        record = state_file.read(places)
-        if record is None or record.engine is None:
-            return False
-        engine = Engine(record.engine, project.id, agent)
-        observed = observe.engine(engine)
-        remove_all(engine, observed, progress)
-        removed = engine.remove_volumes() if volumes else 0
-        record = replace(record, wanted=wanted, complete=False, parts={}, loaded={})
-        state_file.write(places, record)
-    return bool(observed.containers or observed.networks or removed)
-
-
-def leave_off(places: AgentPaths) -> None:
-    """Have whoever builds an image for an agent end that: it is to be stopped."""
-    if places.root.is_dir():
-        places.stop_asked.touch()
-
-
-def _stops(places: AgentPaths) -> int:
-    """Return when an agent was last asked to be stopped, in the file system's nanoseconds."""
-    with suppress(OSError):
-        return places.stop_asked.stat().st_mtime_ns
-    return 0
 
 
 def _leave_engine(record: AgentRecord, engine: Engine, progress: Progress) -> None:
@@ -256,7 +212,7 @@ def _carry_out(wish: _Wish, seen: Look) -> float:
         home,
         places,
         wish.progress,
-        lambda image: wish.stops == _stops(places) and _is_wanted(home, seen, image),
+        lambda image: wish.stops == stops(places) and _is_wanted(home, seen, image),
     )
     waited = applier.perform(seen.plan)
     _remember(home, seen, complete=True)
@@ -324,14 +280,3 @@ def _loaded(seen: Look, *, complete: bool) -> dict[str, dict[str, str]]:
         return {s.name: dict(s.reloads) for s in seen.desired.target.services}
     touched = {s.service.name for s in seen.plan.steps if isinstance(s, Start | Reload)}
     return {name: dict(held) for name, held in seen.record.loaded.items() if name not in touched}
-
-
-@contextmanager
-def _locked(place: AgentPaths, progress: Progress) -> Iterator[None]:
-    with files.lock(place.lock, wait=False) as mine:
-        if mine:
-            yield
-            return
-    progress("waiting for another companion that works on this agent")
-    with files.lock(place.lock):
-        yield

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from companion import desktop, editing, files, reconcile, seats, state_file
+from companion import desktop, editing, files, seats, state_file, stopping
 from companion.apply import Progress
 from companion.engine import Engine
 from companion.errors import CompanionError
@@ -39,7 +39,7 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
     project_id, written = known[name]
     project, place = Project(Path(name), project_id), home.project(project_id)
     for agent, record in written.agents.items():
-        reconcile.down(home, project, agent, progress, volumes=volumes)
+        stopping.down(home, project, agent, progress, volumes=volumes)
         _forget(home, project, agent, record)
     place.paused.unlink(missing_ok=True)
     store.forget(home, project_id)
@@ -50,7 +50,7 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
 
 def let_go(home: Paths, seat: Seat, progress: Progress) -> None:
     """Take down an agent that is not configured any more; its volumes and its keys stay."""
-    reconcile.down(home, seat.project, seat.folder, progress, wanted="gone")
+    stopping.down(home, seat.project, seat.folder, progress, wanted="gone")
     files.remove_tree(seat.build(seat.folder))
 
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from companion import desktop, process, reconcile, registry, roster, seats, state_file
+from companion import desktop, process, reconcile, registry, roster, seats, state_file, stopping
 from companion.cli.output import Result, comment, harmless, table
 from companion.dialect import container_name, exec_argv
 from companion.engine import Engine, detect
@@ -41,7 +41,7 @@ def down(arguments: Namespace) -> Result:
     removed = []
     for name in names:
         tell = _telling(name, alone=len(names) == 1)
-        if reconcile.down(home, project, name, tell, volumes=arguments.volumes):
+        if stopping.down(home, project, name, tell, volumes=arguments.volumes):
             removed.append(name)
     text = f"{' and '.join(removed)} {'is' if len(removed) == 1 else 'are'} down"
     return Result(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from companion import files, log, reconcile, roster, state_file
+from companion import files, log, roster, state_file, stopping
 from companion.daemon import machine, worker
 from companion.daemon.alarms import Alarms
 from companion.daemon.machine import Asked, Event, Finished, Order, State, Tick, Touched, Work
@@ -122,7 +122,7 @@ class Loop:
         """A stop waits for the work under way: that shall not begin or go on with a build."""
         view = self.picture.sandboxes.get(event.subject) if isinstance(event, Asked) else None
         if view and event == Asked(view.id, Order.STOP):
-            reconcile.leave_off(self.home.project(view.seat.project.id).agent(view.agent))
+            stopping.leave_off(self.home.project(view.seat.project.id).agent(view.agent))
 
     def _next(self) -> Event | News | None:
         due = self._state.due

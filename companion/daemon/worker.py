@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from companion import reconcile, registry, roster, status
+from companion import reconcile, registry, roster, status, stopping
 from companion.check import check
 from companion.daemon.machine import Order, Work
 from companion.daemon.picture import Ended, SandboxView, Seen, Silent, Step
@@ -81,7 +81,7 @@ def _carry_out(
             report = reconcile.reconcile(home, seat, progress, fresh=True)
             return _ended(work, report, "after the click")
         case Order.STOP:
-            was_there = reconcile.down(home, seat.project, view.agent, progress)
+            was_there = stopping.down(home, seat.project, view.agent, progress)
             return Ended(work.subject, "stopped" if was_there else "it was stopped already")
 
 

@@ -1,0 +1,65 @@
+"""How is an agent's sandbox taken away, and whoever works on it meanwhile kept off?"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Literal
+
+from companion import files, observe, state_file
+from companion.apply import Progress, remove_all
+from companion.engine import Engine
+from companion.paths import AgentPaths, Paths
+from companion.seats import Project
+
+
+def down(
+    home: Paths,
+    project: Project,
+    agent: str,
+    progress: Progress,
+    *,
+    volumes: bool = False,
+    wanted: Literal["down", "gone"] = "down",
+) -> bool:
+    """Remove an agent's containers and networks, and its volumes if asked.
+
+    Works without a readable agent.yaml. Returns False if nothing was there.
+    """
+    places = home.project(project.id).agent(agent)
+    leave_off(places)
+    with locked(places, progress):
+        record = state_file.read(places)
+        if record is None or record.engine is None:
+            return False
+        engine = Engine(record.engine, project.id, agent)
+        observed = observe.engine(engine)
+        remove_all(engine, observed, progress)
+        removed = engine.remove_volumes() if volumes else 0
+        record = replace(record, wanted=wanted, complete=False, parts={}, loaded={})
+        state_file.write(places, record)
+    return bool(observed.containers or observed.networks or removed)
+
+
+def leave_off(places: AgentPaths) -> None:
+    """Have whoever builds an image for an agent end that: it is to be stopped."""
+    if places.root.is_dir():
+        places.stop_asked.touch()
+
+
+def stops(places: AgentPaths) -> int:
+    """Return when an agent was last asked to be stopped, in the file system's nanoseconds."""
+    with suppress(OSError):
+        return places.stop_asked.stat().st_mtime_ns
+    return 0
+
+
+@contextmanager
+def locked(place: AgentPaths, progress: Progress) -> Iterator[None]:
+    """Be the only one who works on an agent; wait, and say so, if another does."""
+    with files.lock(place.lock, wait=False) as mine:
+        if mine:
+            yield
+            return
+    progress("waiting for another companion that works on this agent")
+    with files.lock(place.lock):
+        yield
