@@ -5,6 +5,7 @@ No container has it mounted. One of another project that names the same server h
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -41,14 +42,19 @@ def keep(home: Paths, project_id: str, key: str, grant: Grant, *, new: bool = Tr
 
 
 def forget(home: Paths, project_id: str) -> None:
-    """Forget all grants of a project."""
+    """Forget all grants of a project, to the last trace."""
     if home.grants(project_id).exists():
         with held(home, project_id):
             home.grants(project_id).unlink()
+            _lock(home, project_id).unlink()
 
 
 @contextmanager
 def held(home: Paths, project_id: str) -> Iterator[None]:
     """Be the only one who changes a project's grants: a refresh token may count only once."""
-    with files.lock(home.grants(project_id).with_suffix(".lock")):
+    with files.lock(_lock(home, project_id)):
         yield
+
+
+def _lock(home: Paths, project_id: str) -> Path:
+    return home.grants(project_id).with_suffix(".lock")

@@ -8,9 +8,10 @@ import os
 import pwd
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,9 +103,20 @@ def ordinary() -> Iterator[Ordinary]:
         yield made
     finally:
         made.run("podman rm --all --force --time 0")
-        subprocess.run(["pkill", "-KILL", "--uid", str(who.pw_uid)], check=False)
+        end_processes(who.pw_uid)
         subprocess.run(["userdel", "--force", "--remove", USER], check=False, capture_output=True)
         shutil.rmtree(running, ignore_errors=True)
+
+
+def end_processes(uid: int) -> None:
+    """End the user's processes, and those in their containers, which have subordinate ids."""
+    lines = [line.split(":") for line in Path("/etc/subuid").read_text().splitlines()]
+    ranges = [range(int(first), int(first) + int(n)) for name, first, n in lines if name == USER]
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            owner = process.stat().st_uid
+            if owner == uid or any(owner in ids for ids in ranges):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def install(home: Path) -> None:
