@@ -15,7 +15,7 @@ from companion.paths import Paths
 from companion.state import AgentRecord
 from editors.base import Desktop, Editor, Opening, Remote
 from editors.catalogue import EDITORS
-from editors.jsonc import JsoncError
+from editors.jsonc_tree import JsoncError
 from editors.owned import Entry, Owned, merge
 
 Outcome = Literal["written", "unchanged", "failed"]

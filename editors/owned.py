@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from editors import jsonc
-from editors.jsonc import Json, Path
+from editors.jsonc import Path
+from editors.jsonc_tree import Json
 
 
 @dataclass(frozen=True, slots=True)

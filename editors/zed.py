@@ -8,7 +8,8 @@ import json
 from urllib.parse import quote
 
 from editors.base import Desktop, Editor, Opening, Remote
-from editors.jsonc import Json, Match
+from editors.jsonc import Match
+from editors.jsonc_tree import Json
 from editors.owned import Entry
 
 SETTINGS_IN_HOME = ".config/zed/settings.json"

@@ -1,0 +1,170 @@
+"""What does a JSON file with comments hold, and where exactly does it stand?
+
+`//` and `/* */` comments and trailing commas are allowed, as editors allow them.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Json = Any
+_TOKEN = re.compile(
+    r"(?P<space>[ \t\r\n]+)"
+    r"|(?P<comment>//[^\r\n]*|/\*.*?\*/)"
+    r'|(?P<scalar>"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"'
+    r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)"
+    r"|(?P<mark>[{}\[\],:])",
+    re.DOTALL,
+)
+BOM = "\ufeff"
+_DEPTH = 100
+
+
+class JsoncError(ValueError):
+    """The text is not JSON with comments, or not of the shape that an edit needs."""
+
+    def __init__(self, text: str, offset: int, what: str) -> None:
+        before = text[:offset].removeprefix(BOM)
+        self.line = before.count("\n") + 1
+        self.column = len(before) - (before.rfind("\n") + 1) + 1
+        self.what = what
+        super().__init__(f"{self.line}:{self.column}: {what}")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value: its span, and either what it holds or what it is."""
+
+    start: int
+    end: int
+    kind: str
+    """`{`, `[` or "" for a scalar."""
+    elements: tuple["Element", ...] = ()
+    scalar: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A member of an object (with its key) or of an array (without)."""
+
+    key: str | None
+    start: int
+    node: Node
+    free: int
+    """Where the token or comment before it ends."""
+    comma: int | None
+    """Where the comma after it ends."""
+
+    @property
+    def end(self) -> int:
+        """Where its comma ends, or else the value."""
+        return self.comma or self.node.end
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A comment, a mark or a scalar, and where the one before ends (`free`)."""
+
+    kind: str
+    start: int
+    end: int
+    free: int
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """Yield all but the space.
+
+    Raises:
+        JsoncError: something is no token.
+    """
+    offset = free = 1 if text.startswith(BOM) else 0
+    while offset < len(text):
+        match = _TOKEN.match(text, offset)
+        if not match:
+            raise JsoncError(text, offset, f"{text[offset]!r} does not belong here")
+        offset, kind = match.end(), match.lastgroup or ""
+        if kind != "space":
+            yield Token(kind, match.start(), offset, free)
+            free = offset
+
+
+def parse(text: str) -> Node | None:
+    """Return the root, or None if the text holds nothing but comments.
+
+    Raises:
+        JsoncError: the text does not parse.
+    """
+    meant = [token for token in tokens(text) if token.kind != "comment"]
+    if not meant:
+        return None
+    return _Reader(text, meant).document()
+
+
+class _Reader:
+    """Reads tokens from left to right."""
+
+    def __init__(self, text: str, tokens: Sequence[Token]) -> None:
+        self._text, self._tokens, self._next = text, tokens, 0
+
+    def document(self) -> Node:
+        root = self._value(0)
+        if self._next < len(self._tokens):
+            raise self._wrong("one value is all that a file holds")
+        return root
+
+    def _value(self, depth: int) -> Node:
+        token, mark = self._take()
+        if depth > _DEPTH:
+            raise JsoncError(self._text, token.start, "is nested too deeply")
+        if mark in {"{", "["}:
+            return self._container(token, mark, "}" if mark == "{" else "]", depth)
+        if token.kind != "scalar":
+            self._next -= 1
+            raise self._wrong("a value is missing here")
+        return Node(token.start, token.end, "", scalar=json.loads(mark))
+
+    def _container(self, opening: Token, kind: str, closing: str, depth: int) -> Node:
+        elements: list[Element] = []
+        while self._peek() != closing:
+            if elements and elements[-1].comma is None:
+                raise self._wrong(f"a comma or {closing} is missing here")
+            elements.append(self._element(keyed=kind == "{", depth=depth))
+        end, _ = self._take()
+        return Node(opening.start, end.end, kind, tuple(elements))
+
+    def _element(self, *, keyed: bool, depth: int) -> Element:
+        first = self._current()
+        key: str | None = None
+        if keyed:
+            _, name = self._take()
+            if not name.startswith('"'):
+                self._next -= 1
+                raise self._wrong("a key in quotes is missing here")
+            key = json.loads(name)
+            if self._peek() != ":":
+                raise self._wrong("a colon is missing here")
+            self._take()
+        node = self._value(depth + 1)
+        comma = self._take()[0].end if self._peek() == "," else None
+        return Element(key, first.start, node, first.free, comma)
+
+    def _current(self) -> Token:
+        if self._next == len(self._tokens):
+            raise self._wrong("the file ends too early")
+        return self._tokens[self._next]
+
+    def _peek(self) -> str:
+        token = self._current()
+        return self._text[token.start : token.end] if token.kind == "mark" else ""
+
+    def _take(self) -> tuple[Token, str]:
+        token = self._current()
+        self._next += 1
+        return token, self._text[token.start : token.end]
+
+    def _wrong(self, what: str) -> JsoncError:
+        at_end = self._next == len(self._tokens)
+        offset = len(self._text) if at_end else self._tokens[self._next].start
+        return JsoncError(self._text, offset, what)
