@@ -19,6 +19,8 @@ from xdist.scheduler import LoadScopeScheduling, Scheduling
 from companion import certs
 
 pytest_plugins = ["proxied"]
+LONG = 1800
+"""Seconds that a test of full counts may take, on a machine that does other work besides."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,8 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Fast tests first; long ones only when asked for."""
+    """Fast tests first; long ones only when asked for, and then they may take their time."""
     items.sort(key=lambda item: "engine" in item.keywords)
+    for item in items:
+        if "long" in item.keywords:
+            item.add_marker(pytest.mark.timeout(LONG))
     if not config.getoption("--long"):
         reason = "a long count, or enough on one engine: run `make test-long`"
         for item in items:

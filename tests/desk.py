@@ -68,7 +68,6 @@ class Desk:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=280,
             check=False,
         )
         no_secret_in(done.stdout, done.stderr)

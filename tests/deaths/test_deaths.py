@@ -24,7 +24,7 @@ def fake(desk: Desk) -> Fake:
 
 
 @pytest.mark.parametrize(
-    ("count", "seed"), [(7, 7), *(pytest.param(100, seed, marks=LONG) for seed in range(10))]
+    ("count", "seed"), [(7, 7), *(pytest.param(50, seed, marks=LONG) for seed in range(20))]
 )
 def test_a_companion_that_is_killed_at_any_call_is_repaired_by_the_next(
     fake: Fake, count: int, seed: int
