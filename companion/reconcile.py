@@ -16,6 +16,7 @@ from companion import (
     last_good,
     observe,
     provision,
+    roster,
     seats,
     state_file,
     way_back,
@@ -73,6 +74,7 @@ class _Wish:
     progress: Progress
     fresh: bool
     only_if_changed: bool
+    unasked: bool
     begin: float
     stops: int = 0
     """When the agent was last asked to be stopped, before this wish was heard."""
@@ -85,6 +87,7 @@ def reconcile(
     *,
     fresh: bool = False,
     only_if_changed: bool = False,
+    unasked: bool = False,
 ) -> Report:
     """Make the sandbox of one agent what its agent.yaml says, and wait until SSH answers.
 
@@ -94,12 +97,15 @@ def reconcile(
         progress: gets one sentence per step.
         fresh: replace every container even if nothing differs.
         only_if_changed: ask the engine nothing if nothing differs from the last success.
+        unasked: nobody asked just now, so only if the user wants the agent up.
 
     Raises:
         ConfigError: the files are wrong; nothing was touched.
+        StoppedError: the user wants, or came to want, the agent down.
         CompanionError: the engine refused or SSH does not answer.
     """
-    wish = _Wish(home, seat, progress, fresh, only_if_changed, time.monotonic())
+    begin = time.monotonic()
+    wish = _Wish(home, seat, progress, fresh, only_if_changed, unasked, begin)
     while True:
         try:
             return _attempts(wish)
@@ -110,6 +116,7 @@ def reconcile(
 def _attempts(wish: _Wish) -> Report:
     """Reconcile; where something of ours is in the way, make room and try again."""
     home, progress = wish.home, wish.progress
+    _insist_on_wanted(wish)
     checked = check(home, wish.seat)
     if checked.missing:
         raise ConfigError(checked.missing)
@@ -121,6 +128,7 @@ def _attempts(wish: _Wish) -> Report:
     with locked(places, progress):
         if wish.stops != stops(places):
             raise StoppedError("stopped before it was begun with")
+        _insist_on_wanted(wish)
         provision.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -135,6 +143,11 @@ def _attempts(wish: _Wish) -> Report:
                     raise StoppedError("stopped while its image was built") from error
                 raise
     raise AssertionError("unreachable")
+
+
+def _insist_on_wanted(wish: _Wish) -> None:
+    if wish.unasked and not roster.is_wanted(wish.home, wish.seat):
+        raise StoppedError("it is not started")
 
 
 def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]:

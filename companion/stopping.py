@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Literal
 
-from companion import files, observe, state_file
+from companion import files, last_good, observe, state_file
 from companion.apply import Progress, remove_all
 from companion.engine import Engine
 from companion.paths import AgentPaths, Paths
@@ -34,6 +34,7 @@ def down(
         engine = Engine(record.engine, project.id, agent)
         observed = observe.engine(engine)
         remove_all(engine, observed, progress)
+        last_good.forget(places)
         removed = engine.remove_volumes() if volumes else 0
         record = replace(record, wanted=wanted, complete=False, parts={}, loaded={})
         state_file.write(places, record)

@@ -4,7 +4,7 @@
 It speaks what companion uses of podman's command line, keeps its world in a JSON file, and refuses
 what podman refuses. `$FAKE_ENGINE` is the file. Its key `kill` is [n, "before" | "after"]: at the
 n-th call the caller gets a SIGKILL, before or after the call did its work; `hang` makes it silent;
-`refuse` names the commands that it refuses.
+`refuse` names the commands that it refuses; `slow` is [command, seconds that it takes].
 """
 
 import fcntl
@@ -17,7 +17,7 @@ from pathlib import Path
 
 WORLD = Path(os.environ.get("FAKE_ENGINE", ""))
 NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "kill": None,
-       "hang": False, "refuse": [], "count": 0}  # fmt: skip
+       "hang": False, "refuse": [], "slow": ["", 0], "count": 0}  # fmt: skip
 
 
 class RefusedError(Exception):
@@ -46,6 +46,8 @@ def main(argv: list[str]) -> int:
         save(world)
     if dies:
         return die()
+    if argv[0] == world["slow"][0]:
+        time.sleep(world["slow"][1])
     sys.stdout.write(out)
     return code
 

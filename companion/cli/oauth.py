@@ -3,12 +3,12 @@
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
-from companion import reconcile, roster, seats, state_file
+from companion import reconcile, seats, state_file
 from companion.check import Checked, check
 from companion.cli.output import Result, comment
 from companion.config import load
 from companion.contribution import Provider
-from companion.errors import CompanionError, ConfigError, Problem
+from companion.errors import CompanionError, ConfigError, Problem, StoppedError
 from companion.oauth import grants, store
 from companion.oauth.authorise import Way, authorise
 from companion.oauth.grants import Grant
@@ -82,10 +82,10 @@ def _bring_it_in(home: Paths, found: Sequence[Checked], name: str) -> Iterator[s
     """Let the agents that run and name the provider take its token in; yield a word on each."""
     for checked in found:
         if name in {provider.name for provider in checked.whole.providers}:
-            if roster.is_wanted(home, checked.seat):
-                reconcile.reconcile(home, checked.seat, comment)
+            try:
+                reconcile.reconcile(home, checked.seat, comment, unasked=True)
                 yield f"{checked.config.name} may use it now"
-            else:
+            except StoppedError:
                 yield f"{checked.config.name} may use it once it is up"
 
 

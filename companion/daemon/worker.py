@@ -5,14 +5,16 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from companion import reconcile, registry, roster, status, stopping
+from companion.apply import Progress
 from companion.check import check
 from companion.daemon.machine import Order, Work
 from companion.daemon.picture import Ended, SandboxView, Seen, Silent, Step
 from companion.engine import Engine
-from companion.errors import CompanionError, Problem
+from companion.errors import CompanionError, Problem, StoppedError
 from companion.paths import Paths
 from companion.plan import Change
 from companion.reconcile import Report
+from companion.seats import Seat
 from companion.state import Container, EngineChoice
 
 _WORDS = {
@@ -70,11 +72,10 @@ def _carry_out(
             if roster.is_lost(seat):
                 registry.let_go(home, seat, progress)
                 return Ended(work.subject, "not configured any more: taken down")
-            if not roster.is_wanted(home, seat):
-                check(home, seat)
-                return Ended(work.subject, "its files are fine; it is not started")
-            report = reconcile.reconcile(home, seat, progress, only_if_changed=settled)
-            return _ended(work, report, "after the save")
+            try:
+                return _take_in(home, work, seat, progress, settled=settled)
+            except StoppedError as error:  # it was told to who stopped it
+                return Ended(work.subject, str(error))
         case Order.START:
             return _ended(work, reconcile.reconcile(home, seat, progress), "after the click")
         case Order.RESTART:
@@ -83,6 +84,14 @@ def _carry_out(
         case Order.STOP:
             was_there = stopping.down(home, seat.project, view.agent, progress)
             return Ended(work.subject, "stopped" if was_there else "it was stopped already")
+
+
+def _take_in(home: Paths, work: Work, seat: Seat, progress: Progress, *, settled: bool) -> Ended:
+    if not roster.is_wanted(home, seat):
+        check(home, seat)
+        return Ended(work.subject, "its files are fine; it is not started")
+    report = reconcile.reconcile(home, seat, progress, only_if_changed=settled, unasked=True)
+    return _ended(work, report, "after the save")
 
 
 def _ended(work: Work, report: Report, since: str) -> Ended:

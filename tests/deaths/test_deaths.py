@@ -133,6 +133,36 @@ def test_a_watcher_that_slept_takes_in_what_was_saved_meanwhile(fake: Fake):
     fake.is_whole()
 
 
+@pytest.mark.parametrize("verb", ["down", "remove"])
+def test_a_watcher_does_not_bring_back_what_is_just_being_stopped(fake: Fake, verb: str):
+    with watching(fake.desk) as (_, said):
+        wait_until(lambda: "project: nothing to do" in said(), tell=said)
+        fake.set(slow=["rm", 1])
+        argv = [COMPANION, "-C", fake.project, verb, *([fake.project] if verb == "remove" else [])]
+        with subprocess.Popen(argv, env=fake.desk.environment, stderr=subprocess.PIPE) as stopping:
+            assert stopping.stderr
+            stopping.stderr.readline()  # it has begun
+            (fake.project / "agent.yaml").write_text(config(random.Random(1)))
+            assert stopping.wait() == 0
+        fake.set(slow=["", 0])
+        wait_until(lambda: "waiting for another companion" in said(), tell=said)
+        wait_until(lambda: "it is not started" in said(), tell=said)
+    assert not fake.world["containers"]
+
+
+def test_after_down_a_failing_up_starts_nothing_of_before(fake: Fake):
+    fake.companion("down").ok()
+    (fake.project / "agent.yaml").write_text(f"{config(random.Random(0))}workdir: /srv\n")
+    fake.set(refuse=["start"])
+    done = fake.companion("up")
+    assert done.code == 1
+    assert "what ran before" not in done.err
+    fake.set(refuse=[])
+    assert not [c for c in fake.world["containers"].values() if c["State"]["Running"]]
+    fake.companion("up").ok()
+    fake.is_whole()
+
+
 def test_a_way_back_that_fails_says_so_and_the_next_up_repairs_it(fake: Fake):
     (fake.project / "agent.yaml").write_text(f"{config(random.Random(0))}workdir: /srv\n")
     fake.set(refuse=["start"])
