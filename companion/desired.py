@@ -241,7 +241,14 @@ def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
 def _begun_by_root(agent: Service, sandbox: Sandbox) -> Service:
     """Return the agent as root starts it: to run the root hooks, and then to be the agent only."""
     capabilities = tuple(sorted({*BECOME_THE_AGENT, *sandbox.whole.capabilities}))
-    return replace(agent, user=ROOT, capabilities=capabilities, writable=True)
+    given = tuple((f"COMPANION_SET_{name}", v) for name, v in environment.render(sandbox))
+    return replace(
+        agent,
+        user=ROOT,
+        capabilities=capabilities,
+        writable=True,
+        environment=(("HOME", sandbox.program.home), *given),
+    )
 
 
 def _without_gateway(agent: Service, sandbox: Sandbox) -> Service:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from companion.render.dockerfile import LIB
 from companion.services import Attachment, Bind, Image, Network, Role, Service
 from companion.state import Container
 
@@ -158,7 +159,9 @@ def exec_argv(name: str, user: str, *options: str, begun_by_root: bool) -> tuple
         return ("exec", *options, "--user", user, name)
     become = ("--reuid", user, "--regid", user, "--init-groups")
     nothing = ("--inh-caps=-all", "--bounding-set=-all")
-    return ("exec", *options, "--user", "0:0", name, "setpriv", *become, *nothing)
+    with_variables = ("/bin/bash", f"{LIB}/entrypoint.sh", "--run")
+    run = ("/usr/bin/setpriv", *become, *nothing, *with_variables)
+    return ("exec", *options, "--user", "0:0", name, *run)
 
 
 def build_argv(image: Image, context: str) -> tuple[str, ...]:

@@ -2,11 +2,24 @@
 # Starts the agent's container as the agent's own user: waits until the network is closed, brings
 # the home files up to date, runs the hooks, then sshd (if there is one) and the command given.
 # usage: entrypoint.sh [--root-hooks UID] [--no-gate] COMMAND...
+#        entrypoint.sh --run COMMAND...    only with the agent's variables
 set -euo pipefail
 
 lib=/usr/local/lib/companion
 sshd=
 uid=
+
+# Where root begins, the agent's variables have other names until it has become the agent: by its own
+# PATH, BASH_ENV or LD_PRELOAD, what lies in its home would be run as root.
+given=()
+for name in "${!COMPANION_SET_@}"; do
+  given+=("${name#COMPANION_SET_}=${!name}")
+  unset "$name"
+done
+if [ "${1:-}" = --run ]; then
+  shift
+  exec env "${given[@]}" "$@"
+fi
 
 if [ "${1:-}" = --root-hooks ]; then
   uid=$2
@@ -39,7 +52,7 @@ if [ "$uid" ]; then
   run_all "$lib/root-hooks"
   export HOME=$agent_home
   exec setpriv --reuid "$uid" --regid "$uid" --init-groups --inh-caps=-all --bounding-set=-all \
-    /bin/bash "$0" --no-gate "$@"
+    env "${given[@]}" /bin/bash "$0" --no-gate "$@"
 fi
 
 # A file is replaced only while it is what we put there last: the user's own changes stay.

@@ -29,6 +29,7 @@ features:
     root_hooks: [root.sh]
     capabilities: [CHOWN]
     ports: ["{port}:8000"]
+    env: ["PATH={{{{ .AGENT_HOME }}}}/bin:/usr/bin:/bin", "BASH_ENV={{{{ .AGENT_HOME }}}}/planted"]
     home_override: home
     runtime_volumes: ["./work:{{{{ .AGENT_HOME }}}}/work"]
 """
@@ -103,9 +104,26 @@ def is_the_agent_for_good(here: Single) -> None:
         assert facts["NoNewPrivs"] == "1"
         assert facts["Uid"].split() == ["1000"] * 4
     assert here.desk.ssh("coder.sandbox", "touch /etc/mine").code != 0
+    nothing_of_the_agents_runs_as_root(here)
     here.companion("keys", "rotate", "coder").ok()
     assert "root runs root.sh at each start" in here.companion("plan").ok().out
     wait_until(here.serves)  # ready is who takes logins; what else it runs comes when it comes
+
+
+def nothing_of_the_agents_runs_as_root(here: Single) -> None:
+    """Not even what root would find in the home by the agent's own variables."""
+    planted = 'echo "$(/usr/bin/id -u)" >>/tmp/ran; exec "/usr/bin/${0##*/}" "$@"'
+    here.run(
+        "mkdir -p ~/bin; echo 'echo $(/usr/bin/id -u) >>/tmp/ran' >~/planted; cd ~/bin;"
+        f" printf '#!/bin/sh\n%s\n' '{planted}' | tee setpriv env seq sleep cat >/dev/null;"
+        " chmod +x *"
+    )
+    here.companion("restart").ok()
+    path = here.companion("exec", "coder", "--", "sh", "-c", "echo $PATH").ok().out
+    assert path == "/home/agent/bin:/usr/bin:/bin\n"
+    assert here.run("echo $PATH") == path.strip()
+    assert set(here.run("/usr/bin/sort -u /tmp/ran").split()) == {"1000"}
+    here.run("rm -r ~/bin ~/planted")
 
 
 def test_a_sandbox_lives_without_a_gateway_and_gets_one_again(
