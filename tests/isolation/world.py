@@ -15,7 +15,8 @@ from pathlib import Path
 BRIDGE, PORT, INGRESS, OTHER = "10.9.9.1", 4999, "10.9.9.2", "10.9.8.2"
 ADDRESSES = (BRIDGE, INGRESS, OTHER, "198.51.100.7", "192.0.2.1", "169.254.169.254", "10.0.0.1",
              "192.168.0.1", "192.168.1.1")  # fmt: skip
-ANSWER = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nworld"
+ANSWER = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"world" * 20_000
+"""More than a pipe holds: an answer is one however long it is."""
 REFUSED = b"HTTP/1.1 400 Bad\r\nConnection: close\r\nContent-Length: 14\r\n\r\ngateway: world"
 
 
