@@ -12,6 +12,8 @@ from companion.paths import COMPOSE_NAME
 from companion.seats import Project
 from companion.state import EngineChoice
 
+SHOWS = ("ps", "logs", "exec", "top", "config", "images", "port", "events", "stats", "version")
+"""What leaves the containers as they are."""
 INSTEAD = {
     "up": "companion up",
     "create": "companion up",

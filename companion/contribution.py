@@ -203,7 +203,18 @@ def clashes(whole: Contribution) -> tuple[Problem, ...]:
         *_conflicts("home overlay", (("", o, o.origin) for o in whole.overlays)),
         *_conflicts("desktop's port", _ports(whole)),
         *_conflicts("ssh server", (("", s, s.origin) for s in whole.ssh)),
+        *_mixed_ports(whole),
     )
+
+
+def _mixed_ports(whole: Contribution) -> Iterator[Problem]:
+    """Yield a problem for each service on a port where others speak TLS and it does not, or so."""
+    first = {80: "http", 443: "https"}
+    for upstream in whole.upstreams:
+        scheme = first.setdefault(upstream.port, upstream.scheme)
+        if scheme != upstream.scheme:
+            what = f"{upstream.origin}: {upstream.scheme}://{upstream.endpoint} is on a port of"
+            yield Problem(f"{what} {scheme} services", "the gateway takes one of both on a port")
 
 
 def _ports(whole: Contribution) -> Iterator[tuple[str, object, str]]:

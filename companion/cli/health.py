@@ -8,7 +8,7 @@ from companion import audit as auditing
 from companion import doctor as doctoring
 from companion import roster, seats
 from companion import uninstall as leaving
-from companion.cli.output import Result, comment, harmless
+from companion.cli.output import Result, ask, comment
 from companion.doctor import Finding, Level
 from companion.errors import CompanionError
 from companion.paths import Paths
@@ -47,7 +47,7 @@ def uninstall(arguments: Namespace) -> Result:
         comment(
             "This removes all sandboxes, their keys, and our entries in other programs' settings."
         )
-        if input("Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
+        if ask("Go on? [y/N] ").lower() not in {"y", "yes"}:
             return Result(text="nothing was changed")
     done = leaving.uninstall(Paths.of_user(), comment, volumes=arguments.purge)
     volumes = "removed" if arguments.purge else "stay"
@@ -64,9 +64,7 @@ def audit(arguments: Namespace) -> Result:
     comment(f"attacking {arguments.agent} from inside; this changes nothing")
     found = auditing.audit(home, seat)
     through = [finding for finding in found.findings if not finding.held]
-    lines = [
-        f"{finding.attack.ljust(_LEFT)} {harmless(finding.result)}" for finding in found.findings
-    ]
+    lines = [f"{finding.attack.ljust(_LEFT)} {finding.result}" for finding in found.findings]
     lines += ["", "open by design, as agent.yaml says:", *(f"  {one}" for one in found.by_design)]
     tried = len(found.findings)
     verdict = f"{len(through)} of {tried} got through" if through else f"all {tried} held"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from companion.errors import CompanionError, Problem
 
 ENVELOPE_VERSION = 1
+_PLAIN = "\x1b[0m"
 _CONTROL = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -28,7 +29,7 @@ def render(result: Result, command: str, *, as_json: bool) -> int:
         print(json.dumps(_envelope(result, command), indent=2))
     else:
         if result.text:
-            print(result.text)
+            print(harmless(result.text))
         for problem in result.problems:
             comment(str(problem))
     sys.stdout.flush()
@@ -48,9 +49,23 @@ def comment(text: str) -> None:
 def harmless(text: str) -> str:
     """Return text that a sandbox may have written, without what a terminal would obey.
 
-    Colours stay; every other control character but line break and tab is shown as its code.
+    Colours stay, each to the end of its line; every other control character but line break and tab
+    is shown as its code.
     """
-    return _CONTROL.sub(lambda found: found[1] or f"\\x{ord(found[0]):02x}", text)
+    shown = _CONTROL.sub(lambda found: found[1] or f"\\x{ord(found[0]):02x}", text)
+    return "\n".join(
+        line + _PLAIN if "\x1b" in line and not line.endswith(_PLAIN) else line
+        for line in shown.split("\n")
+    )
+
+
+def ask(question: str, at_the_end: str = "") -> str:
+    """Return what the user types; `at_the_end` if nothing comes any more (Ctrl-D)."""
+    try:
+        return input(question).strip()
+    except EOFError:
+        print()
+        return at_the_end
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from companion import files, observe, paths, reconcile, seats
 from companion import plugins as catalogue
 from companion.check import check
-from companion.cli.output import Result, table
+from companion.cli.output import Result, ask, table
 from companion.config import load
 from companion.errors import CompanionError, ConfigError, Problem
 from companion.look import Look, look
@@ -168,4 +168,4 @@ def _scaffold(name: str, runtime: str) -> dict[str, bytes]:
 def _ask(question: str, default: str) -> str:
     if not sys.stdin.isatty():
         return default
-    return input(f"{question} [{default}]: ").strip() or default
+    return ask(f"{question} [{default}]: ") or default

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from companion import desktop, process, reconcile, registry, roster, seats, state_file, stopping
-from companion.cli.output import Result, comment, harmless, table
+from companion.cli.output import Result, ask, comment, harmless, table
 from companion.dialect import container_name, exec_argv
 from companion.engine import Engine, detect
 from companion.errors import CompanionError, Problem
@@ -55,7 +55,7 @@ def status(arguments: Namespace) -> Result:
     found = [status_of(home, seat) for seat in seats.seats(project)]
     rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
     words = "".join(
-        f"\n  {one.agent} | {harmless(line)}" for one in found for line in one.condition.last_words
+        f"\n  {one.agent} | {line}" for one in found for line in one.condition.last_words
     )
     return Result(
         text=table(rows) + words,
@@ -120,13 +120,17 @@ def ssh(arguments: Namespace) -> Result:
 
 
 def compose(arguments: Namespace) -> Result:
-    """Run compose with our project and files; what changes containers is refused."""
+    """Run compose with our project and files; what could change containers is refused."""
     from companion import compose as front  # noqa: PLC0415 - start-up time is a budget
 
-    verb = next((word for word in arguments.rest if not word.startswith("-")), "")
+    words = _rest(arguments)
+    verb = words[0] if words else ""
     if verb in front.INSTEAD:
         what = f"`compose {verb}` would go past companion"
         raise CompanionError(what, f"use `{front.INSTEAD[verb]}`")
+    if verb not in front.SHOWS:
+        what = f"compose is not asked to '{verb}'"
+        raise CompanionError(what, f"it may {', '.join(front.SHOWS)}")
     home, project = Paths.of_user(), seats.project(arguments.directory_option)
     known = state_file.of_project(home, project).agents
     engines = {record.engine for record in known.values() if record.engine}
@@ -134,7 +138,7 @@ def compose(arguments: Namespace) -> Result:
         what = "its agents are on several engines" if engines else "nothing was started here yet"
         raise CompanionError(f"{project.directory}: {what}", "see `companion status`")
     (choice,) = engines
-    argv = (*front.front_end(choice), *front.arguments(project, tuple(known)), *arguments.rest)
+    argv = (*front.front_end(choice), *front.arguments(project, tuple(known)), *words)
     return Result(code=process.attach(argv, env=dict(choice.environment)))
 
 
@@ -251,7 +255,7 @@ def offer_include(home: Paths, *, yes: bool) -> None:
             f"To make `ssh NAME.sandbox` work everywhere, {home.user_ssh_config} needs one line:"
         )
         comment(f"  {line}")
-        yes = input("Add it at the top? [Y/n] ").strip().lower() in {"", "y", "yes"}
+        yes = ask("Add it at the top? [Y/n] ", at_the_end="n").lower() in {"", "y", "yes"}
     if yes:
         desktop.include(home)
         comment(f"added one Include line at the top of {home.user_ssh_config}")

@@ -135,4 +135,5 @@ def sentence(error: str, more: str, hidden: Iterable[str] = ()) -> str:
     named = error if _ERROR.fullmatch(error) else "an error without a name"
     if not more or any(secret in more for secret in hidden if secret):
         return named
-    return f"{named} ({' '.join(more.split())[:200]})"
+    plain = "".join(char if char.isprintable() else " " for char in more)
+    return f"{named} ({' '.join(plain.split())[:200]})"

@@ -60,6 +60,12 @@ CASES = {
     "  - plugin: custom-runtime\n    ports: ['3000:80']\n": [
         "agent.yaml:3:1: features[1] (custom-runtime) and features[0] (ssh) both define the"
     ],
+    HEAD
+    + "features:\n  - plugin: external-services\n    services:\n      - url: http://a.test:8443\n"
+    "      - url: https://b.test:8443\n      - url: http://a.test:443\n": [
+        "agent.yaml:3:1: features[0] (external-services): https://b.test:8443 is on a port of http",
+        "agent.yaml:3:1: features[0] (external-services): http://a.test:443 is on a port of https",
+    ],
     HEAD + "features:\n  - plugin: github-pat\n    token: ghp_pasted\n": [
         "agent.yaml:5:12: 'token' must be a variable such as ${API_KEY}: put the secret itself"
     ],

@@ -1,6 +1,7 @@
 """What the commands that need no engine, or hardly one, say and write."""
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,22 @@ def test_plan_says_start_of_a_first_start_and_what_changes_of_a_later_one(desk: 
     with (fake.project / "agent.yaml").open("a") as config:
         config.write("workdir: /srv\n")
     assert fake.companion("plan").ok().out.startswith("recreate: ")
+
+
+def test_the_end_of_input_is_an_answer(desk: Desk):
+    ours, theirs = pty.openpty()
+    os.write(ours, b"helper\n\x04")
+    done = subprocess.run(
+        [COMPANION, "init", "new"], env=desk.environment, cwd=desk.home, stdin=theirs, check=False
+    )
+    assert done.returncode == 0
+    text = (desk.home / "new/agent.yaml").read_text()
+    assert "name: helper\nruntime: codex\n" in text
+
+
+def test_a_name_on_the_disk_does_not_steer_the_terminal(desk: Desk):
+    desk.companion("add", str(desk.project(name="\x1b]0;owned\x07"))).ok()
+    assert "\\x1b]0;owned\\x07" in desk.companion("list").ok().out
 
 
 def test_usage_errors_exit_with_2(desk: Desk):

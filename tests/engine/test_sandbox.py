@@ -407,6 +407,8 @@ def test_what_the_agent_logs_does_not_steer_the_terminal(box: Box):
     box.run(r"printf '\033]0;owned\007\033[31mred\033[0m\n' >/proc/1/fd/1")
     said = box.companion("logs", "coder").ok().out
     assert "\\x1b]0;owned\\x07\x1b[31mred\x1b[0m\n" in said
+    box.run(r"printf '\033[8mhidden\nshown\n' >/proc/1/fd/1")
+    assert "\x1b[8mhidden\x1b[0m\n" in box.companion("logs", "coder").ok().out
 
 
 def test_two_projects_live_side_by_side_and_never_meet(box: Box):
