@@ -4,8 +4,9 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from companion import assemble, files, observe, paths, seats, settings
+from companion import assemble, files, observe, paths, seats, settings, state_file
 from companion.config import env_file, load
 from companion.config.load import Loaded
 from companion.config.models import AgentConfig, Fleet
@@ -15,7 +16,15 @@ from companion.errors import ConfigError, Place, Problem
 from companion.oauth import grants, store
 from companion.paths import AgentPaths, Paths
 from companion.plugins.base import expand
-from companion.sandbox import Found, HostFacts, check_files
+from companion.sandbox import (
+    Found,
+    HostFacts,
+    Neighbour,
+    check_control,
+    check_files,
+    steered_by,
+    writes,
+)
 from companion.seats import Project, Seat
 from ssh import authorized_keys
 
@@ -43,6 +52,10 @@ class Checked:
     """Variables that are used and have no value: no obstacle to generating, one to running."""
     lacks: tuple[Problem, ...]
     """What it can run without, until the user does something: tokens of MCP servers."""
+    steered_by: tuple[str, ...]
+    """The real paths of all that steers it: no other agent may write there."""
+    writes: tuple[str, ...]
+    """The directories of the desktop that it may write to."""
 
     @property
     def project(self) -> Project:
@@ -85,12 +98,15 @@ def check(home: Paths, seat: Seat) -> Checked:
     own = settings.parse(files.read_text(home.settings), str(home.settings))
     host = observe.host(home, own)
     found = observe.find(seat, whole)
-    control = observe.control_files(seat, above[0].agents if above else ())
+    control = observe.control_files(seat)
+    fellows = observe.others_of_fleet(seat, above[0].agents if above else ())
+    neighbours = tuple(_neighbours(home, seat, config.name))
     problems = [
         Problem(p.what, p.hint, document.place((*assemble.origin_location(origin), *option)))
-        for origin, option, p in check_files(whole, found, control, host)
+        for origin, option, p in check_files(whole, found, (*control, *fellows), host, neighbours)
     ]
-    problems += _key_problems(whole, found)
+    control = (*control, *steered_by(whole, found))
+    problems += (*_key_problems(whole, found), *check_control(control, neighbours))
     if problems:
         raise ConfigError(problems)
     values = _environment(seat)
@@ -108,7 +124,27 @@ def check(home: Paths, seat: Seat) -> Checked:
         uses=uses,
         missing=tuple(_missing(whole, values, document)),
         lacks=lacks,
+        steered_by=tuple(dict.fromkeys(control)),
+        writes=writes(whole, found),
     )
+
+
+def _neighbours(home: Paths, seat: Seat, agent: str) -> Iterator[Neighbour]:
+    """Yield all other agents that are known, and what other projects begin with."""
+    for project_id, written in state_file.all_projects(home).items():
+        mine = project_id == seat.project.id
+        if not mine:
+            other = seats.Project(Path(written.directory), project_id)
+            begins = (
+                other.directory / paths.CONFIG_NAME,
+                other.fleet,
+                other.directory / paths.ENV_NAME,
+            )
+            yield Neighbour(written.directory, tuple(map(str, begins)))
+        for name, record in written.agents.items():
+            if record.wanted != "gone" and not (mine and name == agent):
+                who = f"{name} of {written.directory}"
+                yield Neighbour(who, record.steered_by, record.writes)
 
 
 def _load(seat: Seat, above: tuple[Fleet, Document] | None) -> Loaded:

@@ -25,6 +25,7 @@ from companion.state import Observed
 DEFAULT_UID = 1000
 MAX_OVERLAY = 64 * 1024 * 1024
 MAX_OVERLAY_FILES = 10_000
+_MOST_LINKS = 40  # as Linux
 
 
 def find(seat: Seat, whole: Contribution) -> dict[ProjectFile, Found]:
@@ -33,15 +34,19 @@ def find(seat: Seat, whole: Contribution) -> dict[ProjectFile, Found]:
     return found | {file: _find(seat, file, content=False) for file in mount_files(whole)}
 
 
-def control_files(seat: Seat, agents: Iterable[str]) -> tuple[str, ...]:
-    """Return what steers an agent or is another agent's, symlinks resolved: it may not write there.
+def control_files(seat: Seat) -> tuple[str, ...]:
+    """Return what steers an agent by its name, with every link on the way: it may not write there.
 
-    `agents` are the directories of all agents of its fleet.
+    What its config names comes on top.
     """
-    project = seat.project
-    others = (project.directory / name for name in agents if name != seat.folder)
-    own = (seat.config, project.fleet, *seat.env_files, project.build, *others)
-    return tuple(dict.fromkeys(str(p) for path in own for p in (path, path.resolve())))
+    own = (seat.config, seat.project.fleet, *seat.env_files, seat.project.build)
+    return tuple(dict.fromkeys(p for path in own for p in (str(path), *_way(path))))
+
+
+def others_of_fleet(seat: Seat, agents: Iterable[str]) -> tuple[str, ...]:
+    """Return the directories of an agent's fellows; `agents` are those of the whole fleet."""
+    others = (seat.project.directory / name for name in agents if name != seat.folder)
+    return tuple(dict.fromkeys(p for path in others for p in (str(path), *_way(path))))
 
 
 def host(home: paths.Paths, settings: Settings) -> HostFacts:
@@ -125,13 +130,35 @@ def _find(seat: Seat, file: ProjectFile, *, content: bool) -> Found:
     path = (whole if file.is_shared else seat.directory) / Path(file.path).expanduser()
     real = path.resolve()
     inside = real.is_relative_to(whole) and real not in {whole, seat.directory}
+    links = tuple(_links(path))
     if not real.exists():
-        return Found("missing", str(real), inside)
+        return Found("missing", str(real), inside, links)
     read = content and inside
     if real.is_dir():
-        return Found("directory", str(real), inside, tuple(_tree(real)) if read else ())
+        return Found("directory", str(real), inside, links, tuple(_tree(real)) if read else ())
     single = (File("", files.read_bytes(real)),) if read and real.is_file() else ()
-    return Found("file", str(real), inside, single)
+    return Found("file", str(real), inside, links, single)
+
+
+def _way(path: Path) -> tuple[str, ...]:
+    """Return where the links lie that lead to a path, and where it really is."""
+    return (*_links(path), str(path.resolve()))
+
+
+def _links(path: Path) -> Iterator[str]:
+    """Yield where each symbolic link really lies that an absolute path leads through."""
+    place, left = Path(path.anchor), list(reversed(path.parts[1:]))
+    followed = 0
+    while left and followed < _MOST_LINKS:
+        step = place / left.pop()
+        if not step.is_symlink():
+            place = step.parent.parent if step.name == ".." else step
+            continue
+        yield str(step)
+        followed += 1
+        target = step.readlink()
+        place = Path(target.anchor) if target.is_absolute() else place
+        left += reversed(target.parts[1:] if target.is_absolute() else target.parts)
 
 
 def _tree(root: Path) -> Iterator[File]:

@@ -282,6 +282,8 @@ def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
         complete=complete,
         uses=checked.uses,
         grants=tuple(map(key_of, checked.whole.providers)),
+        steered_by=checked.steered_by,
+        writes=checked.writes,
     )
     state_file.write(checked.places(home), record)
     state_file.know(home.project(checked.project.id), checked.project.directory)

@@ -1,6 +1,6 @@
 """What is one whole sandbox, before any file format? Values, and how a config becomes one."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,8 +29,19 @@ class Found:
     kind: Literal["file", "directory", "missing"]
     real: str
     inside: bool
+    links: tuple[str, ...] = ()
+    """Where the symbolic links lie that lead to it."""
     files: tuple[File, ...] = ()
     """The file itself (path "") or the directory's files, where content was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another agent, or a project without one: real paths that steer it, and where it may write."""
+
+    name: str
+    steered_by: tuple[str, ...]
+    writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +164,35 @@ def mount_files(whole: Contribution) -> tuple[ProjectFile, ...]:
     return tuple(mount_file(mount) for mount in whole.mounts if not mount.is_volume)
 
 
+def steered_by(whole: Contribution, found: Mapping[ProjectFile, Found]) -> Iterator[str]:
+    """Yield the real paths of what a config names to become part of the sandbox, links included."""
+    for file in project_files(whole):
+        yield from (*found[file].links, found[file].real)
+
+
+def writes(whole: Contribution, found: Mapping[ProjectFile, Found]) -> tuple[str, ...]:
+    """Return the directories of the desktop that an agent may write to."""
+    binds = (mount for mount in whole.mounts if not mount.is_volume and not mount.read_only)
+    return tuple(found[mount_file(mount)].real for mount in binds)
+
+
+def check_control(control: Iterable[str], neighbours: Iterable[Neighbour]) -> Iterator[Problem]:
+    """Yield a problem for each neighbour that may write to what steers an agent."""
+    paths = tuple(control)
+    for neighbour in neighbours:
+        pairs = ((path, mounts.within(path, neighbour.writes)) for path in paths)
+        if exposed := next(((path, tree) for path, tree in pairs if tree), None):
+            path, tree = exposed
+            what = f"{path} lies in {tree}, which is writable for {neighbour.name}"
+            yield Problem(what, "keep what steers one agent out of what another is given")
+
+
 def check_files(
-    whole: Contribution, found: Mapping[ProjectFile, Found], control: Iterable[str], host: HostFacts
+    whole: Contribution,
+    found: Mapping[ProjectFile, Found],
+    control: Iterable[str],
+    host: HostFacts,
+    neighbours: Collection[Neighbour] = (),
 ) -> Iterator[tuple[str, tuple[str | int, ...], Problem]]:
     """Yield (origin, option, problem) for each path that is missing or out of bounds."""
     overlays = set(whole.overlays)
@@ -162,8 +200,12 @@ def check_files(
         wanted: Literal["file", "directory"] = "directory" if file in overlays else "file"
         if problem := _file_problem(file, found[file], wanted):
             yield file.origin, file.option, problem
-    used = (found[file].real for file in project_files(whole))
-    bounds = mounts.Bounds(host.home, (*control, *used, *host.own_directories))
+    bounds = mounts.Bounds(
+        home=host.home,
+        control=(*control, *steered_by(whole, found), *host.own_directories),
+        foreign=tuple(path for neighbour in neighbours for path in neighbour.steered_by),
+        writable=(*writes(whole, found), *(d for n in neighbours for d in n.writes)),
+    )
     for mount in whole.mounts:
         if problem := _mount_problem(mount, found, bounds):
             yield mount.origin, mount.option, problem
@@ -197,7 +239,7 @@ def _mount_problem(
     if mount.is_volume:
         return None
     place = found[mount_file(mount)]
-    if reason := mounts.refusal(place.real, bounds):
+    if reason := mounts.refusal(place.real, place.links, bounds):
         what = f"the mount {quoted(mount.source)} {reason}"
         return Problem(what, "mount a sub-directory such as ./work")
     if not mount.source.startswith("/") and not place.inside:

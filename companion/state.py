@@ -111,6 +111,10 @@ class AgentRecord:
     """Variable of .env → what it is used for."""
     grants: tuple[str, ...] = ()
     """The keys of the grants whose tokens its gateway has, or would have."""
+    steered_by: tuple[str, ...] = ()
+    """Real paths of what steers it: no other agent may write there."""
+    writes: tuple[str, ...] = ()
+    """Directories of the desktop that it may write to."""
 
 
 @dataclass(frozen=True, slots=True)

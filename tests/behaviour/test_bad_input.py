@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from desk import AGENT, Desk
+from fake_project import Fake
 
 HEAD = "name: coder\nruntime: codex\n"
 
@@ -175,6 +176,52 @@ def test_a_mount_from_which_the_agent_could_rewrite_its_cage_is_refused(
     assert done.code == 1, done.out
     assert why in done.err
     assert done.err.startswith("agent.yaml:7:23: ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("    runtime_volumes: ['./work:/w', './work/data:/d']\n", "work/data' leads through"),
+        ("    runtime_volumes: ['./work/data:/d:ro', './work:/w']\n", "work/data' leads through"),
+        ("    runtime_volumes: ['./work:/w', './a:/a']\n", "the mount './a' leads through"),
+        (
+            "    runtime_volumes: ['./work:/w']\n    entrypoint_hooks: [work/start]\n",
+            "contains start",
+        ),
+        ("    runtime_volumes: ['./work:/w']\n    entrypoint_hooks: [hook]\n", "contains start"),
+    ],
+)
+def test_what_an_agent_could_lead_elsewhere_is_not_followed(desk: Desk, lines: str, why: str):
+    """It may replace what lies in a directory that it may write to, by a link for example."""
+    project = desk.project(f"{AGENT}  - plugin: custom-runtime\n{lines}", start="true\n")
+    for name in ("work/data", "elsewhere"):
+        (project / name).mkdir()
+    for link, target in {
+        "a": "work/b",
+        "work/b": "../elsewhere",
+        "work/start": "../start",
+        "hook": "work/start",
+    }.items():
+        (project / link).symlink_to(target)
+    done = desk.companion("-C", str(project), "validate")
+    assert done.code == 1, done.out
+    assert why in done.err
+
+
+def test_no_agent_is_given_what_steers_another_nor_steered_by_what_another_is_given(desk: Desk):
+    text = MOUNT.replace("  - plugin: ssh\n", "").replace("{}", str(desk.home / "code"))
+    (desk.home / "code").mkdir()
+    fake = Fake(desk, desk.project(f"{text}container_runtime: podman\n", "outer"))
+    fake.companion("up").ok()
+    inner = desk.project(AGENT, "code/inner")
+    said = desk.companion("-C", str(inner), "validate").err
+    what = f"{inner}/agent.yaml lies in {desk.home}/code, which is writable for coder of "
+    assert said.startswith(f"{what}{fake.project}, keep what ")
+    desk.companion("add", str(inner)).ok()
+    said = fake.companion("validate").err
+    assert f"contains {inner}/agent.yaml, which steers another agent" in said
+    desk.companion("remove", str(inner)).ok()
+    fake.companion("validate").ok()
 
 
 def test_a_mount_of_a_sub_directory_is_fine(desk: Desk):
