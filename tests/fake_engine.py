@@ -2,7 +2,8 @@
 """A container engine in one file, for deaths that a real one takes too long to repeat.
 
 It speaks what companion uses of podman's command line, keeps its world in a JSON file, and refuses
-what podman refuses. `$FAKE_ENGINE` is the file. Its key `kill` is [n, "before" | "after"]: at the
+what podman refuses. By what it is called it is podman or docker, each with a world of its own:
+`$FAKE_ENGINE` and its name make the file's. The key `kill` is [n, "before" | "after"]: at the
 n-th call the caller gets a SIGKILL, before or after the call did its work; `hang` makes it silent;
 `refuse` names the commands that it refuses; `slow` is [command, seconds that it takes].
 """
@@ -15,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-WORLD = Path(os.environ.get("FAKE_ENGINE", ""))
+WORLD = Path(f"{os.environ.get('FAKE_ENGINE', '')}.{Path(sys.argv[0]).name}.json")
 NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "kill": None,
        "hang": False, "refuse": [], "slow": ["", 0], "count": 0}  # fmt: skip
 
@@ -63,7 +64,7 @@ def die() -> int:
     return 137
 
 
-def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912 - a table of commands
+def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 - a table of commands
     """Do one call and return what it prints."""
     words, options = parse(argv)
     changes = words[0] in {"create", "start", "rm", "rmi", "build"}
@@ -74,6 +75,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912 - a table 
     match words:
         case ["version"]:
             return "4.9.0\n"
+        case ["--version"]:
+            return f"{Path(sys.argv[0]).name} 4.9.0\n"
         case ["info"]:
             return f"{str(world.get('rootless', False)).lower()}\n"
         case ["ps"]:
@@ -117,8 +120,12 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912 - a table 
         case ["exec", name, *_]:
             if not world["containers"].get(name, {}).get("State", {}).get("Running"):
                 raise RefusedError(f"no running container {name}")
-        case ["logs", _] | ["volume", "ls"]:
+        case ["logs", _]:
             pass
+        case ["volume", "ls"]:
+            return lines(world["volumes"])
+        case ["volume", "rm", name]:
+            world["volumes"].remove(name)
         case ["events"]:
             pass
         case _:
@@ -135,7 +142,7 @@ def parse(argv: list[str]) -> tuple[list[str], dict[str, list[str]]]:
     rest = list(argv)
     while rest:
         word = rest.pop(0)
-        if word.startswith("--") and not words[3:] and "=" not in word:
+        if word.startswith("--") and word != "--version" and not words[3:] and "=" not in word:
             value = "" if word in flags else rest.pop(0)
             options.setdefault(word[2:], []).append(value)
         elif not word.startswith("--filter="):
@@ -200,6 +207,9 @@ def create(world: dict, image: str, options: dict[str, list[str]]) -> str:
         where = f"container:{found(world, where.removeprefix('container:'))['Id']}"
     elif where not in world["networks"]:
         raise RefusedError(f"unable to find network with name or ID {where}")
+    mounts = [dict(f.partition("=")[::2] for f in m.split(",")) for m in options.get("mount", [])]
+    mine = {mount["source"] for mount in mounts if mount["type"] == "volume"}
+    world["volumes"] = sorted({*world["volumes"], *mine})
     labels, identity = labelled(options), f"{name}-{world['count']}"
     world["containers"][name] = {
         "Id": identity, "Name": name, "Image": image, "labels": labels,

@@ -12,20 +12,21 @@ FAKE = Path(__file__).parent / "fake_engine.py"
 
 
 class Fake:
-    """A project on the engine of fake_engine.py."""
+    """A project on the engine of fake_engine.py, which is podman, or what it is called."""
 
-    def __init__(self, desk: Desk, project: Path) -> None:
+    def __init__(self, desk: Desk, project: Path, name: str = "podman") -> None:
         self.desk, self.project = desk, project
-        self.file = desk.home / "world.json"
+        self.file = desk.home / f"world.{name}.json"
         programs = desk.home / "programs"
-        programs.mkdir()
+        programs.mkdir(exist_ok=True)
         text = FAKE.read_text().replace("#!/usr/bin/env python3", f"#!{sys.executable} -IS", 1)
-        (programs / "podman").write_text(text)
-        (programs / "podman").chmod(0o755)
+        self.program = programs / name
+        self.program.write_text(text)
+        self.program.chmod(0o755)
         desk.environment.pop("DOCKER_HOST", None)  # that one is another test's
         desk.environment |= {
             "PATH": f"{programs}:{desk.environment['PATH']}",
-            "FAKE_ENGINE": str(self.file),
+            "FAKE_ENGINE": str(desk.home / "world"),
         }
 
     @property
