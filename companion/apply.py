@@ -1,11 +1,11 @@
 """How is a plan carried out? The only place that changes containers, networks and images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
-from companion import control, files, observe, process, ready
+from companion import control, files, observe, process, ready, state_file
 from companion.desired import HOST_KEY, ROOT
 from companion.dialect import (
     build_argv,
@@ -23,6 +23,7 @@ from companion.paths import AgentPaths, Paths
 from companion.plan import (
     BuildImage,
     CreateNetwork,
+    Leave,
     Plan,
     Reload,
     Remove,
@@ -31,7 +32,7 @@ from companion.plan import (
     Step,
 )
 from companion.services import Image, Role, Service, Target
-from companion.state import Observed
+from companion.state import EngineChoice, Observed
 
 Progress = Callable[[str], None]
 _LOG_TAIL = 8
@@ -97,6 +98,9 @@ class Applier:
             case BuildImage(image, reason):
                 self.progress(f"building the {image.role} image: {reason}")
                 self._build(image)
+            case Leave(choice, reason):
+                self.progress(f"leaving {choice.name}: {reason}")
+                self._leave(choice)
             case Remove(name):
                 self.engine.remove(name)
             case RemoveNetwork(name):
@@ -141,6 +145,14 @@ class Applier:
             tail = "\n".join(f"  {line}" for line in lines[-_LOG_TAIL:])
             what = f"the {image.role} image could not be built:\n{tail}"
             raise EngineError(what, f"the whole log is {self.places.build_log}", text)
+
+    def _leave(self, choice: EngineChoice) -> None:
+        """Take the sandbox off another engine; only then it is remembered as being on ours."""
+        other = replace(self.engine, choice=choice)
+        remove_all(other, observe.engine(other), self.progress)
+        record = state_file.read(self.places)
+        if record:
+            state_file.write(self.places, record.on(self.engine.choice))
 
     def _start(self, service: Service) -> None:
         engine, agent = self.engine, self.target.agent

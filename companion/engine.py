@@ -195,6 +195,10 @@ class Engine:
         found = json.loads(self.call("network", "inspect", *names, timeout=_FAST))
         return dict(parse_network(self.project, data) for data in found)
 
+    def holds_any(self) -> bool:
+        """Tell whether there are containers or networks of the agent."""
+        return bool(self.containers() or self.networks())
+
     def images(self) -> frozenset[str]:
         """Return the tags of all images that companion built, for any project."""
         shape = ("--filter", f"label={LABEL}.image=1", "--format", "{{.Repository}}:{{.Tag}}")

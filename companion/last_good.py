@@ -4,28 +4,40 @@ Kept beside the mounted directories after every success. Volumes are not part of
 wrote stays written.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
 from companion import files
 from companion.paths import AgentPaths
 from companion.services import Target
+from companion.state import EngineChoice
 
-_ADAPTER = TypeAdapter(Target)
+_NAME = "good.json"
 
 
-def keep(places: AgentPaths, target: Target) -> None:
-    """Remember `target` and copies of its mounted files as what to go back to."""
+@dataclass(frozen=True, slots=True)
+class Good:
+    """What ran well, and on which engine."""
+
+    engine: EngineChoice
+    target: Target
+
+
+_ADAPTER = TypeAdapter(Good)
+
+
+def keep(places: AgentPaths, engine: EngineChoice, target: Target) -> None:
+    """Remember `target` on `engine`, and copies of its mounted files, as what to go back to."""
     for directory in places.mounted:
         files.copy_files(directory, places.good / directory.name)
-    text = _ADAPTER.dump_json(replace(target, images=()), indent=1)
-    files.write(places.good / "target.json", text)
+    text = _ADAPTER.dump_json(Good(engine, replace(target, images=())), indent=1)
+    files.write(places.good / _NAME, text)
 
 
-def restore(places: AgentPaths) -> Target | None:
-    """Put the mounted files back and return the target they belong to, or None if there is none."""
-    text = files.read_text(places.good / "target.json")
+def restore(places: AgentPaths) -> Good | None:
+    """Put the mounted files back and return what they belong to, or None if there is nothing."""
+    text = files.read_text(places.good / _NAME)
     if text is None:
         return None
     for directory in places.mounted:

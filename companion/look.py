@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, replace
 
-from companion import observe, provision, state_file
+from companion import moving, observe, provision, state_file
 from companion.check import Checked, check
 from companion.desired import Desired, desire
 from companion.engine import Engine, detect
 from companion.paths import Paths
-from companion.plan import Plan, plan
+from companion.plan import Plan, plan, reloads
 from companion.reserve import propose
 from companion.sandbox import Sandbox
 from companion.seats import Seat
-from companion.state import AgentRecord, Observed
+from companion.state import AgentRecord, EngineChoice, Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Look:
     """An agent seen whole: what should be, what is, and the way from here to there."""
 
     checked: Checked
+    was_on: EngineChoice | None
+    """The engine that the agent is on until the plan's steps take it off."""
     record: AgentRecord
     desired: Desired
     engine: Engine
@@ -35,8 +37,7 @@ def look(home: Paths, seat: Seat) -> Look:
     checked = check(home, seat)
     record = state_file.read(checked.places(home))
     engine = engine_of(checked, record)
-    record = replace(propose(home, checked, record, engine), engine=engine.choice)
-    return compare(home, checked, record, engine)
+    return compare(home, checked, propose(home, checked, record, engine), engine)
 
 
 def compare(
@@ -45,11 +46,23 @@ def compare(
     """Compare what should be with what the engine holds; `fresh` replaces what is right, too.
 
     Raises:
-        CompanionError: the engine does not answer.
+        CompanionError: the engine does not answer, or the one that the agent is on.
     """
-    desired, observed = desired_of(home, checked, record), observe.engine(engine)
-    todo = plan(desired.target, observed, record, fresh=fresh)
-    return Look(checked, record, desired, engine, observed, todo)
+    leaves, then = moving.leaves(engine, record), record.on(engine.choice)
+    desired, observed = desired_of(home, checked, then), observe.engine(engine)
+    todo = plan(desired.target, observed, record, fresh=fresh, leaves=leaves)
+    return Look(checked, record.engine, then, desired, engine, observed, todo)
+
+
+def settled(home: Paths, checked: Checked, record: AgentRecord, engine: Engine) -> Look | None:
+    """Compare what should be with what is remembered; None: only a look can tell."""
+    if record.engine != engine.choice:
+        return None
+    desired = desired_of(home, checked, record)
+    todo = reloads(desired.target, record)
+    if todo is None:
+        return None
+    return Look(checked, record.engine, record, desired, engine, Observed(), todo)
 
 
 def engine_of(checked: Checked, record: AgentRecord | None) -> Engine:

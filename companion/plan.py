@@ -1,11 +1,11 @@
 """Which steps lead from what is there to what should be there, and why each?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
 from companion.services import Image, Network, Role, Service, Target
-from companion.state import AgentRecord, Container, Observed
+from companion.state import AgentRecord, Container, EngineChoice, Observed
 
 
 class Change(IntEnum):
@@ -27,6 +27,18 @@ class BuildImage:
     def describe(self) -> str:
         """Return the step in words."""
         return f"build the {self.image.role} image"
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Take the sandbox off another engine; its images and volumes stay there."""
+
+    engine: EngineChoice
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"take the sandbox off {self.engine.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,7 @@ class Reload:
         return not self.changed or name in self.changed
 
 
-Step = BuildImage | Remove | RemoveNetwork | CreateNetwork | Start | Reload
+Step = BuildImage | Leave | Remove | RemoveNetwork | CreateNetwork | Start | Reload
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,7 @@ def plan(
     record: AgentRecord,
     *,
     fresh: bool = False,
+    leaves: Iterable[Leave] = (),
 ) -> Plan:
     """Return the least that makes `observed` equal `desired`.
 
@@ -133,11 +146,13 @@ def plan(
         observed: what the engine holds.
         record: what was last started and loaded, for reloads and for the reasons.
         fresh: replace every container even if nothing differs (`companion restart`).
+        leaves: the other engines to leave; two would want the same port and subnets.
     """
     wrong_networks = dict(_network_reasons(desired, observed))
     reasons = dict(_start_reasons(desired, observed, record.parts, wrong_networks, fresh=fresh))
     return Plan((
         *_builds(desired, observed),
+        *leaves,
         *_removals(desired, observed, reasons),
         *(RemoveNetwork(n, r) for n, r in wrong_networks.items() if n in observed.networks),
         *(RemoveNetwork(n, "no longer part of the sandbox") for n in sorted(observed.networks)

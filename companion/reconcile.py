@@ -14,17 +14,15 @@ from companion import (
     desktop,
     generated,
     last_good,
-    observe,
     provision,
     roster,
     seats,
     state_file,
     way_back,
 )
-from companion.apply import Applier, Progress, remove_all
+from companion.apply import Applier, Progress
 from companion.check import Checked, check
 from companion.desired import Desired
-from companion.engine import Engine
 from companion.errors import (
     CompanionError,
     ConfigError,
@@ -33,15 +31,14 @@ from companion.errors import (
     StoppedError,
     SupersededError,
 )
-from companion.look import Look, compare, desired_of, engine_of
+from companion.look import Look, compare, desired_of, engine_of, settled
 from companion.oauth.grants import key_of
 from companion.oauth.renew import renew
 from companion.paths import Paths
-from companion.plan import Change, Plan, Reload, Start, reloads
+from companion.plan import Change, Plan, Reload, Start
 from companion.reserve import reserve
 from companion.seats import Project, Seat
 from companion.services import Image
-from companion.state import AgentRecord, Observed
 from companion.stopping import locked, stops
 
 _ATTEMPTS = 4
@@ -172,32 +169,15 @@ def generate(home: Paths, project: Project) -> Path:
     return project.build
 
 
-def _leave_engine(record: AgentRecord, engine: Engine, progress: Progress) -> None:
-    """Take the sandbox off the engine that it ran on before; its volumes stay there."""
-    if record.engine is None or record.engine.name == engine.choice.name:
-        return
-    old = replace(engine, choice=record.engine)
-    if old.answers():
-        progress(f"moving from {old.choice.name} to {engine.choice.name}; volumes stay behind")
-        remove_all(old, observe.engine(old), progress)
-
-
 def _reconcile(wish: _Wish) -> Report:
     home, progress = wish.home, wish.progress
     checked = check(home, wish.seat)
-    before = state_file.read(checked.places(home))
-    engine = engine_of(checked, before)
-    if before:
-        _leave_engine(before, engine, progress)
-    record = replace(reserve(home, checked, engine), wanted="up", engine=engine.choice)
-    desired = desired_of(home, checked, record)
-    quick = reloads(desired.target, record) if wish.only_if_changed else None
-    if quick is None:
-        seen = compare(home, checked, record, engine, fresh=wish.fresh)
-    else:
-        seen = Look(checked, record, desired, engine, Observed(), quick)
-        if not quick.steps:
-            return _report(seen, wish.begin, 0.0)
+    engine = engine_of(checked, state_file.read(checked.places(home)))
+    record = replace(reserve(home, checked, engine), wanted="up")
+    quick = settled(home, checked, record, engine) if wish.only_if_changed else None
+    seen = quick or compare(home, checked, record, engine, fresh=wish.fresh)
+    if quick and not quick.plan.steps:
+        return _report(seen, wish.begin, 0.0)
     try:
         waited = _carry_out(wish, seen)
     except (MovedError, SupersededError):
@@ -229,7 +209,7 @@ def _carry_out(wish: _Wish, seen: Look) -> float:
     )
     waited = applier.perform(seen.plan)
     _remember(home, seen, complete=True)
-    last_good.keep(places, seen.desired.target)
+    last_good.keep(places, seen.engine.choice, seen.desired.target)
     if seen.plan.change is Change.REBUILD:
         applier.remove_stale_images()
     return waited
@@ -268,11 +248,13 @@ def _report(seen: Look, begin: float, waited: float) -> Report:
 def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
     """Remember what is being started; complete only once all of it succeeded.
 
+    Where the agent is on another engine it stays so until it is taken off that.
     The project is known after its agent: who sees the one finds the other.
     """
     checked = seen.checked
+    on = seen.engine.choice if complete else seen.was_on or seen.engine.choice
     record = replace(
-        seen.record,
+        seen.record.on(on),
         user=checked.program.user,
         begun_by_root=bool(checked.whole.root_hooks),
         workdir=checked.workdir,

@@ -27,6 +27,13 @@ def reserve(home: Paths, checked: Checked, engine: Engine | None) -> AgentRecord
     return record
 
 
+def anew(home: Paths, checked: Checked, record: AgentRecord, engine: Engine) -> None:
+    """Choose other places for an agent that has some; all else that is remembered stays."""
+    with files.lock(home.allocation_lock):
+        new = propose(home, checked, None, engine)
+        state_file.write(checked.places(home), replace(record, allocation=new.allocation))
+
+
 def propose(
     home: Paths, checked: Checked, record: AgentRecord | None, engine: Engine | None
 ) -> AgentRecord:

@@ -1,7 +1,7 @@
 """What is there, and what did we do last? Values that plan() compares with Desired."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -94,7 +94,9 @@ class AgentRecord:
     wanted: Literal["up", "down", "gone"] = "down"
     """What the user wants; gone: it was up when its fleet stopped listing it."""
     engine: EngineChoice | None = None
-    """The engine that holds it, or held it last."""
+    """The only engine that holds containers and networks of it, or held them last."""
+    others: tuple[EngineChoice, ...] = ()
+    """Engines that may hold images and volumes of it besides: it moved, or it is moving there."""
     user: str = "agent"
     begun_by_root: bool = False
     """Its container starts as root, for root hooks."""
@@ -115,6 +117,16 @@ class AgentRecord:
     """Real paths of what steers it: no other agent may write there."""
     writes: tuple[str, ...] = ()
     """Directories of the desktop that it may write to."""
+
+    @property
+    def engines(self) -> tuple[EngineChoice, ...]:
+        """Every engine that may hold something of it, the one that it is on first."""
+        return (*((self.engine,) if self.engine else ()), *self.others)
+
+    def on(self, engine: EngineChoice | None) -> "AgentRecord":
+        """Return the record of the agent on an engine, with all others that it knew."""
+        others = (e for e in self.engines if engine is None or e.name != engine.name)
+        return replace(self, engine=engine, others=tuple(others))
 
 
 @dataclass(frozen=True, slots=True)

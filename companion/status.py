@@ -45,7 +45,7 @@ def status_of(home: Paths, seat: Seat) -> Status:
     name = checked.config.name if checked else seat.folder or next(iter(records), "")
     record = records.get(name)
     wanted = checked.config.container_runtime if checked else None
-    choice = detect(wanted, record.engine if record else None)
+    choice = (record.engine if record else None) or detect(wanted, None)
     engine = Engine(choice, seat.project.id, name)
     containers = engine.containers()
     return Status(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from companion import desktop, last_good, observe, provision, state_file
+from companion import desktop, last_good, moving, observe, provision, reserve, state_file
 from companion.apply import Applier, Progress, remove_all
 from companion.check import Checked
 from companion.engine import Engine
@@ -22,12 +22,13 @@ def roll_back(
 ) -> CompanionError:
     """Bring back what ran before; return what to tell the user. Volumes keep what was written."""
     places = checked.places(home)
-    target, record = last_good.restore(places), state_file.read(places)
-    if target is None or record is None or record.engine is None:
+    good, record = last_good.restore(places), state_file.read(places)
+    if good is None or record is None:
         return error
+    engine = Engine(good.engine, checked.project.id, checked.config.name)
+    target = good.target
     progress("going back to what ran before")
     provision.tokens(checked, places)
-    engine = Engine(record.engine, checked.project.id, checked.config.name)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
     record = replace(record, allocation=kept, parts={}, loaded={}, complete=False)
     state_file.write(places, record)
@@ -35,7 +36,8 @@ def roll_back(
     contexts = checked.seat.build(checked.config.name)
     applier = Applier(engine, target, contexts, home, places, progress)
     try:
-        applier.perform(plan(target, observe.engine(engine), record))
+        leaves = moving.leaves(engine, record)
+        applier.perform(plan(target, observe.engine(engine), record, leaves=leaves))
     except CompanionError as worse:
         what = f"{error}; and what ran before did not come back: {worse}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")
@@ -56,13 +58,13 @@ def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Pr
     """
     places = checked.places(home)
     record = state_file.read(places)
-    if record is None:
+    if record is None or record.engine is None:
         return
-    if isinstance(error, AddressHeldError) and record.engine:
-        engine = Engine(record.engine, checked.project.id, checked.config.name)
+    engine = Engine(record.engine, checked.project.id, checked.config.name)
+    if isinstance(error, AddressHeldError):
         remove_all(engine, observe.engine(engine), progress)
     elif isinstance(error, PortTakenError):
         kept = replace(record.allocation, ssh_port=None)
         state_file.write(places, replace(record, allocation=kept))
     elif isinstance(error, SubnetTakenError):
-        places.record.unlink()
+        reserve.anew(home, checked, record, engine)

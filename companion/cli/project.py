@@ -109,6 +109,9 @@ def _told(seen: Look, *, alone: bool) -> Iterator[str]:
 
 
 def _summary(seen: Look) -> str:
+    was, engine = seen.was_on, seen.engine.choice
+    if was and was.name != engine.name:
+        return f"move from {was.name} to {engine.name}: images are built first, volumes stay behind"
     there = map(seen.observed.container, (s.name for s in seen.desired.target.services))
     if seen.plan.steps and not any(there):
         return "start: nothing of it is there yet; images that are missing are built first"
