@@ -4,9 +4,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from companion import desktop, editing, files, seats, state_file, stopping
+from companion import desktop, editing, files, moving, seats, state_file, stopping
 from companion.apply import Progress
-from companion.engine import Engine
 from companion.errors import CompanionError
 from companion.oauth import store
 from companion.paths import Paths
@@ -38,9 +37,9 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
         raise CompanionError(f"{name} is not known", f"known: {', '.join(known) or 'none'}")
     project_id, written = known[name]
     project, place = Project(Path(name), project_id), home.project(project_id)
-    for agent, record in written.agents.items():
+    for agent in written.agents:
         stopping.down(home, project, agent, progress, volumes=volumes)
-        _forget(home, project, agent, record)
+        _forget(home, project, agent)
     place.paused.unlink(missing_ok=True)
     store.forget(home, project_id)
     shutil.rmtree(place.root)
@@ -54,9 +53,11 @@ def let_go(home: Paths, seat: Seat, progress: Progress) -> None:
     files.remove_tree(seat.build(seat.folder))
 
 
-def _forget(home: Paths, project: Project, agent: str, record: AgentRecord) -> None:
-    if record.engine:
-        engine = Engine(record.engine, project.id, agent)
+def _forget(home: Paths, project: Project, agent: str) -> None:
+    record = state_file.read(home.project(project.id).agent(agent))
+    if record is None:
+        return
+    for engine in moving.holders(record, project.id, agent, lambda _: None):  # down() said it
         for tag in engine.agent_images():
             engine.discard_image(tag)
     for path in _client_keys(home, record):

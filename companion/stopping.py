@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Literal
 
-from companion import files, last_good, observe, state_file
+from companion import files, last_good, moving, observe, state_file
 from companion.apply import Progress, remove_all
 from companion.engine import Engine
 from companion.paths import AgentPaths, Paths
@@ -21,23 +21,41 @@ def down(
     volumes: bool = False,
     wanted: Literal["down", "gone"] = "down",
 ) -> bool:
-    """Remove an agent's containers and networks, and its volumes if asked.
+    """Remove an agent's containers and networks, and its volumes if asked, on all its engines.
 
     Works without a readable agent.yaml. Returns False if nothing was there.
+
+    Raises:
+        CompanionError: its engine does not answer.
     """
     places = home.project(project.id).agent(agent)
     leave_off(places)
     with locked(places, progress):
         record = state_file.read(places)
-        if record is None or record.engine is None:
+        if record is None:
             return False
-        engine = Engine(record.engine, project.id, agent)
-        observed = observe.engine(engine)
-        remove_all(engine, observed, progress)
+        engines = moving.holders(record, project.id, agent, progress)
+        removed = [_clear(engine, progress, volumes=volumes) for engine in engines]
         last_good.forget(places)
-        removed = engine.remove_volumes() if volumes else 0
         record = replace(record, wanted=wanted, complete=False, parts={}, loaded={})
         state_file.write(places, record)
+    return any(removed)
+
+
+def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> None:
+    """Have an agent be on no engine if its own does not answer; what that holds is left there."""
+    places = home.project(project.id).agent(agent)
+    with locked(places, progress):
+        record = state_file.read(places)
+        if record and record.engine and not Engine(record.engine).answers():
+            state_file.write(places, record.on(None))
+
+
+def _clear(engine: Engine, progress: Progress, *, volumes: bool) -> bool:
+    """Remove what an engine holds of an agent; tell whether there was anything."""
+    observed = observe.engine(engine)
+    remove_all(engine, observed, progress)
+    removed = engine.remove_volumes() if volumes else 0
     return bool(observed.containers or observed.networks or removed)
 
 

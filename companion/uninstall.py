@@ -1,5 +1,6 @@
 """How does companion leave? With everything that it made, and nothing that the user wrote."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from companion.apply import Progress
 from companion.engine import Engine
 from companion.errors import CompanionError
 from companion.paths import Paths
+from companion.state import EngineChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +33,27 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Fare
         if not mine:
             raise CompanionError("companion watches the projects", "quit the tray or `watch` first")
         known = state_file.all_projects(home)
-        engines = {r.engine for w in known.values() for r in w.agents.values() if r.engine}
+        engines = {e for w in known.values() for r in w.agents.values() for e in r.engines}
         for written in known.values():
             directory = Path(written.directory)
             progress(f"forgetting {directory}")
             registry.remove(home, directory, progress, volumes=volumes)
             if directory.is_dir():
                 files.remove_tree(seats.project(directory).build)
-        for choice in engines:
-            engine = Engine(choice)
-            for image in engine.unused_images(keep=""):  # an agent's went with its project
-                engine.discard_image(image)
+        silent = tuple(_discard_images(engines))
         left = tuple(f"{s.found.settings}: {s.problem}" for s in editing.remove(home) if s.problem)
         autostart.turn_off(home)
         desktop.exclude(home)
     for ours in (home.data, *(() if left else (home.state,))):
         files.remove_tree(ours)
-    return Farewell(tuple(w.directory for w in known.values()), left)
+    return Farewell(tuple(w.directory for w in known.values()), (*left, *silent))
+
+
+def _discard_images(engines: Iterable[EngineChoice]) -> Iterator[str]:
+    """Remove what is not an agent's own, which went with it; yield what cannot be."""
+    for engine in map(Engine, engines):
+        if not engine.answers():
+            yield f"what {engine.choice.name} holds: it does not answer"
+            continue
+        for image in engine.unused_images(keep=""):
+            engine.discard_image(image)

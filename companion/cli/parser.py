@@ -103,6 +103,8 @@ COMMANDS = (
     Command("down", "stop and remove the sandbox", "sandbox:down", (
         _AGENTS,
         _argument("--volumes", action="store_true", help="remove its volumes too"),
+        _argument("--abandon", action="store_true",
+                  help="leave what is on an engine that does not answer"),
     )),
     Command("restart", "replace the sandbox's containers", "sandbox:restart", (_AGENTS, _YES)),
     Command("status", "say how the sandbox is", "sandbox:status"),

@@ -41,6 +41,8 @@ def down(arguments: Namespace) -> Result:
     removed = []
     for name in names:
         tell = _telling(name, alone=len(names) == 1)
+        if arguments.abandon:
+            stopping.abandon(home, project, name, tell)
         if stopping.down(home, project, name, tell, volumes=arguments.volumes):
             removed.append(name)
     text = f"{' and '.join(removed)} {'is' if len(removed) == 1 else 'are'} down"

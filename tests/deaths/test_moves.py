@@ -1,6 +1,7 @@
 """A sandbox that moves to another engine: built there first, with a way back, and nothing lost."""
 
 import random
+import signal
 import subprocess
 
 import pytest
@@ -100,6 +101,88 @@ def test_what_does_not_start_on_the_new_engine_is_back_on_the_old_one(pair: Pair
     podman.is_whole()
 
 
+def test_an_old_engine_that_is_silent_is_not_left_behind(pair: Pair):
+    podman, docker = pair
+    say(docker, "docker")
+    podman.set(refuse=["version", "ps"])
+    for verb in ("up", "plan", "down", "restart"):
+        done = docker.companion(verb)
+        assert done.code == 1
+        assert "coder is on podman, which does not answer, start podman; if it is" in done.err
+    assert not docker.world["images"]
+    podman.set(refuse=[])
+    docker.companion("up").ok()
+    assert not runs(podman)
+    docker.is_whole()
+
+
+def test_remove_clears_every_engine_that_it_was_on(pair: Pair):
+    _, docker = pair
+    say(docker, "docker")
+    docker.companion("up").ok()
+    docker.companion("remove", str(docker.project), "--volumes").ok()
+    for fake in pair:
+        assert not runs(fake)
+        assert not fake.world["volumes"]
+        assert not [tag for tag in fake.world["images"] if "gateway" not in tag]
+
+
+def test_uninstall_clears_every_engine_and_names_the_one_that_is_silent(pair: Pair):
+    podman, docker = pair
+    say(docker, "docker")
+    docker.companion("up").ok()
+    podman.set(refuse=["version", "ps"])
+    done = docker.companion("uninstall", "--yes", "--purge")
+    assert done.code == 1
+    assert "podman does not answer: what it holds of coder stays there" in done.err
+    assert "left as it is: what podman holds: it does not answer" in done.out
+    assert not docker.world["images"]
+    assert podman.world["images"]
+
+
+def test_uninstall_leaves_nothing_on_an_engine_of_before(pair: Pair):
+    say(pair[1], "docker")
+    pair[1].companion("up").ok()
+    pair[1].companion("uninstall", "--yes", "--purge").ok()
+    for fake in pair:
+        assert not runs(fake)
+        assert not fake.world["volumes"]
+        assert not fake.world["images"]
+
+
+@pytest.mark.parametrize(
+    ("count", "seed"),
+    [(8, 7), *(pytest.param(40, seed, marks=pytest.mark.long) for seed in range(6))],
+)
+def test_a_move_that_is_killed_at_any_call_is_repaired_by_the_next_up(
+    pair: Pair, count: int, seed: int
+):
+    chance, deaths = random.Random(seed), 0
+    for _ in range(count):
+        to, dying = chance.choice(pair), chance.choice(pair)
+        name = to.program.name
+        say(to, name, build=chance.randint(0, 2))
+        to.set(refuse=["start"] if chance.random() < 0.3 else [])
+        kill = [dying.world["count"] + chance.randint(1, 14), chance.choice(["before", "after"])]
+        dying.set(kill=kill)
+        deaths += to.companion("up").code == -signal.SIGKILL
+        for fake in pair:
+            fake.set(kill=None, refuse=[])
+        holding = [fake.program.name for fake in pair if fake.world["containers"]]
+        assert holding in ([], [where(to)[0]])
+        if chance.random() < 0.7:  # else the next dies on top of it
+            to.companion("up").ok()
+            to.is_whole()
+            assert [fake.program.name for fake in pair if runs(fake)] == [name]
+    to.companion("up").ok()
+    to.is_whole()
+    to.companion("uninstall", "--yes", "--purge").ok()
+    assert not any(
+        fake.world[held] for fake in pair for held in ("containers", "images", "volumes")
+    )
+    assert deaths > count / 3
+
+
 def test_a_watched_sandbox_moves_though_nothing_else_differs(pair: Pair):
     podman, docker = pair
     with watching(podman.desk) as (_, said):
@@ -108,3 +191,16 @@ def test_a_watched_sandbox_moves_though_nothing_else_differs(pair: Pair):
         wait_until(lambda: "after the save" in said(), tell=said)
     assert not runs(podman)
     docker.is_whole()
+
+
+def test_where_the_subnets_are_taken_on_the_new_engine_the_old_one_is_not_forgotten(pair: Pair):
+    podman, docker = pair
+    nets = podman.world["networks"].values()
+    docker.set(networks={f"theirs-{n}": net | {"name": f"theirs-{n}", "labels": {}}
+                         for n, net in enumerate(nets)})  # fmt: skip
+    say(docker, "docker")
+    assert "already used" in docker.companion("up").ok().err
+    assert not runs(podman)
+    assert len(docker.world["containers"]) == 3
+    docker.companion("remove", str(docker.project), "--volumes").ok()
+    assert not podman.world["volumes"]
