@@ -25,6 +25,7 @@ from companion import (
     state_file,
     status,
 )
+from companion.apply import remove_all
 from companion.dialect import DIALECTS
 from companion.engine import Engine, detect
 from companion.errors import CompanionError
@@ -119,6 +120,27 @@ def _discard(engine: Engine, images: Collection[str]) -> None:
         engine.discard_image(image)
 
 
+def _strays(home: Paths) -> Iterator[Finding]:
+    """Sandboxes on an engine that their agents are not on."""
+    known = state_file.all_projects(home)
+    on = {(i, agent): r.engine for i, w in known.items() for agent, r in w.agents.items()}
+    for name in filter(shutil.which, DIALECTS):
+        with suppress(CompanionError):
+            choice = detect(name, None)
+            held = {(c.project, c.agent) for c in Engine(choice).containers()}
+            for project, agent in sorted(held & on.keys()):
+                right = on[project, agent]
+                if right is None or right.name != choice.name:
+                    whose = f"{agent} in {known[project].directory}"
+                    what = f"{choice.name} holds containers of {whose}, which is not on it"
+                    mend = partial(_take_off, Engine(choice, project, agent))
+                    yield Finding(Level.WARNING, what, "take them away", mend)
+
+
+def _take_off(engine: Engine) -> None:
+    remove_all(engine, observe.engine(engine), lambda _: None)
+
+
 def _ssh(home: Paths) -> Iterator[Finding]:
     """The client, and our line in its configuration."""
     if shutil.which("ssh") is None:
@@ -208,6 +230,7 @@ _CHECKS: tuple[Callable[[Paths], Iterator[Finding]], ...] = (
     _packages,
     _engines,
     _images,
+    _strays,
     _ssh,
     _private,
     _certificates,

@@ -116,6 +116,35 @@ def test_an_old_engine_that_is_silent_is_not_left_behind(pair: Pair):
     docker.is_whole()
 
 
+def test_an_engine_that_is_gone_for_good_can_be_abandoned_and_is_cleaned_if_it_is_back(pair: Pair):
+    podman, docker = pair
+    say(docker, "docker")
+    gone = podman.program.rename(podman.program.with_suffix(".gone"))
+    docker.companion("down", "--abandon").ok()
+    docker.companion("up").ok()
+    docker.is_whole()
+    gone.rename(podman.program)
+    assert runs(podman)
+    stray = f"podman holds containers of coder in {podman.project}, which is not on it"
+    assert stray in docker.companion("doctor").out
+    assert "take the sandbox off podman: it is on docker now" in docker.companion("plan").ok().out
+    docker.companion("up").ok()
+    assert not runs(podman)
+    assert stray not in docker.companion("doctor").out
+    docker.is_whole()
+
+
+def test_doctor_takes_away_what_no_record_knows(pair: Pair):
+    podman, docker = pair
+    left = podman.world
+    say(docker, "docker")
+    docker.companion("up").ok()
+    podman.set(containers=left["containers"], networks=left["networks"])
+    docker.companion("doctor", "--fix")
+    assert not runs(podman)
+    docker.is_whole()
+
+
 def test_remove_clears_every_engine_that_it_was_on(pair: Pair):
     _, docker = pair
     say(docker, "docker")
