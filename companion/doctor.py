@@ -133,12 +133,17 @@ def _strays(home: Paths) -> Iterator[Finding]:
                 if right is None or right.name != choice.name:
                     whose = f"{agent} in {known[project].directory}"
                     what = f"{choice.name} holds containers of {whose}, which is not on it"
-                    mend = partial(_take_off, Engine(choice, project, agent))
+                    mend = partial(_take_off, home, Engine(choice, project, agent))
                     yield Finding(Level.WARNING, what, "take them away", mend)
 
 
-def _take_off(engine: Engine) -> None:
-    remove_all(engine, observe.engine(engine), lambda _: None)
+def _take_off(home: Paths, engine: Engine) -> None:
+    """Take a sandbox off an engine, unless it moved there meanwhile."""
+    places = home.project(engine.project).agent(engine.agent)
+    with files.lock(places.lock):
+        record = state_file.read(places)
+        if record and (not record.engine or record.engine.name != engine.choice.name):
+            remove_all(engine, observe.engine(engine), lambda _: None)
 
 
 def _ssh(home: Paths) -> Iterator[Finding]:

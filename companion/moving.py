@@ -6,6 +6,7 @@ more. So at any moment a record says where to look.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from companion.engine import Engine
@@ -38,7 +39,7 @@ def holders(
         if choice == record.engine:
             _insist_on(engine)
             yield engine
-        elif engine.answers():
+        elif _holds(engine) is not None:
             yield engine
         else:
             progress(f"{choice.name} does not answer: what it holds of {agent} stays there")
@@ -49,8 +50,16 @@ def _leave(other: Engine, engine: Engine, record: AgentRecord) -> Leave | None:
         _insist_on(other)
         reason = f"it moves to {engine.choice.name}; volumes stay behind"
         return Leave(other.choice, reason)
-    if other.answers() and other.holds_any():
+    if _holds(other):
         return Leave(other.choice, f"it is on {engine.choice.name} now")
+    return None
+
+
+def _holds(engine: Engine) -> bool | None:
+    """Tell whether an engine holds containers or networks of an agent; None: it does not say."""
+    if engine.answers():
+        with suppress(CompanionError):
+            return engine.holds_any()
     return None
 
 

@@ -52,8 +52,8 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Fare
 def _discard_images(engines: Iterable[EngineChoice]) -> Iterator[str]:
     """Remove what is not an agent's own, which went with it; yield what cannot be."""
     for engine in map(Engine, engines):
-        if not engine.answers():
-            yield f"what {engine.choice.name} holds: it does not answer"
-            continue
-        for image in engine.unused_images(keep=""):
-            engine.discard_image(image)
+        try:
+            for image in engine.unused_images(keep=""):
+                engine.discard_image(image)
+        except CompanionError as error:
+            yield f"what {engine.choice.name} holds: {error}"
