@@ -10,7 +10,8 @@ from typing import NamedTuple
 _RUN = re.compile(r"[\w+=-]{12,}")
 _CHANGE = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 _LONGEST_NAME = 24
-_LONGEST = 200
+_LONGEST, _BEGINNING = 200, 40
+"""Characters of the longest path that a message repeats, and of what it shows of a longer one."""
 
 
 class Place(NamedTuple):
@@ -40,8 +41,10 @@ def quoted(text: str) -> str:
     """Return a path that the user wrote, in quotes, without what looks like a secret.
 
     That is a run of 12 or more characters that changes between letters and digits three times.
+    Of what is too long to be a path, a pasted command for example, only the beginning is shown.
     """
-    return f"'{_RUN.sub(_hidden, text[:_LONGEST])}'"
+    shown = _RUN.sub(_hidden, text)
+    return f"'{shown}'" if len(text) <= _LONGEST else f"'{shown[:_BEGINNING]}…'"
 
 
 def named(text: str) -> str:

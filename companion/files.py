@@ -45,6 +45,22 @@ def read_bytes(path: Path) -> bytes:
         raise CompanionError(f"cannot read {path}: {error.strerror}", "check its owner") from None
 
 
+def real(path: Path) -> Path:
+    """Return a path without symlinks, as far as the system says where they lead; never raises."""
+    return Path(os.path.realpath(path))  # Path.resolve() does, where they lead in a circle
+
+
+def status(path: Path) -> os.stat_result | None:
+    """Return what the system says of a file or directory; None: nothing, so it is missing.
+
+    It says nothing of what is too long to be a path or lies in a mount that is dead, either.
+    """
+    try:
+        return path.stat()
+    except (OSError, ValueError):
+        return None
+
+
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
     """Tell what the system refused, a full disk for example, as the user's problem it is."""

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import socket
+import stat
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -127,22 +128,24 @@ def assets_directory() -> Path:
 
 def _find(seat: Seat, file: ProjectFile, *, content: bool) -> Found:
     whole = seat.project.directory
-    path = (whole if file.is_shared else seat.directory) / Path(file.path).expanduser()
-    real = path.resolve()
+    named = os.path.expanduser(file.path)  # noqa: PTH111 - Path's refuses users that are not there
+    path = (whole if file.is_shared else seat.directory) / named
+    real = files.real(path)
     inside = real.is_relative_to(whole) and real not in {whole, seat.directory}
     links = tuple(_links(path))
-    if not real.exists():
+    status = files.status(real)
+    if status is None:
         return Found("missing", str(real), inside, links)
     read = content and inside
-    if real.is_dir():
-        return Found("directory", str(real), inside, links, tuple(_tree(real)) if read else ())
-    single = (File("", files.read_bytes(real)),) if read and real.is_file() else ()
+    if stat.S_ISDIR(status.st_mode):
+        return Found("directory", str(real), inside, links, _whole_tree(real) if read else ())
+    single = (File("", files.read_bytes(real)),) if read and stat.S_ISREG(status.st_mode) else ()
     return Found("file", str(real), inside, links, single)
 
 
 def _way(path: Path) -> tuple[str, ...]:
     """Return where the links lie that lead to a path, and where it really is."""
-    return (*_links(path), str(path.resolve()))
+    return (*_links(path), str(files.real(path)))
 
 
 def _links(path: Path) -> Iterator[str]:
@@ -151,14 +154,23 @@ def _links(path: Path) -> Iterator[str]:
     followed = 0
     while left and followed < _MOST_LINKS:
         step = place / left.pop()
-        if not step.is_symlink():
+        try:
+            target = step.readlink()
+        except OSError:  # it is none, or no path at all
             place = step.parent.parent if step.name == ".." else step
             continue
         yield str(step)
         followed += 1
-        target = step.readlink()
         place = Path(target.anchor) if target.is_absolute() else place
         left += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+
+
+def _whole_tree(root: Path) -> tuple[File, ...]:
+    try:
+        return tuple(_tree(root))
+    except OSError as error:
+        what = f"cannot read all of {root}: {error.strerror}"
+        raise CompanionError(what, "check what is in it") from None
 
 
 def _tree(root: Path) -> Iterator[File]:

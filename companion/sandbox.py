@@ -166,8 +166,9 @@ def mount_files(whole: Contribution) -> tuple[ProjectFile, ...]:
 
 def steered_by(whole: Contribution, found: Mapping[ProjectFile, Found]) -> Iterator[str]:
     """Yield the real paths of what a config names to become part of the sandbox, links included."""
-    for file in project_files(whole):
-        yield from (*found[file].links, found[file].real)
+    for place in (found[file] for file in project_files(whole)):
+        if place.kind != "missing":
+            yield from (*place.links, place.real)
 
 
 def writes(whole: Contribution, found: Mapping[ProjectFile, Found]) -> tuple[str, ...]:

@@ -140,6 +140,60 @@ def test_a_header_takes_exactly_one_variable_and_a_pasted_secret_is_not_repeated
     assert "sk-very-secret" not in done.err + done.out
 
 
+CUSTOM = f"{AGENT}  - plugin: custom-runtime\n"
+PASTED = {
+    "a command": "test -d /srv || git clone git@git.test/some/tools.git /srv/tools; " * 6,
+    "a key": f"ssh-ed25519 {'AAAAC3NzaC1lZDI1NTE5AAAAIB' * 12} me@desk",
+    "a token": "q7Zk3X9vB2mN8pL4wR6t" * 15,
+    "a deep path": "deep/" * 1000,
+}
+"""What the system does not even take for the name of a file."""
+
+
+@pytest.mark.parametrize("text", PASTED.values(), ids=PASTED)
+@pytest.mark.parametrize(
+    "option",
+    [
+        f"{AGENT}    authorized_keys: '{{}}'\n",
+        f"{AGENT}    host_key: '{{}}'\n",
+        f"{CUSTOM}    entrypoint_hooks: ['{{}}']\n",
+        f"{CUSTOM}    home_override: '{{}}'\n",
+        f"{CUSTOM}    runtime_volumes: ['./{{}}:/srv/x']\n",
+    ],
+)
+def test_what_is_too_long_to_be_a_path_is_not_there_and_not_repeated(
+    desk: Desk, option: str, text: str
+):
+    project = desk.project(option.replace("{}", text))
+    done = desk.companion("-C", str(project), "validate")
+    assert done.code == 1, done.err
+    assert done.err.startswith("agent.yaml:")
+    assert ": there is no " in done.err
+    assert len(done.err) < 200
+    assert text[:60] not in done.err
+    assert "q7Zk3X9" not in done.err
+
+
+@pytest.mark.parametrize("path", ["circle", "circle/on", "~nobody-of-this-name/hook.sh"])
+def test_a_path_that_leads_nowhere_is_not_there(desk: Desk, path: str):
+    project = desk.project(f"{CUSTOM}    entrypoint_hooks: ['{path}']\n")
+    (project / "circle").symlink_to("circle")
+    done = desk.companion("-C", str(project), "validate")
+    assert done.code == 1, done.err
+    assert f"there is no file '{path}'" in done.err
+
+
+def test_a_missing_hook_is_not_repeated_by_the_mount_that_it_would_lie_in(desk: Desk):
+    secret = "q7Zk3X9vB2mN8pL4wR6t"
+    text = (
+        f"{CUSTOM}    entrypoint_hooks: [work/{secret}]\n    runtime_volumes: ['./work:/srv/x']\n"
+    )
+    done = desk.companion("-C", str(desk.project(text)), "validate")
+    assert done.code == 1
+    assert "there is no file 'work/…'" in done.err
+    assert secret not in done.err
+
+
 MOUNT = AGENT + "  - plugin: custom-runtime\n    runtime_volumes: ['{}:/srv/x']\n"
 
 
