@@ -44,6 +44,23 @@ def test_where_the_system_gives_no_watches_it_looks_now_and_then_and_says_so(des
         wait_for(log, "not started", 2)
 
 
+def test_a_save_with_what_is_no_path_is_that_projects_problem_and_ends_no_watch(desk: Desk):
+    one, other = desk.project(name="one"), desk.project(name="other")
+    for project in (one, other):
+        desk.companion("add", str(project)).ok()
+    with watching(desk) as log:
+        wait_for(log, "not started", 2)
+        command = "apt-get update && apt-get install -y ripgrep && " * 6
+        (one / "agent.yaml").write_text(f"{AGENT}    authorized_keys: {command}true\n")
+        wait_for(log, "one: not changed: agent.yaml:6:22: there is no file 'apt-get", 1)
+        (other / "agent.yaml").write_text(f"# saved\n{AGENT}")
+        wait_for(log, "other: its files are fine", 2)
+        (one / "agent.yaml").write_text(AGENT)
+        wait_for(log, "one: its files are fine", 2)
+        assert "bug" not in log.read_text()
+        assert command not in log.read_text()
+
+
 def test_a_huge_tree_is_refused_in_a_sentence_and_does_not_hold_the_watcher_up(desk: Desk):
     project = desk.project(OVERLAY)
     for number in range(110):
