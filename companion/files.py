@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,12 @@ def status(path: Path) -> os.stat_result | None:
         return path.stat()
     except (OSError, ValueError):
         return None
+
+
+def is_directory(path: Path) -> bool:
+    """Tell whether there is a directory; of what the system says nothing, there is not."""
+    found = status(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from companion import files, seats, state_file
 from companion.config import load
 from companion.errors import CompanionError
-from companion.paths import Paths
+from companion.paths import AgentPaths, Paths
 from companion.seats import Project, Seat
 from companion.state import AgentRecord
 
@@ -23,7 +23,7 @@ def sitting(home: Paths, project: Project) -> tuple[Seat, ...]:
     if None in names:
         return found
     lost = (name for name in started if name not in names)
-    return (*found, *(Seat(project, n) for n in lost if _is_up(state_file.read(place.agent(n)))))
+    return (*found, *(Seat(project, name) for name in lost if _may_be_up(place.agent(name))))
 
 
 def is_lost(seat: Seat) -> bool:
@@ -70,6 +70,14 @@ def agent_at(home: Paths, seat: Seat) -> str:
 
 def _is_up(record: AgentRecord | None) -> bool:
     return record is not None and record.wanted == "up"
+
+
+def _may_be_up(place: AgentPaths) -> bool:
+    """Tell whether an agent is wanted up; what cannot be read is for who looks closer to say."""
+    try:
+        return _is_up(state_file.read(place))
+    except CompanionError:
+        return True
 
 
 def _name(seat: Seat) -> str | None:

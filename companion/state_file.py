@@ -1,6 +1,7 @@
 """How does what we remember get to disk and back? A file per project, and one for each agent."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -55,13 +56,19 @@ def write(place: AgentPaths, record: AgentRecord) -> None:
     files.write(place.record, _ADAPTER.dump_json(record, indent=2) + b"\n")
 
 
+def directories(home: Paths) -> dict[str, Path]:
+    """Return the directory of every project that is known, by id."""
+    found: dict[str, Path] = {}
+    for path in sorted(home.projects.glob("*/project.json")):
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            found[path.parent.name] = Path(json.loads(path.read_bytes())["directory"])
+    return found
+
+
 def all_projects(home: Paths) -> dict[str, Written]:
     """Return every project that is known, by id; what is damaged is left out."""
     found: dict[str, Written] = {}
-    for path in sorted(home.projects.glob("*/project.json")):
-        try:
-            directory = Path(json.loads(path.read_bytes())["directory"])
-            found[path.parent.name] = of_project(home, Project(directory, path.parent.name))
-        except (CompanionError, OSError, ValueError, LookupError, TypeError):
-            continue
+    for project_id, directory in directories(home).items():
+        with suppress(CompanionError):
+            found[project_id] = of_project(home, Project(directory, project_id))
     return found

@@ -33,7 +33,7 @@ from companion.daemon.picture import (
 )
 from companion.daemon.watch import Watch, steering
 from companion.daemon.witness import Witness
-from companion.errors import AlreadyRunningError, CompanionError
+from companion.errors import AlreadyRunningError, CompanionError, Problem
 from companion.oauth import grants, store
 from companion.paths import AgentPaths, Paths
 from companion.seats import Project, Seat
@@ -182,13 +182,13 @@ class Loop:
         if changed == self._registry:
             return
         self._registry = changed
-        there = state_file.all_projects(self.home)
+        there = state_file.directories(self.home)
         for view in tuple(self.picture.sandboxes.values()):
             if view.seat.project.id not in there:
                 self._forget(view.id)
         known = {view.seat.project.id for view in self.picture.sandboxes.values()}
         for project_id in there.keys() - known:
-            self._take_in(Project(Path(there[project_id].directory), project_id))
+            self._take_in(Project(there[project_id], project_id))
         if len(there) < sum(path.is_dir() for path in self.home.projects.iterdir()):
             self._registry = -1.0  # one is just being made: its directory is there, its file is not
 
@@ -205,7 +205,7 @@ class Loop:
 
     def _take_in(self, project: Project, again: str = "") -> None:
         """Know which agents a project has now; look anew at what is new, and at one `again`."""
-        if not project.directory.is_dir():
+        if not files.is_directory(project.directory):
             return
         before = self.picture.sandboxes
         seats = roster.sitting(self.home, project)
@@ -219,7 +219,14 @@ class Loop:
                 self._seat(seat)
 
     def _seat(self, seat: Seat) -> None:
-        """Take in one agent of a project, and follow what steers it now."""
+        """Take in one agent of a project; that it cannot be is its problem and no other's."""
+        try:
+            self._look_at_seat(seat)
+        except (CompanionError, OSError) as error:
+            self._wait_at(seat, error)
+
+    def _look_at_seat(self, seat: Seat) -> None:
+        """Take in what is remembered of an agent, and follow what steers it now."""
         place = self.home.project(seat.project.id)
         agent = roster.agent_at(self.home, seat)
         steered = (*steering(seat), place.paused)
@@ -245,6 +252,18 @@ class Loop:
                 self._inbox.put(Touched(f"{_ENGINE}{view.engine}"))
                 if seat.key not in self._settled:
                     self._inbox.put(Touched(seat.key))
+
+    def _wait_at(self, seat: Seat, error: CompanionError | OSError) -> None:
+        """Show an agent that cannot be taken in; of a new one, the look to come tells why."""
+        place = self.home.project(seat.project.id)
+        records = place.root.glob("*/agent.json")
+        self._watch.follow(seat.key, (*steering(seat), place.paused, *records))
+        known = self.picture.sandboxes.get(seat.key)
+        problem = error.problems[0] if isinstance(error, CompanionError) else Problem(str(error))
+        if known is None:
+            self._tell(Known(SandboxView(seat), new=True))
+        elif known.trouble != problem:
+            self._tell(Ended(seat.key, str(problem), problem))
 
     def _next_due(self, seat: Seat, keys: tuple[str, ...]) -> float:
         """Return when a token must be renewed; that a file is damaged is for reconcile() to say."""

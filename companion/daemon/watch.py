@@ -1,7 +1,6 @@
 """Which files steer a project, and how do we hear of their changes? The one user of watchdog."""
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -85,8 +84,8 @@ class Watch:
     def _rearrange(self) -> None:
         """Watch the directories of all files, and whole trees where a file is a directory."""
         files = {file for followed in self._files.values() for file in followed}
-        trees = {path for path in files if _is_directory(path)}
-        directories = {path.parent for path in files if _is_directory(path.parent)} - trees
+        trees = {path for path in files if disk.is_directory(path)}
+        directories = {path.parent for path in files if disk.is_directory(path.parent)} - trees
         wanted = {(path, _is_small(path)) for path in trees}
         wanted |= {(path, False) for path in directories}
         for place in self._watches.keys() - wanted:
@@ -121,11 +120,6 @@ class Watch:
         for key, files in self._files.items():
             if any(path == f or path.is_relative_to(f) for path in paths for f in files):
                 self._touched(key)
-
-
-def _is_directory(path: Path) -> bool:
-    status = disk.status(path)
-    return status is not None and stat.S_ISDIR(status.st_mode)
 
 
 def _is_small(tree: Path) -> bool:

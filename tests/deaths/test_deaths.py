@@ -121,6 +121,31 @@ def test_a_watcher_hears_of_a_first_start_by_somebody_else(desk: Desk, known: bo
         wait_until(lambda: said().count("project: nothing to do") > 1, tell=said)
 
 
+@pytest.mark.parametrize("begun", ["before", "after"])
+def test_what_cannot_be_read_of_one_sandbox_is_its_problem_and_ends_no_watch(
+    fake: Fake, begun: str
+):
+    other = fake.desk.project(config(random.Random(0)), name="other", __env="KEY=one\n")
+    fake.desk.companion("add", str(other)).ok()
+    (record,) = (fake.desk.home / ".local/state/companion").glob("projects/*/coder/agent.json")
+    good = record.read_text()
+    if begun == "after":
+        record.write_text("{")
+    with watching(fake.desk) as (_, said):
+        wait_until(lambda: "project: watching" in said(), tell=said)
+        if begun == "before":
+            wait_until(lambda: "project: nothing to do" in said(), tell=said)
+            record.write_text("{")
+            (fake.project / "agent.yaml").write_text(f"# saved\n{config(random.Random(0))}")
+        wait_until(lambda: "agent.json is damaged, remove it" in said(), tell=said)
+        (other / "agent.yaml").write_text(f"# saved\n{config(random.Random(0))}")
+        wait_until(lambda: said().count("other: its files are fine") > 1, tell=said)
+        before = said().count("project: nothing to do")
+        record.write_text(good)
+        wait_until(lambda: said().count("project: nothing to do") > before, tell=said)
+        assert said().count("is damaged") <= 2
+
+
 def test_a_watcher_that_slept_takes_in_what_was_saved_meanwhile(fake: Fake):
     """A suspended machine, as far as the watcher can tell."""
     with watching(fake.desk) as (child, said):
