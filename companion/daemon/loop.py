@@ -136,6 +136,8 @@ class Loop:
         self._state, works = machine.step(self._state, event, time.monotonic())
         if isinstance(event, Finished) and (view := self.picture.sandboxes.get(event.subject)):
             self._take_in(view.seat.project, again=view.id)
+        if any(not work.subject.startswith(_ENGINE) for work in works):
+            self._watch.look_again()  # before the files are read: what comes later is seen
         for work in works:
             threading.Thread(target=self._work, args=(work,), daemon=True).start()
 

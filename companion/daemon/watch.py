@@ -1,8 +1,11 @@
 """Which files steer a project, and how do we hear of their changes? The one user of watchdog."""
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple, TypeAlias
 
 from watchdog import events
 from watchdog.observers import Observer
@@ -46,6 +49,17 @@ def steering(seat: Seat) -> tuple[Path, ...]:
     return tuple(dict.fromkeys((*fixed, *own, *shared)))
 
 
+class _Place(NamedTuple):
+    """A directory to watch: this very one, and not another that takes its place."""
+
+    path: Path
+    identity: tuple[int, int]
+    is_tree: bool
+
+
+_Begun: TypeAlias = tuple[BaseObserver, ObservedWatch]
+
+
 class Watch:
     """Calls `touched(key)` (from watchdog's thread) for each event on a file followed for a key.
 
@@ -56,7 +70,7 @@ class Watch:
     def __init__(self, touched: Callable[[str], None], hindered: Callable[[str], None]) -> None:
         self._touched, self._hindered = touched, hindered
         self._files: dict[str, tuple[Path, ...]] = {}
-        self._watches: dict[tuple[Path, bool], tuple[BaseObserver, ObservedWatch]] = {}
+        self._watches: dict[_Place, _Begun] = {}
         self._handler = _Handler(self._on_event)
         self._poller: BaseObserver | None = None
         try:
@@ -68,39 +82,65 @@ class Watch:
     def follow(self, key: str, files: Iterable[Path]) -> None:
         """Follow these files for a key, and none that were followed for it before."""
         self._files = {**self._files, key: tuple(files)}
-        self._rearrange()
+        self.look_again()
 
     def forget(self, key: str) -> None:
         """Follow nothing for a key any more."""
         self._files = {k: files for k, files in self._files.items() if k != key}
-        self._rearrange()
+        self.look_again()
 
     def stop(self) -> None:
         """Stop watching; returns when no further call will come."""
-        for observer in {self._observer, self._poller or self._observer}:
+        for observer in self._observers:
             observer.stop()
             observer.join(timeout=5)
 
-    def _rearrange(self) -> None:
-        """Watch the directories of all files, and whole trees where a file is a directory."""
-        files = {file for followed in self._files.values() for file in followed}
-        trees = {path for path in files if disk.is_directory(path)}
-        directories = {path.parent for path in files if disk.is_directory(path.parent)} - trees
-        wanted = {(path, _is_small(path)) for path in trees}
-        wanted |= {(path, False) for path in directories}
-        for place in self._watches.keys() - wanted:
-            observer, watch = self._watches.pop(place)
-            observer.unschedule(watch)
+    def look_again(self) -> None:
+        """Watch the directories that are there now, also those that took the place of others."""
+        wanted, alive = self._wanted(), self._alive()
+        for place in tuple(self._watches):
+            observer, watch = self._watches[place]
+            if place not in wanted or watch not in alive:
+                del self._watches[place]
+                observer.unschedule(watch)
         for place in wanted - self._watches.keys():
-            path, recursive = place
-            self._watches[place] = self._begin(path, recursive=recursive)
+            if begun := self._begin(place):
+                self._watches[place] = begun
 
-    def _begin(self, path: Path, *, recursive: bool) -> tuple[BaseObserver, ObservedWatch]:
+    @property
+    def _observers(self) -> set[BaseObserver]:
+        return {self._observer, self._poller or self._observer}
+
+    def _wanted(self) -> set[_Place]:
+        """Return the directories of all files, and whole trees where a file is a directory.
+
+        Where there is no such directory, the one above it is where it will come.
+        """
+        files = {file for followed in self._files.values() for file in followed}
+        trees = {path: found for path in files if (found := _identity(path))}
+        above = (_nearest(path) for path in {file.parent for file in files})
+        around = {path: found for path in above if path not in trees and (found := _identity(path))}
+        return {_Place(path, found, _is_small(path)) for path, found in trees.items()} | {
+            _Place(path, found, is_tree=False) for path, found in around.items()
+        }
+
+    def _alive(self) -> set[ObservedWatch]:
+        """Return the watches that still tell of something: one ends with its directory."""
+        emitters = (emitter for observer in self._observers for emitter in observer.emitters)
+        return {emitter.watch for emitter in emitters if emitter.should_keep_running()}
+
+    def _begin(self, place: _Place) -> _Begun | None:
+        """Begin to watch; None: nobody can look at it, or it has just gone, then look again."""
         try:
-            return self._observer, self._schedule(self._observer, path, recursive=recursive)
+            return self._observer, self._schedule(self._observer, place)
         except OSError as error:
+            if _identity(place.path) != place.identity:
+                self._tell([str(place.path)])
+                return None
             poller = self._polling(error)
-            return poller, self._schedule(poller, path, recursive=recursive)
+        with suppress(OSError):
+            return poller, self._schedule(poller, place)
+        return None
 
     def _polling(self, error: OSError) -> BaseObserver:
         """Return what looks now and then instead; the first time, say why."""
@@ -111,15 +151,35 @@ class Watch:
             self._poller.start()
         return self._poller
 
-    def _schedule(self, observer: BaseObserver, path: Path, *, recursive: bool) -> ObservedWatch:
-        return observer.schedule(self._handler, str(path), recursive=recursive, event_filter=_KINDS)
+    def _schedule(self, observer: BaseObserver, place: _Place) -> ObservedWatch:
+        return observer.schedule(
+            self._handler, str(place.path), recursive=place.is_tree, event_filter=_KINDS
+        )
 
     def _on_event(self, event: events.FileSystemEvent) -> None:
         # An atomic save is a move: the name that counts is only in dest_path.
-        paths = [Path(str(name)) for name in (event.src_path, event.dest_path) if name]
+        self._tell([str(name) for name in (event.src_path, event.dest_path) if name])
+
+    def _tell(self, names: Iterable[str]) -> None:
+        """Say for whom it counts that something happened at these paths."""
+        changed = [f"{name}{os.sep}" for name in names]
         for key, files in self._files.items():
-            if any(path == f or path.is_relative_to(f) for path in paths for f in files):
+            followed = (f"{file}{os.sep}" for file in files)
+            if any(f.startswith(name) or name.startswith(f) for f in followed for name in changed):
                 self._touched(key)
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    """Return what tells a directory from another in its place; None: it is none."""
+    status = disk.status(directory)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _nearest(directory: Path) -> Path:
+    """Return the directory, or the first one above it that is there."""
+    return next(filter(_identity, (directory, *directory.parents)), directory)
 
 
 def _is_small(tree: Path) -> bool:

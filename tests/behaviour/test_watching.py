@@ -1,14 +1,17 @@
 """What the watcher does where the system is in its way; without an engine."""
 
+import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from desk import AGENT, COMPANION, Desk
 
 NO_INOTIFY = 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"'
+POLLING = ("unshare", "-Ur", "sh", "-c", NO_INOTIFY, "sh")
 OVERLAY = f"{AGENT}  - plugin: custom-runtime\n    home_override: home\n"
 
 
@@ -36,7 +39,7 @@ def wait_for(log: Path, word: str, count: int) -> None:
 def test_where_the_system_gives_no_watches_it_looks_now_and_then_and_says_so(desk: Desk):
     project = desk.project()
     desk.companion("add", str(project)).ok()
-    with watching(desk, "unshare", "-Ur", "sh", "-c", NO_INOTIFY, "sh") as log:
+    with watching(desk, *POLLING) as log:
         assert log.read_text().count("the system watches no more files for us") == 1
         (project / "agent.yaml").write_text(AGENT.replace("coder", "co der"))
         wait_for(log, "agent.yaml:1:7: 'name' must be", 1)
@@ -90,6 +93,72 @@ def test_a_project_behind_a_symlink_is_the_project_itself(desk: Desk):
         (desk.home / "link/agent.yaml").write_text(AGENT.replace("coder", "co der"))
         wait_for(log, "agent.yaml:1:7: 'name' must be", 1)
         assert len(desk.companion("list", "--json").ok().data) == 1
+
+
+def made_again(directory: Path) -> None:
+    """As a checkout does it: the new one may even get the old one's inode."""
+    away = directory.parent.parent / "away"
+    shutil.copytree(directory, away)
+    shutil.rmtree(directory)
+    shutil.copytree(away, directory)
+
+
+def exchanged(directory: Path) -> None:
+    """As a deployment does it: the old one lives on somewhere else."""
+    new, old = directory.with_name("new"), directory.with_name("old")
+    shutil.copytree(directory, new)
+    directory.rename(old)
+    new.rename(directory)
+
+
+def gone_for_a_while(directory: Path) -> None:
+    """As one does it who looks at another branch."""
+    away = directory.parent.parent / "away"
+    shutil.copytree(directory, away)
+    shutil.rmtree(directory)
+    time.sleep(3)
+    shutil.copytree(away, directory)
+
+
+HOOK, HOME_FILE = "hooks/deep/start.sh", "home/f"
+
+
+@pytest.mark.parametrize(
+    ("directory", "replace", "saved", "before"),
+    [
+        ("hooks", made_again, HOOK, ()),
+        ("hooks", gone_for_a_while, HOOK, ()),
+        ("home", made_again, HOME_FILE, ()),
+        ("home", exchanged, HOME_FILE, ()),
+        (".", made_again, "agent.yaml", ()),
+        ("hooks", exchanged, HOOK, ()),
+        (".", gone_for_a_while, HOOK, ()),
+        ("hooks", gone_for_a_while, HOOK, POLLING),
+    ],
+)
+def test_saves_are_seen_in_a_directory_that_took_the_place_of_another(
+    desk: Desk, directory: str, replace: Callable[[Path], None], saved: str, before: tuple[str, ...]
+):
+    project = desk.project(f"{OVERLAY}    entrypoint_hooks: [{HOOK}]\n")
+    for name in (HOOK, HOME_FILE):
+        (project / name).parent.mkdir(parents=True)
+        (project / name).write_text("true\n")
+    desk.companion("add", str(project)).ok()
+    with watching(desk, *before) as log:
+        replace(project / directory)
+        wait_for_silence(log, 5 if before else 1)
+        reactions = log.read_text().count("not started")
+        (project / saved).write_text(f"# saved\n{(project / saved).read_text()}")
+        wait_for(log, "not started", reactions + 1)
+
+
+def wait_for_silence(log: Path, seconds: float) -> None:
+    """Wait until the watcher has said nothing for so long."""
+    said, since = "", time.monotonic()
+    while time.monotonic() < since + seconds:
+        if log.read_text() != said:
+            said, since = log.read_text(), time.monotonic()
+        time.sleep(0.05)
 
 
 def test_a_checkout_of_500_files_is_one_reaction(desk: Desk):
