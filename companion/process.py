@@ -16,12 +16,13 @@ from pathlib import Path
 
 from companion.errors import CompanionError
 
-NOT_FOUND = 127
+NOT_STARTED = 127
 TIMED_OUT = 124
 _LAST_WORDS = 20.0
 _DOUBT = 0.5
 """Seconds between looks whether a build is still wanted."""
 _PULSE = 0.1
+_CURE = "check that it is installed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ def run(
 ) -> Completed:
     """Run `argv` to its end and return what it said; never raises for its exit code.
 
+    The code is 127 where it could not even be started, for whatever reason.
+
     Args:
         argv: the program and its arguments; no shell is involved.
         env: variables set on top of our own environment.
@@ -61,8 +64,8 @@ def run(
             errors="replace",
             process_group=0,
         )
-    except FileNotFoundError:
-        return Completed(NOT_FOUND, "", f"{argv[0]}: not found")
+    except OSError as error:
+        return Completed(NOT_STARTED, "", _why_not(argv, error))
     with child:
         try:
             out, err = child.communicate(stdin, timeout)
@@ -81,21 +84,27 @@ class Lines:
     """The lines that a program says (stderr included), as they come, until it ends or is killed.
 
     With `apart` it is in a process group of its own: an interrupt in the terminal is for us alone.
+
+    Raises:
+        CompanionError: it could not be started.
     """
 
     def __init__(
         self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, apart: bool = False
     ) -> None:
-        self._child = subprocess.Popen(
-            argv,
-            env=_environment(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            process_group=0 if apart else None,
-        )
+        try:
+            self._child = subprocess.Popen(
+                argv,
+                env=_environment(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                process_group=0 if apart else None,
+            )
+        except OSError as error:
+            raise CompanionError(_why_not(argv, error), _CURE) from None
 
     def __iter__(self) -> Iterator[str]:
         with self._child as child:
@@ -213,8 +222,7 @@ def launch(argv: Sequence[str], text: str = "") -> None:
             start_new_session=True,
         )
     except OSError as error:
-        what = f"{argv[0]} could not be started: {error.strerror}"
-        raise CompanionError(what, "check that it is installed") from None
+        raise CompanionError(_why_not(argv, error), _CURE) from None
     if child.stdin:
         with suppress(BrokenPipeError), child.stdin:
             child.stdin.write(text.encode())
@@ -224,8 +232,12 @@ def attach(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
     """Run `argv` on our own terminal and return its exit code."""
     try:
         return subprocess.call(argv, env=_environment(env))
-    except FileNotFoundError:
-        raise CompanionError(f"{argv[0]} is not installed", "install it and try again") from None
+    except OSError as error:
+        raise CompanionError(_why_not(argv, error), _CURE) from None
+
+
+def _why_not(argv: Sequence[str], error: OSError) -> str:
+    return f"{argv[0]} could not be started: {error.strerror}"
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:

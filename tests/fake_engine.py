@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
         number, moment = world["kill"] or (0, "")
         dies = world["count"] == number
         if dies and moment == "before":
-            save(world)
+            save(WORLD, world)
             return die()
         try:
             out = call(world, argv)
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
         except RefusedError as refused:
             sys.stderr.write(f"Error: {refused}\n")
             out, code = "", 125
-        save(world)
+        save(WORLD, world)
     if dies:
         return die()
     if argv[0] == world["slow"][0]:
@@ -53,10 +53,10 @@ def main(argv: list[str]) -> int:
     return code
 
 
-def save(world: dict) -> None:
-    new = WORLD.with_suffix(".new")
+def save(file: Path, world: dict) -> None:
+    new = file.with_suffix(".new")
     new.write_text(json.dumps(world))
-    new.replace(WORLD)
+    new.replace(file)
 
 
 def die() -> int:

@@ -1,11 +1,13 @@
 """A project on the engine of fake_engine.py."""
 
+import fcntl
 import json
 import random
 import sys
 from pathlib import Path
 from typing import Any
 
+import fake_engine
 from desk import Desk
 
 FAKE = Path(__file__).parent / "fake_engine.py"
@@ -37,7 +39,10 @@ class Fake:
         return self.desk.companion("-C", str(self.project), *arguments)
 
     def set(self, **values: object) -> None:
-        self.file.write_text(json.dumps(self.world | values))
+        """Change the world between two calls, also while somebody calls."""
+        with self.file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            fake_engine.save(self.file, self.world | values)
 
     def is_whole(self) -> None:
         """Fail unless the engine holds the sandbox, the whole sandbox and nothing but it."""

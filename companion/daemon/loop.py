@@ -143,14 +143,16 @@ class Loop:
 
     def _work(self, work: Work) -> None:
         """Carry out one order (runs in a worker)."""
-        if work.subject.startswith(_ENGINE):
-            choice, _ = self._engines[work.subject.removeprefix(_ENGINE)]
-            self._inbox.put(worker.look_at(choice))
-        elif view := self.picture.sandboxes.get(work.subject):
-            settled = work.subject in self._settled
-            ended = worker.carry_out(self.home, work, view, self._inbox.put, settled=settled)
-            self._inbox.put(ended)
-        self._inbox.put(Finished(work.subject))
+        try:
+            if work.subject.startswith(_ENGINE):
+                choice, _ = self._engines[work.subject.removeprefix(_ENGINE)]
+                self._inbox.put(worker.look_at(choice))
+            elif view := self.picture.sandboxes.get(work.subject):
+                settled = work.subject in self._settled
+                ended = worker.carry_out(self.home, work, view, self._inbox.put, settled=settled)
+                self._inbox.put(ended)
+        finally:
+            self._inbox.put(Finished(work.subject))
 
     def _tell(self, news: News) -> None:
         """Draw the news into the picture and show it; that an engine is still silent is none."""

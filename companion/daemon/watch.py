@@ -130,7 +130,7 @@ class Watch:
         return {emitter.watch for emitter in emitters if emitter.should_keep_running()}
 
     def _begin(self, place: _Place) -> _Begun | None:
-        """Begin to watch; None: nobody can look at it, or it has just gone, then look again."""
+        """Begin to watch; None: it has just gone, so look again, or nobody can look at it."""
         try:
             return self._observer, self._schedule(self._observer, place)
         except OSError as error:

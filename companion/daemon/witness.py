@@ -7,6 +7,7 @@ from contextlib import suppress
 from companion import process
 from companion.dialect import LABEL
 from companion.engine import Engine
+from companion.errors import CompanionError
 from companion.state import EngineChoice
 
 _SILENCE = 5.0
@@ -41,7 +42,7 @@ class Witness:
     def _listen(self) -> None:
         while not self._stopped.is_set():
             self._stirred()
-            with suppress(OSError):  # the engine's client may be gone; the look says so
+            with suppress(CompanionError):  # the engine's client may be gone; the look says so
                 self._follow()
             self._stirred()
             self._stopped.wait(_SILENCE)

@@ -15,7 +15,7 @@ from companion.paths import Paths
 from companion.plan import Change
 from companion.reconcile import Report
 from companion.seats import Seat
-from companion.state import Container, EngineChoice
+from companion.state import Condition, Container, EngineChoice
 
 _WORDS = {
     Change.NONE: "nothing to do",
@@ -26,19 +26,23 @@ _WORDS = {
 
 
 def look_at(choice: EngineChoice) -> Seen | Silent:
-    """Ask an engine for the containers of all sandboxes."""
-    found: dict[str, dict[str, list[Container]]] = defaultdict(lambda: defaultdict(list))
-    engine = Engine(choice)
+    """Ask an engine for the containers of all sandboxes; every failure is in the answer."""
     try:
-        for container in engine.containers():
-            found[container.project][container.agent].append(container)
+        return Seen(choice.name, _conditions(Engine(choice)))
     except CompanionError as error:
         return Silent(choice.name, str(error))
-    states = {
+    except Exception as error:  # noqa: BLE001 - one engine's bug must not end the watch
+        return Silent(choice.name, f"this is a bug in companion: {error!r}")
+
+
+def _conditions(engine: Engine) -> dict[str, dict[str, Condition]]:
+    found: dict[str, dict[str, list[Container]]] = defaultdict(lambda: defaultdict(list))
+    for container in engine.containers():
+        found[container.project][container.agent].append(container)
+    return {
         project: {agent: status.condition(engine, mine) for agent, mine in agents.items()}
         for project, agents in found.items()
     }
-    return Seen(choice.name, states)
 
 
 def carry_out(

@@ -188,6 +188,29 @@ def test_after_down_a_failing_up_starts_nothing_of_before(fake: Fake):
     fake.is_whole()
 
 
+def test_an_engine_that_could_not_be_started_once_is_asked_again(fake: Fake):
+    program = fake.desk.home / "programs/podman"
+    with watching(fake.desk) as (_, said):
+        wait_until(lambda: "project: nothing to do" in said(), tell=said)
+        program.chmod(0o644)
+        wait_until(lambda: f"{program} could not be started: Permission" in said(), tell=said)
+        program.chmod(0o755)
+        wait_until(lambda: said().count("project: nothing to do") > 1, tell=said)
+        assert "Traceback" not in said()
+
+
+def test_an_engine_that_says_what_nobody_understands_is_asked_again(fake: Fake):
+    good = fake.world
+    with watching(fake.desk) as (_, said):
+        wait_until(lambda: "project: nothing to do" in said(), tell=said)
+        strange = {"State": {"ExitCode": "many"}}
+        fake.set(containers={n: c | strange for n, c in good["containers"].items()})
+        wait_until(lambda: "podman: this is a bug in companion: " in said(), tell=said)
+        fake.set(containers=good["containers"])
+        wait_until(lambda: said().count("project: nothing to do") > 1, tell=said)
+        assert "Traceback" not in said()
+
+
 def test_a_way_back_that_fails_says_so_and_the_next_up_repairs_it(fake: Fake):
     (fake.project / "agent.yaml").write_text(f"{config(random.Random(0))}workdir: /srv\n")
     fake.set(refuse=["start"])
