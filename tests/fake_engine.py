@@ -3,9 +3,10 @@
 
 It speaks what companion uses of podman's command line, keeps its world in a JSON file, and refuses
 what podman refuses. By what it is called it is podman or docker, each with a world of its own:
-`$FAKE_ENGINE` and its name make the file's. The key `kill` is [n, "before" | "after"]: at the
-n-th call the caller gets a SIGKILL, before or after the call did its work; `hang` makes it silent;
-`refuse` names the commands that it refuses; `slow` is [command, seconds that it takes].
+`$FAKE_ENGINE`, or `$CONTAINER_HOST` where that is set, and its name make the file's. The key `kill`
+is [n, "before" | "after"]: at the n-th call the caller gets a SIGKILL, before or after the call did
+its work; `hang` makes it silent; `refuse` names the commands that it refuses; `slow` is [command,
+seconds that it takes].
 """
 
 import fcntl
@@ -16,7 +17,8 @@ import sys
 import time
 from pathlib import Path
 
-WORLD = Path(f"{os.environ.get('FAKE_ENGINE', '')}.{Path(sys.argv[0]).name}.json")
+PLACE = os.environ.get("CONTAINER_HOST") or os.environ.get("FAKE_ENGINE", "")
+WORLD = Path(f"{PLACE}.{Path(sys.argv[0]).name}.json")
 NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "kill": None,
        "hang": False, "refuse": [], "slow": ["", 0], "count": 0}  # fmt: skip
 

@@ -25,7 +25,8 @@ class Fake:
         self.program = programs / name
         self.program.write_text(text)
         self.program.chmod(0o755)
-        desk.environment.pop("DOCKER_HOST", None)  # that one is another test's
+        for endpoint in ("DOCKER_HOST", "CONTAINER_HOST"):
+            desk.environment.pop(endpoint, None)  # that one is another test's
         desk.environment |= {
             "PATH": f"{programs}:{desk.environment['PATH']}",
             "FAKE_ENGINE": str(desk.home / "world"),
@@ -43,6 +44,13 @@ class Fake:
         with self.file.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             fake_engine.save(self.file, self.world | values)
+
+    def crash(self) -> None:
+        """Have every agent end with a failure."""
+        ended = {"Running": False, "Status": "exited", "ExitCode": 3, "StartedAt": ""}
+        containers = self.world["containers"]
+        agents = {n: c | {"State": ended} for n, c in containers.items() if n.endswith("-coder")}
+        self.set(containers=containers | agents)
 
     def is_whole(self) -> None:
         """Fail unless the engine holds the sandbox, the whole sandbox and nothing but it."""

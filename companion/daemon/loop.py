@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from companion import files, log, roster, state_file, stopping
@@ -31,11 +30,11 @@ from companion.daemon.picture import (
     line,
     turned,
 )
-from companion.daemon.watch import Watch, steering
+from companion.daemon.watch import Watch, first_start, steering
 from companion.daemon.witness import Witness
 from companion.errors import AlreadyRunningError, CompanionError, Problem
 from companion.oauth import grants, store
-from companion.paths import AgentPaths, Paths
+from companion.paths import Paths
 from companion.seats import Project, Seat
 from companion.state import Condition, EngineChoice, Health
 
@@ -145,7 +144,7 @@ class Loop:
         """Carry out one order (runs in a worker)."""
         try:
             if work.subject.startswith(_ENGINE):
-                choice, _ = self._engines[work.subject.removeprefix(_ENGINE)]
+                choice, _ = self._engines[work.subject]
                 self._inbox.put(worker.look_at(choice))
             elif view := self.picture.sandboxes.get(work.subject):
                 settled = work.subject in self._settled
@@ -234,7 +233,7 @@ class Loop:
         place = self.home.project(seat.project.id)
         agent = roster.agent_at(self.home, seat)
         steered = (*steering(seat), place.paused)
-        self._watch.follow(seat.key, (*steered, _first_start(place.agent(agent))))
+        self._watch.follow(seat.key, (*steered, first_start(place.agent(agent))))
         record = state_file.read(place.agent(agent)) if agent else None
         if record and record.engine:
             granted = (self.home.grants(seat.project.id),) if record.grants else ()
@@ -245,15 +244,15 @@ class Loop:
             seat=seat,
             agent=agent,
             alias=record.allocation.alias if record and record.allocation.ssh_port else "",
-            engine=record.engine.name if record and record.engine else "",
+            engine=record.engine if record else None,
             paused=place.paused.exists(),
             condition=Condition() if record and record.engine else Condition(Health.ABSENT),
         )
         self._tell(Known(view, new=old is None))
         if record and record.engine:
-            self._listen_to(record.engine)
+            engine = self._listen_to(record.engine)
             if old and (old.agent, old.engine) != (view.agent, view.engine):
-                self._inbox.put(Touched(f"{_ENGINE}{view.engine}"))
+                self._inbox.put(Touched(engine))
                 if seat.key not in self._settled:
                     self._inbox.put(Touched(seat.key))
 
@@ -283,12 +282,14 @@ class Loop:
         self._settled.discard(key)
         self._tell(Forgotten(key))
 
-    def _listen_to(self, choice: EngineChoice) -> None:
-        subject = f"{_ENGINE}{choice.name}"
-        if choice.name not in self._engines:
+    def _listen_to(self, choice: EngineChoice) -> str:
+        """Hear of an engine from now on; returns its subject, which says at which endpoint."""
+        subject = f"{_ENGINE}{choice}"
+        if subject not in self._engines:
             witness = Witness(choice, lambda: self._inbox.put(Touched(subject)))
-            self._engines[choice.name] = choice, witness
+            self._engines[subject] = choice, witness
             witness.start()
+        return subject
 
     def _notice_pause(self) -> None:
         paused = self.home.paused.exists()
@@ -296,8 +297,3 @@ class Loop:
             self._tell(Paused(paused))
             for key in self.picture.sandboxes:
                 self._inbox.put(Touched(key))
-
-
-def _first_start(place: AgentPaths) -> Path:
-    """Return what changes when somebody else starts an agent for the first time."""
-    return place.record if place.root.is_dir() else place.root

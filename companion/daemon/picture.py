@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from companion.errors import Problem
 from companion.seats import Seat
-from companion.state import Condition, Health
+from companion.state import Condition, EngineChoice, Health
 
 
 class Mood(StrEnum):
@@ -28,7 +28,7 @@ class SandboxView:
     """Its name; empty: its file names none yet."""
     alias: str = ""
     """Its SSH alias; empty: it takes no logins, or was never started."""
-    engine: str = ""
+    engine: EngineChoice | None = None
     paused: bool = False
     """Saves are left alone."""
     condition: Condition = field(default_factory=Condition)
@@ -68,9 +68,15 @@ class Picture:
     """Everything that there is to see; sandboxes by id."""
 
     sandboxes: Mapping[str, SandboxView] = field(default_factory=dict)
-    silent: frozenset[str] = frozenset()
+    silent: frozenset[EngineChoice] = frozenset()
     """Engines that do not answer."""
     paused: bool = False
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The names of engines that do not answer and have a sandbox that is known."""
+        used = {view.engine for view in self.sandboxes.values()}
+        return tuple(sorted({engine.name for engine in self.silent & used}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,7 @@ class Paused:
 class Seen:
     """An engine answered: project → agent → condition; what is missing has no containers."""
 
-    engine: str
+    engine: EngineChoice
     conditions: Mapping[str, Mapping[str, Condition]]
 
 
@@ -107,7 +113,7 @@ class Seen:
 class Silent:
     """An engine does not answer."""
 
-    engine: str
+    engine: EngineChoice
     why: str
 
 
@@ -187,7 +193,7 @@ def mood(picture: Picture) -> Mood:
     views = picture.sandboxes.values()
     if any(view.step for view in views):
         return Mood.WORKING
-    if picture.silent:
+    if picture.missed:
         return Mood.OFFLINE
     if any(_attention(view) for view in views):
         return Mood.ATTENTION
@@ -201,7 +207,7 @@ def headline(picture: Picture) -> str:
         case Mood.WORKING:
             return next(f"{view.name}: {view.step}" for view in views if view.step)
         case Mood.OFFLINE:
-            return f"{' and '.join(sorted(picture.silent))} does not answer"
+            return f"{' and '.join(picture.missed)} does not answer"
         case Mood.ATTENTION:
             return next(text for v in views if (text := _attention(v)))
         case Mood.PAUSED:
@@ -219,7 +225,7 @@ def line(picture: Picture, news: News) -> str:
             known = picture.sandboxes.get(sandbox)
             return f"{known.name}: {text}" if known else ""
         case Silent(engine, why):
-            return f"{engine}: {why}"
+            return f"{engine.name}: {why}"
         case Hindered(why):
             return why
         case Paused(paused):
@@ -264,7 +270,7 @@ def _kept(new: SandboxView, old: SandboxView | None) -> SandboxView:
 
 
 def _seen(
-    view: SandboxView, engine: str, conditions: Mapping[str, Mapping[str, Condition]]
+    view: SandboxView, engine: EngineChoice, conditions: Mapping[str, Mapping[str, Condition]]
 ) -> SandboxView:
     if view.engine != engine:
         return view

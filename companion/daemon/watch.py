@@ -17,6 +17,7 @@ from companion import seats
 from companion.config import load
 from companion.config.models import Feature
 from companion.errors import CompanionError
+from companion.paths import AgentPaths
 from companion.seats import Seat
 
 # Reading a file must not look like a change of it: watchdog also reports opens.
@@ -47,6 +48,11 @@ def steering(seat: Seat) -> tuple[Path, ...]:
     own = _named(seat.directory, _own_features(seat))
     shared = _named(seat.project.directory, _shared_features(seat))
     return tuple(dict.fromkeys((*fixed, *own, *shared)))
+
+
+def first_start(place: AgentPaths) -> Path:
+    """Return what changes when somebody else starts an agent for the first time."""
+    return place.record if place.root.is_dir() else place.root
 
 
 class _Place(NamedTuple):

@@ -28,11 +28,11 @@ _WORDS = {
 def look_at(choice: EngineChoice) -> Seen | Silent:
     """Ask an engine for the containers of all sandboxes; every failure is in the answer."""
     try:
-        return Seen(choice.name, _conditions(Engine(choice)))
+        return Seen(choice, _conditions(Engine(choice)))
     except CompanionError as error:
-        return Silent(choice.name, str(error))
+        return Silent(choice, str(error))
     except Exception as error:  # noqa: BLE001 - one engine's bug must not end the watch
-        return Silent(choice.name, f"this is a bug in companion: {error!r}")
+        return Silent(choice, f"this is a bug in companion: {error!r}")
 
 
 def _conditions(engine: Engine) -> dict[str, dict[str, Condition]]:

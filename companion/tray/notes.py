@@ -57,6 +57,6 @@ def note(picture: Picture, news: News) -> Note | None:
         case Hindered(why):
             return Note("watch", "Saves are seen late", why)
         case Silent(engine, why):
-            return Note(f"engine:{engine}", f"{engine} does not answer", why)
+            return Note(f"engine:{engine.name}", f"{engine.name} does not answer", why)
         case _:
             return None

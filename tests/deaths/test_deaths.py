@@ -1,5 +1,6 @@
 """A companion that is killed at any moment is repaired by the next: on an engine of a few lines."""
 
+import copy
 import random
 import signal
 import subprocess
@@ -209,6 +210,21 @@ def test_an_engine_that_says_what_nobody_understands_is_asked_again(fake: Fake):
         fake.set(containers=good["containers"])
         wait_until(lambda: said().count("project: nothing to do") > 1, tell=said)
         assert "Traceback" not in said()
+
+
+def test_of_two_engines_of_one_name_each_is_listened_to(fake: Fake):
+    desk, remote = fake.desk, copy.copy(fake)
+    remote.file = desk.home / "remote.podman.json"
+    remote.project = desk.project(config(random.Random(0)), name="far", __env="KEY=one\n")
+    remote.desk = Desk(desk.home, desk.environment | {"CONTAINER_HOST": f"{desk.home}/remote"})
+    remote.companion("up").ok()
+    with watching(desk) as (_, said):
+        wait_until(lambda: said().count("nothing to do") > 1, tell=said)
+        fake.crash()
+        remote.crash()
+        for name in ("project", "far"):
+            crash = f"{name}: coder crashed (exit code 3)"
+            wait_until(lambda crash=crash: crash in said(), tell=said)
 
 
 def test_a_way_back_that_fails_says_so_and_the_next_up_repairs_it(fake: Fake):
