@@ -84,8 +84,8 @@ def project(directory: Path) -> Project:
     Raises:
         CompanionError: there is no such directory.
     """
-    real = directory.expanduser().resolve()
-    if not real.is_dir():
+    real = files.real(directory.expanduser())
+    if not files.is_directory(real):
         raise CompanionError(f"there is no directory {directory}", "correct the path")
     slug = re.sub(r"[^a-z0-9]+", "-", real.name.lower()).strip("-")[:24] or "project"
     return Project(real, f"{slug}-{digest(str(real))[:8]}")
@@ -122,7 +122,7 @@ def config_text(seat: Seat) -> str:
         hint = "run `companion init` there, or name the project's directory with -C"
         raise CompanionError(f"there is no {paths.CONFIG_NAME} in {seat.directory}", hint)
     above = Project(seat.directory.parent, "")
-    if not seat.folder and above.fleet.exists():
+    if not seat.folder and files.status(above.fleet):
         listing = fleet(above)
         if listing and seat.directory.name in listing[0].agents:
             what = f"{seat.directory} belongs to the fleet in {above.directory}"

@@ -183,6 +183,14 @@ def test_a_path_that_leads_nowhere_is_not_there(desk: Desk, path: str):
     assert f"there is no file '{path}'" in done.err
 
 
+@pytest.mark.parametrize("name", ["circle", "nowhere", "x" * 300])
+def test_a_project_that_cannot_be_looked_at_is_not_there(desk: Desk, name: str):
+    (desk.home / "circle").symlink_to("circle")
+    done = desk.companion("-C", name, "validate")
+    assert done.code == 1, done.err
+    assert done.err.startswith("there is no directory ")
+
+
 def test_a_missing_hook_is_not_repeated_by_the_mount_that_it_would_lie_in(desk: Desk):
     secret = "q7Zk3X9vB2mN8pL4wR6t"
     text = (
