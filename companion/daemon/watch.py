@@ -36,18 +36,20 @@ POLL_INTERVAL = 2
 MAX_DIRECTORIES = 2000
 """Directories of one tree that are watched, each by itself."""
 _CURE = f"looking every {POLL_INTERVAL} s instead (raise fs.inotify.max_user_instances or _watches)"
-_OPTIONS = ("authorized_keys", "host_key", "home_override", "entrypoint_hooks")
+_OPTIONS = ("authorized_keys", "host_key", "home_override", "entrypoint_hooks", "root_hooks")
 
 
 def steering(seat: Seat) -> tuple[Path, ...]:
     """Return the files and directories whose change may mean something, as far as they are known.
 
+    What lies behind a link is followed there, too: its changes are not told of under the link.
     A config that does not decode still steers: then only the files with fixed names do.
     """
     fixed = (seat.config, seat.project.fleet, *seat.env_files)
     own = _named(seat.directory, _own_features(seat))
     shared = _named(seat.project.directory, _shared_features(seat))
-    return tuple(dict.fromkeys((*fixed, *own, *shared)))
+    named = (*fixed, *own, *shared)
+    return tuple(dict.fromkeys(place for path in named for place in (path, disk.real(path))))
 
 
 def first_start(place: AgentPaths) -> Path:
