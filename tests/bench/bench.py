@@ -228,16 +228,14 @@ def recreate(here: Stand) -> Iterator[Row]:
         values.append(took - DEBOUNCE)
         gaps.append(max(gap))
         lists.append(here.run("ps", "--all", "--quiet", *mine))
-        create = next(
-            c for c in reversed(_calls(here)) if c[:1] == ["create"] and c[2].endswith("-coder")
-        )
+        name = f"{_id(here)}-coder"
+        create = next(c for c in reversed(_calls(here)) if c[:1] == ["create"] and name in c)
         with _gaps(here.port) as gap:
             begin = time.perf_counter()
-            here.run(
-                "rm", "--force", *(("--time", "0") if here.engine == "podman" else ()), create[2]
-            )
+            at_once = ("--time", "0") if here.engine == "podman" else ()
+            here.run("rm", "--force", *at_once, name)
             here.run(*create)
-            here.run("start", create[2])
+            here.run("start", name)
             here.login()
             floors.append(time.perf_counter() - begin)
             time.sleep(0.3)
