@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TypeVar
@@ -199,6 +199,19 @@ class Engine:
         """Tell whether there are containers or networks of the agent."""
         return bool(self.containers() or self.networks())
 
+    def held(self, tags: Collection[str]) -> frozenset[str]:
+        """Return which of these images are there; podman lists all of many in a second and more."""
+        return self._looked(lambda: self._held(tags)) if tags else frozenset()
+
+    def _held(self, tags: Collection[str]) -> frozenset[str]:
+        asked = ("image", "inspect", "--format", "{{range .RepoTags}}{{println .}}{{end}}", *tags)
+        done = process.run(self.argv(*asked), env=self.environment, timeout=_FAST)
+        if done.code:  # it tells of those that are there all the same
+            failure = _failure(self.choice.name, asked, done)
+            if not isinstance(failure, ImageGoneError):
+                raise failure
+        return frozenset(done.stdout.split()) & frozenset(tags)
+
     def images(self) -> frozenset[str]:
         """Return the tags of all images that companion built, for any project."""
         shape = ("--filter", f"label={LABEL}.image=1", "--format", "{{.Repository}}:{{.Tag}}")
@@ -255,7 +268,7 @@ def _failure(name: str, arguments: Sequence[str], done: process.Completed) -> En
         return NameTakenError(what, "run `companion down` and `companion up`", log)
     if re.search(r"port is already allocated|bind: address already in use|Bind for .* failed", log):
         return PortTakenError(what, "choose another port in agent.yaml", log)
-    if re.search(r"image not known|No such image", log):
+    if re.search(r"image not known|no such image", log, re.IGNORECASE):
         return ImageGoneError(what, "run `companion up`", log)
     if re.search(r"overlaps|already (used|being used)|subnet .* is already", log, re.IGNORECASE):
         return SubnetTakenError(what, "", log)

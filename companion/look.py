@@ -49,7 +49,8 @@ def compare(
         CompanionError: the engine does not answer, or the one that the agent is on.
     """
     leaves, then = moving.leaves(engine, record), record.on(engine.choice)
-    desired, observed = desired_of(home, checked, then), observe.engine(engine)
+    desired = desired_of(home, checked, then)
+    observed = observe.engine(engine, [image.tag for image in desired.target.images])
     todo = plan(desired.target, observed, record, fresh=fresh, leaves=leaves)
     return Look(checked, record.engine, then, desired, engine, observed, todo)
 

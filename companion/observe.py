@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -99,16 +99,16 @@ def port_is_free(port: int) -> bool:
             return False
 
 
-def engine(handle: Engine) -> Observed:
-    """Return what the engine holds of its project.
+def engine(handle: Engine, images: Collection[str] = ()) -> Observed:
+    """Return what the engine holds of its agent, and which of some images, by their tags.
 
     Raises:
         EngineError: it does not answer; then nothing may be concluded.
     """
     with ThreadPoolExecutor() as asked:  # the engine's client starts slowly: ask all at once
         containers, networks = asked.submit(handle.containers), asked.submit(handle.networks)
-        images = asked.submit(handle.images)
-        return Observed(containers.result(), networks.result(), images.result())
+        held = asked.submit(handle.held, images)
+        return Observed(containers.result(), networks.result(), held.result())
 
 
 def assets() -> Assets:

@@ -63,7 +63,7 @@ class Observed:
     networks: Mapping[str, str] = field(default_factory=dict)
     """Name without the project's prefix → subnet."""
     images: frozenset[str] = frozenset()
-    """Tags of all images that companion built."""
+    """Tags of those images that it was asked for."""
 
     def container(self, service: str) -> Container | None:
         """Return the container of a service, if there is one."""

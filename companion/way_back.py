@@ -37,7 +37,8 @@ def roll_back(
     applier = Applier(engine, target, contexts, home, places, progress)
     try:
         leaves = moving.leaves(engine, record)
-        applier.perform(plan(target, observe.engine(engine), record, leaves=leaves))
+        images = [image.tag for image in target.images]
+        applier.perform(plan(target, observe.engine(engine, images), record, leaves=leaves))
     except CompanionError as worse:
         what = f"{error}; and what ran before did not come back: {worse}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")

@@ -24,7 +24,11 @@ NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [
 
 
 class RefusedError(Exception):
-    """The engine says no."""
+    """The engine says no, and perhaps something of what it was asked for."""
+
+    def __init__(self, why: str, out: str = "") -> None:
+        super().__init__(why)
+        self.out = out
 
 
 def main(argv: list[str]) -> int:
@@ -45,7 +49,7 @@ def main(argv: list[str]) -> int:
             code = 0
         except RefusedError as refused:
             sys.stderr.write(f"Error: {refused}\n")
-            out, code = "", 125
+            out, code = refused.out, 125
         save(WORLD, world)
     if dies:
         return die()
@@ -85,6 +89,13 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             return lines(c["Id"] for c in fitting(world["containers"], options))
         case ["inspect", *ids]:
             return json.dumps([found(world, i) for i in ids])
+        case ["image", "inspect", *tags]:
+            missing = [tag for tag in tags if tag not in world["images"]]
+            if missing:
+                raise RefusedError(
+                    f"{missing[0]}: image not known", lines(t for t in tags if t not in missing)
+                )
+            return lines(tags)
         case ["images"]:
             return lines(i["tag"] for i in fitting(world["images"], options))
         case ["network", "ls"]:
