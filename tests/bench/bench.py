@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -151,6 +151,15 @@ def none(here: Stand) -> Iterator[Row]:
     made = here.calls.read_text().count("\n") - calls
     yield at_most("B4", here.engine, "CPU of a save that means nothing", spent, "ms", 50)
     yield at_most("B4", here.engine, "engine calls in 20 such saves", made, "calls", 0)
+
+
+def status(here: Stand) -> Iterator[Row]:
+    """B9: what `status` needs beside the engine's own list of containers."""
+    argv = [str(COMPANION), "-C", str(here.project), "status"]
+    whole = _fastest(argv, here.desk.environment)
+    own = min(here.run("ps", "--all") for _ in range(10))
+    bare = _fastest([sys.executable, "-c", "pass"])
+    yield beside("B9", here.engine, "status, without the engine's ps", whole - own, bare, 10)
 
 
 def reload(here: Stand) -> Iterator[Row]:
@@ -379,7 +388,7 @@ def main() -> int:
         for engine in engines:
             (top / engine).mkdir()
             with stand(engine, top / engine) as here:
-                for part in (none, reload, recreate):
+                for part in (none, status, reload, recreate):
                     rows += _said(part(here))
             (top / f"gateway-{engine}").mkdir()
             rows += _said(throughput(engine, top / f"gateway-{engine}"))
@@ -467,8 +476,8 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _fastest(argv: list[str]) -> float:
-    compiled = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+def _fastest(argv: list[str], environment: Mapping[str, str] = os.environ) -> float:
+    compiled = {k: v for k, v in environment.items() if k != "PYTHONDONTWRITEBYTECODE"}
 
     def once() -> float:
         begin = time.perf_counter()
