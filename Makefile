@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-SCRIPTS := $(wildcard installer/*.sh assets/*/*.sh assets/completions/*.bash .ci/run)
+SCRIPTS := $(wildcard scripts/*.sh assets/*/*.sh assets/completions/*.bash .ci/run)
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -17,15 +17,15 @@ $(VENV)/.stamp: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "companion needs Python 3.11 or newer: make setup PYTHON=python3.13" >&2; exit 1; }
 	@echo "making $(VENV)"
-	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || bash installer/packages.sh venv
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || bash scripts/packages.sh venv
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock 2>&1 | { grep -v '^WARNING' >&2 || true; }; exit $${PIPESTATUS[0]}
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: setup ## show the whole product on this machine, with real parts
-	@bash installer/packages.sh run
-	@eval "$$(bash installer/engine.sh)"; $(BIN)/python installer/demo.py
+	@bash scripts/packages.sh run
+	@eval "$$(bash scripts/engine.sh)"; $(BIN)/python scripts/demo.py
 
 lint: setup ## check style, types, import directions and shell scripts
 	@$(BIN)/ruff check .
@@ -35,16 +35,16 @@ lint: setup ## check style, types, import directions and shell scripts
 	@$(BIN)/shellcheck $(SCRIPTS)
 
 test: ## run all tests on every engine, installing what is missing
-	@PYTEST_ARGS='$(PYTEST_ARGS)' bash installer/test.sh
+	@PYTEST_ARGS='$(PYTEST_ARGS)' bash scripts/test.sh
 
 test-long: ## the same with full counts
-	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash installer/test.sh
+	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash scripts/test.sh
 
 bench: ## measure, each figure beside what the engine itself needs
-	@bash installer/test.sh bench
+	@bash scripts/test.sh bench
 
 screenshots: ## make docs/*.png anew, from the test that takes them
-	@PYTEST_ARGS='tests/engine/test_screen.py' bash installer/test.sh
+	@PYTEST_ARGS='tests/engine/test_screen.py' bash scripts/test.sh
 	@mkdir -p docs && cp build/screenshots/*.png docs/
 
 lock: setup ## choose the versions in requirements.lock anew

@@ -16,7 +16,7 @@ from sandboxes import CONFIG, FIRST_PORT, Box, trusted_authority
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
-from companion import certs
+from companion.reconcile import certificates
 
 pytest_plugins = ["proxied"]
 LONG = 1800
@@ -151,12 +151,17 @@ def box(
 
 
 def _serve(
-    box: Box, upstream: Callable[..., list[dict[str, str]]], authority: certs.Authority, home: Path
+    box: Box,
+    upstream: Callable[..., list[dict[str, str]]],
+    authority: certificates.Authority,
+    home: Path,
 ) -> None:
     good, bad = home / "good.pem", home / "bad.pem"
     now = datetime.now(UTC)
-    good.write_text(certs.issue(authority, "host.containers.internal", now))
-    bad.write_text(certs.issue(certs.new_authority(now), "host.containers.internal", now))
+    good.write_text(certificates.issue(authority, "host.containers.internal", now))
+    bad.write_text(
+        certificates.issue(certificates.new_authority(now), "host.containers.internal", now)
+    )
     for port, certificate in (
         (81, None),
         (8000, None),

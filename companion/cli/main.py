@@ -53,8 +53,8 @@ def _bug(argv: Sequence[str]) -> Result:
     """Write down what happened and where to find it."""
     import traceback  # noqa: PLC0415 - start-up time is a budget
 
-    from companion import files  # noqa: PLC0415
-    from companion.paths import Paths  # noqa: PLC0415
+    from companion.system import files  # noqa: PLC0415
+    from companion.system.paths import Paths  # noqa: PLC0415
 
     trace = traceback.format_exc()
     text = f"companion {__version__}, python {sys.version}, {sys.platform}\n{list(argv)}\n\n{trace}"

@@ -49,7 +49,7 @@ class Argument(NamedTuple):
 
 
 class Command(NamedTuple):
-    """One command; `handler` is `module:function` below companion.cli."""
+    """One command; `handler` is `module:function` below companion.cli.commands."""
 
     name: str
     help: str
@@ -59,7 +59,9 @@ class Command(NamedTuple):
     def load(self) -> Handler:
         """Import the handler: only the command that runs pays for what it needs."""
         module, _, function = self.handler.partition(":")
-        found: Handler = getattr(importlib.import_module(f"companion.cli.{module}"), function)
+        found: Handler = getattr(
+            importlib.import_module(f"companion.cli.commands.{module}"), function
+        )
         return found
 
 
@@ -172,7 +174,7 @@ COMMANDS = (
                   help="into .build/, with a comment in the files by which editors find it"),
     )),
     Command("completions", "print the script by which a shell completes companion's commands",
-            "completing:completions", (
+            "completion:completions", (
         _argument("shell", choices=("bash", "zsh", "fish"), help="which shell"),
         _argument("--words", action="store_true",
                   help="read the words typed, a line each: say what the last one may be"),

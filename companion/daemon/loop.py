@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from companion import files, log, roster, state_file, stopping
-from companion.daemon import machine, worker
-from companion.daemon.alarms import Alarms
-from companion.daemon.machine import Asked, Event, Finished, Order, State, Tick, Touched, Work
-from companion.daemon.picture import (
+from companion.daemon import scheduler, worker
+from companion.daemon.file_watcher import Watch, first_start, steering
+from companion.daemon.scheduler import Asked, Event, Finished, Order, State, Tick, Touched, Work
+from companion.daemon.timers import Alarms
+from companion.daemon.view import (
     Crashed,
     Ended,
     Forgotten,
@@ -30,13 +30,15 @@ from companion.daemon.picture import (
     line,
     turned,
 )
-from companion.daemon.watch import Watch, first_start, steering
-from companion.daemon.witness import Witness
+from companion.engine.events import Witness
+from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import AlreadyRunningError, CompanionError, Problem
-from companion.oauth import grants, store
-from companion.paths import Paths
-from companion.seats import Project, Seat
-from companion.state import Condition, EngineChoice, Health
+from companion.oauth import grant_store, grants
+from companion.project import inventory, store
+from companion.project.model import Project, Seat
+from companion.reconcile import teardown
+from companion.system import files, log
+from companion.system.paths import Paths
 
 REGISTRY_INTERVAL = 2.0
 """Seconds between looks at the list of known projects."""
@@ -121,7 +123,7 @@ class Loop:
         """A stop waits for the work under way: that shall not begin or go on with a build."""
         view = self.picture.sandboxes.get(event.subject) if isinstance(event, Asked) else None
         if view and event == Asked(view.id, Order.STOP):
-            stopping.leave_off(self.home.project(view.seat.project.id).agent(view.agent))
+            teardown.leave_off(self.home.project(view.seat.project.id).agent(view.agent))
 
     def _next(self) -> Event | News | None:
         due = self._state.due
@@ -132,7 +134,7 @@ class Loop:
             return Tick()
 
     def _step(self, event: Event) -> None:
-        self._state, works = machine.step(self._state, event, time.monotonic())
+        self._state, works = scheduler.step(self._state, event, time.monotonic())
         if isinstance(event, Finished) and (view := self.picture.sandboxes.get(event.subject)):
             self._take_in(view.seat.project, again=view.id)
         if any(not work.subject.startswith(_ENGINE) for work in works):
@@ -185,7 +187,7 @@ class Loop:
         if changed == self._registry:
             return
         self._registry = changed
-        there = state_file.directories(self.home)
+        there = store.directories(self.home)
         for view in tuple(self.picture.sandboxes.values()):
             if view.seat.project.id not in there:
                 self._forget(view.id)
@@ -211,7 +213,7 @@ class Loop:
         if not files.is_directory(project.directory):
             return
         before = self.picture.sandboxes
-        seats = roster.sitting(self.home, project)
+        seats = inventory.sitting(self.home, project)
         mine = {view.id for view in before.values() if view.seat.project == project}
         for key in mine - {seat.key for seat in seats}:
             self._forget(key)
@@ -231,10 +233,10 @@ class Loop:
     def _look_at_seat(self, seat: Seat) -> None:
         """Take in what is remembered of an agent, and follow what steers it now."""
         place = self.home.project(seat.project.id)
-        agent = roster.agent_at(self.home, seat)
+        agent = inventory.agent_at(self.home, seat)
         steered = (*steering(seat), place.paused)
         self._watch.follow(seat.key, (*steered, first_start(place.agent(agent))))
-        record = state_file.read(place.agent(agent)) if agent else None
+        record = store.read(place.agent(agent)) if agent else None
         if record and record.engine:
             granted = (self.home.grants(seat.project.id),) if record.grants else ()
             self._watch.follow(seat.key, (*steered, *granted))
@@ -273,7 +275,7 @@ class Loop:
         if not keys:
             return math.inf
         with suppress(CompanionError):
-            return grants.next_due(store.read(self.home, seat.project.id), keys)
+            return grants.next_due(grant_store.read(self.home, seat.project.id), keys)
         return math.inf
 
     def _forget(self, key: str) -> None:

@@ -4,18 +4,20 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from companion import reconcile, registry, roster, status, stopping
-from companion.apply import Progress
-from companion.check import check
-from companion.daemon.machine import Order, Work
-from companion.daemon.picture import Ended, SandboxView, Seen, Silent, Step
-from companion.engine import Engine
+from companion.daemon.scheduler import Order, Work
+from companion.daemon.view import Ended, SandboxView, Seen, Silent, Step
+from companion.engine.client import Engine
+from companion.engine.model import Condition, Container, EngineChoice
 from companion.errors import CompanionError, Problem, StoppedError
-from companion.paths import Paths
-from companion.plan import Change
-from companion.reconcile import Report
-from companion.seats import Seat
-from companion.state import Condition, Container, EngineChoice
+from companion.operations import registry, status
+from companion.project import inventory
+from companion.project.model import Seat
+from companion.reconcile import run, teardown
+from companion.reconcile.apply import Progress
+from companion.reconcile.plan import Change
+from companion.reconcile.run import Report
+from companion.reconcile.validate import check
+from companion.system.paths import Paths
 
 _WORDS = {
     Change.NONE: "nothing to do",
@@ -73,7 +75,7 @@ def _carry_out(
             place = home.project(seat.project.id)
             if place.paused.exists() or home.paused.exists():
                 return Ended(work.subject, "paused, changes wait for `companion resume`")
-            if roster.is_lost(seat):
+            if inventory.is_lost(seat):
                 registry.let_go(home, seat, progress)
                 return Ended(work.subject, "not configured any more: taken down")
             try:
@@ -81,20 +83,20 @@ def _carry_out(
             except StoppedError as error:  # it was told to who stopped it
                 return Ended(work.subject, str(error))
         case Order.START:
-            return _ended(work, reconcile.reconcile(home, seat, progress), "after the click")
+            return _ended(work, run.reconcile(home, seat, progress), "after the click")
         case Order.RESTART:
-            report = reconcile.reconcile(home, seat, progress, fresh=True)
+            report = run.reconcile(home, seat, progress, fresh=True)
             return _ended(work, report, "after the click")
         case Order.STOP:
-            was_there = stopping.down(home, seat.project, view.agent, progress)
+            was_there = teardown.down(home, seat.project, view.agent, progress)
             return Ended(work.subject, "stopped" if was_there else "it was stopped already")
 
 
 def _take_in(home: Paths, work: Work, seat: Seat, progress: Progress, *, settled: bool) -> Ended:
-    if not roster.is_wanted(home, seat):
+    if not inventory.is_wanted(home, seat):
         check(home, seat)
         return Ended(work.subject, "its files are fine; it is not started")
-    report = reconcile.reconcile(home, seat, progress, only_if_changed=settled, unasked=True)
+    report = run.reconcile(home, seat, progress, only_if_changed=settled, unasked=True)
     return _ended(work, report, "after the save")
 
 

@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from companion import process, programs
-from companion.contribution import Provider
 from companion.errors import CompanionError
 from companion.oauth import answers, discovery, protocol
 from companion.oauth.answers import Client, Resource, Server, Tokens
@@ -15,6 +13,8 @@ from companion.oauth.callback import Callback, hear_pastes, listening
 from companion.oauth.grants import Grant
 from companion.oauth.protocol import Question
 from companion.oauth.web import Answer, Web
+from companion.plugins.contribution import Provider
+from companion.system import process, programs
 
 _OK, _CREATED = 200, 201
 

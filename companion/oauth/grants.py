@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from companion.contribution import Provider
 from companion.errors import Problem
 from companion.oauth.answers import Tokens
+from companion.plugins.contribution import Provider
 
 MARGIN = 300.0
 """Seconds before its end at which a token is renewed; of a short one, a fifth of its life."""

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from companion.contribution import Provider
 from companion.errors import CompanionError
-from companion.oauth import answers, grants, protocol, store
+from companion.oauth import answers, grant_store, grants, protocol
 from companion.oauth.grants import Grant
-from companion.paths import Paths
+from companion.plugins.contribution import Provider
+from companion.system.paths import Paths
 
 _OK = 200
 _FINAL = frozenset({"invalid_grant", "unauthorized_client"})
@@ -33,12 +33,12 @@ def renew(
     if not _due(home, project_id, keys):
         return ()
     renewed = []
-    with store.held(home, project_id):
+    with grant_store.held(home, project_id):
         for key, grant in _due(home, project_id, keys).items():
             tell(f"renewing the token for {grant.provider}")
             secret = secrets.get(keys[key].client_secret, "") or grant.client_secret
             after = _renewed(grant, secret, trusted)
-            store.keep(home, project_id, key, after, new=False)
+            grant_store.keep(home, project_id, key, after, new=False)
             if after.failure:
                 tell(f"the token for {grant.provider} could not be renewed: {after.failure}")
             else:
@@ -47,7 +47,7 @@ def renew(
 
 
 def _due(home: Paths, project_id: str, keys: Iterable[str]) -> dict[str, Grant]:
-    held, now = store.read(home, project_id), time.time()
+    held, now = grant_store.read(home, project_id), time.time()
     return {key: held[key] for key in keys if grants.is_due(held.get(key), now)}
 
 

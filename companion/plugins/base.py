@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel
 
 from companion.config.models import Line
-from companion.contribution import Contribution, RuntimeProgram
+from companion.plugins.contribution import Contribution, RuntimeProgram
 
 _REFERENCE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}\Z")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")

@@ -3,9 +3,9 @@
 import json
 
 from companion.config.models import Model
-from companion.contribution import Contribution, Header, HomeFile, Upstream, Variable
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference, Version
+from companion.plugins.contribution import Contribution, Header, HomeFile, Upstream, Variable
 
 _PACKAGE, _PINNED = "@anthropic-ai/claude-code", "2.1.161"
 _DUMMY = "dummy"

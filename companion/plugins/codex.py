@@ -1,9 +1,9 @@
 """Codex: as a runtime with its ACP adapter, and as a feature that brings CLI and key."""
 
 from companion.config.models import Model
-from companion.contribution import Contribution, Header, Upstream
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference, Version
+from companion.plugins.contribution import Contribution, Header, Upstream
 
 _PACKAGE, _PINNED = "@openai/codex", "0.136.0"
 _HOST = "api.openai.com"

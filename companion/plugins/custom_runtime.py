@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, model_validator
 
 from companion.config.models import Line, Model, PortText, split_port
-from companion.contribution import Contribution, Mount, Port, ProjectFile, Variable
 from companion.plugins.base import Context, FeaturePlugin
+from companion.plugins.contribution import Contribution, Mount, Port, ProjectFile, Variable
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")

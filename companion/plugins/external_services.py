@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, model_validator
 
 from companion.config.models import Line, Model, hostname, service_port
-from companion.contribution import Contribution, Header, Upstream
 from companion.plugins.base import Context, FeaturePlugin
+from companion.plugins.contribution import Contribution, Header, Upstream
 
 _REFERENCE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}\Z")

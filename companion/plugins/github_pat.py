@@ -5,8 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from companion.config.models import Line, Model, hostname
-from companion.contribution import Contribution, Header, Upstream, Variable
 from companion.plugins.base import Context, FeaturePlugin, Reference
+from companion.plugins.contribution import Contribution, Header, Upstream, Variable
 
 _USER = "x-access-token"
 

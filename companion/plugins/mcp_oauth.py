@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from companion.config.models import Line, Model, hostname, service_port
-from companion.contribution import Contribution, Header, Provider, Upstream
 from companion.plugins.base import Context, FeaturePlugin, Reference
+from companion.plugins.contribution import Contribution, Header, Provider, Upstream
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}\Z")
 _TLS = 443

@@ -1,7 +1,7 @@
 """What do the agents from npm have in common?"""
 
-from companion.contribution import RuntimeProgram
 from companion.plugins.base import RuntimePlugin
+from companion.plugins.contribution import RuntimeProgram
 
 _NODE = "docker.io/library/node:24-slim"
 _ENSURE = (

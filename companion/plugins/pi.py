@@ -6,9 +6,9 @@ from typing import Literal
 from pydantic import model_validator
 
 from companion.config.models import Model
-from companion.contribution import Contribution, Header, Upstream, Variable
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference, Version
+from companion.plugins.contribution import Contribution, Header, Upstream, Variable
 
 _PACKAGE, _PINNED = "@earendil-works/pi-coding-agent", "0.75.5"
 # What it searches files with: where they are missing it would fetch them from GitHub.

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from companion.config.models import Line, Model
-from companion.contribution import Contribution, ProjectFile, SshServer
 from companion.plugins.base import Context, FeaturePlugin
+from companion.plugins.contribution import Contribution, ProjectFile, SshServer
 
 _PORT = Field(ge=1, le=65535, json_schema_extra={"anyOf": [
     {"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 65535},

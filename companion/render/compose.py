@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from companion.config import yaml_text
-from companion.services import Bind, Image, Network, Role, Service, Target
+from companion.config import strict_yaml
+from companion.spec.containers import Bind, Image, Network, Role, Service, Target
 
 Compose = dict[str, Any]
 _HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
@@ -21,7 +21,7 @@ def render(project: str, target: Target, contexts: dict[Role, str], volumes: Ite
         "networks": {n.name: _network(n) for n in target.networks} | _joined(target.services),
         "volumes": {volume: {} for volume in volumes},
     }
-    return _HEADER + yaml_text.dump(document)
+    return _HEADER + strict_yaml.dump(document)
 
 
 def _service(project: str, service: Service, image: Image, contexts: dict[Role, str]) -> Compose:

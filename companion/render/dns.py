@@ -6,8 +6,8 @@ the engine's own resolver.
 """
 
 from companion.render.haproxy import RESOLVER_PORT, TLS_DEFAULT
-from companion.sandbox import Sandbox
-from companion.services import File
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import File
 
 SINKHOLE = "192.0.2.1"
 DIRECT = "192.0.2.2"

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterator
 
 from companion.render import environment
-from companion.sandbox import Sandbox
-from companion.services import File, Image, Role
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import File, Image, Role
 from editors import zed
 
 LIB = "/usr/local/lib/companion"

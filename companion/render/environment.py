@@ -1,6 +1,6 @@
 """Which variables has every process in the agent? Its own, and those that lead tools to the CA."""
 
-from companion.sandbox import Sandbox
+from companion.sandbox.model import Sandbox
 
 CA_FILE = "/usr/local/share/ca-certificates/companion-sandbox.crt"
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"

@@ -7,11 +7,11 @@ process takes in: hosts, and the secrets (`secrets.map`, made in the gateway).
 
 from collections.abc import Iterable, Iterator
 
-from companion.contribution import Upstream
+from companion.plugins.contribution import Upstream
 from companion.render import requests, streams
 from companion.render.streams import server
-from companion.sandbox import Sandbox
-from companion.services import File
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import File
 
 CONFIG = "/companion/gateway"
 SECRETS = "/companion/secrets"

@@ -6,8 +6,8 @@ It carries SSH and is never reloaded.
 from collections.abc import Iterator
 
 from companion.render import haproxy
-from companion.sandbox import Sandbox
-from companion.services import File
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import File
 
 DOORS = "/tmp/doors.lst"  # noqa: S108 - in the gateway, which has no other users
 """The addresses of the gateway's own gateways; written when it starts."""

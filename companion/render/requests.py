@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from companion.contribution import Header, Upstream
+from companion.plugins.contribution import Header, Upstream
 
 NAME = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
 

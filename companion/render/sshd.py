@@ -2,8 +2,8 @@
 
 from companion.config.models import SSHD_PORT
 from companion.render import environment
-from companion.sandbox import Sandbox
-from companion.services import File
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import File
 
 KEYS = "/companion/sshd"
 

@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from companion.contribution import Upstream
+from companion.plugins.contribution import Upstream
 from companion.render.egress import SPECIAL_ADDRESSES, allowed_hosts
-from companion.sandbox import Sandbox
-from companion.services import File, digest
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import File, digest
 
 SLOTS = 256
 """Each costs the gateway 10 KB."""

@@ -4,15 +4,15 @@ import signal
 import threading
 from collections.abc import Callable
 
-from companion import autostart, desktop, editing
 from companion.daemon.loop import Loop, alone
-from companion.daemon.picture import Ended, News, Picture, mood
+from companion.daemon.view import Ended, News, Picture, mood
+from companion.desktop import autostart, editor_settings, ssh_config
 from companion.errors import AlreadyRunningError
-from companion.paths import Paths
+from companion.system.paths import Paths
 from companion.tray import icon, menu
-from companion.tray.clicks import Clicks
+from companion.tray.actions import Clicks
 from companion.tray.menu import Row, Surroundings
-from companion.tray.notes import NO_TRAY, RUNS_ALREADY, Note, note
+from companion.tray.notifications import NO_TRAY, RUNS_ALREADY, Note, note
 
 _GOODBYE = 5.0
 """Seconds that the loop has to end."""
@@ -61,8 +61,10 @@ class App:
 
     def _rows(self) -> tuple[Row, ...]:
         desk = Surroundings(
-            editors=tuple((f.editor.id, f.editor.name) for f in editing.openers(self._home)),
-            included=desktop.is_included(self._home),
+            editors=tuple(
+                (f.editor.id, f.editor.name) for f in editor_settings.openers(self._home)
+            ),
+            included=ssh_config.is_included(self._home),
             at_login=autostart.is_on(self._home),
         )
         return menu.rows(self._loop.picture, desk)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 
 from PIL import Image
 
-from companion import observe
-from companion.daemon.picture import Mood
+from companion.daemon.view import Mood
+from companion.system import assets
 from companion.tray.menu import SEPARATOR, Click, Row
-from companion.tray.notes import Note
+from companion.tray.notifications import Note
 
 if sys.platform == "linux":
     # Without a display pystray's own backends raise on import; we bring a backend of our own.
@@ -51,15 +51,15 @@ def menu(rows: Callable[[], Iterable[Row]], on_click: OnClick) -> pystray.Menu:
 
 def image(mood: Mood) -> Image.Image:
     """Return the icon for a mood, in all its sizes (an .ico)."""
-    return Image.open(observe.assets_directory() / "icons" / f"{mood}.ico")
+    return Image.open(assets.assets_directory() / "icons" / f"{mood}.ico")
 
 
 def has_desktop() -> bool:
     """Tell whether there is a desktop session that could show an icon."""
     if sys.platform == "linux":
-        from companion.tray import sni  # noqa: PLC0415 - pystray first, as above
+        from companion.tray.linux import backend  # noqa: PLC0415 - pystray first, as above
 
-        return sni.has_session()
+        return backend.has_session()
     return True
 
 
@@ -69,12 +69,12 @@ def make(
     """Return the icon of this platform, not yet shown."""
     name, shown, built = "companion", image(Mood.IDLE), menu(rows, on_click)
     if sys.platform == "linux":
-        from companion.tray import sni  # noqa: PLC0415 - pystray first, as above
+        from companion.tray.linux import backend  # noqa: PLC0415 - pystray first, as above
 
-        gtk = None if sni.has_tray() else _gtk_backend()
+        gtk = None if backend.has_tray() else _gtk_backend()
         if gtk:
             return gtk(name, shown, title, built)
-        return sni.Icon(name, shown, title, built, no_tray)
+        return backend.Icon(name, shown, title, built, no_tray)
     return pystray.Icon(name, shown, title, built)
 
 

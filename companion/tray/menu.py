@@ -4,16 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from companion.daemon.picture import (
-    Mood,
-    Picture,
-    SandboxView,
-    first_line,
-    headline,
-    last_words,
-    mood,
-)
-from companion.state import Health
+from companion.daemon.view import Mood, Picture, SandboxView, first_line, headline, last_words, mood
+from companion.engine.model import Health
 
 _WIDTH = 72
 """Characters after which a row's text is cut."""

@@ -18,7 +18,7 @@ from internet import tell_address
 from model import PROTOCOLS, serving
 from sandboxes import Box, trusted_authority
 
-from companion import certs
+from companion.reconcile import certificates
 
 pytestmark = [
     pytest.mark.engine,
@@ -115,7 +115,7 @@ class World:
 def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Bring all agents up once, with models on this machine under the names of the real ones."""
     desk = make_desk(tmp_path_factory.mktemp(f"agents-{engine}") / "home")
-    shown = certificates(desk)
+    shown = certificates_of(desk)
     fleet = desk.home / "team"
     for kind in KINDS:
         (fleet / kind.name).mkdir(parents=True)
@@ -135,12 +135,12 @@ def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
         yield World(desk, fleet, arrived)
 
 
-def certificates(desk: Desk) -> dict[str, Path]:
+def certificates_of(desk: Desk) -> dict[str, Path]:
     """Return host → its certificate, of a CA that the desk's gateways trust."""
     authority = trusted_authority(desk)
     found = {host: desk.home / f"{host}.pem" for host in HOSTS.values()}
     for host, path in found.items():
-        path.write_text(certs.issue(authority, host, datetime.now(UTC)))
+        path.write_text(certificates.issue(authority, host, datetime.now(UTC)))
     return found
 
 

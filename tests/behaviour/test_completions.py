@@ -11,7 +11,7 @@ from typing import Self
 import pytest
 from desk import COMPANION, Desk
 
-from companion.cli.completing import candidates
+from companion.cli.commands.completion import candidates
 from companion.cli.parser import COMMANDS
 
 SHELLS = {"bash": ["bash", "--noprofile", "--norc", "-i"], "zsh": ["zsh", "-f", "-i"]}

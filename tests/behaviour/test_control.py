@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from companion import control
+from companion.engine import gateway_socket
 from companion.errors import EngineError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the engine is asked")
@@ -25,7 +25,7 @@ def answer(place: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
     server = socket.socket(socket.AF_UNIX)
     with monkeypatch.context() as there:
         there.chdir(place)
-        server.bind(control.SOCKET)
+        server.bind(gateway_socket.SOCKET)
     server.listen()
 
     def serve() -> None:
@@ -37,13 +37,13 @@ def answer(place: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
 
 def test_its_last_words_tell_that_it_took_it_in(place: Path, monkeypatch: pytest.MonkeyPatch):
     answer(place, monkeypatch, b"a worker left\ntaken in\n")
-    assert control.reload(place)
+    assert gateway_socket.reload(place)
 
 
 def test_other_last_words_are_its_refusal(place: Path, monkeypatch: pytest.MonkeyPatch):
     answer(place, monkeypatch, b"line 3: no\nthe new configuration was not taken in\n")
     with pytest.raises(EngineError, match="was not taken in"):
-        control.reload(place)
+        gateway_socket.reload(place)
 
 
 @pytest.mark.parametrize("left", ["nothing", "socket"])
@@ -52,4 +52,4 @@ def test_where_nobody_listens_the_engine_must_be_asked(
 ):
     if left == "socket":
         answer(place, monkeypatch, b"")
-    assert not control.reload(place)
+    assert not gateway_socket.reload(place)

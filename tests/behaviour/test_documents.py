@@ -6,7 +6,7 @@ import pytest
 from desk import ROOT
 
 from companion.cli.parser import COMMANDS
-from companion.config import load
+from companion.config import decode
 from companion.config.models import AgentConfig
 from companion.plugins import FEATURES
 
@@ -32,12 +32,12 @@ def test_the_readmes_agent_yaml_is_valid_and_names_every_key():
     text = (ROOT / "README.md").read_text()
     example = re.search(r"```yaml\n(name: .*?)```", text, re.DOTALL)
     assert example
-    config, document = load.agent(example[1].replace("runtime: codex ", "runtime: codex "))
+    config, document = decode.agent(example[1].replace("runtime: codex ", "runtime: codex "))
     assert set(AgentConfig.model_fields) == config.model_fields_set
     assert {f.plugin for f in config.features} == {plugin.name for plugin in FEATURES}
     for index, feature in enumerate(config.features):
         plugin = next(p for p in FEATURES if p.name == feature.plugin)
-        load.decode(plugin.options, dict(feature.options), document, ("features", index))
+        decode.decode(plugin.options, dict(feature.options), document, ("features", index))
 
 
 def test_every_place_that_architecture_names_exists():

@@ -23,8 +23,8 @@ from fake_project import Fake
 from mcp_server import CANARY, Mcp, give_browser, mcp_server
 from sandboxes import trusted_authority, wait_until
 
-from companion import certs
-from companion.contribution import Provider
+from companion.plugins.contribution import Provider
+from companion.reconcile import certificates
 
 CONFIG = """\
 name: coder
@@ -43,7 +43,7 @@ def mcp(desk: Desk) -> Iterator[Mcp]:
     """A server that the desk trusts, and a browser that says yes."""
     certificate = desk.home / "server.pem"
     authority = trusted_authority(desk)
-    certificate.write_text(certs.issue(authority, "localhost", datetime.now(UTC)))
+    certificate.write_text(certificates.issue(authority, "localhost", datetime.now(UTC)))
     give_browser(desk)
     with mcp_server(certificate) as mcp:
         yield mcp

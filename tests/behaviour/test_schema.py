@@ -7,17 +7,17 @@ import jsonschema
 import pytest
 from desk import AGENT, ROOT, Desk
 
-from companion import schema
-from companion.config import yaml_text
+from companion.config import strict_yaml
+from companion.operations import json_schema
 
 EXAMPLES = ROOT.glob("assets/examples/**/agent.yaml")
 VALID = sorted([*ROOT.glob("tests/cases/*/agent.yaml"), *EXAMPLES])
 FLEETS = sorted(ROOT.glob("assets/examples/*/fleet.yaml"))
 
 
-def judged(text: str, found: schema.Schema) -> list[str]:
+def judged(text: str, found: json_schema.Schema) -> list[str]:
     """Return what the schema has against a text."""
-    data = json.loads(json.dumps(yaml_text.parse(text, "x").data))
+    data = json.loads(json.dumps(strict_yaml.parse(text, "x").data))
     judge = jsonschema.Draft202012Validator(found)
     judge.check_schema(found)
     return [error.json_path for error in judge.iter_errors(data)]
@@ -25,12 +25,12 @@ def judged(text: str, found: schema.Schema) -> list[str]:
 
 @pytest.mark.parametrize("file", VALID, ids=lambda f: f.parent.name)
 def test_every_config_of_ours_fits(file: Path):
-    assert judged(file.read_text(), schema.agent()) == []
+    assert judged(file.read_text(), json_schema.agent()) == []
 
 
 @pytest.mark.parametrize("file", FLEETS, ids=lambda f: f.parent.name)
 def test_every_fleet_of_ours_fits(file: Path):
-    assert judged(file.read_text(), schema.fleet()) == []
+    assert judged(file.read_text(), json_schema.fleet()) == []
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_every_fleet_of_ours_fits(file: Path):
 )
 def test_what_companion_refuses_by_its_types_the_schema_refuses(desk: Desk, text: str):
     assert desk.companion("-C", str(desk.project(text)), "validate").code == 1
-    assert judged(text, schema.agent())
+    assert judged(text, json_schema.agent())
 
 
 def test_init_and_schema_write_the_comment_and_up_and_generate_do_not(desk: Desk):
@@ -57,7 +57,7 @@ def test_init_and_schema_write_the_comment_and_up_and_generate_do_not(desk: Desk
     desk.companion("init", str(made)).ok()
     first = (made / "agent.yaml").read_text().splitlines()[0]
     assert first == "# yaml-language-server: $schema=.build/agent.schema.json"
-    assert json.loads((made / ".build/agent.schema.json").read_text()) == schema.agent()
+    assert json.loads((made / ".build/agent.schema.json").read_text()) == json_schema.agent()
     project = desk.project()
     desk.companion("-C", str(project), "generate").ok()
     assert (project / "agent.yaml").read_text() == AGENT
@@ -70,7 +70,7 @@ def test_init_and_schema_write_the_comment_and_up_and_generate_do_not(desk: Desk
     (project / "agent.yaml").write_text(old)
     desk.companion("-C", str(project), "schema", "--write").ok()
     assert (project / "agent.yaml").read_text() == f"{first}\n{AGENT}"
-    assert desk.companion("schema", "--json").ok().data == schema.agent()
+    assert desk.companion("schema", "--json").ok().data == json_schema.agent()
 
 
 def test_the_agents_of_a_fleet_point_up(desk: Desk):

@@ -30,11 +30,12 @@ from rows import Row, at_most, beside  # noqa: E402
 from throughput import throughput  # noqa: E402
 from trays import tray  # noqa: E402
 
-from companion import look, observe, seats, state_file  # noqa: E402
-from companion.daemon.machine import DEBOUNCE  # noqa: E402
-from companion.engine import Engine, detect  # noqa: E402
-from companion.paths import Paths  # noqa: E402
-from companion.seats import Seat  # noqa: E402
+from companion.daemon.scheduler import DEBOUNCE  # noqa: E402
+from companion.engine.client import Engine, detect  # noqa: E402
+from companion.project import discovery, store  # noqa: E402
+from companion.project.model import Seat  # noqa: E402
+from companion.reconcile import compare, observe  # noqa: E402
+from companion.system.paths import Paths  # noqa: E402
 from ssh import probe  # noqa: E402
 
 CONFIG = """\
@@ -313,17 +314,17 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
     (directory / "fleet.yaml").write_text(f"agents: [{', '.join(names)}]\nshared: {{{shared}}}\n")
     desk.companion("-C", str(directory), "generate").ok()
     home = _home(desk.home)
-    seat = Seat(seats.project(directory), names[50])
+    seat = Seat(discovery.project(directory), names[50])
     handle = Engine(detect(engine, None), seat.project.id, seat.folder)
     places = home.project(seat.project.id).agent(seat.folder)
-    record = state_file.read(places)
-    state_file.write(places, replace(record, engine=handle.choice))  # as after its first `up`
+    record = store.read(places)
+    store.write(places, replace(record, engine=handle.choice))  # as after its first `up`
     takes, asks = [], []
     for number in range(8):
         more = f"limits: {{pids: {500 + number}}}\n"
         (seat.config).write_text(CONFIG_OF_MANY.format(name=seat.folder) + more)
         begin = time.perf_counter()
-        look.look(home, seat)
+        compare.look(home, seat)
         takes.append(time.perf_counter() - begin)
         begin = time.perf_counter()
         observe.engine(handle)

@@ -18,7 +18,7 @@ from internet import ADDRESS, descendants, elsewhere, tell_address
 from rows import Row, at_least, at_most
 from sandboxes import Box, trusted_authority, wait_until
 
-from companion import certs
+from companion.reconcile import certificates
 
 INTERCEPTED, PASSED = "service.test", "passed.test"
 CONFIG = f"""\
@@ -99,7 +99,7 @@ def sandbox(engine: str, top: Path) -> Iterator[Box]:
     """Bring a sandbox up that reaches an nginx under two names."""
     desk = make_desk(top / "home")
     authority = trusted_authority(desk)
-    (top / "service.pem").write_text(certs.issue(authority, INTERCEPTED, datetime.now(UTC)))
+    (top / "service.pem").write_text(certificates.issue(authority, INTERCEPTED, datetime.now(UTC)))
     (top / "files").mkdir()
     for name, size in (("small", KIB), ("large", GIB)):
         with (top / "files" / name).open("wb") as file:

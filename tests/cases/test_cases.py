@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from companion import look, observe, seats
-from companion.check import check
-from companion.desired import Desired, desire
-from companion.paths import AgentPaths, Paths
+from companion.project import discovery
+from companion.project.model import Seat
+from companion.project.record import AgentRecord
+from companion.reconcile import compare, host_facts
+from companion.reconcile.desired import Desired, desire
+from companion.reconcile.validate import check
 from companion.render import compose, sshd
-from companion.sandbox import Allocation, HostFacts
-from companion.seats import Seat
-from companion.services import Role
-from companion.state import AgentRecord
+from companion.sandbox.model import Allocation, HostFacts
+from companion.spec.containers import Role
+from companion.system.paths import AgentPaths, Paths
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent.name for path in HERE.glob("*/agent.yaml"))
@@ -45,9 +46,9 @@ def test_a_config_gives_exactly_these_files(case: str, tmp_path: Path, request):
 
 def generated(case: Path, tmp_path: Path) -> Desired:
     home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
-    checked = replace(check(home, Seat(seats.project(case))), host=HOST)
-    sandbox = replace(look.sandbox_of(checked, AgentRecord(KEPT)), project="case")
-    return desire(sandbox, observe.assets(), AgentPaths(Path("/state/coder")), {}, (), ())
+    checked = replace(check(home, Seat(discovery.project(case))), host=HOST)
+    sandbox = replace(compare.sandbox_of(checked, AgentRecord(KEPT)), project="case")
+    return desire(sandbox, host_facts.assets(), AgentPaths(Path("/state/coder")), {}, (), ())
 
 
 def files(desired: Desired) -> dict[str, str]:

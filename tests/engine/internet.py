@@ -12,7 +12,8 @@ from pathlib import Path
 
 from sandboxes import Box, wait_until
 
-from companion import certs, files
+from companion.reconcile import certificates
+from companion.system import files
 
 NAME, ADDRESS = "stream.test", "11.99.0.2"
 _OURS = "10.199.99.1"
@@ -59,7 +60,7 @@ def internet(top: Path) -> Iterator[None]:
     """Serve endless answers at ADDRESS on ports 80 and 443, with a certificate for NAME."""
     certificate = top / "public.pem"
     now = datetime.now(UTC)
-    certificate.write_text(certs.issue(certs.new_authority(now), NAME, now))
+    certificate.write_text(certificates.issue(certificates.new_authority(now), NAME, now))
     with elsewhere(sys.executable, "-c", SERVER, ADDRESS, certificate):
         wait_until(lambda: _answers(80) and _answers(443))
         yield

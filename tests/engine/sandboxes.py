@@ -12,7 +12,7 @@ from typing import Any
 
 from desk import Desk, Done
 
-from companion import certs
+from companion.reconcile import certificates
 
 FIRST_PORT = {"podman": 2300, "docker": 2400}
 """Engine → the first of the ports for sandboxes that live long. Its tests run beside the other's:
@@ -123,9 +123,9 @@ class Box:
             (self.project / "agent.yaml").write_text(kept)
 
 
-def trusted_authority(desk: Desk) -> certs.Authority:
+def trusted_authority(desk: Desk) -> certificates.Authority:
     """Make a CA that the desk's gateways trust for upstreams."""
-    authority = certs.new_authority(datetime.now(UTC))
+    authority = certificates.new_authority(datetime.now(UTC))
     trusted = desk.home / "trusted.pem"
     trusted.write_text(authority.certificate)
     settings = desk.home / ".config/companion/settings.yaml"

@@ -22,7 +22,7 @@ def daemon(box: Box) -> int:
     """The process of the docker daemon, if it is the tests' own."""
     ours = os.environ.get("DOCKER_HOST", "").startswith(f"unix://{PID.parent}/")
     if box.name != "docker" or not ours or not PID.exists():
-        pytest.skip("only a docker daemon of our own is stopped: see installer/dockerd.sh")
+        pytest.skip("only a docker daemon of our own is stopped: see scripts/dockerd.sh")
     return int(PID.read_text())
 
 
@@ -61,7 +61,7 @@ def test_a_daemon_that_hangs_is_said_in_bounded_time_and_the_next_run_goes_on(
 @pytest.mark.long
 def test_a_daemon_that_is_restarted_is_found_again(box: Box, daemon: int):
     with watching(box) as log:
-        script = ROOT / "installer/dockerd.sh"
+        script = ROOT / "scripts/dockerd.sh"
         for word in ("stop", "start"):
             subprocess.run(["bash", script, word], check=True, capture_output=True, timeout=90)
         wait_until(lambda: "project: restarted, ready" in log.read_text(), 40, tell=log.read_text)

@@ -14,7 +14,7 @@ from desk import COMPANION, make_desk
 from mcp_server import CANARY, give_browser, mcp_server
 from sandboxes import FIRST_PORT, Box, trusted_authority, wait_until
 
-from companion import certs
+from companion.reconcile import certificates
 
 pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
 
@@ -40,7 +40,7 @@ def box(engine: str, tmp_path: Path) -> Iterator[Box]:
     desk = make_desk(tmp_path / "home")
     authority = trusted_authority(desk)
     certificate = desk.home / "server.pem"
-    certificate.write_text(certs.issue(authority, HOST, datetime.now(UTC)))
+    certificate.write_text(certificates.issue(authority, HOST, datetime.now(UTC)))
     give_browser(desk)
     text = CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 2)
     box = Box(engine, desk, desk.project(text), {})

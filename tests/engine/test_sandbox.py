@@ -13,9 +13,10 @@ import pytest
 from desk import CANARY, TRACES, no_secret_in
 from sandboxes import Box, wait_until
 
-from companion import control, observe
-from companion.engine import Engine, detect
+from companion.engine import gateway_socket
+from companion.engine.client import Engine, detect
 from companion.render import dns, haproxy
+from companion.system import network
 
 pytestmark = pytest.mark.engine
 
@@ -275,7 +276,7 @@ def test_a_new_secret_is_taken_in_without_a_restart_also_on_open_connections(box
         assert child.stdout.readline().startswith("/first HTTP/1.1 200")
         env.write_text(kept.replace(f"{CANARY}-two", f"{CANARY}-new"))
         try:
-            assert control.reload(box.agent_state / "control"), "the gateway itself listens"
+            assert gateway_socket.reload(box.agent_state / "control"), "the gateway itself listens"
             done = box.companion("up", "--json").ok()
             assert done.agent["change"] == "reload"
             assert done.agent["steps"] == ["reload coder-gateway"]
@@ -526,15 +527,15 @@ def test_a_port_whose_connections_a_leftover_rule_leads_away_is_not_chosen():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    assert observe.port_is_free(port)
+    assert network.port_is_free(port)
     rule = ["OUTPUT", "-d", "127.0.0.1", "-p", "tcp", "--dport", str(port)]
     rule += ["-j", "DNAT", "--to-destination", "127.0.0.1:1"]
     subprocess.run(["iptables", "-t", "nat", "-I", *rule], check=True)
     try:
-        assert not observe.port_is_free(port)
+        assert not network.port_is_free(port)
     finally:
         subprocess.run(["iptables", "-t", "nat", "-D", *rule], check=True)
-    assert observe.port_is_free(port)
+    assert network.port_is_free(port)
 
 
 def test_a_service_on_a_network_of_the_engine_is_reached_and_nothing_else_there(box: Box):

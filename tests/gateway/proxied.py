@@ -14,7 +14,7 @@ from sandboxes import FIRST_PORT, Box, trusted_authority
 from upstreams import Site, application, nginx
 from wire import Wire, wire
 
-from companion import certs
+from companion.reconcile import certificates
 
 HOST, OTHER = "host.containers.internal", "host.docker.internal"
 PUBLIC = "public.test"
@@ -93,16 +93,16 @@ def proxied(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         yield Proxied(box, stack.enter_context(wire(box, PORTS)), seen, heard)
 
 
-def _sites(authority: certs.Authority, home: Path) -> Iterator[Site]:
+def _sites(authority: certificates.Authority, home: Path) -> Iterator[Site]:
     now = datetime.now(UTC)
-    long_ago = now - certs.LEAF_LIFETIME - timedelta(days=1)
+    long_ago = now - certificates.LEAF_LIFETIME - timedelta(days=1)
     for port, name, text in (
-        (KEYED, HOST, certs.issue(authority, HOST, now)),
-        (SECOND, HOST, certs.issue(authority, HOST, now)),
-        (KEYED, OTHER, certs.issue(authority, OTHER, now)),
-        (UNTRUSTED, HOST, certs.issue(certs.new_authority(now), HOST, now)),
-        (OTHER_NAME, HOST, certs.issue(authority, "elsewhere.test", now)),
-        (EXPIRED, HOST, certs.issue(authority, HOST, long_ago)),
+        (KEYED, HOST, certificates.issue(authority, HOST, now)),
+        (SECOND, HOST, certificates.issue(authority, HOST, now)),
+        (KEYED, OTHER, certificates.issue(authority, OTHER, now)),
+        (UNTRUSTED, HOST, certificates.issue(certificates.new_authority(now), HOST, now)),
+        (OTHER_NAME, HOST, certificates.issue(authority, "elsewhere.test", now)),
+        (EXPIRED, HOST, certificates.issue(authority, HOST, long_ago)),
     ):
         path = home / f"{port}-{name}.pem"
         path.write_text(text)

@@ -14,7 +14,7 @@ from proxied import APP, HOST, KEYED, LISTENER, SECRETS, Proxied
 from sandboxes import Box, wait_until
 from wire import Wire
 
-from companion import certs
+from companion.reconcile import certificates
 
 pytestmark = pytest.mark.engine
 
@@ -135,7 +135,7 @@ def seen_last(proxied: Proxied) -> set[str]:
 def test_a_certificate_that_ends_soon_is_renewed_without_a_restart(proxied: Proxied):
     box, before = proxied.box, proxied.box.ids()
     kept = box.agent_state / "certificates" / f"{HOST}.pem"
-    ending = leaf_of(box, issued=datetime.now(UTC) - certs.LEAF_LIFETIME * 3 / 4)
+    ending = leaf_of(box, issued=datetime.now(UTC) - certificates.LEAF_LIFETIME * 3 / 4)
     kept.write_text(ending)
     gateway = box.container("coder-gateway")
     box.engine("exec", gateway, "bash", "/usr/local/lib/companion/reload.sh")
@@ -147,7 +147,7 @@ def test_a_certificate_that_ends_soon_is_renewed_without_a_restart(proxied: Prox
     ]
     assert box.companion("up", "--json").ok().agent["change"] == "reload"
     left = shown(proxied).not_valid_after_utc - datetime.now(UTC)
-    assert left > certs.LEAF_LIFETIME - timedelta(days=1)
+    assert left > certificates.LEAF_LIFETIME - timedelta(days=1)
     assert box.companion("plan", "--check").code == 0
     assert box.ids() == before
 
@@ -155,8 +155,8 @@ def test_a_certificate_that_ends_soon_is_renewed_without_a_restart(proxied: Prox
 def leaf_of(box: Box, issued: datetime) -> str:
     """Return a certificate as companion would have made it then."""
     ca = box.desk.home / ".local/share/companion/ca"
-    authority = certs.Authority((ca / "ca.crt").read_text(), (ca / "ca.key").read_text())
-    return certs.issue(authority, HOST, issued)
+    authority = certificates.Authority((ca / "ca.crt").read_text(), (ca / "ca.key").read_text())
+    return certificates.issue(authority, HOST, issued)
 
 
 def shown(proxied: Proxied) -> x509.Certificate:

@@ -69,7 +69,7 @@ class Site:
 @contextmanager
 def nginx(top: Path, address: str, sites: list[Site], app: int) -> Iterator[None]:
     """Serve all sites by TLS and HTTP/2; what they are asked is passed to the application."""
-    assert Path(NGINX).exists(), "nginx is missing: `bash installer/packages.sh test` installs it"
+    assert Path(NGINX).exists(), "nginx is missing: `bash scripts/packages.sh test` installs it"
     top.mkdir()
     servers = "".join(
         _SERVER.format(

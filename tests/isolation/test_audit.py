@@ -12,8 +12,9 @@ import pytest
 from desk import ROOT
 from sandboxes import Box
 
-from companion import audit, certs
-from companion.services import Role, Service
+from companion.operations import audit
+from companion.reconcile import certificates
+from companion.spec.containers import Role, Service
 
 SCRIPT = ROOT / "assets/agent/audit.sh"
 WORLD = Path(__file__).parent / "world.py"
@@ -54,8 +55,10 @@ def through(titles: list[str], said: str) -> dict[str, str]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason=NEEDS_ROOT)
 def test_every_attack_on_the_network_gets_through_where_nothing_holds(tmp_path: Path):
-    authority = certs.new_authority(datetime.now(UTC))
-    (tmp_path / "world.pem").write_text(certs.issue(authority, "world.test", datetime.now(UTC)))
+    authority = certificates.new_authority(datetime.now(UTC))
+    (tmp_path / "world.pem").write_text(
+        certificates.issue(authority, "world.test", datetime.now(UTC))
+    )
     apart = ["unshare", "--net", "--mount", sys.executable, WORLD, SCRIPT, tmp_path]
     said = subprocess.run(apart, capture_output=True, text=True, check=True).stdout
     assert set(through(NETWORK, said)) == set(NETWORK), said

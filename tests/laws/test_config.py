@@ -9,11 +9,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from companion import reconcile, seats
-from companion.check import check
 from companion.errors import CompanionError, ConfigError
-from companion.paths import Paths
-from companion.seats import Seat
+from companion.project import discovery
+from companion.project.model import Seat
+from companion.reconcile import run
+from companion.reconcile.validate import check
+from companion.system.paths import Paths
 
 WORDS = st.text(string.printable, max_size=12)
 JUNK = st.recursive(
@@ -104,14 +105,14 @@ def test_random_configs_never_crash_and_give_the_same_bytes_twice(place, config)
     home, project = place
     (project / "agent.yaml").write_text(yaml.safe_dump(config))
     try:
-        check(home, Seat(seats.project(project)))
+        check(home, Seat(discovery.project(project)))
     except ConfigError as error:
         assert error.problems
         assert all(p.place is not None and p.place.line >= 1 for p in error.problems)
         return
-    first = tree(reconcile.generate(home, seats.project(project)))
-    seats.project(project).build.rename(project / "before")
-    second = tree(reconcile.generate(home, seats.project(project)))
+    first = tree(run.generate(home, discovery.project(project)))
+    discovery.project(project).build.rename(project / "before")
+    second = tree(run.generate(home, discovery.project(project)))
     assert first == second
     for path in sorted((project / "before").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
@@ -124,7 +125,7 @@ def test_random_text_never_crashes(place, text):
     home, project = place
     (project / "agent.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
     with pytest.raises(CompanionError) as caught:
-        check(home, Seat(seats.project(project)))
+        check(home, Seat(discovery.project(project)))
     assert str(caught.value)
 
 

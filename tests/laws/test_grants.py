@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion import certs
-from companion.contribution import Provider
-from companion.daemon.alarms import Alarms
+from companion.daemon.timers import Alarms
 from companion.errors import CompanionError
 from companion.oauth import answers, discovery, grants, protocol
 from companion.oauth.answers import Client, Server, Tokens
 from companion.oauth.grants import Grant
 from companion.oauth.protocol import Question
 from companion.oauth.web import Web
+from companion.plugins.contribution import Provider
+from companion.reconcile import certificates
 
 URL, ISSUER = "https://mcp.test/mcp", "https://as.test/tenant"
 SERVER = {
@@ -269,9 +269,9 @@ def test_an_alarm_rings_once_for_each_moment():
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 fine\r\n"])
 def test_an_answer_that_never_ends_is_not_waited_for(tmp_path: Path, said: bytes):
-    authority = certs.new_authority(datetime.now(UTC))
+    authority = certificates.new_authority(datetime.now(UTC))
     certificate = tmp_path / "server.pem"
-    certificate.write_text(certs.issue(authority, "localhost", datetime.now(UTC)))
+    certificate.write_text(certificates.issue(authority, "localhost", datetime.now(UTC)))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from companion.invariants import violations
-from companion.services import Publish, Role, Service
+from companion.reconcile.closed_check import violations
+from companion.spec.containers import Publish, Role, Service
 
 TEXT = (Path(__file__).parent.parent / "cases/everything/expected/docker-compose.yml").read_text()
 SERVICES = (

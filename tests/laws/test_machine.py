@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.daemon.machine import (
+from companion.daemon.scheduler import (
     AT_ONCE,
     DEBOUNCE,
     PATIENCE,

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cases import HERE, generated
 
-from companion.plan import (
+from companion.engine.model import Container, Observed
+from companion.project.record import AgentRecord
+from companion.reconcile.plan import (
     BuildImage,
     Change,
     CreateNetwork,
@@ -19,9 +21,8 @@ from companion.plan import (
     Start,
     plan,
 )
-from companion.sandbox import Allocation
-from companion.services import Role, Target
-from companion.state import AgentRecord, Container, Observed
+from companion.sandbox.model import Allocation
+from companion.spec.containers import Role, Target
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from companion import seccomp
+from companion.engine import seccomp
 
 ALLOW, REFUSE = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
 PROFILE = {

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from companion.check import check
 from companion.errors import ConfigError
-from companion.paths import Paths
-from companion.seats import Seat, project
+from companion.project.discovery import project
+from companion.project.model import Seat
+from companion.reconcile.validate import check
+from companion.system.paths import Paths
 
 SECRET = "sk-proj-9fK2c0ffee7Q4bX1zLw8"
 OTHERS = (

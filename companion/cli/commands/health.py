@@ -1,0 +1,75 @@
+"""Commands about health and the way out: doctor, audit, uninstall."""
+
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+
+from companion.cli.output import Result, ask, comment
+from companion.errors import CompanionError
+from companion.operations import audit as auditing
+from companion.operations import doctor as doctoring
+from companion.operations import uninstall as leaving
+from companion.operations.doctor import Finding, Level
+from companion.project import discovery, inventory
+from companion.system.paths import Paths
+
+_LEFT = 58
+
+
+def doctor(arguments: Namespace) -> Result:
+    """Say what is wrong on this machine; mend what we can if asked."""
+    home = Paths.of_user()
+    found = tuple(doctoring.examine(home))
+    mends = [finding.mend for finding in found if finding.mend]
+    if arguments.fix and mends:
+        for mend in mends:
+            mend()
+        comment(f"mended {len(mends)}; looking again")
+        found = tuple(doctoring.examine(home))
+    return Result(
+        text="\n".join(map(_line, found)),
+        data=[{"level": f.level, "what": f.what, "hint": f.hint, "fixable": bool(f.mend)}
+              for f in found],
+        code=1 if any(finding.level is Level.FAILED for finding in found) else 0,
+    )  # fmt: skip
+
+
+def _line(finding: Finding) -> str:
+    hint = finding.hint + (" (`companion doctor --fix` does it)" if finding.mend else "")
+    return f"{finding.level.ljust(8)} {finding.what}" + (f", {hint}" if hint else "")
+
+
+def uninstall(arguments: Namespace) -> Result:
+    """Take back everything that companion made."""
+    if not arguments.yes:
+        if not sys.stdin.isatty():
+            raise CompanionError("this takes everything back", "say so with --yes")
+        comment(
+            "This removes all sandboxes, their keys, and our entries in other programs' settings."
+        )
+        if ask("Go on? [y/N] ").lower() not in {"y", "yes"}:
+            return Result(text="nothing was changed")
+    done = leaving.uninstall(Paths.of_user(), comment, volumes=arguments.purge)
+    volumes = "removed" if arguments.purge else "stay"
+    lines = [f"forgot {len(done.projects)} projects; their files stay, their volumes {volumes}",
+             *(f"left as it is: {one}" for one in done.left),
+             "now remove companion itself: `pip uninstall companion-sandbox`"]  # fmt: skip
+    return Result(text="\n".join(lines), data=asdict(done), code=1 if done.left else 0)
+
+
+def audit(arguments: Namespace) -> Result:
+    """Attack a running sandbox from inside, and say what held."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    seat = inventory.seat_of(home, project, arguments.agent)
+    comment(f"attacking {arguments.agent} from inside; this changes nothing")
+    found = auditing.audit(home, seat)
+    through = [finding for finding in found.findings if not finding.held]
+    lines = [f"{finding.attack.ljust(_LEFT)} {finding.result}" for finding in found.findings]
+    lines += ["", "open by design, as agent.yaml says:", *(f"  {one}" for one in found.by_design)]
+    tried = len(found.findings)
+    verdict = f"{len(through)} of {tried} got through" if through else f"all {tried} held"
+    return Result(
+        text="\n".join((*lines, "", f"{found.agent} on {found.engine}: {verdict}")),
+        data=asdict(found),
+        code=1 if through else 0,
+    )

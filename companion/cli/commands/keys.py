@@ -1,0 +1,92 @@
+"""Commands about who may log in, and where: keys list, add, remove, rotate."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from companion.cli.output import Result, table
+from companion.errors import CompanionError, UsageError
+from companion.project import discovery, inventory, store
+from companion.project.model import Seat
+from companion.reconcile import key_rotation, ssh_keys
+from companion.reconcile.compare import sandbox_of
+from companion.reconcile.validate import check
+from companion.system import files
+from companion.system.paths import AgentPaths, Paths
+from ssh import authorized_keys
+from ssh.authorized_keys import Key
+
+
+def keys(arguments: Namespace) -> Result:
+    """Show or change the keys of one agent; a change counts at the next login."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    seat = inventory.seat_of(home, project, arguments.agent)
+    places = home.project(project.id).agent(arguments.agent)
+    if arguments.action == "rotate":
+        return _rotated(home, seat, arguments)
+    if arguments.host or arguments.client:
+        raise UsageError("--host and --client go with `keys rotate`", "leave them out")
+    if arguments.action == "add":
+        _save(home, seat, places, (*_added(places), *_given(arguments.key)))
+    elif arguments.action == "remove":
+        _save(home, seat, places, _without(_added(places), arguments.key))
+    return _listing(places)
+
+
+def _rotated(home: Paths, seat: Seat, arguments: Namespace) -> Result:
+    """Put new keys in the place of the old ones; by default both."""
+    if arguments.key:
+        raise UsageError("`keys rotate` takes no key: it makes them", "leave it out")
+    both = arguments.host == arguments.client
+    wanted = {"host": both or arguments.host, "client": both or arguments.client}
+    made = key_rotation.rotate(home, seat, **wanted)
+    lines = (f"{arguments.agent} has a new {w.replace('_', ' ')}: {f}" for w, f in made.items())
+    return Result(text="\n".join(lines), data=made)
+
+
+def _listing(places: AgentPaths) -> Result:
+    added = {key.fingerprint for key in _added(places)}
+    allowed = authorized_keys.parse(files.read_text(places.authorized_keys) or "").keys
+    rows = [
+        (key.fingerprint, key.type, key.comment, "added" if key.fingerprint in added else "own")
+        for key in allowed
+    ]
+    names = ("fingerprint", "type", "comment", "source")
+    return Result(
+        text=table(rows) if rows else "no key may log in",
+        data=[dict(zip(names, row, strict=True)) for row in rows],
+    )
+
+
+def _added(places: AgentPaths) -> tuple[Key, ...]:
+    return authorized_keys.parse(files.read_text(places.added_keys) or "").keys
+
+
+def _given(text: str | None) -> tuple[Key, ...]:
+    """Return the keys of an argument: a public key itself, or a file of them."""
+    if not text:
+        raise CompanionError("which key?", "give a public key or its file")
+    content = text if " " in text else files.read_text(Path(text).expanduser())
+    if content is None:
+        raise CompanionError(f"there is no file {text}", "give a public key or its file")
+    parsed = authorized_keys.parse(content)
+    if parsed.problems:
+        raise CompanionError(parsed.problems[0].message, "give a public key in OpenSSH's format")
+    return parsed.keys
+
+
+def _without(added: tuple[Key, ...], wanted: str | None) -> tuple[Key, ...]:
+    left = tuple(k for k in added if wanted not in {k.fingerprint, k.comment, k.line})
+    if len(left) == len(added):
+        what = f"no added key is called '{wanted}'"
+        raise CompanionError(what, "`companion keys list` shows them; agent.yaml gives the others")
+    return left
+
+
+def _save(home: Paths, seat: Seat, places: AgentPaths, added: tuple[Key, ...]) -> None:
+    """Remember the added keys and write the union that sshd reads at the next login."""
+    with files.lock(places.lock):
+        record, checked = store.read(places), check(home, seat)
+        if record is None:
+            raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")
+        files.write(places.added_keys, authorized_keys.merge(added))
+        ssh_keys.authorize(sandbox_of(checked, record), home, places)

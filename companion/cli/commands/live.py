@@ -1,0 +1,124 @@
+"""Commands about what goes on by itself: watch, tray, autostart, list, pause, resume."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from companion.cli.output import Result, comment, table
+from companion.daemon.loop import Loop, alone
+from companion.daemon.view import News, Picture, line
+from companion.desktop import autostart as starting
+from companion.errors import CompanionError
+from companion.operations import registry
+from companion.project import discovery, store
+from companion.project.record import Written
+from companion.system import files
+from companion.system.paths import Paths, ProjectPaths
+
+
+def watch(_: Namespace) -> Result:
+    """Keep all known projects current until interrupted."""
+    return _watch("watching; stop with Ctrl-C, sandboxes keep running")
+
+
+def tray(_: Namespace) -> Result:
+    """Keep all known projects current, with an icon on the desktop."""
+    from companion.tray import app, icon  # noqa: PLC0415 - Pillow, pystray and the bus only here
+
+    home = Paths.of_user()
+    if icon.has_desktop():
+        app.App(home, _say).run()
+        return Result(text="sandboxes keep running")
+    return _watch("no desktop session here: watching without an icon; stop with Ctrl-C")
+
+
+def add(arguments: Namespace) -> Result:
+    """Know a project from now on, without starting it."""
+    directory = arguments.directory or arguments.directory_option
+    new = registry.add(Paths.of_user(), directory)
+    text = (
+        "known from now on; start it with `companion up` or in the tray" if new else "known already"
+    )
+    return Result(text=text, data={"new": new})
+
+
+def remove(arguments: Namespace) -> Result:
+    """Take the project's sandbox down and forget the project."""
+    directory = arguments.directory or arguments.directory_option
+    registry.remove(Paths.of_user(), directory, comment, volumes=arguments.volumes)
+    volumes = "removed" if arguments.volumes else "stay"
+    text = f"forgotten; its directory stays as it is, its volumes {volumes}"
+    return Result(text=text, data={"directory": str(directory)})
+
+
+def autostart(arguments: Namespace) -> Result:
+    """Start the tray at login, or do not, or say whether it does."""
+    home = Paths.of_user()
+    if arguments.action == "on":
+        starting.turn_on(home)
+    elif arguments.action == "off":
+        starting.turn_off(home)
+    on, place = starting.is_on(home), starting.place(home)
+    text = f"the tray starts at login ({place})" if on else "the tray does not start at login"
+    return Result(text=text, data={"on": on, "place": place})
+
+
+def listing(_: Namespace) -> Result:
+    """List the known projects."""
+    home = Paths.of_user()
+    rows = [
+        (", ".join(w.agents), _wanted(w), "paused" if home.project(i).paused.exists() else "",
+         w.directory)
+        for i, w in store.all_projects(home).items()
+    ]  # fmt: skip
+    names = ("agents", "wanted", "paused", "directory")
+    return Result(
+        text=table([tuple(n.upper() for n in names), *rows]) if rows else "no project yet",
+        data=[dict(zip(names, row, strict=True)) for row in rows],
+    )
+
+
+def _wanted(written: Written) -> str:
+    """Return what the user wants of a project's agents, all of them or each."""
+    wanted = {record.wanted for record in written.agents.values()}
+    if not wanted:
+        return "down"
+    if len(wanted) == 1:
+        return wanted.pop()
+    return ", ".join(f"{name} {record.wanted}" for name, record in written.agents.items())
+
+
+def pause(arguments: Namespace) -> Result:
+    """Leave the project, or all projects, alone on saves."""
+    files.write(_pause_file(arguments), "")
+    return Result(text="paused", data={"paused": True})
+
+
+def resume(arguments: Namespace) -> Result:
+    """React to saves again; the watcher looks at once."""
+    _pause_file(arguments).unlink(missing_ok=True)
+    return Result(text="resumed", data={"paused": False})
+
+
+def _pause_file(arguments: Namespace) -> Path:
+    return Paths.of_user().paused if arguments.all else _known(arguments).paused
+
+
+def _known(arguments: Namespace) -> ProjectPaths:
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    place = home.project(project.id)
+    if not place.state.exists():
+        raise CompanionError(f"{project.directory} is not known yet", "run `companion up` there")
+    return place
+
+
+def _watch(greeting: str) -> Result:
+    comment(greeting)
+    home = Paths.of_user()
+    with alone(home):
+        Loop(home, _say).run()
+    return Result()
+
+
+def _say(picture: Picture, news: News) -> None:
+    if text := line(picture, news):
+        comment(text)

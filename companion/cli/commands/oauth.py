@@ -1,0 +1,107 @@
+"""The command that has the user authorise an MCP server: oauth."""
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+
+from companion.cli.output import Result, comment
+from companion.config import decode
+from companion.errors import CompanionError, ConfigError, Problem, StoppedError
+from companion.oauth import grant_store, grants
+from companion.oauth.authorise import Way, authorise
+from companion.oauth.grants import Grant
+from companion.oauth.web import Web
+from companion.plugins.contribution import Provider
+from companion.project import discovery, store
+from companion.project.model import Project
+from companion.reconcile import run
+from companion.reconcile.validate import Checked, check
+from companion.system.paths import Paths
+
+
+def oauth(arguments: Namespace) -> Result:
+    """Have the user authorise a provider, and let the gateways that need the token have it."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    found, problems = _checked(home, project)
+    wanted = _wanted(found, problems, arguments.provider)
+    way = Way(comment, arguments.print_only, arguments.port)
+    granted = []
+    for key, (checked, provider) in wanted.items():
+        secret = _secret(checked, provider)
+        grant = authorise(provider, secret, Web(checked.host.trusted_certificates), way)
+        with grant_store.held(home, project.id):
+            grant_store.keep(home, project.id, key, grant)
+        store.know(home.project(project.id), project.directory)
+        granted.append(grant)
+    told = _bring_it_in(home, found, arguments.provider)
+    return Result(text="\n".join((*map(_sentence, granted), *told)), data=[*map(_data, granted)])
+
+
+def _checked(home: Paths, project: Project) -> tuple[list[Checked], list[Problem]]:
+    """Return the agents of a project whose files are good, and what is wrong with the others'."""
+    found: list[Checked] = []
+    problems: list[Problem] = []
+    for seat in discovery.seats(project):
+        try:
+            found.append(check(home, seat))
+        except CompanionError as error:
+            problems += error.problems
+    return found, problems
+
+
+def _wanted(
+    found: Sequence[Checked], problems: Sequence[Problem], name: str
+) -> dict[str, tuple[Checked, Provider]]:
+    """Return what must be authorised, each server once, by the keys of the grants.
+
+    Raises:
+        CompanionError: no agent has such a provider, or one that has cannot be read.
+    """
+    known = [(checked, p) for checked in found for p in checked.whole.providers]
+    wanted = {grants.key_of(p): (checked, p) for checked, p in known if p.name == name}
+    if not wanted and problems:
+        raise ConfigError(problems)
+    if not wanted:
+        names = {p.name for _, p in known}
+        hint = decode.suggest(name, names) if names else "name its server under mcp-oauth"
+        raise CompanionError(f"no agent here has a provider '{name}'", hint)
+    return wanted
+
+
+def _secret(checked: Checked, provider: Provider) -> str:
+    """Return the client's secret, "" if agent.yaml names none.
+
+    Raises:
+        ConfigError: it names one that has no value.
+    """
+    secret = checked.secrets.get(provider.client_secret, "")
+    if provider.client_secret and not secret:
+        raise ConfigError(checked.missing)
+    return secret
+
+
+def _bring_it_in(home: Paths, found: Sequence[Checked], name: str) -> Iterator[str]:
+    """Let the agents that run and name the provider take its token in; yield a word on each."""
+    for checked in found:
+        if name in {provider.name for provider in checked.whole.providers}:
+            try:
+                run.reconcile(home, checked.seat, comment, unasked=True)
+                yield f"{checked.config.name} may use it now"
+            except StoppedError:
+                yield f"{checked.config.name} may use it once it is up"
+
+
+def _sentence(grant: Grant) -> str:
+    after = "authorise again then"
+    if grant.renewable:
+        after = "renewed by `companion watch`, `tray` or `up`"
+    return f"{grant.provider} is authorised until {grants.clock(grant.until)}, {after}"
+
+
+def _data(grant: Grant) -> dict[str, object]:
+    return {
+        "provider": grant.provider,
+        "server": grant.url,
+        "issuer": grant.issuer,
+        "until": round(grant.until),
+        "renewable": grant.renewable,
+    }

@@ -1,0 +1,176 @@
+"""Commands about a project's files: init, validate, generate, plan, plugins."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from companion import plugins as catalogue
+from companion.cli.output import Result, ask, table
+from companion.config import decode
+from companion.errors import CompanionError, ConfigError, Problem
+from companion.project import discovery
+from companion.reconcile import host_facts, run
+from companion.reconcile.compare import Look, look
+from companion.reconcile.plan import Change
+from companion.reconcile.validate import check
+from companion.system import assets, files, paths
+from companion.system.paths import Paths
+
+DIFFERENCES = 4
+_WORDS = {
+    Change.NONE: "nothing to do",
+    Change.RELOAD: "reload: no container restarts, SSH sessions stay",
+    Change.RECREATE: "recreate: containers are replaced, images stay",
+    Change.REBUILD: "rebuild: an image is built while the old sandbox runs, then swapped in",
+}
+_BUILDS_ON = {"local-coding-ssh": "local-coding"}
+"""Example → the one whose files it has, too, as far as it has none of its own by that name."""
+
+
+def init(arguments: Namespace) -> Result:
+    """Scaffold a project; never overwrites a file."""
+    from companion.operations import json_schema as schemas  # noqa: PLC0415 - start-up time is a budget
+
+    target: Path = arguments.directory or arguments.directory_option
+    if arguments.example:
+        tree = _example(arguments.example)
+    else:
+        name = arguments.name or _ask("name of the agent", "coder")
+        runtime = arguments.runtime or _ask("runtime", "codex")
+        tree = _scaffold(name, runtime)
+    tree = {name: schemas.pointed(name, content) for name, content in tree.items()}
+    taken = [name for name in tree if (target / name).exists()]
+    if taken:
+        raise CompanionError(f"{target / taken[0]} exists already", "choose another directory")
+    for name, content in tree.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        if not name.endswith("/"):
+            files.write(target / name, content, files.READABLE)
+    for seat in discovery.seats(discovery.project(target)):
+        work = seat.directory / "work"
+        work.mkdir(exist_ok=True)
+        files.give_to(work, host_facts.DEFAULT_UID)
+        check(Paths.of_user(), seat)
+    schemas.write(discovery.project(target))
+    return Result(
+        text=f"wrote {', '.join(sorted(tree))} in {target}; next: companion -C {target} up",
+        data={"directory": str(target), "files": sorted(tree)},
+    )
+
+
+def validate(arguments: Namespace) -> Result:
+    """Check everything, write nothing."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    all_seats, found = discovery.seats(project), []
+    problems: list[Problem] = []
+    for seat in all_seats:
+        try:
+            found.append(check(home, seat))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    files_read = [seat.named(seat.config) for seat in all_seats]
+    if project.fleet.exists():
+        files_read.insert(0, paths.FLEET_NAME)
+    return Result(
+        text="\n".join(f"{name} is valid" for name in files_read),
+        data={
+            "agents": [{"agent": c.config.name, "variables": sorted(c.uses)} for c in found],
+        },
+        problems=tuple(dict.fromkeys(p for c in found for p in (*c.missing, *c.lacks))),
+    )
+
+
+def generate(arguments: Namespace) -> Result:
+    """Write .build/ only."""
+    build = run.generate(Paths.of_user(), discovery.project(arguments.directory_option))
+    return Result(text=f"wrote {build}", data={"directory": str(build)})
+
+
+def plan(arguments: Namespace) -> Result:
+    """Say what `up` would do."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    found = [look(home, seat) for seat in discovery.seats(project)]
+    lines = [line for seen in found for line in _told(seen, alone=len(found) == 1)]
+    return Result(
+        text="\n".join(lines),
+        data={"agents": [_facts(seen) for seen in found]},
+        code=DIFFERENCES if arguments.check and any(seen.plan.steps for seen in found) else 0,
+        problems=tuple(
+            dict.fromkeys(p for s in found for p in (*s.checked.missing, *s.checked.lacks))
+        ),
+    )
+
+
+def _told(seen: Look, *, alone: bool) -> Iterator[str]:
+    yield ("" if alone else f"{seen.checked.config.name}: ") + _summary(seen)
+    yield from (f"  {step.describe()}: {step.reason}" for step in seen.plan.steps)
+    yield from (f"  {opening}" for opening in seen.checked.openings)
+
+
+def _summary(seen: Look) -> str:
+    was, engine = seen.was_on, seen.engine.choice
+    if was and was.name != engine.name:
+        return f"move from {was.name} to {engine.name}: images are built first, volumes stay behind"
+    there = map(seen.observed.container, (s.name for s in seen.desired.target.services))
+    if seen.plan.steps and not any(there):
+        return "start: nothing of it is there yet; images that are missing are built first"
+    return _WORDS[seen.plan.change]
+
+
+def _facts(seen: Look) -> dict[str, object]:
+    return {
+        "agent": seen.checked.config.name,
+        "change": seen.plan.change.name.lower(),
+        "egress": seen.checked.egress,
+        "openings": list(seen.checked.openings),
+        "steps": [{"step": s.describe(), "reason": s.reason} for s in seen.plan.steps],
+    }
+
+
+def plugins(_: Namespace) -> Result:
+    """List what an agent.yaml may name."""
+    rows = [("runtime", p.name, p.summary) for p in catalogue.RUNTIMES]
+    rows += [("feature", p.name, p.summary) for p in catalogue.FEATURES]
+    return Result(
+        text=table(rows),
+        data=[{"kind": kind, "name": name, "summary": summary} for kind, name, summary in rows],
+    )
+
+
+def schema(arguments: Namespace) -> Result:
+    """Print a schema, or write both where the project's files point to."""
+    from companion.operations import json_schema as schemas  # noqa: PLC0415 - start-up time is a budget
+
+    if not arguments.write:
+        found = schemas.fleet() if arguments.fleet else schemas.agent()
+        return Result(text=schemas.text(found).rstrip(), data=found)
+    written = [str(path) for path in schemas.write(discovery.project(arguments.directory_option))]
+    return Result(text=f"wrote {', '.join(written) or 'nothing: all is current'}", data=written)
+
+
+def _example(name: str) -> dict[str, bytes]:
+    root = assets.assets_directory() / "examples"
+    known = sorted(p.name for p in root.iterdir() if p.is_dir())
+    if name not in known:
+        raise CompanionError(f"there is no example '{name}'", decode.suggest(name, known))
+    base = _BUILDS_ON.get(name)
+    found = (p for p in sorted((root / name).rglob("*")) if p.is_file())
+    own = {p.relative_to(root / name).as_posix(): p.read_bytes() for p in found}
+    return _example(base) | own if base else own
+
+
+def _scaffold(name: str, runtime: str) -> dict[str, bytes]:
+    template = assets.assets_directory() / "scaffold"
+    text = (template / "agent.yaml").read_text(encoding="utf-8")
+    text = text.replace("@NAME@", name).replace("@RUNTIME@", runtime)
+    decode.agent(text)
+    return {"agent.yaml": text.encode(), ".gitignore": b".build/\n.env\n"}
+
+
+def _ask(question: str, default: str) -> str:
+    if not sys.stdin.isatty():
+        return default
+    return ask(f"{question} [{default}]: ") or default

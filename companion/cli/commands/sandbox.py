@@ -1,0 +1,301 @@
+"""Commands about running sandboxes: up, down, restart, status, logs, exec, ssh."""
+
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from companion.cli.output import Result, ask, comment, harmless, table
+from companion.desktop import ssh_config
+from companion.engine.client import Engine, detect
+from companion.engine.dialect import container_name, exec_argv
+from companion.errors import CompanionError, Problem
+from companion.operations import registry
+from companion.operations.status import Status, status_of
+from companion.project import discovery, inventory, store
+from companion.project.model import Project
+from companion.project.record import AgentRecord
+from companion.reconcile import run, teardown
+from companion.reconcile.run import Report
+from companion.render import sshd
+from companion.spec.containers import Role
+from companion.system import process
+from companion.system.paths import Paths
+
+
+def up(arguments: Namespace) -> Result:
+    """Start sandboxes or bring them up to date; return when SSH answers."""
+    return _bring_up(arguments, fresh=False)
+
+
+def restart(arguments: Namespace) -> Result:
+    """Replace the sandboxes' containers."""
+    return _bring_up(arguments, fresh=True)
+
+
+def down(arguments: Namespace) -> Result:
+    """Stop and remove sandboxes."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    known = store.of_project(home, project).agents
+    for name in arguments.agents:
+        if name not in known:
+            raise _unknown(name, project, known)
+    names = arguments.agents or known
+    removed = []
+    for name in names:
+        tell = _telling(name, alone=len(names) == 1)
+        if arguments.abandon:
+            teardown.abandon(home, project, name, tell)
+        if teardown.down(home, project, name, tell, volumes=arguments.volumes):
+            removed.append(name)
+    text = f"{' and '.join(removed)} {'is' if len(removed) == 1 else 'are'} down"
+    return Result(
+        text=text if removed else "there was nothing to remove", data={"removed": removed}
+    )
+
+
+def status(arguments: Namespace) -> Result:
+    """Say how each sandbox is."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    found = [status_of(home, seat) for seat in discovery.seats(project)]
+    rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
+    words = "".join(
+        f"\n  {one.agent} | {line}" for one in found for line in one.condition.last_words
+    )
+    return Result(
+        text=table(rows) + words,
+        data={"agents": [_facts(one) for one in found]},
+        problems=tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
+    )
+
+
+def logs(arguments: Namespace) -> Result:
+    """Show what agent and gateway said, each line with its origin."""
+    target = _target(arguments)
+    follow = ("--follow",) if arguments.follow else ()
+    services = [(c.service, c.name) for c in target.engine.containers()]
+    if not services:
+        raise CompanionError(f"{arguments.agent} has no containers", "run `companion up`")
+    width = max(len(service) for service, _ in services)
+
+    def show(service: str, name: str) -> None:
+        argv = target.engine.argv("logs", *follow, name)
+        process.stream(
+            argv, lambda line: _line(service, width, line), env=target.engine.environment
+        )
+
+    threads = [threading.Thread(target=show, args=pair, daemon=True) for pair in services]
+    for thread in threads:
+        thread.start()
+        if not follow:
+            thread.join()
+    for thread in threads:
+        thread.join()
+    return Result()
+
+
+def execute(arguments: Namespace) -> Result:
+    """Run a command in the agent's container, as the agent's user."""
+    target, command = _target(arguments), _rest(arguments)
+    if not command:
+        command = ["bash", "-l"]
+    terminal = ("--tty",) if sys.stdin.isatty() and sys.stdout.isatty() else ()
+    workdir = ("--workdir", target.record.workdir) if target.record.workdir else ()
+    return Result(code=target.attach((*terminal, *workdir), command))
+
+
+def proxy(arguments: Namespace) -> Result:
+    """Be the connection of an ssh: an sshd of its own, run in the agent's container as its user."""
+    target = _target(arguments)
+    _require_logins(target.record, arguments.agent)
+    code = target.attach((), ("/usr/sbin/sshd", "-i", "-f", f"{sshd.KEYS}/sshd_config"))
+    if code and not target.runs():
+        raise CompanionError(f"{arguments.agent} does not run", "run `companion up`")
+    return Result(code=code)
+
+
+def ssh(arguments: Namespace) -> Result:
+    """Log in with our own key and the pinned host key."""
+    target, home = _target(arguments), Paths.of_user()
+    _require_logins(target.record, arguments.agent)
+    ssh_config.sync(home)
+    alias = target.record.allocation.alias
+    argv = ("ssh", "-F", str(home.ssh_config), alias, *_rest(arguments))
+    return Result(code=process.attach(argv))
+
+
+def compose(arguments: Namespace) -> Result:
+    """Run compose with our project and files; what could change containers is refused."""
+    from companion.operations import compose_cli as front  # noqa: PLC0415 - start-up time is a budget
+
+    words = _rest(arguments)
+    verb = words[0] if words else ""
+    if verb in front.INSTEAD:
+        what = f"`compose {verb}` would go past companion"
+        raise CompanionError(what, f"use `{front.INSTEAD[verb]}`")
+    if verb not in front.SHOWS:
+        what = f"compose is not asked to '{verb}'"
+        raise CompanionError(what, f"it may {', '.join(front.SHOWS)}")
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    known = store.of_project(home, project).agents
+    engines = {record.engine for record in known.values() if record.engine}
+    if len(engines) != 1:
+        what = "its agents are on several engines" if engines else "nothing was started here yet"
+        raise CompanionError(f"{project.directory}: {what}", "see `companion status`")
+    (choice,) = engines
+    argv = (*front.front_end(choice), *front.arguments(project, tuple(known)), *words)
+    return Result(code=process.attach(argv, env=dict(choice.environment)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A started agent: its engine and what is remembered of it."""
+
+    engine: Engine
+    record: AgentRecord
+
+    def attach(self, options: Iterable[str], command: Iterable[str]) -> int:
+        """Run a command in the agent's container, as the agent, on our own streams."""
+        engine, record = self.engine, self.record
+        name, rooted = container_name(engine.project, engine.agent), record.begun_by_root
+        inside = exec_argv(name, record.user, "--interactive", *options, begun_by_root=rooted)
+        return process.attach(engine.argv(*inside, *command), env=engine.environment)
+
+    def runs(self) -> bool:
+        """Tell whether the agent's container runs."""
+        return any(c.role is Role.AGENT and c.running for c in self.engine.containers())
+
+
+def _require_logins(record: AgentRecord, agent: str) -> None:
+    if not record.allocation.ssh_port:
+        raise CompanionError(f"{agent} takes no logins", "add the ssh plugin to agent.yaml")
+
+
+def _target(arguments: Namespace) -> _Target:
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    known = store.of_project(home, project).agents
+    record = known.get(arguments.agent)
+    if record is None:
+        raise _unknown(arguments.agent, project, known)
+    choice = detect(None, record.engine)
+    return _Target(Engine(choice, project.id, arguments.agent), record)
+
+
+def _unknown(name: str, project: Project, known: Iterable[str]) -> CompanionError:
+    listed = ", ".join(known) or "none was started here yet"
+    what = f"there is no agent '{name}' in {project.directory}"
+    return CompanionError(what, f"known: {listed}")
+
+
+def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
+    """Bring up all agents, or those that are named; one that fails does not keep the others."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    chosen = [inventory.seat_of(home, project, name) for name in arguments.agents]
+    wanted = chosen or discovery.seats(project)
+    alone = len(wanted) == 1
+    reports: list[Report] = []
+    problems: list[Problem] = []
+    for seat in wanted:
+        try:
+            progress = _telling(seat.folder, alone=alone)
+            reports.append(run.reconcile(home, seat, progress, fresh=fresh))
+        except CompanionError as error:
+            if alone:
+                raise
+            problems += error.problems
+    if not chosen:
+        _let_go(home, project)
+    if any(report.ssh_port for report in reports):
+        offer_include(home, yes=arguments.yes)
+    return Result(
+        text="\n".join(_sentence(home, report) for report in reports),
+        data={"agents": [_data(report) for report in reports]},
+        code=1 if problems else 0,
+        problems=tuple(dict.fromkeys((*problems, *(p for r in reports for p in r.lacks)))),
+    )
+
+
+def _let_go(home: Paths, project: Project) -> None:
+    """Take down what is not configured any more."""
+    here = discovery.seats(project)
+    for seat in inventory.sitting(home, project):
+        if seat not in here:
+            comment(f"{seat.folder} is not configured any more")
+            registry.let_go(home, seat, comment)
+
+
+def _telling(name: str, *, alone: bool) -> Callable[[str], None]:
+    """Return what tells of progress; with the agent's name where there are several."""
+    return comment if alone else lambda text: comment(f"{name}: {text}")
+
+
+def _row(one: Status) -> tuple[str, ...]:
+    way = f"ssh {one.alias} (port {one.ssh_port})" if one.ssh_port else "-"
+    return (one.agent or "?", str(one.condition), way, one.engine, one.egress)
+
+
+def _facts(one: Status) -> dict[str, object]:
+    return {
+        "agent": one.agent,
+        "directory": one.directory,
+        "state": one.condition.health,
+        "exit_code": one.condition.exit_code,
+        "last_lines": list(one.condition.last_words),
+        "alias": one.alias,
+        "ssh_port": one.ssh_port,
+        "host_address": one.host_address,
+        "engine": one.engine,
+        "egress": one.egress,
+        "services": dict(one.services),
+    }
+
+
+def offer_include(home: Paths, *, yes: bool) -> None:
+    """Add our one line to ~/.ssh/config if the user says so."""
+    if ssh_config.is_included(home):
+        return
+    line = ssh_config.include_line(home)
+    if not yes and sys.stdin.isatty():
+        comment(
+            f"To make `ssh NAME.sandbox` work everywhere, {home.user_ssh_config} needs one line:"
+        )
+        comment(f"  {line}")
+        yes = ask("Add it at the top? [Y/n] ", at_the_end="n").lower() in {"", "y", "yes"}
+    if yes:
+        ssh_config.include(home)
+        comment(f"added one Include line at the top of {home.user_ssh_config}")
+    else:
+        comment(f"for plain `ssh`, put this line at the top of {home.user_ssh_config}"
+                f" (or run `companion up --yes`): {line}")  # fmt: skip
+
+
+def _sentence(home: Paths, report: Report) -> str:
+    changed = "is running" if report.plan.steps else "is up to date"
+    if not report.ssh_port:
+        return f"{report.agent} {changed} ({report.engine}, {report.seconds:.1f} s)"
+    way = f"ssh {report.alias}" if ssh_config.is_included(home) else f"companion ssh {report.agent}"
+    where = f"127.0.0.1:{report.ssh_port}, {report.engine}, {report.seconds:.1f} s"
+    return f"{report.agent} {changed}: {way} ({where})"
+
+
+def _data(report: Report) -> dict[str, object]:
+    return {
+        "agent": report.agent,
+        "alias": report.alias,
+        "ssh_port": report.ssh_port,
+        "engine": report.engine,
+        "change": report.change.name.lower(),
+        "seconds": round(report.seconds, 3),
+        "steps": [step.describe() for step in report.plan.steps],
+    }
+
+
+def _rest(arguments: Namespace) -> list[str]:
+    rest: list[str] = arguments.rest
+    return rest[1:] if rest[:1] == ["--"] else rest
+
+
+def _line(service: str, width: int, line: str) -> None:
+    sys.stdout.write(f"{service.ljust(width)} | {harmless(line.rstrip())}\n")
+    sys.stdout.flush()

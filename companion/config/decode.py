@@ -1,0 +1,184 @@
+"""What does the user's text mean, and what is wrong with it, all at once, each with its place?"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from companion.config import strict_yaml
+from companion.config.models import AgentConfig, Feature, Fleet
+from companion.config.strict_yaml import Document, Location
+from companion.errors import ConfigError, Problem, named
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+M = TypeVar("M", bound=BaseModel)
+_A_KEY = "[key]"
+"""By this pydantic says that the key before is wrong, not what it leads to."""
+SHARED = "shared"
+"""The key of fleet.yaml for what all agents have."""
+
+
+def agent(text: str, file: str = "agent.yaml") -> tuple[AgentConfig, Document]:
+    """Decode an agent.yaml.
+
+    Raises:
+        ConfigError: every problem that the text has on its own.
+    """
+    document = strict_yaml.parse(text, file)
+    return decode(AgentConfig, document.data, document, ()), document
+
+
+def fleet(text: str, file: str = "fleet.yaml") -> tuple[Fleet, Document]:
+    """Decode a fleet.yaml.
+
+    Raises:
+        ConfigError: every problem that the text has on its own.
+    """
+    document = strict_yaml.parse(text, file)
+    return decode(Fleet, document.data, document, ()), document
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one agent is configured to be, with everything that its fleet shares."""
+
+    config: AgentConfig
+    features: tuple[tuple[Location, Feature], ...]
+    """Each feature and where it stands in the document."""
+    document: Document
+
+
+def loaded(config: AgentConfig, document: Document, above: tuple[Fleet, Document] | None) -> Loaded:
+    """Return an agent's config joined with its fleet's.
+
+    What the agent says itself counts more; a shared feature gives way to one of the same plugin.
+    """
+    own: list[tuple[Location, Feature]] = [
+        (("features", number), feature) for number, feature in enumerate(config.features)
+    ]
+    if above is None:
+        return Loaded(config, tuple(own), document)
+    shared, mine = above[0].shared, {feature.plugin for feature in config.features}
+    given: list[tuple[Location, Feature]] = [
+        ((SHARED, "features", number), feature)
+        for number, feature in enumerate(shared.features)
+        if feature.plugin not in mine
+    ]
+    said = {key: getattr(shared, key) for key in ("container_runtime", "egress")}
+    missing = {k: v for k, v in said.items() if v and k not in config.model_fields_set}
+    joined = document.joined(above[1], SHARED)
+    return Loaded(config.model_copy(update=missing), (*given, *own), joined)
+
+
+def decode(model: type[M], data: Any, document: Document, at: Location) -> M:  # noqa: ANN401 - the user's
+    """Return `data`, which stands at `at` in the document, as a `model`.
+
+    Raises:
+        ConfigError: everything in `data` that does not fit.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=True)
+        raise ConfigError(_problem(d, model, document, at) for d in details) from None
+
+
+def _problem(
+    detail: "ErrorDetails", model: type[BaseModel], document: Document, at: Location
+) -> Problem:
+    where = detail["loc"]
+    if where[-1:] == ("[key]",):  # pydantic's word for the name of an entry
+        where = where[:-1]
+    name = _called(where) if where else "the plugin" if at else "the file"
+    what, hint = _explain(detail, model, name)
+    location = (*at, *where)
+    unknown = detail["type"] == "extra_forbidden"
+    place = document.key_place(location) if unknown else document.place(location)
+    return Problem(what, hint, place)
+
+
+def _called(where: Location) -> str:
+    """Return what the last part of a location is called: a key, or an entry of a list."""
+    if where[-1] == _A_KEY:
+        return f"the key {named(str(where[-2]))}"
+    if isinstance(where[-1], str):
+        return named(where[-1])
+    keys = [part for part in where if isinstance(part, str)]
+    return f"entry {where[-1] + 1} of {named(keys[-1])}" if keys else f"entry {where[-1] + 1}"
+
+
+def _explain(detail: "ErrorDetails", model: type[BaseModel], name: str) -> tuple[str, str]:
+    """Return what is wrong and what to do, without repeating a value that may be a secret."""
+    context: Mapping[str, Any] = detail.get("ctx", {})
+    match detail["type"]:
+        case "missing":
+            return f"{name} is missing", "add it"
+        case "extra_forbidden":
+            return f"unknown key {name}", suggest(
+                name.strip("'"), _keys_at(model, detail["loc"][:-1])
+            )
+        case "too_short":
+            return f"{name} is empty", "give at least one"
+        case "literal_error":
+            return f"{name} must be {context.get('expected')}", "choose one of these"
+        case "value_error":
+            return f"{name} {context.get('error')}", ""
+        case "greater_than_equal" | "less_than_equal":
+            return f"{name} {detail['msg'].removeprefix('Input ')}", ""
+        case kind if kind.endswith("_type"):
+            return f"{name} must be {_NOUNS.get(kind, kind)}", _got(detail["input"])
+        case _:
+            return f"{name}: {detail['msg']}", ""
+
+
+_NOUNS = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "model_type": "a mapping",
+}
+
+
+def _got(value: object) -> str:
+    match value:
+        case None:
+            return "it is empty"
+        case bool() | int():
+            return "it is a number or truth value: put it in quotes if you mean text"
+        case str():
+            return "it is text"
+        case tuple():
+            return "it is a list"
+        case _:
+            return "it is a mapping"
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return a hint which of the known words may have been meant."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(names)}"
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterable[str]:
+    """Return the keys that a mapping at `location` below `model` may have."""
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            inner = _model_in(model.model_fields[part].annotation)
+            model = inner or model
+    return model.model_fields
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - any annotation
+    """Return the model inside `X`, `X | None`, `tuple[X, ...]` or a mapping to X."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(argument) for argument in get_args(annotation))
+    return next((model for model in found if model), None)

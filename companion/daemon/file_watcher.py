@@ -1,0 +1,231 @@
+"""Which files steer a project, and how do we hear of their changes? The one user of watchdog."""
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from watchdog import events
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.polling import PollingObserver
+
+from companion.config import decode
+from companion.config.models import Feature
+from companion.errors import CompanionError
+from companion.project import discovery
+from companion.project.model import Seat
+from companion.system import files as disk
+from companion.system.paths import AgentPaths
+
+# Reading a file must not look like a change of it: watchdog also reports opens.
+_KINDS: list[type[events.FileSystemEvent]] = [
+    events.FileClosedEvent,
+    events.FileModifiedEvent,
+    events.FileCreatedEvent,
+    events.FileDeletedEvent,
+    events.FileMovedEvent,
+    events.DirCreatedEvent,
+    events.DirDeletedEvent,
+    events.DirMovedEvent,
+]
+POLL_INTERVAL = 2
+"""Seconds between looks where the system gives no watches."""
+MAX_DIRECTORIES = 2000
+"""Directories of one tree that are watched, each by itself."""
+_CURE = f"looking every {POLL_INTERVAL} s instead (raise fs.inotify.max_user_instances or _watches)"
+_OPTIONS = ("authorized_keys", "host_key", "home_override", "entrypoint_hooks", "root_hooks")
+
+
+def steering(seat: Seat) -> tuple[Path, ...]:
+    """Return the files and directories whose change may mean something, as far as they are known.
+
+    What lies behind a link is followed there, too: its changes are not told of under the link.
+    A config that does not decode still steers: then only the files with fixed names do.
+    """
+    fixed = (seat.config, seat.project.fleet, *seat.env_files)
+    own = _named(seat.directory, _own_features(seat))
+    shared = _named(seat.project.directory, _shared_features(seat))
+    named = (*fixed, *own, *shared)
+    return tuple(dict.fromkeys(place for path in named for place in (path, disk.real(path))))
+
+
+def first_start(place: AgentPaths) -> Path:
+    """Return what changes when somebody else starts an agent for the first time."""
+    return place.record if place.root.is_dir() else place.root
+
+
+class _Place(NamedTuple):
+    """A directory to watch: this very one, and not another that takes its place."""
+
+    path: Path
+    identity: tuple[int, int]
+    is_tree: bool
+
+
+_Begun: TypeAlias = tuple[BaseObserver, ObservedWatch]
+
+
+class Watch:
+    """Calls `touched(key)` (from watchdog's thread) for each event on a file followed for a key.
+
+    Where the system gives no more watches, it looks every two seconds, and `hindered` hears why,
+    once. Of a tree with very many directories only the top is watched.
+    """
+
+    def __init__(self, touched: Callable[[str], None], hindered: Callable[[str], None]) -> None:
+        self._touched, self._hindered = touched, hindered
+        self._files: dict[str, tuple[Path, ...]] = {}
+        self._watches: dict[_Place, _Begun] = {}
+        self._handler = _Handler(self._on_event)
+        self._poller: BaseObserver | None = None
+        try:
+            self._observer: BaseObserver = Observer()
+            self._observer.start()
+        except OSError as error:
+            self._observer = self._polling(error)
+
+    def follow(self, key: str, files: Iterable[Path]) -> None:
+        """Follow these files for a key, and none that were followed for it before."""
+        self._files = {**self._files, key: tuple(files)}
+        self.look_again()
+
+    def forget(self, key: str) -> None:
+        """Follow nothing for a key any more."""
+        self._files = {k: files for k, files in self._files.items() if k != key}
+        self.look_again()
+
+    def stop(self) -> None:
+        """Stop watching; returns when no further call will come."""
+        for observer in self._observers:
+            observer.stop()
+            observer.join(timeout=5)
+
+    def look_again(self) -> None:
+        """Watch the directories that are there now, also those that took the place of others."""
+        wanted, alive = self._wanted(), self._alive()
+        for place in tuple(self._watches):
+            observer, watch = self._watches[place]
+            if place not in wanted or watch not in alive:
+                del self._watches[place]
+                observer.unschedule(watch)
+        for place in wanted - self._watches.keys():
+            if begun := self._begin(place):
+                self._watches[place] = begun
+
+    @property
+    def _observers(self) -> set[BaseObserver]:
+        return {self._observer, self._poller or self._observer}
+
+    def _wanted(self) -> set[_Place]:
+        """Return the directories of all files, and whole trees where a file is a directory.
+
+        Where there is no such directory, the one above it is where it will come.
+        """
+        files = {file for followed in self._files.values() for file in followed}
+        trees = {path: found for path in files if (found := _identity(path))}
+        above = (_nearest(path) for path in {file.parent for file in files})
+        around = {path: found for path in above if path not in trees and (found := _identity(path))}
+        return {_Place(path, found, _is_small(path)) for path, found in trees.items()} | {
+            _Place(path, found, is_tree=False) for path, found in around.items()
+        }
+
+    def _alive(self) -> set[ObservedWatch]:
+        """Return the watches that still tell of something: one ends with its directory."""
+        emitters = (emitter for observer in self._observers for emitter in observer.emitters)
+        return {emitter.watch for emitter in emitters if emitter.should_keep_running()}
+
+    def _begin(self, place: _Place) -> _Begun | None:
+        """Begin to watch; None: it has just gone, so look again, or nobody can look at it."""
+        try:
+            return self._observer, self._schedule(self._observer, place)
+        except OSError as error:
+            if _identity(place.path) != place.identity:
+                self._tell([str(place.path)])
+                return None
+            poller = self._polling(error)
+        with suppress(OSError):
+            return poller, self._schedule(poller, place)
+        return None
+
+    def _polling(self, error: OSError) -> BaseObserver:
+        """Return what looks now and then instead; the first time, say why."""
+        if self._poller is None:
+            reason = error.strerror or error
+            self._hindered(f"the system watches no more files for us ({reason}): {_CURE}")
+            self._poller = PollingObserver(timeout=POLL_INTERVAL)
+            self._poller.start()
+        return self._poller
+
+    def _schedule(self, observer: BaseObserver, place: _Place) -> ObservedWatch:
+        return observer.schedule(
+            self._handler, str(place.path), recursive=place.is_tree, event_filter=_KINDS
+        )
+
+    def _on_event(self, event: events.FileSystemEvent) -> None:
+        # An atomic save is a move: the name that counts is only in dest_path.
+        self._tell([str(name) for name in (event.src_path, event.dest_path) if name])
+
+    def _tell(self, names: Iterable[str]) -> None:
+        """Say for whom it counts that something happened at these paths."""
+        changed = [f"{name}{os.sep}" for name in names]
+        for key, files in self._files.items():
+            followed = (f"{file}{os.sep}" for file in files)
+            if any(f.startswith(name) or name.startswith(f) for f in followed for name in changed):
+                self._touched(key)
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    """Return what tells a directory from another in its place; None: it is none."""
+    status = disk.status(directory)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _nearest(directory: Path) -> Path:
+    """Return the directory, or the first one above it that is there."""
+    return next(filter(_identity, (directory, *directory.parents)), directory)
+
+
+def _is_small(tree: Path) -> bool:
+    """Tell whether a directory has few enough directories in it to watch them all."""
+    return all(number < MAX_DIRECTORIES for number, _ in enumerate(os.walk(tree)))
+
+
+class _Handler(events.FileSystemEventHandler):
+    def __init__(self, on_event: Callable[[events.FileSystemEvent], None]) -> None:
+        self._on_event = on_event
+
+    def on_any_event(self, event: events.FileSystemEvent) -> None:
+        self._on_event(event)
+
+
+def _own_features(seat: Seat) -> tuple[Feature, ...]:
+    try:
+        return decode.agent(disk.read_text(seat.config) or "")[0].features
+    except CompanionError:
+        return ()
+
+
+def _shared_features(seat: Seat) -> tuple[Feature, ...]:
+    try:
+        above = discovery.fleet(seat.project)
+    except CompanionError:
+        return ()
+    return above[0].shared.features if above else ()
+
+
+def _named(directory: Path, features: Iterable[Feature]) -> Iterator[Path]:
+    """Yield every path that an option of a feature names."""
+    for feature in features:
+        for option in _OPTIONS:
+            yield from (directory / name for name in _as_names(feature.options.get(option)))
+
+
+def _as_names(option: object) -> list[str]:
+    if isinstance(option, str):
+        return [option]
+    return [name for name in option if isinstance(name, str)] if isinstance(option, tuple) else []

@@ -1,0 +1,250 @@
+"""Which editors are on this desktop, and how do they get to know the sandboxes?"""
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from companion.desktop import ssh_config
+from companion.errors import CompanionError
+from companion.project import store
+from companion.project.record import AgentRecord
+from companion.system import files, process, programs
+from companion.system.paths import Paths
+from editors.base import Desktop, Editor, Opening, Remote
+from editors.catalogue import EDITORS
+from editors.jsonc_tree import JsoncError
+from editors.owned import Entry, Owned, merge
+
+Outcome = Literal["written", "unchanged", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An editor that is on this desktop; what opens folders without a command does so by URL."""
+
+    editor: Editor
+    settings: Path
+    command: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What became of one editor's settings; `problem` says why nothing was written."""
+
+    found: Found
+    outcome: Outcome
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What is ours in one settings file, and whether the file itself is."""
+
+    owned: Owned = field(default_factory=Owned)
+    made: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What we remember about editors."""
+
+    files: Mapping[str, _File] = field(default_factory=dict)
+    last: str = ""
+    """Id of the editor that was opened last."""
+    named: tuple[str, ...] = ()
+    """Ids of those that are only written to when the user wants it, and does."""
+
+
+_ADAPTER = TypeAdapter(_Memory)
+
+
+def found(home: Paths) -> tuple[Found, ...]:
+    """Return the editors that are here, the one used last first."""
+    last = _read(home).last
+    here = [f for f in _look(home) if f.command or f.settings.parent.is_dir()]
+    return tuple(sorted(here, key=lambda f: f.editor.id != last))
+
+
+def openers(home: Paths) -> tuple[Found, ...]:
+    """Return those that can be told to open a folder."""
+    return tuple(f for f in found(home) if f.editor.opening)
+
+
+def remotes(home: Paths) -> tuple[Remote, ...]:
+    """Return every sandbox that takes logins, of all projects."""
+    return tuple(
+        remote(name, record)
+        for written in store.all_projects(home).values()
+        for name, record in written.agents.items()
+        if record.allocation.ssh_port
+    )
+
+
+def remote(agent: str, record: AgentRecord) -> Remote:
+    """Return an agent that takes logins as editors see it."""
+    ssh = shutil.which("ssh") or "ssh"
+    return Remote(record.allocation.alias, agent, record.workdir, record.acp_command, ssh)
+
+
+def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
+    """Write what each editor that is here (or only one) must know of the sandboxes.
+
+    Some must have been named once.
+
+    Raises:
+        CompanionError: the one that is named is not here.
+    """
+    known = remotes(home)
+    with files.lock(home.editors.with_suffix(".lock")):
+        memory = _read(home)
+        here = [f for f in found(home) if _is_meant(f, only, memory)]
+        if only and not here:
+            raise CompanionError(f"{only} is not here", "see `companion editors list`")
+        named = {f.editor.id for f in here if f.editor.only_if_named}
+        _remember(home, replace(memory, named=tuple(sorted({*memory.named, *named}))))
+        return tuple(
+            _write(home, f, tuple(e for remote in known for e in f.editor.entries(remote)))
+            for f in here
+        )
+
+
+def _is_meant(here: Found, only: str | None, memory: _Memory) -> bool:
+    if only:
+        return here.editor.id == only
+    return not here.editor.only_if_named or here.editor.id in memory.named
+
+
+def remove(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
+    """Take everything of ours out of the settings of all editors, or of one."""
+    with files.lock(home.editors.with_suffix(".lock")):
+        memory = _read(home)
+        kept = tuple(name for name in memory.named if only not in {None, name})
+        _remember(home, replace(memory, named=kept))
+        return tuple(
+            _write(home, f, ())
+            for f in _look(home)
+            if str(f.settings) in memory.files and only in {None, f.editor.id}
+        )
+
+
+def choose(home: Paths, wanted: str | None) -> Found:
+    """Return the editor with this id, or the one used last, or the first that is here.
+
+    Raises:
+        CompanionError: it is not here, or opens no folders.
+    """
+    known = {editor.id: editor for editor in EDITORS}
+    ids = ", ".join(editor.id for editor in EDITORS if editor.opening)
+    if wanted and wanted not in known:
+        raise CompanionError(f"there is no editor '{wanted}'", f"known: {ids}")
+    if wanted:
+        opening(known[wanted])
+    here = openers(home)
+    fits = [f for f in here if wanted in {None, f.editor.id}]
+    if fits:
+        return fits[0]
+    if wanted:
+        installed = ", ".join(f.editor.id for f in here) or "none"
+        raise CompanionError(f"{wanted} is not installed", f"installed: {installed}")
+    raise CompanionError("no editor that we know is installed", f"known: {ids}")
+
+
+def opening(editor: Editor) -> Opening:
+    """Return how an editor opens folders.
+
+    Raises:
+        CompanionError: it cannot be told to.
+    """
+    if editor.opening is None:
+        what = f"{editor.name} cannot be told to open a folder over SSH"
+        raise CompanionError(
+            what, f"after `companion editors sync {editor.id}` the agent is in its chat"
+        )
+    return editor.opening
+
+
+def command(here: Found, remote: Remote, path: str) -> tuple[str, ...]:
+    """Return the argv that opens a folder of a sandbox, through the desktop if need be."""
+    how = opening(here.editor)
+    if here.command:
+        return (here.command, *how.arguments(remote, path))
+    return programs.opener(how.url(remote, path))
+
+
+def open_folder(home: Paths, here: Found, remote: Remote, path: str) -> tuple[str, ...]:
+    """Open a folder of a running sandbox in an editor; return the argv that did it.
+
+    Raises:
+        CompanionError: the editor's ssh would not find the sandbox, or it did not start.
+    """
+    if not ssh_config.is_included(home):
+        what = f"{here.editor.name} reads {home.user_ssh_config}, which does not name the sandboxes"
+        raise CompanionError(
+            what, f"put `{ssh_config.include_line(home)}` at its top, or use --yes"
+        )
+    argv = command(here, remote, path)
+    process.launch(argv)
+    with files.lock(home.editors.with_suffix(".lock")):
+        _remember(home, replace(_read(home), last=here.editor.id))
+    return argv
+
+
+def _look(home: Paths) -> Iterator[Found]:
+    platform = sys.platform if sys.platform in {"darwin", "win32"} else "linux"
+    place = Desktop(platform, home.home.as_posix(), home.programs.as_posix())  # type: ignore[arg-type]
+    for editor in EDITORS:
+        commands = editor.opening.commands if editor.opening else ()
+        program = next(filter(None, map(shutil.which, commands)), None)
+        yield Found(editor, Path(editor.settings(place)), program)
+
+
+def _write(home: Paths, here: Found, wanted: tuple[Entry, ...]) -> Synced:
+    memory = _read(home)
+    name = str(here.settings)
+    before = memory.files.get(name, _File())
+    try:
+        text = files.read_text(here.settings)
+        new, owned = merge(text or "", wanted, before.owned)
+        made = before.made if text is not None else bool(new)
+        if made and not new:
+            here.settings.unlink(missing_ok=True)
+        elif wanted and new != (text or ""):
+            files.write_users_own(here.settings, new, text)
+        elif text is not None and not wanted:
+            files.take_back_from_users_own(here.settings, new, text)
+    except JsoncError as error:
+        return Synced(here, "failed", _snippet(here, error, wanted))
+    except CompanionError as error:
+        return Synced(here, "failed", str(error))
+    after = {n: f for n, f in memory.files.items() if n != name}
+    if owned != Owned():
+        after[name] = _File(owned, made)
+    _remember(home, replace(memory, files=after))
+    return Synced(here, "written" if new != (text or "") else "unchanged")
+
+
+def _snippet(here: Found, error: JsoncError, wanted: tuple[Entry, ...]) -> str:
+    """Say where the file is broken, and what to paste once it is mended."""
+    paste, _ = merge("", wanted, Owned())
+    where = f"{here.settings}:{error.line}:{error.column}: {error.what}"
+    return f"{where}, mend it and run this again" + (f", or add:\n{paste}" if wanted else "")
+
+
+def _read(home: Paths) -> _Memory:
+    text = files.read_text(home.editors)
+    if text is None:
+        return _Memory()
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValidationError:
+        hint = "remove it; entries that we made in editors' settings then stay"
+        raise CompanionError(f"{home.editors} is damaged", hint) from None
+
+
+def _remember(home: Paths, memory: _Memory) -> None:
+    files.write(home.editors, _ADAPTER.dump_json(memory, indent=2) + b"\n")

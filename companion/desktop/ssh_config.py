@@ -1,0 +1,73 @@
+"""How does every program on the desktop find the sandboxes? Our SSH config and known_hosts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from companion.project import store
+from companion.system import files
+from companion.system.paths import Paths
+from ssh import config, known_hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One sandbox that takes logins: its host entry and its pinned public host key."""
+
+    host: config.Host
+    pin: str
+
+
+def sync(home: Paths) -> None:
+    """Write our SSH config and known_hosts anew from what is remembered of all projects."""
+    with files.lock(home.ssh / "lock"):
+        entries = tuple(_entries(home))
+        files.write(
+            home.ssh_known_hosts, known_hosts.render({e.host.alias: e.pin for e in entries})
+        )
+        files.write(home.ssh_config, config.render(e.host for e in entries))
+
+
+def is_included(home: Paths) -> bool:
+    """Tell whether the user's ~/.ssh/config includes ours."""
+    return config.has_include(
+        files.read_text(home.user_ssh_config) or "", home.ssh_config.as_posix()
+    )
+
+
+def include(home: Paths) -> None:
+    """Put our one Include line at the top of the user's ~/.ssh/config."""
+    text = files.read_text(home.user_ssh_config)
+    new = config.add_include(text or "", home.ssh_config.as_posix())
+    if new != text:
+        files.write_users_own(home.user_ssh_config, new, text)
+
+
+def exclude(home: Paths) -> None:
+    """Take our Include line out of the user's ~/.ssh/config; a file that only had it goes."""
+    text = files.read_text(home.user_ssh_config)
+    if text is not None:
+        new = config.remove_include(text, home.ssh_config.as_posix())
+        files.take_back_from_users_own(home.user_ssh_config, new, text)
+
+
+def include_line(home: Paths) -> str:
+    """Return the line that include() writes, for users who write it themselves."""
+    return f'Include "{home.ssh_config.as_posix()}"'
+
+
+def _entries(home: Paths) -> Iterator[Entry]:
+    for project_id, written in store.all_projects(home).items():
+        for name, record in written.agents.items():
+            host_key = home.project(project_id).agent(name).host_key
+            pin = files.read_text(host_key.with_suffix(".pub"))
+            port, alias = record.allocation.ssh_port, record.allocation.alias
+            if port and pin:
+                host = config.Host(
+                    alias=alias,
+                    hostname="127.0.0.1",
+                    port=port,
+                    user=record.user,
+                    identity_file=home.client_key(alias).as_posix(),
+                    known_hosts_file=home.ssh_known_hosts.as_posix(),
+                )
+                yield Entry(host, pin.strip())

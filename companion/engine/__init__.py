@@ -1,0 +1,1 @@
+"""Docker and Podman: what they hold, and how they are asked."""

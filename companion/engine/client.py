@@ -1,0 +1,277 @@
+"""Which engine is there, and what does it hold? Runs argv of dialect.py, failures as errors."""
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import TypeVar
+
+from companion.engine.dialect import DIALECTS, LABEL, Dialect, each, parse_container, parse_network
+from companion.engine.model import Container, EngineChoice
+from companion.errors import (
+    AddressHeldError,
+    CompanionError,
+    EngineError,
+    ImageGoneError,
+    NameTakenError,
+    PortTakenError,
+    SubnetTakenError,
+)
+from companion.system import process
+
+T = TypeVar("T")
+GATEWAY_IMAGE = "localhost/companion/gateway:"
+_FAST, _SLOW = 20.0, 120.0
+_REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
+_LIST_TRIES = 3
+_REASON = 300
+_ABOUT = (
+    "info",
+    "--format",
+    "{{.Host.Security.Rootless}} {{.Host.Security.SECCOMPProfilePath}}",
+)
+# Variables of the engines' own clients that say which engine is meant.
+_ENDPOINT = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST",
+             "CONTAINER_CONNECTION", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")  # fmt: skip
+
+
+def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
+    """Return the engine to use: the config's, else the one recorded, else what answers here.
+
+    Raises:
+        CompanionError: there is none, or the one that is wanted does not answer.
+    """
+    if known and wanted in {None, known.name}:
+        return known
+    if wanted:
+        return _required(wanted)
+    for name in DIALECTS:
+        choice = _choice(name)
+        if choice and Engine(choice).answers():
+            return choice
+    if shutil.which("docker"):
+        raise CompanionError("the docker daemon does not answer", DIALECTS["docker"].silent)
+    raise CompanionError("neither docker nor podman is installed", "install one of them")
+
+
+def _required(name: str) -> EngineChoice:
+    choice = _choice(name)
+    if choice is None:
+        hint = f"install {name}, or remove container_runtime from agent.yaml"
+        raise CompanionError(f"container_runtime is {name}, which is not installed", hint)
+    if not Engine(choice).answers():
+        raise CompanionError(f"{name} does not answer", DIALECTS[name].silent)
+    return choice
+
+
+def _choice(name: str) -> EngineChoice | None:
+    """Return the engine called `name`; a `docker` that is podman's shim is podman."""
+    binary = shutil.which(name)
+    if binary is None:
+        return None
+    if name == "docker" and "podman" in process.run((binary, "--version"), timeout=_FAST).stdout:
+        name = "podman"
+    endpoint = tuple((key, os.environ[key]) for key in _ENDPOINT if key in os.environ)
+    if name == "docker":
+        return EngineChoice("docker", binary, endpoint)
+    said = process.run((binary, *_ABOUT), timeout=_FAST).stdout
+    rootless, _, seccomp = said.strip().partition(" ")
+    return EngineChoice("podman", binary, endpoint, rootless == "true", seccomp)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The glue: runs the argv of one agent and turns failures into errors.
+
+    Without project and agent it stands for the engine as a whole, and for all that we made there.
+    """
+
+    choice: EngineChoice
+    project: str = ""
+    agent: str = ""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The differences of this engine."""
+        return replace(DIALECTS[self.choice.name], rootless=self.choice.rootless)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that lead the engine's client to the recorded endpoint."""
+        return dict(self.choice.environment)
+
+    @property
+    def _mine(self) -> tuple[str, ...]:
+        """The filter that lists what belongs to the agent."""
+        if not self.project:
+            return ("--filter", f"label={LABEL}.project")
+        labels = (f"label={LABEL}.project={self.project}", f"label={LABEL}.agent={self.agent}")
+        return tuple(each("--filter", labels))
+
+    @property
+    def _image(self) -> str:
+        """What the tags of the agent's images begin with."""
+        return f"localhost/companion/{self.project}-{self.agent}:"
+
+    def argv(self, *arguments: str) -> tuple[str, ...]:
+        """Return the command line for `arguments`."""
+        return (self.choice.binary, *arguments)
+
+    def call(self, *arguments: str, timeout: float = _SLOW, stdin: str | None = None) -> str:
+        """Run the engine and return its output.
+
+        Raises:
+            EngineError: it failed or did not answer in time (seconds).
+        """
+        argv = self.argv(*arguments)
+        done = process.run(argv, env=self.environment, timeout=timeout, stdin=stdin)
+        if done.code:
+            raise _failure(self.choice.name, arguments, done)
+        return done.stdout
+
+    def remove(self, name: str) -> None:
+        """Remove a container, running or not.
+
+        podman that was killed while it mounted the container's files needs more than one try.
+
+        Raises:
+            EngineError: it is still there after all tries.
+        """
+        for _ in range(_REMOVE_TRIES - 1):
+            try:
+                self.call(*self.dialect.remove, name)
+            except EngineError:
+                time.sleep(_REMOVE_PAUSE)
+            else:
+                return
+        self.call(*self.dialect.remove, name)
+
+    def answers(self) -> bool:
+        """Tell whether the engine is there and talks to us."""
+        argv = self.argv(*self.dialect.probe)
+        return process.run(argv, env=self.environment, timeout=_FAST).code == 0
+
+    def containers(self) -> tuple[Container, ...]:
+        """Return the agent's containers, running or not."""
+        return self._looked(self._containers)
+
+    def _looked(self, look: Callable[[], T]) -> T:
+        """Look; what goes between a list and the look at it is no failure: look again."""
+        for _ in range(_LIST_TRIES - 1):
+            try:
+                return look()
+            except EngineError:
+                if not self.answers():
+                    raise
+        return look()
+
+    def _containers(self) -> tuple[Container, ...]:
+        # A container that somebody runs of our image has the image's labels, but no service.
+        ours = (*self._mine, "--filter", f"label={LABEL}.service")
+        ids = self.call("ps", "--all", "--quiet", "--no-trunc", *ours, timeout=_FAST).split()
+        if not ids:
+            return ()
+        return tuple(map(parse_container, json.loads(self.call("inspect", *ids, timeout=_FAST))))
+
+    def last_lines(self, container: str, count: int) -> tuple[str, ...]:
+        """Return the last lines that a container said; control characters are made visible."""
+        argv = self.argv("logs", "--tail", str(count), container)
+        done = process.run(argv, env=self.environment, timeout=_FAST, merged=True)
+        lines = done.stdout.splitlines()[-count:]
+        return tuple("".join(c if c.isprintable() else "�" for c in line) for line in lines)
+
+    def networks(self) -> dict[str, str]:
+        """Return the agent's networks (without the project's prefix) and their subnets."""
+        return self._looked(self._networks)
+
+    def _networks(self) -> dict[str, str]:
+        names = self.call("network", "ls", "--quiet", *self._mine, timeout=_FAST).split()
+        if not names:
+            return {}
+        found = json.loads(self.call("network", "inspect", *names, timeout=_FAST))
+        return dict(parse_network(self.project, data) for data in found)
+
+    def holds_any(self) -> bool:
+        """Tell whether there are containers or networks of the agent."""
+        return bool(self.containers() or self.networks())
+
+    def held(self, tags: Collection[str]) -> frozenset[str]:
+        """Return which of these images are there; podman lists all of many in a second and more."""
+        return self._looked(lambda: self._held(tags)) if tags else frozenset()
+
+    def _held(self, tags: Collection[str]) -> frozenset[str]:
+        asked = ("image", "inspect", "--format", "{{range .RepoTags}}{{println .}}{{end}}", *tags)
+        done = process.run(self.argv(*asked), env=self.environment, timeout=_FAST)
+        if done.code:  # it tells of those that are there all the same
+            failure = _failure(self.choice.name, asked, done)
+            if not isinstance(failure, ImageGoneError):
+                raise failure
+        return frozenset(done.stdout.split()) & frozenset(tags)
+
+    def images(self) -> frozenset[str]:
+        """Return the tags of all images that companion built, for any project."""
+        shape = ("--filter", f"label={LABEL}.image=1", "--format", "{{.Repository}}:{{.Tag}}")
+        return self._looked(lambda: frozenset(self.call("images", *shape, timeout=_FAST).split()))
+
+    def agent_images(self) -> frozenset[str]:
+        """Return the tags of the images that were built for the agent.
+
+        By name: podman lists an image that has any of several labels, so those of others, too.
+        """
+        return frozenset(tag for tag in self.images() if tag.startswith(self._image))
+
+    def unused_images(self, keep: str) -> frozenset[str]:
+        """Return what builds that failed left behind, and gateways that no container is made of.
+
+        `keep` is the tag of the gateway's image that the next sandbox will use.
+        """
+        ours = ("--filter", f"label={LABEL}.image=1", "--filter", "dangling=true")
+        torn = self.call("images", "--quiet", *ours, timeout=_FAST).split()
+        used = self.call("ps", "--all", "--format", "{{.Image}}", timeout=_FAST).split()
+        old = (tag for tag in self.images() if tag.startswith(GATEWAY_IMAGE))
+        return frozenset((*torn, *(tag for tag in old if tag not in {keep, *used})))
+
+    def discard_image(self, tag: str) -> None:
+        """Remove an image if nothing uses it; one in use stays."""
+        process.run(self.argv("rmi", tag), env=self.environment, timeout=_SLOW)
+
+    def remove_volumes(self) -> int:
+        """Remove the agent's volumes and return how many there were."""
+        names = self.call("volume", "ls", "--quiet", timeout=_FAST).split()
+        mine = [name for name in names if name.startswith(f"{self.project}_{self.agent}_")]
+        for name in mine:
+            self.call("volume", "rm", name)
+        return len(mine)
+
+    def subnets(self) -> list[str]:
+        """Return the subnets of all networks of the engine, whoever made them."""
+        names = self.call("network", "ls", "--quiet", timeout=_FAST).split()
+        text = self.call("network", "inspect", *names, timeout=_FAST) if names else ""
+        return re.findall(r'"[Ss]ubnet": *"([0-9./]+)"', text)
+
+
+def _failure(name: str, arguments: Sequence[str], done: process.Completed) -> EngineError:
+    log = (done.stderr or done.stdout).strip()
+    lines = log.splitlines() or [f"exit code {done.code}"]
+    first = next((n for n, line in enumerate(lines) if line.startswith("Error")), len(lines) - 1)
+    told = " ".join(" ".join(lines[first:]).split())[:_REASON]
+    reason = re.sub(r"^Error( response from daemon)?: ", "", told)
+    words = takewhile(lambda word: not word.startswith("-"), arguments[:2])
+    what = f"{name} {' '.join(words)} failed: {reason}"
+    if re.search(r"requested ip address .* already allocated|: Address already in use", log):
+        return AddressHeldError(what, "run `companion down` and `companion up`", log)
+    if re.search(r"name .* is already in use", log):
+        return NameTakenError(what, "run `companion down` and `companion up`", log)
+    if re.search(r"port is already allocated|bind: address already in use|Bind for .* failed", log):
+        return PortTakenError(what, "choose another port in agent.yaml", log)
+    if re.search(r"image not known|no such image", log, re.IGNORECASE):
+        return ImageGoneError(what, "run `companion up`", log)
+    if re.search(r"overlaps|already (used|being used)|subnet .* is already", log, re.IGNORECASE):
+        return SubnetTakenError(what, "", log)
+    if done.code == process.TIMED_OUT or re.search(r"^Cannot connect to", reason):
+        return EngineError(f"{name} does not answer", DIALECTS[name].silent, log)
+    return EngineError(what, "", log)

@@ -1,0 +1,284 @@
+"""How do docker and podman want things said, and what do they answer? Table, argv, parsers."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from companion.engine.model import Container
+from companion.render.dockerfile import LIB
+from companion.spec.containers import Attachment, Bind, Image, Network, Role, Service
+
+LABEL = "dev.companion"
+_EVENTS = ("--filter=type=container", "--filter=event=start", "--filter=event=pause",
+           "--filter=event=unpause")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Where the two engines' command lines differ."""
+
+    name: Literal["docker", "podman"]
+    probe: tuple[str, ...]
+    remove: tuple[str, ...]
+    remove_network: tuple[str, ...]
+    internal: tuple[str, ...]
+    log_driver: str
+    random_macs: bool
+    """Containers get a new MAC address each time unless one is given."""
+    names_guests: bool
+    """A container in another's network namespace may have a hostname of its own."""
+    events: tuple[str, ...]
+    """Prints a line for each container that starts, ends or goes, labels included."""
+    builds_here: bool
+    """The client builds images itself, in its own process; else a daemon does."""
+    silent: str
+    rootless: bool = False
+    """Containers live in user namespaces, where nobody is the desktop's user unless asked for."""
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "docker": Dialect(
+        name="docker",
+        probe=("version", "--format", "{{.Server.Version}}"),
+        remove=("rm", "--force"),
+        remove_network=("network", "rm"),
+        internal=("--internal",),
+        log_driver="json-file",
+        random_macs=False,
+        names_guests=False,
+        events=(
+            "events",
+            *_EVENTS,
+            "--filter=event=die",
+            "--filter=event=destroy",
+            "--format={{.Actor.Attributes}}",
+        ),
+        builds_here=False,
+        silent="start the docker daemon, or use podman",
+    ),
+    "podman": Dialect(
+        name="podman",
+        probe=("version", "--format", "{{.Client.Version}}"),
+        remove=("rm", "--force", "--ignore", "--time", "0"),
+        remove_network=("network", "rm", "--force"),
+        internal=("--internal", "--disable-dns", "--opt", "isolate=true"),
+        log_driver="k8s-file",
+        random_macs=True,
+        names_guests=True,
+        events=(
+            "events",
+            *_EVENTS,
+            "--filter=event=died",
+            "--filter=event=remove",
+            "--format={{.Attributes}}",
+        ),
+        builds_here=True,
+        silent="try `podman info`",
+    ),
+}
+
+
+def container_name(project: str, service: str) -> str:
+    """Return the engine-wide name of a service's container."""
+    return f"{project}-{service}"
+
+
+def network_name(project: str, network: str) -> str:
+    """Return the engine-wide name of a network of ours."""
+    return f"{project}_{network}"
+
+
+def create_argv(dialect: Dialect, project: str, agent: str, service: Service) -> tuple[str, ...]:
+    """Return the arguments that create a service's container on its first network."""
+    return (
+        *("create", "--pull", "never"),
+        *("--name", container_name(project, service.name)),
+        *_labels(project, agent, service),
+        *("--init", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *(("--security-opt", f"seccomp={service.seccomp}") if service.seccomp else ()),
+        *(() if service.writable else ("--read-only",)),
+        *("--log-driver", dialect.log_driver, "--log-opt", "max-size=10m"),
+        *("--user", service.user, "--restart", service.restart),
+        *("--memory", service.memory, "--pids-limit", str(service.pids)),
+        *("--cpu-shares", str(service.cpu_shares)),
+        *_optional("--cpus", service.cpus),
+        *_optional("--hostname", _hostname(dialect, service)),
+        *_optional("--workdir", service.workdir),
+        *_network_argv(dialect, project, service),
+        *_user_namespace(dialect, project, service),
+        *each("--cap-add", service.capabilities),
+        *each("--sysctl", (f"{key}={value}" for key, value in service.sysctls)),
+        *each("--add-host", _hosts(dialect, service)),
+        *each("--env", (f"{name}={value}" for name, value in service.environment)),
+        *each("--tmpfs", service.tmpfs),
+        *each("--mount", (_mount(project, bind) for bind in service.binds)),
+        *each("--publish", map(str, service.publish)),
+        service.image,
+        *service.command,
+    )
+
+
+def network_argv(dialect: Dialect, project: str, agent: str, network: Network) -> tuple[str, ...]:
+    """Return the arguments that create a network."""
+    return (
+        *("network", "create", "--driver", "bridge", "--subnet", network.subnet),
+        *("--gateway", network.address(1)),
+        *(dialect.internal if network.internal else ()),
+        *_label("project", project),
+        *_label("agent", agent),
+        *_label("subnet", network.subnet),
+        *("--label", f"com.docker.compose.project={project}"),
+        *("--label", f"com.docker.compose.network={network.name}"),
+        network_name(project, network.name),
+    )
+
+
+def connect_argv(
+    dialect: Dialect, project: str, service: Service, place: Attachment
+) -> tuple[str, ...]:
+    """Return the arguments that attach a created container to a further network."""
+    network, name = (
+        network_name(project, place.network),
+        container_name(project, service.name),
+    )
+    return ("network", "connect", *_addresses(dialect, place), network, name)
+
+
+def join_argv(project: str, service: Service, network: str) -> tuple[str, ...]:
+    """Return the arguments that attach a created container to a network that is not ours."""
+    return ("network", "connect", network, container_name(project, service.name))
+
+
+def exec_argv(name: str, user: str, *options: str, begun_by_root: bool) -> tuple[str, ...]:
+    """Return the arguments that run the command after them as the agent, with nothing to gain."""
+    if not begun_by_root:
+        return ("exec", *options, "--user", user, name)
+    become = ("--reuid", user, "--regid", user, "--init-groups")
+    nothing = ("--inh-caps=-all", "--bounding-set=-all")
+    with_variables = ("/bin/bash", f"{LIB}/entrypoint.sh", "--run")
+    run = ("/usr/bin/setpriv", *become, *nothing, *with_variables)
+    return ("exec", *options, "--user", "0:0", name, *run)
+
+
+def build_argv(image: Image, context: str) -> tuple[str, ...]:
+    """Return the arguments that build an image from a context directory."""
+    arguments = each("--build-arg", (f"{key}={value}" for key, value in image.arguments))
+    # Without --force-rm docker keeps the container of a step that failed.
+    return ("build", "--force-rm", *arguments, "--tag", image.tag, context)
+
+
+def parse_container(data: Mapping[str, Any]) -> Container:
+    """Return a container from one element of `inspect`'s JSON (the same shape in both engines)."""
+    labels: Mapping[str, str] = data["Config"].get("Labels") or {}
+    state = data["State"]
+    return Container(
+        id=data["Id"],
+        name=data["Name"].lstrip("/"),
+        project=labels.get(f"{LABEL}.project", ""),
+        service=labels.get(f"{LABEL}.service", ""),
+        agent=labels.get(f"{LABEL}.agent", ""),
+        role=Role(labels.get(f"{LABEL}.role", Role.AGENT)),
+        spec=labels.get(f"{LABEL}.spec", ""),
+        running=bool(state.get("Running")),
+        status=state.get("Status", "unknown"),
+        exit_code=int(state.get("ExitCode", 0)),
+        out_of_memory=bool(state.get("OOMKilled")),
+        started=_instant(state.get("StartedAt", "")),
+        network_mode=data["HostConfig"].get("NetworkMode", ""),
+    )
+
+
+def parse_network(project: str, data: Mapping[str, Any]) -> tuple[str, str]:
+    """Return name (without the project's prefix) and subnet from `network inspect`.
+
+    docker answers with IPAM.Config, podman with subnets.
+    """
+    name = str(data.get("Name") or data.get("name")).removeprefix(f"{project}_")
+    ranges = (data.get("IPAM") or {}).get("Config") or data.get("subnets") or [{}]
+    return name, str(ranges[0].get("Subnet") or ranges[0].get("subnet") or "")
+
+
+def _labels(project: str, agent: str, service: Service) -> Iterator[str]:
+    yield from _label("project", project)
+    yield from _label("agent", agent)
+    yield from _label("service", service.name)
+    yield from _label("role", service.role)
+    yield from _label("spec", service.spec)
+    compose = {
+        "project": project,
+        "service": service.name,
+        "config-hash": service.spec,
+        "container-number": "1",
+        "oneoff": "False",
+    }
+    for key, value in compose.items():
+        yield from ("--label", f"com.docker.compose.{key}={value}")
+    for key, value in (("project", project), ("service", service.name)):
+        yield from ("--label", f"io.podman.compose.{key}={value}")
+
+
+def _label(key: str, value: str) -> tuple[str, str]:
+    return "--label", f"{LABEL}.{key}={value}"
+
+
+def _hostname(dialect: Dialect, service: Service) -> str:
+    return "" if service.network_of and not dialect.names_guests else service.hostname
+
+
+def _network_argv(dialect: Dialect, project: str, service: Service) -> tuple[str, ...]:
+    if service.network_of:
+        return "--network", f"container:{container_name(project, service.network_of)}"
+    first = service.attachments[0]
+    return "--network", network_name(project, first.network), *_addresses(dialect, first)
+
+
+def _user_namespace(dialect: Dialect, project: str, service: Service) -> tuple[str, ...]:
+    """Lead the desktop user's id into the namespace: what we mount is that user's alone."""
+    if not dialect.rootless:
+        return ()
+    holder = service.network_of and container_name(project, service.network_of)
+    return "--userns", f"container:{holder}" if holder else "keep-id"
+
+
+def _hosts(dialect: Dialect, service: Service) -> tuple[str, ...]:
+    """Without root the bridge is not on the desktop: podman names the address that is."""
+    return () if dialect.rootless else tuple(f"{name}:{address}" for name, address in service.hosts)
+
+
+def _addresses(dialect: Dialect, place: Attachment) -> tuple[str, ...]:
+    mac = ("--mac-address", place.mac) if dialect.random_macs else ()
+    return ("--ip", place.address, *mac)
+
+
+def _mount(project: str, bind: Bind) -> str:
+    fields = [
+        "type=volume" if bind.volume else "type=bind",
+        f"source={project}_{bind.source}" if bind.volume else f"source={bind.source}",
+        f"target={bind.target}",
+        *(["readonly"] if bind.read_only else []),
+    ]
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
+
+
+def _optional(flag: str, value: str) -> tuple[str, ...]:
+    return (flag, value) if value else ()
+
+
+def each(flag: str, values: Iterable[str]) -> Iterator[str]:
+    """Return the flag before each value: `-v a -v b`."""
+    return (word for value in values for word in (flag, value))
+
+
+def _instant(text: str) -> str:
+    """Return an engine's time as a UTC text that sorts: podman prints the local zone."""
+    try:
+        cut = re.sub(r"(\.\d{6})\d*", r"\1", text)
+        return datetime.fromisoformat(cut).astimezone(UTC).isoformat(timespec="microseconds")
+    except ValueError:
+        return ""

@@ -1,0 +1,74 @@
+"""Which system calls may a sandbox make on podman? The engine's own list without namespaces.
+
+docker's list forbids what makes namespaces, mounts and kernel keys to who has no capability;
+podman's allows it, and lets each program be root in a user namespace, with more of the kernel in
+reach. The format is that of containers/common (pkg/seccomp).
+"""
+
+import json
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from companion.engine.model import EngineChoice
+from companion.errors import CompanionError
+from companion.spec.containers import digest
+from companion.system import files
+from companion.system.paths import Paths
+
+Profile = dict[str, Any]
+_FORBIDDEN = frozenset((
+    "add_key", "clone", "clone3", "fsconfig", "fsmount", "fsopen", "fspick", "keyctl", "mount",
+    "mount_setattr", "move_mount", "open_tree", "pivot_root", "request_key", "setns", "umount",
+    "umount2", "unshare",
+))  # fmt: skip
+_NAMESPACES = 0x7E020000
+"""The flags of clone(2) that make namespaces."""
+_ALLOW, _REFUSE, _ENOSYS = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", 38
+_S390 = ["s390", "s390x"]
+
+
+@cache
+def system_calls(home: Paths, engine: EngineChoice | None) -> str:
+    """Return the path of the list of system calls that an engine shall allow, "" for its own."""
+    if engine is None or not engine.seccomp:
+        return ""
+    with suppress(CompanionError):
+        text = tightened(files.read_text(Path(engine.seccomp)) or "")
+        if text:
+            path = home.seccomp / f"{digest(text)}.json"
+            files.write(path, text, files.READABLE)
+            return str(path)
+    return ""
+
+
+def tightened(text: str) -> str:
+    """Return a profile of podman's without the calls that make namespaces; "" if it is none.
+
+    Threads and processes are made as before: clone() without such a flag is allowed, and clone3(),
+    whose flags no filter can see, says that it does not exist, so that libraries use the former.
+    """
+    try:
+        profile: Profile = json.loads(text)
+        kept = [_without(rule) for rule in profile["syscalls"]]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    own = (
+        _clone(flags_at=0) | {"excludes": {"arches": _S390}},
+        _clone(flags_at=1) | {"includes": {"arches": _S390}},
+        {"names": ["clone3"], "action": _REFUSE, "errnoRet": _ENOSYS},
+    )
+    return json.dumps(profile | {"syscalls": [*(r for r in kept if r["names"]), *own]}) + "\n"
+
+
+def _without(rule: Profile) -> Profile:
+    """Return a rule that allows nothing forbidden; what needs a capability is not ours to judge."""
+    if rule["action"] != _ALLOW or (rule.get("includes") or {}).get("caps"):
+        return rule
+    return rule | {"names": [name for name in rule["names"] if name not in _FORBIDDEN]}
+
+
+def _clone(flags_at: int) -> Profile:
+    no_flag = {"index": flags_at, "value": _NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
+    return {"names": ["clone"], "action": _ALLOW, "args": [no_flag]}

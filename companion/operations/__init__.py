@@ -1,0 +1,1 @@
+"""What a user can ask for besides reconciling: status, doctor, audit, registry."""

@@ -1,0 +1,267 @@
+"""What would an attacker in a sandbox get? Harmless attacks from inside, and the engine's view.
+
+The attacks are `assets/agent/audit.sh`, run as the agent in its own container: a sandbox that is
+attacked already may lie about them. What the engine shows cannot be changed from inside.
+"""
+
+import base64
+import json
+import re
+import socket
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from companion.engine.dialect import container_name, exec_argv
+from companion.errors import CompanionError
+from companion.project import store
+from companion.project.model import Seat
+from companion.reconcile.compare import Look, look
+from companion.render.egress import allowed_hosts
+from companion.sandbox.model import Allocation
+from companion.spec.containers import Network, Service
+from companion.system import assets, files
+from companion.system.paths import Paths
+
+_PATIENCE = 240.0
+# What a user would want to know, but no hole: title → what to say of it.
+_KNOWN = {
+    "a user namespace, to be root there": (
+        "it makes user namespaces, as the engine's filter of system calls allows:"
+        " a hole in the kernel is nearer than without"
+    ),
+}
+_TITLE = re.compile(r'^\s*try "([^"]+)"', re.MULTILINE)
+_CHECK = "check: "
+_INSIDE = "\ninside() {"
+_NOBODY_LISTENS = 81
+_TELLING = 6
+"""A secret that is shorter stands in many a text by chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One attack, and whether the sandbox held; `detail` is what was said, if anything."""
+
+    attack: str
+    held: bool
+    detail: str = ""
+
+    @property
+    def result(self) -> str:
+        """What came of it, in a word or two."""
+        if not self.held:
+            return self.detail
+        word = "works" if self.attack.startswith(_CHECK) else "held"
+        return f"{word}: {self.detail}" if self.detail else word
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was tried on one agent, and what it may do because its config says so."""
+
+    agent: str
+    engine: str
+    findings: tuple[Finding, ...]
+    by_design: tuple[str, ...]
+
+
+def audit(home: Paths, seat: Seat) -> Audit:
+    """Attack a running sandbox from inside; nothing is changed and nothing stays.
+
+    Raises:
+        CompanionError: it does not run as agent.yaml says, or the attacks could not be made.
+    """
+    seen = look(home, seat)
+    name = seen.checked.config.name
+    if seen.plan.steps:
+        what = f"{name} does not run as agent.yaml says"
+        raise CompanionError(what, "run `companion up` first; `companion plan` says what differs")
+    found = (*_attacked(home, seen), *_shown(seen))
+    known = tuple(f for f in found if f.attack in _KNOWN and not f.held)
+    return Audit(
+        agent=name,
+        engine=seen.engine.choice.name,
+        findings=tuple(f for f in found if f not in known),
+        by_design=(*_by_design(seen), *(_KNOWN[f.attack] for f in known)),
+    )
+
+
+def _attacked(home: Paths, seen: Look) -> Iterator[Finding]:
+    """Yield what came of each attack of audit.sh."""
+    script = files.read_text(assets.assets_directory() / "agent" / "audit.sh") or ""
+    guarded, kept = seen.checked.config.gateway, seen.record.allocation
+    ingress = Network("", kept.egress_subnet, internal=False).address(2)
+    with _listening(seen.desired.target.networks) as (address, port):
+        arguments = ("all" if guarded else "inside", address, str(port), ingress)
+        said = _run(seen, script, (*arguments, *_others(home, kept)))
+    titles = _TITLE.findall(script if guarded else script.partition(_INSIDE)[2])
+    return findings(titles, said)
+
+
+def findings(titles: Collection[str], said: str) -> Iterator[Finding]:
+    """Yield a finding for each title from the script's lines; no answer: it did not hold."""
+    answers = dict(line.split("\t", 1) for line in said.splitlines() if "\t" in line)
+    for title in titles:
+        outcome, _, said = answers.get(title, "no answer").partition(": ")
+        if title.startswith(_CHECK):
+            works = outcome == "open"
+            yield Finding(title, works, "" if works else "it does not: the attacks show nothing")
+        elif outcome == "held":
+            yield Finding(title, held=True, detail=_reason(said))
+        else:
+            yield Finding(title, held=False, detail=f"{outcome}: {said or 'done'}")
+
+
+def _reason(said: str) -> str:
+    """Return of a program's last words the reason: what the gateway said, or its last part."""
+    return said if said.startswith("gateway: ") else said.rpartition(": ")[2]
+
+
+def _run(seen: Look, script: str, arguments: Collection[str]) -> str:
+    name = container_name(seen.engine.project, seen.checked.config.name)
+    record = seen.record
+    rooted = record.begun_by_root
+    inside = exec_argv(name, record.user, "--interactive", begun_by_root=rooted)
+    argv = (*inside, "/bin/bash", "-s", "--", *arguments)
+    return seen.engine.call(*argv, stdin=script, timeout=_PATIENCE)
+
+
+def _others(home: Paths, mine: Allocation) -> Iterator[str]:
+    """Yield the addresses of the gateways and agents of all other sandboxes that we know."""
+    for written in store.all_projects(home).values():
+        for kept in (record.allocation for record in written.agents.values()):
+            if kept.internal_subnet != mine.internal_subnet:
+                inside = Network("", kept.internal_subnet, internal=True)
+                yield from (Network("", kept.egress_subnet, internal=False).address(2),
+                            inside.address(2), inside.address(3))  # fmt: skip
+
+
+@contextmanager
+def _listening(networks: Collection[Network]) -> Iterator[tuple[str, int]]:
+    """Answer on the desktop's address on a sandbox's network meanwhile: a way there would be seen.
+
+    Yields address and port; where the engine is on another machine, there is nobody to answer.
+    """
+    addresses = [network.address(1) for network in networks]
+    with ExitStack() as stack:
+        for address in addresses:
+            with suppress(OSError):
+                server = stack.enter_context(socket.create_server((address, 0)))
+                port = server.getsockname()[1]
+                datagrams = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                datagrams.bind((address, port))
+                threading.Thread(target=_answer, args=(server,), daemon=True).start()
+                yield address, port
+                return
+        yield addresses[0], _NOBODY_LISTENS
+
+
+def _answer(server: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            caller, _ = server.accept()
+            with caller:
+                caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\ndesktop\n")
+
+
+def _shown(seen: Look) -> Iterator[Finding]:
+    """Yield what the engine shows of each container, beside what it was told."""
+    services = {
+        container_name(seen.engine.project, s.name): s for s in seen.desired.target.services
+    }
+    text = seen.engine.call("inspect", *services)
+    shown = {data["Name"].lstrip("/"): data for data in json.loads(text)}
+    pairs = [(service, shown[name]) for name, service in services.items()]
+    for attack, judge in _JUDGES.items():
+        wrong = [f"{s.name}: {said}" for s, data in pairs if (said := judge(s, data))]
+        yield Finding(attack, not wrong, "; ".join(wrong))
+    values = seen.checked.secrets.items()
+    told = [(name, value) for name, value in values if len(value) >= _TELLING]
+    leaks = [name for name, value in told if any(form in text for form in _forms(value))]
+    yield Finding("a secret in what the engine shows", not leaks, ", ".join(leaks))
+
+
+def _forms(value: str) -> tuple[str, str]:
+    return value, base64.b64encode(value.encode()).decode().rstrip("=")
+
+
+def privileges(service: Service, data: Mapping[str, Any]) -> str:
+    """Say what a container has beyond its definition; data is an element of `inspect`."""
+    host = data["HostConfig"]
+    added = {name.removeprefix("CAP_") for name in host.get("CapAdd") or ()}
+    options = " ".join(host.get("SecurityOpt") or ())
+    spaces = [key for key in ("PidMode", "IpcMode", "UTSMode") if host.get(key) == "host"]
+    wrong = {
+        "privileged": host.get("Privileged"),
+        "more capabilities": added - set(service.capabilities),
+        "new privileges": "no-new-privileges" not in options,
+        "no filter of system calls": "unconfined" in options,
+        "a writable system": not host.get("ReadonlyRootfs") and not service.writable,
+        "namespaces of the desktop": spaces,
+        "devices": host.get("Devices"),
+    }
+    return ", ".join(what for what, is_wrong in wrong.items() if is_wrong)
+
+
+def limits(_: Service, data: Mapping[str, Any]) -> str:
+    """Say which limit a container lacks."""
+    host = data["HostConfig"]
+    return ", ".join(f"no {key}" for key in ("PidsLimit", "Memory") if (host.get(key) or 0) <= 0)
+
+
+def mounts(service: Service, data: Mapping[str, Any]) -> str:
+    """Say what a container mounts beyond its definition."""
+    wanted = {(bind.target, bind.read_only) for bind in service.binds}
+    sources = {bind.source for bind in service.binds if not bind.volume}
+    binds = [m for m in data["Mounts"] if m["Type"] != "tmpfs"]
+    wrong = (
+        m["Destination"]
+        for m in binds
+        if (m["Destination"], not m["RW"]) not in wanted
+        or (m["Type"] == "bind" and m["Source"] not in sources)
+    )
+    return ", ".join(sorted(wrong))
+
+
+def ports(service: Service, data: Mapping[str, Any]) -> str:
+    """Say which ports of a container are open beyond its definition."""
+    wanted = {(p.host_address, str(p.host_port)) for p in service.publish}
+    bindings = (data["HostConfig"].get("PortBindings") or {}).values()
+    given = {(b["HostIp"], b["HostPort"]) for several in bindings for b in several or ()}
+    return ", ".join(":".join(one) for one in sorted(given - wanted))
+
+
+_JUDGES = {
+    "more privileges than defined, by the engine": privileges,
+    "no limits on processes and memory": limits,
+    "more mounts than agent.yaml names": mounts,
+    "ports open to others than this desktop": ports,
+}
+
+
+def _by_design(seen: Look) -> Iterator[str]:
+    """Yield, as sentences, what the agent may do because its config says so."""
+    config, sandbox = seen.checked.config, seen.desired.sandbox
+    if not config.gateway:
+        yield "it reaches every address that this machine reaches: gateway is false"
+    elif config.egress.mode == "open":
+        yield "it reaches every public host on 443 and 80: egress is open"
+    elif hosts := allowed_hosts(config.egress):
+        yield f"it reaches on 443 and 80: {', '.join(hosts)}"
+    for upstream in sandbox.whole.upstreams:
+        keys = ", ".join(header.secret for header in upstream.headers)
+        using = f", with {keys} (unseen)" if keys else ""
+        yield f"it reaches {upstream.scheme}://{upstream.endpoint}{using}"
+    for hook in sandbox.whole.root_hooks:
+        yield f"{hook.path} runs as root before it starts, and its system can be written"
+    for mount in sandbox.mounts:
+        if mount.is_volume:
+            yield f"it keeps {mount.target} in the volume {mount.source}"
+            continue
+        verb = "reads" if mount.read_only else "reads and writes"
+        yield f"it {verb} {mount.source} as {mount.target}"
+    for port in sandbox.ports:
+        yield f"port {port.container} of it is open at {port.address}:{port.host}"

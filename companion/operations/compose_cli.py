@@ -1,0 +1,59 @@
+"""Which program speaks compose for an engine, and how is it led to what companion made?
+
+It shows and enters what runs; what changes containers is companion's own: compose front ends
+disagree on what must be made anew, and know nothing of the order in which a sandbox is closed.
+"""
+
+import shutil
+
+from companion.engine.model import EngineChoice
+from companion.errors import CompanionError
+from companion.project.model import Project
+from companion.system import process
+from companion.system.paths import COMPOSE_NAME
+
+SHOWS = ("ps", "logs", "exec", "top", "config", "images", "port", "events", "stats", "version")
+"""What leaves the containers as they are."""
+INSTEAD = {
+    "up": "companion up",
+    "create": "companion up",
+    "start": "companion up",
+    "build": "companion up",
+    "run": "companion exec",
+    "restart": "companion restart",
+    "stop": "companion down",
+    "kill": "companion down",
+    "down": "companion down",
+    "rm": "companion down",
+}
+_PROBE_SECONDS = 20.0
+
+
+def front_end(engine: EngineChoice) -> tuple[str, ...]:
+    """Return the command that speaks compose for an engine.
+
+    Raises:
+        CompanionError: there is none.
+    """
+    inner = (engine.binary, "compose")
+    done = process.run((*inner, "version"), env=dict(engine.environment), timeout=_PROBE_SECONDS)
+    if done.code == 0:
+        return inner
+    name = f"{engine.name}-compose"
+    found = shutil.which(name)
+    if found is None:
+        raise CompanionError(f"nothing here speaks compose for {engine.name}", f"install {name}")
+    return (found,)
+
+
+def arguments(project: Project, agents: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the options that name our project and the files of its agents.
+
+    Raises:
+        CompanionError: there are no files yet.
+    """
+    files = [project.build / agent / COMPOSE_NAME for agent in agents]
+    there = [str(file) for file in files if file.exists()]
+    if not there:
+        raise CompanionError(f"{project.build} has no compose file", "run `companion up`")
+    return ("--project-name", project.id, *(word for file in there for word in ("--file", file)))

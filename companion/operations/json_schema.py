@@ -1,0 +1,132 @@
+"""What may stand in agent.yaml and fleet.yaml, as JSON Schema for editors? From the same types.
+
+Editors find it by the comment on a file's first line that `init` and `schema --write` put there:
+https://github.com/redhat-developer/yaml-language-server
+"""
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from companion import plugins
+from companion.config.models import AgentConfig, Fleet
+from companion.plugins.base import FeaturePlugin
+from companion.project.discovery import seats
+from companion.project.model import Project
+from companion.system import files, paths
+
+Schema = dict[str, Any]
+COMMENT = "# yaml-language-server: $schema="
+_AGENT, _FLEET = "agent.schema.json", "fleet.schema.json"
+_SCHEMAS = {paths.CONFIG_NAME: _AGENT, paths.FLEET_NAME: _FLEET}
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def agent() -> Schema:
+    """Return the schema of agent.yaml."""
+    return _whole(AgentConfig.model_json_schema())
+
+
+def fleet() -> Schema:
+    """Return the schema of fleet.yaml."""
+    return _whole(Fleet.model_json_schema())
+
+
+def text(schema: Schema) -> str:
+    """Return a schema as the text of a file."""
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def write(project: Project) -> tuple[Path, ...]:
+    """Write the schemas into `.build/`, and the comments that lead there into the user's files.
+
+    Returns what was written; of the user's files only the first line is touched.
+
+    Raises:
+        CompanionError: fleet.yaml cannot be read, or a file cannot be written.
+    """
+    build = project.build
+    files.write(build / ".gitignore", "*\n", files.READABLE)
+    pairs = [(seat.config, _AGENT, agent()) for seat in seats(project)]
+    if project.fleet.exists():
+        pairs.insert(0, (project.fleet, _FLEET, fleet()))
+    written = []
+    for config, name, schema in pairs:
+        if files.write(build / name, text(schema), files.READABLE):
+            written.append(build / name)
+        if _point(config, config.relative_to(project.directory).as_posix()):
+            written.append(config)
+    return tuple(written)
+
+
+def pointed(name: str, content: bytes) -> bytes:
+    """Return a file of a new project with the comment that leads to its schema, if it has one.
+
+    `name` is relative to the project's directory; only configs have schemas.
+    """
+    schema = _SCHEMAS.get(PurePosixPath(name).name)
+    if schema is None:
+        return content
+    above = "../" * (len(PurePosixPath(name).parts) - 1)
+    comment = f"{COMMENT}{above}{paths.BUILD_NAME}/{schema}".encode()
+    first, _, rest = content.partition(b"\n")
+    return comment + b"\n" + (rest if first.startswith(COMMENT.encode()) else content)
+
+
+def _point(config: Path, name: str) -> bool:
+    """Lead a config to its schema; False: it does already, or there is no such file."""
+    old = files.read_text(config)
+    if old is None:
+        return False
+    new = pointed(name, old.encode()).decode()
+    if new == old:
+        return False
+    files.write_users_own(config, new, old)
+    return True
+
+
+def _whole(schema: Schema) -> Schema:
+    """Return what pydantic tells of a model, with what the models leave to validators."""
+    inner: Schema = schema["$defs"]
+    if "Runtime" in inner:
+        names = [{"const": p.name, "description": p.summary} for p in plugins.RUNTIMES]
+        given = inner["Runtime"] | {"required": ["base_image"]}
+        given["properties"].pop("name")
+        inner["Runtime"] = {"anyOf": [*names, given]}
+    inner["Egress"] = {"anyOf": [{"enum": ["open", "listed"]}, inner["Egress"]]}
+    features = []
+    for plugin in plugins.FEATURES:
+        found, definitions = _feature(plugin)
+        features.append(found)
+        inner |= definitions
+    inner["Feature"] = {"anyOf": features}
+    return {"$schema": _DRAFT, **_plain(schema)}
+
+
+def _feature(plugin: FeaturePlugin) -> tuple[Schema, Schema]:
+    """Return the schema of one plugin's entry, and the definitions that it refers to."""
+    where = f"#/$defs/{plugin.name}-{{model}}"
+    options = plugin.options.model_json_schema(ref_template=where)
+    definitions = {f"{plugin.name}-{n}": s for n, s in options.pop("$defs", {}).items()}
+    entry = {"plugin": {"const": plugin.name}, "name": {"type": "string"}}
+    return {
+        **options,
+        "description": plugin.summary,
+        "properties": {**entry, **options["properties"]},
+        "required": ["plugin", *options.get("required", ())],
+    }, definitions
+
+
+def _plain(schema: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Leave out titles, which only repeat the keys."""
+    if isinstance(schema, list):
+        return [_plain(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: {name: _plain(one) for name, one in value.items()}
+        if key in {"properties", "$defs"}
+        else _plain(value)
+        for key, value in schema.items()
+        if key != "title"
+    }

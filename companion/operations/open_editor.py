@@ -1,0 +1,45 @@
+"""What must be before an editor or a terminal can get into a sandbox? It runs, and is reachable."""
+
+from companion.desktop import editor_settings, ssh_config
+from companion.engine.model import Health
+from companion.errors import CompanionError
+from companion.operations.status import status_of
+from companion.project import store
+from companion.project.model import Project, Seat
+from companion.reconcile import run
+from companion.reconcile.apply import Progress
+from companion.system.paths import Paths
+from editors.base import Remote
+
+
+def start(home: Paths, seat: Seat, progress: Progress) -> None:
+    """Start the sandbox of an agent unless it runs.
+
+    Raises:
+        CompanionError: it does not start.
+    """
+    if status_of(home, seat).condition.health is Health.RUNNING:
+        ssh_config.sync(home)
+    else:
+        run.reconcile(home, seat, progress)
+
+
+def remote(home: Paths, project: Project, agent: str) -> Remote:
+    """Return an agent as editors see it.
+
+    Raises:
+        CompanionError: it was never started, or takes no logins.
+    """
+    agents = store.of_project(home, project).agents
+    record = agents.get(agent)
+    if record is None or not record.allocation.ssh_port:
+        known = ", ".join(n for n, r in agents.items() if r.allocation.ssh_port) or "none"
+        what = f"there is no agent '{agent}' that takes logins in {project.directory}"
+        raise CompanionError(what, f"known: {known}; an agent needs the ssh plugin")
+    return editor_settings.remote(agent, record)
+
+
+def folder(remote: Remote, path: str | None) -> str:
+    """Return the absolute folder to open: the workdir, or a path that may be relative to it."""
+    base = remote.workdir or "/"
+    return base if path is None else path if path.startswith("/") else f"{base}/{path}"

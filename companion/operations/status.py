@@ -1,0 +1,109 @@
+"""How is an agent's sandbox right now? A config that cannot be read is a value, not an error."""
+
+import signal
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from companion.engine.client import Engine, detect
+from companion.engine.model import Condition, Container, EngineChoice, Health
+from companion.errors import CompanionError, Problem
+from companion.project import store
+from companion.project.model import Seat
+from companion.project.record import AgentRecord
+from companion.reconcile.validate import Checked, check
+from companion.spec.containers import Network, Role
+from companion.system import network
+from companion.system.paths import Paths
+
+_STOPPED_BY_HAND = frozenset({0, 128 + signal.SIGTERM, 128 + signal.SIGKILL})
+_LAST_WORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One agent's sandbox; `problems` say why it may not be what its config says."""
+
+    agent: str
+    directory: str
+    condition: Condition
+    alias: str
+    ssh_port: int | None
+    host_address: str
+    """The desktop's address as the gateway sees it: host.containers.internal."""
+    engine: str
+    egress: str
+    services: tuple[tuple[str, str], ...]
+    problems: tuple[Problem, ...]
+
+
+def status_of(home: Paths, seat: Seat) -> Status:
+    """Return how the agent at a seat is.
+
+    Raises:
+        CompanionError: no engine answers.
+    """
+    checked, problems = _checked(home, seat)
+    records = store.of_project(home, seat.project).agents
+    name = checked.config.name if checked else seat.folder or next(iter(records), "")
+    record = records.get(name)
+    wanted = checked.config.container_runtime if checked else None
+    choice = (record.engine if record else None) or detect(wanted, None)
+    engine = Engine(choice, seat.project.id, name)
+    containers = engine.containers()
+    return Status(
+        agent=name,
+        directory=str(seat.directory),
+        condition=condition(engine, containers),
+        alias=record.allocation.alias if record else "",
+        ssh_port=record.allocation.ssh_port if record else None,
+        host_address=_host_address(record, choice),
+        engine=engine.choice.name,
+        egress=checked.egress if checked else "unknown",
+        services=tuple((c.service, c.status) for c in containers),
+        problems=problems,
+    )
+
+
+def _checked(home: Paths, seat: Seat) -> tuple[Checked | None, tuple[Problem, ...]]:
+    try:
+        checked = check(home, seat)
+    except CompanionError as error:
+        return None, error.problems
+    return checked, (*checked.missing, *checked.lacks)
+
+
+def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
+    if record is None:
+        return ""
+    if choice.rootless:
+        return network.outward_address()
+    return Network("", record.allocation.egress_subnet, internal=False).address(1)
+
+
+def condition(engine: Engine, containers: Collection[Container]) -> Condition:
+    """Return how one agent is, judged by its containers; asks for its last lines if it crashed."""
+    health = health_of(containers)
+    if health is not Health.CRASHED:
+        return Condition(health)
+    agent = next(c for c in containers if c.role is Role.AGENT)
+    lines = engine.last_lines(agent.name, _LAST_WORDS)
+    if agent.out_of_memory:
+        lines = (*lines, "it had more memory than limits.memory allows, and was killed")
+    return Condition(health, agent.exit_code, lines)
+
+
+def health_of(containers: Collection[Container]) -> Health:
+    """Judge by an agent's containers: what was stopped by hand ended with 0 or by a signal."""
+    if not containers:
+        return Health.ABSENT
+    by_role = {c.role: c for c in containers}
+    agent, holder, gateway = (by_role.get(r) for r in (Role.AGENT, Role.NET, Role.GATEWAY))
+    if agent is None or not agent.running:
+        failed = agent and (agent.out_of_memory or agent.exit_code not in _STOPPED_BY_HAND)
+        return Health.CRASHED if failed else Health.STOPPED
+    if not agent.network_mode.startswith("container:"):
+        return Health.RUNNING  # it has no gateway
+    whole = holder and gateway and holder.running and gateway.running
+    if not (holder and whole) or agent.started < holder.started:
+        return Health.BROKEN
+    return Health.RUNNING

@@ -1,0 +1,64 @@
+"""How does companion leave? With everything that it made, and nothing that the user wrote."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from companion.desktop import autostart, editor_settings, ssh_config
+from companion.engine.client import Engine
+from companion.engine.model import EngineChoice
+from companion.errors import CompanionError
+from companion.operations import registry
+from companion.project import discovery, store
+from companion.reconcile.apply import Progress
+from companion.system import files
+from companion.system.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """What was forgotten, and what could not be taken back."""
+
+    projects: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Farewell:
+    """Take back sandboxes, images, SSH and editor entries, autostart, keys and state.
+
+    Your settings.yaml and all projects' own files stay; volumes do unless `volumes` says so.
+
+    Raises:
+        CompanionError: the watcher runs, or an engine that holds sandboxes does not answer; the
+            next run goes on.
+    """
+    with files.lock(home.watch_lock, wait=False) as mine:
+        if not mine:
+            raise CompanionError("companion watches the projects", "quit the tray or `watch` first")
+        known = store.all_projects(home)
+        engines = {e for w in known.values() for r in w.agents.values() for e in r.engines}
+        for written in known.values():
+            directory = Path(written.directory)
+            progress(f"forgetting {directory}")
+            registry.remove(home, directory, progress, volumes=volumes)
+            if directory.is_dir():
+                files.remove_tree(discovery.project(directory).build)
+        silent = tuple(_discard_images(engines))
+        left = tuple(
+            f"{s.found.settings}: {s.problem}" for s in editor_settings.remove(home) if s.problem
+        )
+        autostart.turn_off(home)
+        ssh_config.exclude(home)
+    for ours in (home.data, *(() if left else (home.state,))):
+        files.remove_tree(ours)
+    return Farewell(tuple(w.directory for w in known.values()), (*left, *silent))
+
+
+def _discard_images(engines: Iterable[EngineChoice]) -> Iterator[str]:
+    """Remove what is not an agent's own, which went with it; yield what cannot be."""
+    for engine in map(Engine, engines):
+        try:
+            for image in engine.unused_images(keep=""):
+                engine.discard_image(image)
+        except CompanionError as error:
+            yield f"what {engine.choice.name} holds: {error}"

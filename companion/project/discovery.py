@@ -1,0 +1,64 @@
+"""Projects and their agents, as the directories on disk describe them."""
+
+import re
+from pathlib import Path
+
+from companion.config import decode
+from companion.config.models import Fleet
+from companion.config.strict_yaml import Document
+from companion.errors import CompanionError
+from companion.project.model import Project, Seat
+from companion.spec.containers import digest
+from companion.system import files, paths
+
+
+def project(directory: Path) -> Project:
+    """Return the project in `directory`, whether or not its files are any good.
+
+    Raises:
+        CompanionError: there is no such directory.
+    """
+    real = files.real(directory.expanduser())
+    if not files.is_directory(real):
+        raise CompanionError(f"there is no directory {directory}", "correct the path")
+    slug = re.sub(r"[^a-z0-9]+", "-", real.name.lower()).strip("-")[:24] or "project"
+    return Project(real, f"{slug}-{digest(str(real))[:8]}")
+
+
+def fleet(place: Project) -> tuple[Fleet, Document] | None:
+    """Return what the project's fleet.yaml says, if it has one.
+
+    Raises:
+        ConfigError: it is wrong.
+    """
+    text = files.read_text(place.fleet)
+    return None if text is None else decode.fleet(text, paths.FLEET_NAME)
+
+
+def seats(place: Project) -> tuple[Seat, ...]:
+    """Return the seats of a project, in the order of its fleet.yaml.
+
+    Raises:
+        ConfigError: fleet.yaml is wrong.
+    """
+    found = fleet(place)
+    return tuple(Seat(place, folder) for folder in found[0].agents) if found else (Seat(place),)
+
+
+def config_text(seat: Seat) -> str:
+    """Return the text of a seat's agent.yaml.
+
+    Raises:
+        CompanionError: there is none, or it is one that a fleet's directory above lists.
+    """
+    text = files.read_text(seat.config)
+    if text is None:
+        hint = "run `companion init` there, or name the project's directory with -C"
+        raise CompanionError(f"there is no {paths.CONFIG_NAME} in {seat.directory}", hint)
+    above = Project(seat.directory.parent, "")
+    if not seat.folder and files.status(above.fleet):
+        listing = fleet(above)
+        if listing and seat.directory.name in listing[0].agents:
+            what = f"{seat.directory} belongs to the fleet in {above.directory}"
+            raise CompanionError(what, f"use -C {above.directory}")
+    return text

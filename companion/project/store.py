@@ -1,0 +1,74 @@
+"""How does what we remember get to disk and back? A file per project, and one for each agent."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from companion.errors import CompanionError
+from companion.project.model import Project
+from companion.project.record import AgentRecord, Written
+from companion.system import files
+from companion.system.paths import AgentPaths, Paths, ProjectPaths
+
+_ADAPTER = TypeAdapter(AgentRecord)
+
+
+def know(place: ProjectPaths, directory: Path) -> bool:
+    """Remember that there is a project in `directory`; False: it was known."""
+    if place.state.exists():
+        return False
+    files.write(place.state, json.dumps({"directory": str(directory)}) + "\n")
+    return True
+
+
+def of_project(home: Paths, project: Project) -> Written:
+    """Return what is remembered of a project, whether or not it is known.
+
+    Raises:
+        CompanionError: a file is not ours or damaged.
+    """
+    place = home.project(project.id)
+    found = {p.parent.name: AgentPaths(p.parent) for p in sorted(place.root.glob("*/agent.json"))}
+    agents = {name: record for name, at in found.items() if (record := read(at))}
+    return Written(str(project.directory), agents)
+
+
+def read(place: AgentPaths) -> AgentRecord | None:
+    """Return what is remembered of an agent, or None if nothing is.
+
+    Raises:
+        CompanionError: the file is not ours or damaged.
+    """
+    text = files.read_text(place.record)
+    if text is None:
+        return None
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValidationError:
+        hint = "remove it: `companion up` then starts afresh, with new subnets and port"
+        raise CompanionError(f"{place.record} is damaged", hint) from None
+
+
+def write(place: AgentPaths, record: AgentRecord) -> None:
+    """Remember `record`."""
+    files.write(place.record, _ADAPTER.dump_json(record, indent=2) + b"\n")
+
+
+def directories(home: Paths) -> dict[str, Path]:
+    """Return the directory of every project that is known, by id."""
+    found: dict[str, Path] = {}
+    for path in sorted(home.projects.glob("*/project.json")):
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            found[path.parent.name] = Path(json.loads(path.read_bytes())["directory"])
+    return found
+
+
+def all_projects(home: Paths) -> dict[str, Written]:
+    """Return every project that is known, by id; what is damaged is left out."""
+    found: dict[str, Written] = {}
+    for project_id, directory in directories(home).items():
+        with suppress(CompanionError):
+            found[project_id] = of_project(home, Project(directory, project_id))
+    return found

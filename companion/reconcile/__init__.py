@@ -1,0 +1,1 @@
+"""From agent.yaml to a running sandbox: validate, compare, plan, apply."""

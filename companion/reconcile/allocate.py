@@ -1,0 +1,140 @@
+"""The subnets, port and alias of an agent: the kept ones, or new ones that nobody has."""
+
+import hashlib
+import ipaddress
+import secrets
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+
+from companion.engine.client import Engine
+from companion.errors import CompanionError
+from companion.project import store
+from companion.project.record import AgentRecord
+from companion.reconcile.validate import Checked
+from companion.sandbox.model import Allocation
+from companion.system import files, network
+from companion.system.paths import Paths
+
+FIRST_PORT = 2222
+_POOLS = ("10.231.0.0/16", "172.30.0.0/16", "192.168.224.0/19")
+_PREFIX = 28
+
+
+def choose_subnets(seed: str, taken: Collection[str]) -> tuple[str, str]:
+    """Return two /28 subnets that overlap none of `taken` (CIDR texts).
+
+    Where the search begins comes from `seed`: the same project gets the same subnets again.
+
+    Raises:
+        CompanionError: every pool is covered, e.g. by a VPN that routes everything private.
+    """
+    used = [ipaddress.ip_network(subnet, strict=False) for subnet in taken]
+    free = (c for c in _candidates(seed) if not any(c.overlaps(u) for u in used if u.version == 4))  # noqa: PLR2004
+    first, second = next(free, None), next(free, None)
+    if first is None or second is None:
+        hint = f"free a part of {' or '.join(_POOLS)} (a VPN may route all of it)"
+        raise CompanionError("no private subnet is left for a sandbox", hint)
+    return str(first), str(second)
+
+
+def choose_port(taken: Collection[int], is_free: Callable[[int], bool]) -> int:
+    """Return the first choose_port from 2222 up that nobody has.
+
+    Raises:
+        CompanionError: none is left.
+    """
+    for candidate in range(FIRST_PORT, 65536):
+        if candidate not in taken and is_free(candidate):
+            return candidate
+    raise CompanionError("no free choose_port from 2222 up", "stop what holds them")
+
+
+def _candidates(seed: str) -> Iterator[ipaddress.IPv4Network]:
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big")
+    for pool in map(ipaddress.IPv4Network, _POOLS):
+        count = 1 << (_PREFIX - pool.prefixlen)
+        for step in range(count):
+            offset = (number + step) % count << (32 - _PREFIX)
+            yield ipaddress.IPv4Network((int(pool.network_address) + offset, _PREFIX))
+
+
+ALIAS_SUFFIX = ".sandbox"
+
+
+_Others = Mapping[tuple[str, str], AgentRecord]
+
+
+def reserve(home: Paths, checked: Checked, engine: Engine | None) -> AgentRecord:
+    """Return the agent's record with all that must be chosen; what is chosen is remembered."""
+    places = checked.places(home)
+    record = store.read(places)
+    if record and _is_complete(checked, record):
+        return record
+    with files.lock(home.allocation_lock):
+        record = propose(home, checked, record, engine)
+        store.write(places, record)
+    return record
+
+
+def anew(home: Paths, checked: Checked, record: AgentRecord, engine: Engine) -> None:
+    """Choose other places for an agent that has some; all else that is remembered stays."""
+    with files.lock(home.allocation_lock):
+        new = propose(home, checked, None, engine)
+        store.write(checked.places(home), replace(record, allocation=new.allocation))
+
+
+def propose(
+    home: Paths, checked: Checked, record: AgentRecord | None, engine: Engine | None
+) -> AgentRecord:
+    """Return the record with an allocation for the agent: the kept one, or a newly chosen one."""
+    if record and _is_complete(checked, record):
+        return record
+    server = checked.whole.ssh[0] if checked.whole.ssh else None
+    mine = checked.project.id, checked.config.name
+    others = {who: other for who, other in _all_agents(home) if who != mine}
+    kept = record.allocation if record else _new_allocation(checked, others, engine)
+    port = None
+    if server:
+        own = {port.host for port in checked.whole.ports}
+        taken = own | {r.allocation.ssh_port or 0 for r in others.values()}
+        before = None if kept.ssh_port in own else kept.ssh_port
+        port = server.port or before or choose_port(taken, network.port_is_free)
+    chosen = replace(kept, ssh_port=port)
+    if record:
+        return replace(record, allocation=chosen)
+    return AgentRecord(chosen, salt=secrets.token_hex(16))
+
+
+def _is_complete(checked: Checked, record: AgentRecord | None) -> bool:
+    """Tell whether a record holds all that its config needs: nothing must be chosen."""
+    server = checked.whole.ssh[0] if checked.whole.ssh else None
+    if record is None:
+        return False
+    port = record.allocation.ssh_port
+    if server is None or port is None:
+        return server is None and port is None
+    return server.port == port or (
+        server.port is None and port not in {p.host for p in checked.whole.ports}
+    )
+
+
+def _all_agents(home: Paths) -> Iterator[tuple[tuple[str, str], AgentRecord]]:
+    for project_id, written in store.all_projects(home).items():
+        for name, record in written.agents.items():
+            yield (project_id, name), record
+
+
+def _new_allocation(checked: Checked, others: _Others, engine: Engine | None) -> Allocation:
+    taken = [s for r in others.values()
+             for s in (r.allocation.egress_subnet, r.allocation.internal_subnet)]  # fmt: skip
+    if engine:
+        taken += [*network.taken_subnets(), *engine.subnets()]
+    outer, inner = choose_subnets(f"{checked.project.id}/{checked.config.name}", taken)
+    return Allocation(_alias(checked, {r.allocation.alias for r in others.values()}), outer, inner)
+
+
+def _alias(checked: Checked, taken: Collection[str]) -> str:
+    """Return the shortest alias that no other agent has."""
+    agent, project = checked.config.name, checked.project.id
+    names = (agent, f"{agent}-{project.rpartition('-')[0]}", f"{agent}-{project}")
+    return next(a for n in names if (a := f"{n}{ALIAS_SUFFIX}") not in taken)

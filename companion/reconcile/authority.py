@@ -1,0 +1,57 @@
+"""The sandbox CA and the gateway's leaf certificates, as kept on the desktop."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import File
+from companion.system import files
+from companion.system.paths import AgentPaths, Paths
+
+if TYPE_CHECKING:
+    from companion.reconcile import certificates
+
+
+def authority(home: Paths) -> "certificates.Authority":
+    """Return the user's sandbox CA, made at the first call."""
+    with files.lock(home.ca_key.with_name("lock")):
+        if kept := _kept_authority(home):
+            return kept
+        from companion.reconcile import certificates  # noqa: PLC0415 - slow to load
+
+        made = certificates.new_authority(datetime.now(UTC))
+        files.write(home.ca_key, made.key)
+        files.write(home.ca_certificate, made.certificate, files.READABLE)
+        return made
+
+
+def _kept_authority(home: Paths) -> "certificates.Authority | None":
+    from companion.reconcile import certificates  # noqa: PLC0415 - slow to load
+
+    key, certificate = files.read_text(home.ca_key), files.read_text(home.ca_certificate)
+    return certificates.Authority(certificate, key) if key and certificate else None
+
+
+def leaves(sandbox: Sandbox, home: Paths, places: AgentPaths) -> tuple[File, ...]:
+    """Return the certificates that the gateway shall show, with their keys.
+
+    Those that are kept, as long as they are current; else new ones, which nothing has written yet.
+    None before there is a CA.
+    """
+    hosts = {u.host for u in sandbox.upstreams_by("https")}
+    signer, now = _kept_authority(home) if hosts else None, datetime.now(UTC)
+    if signer is None:
+        return ()
+    return tuple(_leaf(host, signer, now, places) for host in sorted(hosts))
+
+
+def _leaf(host: str, signer: "certificates.Authority", now: datetime, places: AgentPaths) -> File:
+    from companion.reconcile import certificates  # noqa: PLC0415 - slow to load
+
+    kept = files.read_text(places.certificates / f"{host}.pem") or ""
+    leaf = (
+        kept
+        if certificates.is_current(kept, signer, now)
+        else certificates.issue(signer, host, now)
+    )
+    return File(f"{host}.pem", leaf.encode(), files.PRIVATE)

@@ -1,0 +1,58 @@
+"""What lies in `.build/AGENT/`? The sandbox as files, for people, compose tools and builds."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from companion.config import env_file
+from companion.errors import CompanionError
+from companion.project.model import Project
+from companion.reconcile import closed_check
+from companion.reconcile.desired import Desired
+from companion.reconcile.validate import Checked
+from companion.render import compose
+from companion.spec.containers import File, Role
+from companion.system import files
+from companion.system.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME
+
+
+def write(checked: Checked, desired: Desired, uses: Mapping[str, str]) -> None:
+    """Write an agent's part of `.build/`, after a check that the result really is closed.
+
+    `uses` are the variables for .env.example, and what each is used for. Paths in the compose file
+    are absolute: several of a fleet may be given to a compose tool at once.
+    """
+    target, build = desired.target, checked.seat.build(checked.config.name)
+    contexts = {role: str(build / role) for role in (Role.GATEWAY, Role.AGENT)}
+    contexts[Role.NET] = contexts[Role.GATEWAY]
+    text = compose.render(checked.project.id, target, contexts, desired.volumes)
+    broken = tuple(closed_check.violations(text, target.services))
+    if broken:
+        raise CompanionError(f"refusing to write an open sandbox: {'; '.join(broken)}")
+    whole = [File(COMPOSE_NAME, text.encode())]
+    for image in target.images:
+        whole += [replace(f, path=f"{image.role}/{f.path}") for f in image.files]
+    whole += [replace(f, path=f"gateway-config/{f.path}") for f in desired.gateway_files]
+    tree = {file.path: (file.content, file.mode) for file in whole}
+    if build.parent.is_symlink():
+        raise CompanionError(f"{build.parent} is a symbolic link", "remove it: it is ours to write")
+    if not files.tree_equals(build, tree):
+        files.replace_tree(build, tree)
+    if files.read_text(build.parent / ".gitignore") is None:
+        files.write(build.parent / ".gitignore", "*\n", files.READABLE)
+    if uses:
+        _write_env_example(checked, uses)
+
+
+def clear(project: Project, agents: Collection[str]) -> None:
+    """Remove what was generated for agents that are not among `agents`."""
+    for path in project.build.iterdir():
+        if path.is_dir() and path.name not in agents:
+            files.remove_tree(path)
+
+
+def _write_env_example(checked: Checked, uses: Mapping[str, str]) -> None:
+    """Keep .env.example current, unless the user wrote one that is not ours."""
+    path = checked.project.directory / ENV_EXAMPLE_NAME
+    text, old = env_file.example(uses), files.read_text(path)
+    if old is None or old.splitlines()[:1] == text.splitlines()[:1]:
+        files.write(path, text, files.READABLE)

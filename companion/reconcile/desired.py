@@ -1,0 +1,304 @@
+"""What should be there? One sandbox as images, networks, services and mounted files."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+from companion.render import dns, dockerfile, environment, haproxy, ingress, sshd
+from companion.render.egress import allowed_hosts
+from companion.sandbox.model import HostFacts, Sandbox, mount_file
+from companion.spec.containers import (
+    Attachment,
+    Bind,
+    File,
+    Image,
+    Network,
+    Publish,
+    Role,
+    Service,
+    Target,
+    digest,
+    digest_files,
+)
+from companion.system.paths import AgentPaths
+
+GATEWAY_BASE = "docker.io/library/debian:bookworm-slim"
+NOBODY = "65534:65534"
+ROOT = "0:0"
+# The same on both engines: podman adds these to a read-only container by itself, docker does not.
+_SCRATCH = tuple(f"{path}:mode=1777" for path in ("/run", "/tmp", "/var/tmp"))  # noqa: S108
+_NO_IPV6 = (
+    ("net.ipv6.conf.all.disable_ipv6", "1"),
+    ("net.ipv6.conf.default.disable_ipv6", "1"),
+)
+CONTROL = "/companion/control"
+BECOME_THE_AGENT = ("SETGID", "SETPCAP", "SETUID")
+"""What root needs to become the agent for good, with no capability left to gain."""
+HOST_KEY = "host key"
+"""What sshd must be told of when it changes: OpenSSH keeps it in memory from 9.8 on."""
+_LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """The static files that go into images."""
+
+    gateway: tuple[File, ...]
+    entrypoint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What one agent's sandbox shall be: for the engine, and for the directories it mounts."""
+
+    target: Target
+    sandbox: Sandbox
+    volumes: tuple[str, ...]
+    gateway_files: tuple[File, ...]
+    resolver_files: tuple[File, ...]
+    certificate_files: tuple[File, ...] = field(repr=False)
+    host_key_files: tuple[File, ...] = field(repr=False)
+
+    def filtered(self, seccomp: str) -> "Desired":
+        """Return the same with a list of system calls for all containers; "" for the engine's."""
+        services = tuple(replace(service, seccomp=seccomp) for service in self.target.services)
+        return replace(self, target=replace(self.target, services=services))
+
+
+def desire(
+    sandbox: Sandbox,
+    assets: Assets,
+    places: AgentPaths,
+    seals: Mapping[str, str],
+    leaves: tuple[File, ...],
+    host_key: tuple[File, ...],
+) -> Desired:
+    """Return what `sandbox` means for the engine.
+
+    Args:
+        sandbox: the sandbox as a value.
+        assets: static files for the images.
+        places: where the mounted files of this agent lie on the desktop.
+        seals: keyed digests of the secrets' values, by name: a new value is a new definition.
+        leaves: the certificates of the hosts that are intercepted, with their keys.
+        host_key: the host key that sshd shall show, private and public; nothing without sshd.
+    """
+    agent_image = dockerfile.render(sandbox, assets.entrypoint)
+    volumes = tuple(sorted({bind.source for bind in _mounts(sandbox) if bind.volume}))
+    keys = tuple(_keys(sandbox, host_key))
+    agent = replace(_agent(sandbox, agent_image, places), reloads=keys)
+    if not sandbox.gateway:
+        alone = Target(
+            agent=sandbox.agent,
+            login=sandbox.login,
+            images=(agent_image,),
+            networks=(sandbox.egress_network,),
+            services=(agent,),
+        )
+        return Desired(alone, sandbox, volumes, (), (), (), host_key)
+    gateway_image = image_of_gateways(sandbox.host, assets)
+    gateway_files = (*haproxy.render(sandbox), ingress.render(sandbox), *dns.render(sandbox))
+    target = Target(
+        agent=sandbox.agent,
+        login=sandbox.login,
+        images=(gateway_image, agent_image),
+        networks=(sandbox.egress_network, sandbox.internal_network),
+        services=(
+            replace(
+                _gateway(sandbox, gateway_image, places, gateway_files),
+                reloads=tuple(_reloads(sandbox, seals, leaves)),
+            ),
+            _net(sandbox, gateway_image, places),
+            agent,
+        ),
+    )
+    return Desired(
+        target=target,
+        sandbox=sandbox,
+        volumes=volumes,
+        gateway_files=gateway_files,
+        resolver_files=(dns.resolv_conf(sandbox),),
+        certificate_files=leaves,
+        host_key_files=host_key,
+    )
+
+
+def image_of_gateways(host: HostFacts, assets: Assets) -> Image:
+    """Return the image of every gateway and net holder."""
+    return Image(
+        name="gateway",
+        role=Role.GATEWAY,
+        files=assets.gateway,
+        arguments=(("BASE", host.image(GATEWAY_BASE)),),
+    )
+
+
+def _gateway(
+    sandbox: Sandbox,
+    image: Image,
+    places: AgentPaths,
+    contents: tuple[File, ...],
+) -> Service:
+    outside, inside = sandbox.egress_network, sandbox.internal_network
+    return Service(
+        name=f"{sandbox.agent}-gateway",
+        role=Role.GATEWAY,
+        image=image.tag,
+        user=f"{sandbox.host.uid}:{sandbox.host.uid}",
+        command=("/usr/local/lib/companion/gateway.sh",),
+        attachments=(
+            Attachment(outside.name, outside.address(2)),
+            Attachment(inside.name, inside.address(2)),
+        ),
+        joins=tuple(sorted(set(sandbox.whole.networks))),
+        publish=_published(sandbox),
+        binds=(
+            Bind(str(places.gateway), haproxy.CONFIG, read_only=True),
+            Bind(str(places.secrets), haproxy.SECRETS, read_only=True),
+            Bind(str(places.certificates), haproxy.CERTIFICATES, read_only=True),
+            Bind(str(places.control), CONTROL, read_only=False),
+        ),
+        tmpfs=_SCRATCH,
+        sysctls=(_LOW_PORTS, *_NO_IPV6),
+        hosts=_host_names(outside),
+        restart="on-failure",
+        memory="256m",
+        pids=128,
+        cpu_shares=1024,
+        configuration=(("ways in and names", digest_files(_fixed(contents))),),
+    )
+
+
+def _fixed(contents: tuple[File, ...]) -> tuple[File, ...]:
+    """Return the files that are read at start only: ingress and names are never reloaded."""
+    return tuple(f for f in contents if f.path == "ingress.cfg" or f.path.endswith(".conf"))
+
+
+def _reloads(
+    sandbox: Sandbox, seals: Mapping[str, str], leaves: tuple[File, ...]
+) -> Iterator[tuple[str, str]]:
+    """Yield, one by one, what the gateway lets through and adds: what is missing was narrowed."""
+    yield "egress mode", sandbox.egress.mode
+    yield "log level", sandbox.log_level
+    yield "trusted certificates", digest(sandbox.host.trusted_certificates.decode("latin-1"))
+    yield from ((f"the desktop's address {address}", "") for address in sandbox.host.addresses)
+    yield from ((f"host {host}", "") for host in allowed_hosts(sandbox.egress))
+    yield from (
+        (f"service {u.scheme}://{u.endpoint}", digest([asdict(h) for h in u.headers]))
+        for u in sandbox.upstreams
+    )
+    yield from ((f"secret {name}", seals.get(name, "")) for name in sandbox.secrets)
+    yield from (
+        (f"certificate {leaf.path.removesuffix('.pem')}", digest_files((leaf,))) for leaf in leaves
+    )
+
+
+def _net(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
+    inside = sandbox.internal_network
+    return Service(
+        name=f"{sandbox.agent}-net",
+        role=Role.NET,
+        image=image.tag,
+        user=ROOT,
+        command=("/usr/local/lib/companion/net.sh", inside.address(2)),
+        hostname=sandbox.agent,
+        attachments=(Attachment(inside.name, inside.address(3)),),
+        binds=(_resolv(places),),
+        tmpfs=_SCRATCH,
+        capabilities=("NET_ADMIN", *BECOME_THE_AGENT),
+        sysctls=(_LOW_PORTS, *_NO_IPV6),
+        memory="64m",
+        pids=64,
+        cpu_shares=1024,
+    )
+
+
+def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
+    keys = (Bind(str(places.sshd), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
+    names = (_resolv(places),) if sandbox.gateway else ()
+    whole = Service(
+        name=sandbox.agent,
+        role=Role.AGENT,
+        image=image.tag,
+        user=f"{sandbox.host.uid}:{sandbox.host.uid}",
+        command=sandbox.program.command,
+        hostname=sandbox.agent,
+        network_of=f"{sandbox.agent}-net",
+        binds=(*names, *keys, *_mounts(sandbox)),
+        tmpfs=_SCRATCH,
+        environment=(("HOME", sandbox.program.home), *environment.render(sandbox)),
+        workdir=sandbox.workdir,
+        configuration=(("sshd", digest_files((sshd.render(sandbox),))),) if sandbox.ssh else (),
+        memory=sandbox.limits.memory,
+        pids=sandbox.limits.pids,
+        cpus=sandbox.limits.cpus or "",
+        cpu_shares=512,
+    )
+    if sandbox.whole.root_hooks:
+        whole = _begun_by_root(whole, sandbox)
+    return whole if sandbox.gateway else _without_gateway(whole, sandbox)
+
+
+def _begun_by_root(agent: Service, sandbox: Sandbox) -> Service:
+    """Return the agent as root starts it: to run the root hooks, and then to be the agent only."""
+    capabilities = tuple(sorted({*BECOME_THE_AGENT, *sandbox.whole.capabilities}))
+    given = tuple((f"COMPANION_SET_{name}", v) for name, v in environment.render(sandbox))
+    return replace(
+        agent,
+        user=ROOT,
+        capabilities=capabilities,
+        writable=True,
+        environment=(("HOME", sandbox.program.home), *given),
+    )
+
+
+def _without_gateway(agent: Service, sandbox: Sandbox) -> Service:
+    """Return the agent on a network of its own, with its ports published by itself."""
+    outside = sandbox.egress_network
+    return replace(
+        agent,
+        network_of="",
+        attachments=(Attachment(outside.name, outside.address(2)),),
+        publish=_published(sandbox),
+        hosts=_host_names(outside),
+        sysctls=_NO_IPV6,
+    )
+
+
+def _published(sandbox: Sandbox) -> tuple[Publish, ...]:
+    return tuple(Publish(p.host, p.container, p.address) for p in sandbox.ports)
+
+
+def _host_names(outside: Network) -> tuple[tuple[str, str], ...]:
+    """Return the names by which docker and podman call this machine."""
+    return tuple((f"host.{word}.internal", outside.address(1)) for word in ("containers", "docker"))
+
+
+def _keys(sandbox: Sandbox, host_key: tuple[File, ...]) -> Iterator[tuple[str, str]]:
+    """Yield what sshd takes in while it runs: at each login, or when it is told."""
+    given = sandbox.ssh.authorized_keys if sandbox.ssh else None
+    if given:
+        yield "authorized keys", digest_files(sandbox.files_of(given))
+    if host_key:
+        yield HOST_KEY, digest_files(host_key)
+
+
+def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:
+    """Return the config's mounts, outer targets before inner ones.
+
+    A volume has its agent's name before its own: no agent of a fleet gets another's by its name.
+    """
+    found = sandbox.found
+    binds = (
+        Bind(
+            source=f"{sandbox.agent}_{m.source}" if m.is_volume else found[mount_file(m)].real,
+            target=m.target,
+            read_only=m.read_only,
+            volume=m.is_volume,
+        )
+        for m in sandbox.mounts
+    )
+    return tuple(sorted(binds, key=lambda bind: bind.target))
+
+
+def _resolv(places: AgentPaths) -> Bind:
+    return Bind(str(places.resolver / "resolv.conf"), "/etc/resolv.conf", read_only=True)

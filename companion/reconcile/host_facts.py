@@ -1,0 +1,38 @@
+"""What the desktop contributes to every sandbox: user, addresses, CA, static image files."""
+
+import os
+from pathlib import Path
+
+from companion.config.settings import Settings
+from companion.reconcile.desired import Assets
+from companion.sandbox.model import HostFacts
+from companion.spec.containers import File
+from companion.system import files, network
+from companion.system.assets import assets_directory
+from companion.system.paths import Paths
+
+DEFAULT_UID = 1000
+
+
+def host(home: Paths, settings: Settings) -> HostFacts:
+    """Return what the desktop tells. The CA's text is empty until there is one."""
+    own = (home.config, home.data, home.state, home.home / ".ssh")
+    return HostFacts(
+        uid=os.geteuid() or DEFAULT_UID,
+        home=str(home.home.resolve()),
+        own_directories=tuple(str(directory.resolve()) for directory in own),
+        addresses=tuple(sorted(network.public_addresses())),
+        ca_certificate=files.read_text(home.ca_certificate) or "",
+        images=tuple(sorted(settings.images.items())),
+        trusted_certificates=b"".join(
+            files.read_bytes(Path(name).expanduser()) for name in settings.trusted_certificates
+        ),
+    )
+
+
+def assets() -> Assets:
+    """Return the static files that go into images."""
+    root = assets_directory()
+    names = ("Dockerfile", "closed.sh", "gateway.sh", "net.sh", "reload.sh", "stage.sh")
+    gateway = tuple(File(n, files.read_bytes(root / "gateway" / n)) for n in names)
+    return Assets(gateway, files.read_bytes(root / "agent" / "entrypoint.sh"))

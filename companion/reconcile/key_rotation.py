@@ -1,0 +1,101 @@
+"""How does an agent get new keys, so that every place follows and nobody is locked out meanwhile?
+
+The desktop's files change first, in an order in which each leaves a way in; sshd is told last. Who
+is killed half-way leaves at most an old key that still counts: the next `up` writes all of it anew,
+and tells sshd what it may not have heard.
+"""
+
+from dataclasses import replace
+
+from companion.desktop import ssh_config
+from companion.engine.client import Engine
+from companion.engine.dialect import container_name
+from companion.errors import CompanionError
+from companion.project import store
+from companion.project.model import Seat
+from companion.project.record import AgentRecord
+from companion.reconcile import readiness, ssh_keys
+from companion.reconcile.apply import tell_sshd
+from companion.reconcile.compare import desired_of, sandbox_of
+from companion.reconcile.desired import HOST_KEY
+from companion.reconcile.validate import Checked, check
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import Role, Service
+from companion.system import files
+from companion.system.paths import Paths
+from ssh import keys
+
+
+def rotate(home: Paths, seat: Seat, *, host: bool, client: bool) -> dict[str, str]:
+    """Give an agent a new host key, a new client key, or both; sessions go on.
+
+    Returns what was made, `host_key` and `client_key`, and its fingerprint.
+
+    Raises:
+        CompanionError: nothing was changed, because the agent was never started, takes no logins,
+            has a host key of the user's, or its engine does not answer; or SSH did not answer
+            after the change.
+    """
+    places = check(home, seat).places(home)
+    with files.lock(places.lock):
+        checked = check(home, seat)
+        record = store.read(places)
+        if record is None:
+            raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")
+        sandbox = sandbox_of(checked, record)
+        _require_ours(sandbox, host=host)
+        engine = _running(checked, record)
+        made: dict[str, str] = {}
+        if client:
+            made["client_key"] = ssh_keys.new_client_key(sandbox, home, places)
+        if host:
+            made["host_key"] = ssh_keys.new_host_key(sandbox, places)
+        ssh_config.sync(home)
+        if engine:
+            _take_in(home, checked, record, engine, host=host)
+    return {what: keys.fingerprint(public) for what, public in made.items()}
+
+
+def _require_ours(sandbox: Sandbox, *, host: bool) -> None:
+    server = sandbox.ssh
+    if server is None:
+        raise CompanionError(f"{sandbox.agent} takes no logins", "add the ssh plugin to agent.yaml")
+    if host and server.host_key:
+        what = f"agent.yaml gives {sandbox.agent} its host key: {server.host_key.path}"
+        hint = "put another key there and run `companion up`; --client rotates our own key alone"
+        raise CompanionError(what, hint)
+
+
+def _running(checked: Checked, record: AgentRecord) -> Engine | None:
+    """Return the engine in which the agent runs; where it does not, its next sshd reads all."""
+    if record.engine is None:
+        return None
+    engine = Engine(record.engine, checked.project.id, checked.config.name)
+    runs = any(c.role is Role.AGENT and c.running for c in engine.containers())
+    return engine if runs else None
+
+
+def _take_in(
+    home: Paths, checked: Checked, record: AgentRecord, engine: Engine, *, host: bool
+) -> None:
+    """Have the running sshd show the new host key, and see that we get in."""
+    target, places = desired_of(home, checked, record).target, checked.places(home)
+    if host:
+        name = container_name(engine.project, engine.agent)
+        tell_sshd(engine, name, record.user, begun_by_root=record.begun_by_root)
+        store.write(places, _told(record, target.service(Role.AGENT)))
+    try:
+        if target.login:
+            readiness.wait_for_login(engine, target, target.login, home, places)
+    except CompanionError as error:
+        what = f"the keys are new, but {error.problems[0].what}"
+        raise CompanionError(what, "run `companion up`") from error
+
+
+def _told(record: AgentRecord, agent: Service) -> AgentRecord:
+    """Return the record of a host key that was taken in; what else is uncertain stays so."""
+    held = record.loaded.get(agent.name)
+    if held is None:
+        return record
+    now = {**held, HOST_KEY: dict(agent.reloads)[HOST_KEY]}
+    return replace(record, loaded={**record.loaded, agent.name: now})

@@ -1,0 +1,71 @@
+"""Which engines besides its own may hold something of an agent, and how does it leave them?
+
+A record names the one engine that has the agent's containers and networks. While another gets them
+the record names that among the others, and the two change places when the first holds nothing any
+more. So at any moment a record says where to look.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+from companion.engine.client import Engine
+from companion.errors import CompanionError
+from companion.project.record import AgentRecord
+from companion.reconcile.plan import Leave
+
+
+def leaves(engine: Engine, record: AgentRecord) -> tuple[Leave, ...]:
+    """Return the steps that take an agent off every engine but `engine`.
+
+    Raises:
+        CompanionError: the one that it is on does not answer.
+    """
+    others = (c for c in record.engines if c.name != engine.choice.name)
+    found = (_leave(replace(engine, choice=choice), engine, record) for choice in others)
+    return tuple(leave for leave in found if leave)
+
+
+def holders(
+    record: AgentRecord, project: str, agent: str, progress: Callable[[str], None]
+) -> Iterator[Engine]:
+    """Yield each engine that may hold something of an agent; of a silent one it left, say so.
+
+    Raises:
+        CompanionError: the one that it is on does not answer.
+    """
+    for choice in record.engines:
+        engine = Engine(choice, project, agent)
+        if choice == record.engine:
+            _insist_on(engine)
+            yield engine
+        elif _holds(engine) is not None:
+            yield engine
+        else:
+            progress(f"{choice.name} does not answer: what it holds of {agent} stays there")
+
+
+def _leave(other: Engine, engine: Engine, record: AgentRecord) -> Leave | None:
+    if other.choice == record.engine:
+        _insist_on(other)
+        reason = f"it moves to {engine.choice.name}; volumes stay behind"
+        return Leave(other.choice, reason)
+    if _holds(other):
+        return Leave(other.choice, f"it is on {engine.choice.name} now")
+    return None
+
+
+def _holds(engine: Engine) -> bool | None:
+    """Tell whether an engine holds containers or networks of an agent; None: it does not say."""
+    if engine.answers():
+        with suppress(CompanionError):
+            return engine.holds_any()
+    return None
+
+
+def _insist_on(engine: Engine) -> None:
+    """See that the engine that an agent is on answers: else nothing may be concluded."""
+    if not engine.answers():
+        name = engine.choice.name
+        hint = f"start {name}; if it is gone for good, run `companion down --abandon` first"
+        raise CompanionError(f"{engine.agent} is on {name}, which does not answer", hint)

@@ -1,0 +1,275 @@
+"""Which steps lead from what is there to what should be there, and why each?"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from companion.engine.model import Container, EngineChoice, Observed
+from companion.project.record import AgentRecord
+from companion.spec.containers import Image, Network, Role, Service, Target
+
+
+class Change(IntEnum):
+    """The classes of a change, from least to most."""
+
+    NONE = 0
+    RELOAD = 1
+    RECREATE = 2
+    REBUILD = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BuildImage:
+    """Build an image while the old sandbox goes on."""
+
+    image: Image
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"build the {self.image.role} image"
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Take the sandbox off another engine; its images and volumes stay there."""
+
+    engine: EngineChoice
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"take the sandbox off {self.engine.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a container."""
+
+    name: str
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"remove {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNetwork:
+    """Remove a network that no longer has the right shape."""
+
+    name: str
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"remove the network {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNetwork:
+    """Create a network."""
+
+    network: Network
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"create the network {self.network.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Create and start a service's container."""
+
+    service: Service
+    reason: str
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"start {self.service.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Let a running service take in what changed; no container restarts."""
+
+    service: Service
+    reason: str
+    changed: tuple[str, ...] = ()
+    """Names of what it has not taken in; none while that is not certain."""
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"reload {self.service.name}"
+
+    def is_about(self, name: str) -> bool:
+        """Tell whether the service may not have taken in what is called `name`."""
+        return not self.changed or name in self.changed
+
+
+Step = BuildImage | Leave | Remove | RemoveNetwork | CreateNetwork | Start | Reload
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in order; an empty plan changes nothing."""
+
+    steps: tuple[Step, ...]
+
+    @property
+    def change(self) -> Change:
+        """The class of the whole plan."""
+        if any(isinstance(step, BuildImage) for step in self.steps):
+            return Change.REBUILD
+        if any(not isinstance(step, Reload) for step in self.steps):
+            return Change.RECREATE
+        return Change.RELOAD if self.steps else Change.NONE
+
+    @property
+    def starts(self) -> frozenset[Role]:
+        """The roles whose containers are started anew."""
+        return frozenset(step.service.role for step in self.steps if isinstance(step, Start))
+
+
+def plan(
+    desired: Target,
+    observed: Observed,
+    record: AgentRecord,
+    *,
+    fresh: bool = False,
+    leaves: Iterable[Leave] = (),
+) -> Plan:
+    """Return the least that makes `observed` equal `desired`.
+
+    Args:
+        desired: what should be there.
+        observed: what the engine holds.
+        record: what was last started and loaded, for reloads and for the reasons.
+        fresh: replace every container even if nothing differs (`companion restart`).
+        leaves: the other engines to leave; two would want the same port and subnets.
+    """
+    wrong_networks = dict(_network_reasons(desired, observed))
+    reasons = dict(_start_reasons(desired, observed, record.parts, wrong_networks, fresh=fresh))
+    return Plan((
+        *_builds(desired, observed),
+        *leaves,
+        *_removals(desired, observed, reasons),
+        *(RemoveNetwork(n, r) for n, r in wrong_networks.items() if n in observed.networks),
+        *(RemoveNetwork(n, "no longer part of the sandbox") for n in sorted(observed.networks)
+          if n not in {network.name for network in desired.networks}),
+        *(CreateNetwork(n, wrong_networks[n.name]) for n in desired.networks
+          if n.name in wrong_networks),
+        *(Start(s, reasons[s.name]) for s in desired.services if s.name in reasons),
+        *(r for s in desired.services if s.name not in reasons for r in _reloads(s, record)),
+    ))  # fmt: skip
+
+
+def reloads(desired: Target, record: AgentRecord) -> Plan | None:
+    """Return the plan if what is remembered differs in reloads at most, without a look; else None.
+
+    Only right while nobody else touched the containers.
+    """
+    parts = {service.name: dict(service.parts) for service in desired.services}
+    if not record.complete or parts != {n: dict(held) for n, held in record.parts.items()}:
+        return None
+    return Plan(tuple(step for s in desired.services for step in _reloads(s, record)))
+
+
+def _reloads(service: Service, record: AgentRecord) -> Iterator[Reload]:
+    """Yield a reload if a service that stays has not taken in what is desired."""
+    wanted, held = dict(service.reloads), record.loaded.get(service.name)
+    if held == wanted or not (wanted or held):
+        return
+    if held is None:
+        yield Reload(service, "it is not certain what it loaded last")
+        return
+    gone = sorted(name for name in held if held[name] != wanted.get(name))
+    new = sorted(name for name in wanted if name not in held)
+    yield Reload(service, f"changed: {', '.join((*new, *gone))}", (*new, *gone))
+
+
+def _builds(desired: Target, observed: Observed) -> Iterator[BuildImage]:
+    for image in desired.images:
+        if image.tag not in observed.images:
+            yield BuildImage(image, f"its definition has no {image.role} image yet")
+
+
+def _removals(desired: Target, observed: Observed, reasons: Mapping[str, str]) -> Iterator[Remove]:
+    """Yield removals, dependents first."""
+    wanted = {service.name for service in desired.services}
+    mine = (c for c in observed.containers if c.agent == desired.agent)
+    for container in sorted(mine, key=_start_order, reverse=True):
+        if container.service not in wanted:
+            yield Remove(container.name, "no longer part of the sandbox")
+        elif container.service in reasons:
+            yield Remove(container.name, reasons[container.service])
+
+
+def _network_reasons(desired: Target, observed: Observed) -> Iterator[tuple[str, str]]:
+    for network in desired.networks:
+        subnet = observed.networks.get(network.name)
+        if subnet is None:
+            yield network.name, "it does not exist yet"
+        elif subnet != network.subnet:
+            yield network.name, f"its subnet is {subnet} instead of {network.subnet}"
+
+
+def _start_reasons(
+    desired: Target,
+    observed: Observed,
+    written: Mapping[str, Mapping[str, str]],
+    wrong_networks: Mapping[str, str],
+    *,
+    fresh: bool,
+) -> Iterator[tuple[str, str]]:
+    """Yield the services that must be started anew; services come in their start order."""
+    restarted: set[str] = set()
+    for service in desired.services:
+        container = observed.container(service.name)
+        lost = [a.network for a in service.attachments if a.network in wrong_networks]
+        if container is None:
+            reason = "it does not exist yet"
+        elif container.spec != service.spec:
+            reason = _difference(service, written.get(service.name, {}))
+        elif lost:
+            reason = f"its network {lost[0]} is made anew"
+        elif service.network_of in restarted or _lost_namespace(container, service, observed):
+            reason = f"it shares the network of {service.network_of}, which is new"
+        elif not container.running:
+            reason = f"it is {container.status}"
+        elif service.role is Role.NET and _restarted(container, observed):
+            reason = "it was restarted by somebody else, and must be seen to be closed"
+        elif fresh:
+            reason = "a restart was asked for"
+        else:
+            continue
+        restarted.add(service.name)
+        yield service.name, reason
+
+
+def _difference(service: Service, before: Mapping[str, str]) -> str:
+    changed = [name for name, value in service.parts.items() if before.get(name) != value]
+    return f"changed: {', '.join(changed)}" if before and changed else "its definition changed"
+
+
+def _restarted(holder: Container, observed: Observed) -> bool:
+    """Tell whether a holder is younger than the agent that lives in its namespace."""
+    guests = (c for c in observed.containers if c.role is Role.AGENT and c.agent == holder.agent)
+    return any(guest.started < holder.started for guest in guests)
+
+
+def _lost_namespace(container: Container, service: Service, observed: Observed) -> bool:
+    """Tell whether the container hangs in the namespace of a holder that is gone or restarted."""
+    if not service.network_of:
+        return False
+    holder = observed.container(service.network_of)
+    return (
+        holder is None
+        or container.network_mode != f"container:{holder.id}"
+        or container.started < holder.started
+    )
+
+
+def _start_order(container: Container) -> int:
+    return list(Role).index(container.role)

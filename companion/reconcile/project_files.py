@@ -1,0 +1,110 @@
+"""What the paths of a config turn out to be on disk."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from companion.errors import CompanionError
+from companion.plugins.contribution import Contribution, ProjectFile
+from companion.project.model import Seat
+from companion.sandbox.model import Found, mount_files, project_files
+from companion.spec.containers import File
+from companion.system import files
+
+MAX_OVERLAY = 64 * 1024 * 1024
+
+
+MAX_OVERLAY_FILES = 10_000
+
+
+_MOST_LINKS = 40  # as Linux
+
+
+def find(seat: Seat, whole: Contribution) -> dict[ProjectFile, Found]:
+    """Look at every path that a config names: what it is, where it really lies, what is in it."""
+    found = {file: _find(seat, file, content=True) for file in project_files(whole)}
+    return found | {file: _find(seat, file, content=False) for file in mount_files(whole)}
+
+
+def control_files(seat: Seat) -> tuple[str, ...]:
+    """Return what steers an agent by its name, with every link on the way: it may not write there.
+
+    What its config names comes on top.
+    """
+    own = (seat.config, seat.project.fleet, *seat.env_files, seat.project.build)
+    return tuple(dict.fromkeys(p for path in own for p in (str(path), *_way(path))))
+
+
+def others_of_fleet(seat: Seat, agents: Iterable[str]) -> tuple[str, ...]:
+    """Return the directories of an agent's fellows; `agents` are those of the whole fleet."""
+    others = (seat.project.directory / name for name in agents if name != seat.folder)
+    return tuple(dict.fromkeys(p for path in others for p in (str(path), *_way(path))))
+
+
+def _find(seat: Seat, file: ProjectFile, *, content: bool) -> Found:
+    whole = seat.project.directory
+    named = os.path.expanduser(file.path)  # noqa: PTH111 - Path's refuses users that are not there
+    path = (whole if file.is_shared else seat.directory) / named
+    real = files.real(path)
+    inside = real.is_relative_to(whole) and real not in {whole, seat.directory}
+    links = tuple(_links(path))
+    status = files.status(real)
+    if status is None:
+        return Found("missing", str(real), inside, links)
+    read = content and inside
+    if stat.S_ISDIR(status.st_mode):
+        return Found("directory", str(real), inside, links, _whole_tree(real) if read else ())
+    single = (File("", files.read_bytes(real)),) if read and stat.S_ISREG(status.st_mode) else ()
+    return Found("file", str(real), inside, links, single)
+
+
+def _way(path: Path) -> tuple[str, ...]:
+    """Return where the links lie that lead to a path, and where it really is."""
+    return (*_links(path), str(files.real(path)))
+
+
+def _links(path: Path) -> Iterator[str]:
+    """Yield where each symbolic link really lies that an absolute path leads through."""
+    place, left = Path(path.anchor), list(reversed(path.parts[1:]))
+    followed = 0
+    while left and followed < _MOST_LINKS:
+        step = place / left.pop()
+        try:
+            target = step.readlink()
+        except OSError:  # it is none, or no path at all
+            place = step.parent.parent if step.name == ".." else step
+            continue
+        yield str(step)
+        followed += 1
+        place = Path(target.anchor) if target.is_absolute() else place
+        left += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+
+
+def _whole_tree(root: Path) -> tuple[File, ...]:
+    try:
+        return tuple(_tree(root))
+    except OSError as error:
+        what = f"cannot read all of {root}: {error.strerror}"
+        raise CompanionError(what, "check what is in it") from None
+
+
+def _tree(root: Path) -> Iterator[File]:
+    """Yield a directory's files, sorted; symlinks are refused: they could lead anywhere."""
+    total = count = 0
+    for directory, folders, names in os.walk(root):
+        folders.sort()
+        count += len(folders) + len(names)
+        if count > MAX_OVERLAY_FILES:
+            raise CompanionError(f"{root} holds more than 10,000 files", "mount it instead")
+        for name in sorted((*names, *folders)):
+            path = Path(directory, name)
+            if path.is_symlink():
+                raise CompanionError(f"{path} is a symbolic link", "copy what it points to")
+            if not path.is_file():
+                continue
+            total += path.stat().st_size
+            if total > MAX_OVERLAY:
+                raise CompanionError(f"{root} holds more than 64 MiB", "mount it instead")
+            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            yield File(path.relative_to(root).as_posix(), files.read_bytes(path), mode)

@@ -1,0 +1,97 @@
+"""Is a sandbox what it claims to be: closed to the world, and open to its owner's key?"""
+
+import time
+from pathlib import Path
+
+from companion.engine.client import Engine
+from companion.engine.dialect import container_name
+from companion.errors import CompanionError, EngineError
+from companion.spec.containers import Login, Role, Target
+from companion.system import files
+from companion.system.paths import AgentPaths, Paths
+from ssh import probe
+
+_LOOK = "its last lines are above"
+_SLICE = 2.0
+"""Seconds of trying after which we look whether the agent still runs."""
+LOGIN_PATIENCE = 30.0
+"""Seconds that a new container gets until its sshd lets us in."""
+
+
+def check_closed(engine: Engine, target: Target) -> None:
+    """Try to get out of the agent's namespace from inside, before the agent lives there.
+
+    Raises:
+        EngineError: something got out, or the gate did not open.
+    """
+    holder = container_name(engine.project, target.service(Role.NET).name)
+    bridge = target.internal.address(1)
+    try:
+        engine.call(
+            *("exec", "--user", "65534:65534", holder),
+            *("/bin/bash", "/usr/local/lib/companion/closed.sh", bridge),
+        )
+    except EngineError as error:
+        what = f"the sandbox's network is not as it must be ({error.log or 'no answer'})"
+        raise EngineError(what, _network_hint(engine, target), error.log) from None
+
+
+def wait_for_login(
+    engine: Engine, target: Target, login: Login, home: Paths, places: AgentPaths
+) -> float:
+    """Log in with our own key and the pinned host key; return the seconds it took.
+
+    Raises:
+        CompanionError: the agent ended, nobody lets us in within 30 s, or somebody else answers.
+    """
+    begin = time.monotonic()
+    while True:
+        try:
+            _login(login, home, places, time.monotonic() + _SLICE)
+        except probe.WrongHostKey as error:
+            raise CompanionError(f"another server answers: {error}", _LOOK) from None
+        except probe.ProbeError as error:
+            _see_running(engine, target)
+            if time.monotonic() > begin + LOGIN_PATIENCE:
+                raise CompanionError(f"SSH does not answer: {error}", _LOOK) from None
+        else:
+            return time.monotonic() - begin
+
+
+def check_running(engine: Engine, target: Target) -> None:
+    """See that an agent that takes no logins stays up for half a second.
+
+    Raises:
+        EngineError: it ended.
+    """
+    time.sleep(0.5)
+    _see_running(engine, target)
+
+
+def _login(login: Login, home: Paths, places: AgentPaths, deadline: float) -> None:
+    key = home.client_key(login.alias)
+    pin = public_host_key(places)
+    probe.wait_for_login("127.0.0.1", login.port, login.user, key, pin, deadline=deadline)
+
+
+def _see_running(engine: Engine, target: Target) -> None:
+    name = target.service(Role.AGENT).name
+    for container in engine.containers():
+        if container.service == name and not container.running:
+            what = f"the agent ended at once with exit code {container.exit_code}"
+            raise EngineError(what, _LOOK)
+
+
+def _network_hint(engine: Engine, target: Target) -> str:
+    """Say what to do; a docker daemon on the same host drops podman's internal traffic."""
+    subnet = target.internal.subnet
+    filtered = files.read_text(Path("/proc/sys/net/bridge/bridge-nf-call-iptables")) or ""
+    if engine.choice.name == "podman" and filtered.strip() == "1":
+        rule = f"iptables -I FORWARD -s {subnet} -d {subnet} -j ACCEPT"
+        return f"docker's firewall rules drop it: run `{rule}`, or use container_runtime: docker"
+    return "the agent was not started"
+
+
+def public_host_key(places: AgentPaths) -> str:
+    """Return the public half of an agent's host key."""
+    return Path(f"{places.host_key}.pub").read_text(encoding="ascii").strip()

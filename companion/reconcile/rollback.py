@@ -1,0 +1,73 @@
+"""What if a change does not work? Make room and try again, or go back to what ran before."""
+
+from dataclasses import replace
+
+from companion.desktop import ssh_config
+from companion.engine.client import Engine
+from companion.errors import (
+    AddressHeldError,
+    CompanionError,
+    PortTakenError,
+    RolledBackError,
+    SubnetTakenError,
+)
+from companion.project import store
+from companion.reconcile import allocate, migrate, mounted_files, observe, snapshot
+from companion.reconcile.apply import Applier, Progress, remove_all
+from companion.reconcile.plan import plan
+from companion.reconcile.validate import Checked
+from companion.system.paths import Paths
+
+
+def roll_back(
+    home: Paths, checked: Checked, error: CompanionError, progress: Progress
+) -> CompanionError:
+    """Bring back what ran before; return what to tell the user. Volumes keep what was written."""
+    places = checked.places(home)
+    good, record = snapshot.restore(places), store.read(places)
+    if good is None or record is None:
+        return error
+    engine = Engine(good.engine, checked.project.id, checked.config.name)
+    target = good.target
+    progress("going back to what ran before")
+    mounted_files.refresh_tokens(checked, places)
+    kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
+    record = replace(record, allocation=kept, parts={}, loaded={}, complete=False)
+    store.write(places, record)
+    ssh_config.sync(home)
+    contexts = checked.seat.build(checked.config.name)
+    applier = Applier(engine, target, contexts, home, places, progress)
+    try:
+        leaves = migrate.leaves(engine, record)
+        images = [image.tag for image in target.images]
+        applier.perform(plan(target, observe.engine(engine, images), record, leaves=leaves))
+    except CompanionError as worse:
+        what = f"{error}; and what ran before did not come back: {worse}"
+        return CompanionError(what, "correct agent.yaml and run `companion up`")
+    return RolledBackError(str(error), "the sandbox that ran before is back")
+
+
+def may_move(error: CompanionError, checked: Checked) -> bool:
+    """Tell whether another choice may help: a port that the config names may not move."""
+    chosen_by_user = any(server.port for server in checked.whole.ssh)
+    return not (isinstance(error, PortTakenError) and chosen_by_user)
+
+
+def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Progress) -> None:
+    """Do what lets the next attempt succeed: take the pieces away, or choose another place.
+
+    podman keeps the address of a container whose removal was killed; it forgets with the network.
+    For an image that is gone nothing is to be done: the next plan has its build.
+    """
+    places = checked.places(home)
+    record = store.read(places)
+    if record is None or record.engine is None:
+        return
+    engine = Engine(record.engine, checked.project.id, checked.config.name)
+    if isinstance(error, AddressHeldError):
+        remove_all(engine, observe.engine(engine), progress)
+    elif isinstance(error, PortTakenError):
+        kept = replace(record.allocation, ssh_port=None)
+        store.write(places, replace(record, allocation=kept))
+    elif isinstance(error, SubnetTakenError):
+        allocate.anew(home, checked, record, engine)

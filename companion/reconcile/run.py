@@ -1,0 +1,272 @@
+"""START HERE: how does an agent.yaml become a running sandbox?
+
+    check → desire → observe → plan → apply
+
+CLI, tray and watcher call this and decide nothing themselves. Running it twice is the same as
+once; dying half-way is repaired by the next run, because every step looks at what is there.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from companion.desktop import ssh_config
+from companion.errors import (
+    CompanionError,
+    ConfigError,
+    MovedError,
+    Problem,
+    StoppedError,
+    SupersededError,
+)
+from companion.oauth.grants import key_of
+from companion.oauth.renew import renew
+from companion.project import discovery, inventory, store
+from companion.project.model import Project, Seat
+from companion.reconcile import authority, build_dir, mounted_files, rollback, snapshot
+from companion.reconcile.allocate import reserve
+from companion.reconcile.apply import Applier, Progress
+from companion.reconcile.compare import Look, compare, desired_of, engine_of, settled
+from companion.reconcile.desired import Desired
+from companion.reconcile.plan import Change, Plan, Reload, Start
+from companion.reconcile.teardown import locked, stops
+from companion.reconcile.validate import Checked, check
+from companion.spec.containers import Image
+from companion.system.paths import Paths
+
+_ATTEMPTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What reconcile() did, and how to get in now; times in seconds."""
+
+    agent: str
+    alias: str
+    ssh_port: int | None
+    engine: str
+    change: Change
+    plan: Plan
+    seconds: float
+    login_seconds: float
+    lacks: tuple[Problem, ...] = ()
+    """What it runs without, until the user does something."""
+    renewed: tuple[str, ...] = ()
+    """MCP servers whose tokens were renewed on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """One call of reconcile(), as its steps pass it on; `begin` on the monotonic clock."""
+
+    home: Paths
+    seat: Seat
+    progress: Progress
+    fresh: bool
+    only_if_changed: bool
+    unasked: bool
+    begin: float
+    stops: int = 0
+    """When the agent was last asked to be stopped, before this wish was heard."""
+
+
+def reconcile(
+    home: Paths,
+    seat: Seat,
+    progress: Progress,
+    *,
+    fresh: bool = False,
+    only_if_changed: bool = False,
+    unasked: bool = False,
+) -> Report:
+    """Make the sandbox of one agent what its agent.yaml says, and wait until SSH answers.
+
+    Args:
+        home: the user's places.
+        seat: where the agent is configured.
+        progress: gets one sentence per step.
+        fresh: replace every container even if nothing differs.
+        only_if_changed: ask the engine nothing if nothing differs from the last success.
+        unasked: nobody asked just now, so only if the user wants the agent up.
+
+    Raises:
+        ConfigError: the files are wrong; nothing was touched.
+        StoppedError: the user wants, or came to want, the agent down.
+        CompanionError: the engine refused or SSH does not answer.
+    """
+    begin = time.monotonic()
+    wish = _Wish(home, seat, progress, fresh, only_if_changed, unasked, begin)
+    while True:
+        try:
+            return _attempts(wish)
+        except SupersededError as error:
+            progress(f"{error}: the newest counts")
+
+
+def _attempts(wish: _Wish) -> Report:
+    """Reconcile; where something of ours is in the way, make room and try again."""
+    home, progress = wish.home, wish.progress
+    _insist_on_wanted(wish)
+    checked = check(home, wish.seat)
+    if checked.missing:
+        raise ConfigError(checked.missing)
+    places = checked.places(home)
+    wish = replace(wish, stops=stops(places))
+    renewed = _renew(home, checked, progress)
+    if renewed:
+        checked = check(home, wish.seat)
+    with locked(places, progress):
+        if wish.stops != stops(places):
+            raise StoppedError("stopped before it was begun with")
+        _insist_on_wanted(wish)
+        authority.authority(home)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return replace(_reconcile(wish), renewed=renewed)
+            except MovedError as error:
+                if attempt == _ATTEMPTS or not rollback.may_move(error, checked):
+                    raise rollback.roll_back(home, checked, error, progress) from error
+                progress(str(error))
+                rollback.make_room(home, checked, error, progress)
+            except SupersededError as error:
+                if wish.stops != stops(places):
+                    raise StoppedError("stopped while its image was built") from error
+                raise
+    raise AssertionError("unreachable")
+
+
+def _insist_on_wanted(wish: _Wish) -> None:
+    if wish.unasked and not inventory.is_wanted(wish.home, wish.seat):
+        raise StoppedError("it is not started")
+
+
+def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]:
+    """Renew the tokens that end soon; what comes of it is a secret like any other."""
+    trusted, providers = checked.host.trusted_certificates, checked.whole.providers
+    if not providers:
+        return ()
+    return renew(home, checked.project.id, providers, checked.secrets, trusted, progress)
+
+
+def generate(home: Paths, project: Project) -> Path:
+    """Write `.build/` as `up` would, without an engine; return it."""
+    authority.authority(home)
+    all_checked = [check(home, seat) for seat in discovery.seats(project)]
+    for checked in all_checked:
+        with locked(checked.places(home), lambda _: None):
+            record = replace(reserve(home, checked, None), uses=checked.uses)
+            store.write(checked.places(home), record)
+            _generate(home, checked, desired_of(home, checked, record))
+    store.know(home.project(project.id), project.directory)
+    build_dir.clear(project, {checked.config.name for checked in all_checked})
+    return project.build
+
+
+def _reconcile(wish: _Wish) -> Report:
+    home, progress = wish.home, wish.progress
+    checked = check(home, wish.seat)
+    engine = engine_of(checked, store.read(checked.places(home)))
+    record = replace(reserve(home, checked, engine), wanted="up")
+    quick = settled(home, checked, record, engine) if wish.only_if_changed else None
+    seen = quick or compare(home, checked, record, engine, fresh=wish.fresh)
+    if quick and not quick.plan.steps:
+        return _report(seen, wish.begin, 0.0)
+    try:
+        waited = _carry_out(wish, seen)
+    except (MovedError, SupersededError):
+        raise
+    except CompanionError as error:
+        if quick:
+            return _reconcile(replace(wish, only_if_changed=False))
+        raise rollback.roll_back(home, checked, error, progress) from error
+    return _report(seen, wish.begin, waited)
+
+
+def _carry_out(wish: _Wish, seen: Look) -> float:
+    """Write what is mounted, perform the plan, remember it; return how long the login took."""
+    home, checked = wish.home, seen.checked
+    _generate(home, checked, seen.desired)
+    _remember(home, seen, complete=not seen.plan.steps)
+    places = checked.places(home)
+    mounted_files.write(seen.desired, home, places, checked.secrets)
+    ssh_config.sync(home)
+    contexts = checked.seat.build(checked.config.name)
+    applier = Applier(
+        seen.engine,
+        seen.desired.target,
+        contexts,
+        home,
+        places,
+        wish.progress,
+        lambda image: wish.stops == stops(places) and _is_wanted(home, seen, image),
+    )
+    waited = applier.perform(seen.plan)
+    _remember(home, seen, complete=True)
+    snapshot.keep(places, seen.engine.choice, seen.desired.target)
+    if seen.plan.change is Change.REBUILD:
+        applier.remove_stale_images()
+    return waited
+
+
+def _is_wanted(home: Paths, seen: Look, image: Image) -> bool:
+    """Tell whether the user's files, as they are now, still want an image; if they can be read."""
+    try:
+        desired = desired_of(home, check(home, seen.checked.seat), seen.record)
+    except CompanionError:
+        return True
+    return image in desired.target.images
+
+
+def _generate(home: Paths, checked: Checked, desired: Desired) -> None:
+    """Write what is generated; .env.example names what all agents of the project use."""
+    others = store.of_project(home, checked.project).agents.values()
+    uses = {name: use for record in others for name, use in record.uses.items()}
+    build_dir.write(checked, desired, {**uses, **checked.uses})
+
+
+def _report(seen: Look, begin: float, waited: float) -> Report:
+    return Report(
+        agent=seen.checked.config.name,
+        alias=seen.record.allocation.alias,
+        ssh_port=seen.record.allocation.ssh_port,
+        engine=seen.engine.choice.name,
+        change=seen.plan.change,
+        plan=seen.plan,
+        seconds=time.monotonic() - begin,
+        login_seconds=waited,
+        lacks=seen.checked.lacks,
+    )
+
+
+def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
+    """Remember what is being started; complete only once all of it succeeded.
+
+    Where the agent is on another engine it stays so until it is taken off that.
+    The project is known after its agent: who sees the one finds the other.
+    """
+    checked = seen.checked
+    on = seen.engine.choice if complete else seen.was_on or seen.engine.choice
+    record = replace(
+        seen.record.on(on),
+        user=checked.program.user,
+        begun_by_root=bool(checked.whole.root_hooks),
+        workdir=checked.workdir,
+        acp_command=checked.program.acp_command,
+        parts={s.name: s.parts for s in seen.desired.target.services},
+        loaded=_loaded(seen, complete=complete),
+        complete=complete,
+        uses=checked.uses,
+        grants=tuple(map(key_of, checked.whole.providers)),
+        steered_by=checked.steered_by,
+        writes=checked.writes,
+    )
+    store.write(checked.places(home), record)
+    store.know(home.project(checked.project.id), checked.project.directory)
+
+
+def _loaded(seen: Look, *, complete: bool) -> dict[str, dict[str, str]]:
+    """Return what each service has taken in; what is being changed is not certain until the end."""
+    if complete:
+        return {s.name: dict(s.reloads) for s in seen.desired.target.services}
+    touched = {s.service.name for s in seen.plan.steps if isinstance(s, Start | Reload)}
+    return {name: dict(held) for name, held in seen.record.loaded.items() if name not in touched}

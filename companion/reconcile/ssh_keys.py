@@ -1,0 +1,125 @@
+"""Host keys, client keys and authorized_keys of an agent, as kept on the desktop."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from companion.errors import CompanionError
+from companion.plugins.contribution import ProjectFile
+from companion.reconcile.desired import Desired
+from companion.render import sshd
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import File
+from companion.system import files
+from companion.system.paths import AgentPaths, Paths
+from ssh import authorized_keys, keys
+from ssh.public_key import Key
+
+if TYPE_CHECKING:
+    pass
+
+
+def host_key(sandbox: Sandbox, places: AgentPaths) -> tuple[File, ...]:
+    """Return the host key that sshd shall show: the config's, else the one kept, else a new one.
+
+    A new one is written by nothing yet. None without sshd.
+
+    Raises:
+        CompanionError: the config's is no such key.
+    """
+    server = sandbox.ssh
+    if server is None:
+        return ()
+    given = server.host_key
+    kept = _text(sandbox, given) if given else files.read_text(places.host_key)
+    try:
+        return _pair(keys.generate(sandbox.agent).private if kept is None else kept)
+    except ValueError:
+        where, what = (given.path, "host_key") if given else (places.host_key, "it")
+        problem = f"{where} is not an Ed25519 private key without a passphrase"
+        raise CompanionError(problem, f"remove {what}: companion makes and keeps one") from None
+
+
+def authorize(
+    sandbox: Sandbox, home: Paths, places: AgentPaths, also: tuple[Key, ...] = ()
+) -> None:
+    """Write who may log in; sshd reads it at every login. `also` may, until the next call."""
+    _replace_ssh_files((_authorized_keys(sandbox, home, places, also),), sandbox, places)
+
+
+def new_client_key(sandbox: Sandbox, home: Paths, places: AgentPaths) -> str:
+    """Put a new key of our own in the old one's place, in steps that each leave us a way in.
+
+    Returns the public key's line.
+    """
+    alias = sandbox.allocation.alias
+    made = keys.generate(alias)
+    authorize(sandbox, home, places, authorized_keys.parse(made.public).keys)
+    files.write(home.client_key(alias), made.private)
+    authorize(sandbox, home, places)
+    return made.public
+
+
+def new_host_key(sandbox: Sandbox, places: AgentPaths) -> str:
+    """Put a new host key of our own in the old one's place; return its public line."""
+    made = keys.generate(sandbox.agent)
+    _replace_ssh_files(_pair(made.private), sandbox, places)
+    return made.public
+
+
+def _replace_ssh_files(changed: Iterable[File], sandbox: Sandbox, places: AgentPaths) -> None:
+    """Replace files of what runs, and of what may be brought back: a key that went stays away."""
+    kept = places.good / places.sshd.name
+    for directory in (places.sshd, *((kept,) if kept.is_dir() else ())):
+        for file in changed:
+            files.write(directory / file.path, file.content, file.mode, sandbox.host.uid)
+
+
+def contents(desired: Desired, home: Paths, places: AgentPaths) -> tuple[File, ...]:
+    """Return the files of an agent's sshd."""
+    allowed = _authorized_keys(desired.sandbox, home, places)
+    return (*desired.host_key_files, allowed, sshd.render(desired.sandbox))
+
+
+def _authorized_keys(
+    sandbox: Sandbox, home: Paths, places: AgentPaths, also: tuple[Key, ...] = ()
+) -> File:
+    """Return the union of our own key, the config's, those that were added, and `also`."""
+    own = _client_key(home, sandbox.allocation.alias)
+    configured = _text(sandbox, sandbox.ssh.authorized_keys if sandbox.ssh else None)
+    texts = (own, configured, files.read_text(places.added_keys) or "")
+    allowed = (authorized_keys.parse(text).keys for text in texts)
+    return File(places.authorized_keys.name, authorized_keys.merge(*allowed, also).encode())
+
+
+def _client_key(home: Paths, alias: str) -> str:
+    """Return the public line of our own key for one sandbox, made at the first call."""
+    path = home.client_key(alias)
+    private = files.read_text(path)
+    if private is None:
+        private = keys.generate(alias).private
+        files.write(path, private)
+    public = f"{keys.public_of(private)} companion@{alias}"
+    files.write(path.with_name(f"{path.name}.pub"), f"{public}\n", files.READABLE)
+    return public
+
+
+def _pair(private: str) -> tuple[File, ...]:
+    """Return the two files of a host key.
+
+    Raises:
+        ValueError: it is not one that we can pin.
+    """
+    public = f"{keys.public_of(private)}\n"
+    return (
+        File("host_key", private.encode(), files.PRIVATE),
+        File("host_key.pub", public.encode()),
+    )
+
+
+def _text(sandbox: Sandbox, file: ProjectFile | None) -> str:
+    if file is None:
+        return ""
+    try:
+        return "".join(part.content.decode() for part in sandbox.files_of(file))
+    except UnicodeDecodeError:
+        raise CompanionError(f"{file.path} is not text", "correct it") from None

@@ -1,0 +1,86 @@
+"""How is an agent's sandbox taken away, and whoever works on it meanwhile kept off?"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Literal
+
+from companion.engine.client import Engine
+from companion.project import store
+from companion.project.model import Project
+from companion.reconcile import migrate, observe, snapshot
+from companion.reconcile.apply import Progress, remove_all
+from companion.system import files
+from companion.system.paths import AgentPaths, Paths
+
+
+def down(
+    home: Paths,
+    project: Project,
+    agent: str,
+    progress: Progress,
+    *,
+    volumes: bool = False,
+    wanted: Literal["down", "gone"] = "down",
+) -> bool:
+    """Remove an agent's containers and networks, and its volumes if asked, on all its engines.
+
+    Works without a readable agent.yaml. Returns False if nothing was there.
+
+    Raises:
+        CompanionError: its engine does not answer.
+    """
+    places = home.project(project.id).agent(agent)
+    leave_off(places)
+    with locked(places, progress):
+        record = store.read(places)
+        if record is None:
+            return False
+        engines = migrate.holders(record, project.id, agent, progress)
+        removed = [_clear(engine, progress, volumes=volumes) for engine in engines]
+        snapshot.forget(places)
+        record = replace(record, wanted=wanted, complete=False, parts={}, loaded={})
+        store.write(places, record)
+    return any(removed)
+
+
+def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> None:
+    """Have an agent be on no engine if its own does not answer; what that holds is left there."""
+    places = home.project(project.id).agent(agent)
+    with locked(places, progress):
+        record = store.read(places)
+        if record and record.engine and not Engine(record.engine).answers():
+            store.write(places, record.on(None))
+
+
+def _clear(engine: Engine, progress: Progress, *, volumes: bool) -> bool:
+    """Remove what an engine holds of an agent; tell whether there was anything."""
+    observed = observe.engine(engine)
+    remove_all(engine, observed, progress)
+    removed = engine.remove_volumes() if volumes else 0
+    return bool(observed.containers or observed.networks or removed)
+
+
+def leave_off(places: AgentPaths) -> None:
+    """Have whoever builds an image for an agent end that: it is to be stopped."""
+    if places.root.is_dir():
+        places.stop_asked.touch()
+
+
+def stops(places: AgentPaths) -> int:
+    """Return when an agent was last asked to be stopped, in the file system's nanoseconds."""
+    with suppress(OSError):
+        return places.stop_asked.stat().st_mtime_ns
+    return 0
+
+
+@contextmanager
+def locked(place: AgentPaths, progress: Progress) -> Iterator[None]:
+    """Be the only one who works on an agent; wait, and say so, if another does."""
+    with files.lock(place.lock, wait=False) as mine:
+        if mine:
+            yield
+            return
+    progress("waiting for another companion that works on this agent")
+    with files.lock(place.lock):
+        yield

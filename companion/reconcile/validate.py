@@ -1,0 +1,218 @@
+"""Is an agent's configuration good? Reads all of it and reports every problem at once."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from companion.config import decode, env_file, settings
+from companion.config.decode import Loaded
+from companion.config.models import AgentConfig, Fleet
+from companion.config.strict_yaml import Document
+from companion.errors import ConfigError, Place, Problem
+from companion.oauth import grant_store, grants
+from companion.plugins.base import expand
+from companion.plugins.contribution import Contribution, ProjectFile, RuntimeProgram
+from companion.project import discovery, model, store
+from companion.project.model import Project, Seat
+from companion.reconcile import host_facts, project_files
+from companion.sandbox import assemble
+from companion.sandbox.model import Found, HostFacts, Neighbour
+from companion.sandbox.path_policy import check_control, check_files, steered_by, writes
+from companion.system import files, paths
+from companion.system.paths import AgentPaths, Paths
+from ssh import authorized_keys
+
+_OPENINGS = {
+    "open": "egress is open: the agent may reach any public host on 443 and 80",
+    "no gateway": "no gateway: the agent may reach all that containers on this machine may reach",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An agent whose configuration is good, with everything that was read for it."""
+
+    seat: Seat
+    config: AgentConfig
+    program: RuntimeProgram
+    whole: Contribution
+    found: Mapping[ProjectFile, Found]
+    host: HostFacts
+    secrets: Mapping[str, str]
+    """Values of the variables that are used and set, and tokens that count; never shown."""
+    uses: Mapping[str, str]
+    """Variable → what it is used for."""
+    missing: tuple[Problem, ...]
+    """Variables that are used and have no value: no obstacle to generating, one to running."""
+    lacks: tuple[Problem, ...]
+    """What it can run without, until the user does something: tokens of MCP servers."""
+    steered_by: tuple[str, ...]
+    """The real paths of all that steers it: no other agent may write there."""
+    writes: tuple[str, ...]
+    """The directories of the desktop that it may write to."""
+
+    @property
+    def project(self) -> Project:
+        """The project that the agent is part of."""
+        return self.seat.project
+
+    def places(self, home: Paths) -> AgentPaths:
+        """Return where we keep what belongs to the agent."""
+        return home.project(self.project.id).agent(self.config.name)
+
+    @property
+    def egress(self) -> str:
+        """What stands between the agent and the network: `listed`, `open` or `no gateway`."""
+        return self.config.egress.mode if self.config.gateway else "no gateway"
+
+    @property
+    def openings(self) -> tuple[str, ...]:
+        """What the config opens that is closed by default, as sentences."""
+        hooks = [hook.path for hook in self.whole.root_hooks]
+        rooted = f"root runs {', '.join(hooks)} at each start, and may write to the agent's system"
+        return (*filter(None, [_OPENINGS.get(self.egress)]), *([rooted] if hooks else ()))
+
+    @property
+    def workdir(self) -> str:
+        """Where commands start in the sandbox, template variables replaced."""
+        return expand(self.config.workdir, user=self.program.user, home=self.program.home)
+
+
+def check(home: Paths, seat: Seat) -> Checked:
+    """Read and check what one agent shall be.
+
+    Raises:
+        ConfigError: with all problems of the first stage that has any.
+    """
+    above = discovery.fleet(seat.project)
+    loaded = _load(seat, above)
+    config, document = loaded.config, loaded.document
+    program = assemble.program(config, document)
+    whole = assemble.additions(loaded, program)
+    own = settings.parse(files.read_text(home.settings), str(home.settings))
+    host = host_facts.host(home, own)
+    found = project_files.find(seat, whole)
+    control = project_files.control_files(seat)
+    fellows = project_files.others_of_fleet(seat, above[0].agents if above else ())
+    neighbours = tuple(_neighbours(home, seat, config.name))
+    problems = [
+        Problem(p.what, p.hint, document.place((*assemble.origin_location(origin), *option)))
+        for origin, option, p in check_files(whole, found, (*control, *fellows), host, neighbours)
+    ]
+    control = (*control, *steered_by(whole, found))
+    problems += (*_key_problems(whole, found), *check_control(control, neighbours))
+    if problems:
+        raise ConfigError(problems)
+    values = _environment(seat)
+    uses = {name: f"{what} for {whom}" for name, what, whom, _ in _uses(whole)}
+    known = {name: values[name] for name in uses if name in values}
+    tokens, lacks = _granted(home, seat, whole, document)
+    return Checked(
+        seat=seat,
+        config=config,
+        program=program,
+        whole=whole,
+        found=found,
+        host=host,
+        secrets=known | tokens,
+        uses=uses,
+        missing=tuple(_missing(whole, values, document)),
+        lacks=lacks,
+        steered_by=tuple(dict.fromkeys(control)),
+        writes=writes(whole, found),
+    )
+
+
+def _neighbours(home: Paths, seat: Seat, agent: str) -> Iterator[Neighbour]:
+    """Yield all other agents that are known, and what other projects begin with."""
+    for project_id, written in store.all_projects(home).items():
+        mine = project_id == seat.project.id
+        if not mine:
+            other = model.Project(Path(written.directory), project_id)
+            begins = (
+                other.directory / paths.CONFIG_NAME,
+                other.fleet,
+                other.directory / paths.ENV_NAME,
+            )
+            yield Neighbour(written.directory, tuple(map(str, begins)))
+        for name, record in written.agents.items():
+            if record.wanted != "gone" and not (mine and name == agent):
+                who = f"{name} of {written.directory}"
+                yield Neighbour(who, record.steered_by, record.writes)
+
+
+def _load(seat: Seat, above: tuple[Fleet, Document] | None) -> Loaded:
+    config, document = decode.agent(discovery.config_text(seat), seat.named(seat.config))
+    if seat.folder and config.name != seat.folder:
+        what = f"the agent's name is '{config.name}', but fleet.yaml lists '{seat.folder}'"
+        hint = "give the agent the name of its directory"
+        raise ConfigError([Problem(what, hint, document.place(("name",)))])
+    return decode.loaded(config, document, above)
+
+
+def _environment(seat: Seat) -> dict[str, str]:
+    """Return our environment with the project's .env on top, and the agent's own on top of that.
+
+    Raises:
+        ConfigError: .env is malformed, or a value cannot be sent in a header.
+    """
+    values = dict(os.environ)
+    for file in seat.env_files:
+        values |= env_file.parse(files.read_text(file) or "", seat.named(file))
+    return values
+
+
+def _uses(whole: Contribution) -> Iterator[tuple[str, str, str, str]]:
+    """Yield each variable that is used, with what it is, for whom, and who asked for it."""
+    for upstream in whole.upstreams:
+        for header in upstream.headers:
+            if not header.provider:
+                yield header.secret, f"header {header.name}", upstream.endpoint, upstream.origin
+    for provider in whole.providers:
+        if provider.client_secret:
+            yield provider.client_secret, "client_secret", provider.name, provider.origin
+
+
+def _missing(
+    whole: Contribution, values: Mapping[str, str], document: Document
+) -> Iterator[Problem]:
+    for variable, what, whom, origin in _uses(whole):
+        place = document.place(assemble.origin_location(origin))
+        value, where = values.get(variable), f"the {what} for {whom}"
+        if not value:
+            hint = f"add {variable}=… to {paths.ENV_NAME}"
+            yield Problem(f"{variable} has no value; it is needed for {where}", hint, place)
+        elif not all(" " <= char <= "~" for char in value):
+            hint = "correct it: one line of printable ASCII"
+            yield Problem(f"the value of {variable} cannot be sent in {where}", hint, place)
+
+
+def _granted(
+    home: Paths, seat: Seat, whole: Contribution, document: Document
+) -> tuple[dict[str, str], tuple[Problem, ...]]:
+    """Return the tokens that count now, by the names of their secrets, and what lacks one."""
+    if not whole.providers:
+        return {}, ()
+    held, now = grant_store.read(home, seat.project.id), time.time()
+    tokens: dict[str, str] = {}
+    lacks: list[Problem] = []
+    for provider in whole.providers:
+        grant = held.get(grants.key_of(provider))
+        tokens[provider.secret] = grants.token(grant, now)
+        if lack := grants.lack(provider, grant, now):
+            place = document.place((*assemble.origin_location(provider.origin), "providers"))
+            lacks.append(Problem(lack.what, lack.hint, place))
+    return tokens, tuple(lacks)
+
+
+def _key_problems(whole: Contribution, found: Mapping[ProjectFile, Found]) -> Iterator[Problem]:
+    for server in whole.ssh:
+        if server.authorized_keys is None:
+            continue
+        name = server.authorized_keys.path
+        for file in found[server.authorized_keys].files:
+            text = file.content.decode(errors="replace")
+            for problem in authorized_keys.parse(text).problems:
+                yield Problem(problem.message, "", Place(name, problem.line, 1))

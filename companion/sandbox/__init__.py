@@ -1,0 +1,1 @@
+"""One sandbox as a value, made from the config and its plugins."""

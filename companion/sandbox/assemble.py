@@ -1,0 +1,133 @@
+"""Which program and which additions does a config ask for? Looks plugins up and merges them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from companion import plugins
+from companion.config import decode
+from companion.config.decode import Loaded
+from companion.config.models import AgentConfig, Feature, split_port
+from companion.config.strict_yaml import Document, Location
+from companion.errors import ConfigError, Problem, named
+from companion.plugins.base import Context, FeaturePlugin, expand
+from companion.plugins.contribution import Contribution, Port, RuntimeProgram, clashes, merge
+
+
+def program(config: AgentConfig, document: Document) -> RuntimeProgram:
+    """Return the runtime that a config names or defines.
+
+    Raises:
+        ConfigError: there is no such runtime.
+    """
+    given = config.runtime
+    if given.base_image is None:
+        return _builtin(given.name or "", document)
+    inline = RuntimeProgram(
+        base_image=given.base_image,
+        install=given.install,
+        command=given.cmd,
+        acp_command=given.acp_cmd,
+        user=given.user,
+        ports=tuple(Port(*split_port(text), origin="runtime") for text in given.ports),
+    )
+
+    def filled(words: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(expand(word, user=inline.user, home=inline.home) for word in words)
+
+    return replace(
+        inline,
+        install=filled(inline.install),
+        command=filled(inline.command),
+        acp_command=filled(inline.acp_command),
+    )
+
+
+def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
+    """Return what all features add.
+
+    Raises:
+        ConfigError: unknown plugins, wrong options, clashes; all of them at once.
+    """
+    problems: list[Problem] = []
+    parts = [Contribution(ports=runtime.ports)]
+    for at, feature in loaded.features:
+        try:
+            parts.append(_contribution(loaded, feature, at, runtime))
+        except ConfigError as error:
+            problems += error.problems
+    whole = merge(parts)
+    problems += _clashes(whole, loaded.document)
+    if not loaded.config.gateway:
+        problems += _needing_the_gateway(loaded, whole)
+    if problems:
+        raise ConfigError(problems)
+    return whole
+
+
+def origin_location(origin: str) -> Location:
+    """Return where in the document a contribution's origin stands.
+
+    `features[2] (ssh)` is the agent's own, `shared.features[0] (ssh)` its fleet's.
+    """
+    keys, _, rest = origin.partition("[")
+    return (*keys.split("."), int(rest.partition("]")[0]))
+
+
+def _contribution(
+    loaded: Loaded, feature: Feature, at: Location, runtime: RuntimeProgram
+) -> Contribution:
+    plugin = _feature(feature, at, loaded.document)
+    options = decode.decode(plugin.options, dict(feature.options), loaded.document, at)
+    *keys, number = map(str, at)
+    context = Context(
+        agent=loaded.config.name,
+        user=runtime.user,
+        home=runtime.home,
+        origin=f"{'.'.join(keys)}[{number}] ({plugin.name})",
+    )
+    return plugin.contribute(options, context)
+
+
+def _feature(feature: Feature, at: Location, document: Document) -> FeaturePlugin:
+    """Return the plugin of a feature.
+
+    Raises:
+        ConfigError: there is none, or it is refused; of the latter wrong options are said first.
+    """
+    known = {plugin.name: plugin for plugin in plugins.FEATURES}
+    if feature.plugin in known:
+        return known[feature.plugin]
+    name, place = feature.plugin, document.place((*at, "plugin"))
+    refused = {plugin.name: plugin for plugin in plugins.REFUSED}.get(name)
+    if refused is None:
+        raise ConfigError([
+            Problem(f"there is no plugin {named(name)}", decode.suggest(name, known), place)
+        ])  # fmt: skip
+    decode.decode(refused.options, dict(feature.options), document, at)
+    raise ConfigError([Problem(f"the plugin '{name}' {refused.why}", refused.instead, place)])
+
+
+def _builtin(name: str, document: Document) -> RuntimeProgram:
+    known = {plugin.name: plugin for plugin in plugins.RUNTIMES}
+    if name in known:
+        return known[name].program
+    hint = f"{decode.suggest(name, known)} (or define one inline, with base_image)"
+    raise ConfigError([
+        Problem(f"there is no runtime {named(name)}", hint, document.place(("runtime",)))
+    ])  # fmt: skip
+
+
+def _needing_the_gateway(loaded: Loaded, whole: Contribution) -> Iterator[Problem]:
+    """Yield a problem for all that only a gateway can do."""
+    hint = "remove it, or `gateway: false`"
+    if loaded.config.egress.mode != "open":
+        what = "only a gateway can list what the agent may reach"
+        yield Problem(what, hint, loaded.document.place(("egress",)))
+    for origin in dict.fromkeys(u.origin for u in whole.upstreams):
+        what = f"{origin} needs the gateway: it adds the secrets, outside of the sandbox"
+        yield Problem(what, hint, loaded.document.place(origin_location(origin)))
+
+
+def _clashes(whole: Contribution, document: Document) -> Iterator[Problem]:
+    for problem in clashes(whole):
+        yield Problem(problem.what, problem.hint, document.place(("features",)))

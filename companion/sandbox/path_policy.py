@@ -1,0 +1,166 @@
+"""Which paths of the desktop a sandbox may read, mount or be steered by."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from companion.errors import Problem, quoted
+from companion.plugins.contribution import (
+    Contribution,
+    Mount,
+    ProjectFile,
+)
+from companion.sandbox.model import (
+    Found,
+    HostFacts,
+    Neighbour,
+    mount_file,
+    project_files,
+)
+
+_SYSTEM_TREES = ("/etc", "/proc", "/sys", "/dev", "/run", "/var/run", "/boot", "/var/lib/docker",
+                 "/var/lib/containers")  # fmt: skip
+
+
+_TARGETS = ("/bin", "/boot", "/companion", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run",
+            "/sbin", "/sys", "/tmp", "/usr", "/var/run")  # fmt: skip # noqa: S108 - names, not use
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What no mount may be, contain or lie in; absolute paths with symlinks resolved."""
+
+    home: str
+    control: tuple[str, ...]
+    """agent.yaml, .env, .build, hooks, overlays, key files and companion's own directories."""
+    foreign: tuple[str, ...] = ()
+    """What steers other agents, of any project."""
+    writable: tuple[str, ...] = ()
+    """Where an agent may write, this one or another."""
+
+
+def steered_by(whole: Contribution, found: Mapping[ProjectFile, Found]) -> Iterator[str]:
+    """Yield the real paths of what a config names to become part of the sandbox, links included."""
+    for place in (found[file] for file in project_files(whole)):
+        if place.kind != "missing":
+            yield from (*place.links, place.real)
+
+
+def writes(whole: Contribution, found: Mapping[ProjectFile, Found]) -> tuple[str, ...]:
+    """Return the directories of the desktop that an agent may write to."""
+    binds = (mount for mount in whole.mounts if not mount.is_volume and not mount.read_only)
+    return tuple(found[mount_file(mount)].real for mount in binds)
+
+
+def check_control(control: Iterable[str], neighbours: Iterable[Neighbour]) -> Iterator[Problem]:
+    """Yield a problem for each neighbour that may write to what steers an agent."""
+    paths = tuple(control)
+    for neighbour in neighbours:
+        pairs = ((path, within(path, neighbour.writes)) for path in paths)
+        if exposed := next(((path, tree) for path, tree in pairs if tree), None):
+            path, tree = exposed
+            what = f"{path} lies in {tree}, which is writable for {neighbour.name}"
+            yield Problem(what, "keep what steers one agent out of what another is given")
+
+
+def check_files(
+    whole: Contribution,
+    found: Mapping[ProjectFile, Found],
+    control: Iterable[str],
+    host: HostFacts,
+    neighbours: Collection[Neighbour] = (),
+) -> Iterator[tuple[str, tuple[str | int, ...], Problem]]:
+    """Yield (origin, option, problem) for each path that is missing or out of bounds."""
+    overlays = set(whole.overlays)
+    for file in project_files(whole):
+        wanted: Literal["file", "directory"] = "directory" if file in overlays else "file"
+        if problem := _file_problem(file, found[file], wanted):
+            yield file.origin, file.option, problem
+    bounds = Bounds(
+        home=host.home,
+        control=(*control, *steered_by(whole, found), *host.own_directories),
+        foreign=tuple(path for neighbour in neighbours for path in neighbour.steered_by),
+        writable=(*writes(whole, found), *(d for n in neighbours for d in n.writes)),
+    )
+    for mount in whole.mounts:
+        if problem := _mount_problem(mount, found, bounds):
+            yield mount.origin, mount.option, problem
+
+
+def _file_problem(
+    file: ProjectFile, found: Found, wanted: Literal["file", "directory"]
+) -> Problem | None:
+    if not found.inside:
+        return Problem(f"{quoted(file.path)} leads out of the project", "give a path inside it")
+    if found.kind == "missing":
+        return Problem(f"there is no {wanted} {quoted(file.path)}", "create it or correct the path")
+    if found.kind != wanted:
+        return Problem(f"{quoted(file.path)} is a {found.kind}", f"give a {wanted}")
+    return None
+
+
+def _mount_problem(
+    mount: Mount, found: Mapping[ProjectFile, Found], bounds: Bounds
+) -> Problem | None:
+    if reason := target_refusal(mount.target):
+        return Problem(f"the mount target {quoted(mount.target)} {reason}", "choose another")
+    if mount.is_volume:
+        return None
+    place = found[mount_file(mount)]
+    if reason := refusal(place.real, place.links, bounds):
+        what = f"the mount {quoted(mount.source)} {reason}"
+        return Problem(what, "mount a sub-directory such as ./work")
+    if not mount.source.startswith("/") and not place.inside:
+        what = f"the mount {quoted(mount.source)} leads out of the project"
+        return Problem(what, "give a path inside it, or an absolute one")
+    if place.kind != "directory":
+        return Problem(f"there is no directory {quoted(mount.source)} to mount", "create it")
+    return None
+
+
+def refusal(real: str, links: Iterable[str], bounds: Bounds) -> str | None:
+    """Say why the host directory `real` (symlinks resolved) must not be mounted, or None.
+
+    `links` is where the symbolic links lie that lead to it.
+    """
+    if within(real, _SYSTEM_TREES) or real == "/":
+        return "belongs to the system"
+    if _holds(real, bounds.home):
+        return "is or contains your home directory"
+    for control in bounds.control:
+        if relation := _relation(real, control):
+            return f"{relation} {PurePosixPath(control).name}, which the agent must not change"
+    for control in bounds.foreign:
+        if relation := _relation(real, control):
+            return f"{relation} {control}, which steers another agent"
+    for step in (*links, real):
+        if tree := within(step, (tree for tree in bounds.writable if tree != step)):
+            return f"leads through {tree}, where an agent may change what it leads to"
+    return None
+
+
+def target_refusal(target: str) -> str | None:
+    """Say why nothing may be mounted at `target` in the container, or None."""
+    path = PurePosixPath(target)
+    if not path.is_absolute() or ".." in path.parts or len(path.parts) == 1:
+        return "must be an absolute path below /"
+    return "belongs to the container's system" if within(str(path), _TARGETS) else None
+
+
+def within(path: str, trees: Iterable[str]) -> str | None:
+    """Return the first directory that `path` is or lies in, or None."""
+    return next((tree for tree in trees if _holds(tree, path)), None)
+
+
+def _relation(real: str, control: str) -> str | None:
+    if real == control:
+        return "is"
+    if _holds(real, control):
+        return "contains"
+    return "lies in" if _holds(control, real) else None
+
+
+def _holds(outer: str, inner: str) -> bool:
+    """Tell whether `inner` is `outer` or lies below it."""
+    return PurePosixPath(inner).is_relative_to(outer)

@@ -1,0 +1,1 @@
+"""Containers, networks and images as we ask an engine for them."""

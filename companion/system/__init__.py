@@ -1,0 +1,1 @@
+"""The operating system: files, processes, directories, network. Knows nothing of sandboxes."""

@@ -1,0 +1,23 @@
+"""Where does companion write down what it did? One file, past-tense facts, no secrets."""
+
+import logging
+import logging.handlers
+
+from companion.system import files
+from companion.system.paths import Paths
+
+_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+def to_file(home: Paths) -> logging.Logger:
+    """Return the log of this user's watcher, rotated at 1 MiB."""
+    files.make_private_dir(home.state)
+    handler = logging.handlers.RotatingFileHandler(
+        home.log, maxBytes=1 << 20, backupCount=2, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    logger = logging.getLogger("companion")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    return logger

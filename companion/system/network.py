@@ -1,0 +1,60 @@
+"""The desktop's own network: addresses, routes and free ports."""
+
+import ipaddress
+import json
+import re
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from companion.system import process
+
+
+def taken_subnets() -> list[str]:
+    """Return every subnet that the host has a route to, as CIDR texts."""
+    routes = _ip_json("-4", "route", "show", "table", "all")
+    return [r["dst"] for r in routes if re.match(r"[0-9.]+(/[0-9]+)?\Z", str(r.get("dst", "")))]
+
+
+def outward_address() -> str:
+    """Return the address that this machine has for others, "" without a network; sends nothing."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.connect(("192.0.2.1", 9))
+        return str(out.getsockname()[0])
+    return ""
+
+
+def port_is_free(port: int) -> bool:
+    """Tell whether who listens on a loopback port right now is reached there.
+
+    Binding alone does not tell: a forwarding rule that a killed engine left behind leads away.
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen()
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as caller:
+                listener.settimeout(1)
+                reached, address = listener.accept()
+                reached.close()
+                return bool(address == caller.getsockname())
+        except OSError:
+            return False
+
+
+def public_addresses() -> Iterable[str]:
+    """Yield the host's own public IPv4 addresses; private ones are never reachable anyway."""
+    for link in _ip_json("-4", "addr"):
+        for info in link.get("addr_info", ()):
+            if ipaddress.ip_address(info["local"]).is_global:
+                yield info["local"]
+
+
+def _ip_json(*arguments: str) -> list[dict[str, Any]]:
+    done = process.run(("ip", "-json", *arguments), timeout=5)
+    try:
+        return list(json.loads(done.stdout)) if done.code == 0 else []
+    except json.JSONDecodeError:
+        return []

@@ -1,0 +1,246 @@
+"""Where is every directory and file that we read or write?"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from companion.system import files
+
+CONFIG_NAME = "agent.yaml"
+FLEET_NAME = "fleet.yaml"
+ENV_NAME = ".env"
+ENV_EXAMPLE_NAME = ".env.example"
+BUILD_NAME = ".build"
+COMPOSE_NAME = "docker-compose.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPaths:
+    """What we keep for one agent of one project; everything here is ours."""
+
+    root: Path
+
+    @property
+    def record(self) -> Path:
+        """What is remembered of the agent (no secrets)."""
+        return self.root / "agent.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while the agent's sandbox is being changed."""
+        return self.root / "lock"
+
+    @property
+    def sshd(self) -> Path:
+        """Directory mounted read-only into the agent: host key and authorized_keys."""
+        return self.root / "sshd"
+
+    @property
+    def host_key(self) -> Path:
+        """Private host key of the agent's sshd."""
+        return self.sshd / "host_key"
+
+    @property
+    def authorized_keys(self) -> Path:
+        """The keys that may log in; read by sshd at every login."""
+        return self.sshd / "authorized_keys"
+
+    @property
+    def added_keys(self) -> Path:
+        """Keys given by `companion keys add`."""
+        return self.root / "added_keys"
+
+    @property
+    def gateway(self) -> Path:
+        """Directory mounted read-only into the gateway: its configuration."""
+        return self.root / "gateway"
+
+    @property
+    def certificates(self) -> Path:
+        """Directory of leaf certificates, mounted read-only into the gateway."""
+        return self.root / "certificates"
+
+    @property
+    def secrets(self) -> Path:
+        """Directory of secret values, mounted read-only into the gateway."""
+        return self.root / "secrets"
+
+    @property
+    def control(self) -> Path:
+        """Directory shared with the gateway, which listens on a socket in it."""
+        return self.root / "control"
+
+    @property
+    def resolver(self) -> Path:
+        """Directory with the agent's resolv.conf."""
+        return self.root / "resolver"
+
+    @property
+    def mounted(self) -> tuple[Path, ...]:
+        """Every directory that a container has mounted from here."""
+        return (self.gateway, self.certificates, self.secrets, self.resolver, self.sshd)
+
+    @property
+    def good(self) -> Path:
+        """What ran well last: the way back."""
+        return self.root / "last_good"
+
+    @property
+    def stop_asked(self) -> Path:
+        """Touched by who wants the agent stopped, before waiting for who builds for it."""
+        return self.root / "stop_asked"
+
+    @property
+    def build_log(self) -> Path:
+        """What the engine said during the last build."""
+        return self.root / "build.log"
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPaths:
+    """What we keep for one project, outside its directory."""
+
+    root: Path
+
+    @property
+    def state(self) -> Path:
+        """What is remembered of the project itself."""
+        return self.root / "project.json"
+
+    @property
+    def paused(self) -> Path:
+        """Exists while the watcher shall leave this project alone."""
+        return self.root.parent.parent / "pauses" / self.root.name
+
+    def agent(self, name: str) -> AgentPaths:
+        """Return the paths of one agent."""
+        return AgentPaths(self.root / name)
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """All places of one desktop user."""
+
+    home: Path
+    config: Path
+    data: Path
+    state: Path
+    programs: Path
+    """Where all programs of the user keep their settings: ~/.config, %APPDATA% and the like."""
+
+    @classmethod
+    def of_user(cls) -> "Paths":
+        """Ask the platform for the directories of the user who runs this.
+
+        Raises:
+            CompanionError: somebody else could write into them.
+        """
+        import platformdirs  # noqa: PLC0415 - start-up time is a budget
+
+        dirs = platformdirs.PlatformDirs("companion", appauthor=False)
+        found = cls(
+            home=Path.home(),
+            config=Path(dirs.user_config_dir),
+            data=Path(dirs.user_data_dir),
+            state=Path(dirs.user_state_dir),
+            programs=Path(platformdirs.user_config_dir(roaming=True)),
+        )
+        for directory in (found.data, found.state):
+            files.require_own(directory)
+        return found
+
+    @property
+    def settings(self) -> Path:
+        """The user's own settings of companion."""
+        return self.config / "settings.yaml"
+
+    @property
+    def seccomp(self) -> Path:
+        """Directory of the lists of system calls that we made of the engines' own."""
+        return self.data / "seccomp"
+
+    @property
+    def ca_key(self) -> Path:
+        """Private key of the sandbox CA; never mounted anywhere."""
+        return self.data / "ca" / "ca.key"
+
+    @property
+    def ca_certificate(self) -> Path:
+        """Certificate of the sandbox CA."""
+        return self.data / "ca" / "ca.crt"
+
+    @property
+    def projects(self) -> Path:
+        """Parent of all project states."""
+        return self.state / "projects"
+
+    @property
+    def allocation_lock(self) -> Path:
+        """Held while a subnet or a port is chosen."""
+        return self.state / "allocation.lock"
+
+    @property
+    def watch_lock(self) -> Path:
+        """Held by the one watcher of this user."""
+        return self.state / "watch.lock"
+
+    @property
+    def pauses(self) -> Path:
+        """Directory of all files that tell the watcher to leave something alone."""
+        return self.state / "pauses"
+
+    @property
+    def paused(self) -> Path:
+        """Exists while the watcher shall leave all projects alone."""
+        return self.pauses / "all"
+
+    @property
+    def log(self) -> Path:
+        """What companion did."""
+        return self.state / "companion.log"
+
+    @property
+    def editors(self) -> Path:
+        """What we wrote into editors' settings, and which editor was used last."""
+        return self.state / "editors.json"
+
+    @property
+    def reports(self) -> Path:
+        """Reports of our own bugs."""
+        return self.state / "reports"
+
+    @property
+    def all_grants(self) -> Path:
+        """Directory of what users granted us at MCP servers; never mounted anywhere."""
+        return self.data / "oauth"
+
+    def grants(self, project_id: str) -> Path:
+        """Return the file of the grants of one project."""
+        return self.all_grants / f"{project_id}.json"
+
+    @property
+    def ssh(self) -> Path:
+        """Our own SSH files: config, known_hosts and client keys."""
+        return self.data / "ssh"
+
+    @property
+    def ssh_config(self) -> Path:
+        """The host entries of all sandboxes; the user's ~/.ssh/config includes it."""
+        return self.ssh / "config"
+
+    @property
+    def ssh_known_hosts(self) -> Path:
+        """The pinned host keys of all sandboxes."""
+        return self.ssh / "known_hosts"
+
+    @property
+    def user_ssh_config(self) -> Path:
+        """The user's own SSH configuration."""
+        return self.home / ".ssh" / "config"
+
+    def client_key(self, alias: str) -> Path:
+        """Return our own private key for one sandbox."""
+        return self.ssh / "keys" / alias
+
+    def project(self, project_id: str) -> ProjectPaths:
+        """Return the paths of one project."""
+        return ProjectPaths(self.projects / project_id)

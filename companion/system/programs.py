@@ -1,0 +1,110 @@
+"""Which programs of this desktop open terminals and files, copy text and ask for a folder?"""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from companion.errors import CompanionError
+from companion.system import process
+
+_A_LONG_THOUGHT = 3600.0
+# Program, and what stands between it and the command; what the desktop's user chose comes first.
+_TERMINALS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("xdg-terminal-exec", ()),
+    ("x-terminal-emulator", ("-e",)),
+    ("gnome-terminal", ("--",)),
+    ("ptyxis", ("--",)),
+    ("kgx", ("--",)),
+    ("konsole", ("-e",)),
+    ("xfce4-terminal", ("-x",)),
+    ("mate-terminal", ("-x",)),
+    ("kitty", ()),
+    ("alacritty", ("-e",)),
+    ("foot", ()),
+    ("ghostty", ("-e",)),
+    ("wezterm", ("start", "--")),
+    ("xterm", ("-e",)),
+)
+_CLIPBOARDS = (("wl-copy",), ("xclip", "-selection", "clipboard"), ("xsel", "-ib"))
+_FOLDER = "The folder with agent.yaml"
+_CHOOSERS = (
+    ("zenity", "--file-selection", "--directory", f"--title={_FOLDER}"),
+    ("kdialog", "--title", _FOLDER, "--getexistingdirectory"),
+)
+
+
+def opener(target: str) -> tuple[str, ...]:
+    """Return the argv that opens a file or an address with what the user chose for it."""
+    if sys.platform == "darwin":
+        return ("open", target)
+    if sys.platform == "win32":
+        # Not cmd's start: to cmd, what follows an & in an address is another command.
+        return ("rundll32", "url.dll,FileProtocolHandler", target)
+    return ("xdg-open", target)
+
+
+def terminal(command: Sequence[str]) -> tuple[str, ...]:
+    """Return the argv that runs a command in a new window of the user's terminal.
+
+    Raises:
+        CompanionError: there is no terminal that we know.
+    """
+    if sys.platform == "darwin":
+        script = shlex.join(command).replace("\\", "\\\\").replace('"', '\\"')
+        tell = 'tell application "Terminal" to '
+        return ("osascript", "-e", f'{tell}do script "{script}"', "-e", f"{tell}activate")
+    if sys.platform == "win32":
+        return ("wt", *command) if shutil.which("wt") else ("cmd", "/c", "start", "", *command)
+    chosen = os.environ.get("TERMINAL")
+    for name, before in ((chosen, ("-e",)), *_TERMINALS):
+        if name and (program := shutil.which(name)):
+            return (program, *before, *command)
+    raise CompanionError("no terminal program is found", "set TERMINAL to the one that you use")
+
+
+def copy(text: str) -> bool:
+    """Put text on the clipboard; False: no program here does that."""
+    for argv in _clipboards():
+        if shutil.which(argv[0]):
+            process.launch(argv, text)
+            return True
+    return False
+
+
+def choose_folder() -> Path | None:
+    """Ask the user for a folder; None: nothing was chosen.
+
+    Raises:
+        CompanionError: no program here can ask.
+    """
+    for argv in _choosers():
+        if shutil.which(argv[0]):
+            chosen = process.run(argv, timeout=_A_LONG_THOUGHT)
+            name = chosen.stdout.strip()
+            return Path(name) if chosen.code == 0 and name else None
+    raise CompanionError("no program here can ask for a folder", "use `companion add DIR`")
+
+
+def _clipboards() -> tuple[tuple[str, ...], ...]:
+    if sys.platform == "darwin":
+        return (("pbcopy",),)
+    if sys.platform == "win32":
+        return (("clip",),)
+    return _CLIPBOARDS if os.environ.get("WAYLAND_DISPLAY") else _CLIPBOARDS[1:]
+
+
+def _choosers() -> tuple[tuple[str, ...], ...]:
+    if sys.platform == "darwin":
+        script = f'POSIX path of (choose folder with prompt "{_FOLDER}")'
+        return (("osascript", "-e", script),)
+    if sys.platform == "win32":
+        script = (
+            "Add-Type -AssemblyName System.Windows.Forms;"
+            "$d = New-Object System.Windows.Forms.FolderBrowserDialog;"
+            "if ($d.ShowDialog() -eq 'OK') { $d.SelectedPath }"
+        )
+        return (("powershell", "-NoProfile", "-Command", script),)
+    return _CHOOSERS

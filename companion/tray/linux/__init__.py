@@ -1,0 +1,1 @@
+"""The tray icon on Linux, over D-Bus."""
