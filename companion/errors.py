@@ -87,15 +87,15 @@ class EngineError(CompanionError):
         self.log = log
 
 
-class MovedError(EngineError):
+class WorldChangedError(EngineError):
     """Something of what was planned with is not so any more: another attempt may succeed."""
 
 
-class SubnetTakenError(MovedError):
+class SubnetTakenError(WorldChangedError):
     """The engine says that a subnet of ours overlaps another; the next one may fit."""
 
 
-class AddressHeldError(MovedError):
+class AddressHeldError(WorldChangedError):
     """The engine believes that a container of ours that is gone still has its address."""
 
 
@@ -103,11 +103,11 @@ class NameTakenError(EngineError):
     """A container of this name is there, though the engine did not list it among ours."""
 
 
-class PortTakenError(MovedError):
+class PortTakenError(WorldChangedError):
     """Somebody else holds the port that a sandbox wants to publish."""
 
 
-class ImageGoneError(MovedError):
+class ImageGoneError(WorldChangedError):
     """Somebody removed an image that was there a moment ago."""
 
 

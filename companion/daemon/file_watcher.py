@@ -16,7 +16,7 @@ from companion.config import decode
 from companion.config.models import Feature
 from companion.errors import CompanionError
 from companion.project import discovery
-from companion.project.model import Seat
+from companion.project.model import AgentRef
 from companion.system import files as disk
 from companion.system.paths import AgentPaths
 
@@ -39,15 +39,15 @@ _CURE = f"looking every {POLL_INTERVAL} s instead (raise fs.inotify.max_user_ins
 _OPTIONS = ("authorized_keys", "host_key", "home_override", "entrypoint_hooks", "root_hooks")
 
 
-def steering(seat: Seat) -> tuple[Path, ...]:
+def steering(ref: AgentRef) -> tuple[Path, ...]:
     """Return the files and directories whose change may mean something, as far as they are known.
 
     What lies behind a link is followed there, too: its changes are not told of under the link.
     A config that does not decode still steers: then only the files with fixed names do.
     """
-    fixed = (seat.config, seat.project.fleet, *seat.env_files)
-    own = _named(seat.directory, _own_features(seat))
-    shared = _named(seat.project.directory, _shared_features(seat))
+    fixed = (ref.config, ref.project.fleet, *ref.env_files)
+    own = _named(ref.directory, _own_features(ref))
+    shared = _named(ref.project.directory, _shared_features(ref))
     named = (*fixed, *own, *shared)
     return tuple(dict.fromkeys(place for path in named for place in (path, disk.real(path))))
 
@@ -203,16 +203,16 @@ class _Handler(events.FileSystemEventHandler):
         self._on_event(event)
 
 
-def _own_features(seat: Seat) -> tuple[Feature, ...]:
+def _own_features(ref: AgentRef) -> tuple[Feature, ...]:
     try:
-        return decode.agent(disk.read_text(seat.config) or "")[0].features
+        return decode.agent(disk.read_text(ref.config) or "")[0].features
     except CompanionError:
         return ()
 
 
-def _shared_features(seat: Seat) -> tuple[Feature, ...]:
+def _shared_features(ref: AgentRef) -> tuple[Feature, ...]:
     try:
-        above = discovery.fleet(seat.project)
+        above = discovery.fleet(ref.project)
     except CompanionError:
         return ()
     return above[0].shared.features if above else ()

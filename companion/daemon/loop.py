@@ -12,30 +12,30 @@ from queue import Empty, SimpleQueue
 from companion.daemon import scheduler, worker
 from companion.daemon.file_watcher import Watch, first_start, steering
 from companion.daemon.scheduler import Asked, Event, Finished, Order, State, Tick, Touched, Work
-from companion.daemon.timers import Alarms
+from companion.daemon.timers import Timers
 from companion.daemon.view import (
-    Crashed,
-    Ended,
-    Forgotten,
-    Hindered,
-    Known,
+    AgentView,
+    EngineObserved,
+    EngineSilent,
     News,
     Paused,
-    Picture,
-    SandboxView,
-    Seen,
-    Silent,
+    ProjectAdded,
+    ProjectRemoved,
+    View,
+    WatchDegraded,
+    WorkCrashed,
+    WorkFinished,
     fold,
-    last_words,
+    last_output,
     line,
     turned,
 )
-from companion.engine.events import Witness
+from companion.engine.events import EngineEvents
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import AlreadyRunningError, CompanionError, Problem
 from companion.oauth import grant_store, grants
 from companion.project import inventory, store
-from companion.project.model import Project, Seat
+from companion.project.model import AgentRef, Project
 from companion.reconcile import teardown
 from companion.system import files, log
 from companion.system.paths import Paths
@@ -64,13 +64,13 @@ class Loop:
     """The watcher of one user; `show` gets each piece of news, from the loop's thread only."""
 
     home: Paths
-    show: Callable[[Picture, News], None]
-    picture: Picture = field(default_factory=Picture)
+    show: Callable[[View, News], None]
+    view: View = field(default_factory=View)
     _inbox: "SimpleQueue[Event | News | None]" = field(default_factory=SimpleQueue)
     _state: State = field(default_factory=State)
-    _engines: dict[str, tuple[EngineChoice, Witness]] = field(default_factory=dict)
+    _engines: dict[str, tuple[EngineChoice, EngineEvents]] = field(default_factory=dict)
     _settled: set[str] = field(default_factory=set)
-    _alarms: Alarms = field(default_factory=Alarms)
+    _timers: Timers = field(default_factory=Timers)
     _registry: float = -1.0
     _watch: Watch = field(init=False)
     _log: logging.Logger = field(init=False)
@@ -79,7 +79,8 @@ class Loop:
         """Watch until stopped or interrupted; to be run inside alone()."""
         self._log = log.to_file(self.home)
         self._watch = Watch(
-            lambda key: self._inbox.put(Touched(key)), lambda why: self._inbox.put(Hindered(why))
+            lambda key: self._inbox.put(Touched(key)),
+            lambda why: self._inbox.put(WatchDegraded(why)),
         )
         files.make_private_dir(self.home.pauses)
         files.make_private_dir(self.home.all_grants)
@@ -90,8 +91,8 @@ class Loop:
                 pass
         finally:
             self._watch.stop()
-            for _, witness in self._engines.values():
-                witness.stop()
+            for _, events in self._engines.values():
+                events.stop()
 
     def ask(self, sandbox: str, order: Order) -> None:
         """Have something done with a sandbox; callable from any thread."""
@@ -112,18 +113,20 @@ class Loop:
             case Touched(subject) if subject == _ALL:
                 self._notice_pause()
             case Touched() | Asked() | Finished() | Tick():
-                self._leave_off(item)
+                self._request_stop(item)
                 self._step(item)
             case _:
                 self._tell(item)
         self._step(Tick())
         return True
 
-    def _leave_off(self, event: Event) -> None:
+    def _request_stop(self, event: Event) -> None:
         """A stop waits for the work under way: that shall not begin or go on with a build."""
-        view = self.picture.sandboxes.get(event.subject) if isinstance(event, Asked) else None
-        if view and event == Asked(view.id, Order.STOP):
-            teardown.leave_off(self.home.project(view.seat.project.id).agent(view.agent))
+        agent_view = self.view.sandboxes.get(event.subject) if isinstance(event, Asked) else None
+        if agent_view and event == Asked(agent_view.id, Order.STOP):
+            teardown.request_stop(
+                self.home.project(agent_view.ref.project.id).agent(agent_view.agent)
+            )
 
     def _next(self) -> Event | News | None:
         due = self._state.due
@@ -135,8 +138,8 @@ class Loop:
 
     def _step(self, event: Event) -> None:
         self._state, works = scheduler.step(self._state, event, time.monotonic())
-        if isinstance(event, Finished) and (view := self.picture.sandboxes.get(event.subject)):
-            self._take_in(view.seat.project, again=view.id)
+        if isinstance(event, Finished) and (agent_view := self.view.sandboxes.get(event.subject)):
+            self._take_in(agent_view.ref.project, again=agent_view.id)
         if any(not work.subject.startswith(_ENGINE) for work in works):
             self._watch.look_again()  # before the files are read: what comes later is seen
         for work in works:
@@ -148,33 +151,35 @@ class Loop:
             if work.subject.startswith(_ENGINE):
                 choice, _ = self._engines[work.subject]
                 self._inbox.put(worker.look_at(choice))
-            elif view := self.picture.sandboxes.get(work.subject):
+            elif agent_view := self.view.sandboxes.get(work.subject):
                 settled = work.subject in self._settled
-                ended = worker.carry_out(self.home, work, view, self._inbox.put, settled=settled)
+                ended = worker.carry_out(
+                    self.home, work, agent_view, self._inbox.put, settled=settled
+                )
                 self._inbox.put(ended)
         finally:
             self._inbox.put(Finished(work.subject))
 
     def _tell(self, news: News) -> None:
         """Draw the news into the picture and show it; that an engine is still silent is none."""
-        before = self.picture
-        if isinstance(news, Silent) and news.engine in before.silent:
+        before = self.view
+        if isinstance(news, EngineSilent) and news.engine in before.silent:
             return
-        self.picture = fold(self.picture, news)
-        if text := line(self.picture, news):
+        self.view = fold(self.view, news)
+        if text := line(self.view, news):
             self._log.info(text)
-        self.show(self.picture, news)
+        self.show(self.view, news)
         match news:
-            case Ended(sandbox, settled=True):
+            case WorkFinished(sandbox, settled=True):
                 self._settled.add(sandbox)
-            case Seen(engine):
-                for view in tuple(self.picture.sandboxes.values()):
-                    returned = view.engine == engine and engine in before.silent
-                    if returned or turned(before, view, Health.BROKEN):
-                        self._settled.discard(view.id)
-                        self._inbox.put(Touched(view.id))
-                    if turned(before, view, Health.CRASHED):
-                        self._tell(Crashed(view.id, last_words(view)))
+            case EngineObserved(engine):
+                for agent_view in tuple(self.view.sandboxes.values()):
+                    returned = agent_view.engine == engine and engine in before.silent
+                    if returned or turned(before, agent_view, Health.BROKEN):
+                        self._settled.discard(agent_view.id)
+                        self._inbox.put(Touched(agent_view.id))
+                    if turned(before, agent_view, Health.CRASHED):
+                        self._tell(WorkCrashed(agent_view.id, last_output(agent_view)))
             case _:
                 pass
 
@@ -188,10 +193,10 @@ class Loop:
             return
         self._registry = changed
         there = store.directories(self.home)
-        for view in tuple(self.picture.sandboxes.values()):
-            if view.seat.project.id not in there:
-                self._forget(view.id)
-        known = {view.seat.project.id for view in self.picture.sandboxes.values()}
+        for agent_view in tuple(self.view.sandboxes.values()):
+            if agent_view.ref.project.id not in there:
+                self._forget(agent_view.id)
+        known = {agent_view.ref.project.id for agent_view in self.view.sandboxes.values()}
         for project_id in there.keys() - known:
             self._take_in(Project(there[project_id], project_id))
         if len(there) < sum(path.is_dir() for path in self.home.projects.iterdir()):
@@ -202,100 +207,102 @@ class Loop:
 
         One in trouble is left alone: to look would be to try again what did not work.
         """
-        for key in self._alarms.due(time.time()):
-            view = self.picture.sandboxes.get(key)
-            if view and not view.trouble:
-                self._alarms.ring(key)
+        for key in self._timers.due(time.time()):
+            agent_view = self.view.sandboxes.get(key)
+            if agent_view and not agent_view.trouble:
+                self._timers.ring(key)
                 self._inbox.put(Touched(key))
 
     def _take_in(self, project: Project, again: str = "") -> None:
         """Know which agents a project has now; look anew at what is new, and at one `again`."""
         if not files.is_directory(project.directory):
             return
-        before = self.picture.sandboxes
-        seats = inventory.sitting(self.home, project)
-        mine = {view.id for view in before.values() if view.seat.project == project}
-        for key in mine - {seat.key for seat in seats}:
+        before = self.view.sandboxes
+        agent_refs = inventory.agents_of(self.home, project)
+        mine = {
+            agent_view.id for agent_view in before.values() if agent_view.ref.project == project
+        }
+        for key in mine - {ref.key for ref in agent_refs}:
             self._forget(key)
-        for seat in seats:
-            if seat.key not in before:
-                self._inbox.put(Touched(seat.key))
-            if seat.key not in before or seat.key == again:
-                self._seat(seat)
+        for ref in agent_refs:
+            if ref.key not in before:
+                self._inbox.put(Touched(ref.key))
+            if ref.key not in before or ref.key == again:
+                self._follow_agent(ref)
 
-    def _seat(self, seat: Seat) -> None:
+    def _follow_agent(self, ref: AgentRef) -> None:
         """Take in one agent of a project; that it cannot be is its problem and no other's."""
         try:
-            self._look_at_seat(seat)
+            self._examine_agent(ref)
         except (CompanionError, OSError) as error:
-            self._wait_at(seat, error)
+            self._wait_at(ref, error)
 
-    def _look_at_seat(self, seat: Seat) -> None:
+    def _examine_agent(self, ref: AgentRef) -> None:
         """Take in what is remembered of an agent, and follow what steers it now."""
-        place = self.home.project(seat.project.id)
-        agent = inventory.agent_at(self.home, seat)
-        steered = (*steering(seat), place.paused)
-        self._watch.follow(seat.key, (*steered, first_start(place.agent(agent))))
+        place = self.home.project(ref.project.id)
+        agent = inventory.agent_name(self.home, ref)
+        steered = (*steering(ref), place.paused)
+        self._watch.follow(ref.key, (*steered, first_start(place.agent(agent))))
         record = store.read(place.agent(agent)) if agent else None
         if record and record.engine:
-            granted = (self.home.grants(seat.project.id),) if record.grants else ()
-            self._watch.follow(seat.key, (*steered, *granted))
-            self._alarms.set(seat.key, self._next_due(seat, record.grants))
-        old = self.picture.sandboxes.get(seat.key)
-        view = SandboxView(
-            seat=seat,
+            granted = (self.home.grants(ref.project.id),) if record.grants else ()
+            self._watch.follow(ref.key, (*steered, *granted))
+            self._timers.set(ref.key, self._next_due(ref, record.grants))
+        old = self.view.sandboxes.get(ref.key)
+        agent_view = AgentView(
+            ref=ref,
             agent=agent,
             alias=record.allocation.alias if record and record.allocation.ssh_port else "",
             engine=record.engine if record else None,
             paused=place.paused.exists(),
             condition=Condition() if record and record.engine else Condition(Health.ABSENT),
         )
-        self._tell(Known(view, new=old is None))
+        self._tell(ProjectAdded(agent_view, new=old is None))
         if record and record.engine:
             engine = self._listen_to(record.engine)
-            if old and (old.agent, old.engine) != (view.agent, view.engine):
+            if old and (old.agent, old.engine) != (agent_view.agent, agent_view.engine):
                 self._inbox.put(Touched(engine))
-                if seat.key not in self._settled:
-                    self._inbox.put(Touched(seat.key))
+                if ref.key not in self._settled:
+                    self._inbox.put(Touched(ref.key))
 
-    def _wait_at(self, seat: Seat, error: CompanionError | OSError) -> None:
+    def _wait_at(self, ref: AgentRef, error: CompanionError | OSError) -> None:
         """Show an agent that cannot be taken in; of a new one, the look to come tells why."""
-        place = self.home.project(seat.project.id)
+        place = self.home.project(ref.project.id)
         records = place.root.glob("*/agent.json")
-        self._watch.follow(seat.key, (*steering(seat), place.paused, *records))
-        known = self.picture.sandboxes.get(seat.key)
+        self._watch.follow(ref.key, (*steering(ref), place.paused, *records))
+        known = self.view.sandboxes.get(ref.key)
         problem = error.problems[0] if isinstance(error, CompanionError) else Problem(str(error))
         if known is None:
-            self._tell(Known(SandboxView(seat), new=True))
+            self._tell(ProjectAdded(AgentView(ref), new=True))
         elif known.trouble != problem:
-            self._tell(Ended(seat.key, str(problem), problem))
+            self._tell(WorkFinished(ref.key, str(problem), problem))
 
-    def _next_due(self, seat: Seat, keys: tuple[str, ...]) -> float:
+    def _next_due(self, ref: AgentRef, keys: tuple[str, ...]) -> float:
         """Return when a token must be renewed; that a file is damaged is for reconcile() to say."""
         if not keys:
             return math.inf
         with suppress(CompanionError):
-            return grants.next_due(grant_store.read(self.home, seat.project.id), keys)
+            return grants.next_due(grant_store.read(self.home, ref.project.id), keys)
         return math.inf
 
     def _forget(self, key: str) -> None:
         self._watch.forget(key)
-        self._alarms.forget(key)
+        self._timers.forget(key)
         self._settled.discard(key)
-        self._tell(Forgotten(key))
+        self._tell(ProjectRemoved(key))
 
     def _listen_to(self, choice: EngineChoice) -> str:
         """Hear of an engine from now on; returns its subject, which says at which endpoint."""
         subject = f"{_ENGINE}{choice}"
         if subject not in self._engines:
-            witness = Witness(choice, lambda: self._inbox.put(Touched(subject)))
-            self._engines[subject] = choice, witness
-            witness.start()
+            events = EngineEvents(choice, lambda: self._inbox.put(Touched(subject)))
+            self._engines[subject] = choice, events
+            events.start()
         return subject
 
     def _notice_pause(self) -> None:
         paused = self.home.paused.exists()
-        if paused != self.picture.paused:
+        if paused != self.view.paused:
             self._tell(Paused(paused))
-            for key in self.picture.sandboxes:
+            for key in self.view.sandboxes:
                 self._inbox.put(Touched(key))

@@ -66,7 +66,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class _Mind:
+class AgentState:
     """What is known of one subject: when unseen changes came, and whether work is under way."""
 
     first: float | None = None
@@ -88,7 +88,7 @@ class _Mind:
 class State:
     """What the machine knows of all subjects."""
 
-    subjects: Mapping[str, _Mind] = field(default_factory=dict)
+    subjects: Mapping[str, AgentState] = field(default_factory=dict)
 
     @property
     def due(self) -> float | None:
@@ -103,7 +103,7 @@ class State:
         """How many looks may begin now."""
         return AT_ONCE - sum(mind.busy for mind in self.subjects.values())
 
-    def ripe(self, now: float) -> dict[str, _Mind]:
+    def ripe(self, now: float) -> dict[str, AgentState]:
         """Return what is to begin now: all orders, and the looks that waited longest."""
         due = {s: m for s, m in self.subjects.items() if m.due is not None and m.due <= now}
         orders = {s: m for s, m in due.items() if m.order is not Order.LOOK}
@@ -116,22 +116,22 @@ def step(state: State, event: Event, now: float) -> tuple[State, tuple[Work, ...
     """Return the next state and what must be done now."""
     match event:
         case Touched(subject):
-            mind = state.subjects.get(subject, _Mind())
+            mind = state.subjects.get(subject, AgentState())
             first = now if mind.first is None else mind.first
             return _with(state, subject, replace(mind, first=first, last=now)), ()
         case Asked(subject, order):
-            mind = state.subjects.get(subject, _Mind())
+            mind = state.subjects.get(subject, AgentState())
             asked = _with(state, subject, replace(mind, first=now, last=now, order=order))
             return step(asked, Tick(), now)
         case Finished(subject):
-            mind = state.subjects.get(subject, _Mind())
+            mind = state.subjects.get(subject, AgentState())
             return step(_with(state, subject, replace(mind, busy=False)), Tick(), now)
         case Tick():
             ripe = state.ripe(now)
             works = tuple(Work(s, m.order, m.first) for s, m in ripe.items() if m.first is not None)
-            minds = {s: _Mind(last=m.last, busy=True) for s, m in ripe.items()}
+            minds = {s: AgentState(last=m.last, busy=True) for s, m in ripe.items()}
             return State({**state.subjects, **minds}), works
 
 
-def _with(state: State, subject: str, mind: _Mind) -> State:
+def _with(state: State, subject: str, mind: AgentState) -> State:
     return State({**state.subjects, subject: mind})

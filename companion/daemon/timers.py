@@ -4,24 +4,24 @@ from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
-class _Alarm:
+class _Timer:
     at: float
     rang: bool = False
 
 
 @dataclass(slots=True)
-class Alarms:
+class Timers:
     """Sandbox → when, in Unix time. Each moment rings once, whatever the look at it comes to.
 
     By the clock on the wall: the other one stands still while the machine sleeps.
     """
 
-    _set: dict[str, _Alarm] = field(default_factory=dict)
+    _set: dict[str, _Timer] = field(default_factory=dict)
 
     def set(self, sandbox: str, at: float) -> None:
         """Ring for a sandbox at a moment; one that rang for this very moment does not again."""
         if sandbox not in self._set or self._set[sandbox].at != at:
-            self._set[sandbox] = _Alarm(at)
+            self._set[sandbox] = _Timer(at)
 
     def forget(self, sandbox: str) -> None:
         """Never ring for a sandbox."""

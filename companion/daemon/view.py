@@ -6,10 +6,10 @@ from enum import StrEnum
 
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import Problem
-from companion.project.model import Seat
+from companion.project.model import AgentRef
 
 
-class Mood(StrEnum):
+class IconState(StrEnum):
     """How everything together is: what the icon shows."""
 
     IDLE = "idle"
@@ -20,10 +20,10 @@ class Mood(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class SandboxView:
+class AgentView:
     """One agent's sandbox, as far as we know it."""
 
-    seat: Seat
+    ref: AgentRef
     agent: str = ""
     """Its name; empty: its file names none yet."""
     alias: str = ""
@@ -43,12 +43,12 @@ class SandboxView:
     @property
     def id(self) -> str:
         """What tells it from all others."""
-        return self.seat.key
+        return self.ref.key
 
     @property
     def name(self) -> str:
         """What people call the place where it is configured."""
-        return self.seat.name
+        return self.ref.name
 
     @property
     def health(self) -> Health:
@@ -64,10 +64,10 @@ class SandboxView:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class View:
     """Everything that there is to see; sandboxes by id."""
 
-    sandboxes: Mapping[str, SandboxView] = field(default_factory=dict)
+    sandboxes: Mapping[str, AgentView] = field(default_factory=dict)
     silent: frozenset[EngineChoice] = frozenset()
     """Engines that do not answer."""
     paused: bool = False
@@ -75,20 +75,20 @@ class Picture:
     @property
     def missed(self) -> tuple[str, ...]:
         """The names of engines that do not answer and have a sandbox that is known."""
-        used = {view.engine for view in self.sandboxes.values()}
+        used = {agent_view.engine for agent_view in self.sandboxes.values()}
         return tuple(sorted({engine.name for engine in self.silent & used}))
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ProjectAdded:
     """A sandbox became known, or what we remember of it changed."""
 
-    view: SandboxView
+    agent_view: AgentView
     new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
+class ProjectRemoved:
     """A sandbox is not known any more."""
 
     sandbox: str
@@ -102,7 +102,7 @@ class Paused:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class EngineObserved:
     """An engine answered: project → agent → condition; what is missing has no containers."""
 
     engine: EngineChoice
@@ -110,7 +110,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
+class EngineSilent:
     """An engine does not answer."""
 
     engine: EngineChoice
@@ -118,7 +118,7 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Progressed:
     """Work on a sandbox goes on."""
 
     sandbox: str
@@ -126,7 +126,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class WorkFinished:
     """Work on a sandbox ended."""
 
     sandbox: str
@@ -142,7 +142,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Crashed:
+class WorkCrashed:
     """An agent was seen to have ended with a failure."""
 
     sandbox: str
@@ -151,86 +151,100 @@ class Crashed:
 
 
 @dataclass(frozen=True, slots=True)
-class Hindered:
+class WatchDegraded:
     """The watcher cannot do its work as it should; it goes on all the same."""
 
     why: str
 
 
-News = Known | Forgotten | Paused | Seen | Silent | Step | Ended | Crashed | Hindered
+News = (
+    ProjectAdded
+    | ProjectRemoved
+    | Paused
+    | EngineObserved
+    | EngineSilent
+    | Progressed
+    | WorkFinished
+    | WorkCrashed
+    | WatchDegraded
+)
 
 
-def fold(picture: Picture, news: News) -> Picture:
+def fold(view: View, news: News) -> View:
     """Return the picture after the news."""
     match news:
-        case Known(view):
-            return _with(picture, _kept(view, picture.sandboxes.get(view.id)))
-        case Forgotten(sandbox):
-            rest = {i: v for i, v in picture.sandboxes.items() if i != sandbox}
-            return replace(picture, sandboxes=rest)
+        case ProjectAdded(agent_view):
+            return _with(view, _kept(agent_view, view.sandboxes.get(agent_view.id)))
+        case ProjectRemoved(sandbox):
+            rest = {i: v for i, v in view.sandboxes.items() if i != sandbox}
+            return replace(view, sandboxes=rest)
         case Paused(paused):
-            return replace(picture, paused=paused)
-        case Seen(engine, conditions):
-            views = (_seen(view, engine, conditions) for view in picture.sandboxes.values())
-            sandboxes = {view.id: view for view in views}
-            return replace(picture, sandboxes=sandboxes, silent=picture.silent - {engine})
-        case Crashed() | Hindered():
-            return picture
-        case Silent(engine):
-            return replace(picture, silent=picture.silent | {engine})
-        case Step(sandbox, text):
-            known = picture.sandboxes.get(sandbox)
-            return _with(picture, replace(known, step=text)) if known else picture
-        case Ended(sandbox, _, trouble, lack):
-            known = picture.sandboxes.get(sandbox)
+            return replace(view, paused=paused)
+        case EngineObserved(engine, conditions):
+            views = (
+                _seen(agent_view, engine, conditions) for agent_view in view.sandboxes.values()
+            )
+            sandboxes = {agent_view.id: agent_view for agent_view in views}
+            return replace(view, sandboxes=sandboxes, silent=view.silent - {engine})
+        case WorkCrashed() | WatchDegraded():
+            return view
+        case EngineSilent(engine):
+            return replace(view, silent=view.silent | {engine})
+        case Progressed(sandbox, text):
+            known = view.sandboxes.get(sandbox)
+            return _with(view, replace(known, step=text)) if known else view
+        case WorkFinished(sandbox, _, trouble, lack):
+            known = view.sandboxes.get(sandbox)
             if known is None:
-                return picture
-            return _with(picture, replace(known, step="", trouble=trouble, lack=lack))
+                return view
+            return _with(view, replace(known, step="", trouble=trouble, lack=lack))
 
 
-def mood(picture: Picture) -> Mood:
+def icon_state(view: View) -> IconState:
     """Return what the icon shows."""
-    views = picture.sandboxes.values()
-    if any(view.step for view in views):
-        return Mood.WORKING
-    if picture.missed:
-        return Mood.OFFLINE
-    if any(_attention(view) for view in views):
-        return Mood.ATTENTION
-    return Mood.PAUSED if picture.paused else Mood.IDLE
+    views = view.sandboxes.values()
+    if any(agent_view.step for agent_view in views):
+        return IconState.WORKING
+    if view.missed:
+        return IconState.OFFLINE
+    if any(_attention(agent_view) for agent_view in views):
+        return IconState.ATTENTION
+    return IconState.PAUSED if view.paused else IconState.IDLE
 
 
-def headline(picture: Picture) -> str:
+def headline(view: View) -> str:
     """Return the one sentence that says how everything is."""
-    views = tuple(picture.sandboxes.values())
-    match mood(picture):
-        case Mood.WORKING:
-            return next(f"{view.name}: {view.step}" for view in views if view.step)
-        case Mood.OFFLINE:
-            return f"{' and '.join(picture.missed)} does not answer"
-        case Mood.ATTENTION:
+    views = tuple(view.sandboxes.values())
+    match icon_state(view):
+        case IconState.WORKING:
+            return next(
+                f"{agent_view.name}: {agent_view.step}" for agent_view in views if agent_view.step
+            )
+        case IconState.OFFLINE:
+            return f"{' and '.join(view.missed)} does not answer"
+        case IconState.ATTENTION:
             return next(text for v in views if (text := _attention(v)))
-        case Mood.PAUSED:
+        case IconState.PAUSED:
             return "Watching is paused"
-        case Mood.IDLE:
+        case IconState.IDLE:
             return _counted(views)
 
 
-def line(picture: Picture, news: News) -> str:
+def line(view: View, news: News) -> str:
     """Return the news as a line for a terminal or the log; empty: not worth one."""
     match news:
-        case Known(view, new=True):
-            return f"{view.name}: watching {view.seat.directory}"
-        case Step(sandbox, text) | Ended(sandbox, text) | Crashed(sandbox, text):
-            known = picture.sandboxes.get(sandbox)
+        case ProjectAdded(agent_view, new=True):
+            return f"{agent_view.name}: watching {agent_view.ref.directory}"
+        case Progressed(sandbox, text) | WorkFinished(sandbox, text) | WorkCrashed(sandbox, text):
+            known = view.sandboxes.get(sandbox)
             return f"{known.name}: {text}" if known else ""
-        case Silent(engine, why):
+        case EngineSilent(engine, why):
             return f"{engine.name}: {why}"
-        case Hindered(why):
+        case WatchDegraded(why):
             return why
         case Paused(paused):
             return "watching is paused" if paused else ""
-        case Known() | Forgotten() | Seen():
+        case ProjectAdded() | ProjectRemoved() | EngineObserved():
             return ""
 
 
@@ -243,25 +257,27 @@ def first_line(problem: Problem | None) -> str:
     return f"{first} {last}" if rest and first.endswith(":") else first
 
 
-def turned(before: Picture, view: SandboxView, health: Health) -> bool:
+def turned(before: View, agent_view: AgentView, health: Health) -> bool:
     """Tell whether a sandbox that nobody works on got this health, and had another before."""
-    old = before.sandboxes.get(view.id)
-    return not view.step and view.health is health and not (old and old.health is health)
+    old = before.sandboxes.get(agent_view.id)
+    return (
+        not agent_view.step and agent_view.health is health and not (old and old.health is health)
+    )
 
 
-def last_words(view: SandboxView) -> str:
+def last_output(agent_view: AgentView) -> str:
     """Return how an agent ended and the last line it said."""
-    said = [line.strip() for line in view.condition.last_words if line.strip()]
-    return ": ".join((f"{view.agent} {view.condition}", *said[-1:]))
+    said = [line.strip() for line in agent_view.condition.last_output if line.strip()]
+    return ": ".join((f"{agent_view.agent} {agent_view.condition}", *said[-1:]))
 
 
-def _attention(view: SandboxView) -> str:
-    if problem := view.trouble or view.lack:
-        return f"{view.name}: {first_line(problem)}"
-    return last_words(view) if view.health is Health.CRASHED else ""
+def _attention(agent_view: AgentView) -> str:
+    if problem := agent_view.trouble or agent_view.lack:
+        return f"{agent_view.name}: {first_line(problem)}"
+    return last_output(agent_view) if agent_view.health is Health.CRASHED else ""
 
 
-def _kept(new: SandboxView, old: SandboxView | None) -> SandboxView:
+def _kept(new: AgentView, old: AgentView | None) -> AgentView:
     """Keep what only work and the engine tell."""
     if old is None:
         return new
@@ -270,17 +286,17 @@ def _kept(new: SandboxView, old: SandboxView | None) -> SandboxView:
 
 
 def _seen(
-    view: SandboxView, engine: EngineChoice, conditions: Mapping[str, Mapping[str, Condition]]
-) -> SandboxView:
-    if view.engine != engine:
-        return view
-    mine = conditions.get(view.seat.project.id, {})
-    return replace(view, condition=mine.get(view.agent, Condition(Health.ABSENT)))
+    agent_view: AgentView, engine: EngineChoice, conditions: Mapping[str, Mapping[str, Condition]]
+) -> AgentView:
+    if agent_view.engine != engine:
+        return agent_view
+    mine = conditions.get(agent_view.ref.project.id, {})
+    return replace(agent_view, condition=mine.get(agent_view.agent, Condition(Health.ABSENT)))
 
 
-def _counted(views: tuple[SandboxView, ...]) -> str:
-    agents = [view for view in views if view.agent]
-    running = sum(view.health is Health.RUNNING for view in agents)
+def _counted(views: tuple[AgentView, ...]) -> str:
+    agents = [agent_view for agent_view in views if agent_view.agent]
+    running = sum(agent_view.health is Health.RUNNING for agent_view in agents)
     if not views:
         return "No project yet"
     if len(agents) == 1:
@@ -288,7 +304,7 @@ def _counted(views: tuple[SandboxView, ...]) -> str:
     return f"{running} of {len(agents)} sandboxes are running"
 
 
-def _with(picture: Picture, view: SandboxView) -> Picture:
-    sandboxes = {**picture.sandboxes, view.id: view}
+def _with(view: View, agent_view: AgentView) -> View:
+    sandboxes = {**view.sandboxes, agent_view.id: agent_view}
     ordered = dict(sorted(sandboxes.items(), key=lambda item: (item[1].name, item[0])))
-    return replace(picture, sandboxes=ordered)
+    return replace(view, sandboxes=ordered)

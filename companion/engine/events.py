@@ -18,12 +18,12 @@ _AFTERTHOUGHT = 1.5
 """Seconds from an event to a second look: engines tell before they have finished."""
 
 
-class Witness:
-    """Calls `stirred` (from its own thread) whenever an engine's containers may have changed."""
+class EngineEvents:
+    """Calls `on_change` (from its own thread) whenever an engine's containers may have changed."""
 
-    def __init__(self, choice: EngineChoice, stirred: Callable[[], None]) -> None:
+    def __init__(self, choice: EngineChoice, on_change: Callable[[], None]) -> None:
         self._engine = Engine(choice)
-        self._stirred = stirred
+        self._on_change = on_change
         self._stopped, self._moved = threading.Event(), threading.Event()
         self._told: process.Lines | None = None
 
@@ -41,10 +41,10 @@ class Witness:
 
     def _listen(self) -> None:
         while not self._stopped.is_set():
-            self._stirred()
+            self._on_change()
             with suppress(CompanionError):  # the engine's client may be gone; the look says so
                 self._follow()
-            self._stirred()
+            self._on_change()
             self._stopped.wait(_SILENCE)
 
     def _follow(self) -> None:
@@ -52,7 +52,7 @@ class Witness:
         self._told = process.Lines(argv, env=self._engine.environment)
         for line in self._told:
             if LABEL in line:
-                self._stirred()
+                self._on_change()
                 self._moved.set()
 
     def _beat(self) -> None:
@@ -62,5 +62,5 @@ class Witness:
             if self._moved.wait(pause):
                 self._stopped.wait(_AFTERTHOUGHT)
                 self._moved.clear()
-            self._stirred()
+            self._on_change()
             pause = _PULSE

@@ -28,7 +28,7 @@ class Condition:
 
     health: Health = Health.UNKNOWN
     exit_code: int = 0
-    last_words: tuple[str, ...] = ()
+    last_output: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         code = f" (exit code {self.exit_code})" if self.health is Health.CRASHED else ""

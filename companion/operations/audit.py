@@ -17,8 +17,8 @@ from typing import Any
 from companion.engine.dialect import container_name, exec_argv
 from companion.errors import CompanionError
 from companion.project import store
-from companion.project.model import Seat
-from companion.reconcile.compare import Look, look
+from companion.project.model import AgentRef
+from companion.reconcile.compare import Comparison, preview
 from companion.render.egress import allowed_hosts
 from companion.sandbox.model import Allocation
 from companion.spec.containers import Network, Service
@@ -68,13 +68,13 @@ class Audit:
     by_design: tuple[str, ...]
 
 
-def audit(home: Paths, seat: Seat) -> Audit:
+def audit(home: Paths, ref: AgentRef) -> Audit:
     """Attack a running sandbox from inside; nothing is changed and nothing stays.
 
     Raises:
         CompanionError: it does not run as agent.yaml says, or the attacks could not be made.
     """
-    seen = look(home, seat)
+    seen = preview(home, ref)
     name = seen.checked.config.name
     if seen.plan.steps:
         what = f"{name} does not run as agent.yaml says"
@@ -89,7 +89,7 @@ def audit(home: Paths, seat: Seat) -> Audit:
     )
 
 
-def _attacked(home: Paths, seen: Look) -> Iterator[Finding]:
+def _attacked(home: Paths, seen: Comparison) -> Iterator[Finding]:
     """Yield what came of each attack of audit.sh."""
     script = files.read_text(assets.assets_directory() / "agent" / "audit.sh") or ""
     guarded, kept = seen.checked.config.gateway, seen.record.allocation
@@ -120,7 +120,7 @@ def _reason(said: str) -> str:
     return said if said.startswith("gateway: ") else said.rpartition(": ")[2]
 
 
-def _run(seen: Look, script: str, arguments: Collection[str]) -> str:
+def _run(seen: Comparison, script: str, arguments: Collection[str]) -> str:
     name = container_name(seen.engine.project, seen.checked.config.name)
     record = seen.record
     rooted = record.begun_by_root
@@ -167,7 +167,7 @@ def _answer(server: socket.socket) -> None:
                 caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\ndesktop\n")
 
 
-def _shown(seen: Look) -> Iterator[Finding]:
+def _shown(seen: Comparison) -> Iterator[Finding]:
     """Yield what the engine shows of each container, beside what it was told."""
     services = {
         container_name(seen.engine.project, s.name): s for s in seen.desired.target.services
@@ -242,7 +242,7 @@ _JUDGES = {
 }
 
 
-def _by_design(seen: Look) -> Iterator[str]:
+def _by_design(seen: Comparison) -> Iterator[str]:
     """Yield, as sentences, what the agent may do because its config says so."""
     config, sandbox = seen.checked.config, seen.desired.sandbox
     if not config.gateway:

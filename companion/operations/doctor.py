@@ -21,7 +21,7 @@ from companion.errors import CompanionError
 from companion.oauth import grant_store, grants
 from companion.operations import compose_cli, status
 from companion.project import discovery, store
-from companion.project.model import Project, Seat
+from companion.project.model import AgentRef, Project
 from companion.reconcile import authority, certificates, desired, host_facts, observe
 from companion.reconcile.apply import remove_all
 from companion.system import files
@@ -209,18 +209,18 @@ def _projects(home: Paths) -> Iterator[Finding]:
             hint = f"run `companion remove {directory}`"
             yield Finding(Level.WARNING, f"{directory} is gone, its project is known still", hint)
             continue
-        for seat in discovery.seats(Project(directory, project_id)):
-            yield _judged(home, seat)
+        for ref in discovery.agent_refs(Project(directory, project_id)):
+            yield _judged(home, ref)
 
 
-def _judged(home: Paths, seat: Seat) -> Finding:
-    seen = status.status_of(home, seat)
-    name, condition = f"{seen.agent or '?'} in {seat.directory}", seen.condition
+def _judged(home: Paths, ref: AgentRef) -> Finding:
+    seen = status.status_of(home, ref)
+    name, condition = f"{seen.agent or '?'} in {ref.directory}", seen.condition
     if seen.problems:
         return Finding(Level.WARNING, f"{name}: {seen.problems[0]}")
     if condition.health in {Health.CRASHED, Health.BROKEN}:
         what = f"{name} is {condition}"
-        return Finding(Level.FAILED, what, f"run `companion -C {seat.project.directory} up`")
+        return Finding(Level.FAILED, what, f"run `companion -C {ref.project.directory} up`")
     return Finding(Level.OK, f"{name} is {condition}")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from companion import plugins
 from companion.config.models import AgentConfig, Fleet
 from companion.plugins.base import FeaturePlugin
-from companion.project.discovery import seats
+from companion.project.discovery import agent_refs
 from companion.project.model import Project
 from companion.system import files, paths
 
@@ -47,7 +47,7 @@ def write(project: Project) -> tuple[Path, ...]:
     """
     build = project.build
     files.write(build / ".gitignore", "*\n", files.READABLE)
-    pairs = [(seat.config, _AGENT, agent()) for seat in seats(project)]
+    pairs = [(ref.config, _AGENT, agent()) for ref in agent_refs(project)]
     if project.fleet.exists():
         pairs.insert(0, (project.fleet, _FLEET, fleet()))
     written = []

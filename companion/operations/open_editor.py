@@ -5,23 +5,23 @@ from companion.engine.model import Health
 from companion.errors import CompanionError
 from companion.operations.status import status_of
 from companion.project import store
-from companion.project.model import Project, Seat
+from companion.project.model import AgentRef, Project
 from companion.reconcile import run
 from companion.reconcile.apply import Progress
 from companion.system.paths import Paths
 from editors.base import Remote
 
 
-def start(home: Paths, seat: Seat, progress: Progress) -> None:
+def start(home: Paths, ref: AgentRef, progress: Progress) -> None:
     """Start the sandbox of an agent unless it runs.
 
     Raises:
         CompanionError: it does not start.
     """
-    if status_of(home, seat).condition.health is Health.RUNNING:
+    if status_of(home, ref).condition.health is Health.RUNNING:
         ssh_config.sync(home)
     else:
-        run.reconcile(home, seat, progress)
+        run.reconcile(home, ref, progress)
 
 
 def remote(home: Paths, project: Project, agent: str) -> Remote:

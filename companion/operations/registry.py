@@ -8,7 +8,7 @@ from companion.desktop import editor_settings, ssh_config
 from companion.errors import CompanionError
 from companion.oauth import grant_store
 from companion.project import discovery, store
-from companion.project.model import Project, Seat
+from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord
 from companion.reconcile import migrate, teardown
 from companion.reconcile.apply import Progress
@@ -23,9 +23,9 @@ def add(home: Paths, directory: Path) -> bool:
         CompanionError: there is no agent.yaml.
     """
     project = discovery.project(directory)
-    for seat in discovery.seats(project):
-        discovery.config_text(seat)
-    return store.know(home.project(project.id), project.directory)
+    for ref in discovery.agent_refs(project):
+        discovery.config_text(ref)
+    return store.register(home.project(project.id), project.directory)
 
 
 def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = False) -> None:
@@ -50,17 +50,19 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
     editor_settings.sync(home)
 
 
-def let_go(home: Paths, seat: Seat, progress: Progress) -> None:
+def retire(home: Paths, ref: AgentRef, progress: Progress) -> None:
     """Take down an agent that is not configured any more; its volumes and its keys stay."""
-    teardown.down(home, seat.project, seat.folder, progress, wanted="gone")
-    files.remove_tree(seat.build(seat.folder))
+    teardown.down(home, ref.project, ref.folder, progress, wanted="gone")
+    files.remove_tree(ref.build(ref.folder))
 
 
 def _forget(home: Paths, project: Project, agent: str) -> None:
     record = store.read(home.project(project.id).agent(agent))
     if record is None:
         return
-    for engine in migrate.holders(record, project.id, agent, lambda _: None):  # down() said it
+    for engine in migrate.holding_engines(
+        record, project.id, agent, lambda _: None
+    ):  # down() said it
         for tag in engine.agent_images():
             engine.discard_image(tag)
     for path in _client_keys(home, record):

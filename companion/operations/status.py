@@ -8,7 +8,7 @@ from companion.engine.client import Engine, detect
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import CompanionError, Problem
 from companion.project import store
-from companion.project.model import Seat
+from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile.validate import Checked, check
 from companion.spec.containers import Network, Role
@@ -16,7 +16,7 @@ from companion.system import network
 from companion.system.paths import Paths
 
 _STOPPED_BY_HAND = frozenset({0, 128 + signal.SIGTERM, 128 + signal.SIGKILL})
-_LAST_WORDS = 8
+_LAST_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +36,23 @@ class Status:
     problems: tuple[Problem, ...]
 
 
-def status_of(home: Paths, seat: Seat) -> Status:
+def status_of(home: Paths, ref: AgentRef) -> Status:
     """Return how the agent at a seat is.
 
     Raises:
         CompanionError: no engine answers.
     """
-    checked, problems = _checked(home, seat)
-    records = store.of_project(home, seat.project).agents
-    name = checked.config.name if checked else seat.folder or next(iter(records), "")
+    checked, problems = _checked(home, ref)
+    records = store.of_project(home, ref.project).agents
+    name = checked.config.name if checked else ref.folder or next(iter(records), "")
     record = records.get(name)
     wanted = checked.config.container_runtime if checked else None
     choice = (record.engine if record else None) or detect(wanted, None)
-    engine = Engine(choice, seat.project.id, name)
+    engine = Engine(choice, ref.project.id, name)
     containers = engine.containers()
     return Status(
         agent=name,
-        directory=str(seat.directory),
+        directory=str(ref.directory),
         condition=condition(engine, containers),
         alias=record.allocation.alias if record else "",
         ssh_port=record.allocation.ssh_port if record else None,
@@ -64,9 +64,9 @@ def status_of(home: Paths, seat: Seat) -> Status:
     )
 
 
-def _checked(home: Paths, seat: Seat) -> tuple[Checked | None, tuple[Problem, ...]]:
+def _checked(home: Paths, ref: AgentRef) -> tuple[Checked | None, tuple[Problem, ...]]:
     try:
-        checked = check(home, seat)
+        checked = check(home, ref)
     except CompanionError as error:
         return None, error.problems
     return checked, (*checked.missing, *checked.lacks)
@@ -86,7 +86,7 @@ def condition(engine: Engine, containers: Collection[Container]) -> Condition:
     if health is not Health.CRASHED:
         return Condition(health)
     agent = next(c for c in containers if c.role is Role.AGENT)
-    lines = engine.last_lines(agent.name, _LAST_WORDS)
+    lines = engine.last_lines(agent.name, _LAST_LINES)
     if agent.out_of_memory:
         lines = (*lines, "it had more memory than limits.memory allows, and was killed")
     return Condition(health, agent.exit_code, lines)

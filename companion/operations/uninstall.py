@@ -16,14 +16,14 @@ from companion.system.paths import Paths
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
+class UninstallReport:
     """What was forgotten, and what could not be taken back."""
 
     projects: tuple[str, ...]
     left: tuple[str, ...]
 
 
-def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Farewell:
+def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> UninstallReport:
     """Take back sandboxes, images, SSH and editor entries, autostart, keys and state.
 
     Your settings.yaml and all projects' own files stay; volumes do unless `volumes` says so.
@@ -51,7 +51,7 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Fare
         ssh_config.exclude(home)
     for ours in (home.data, *(() if left else (home.state,))):
         files.remove_tree(ours)
-    return Farewell(tuple(w.directory for w in known.values()), (*left, *silent))
+    return UninstallReport(tuple(w.directory for w in known.values()), (*left, *silent))
 
 
 def _discard_images(engines: Iterable[EngineChoice]) -> Iterator[str]:

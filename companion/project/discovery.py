@@ -7,7 +7,7 @@ from companion.config import decode
 from companion.config.models import Fleet
 from companion.config.strict_yaml import Document
 from companion.errors import CompanionError
-from companion.project.model import Project, Seat
+from companion.project.model import AgentRef, Project
 from companion.spec.containers import digest
 from companion.system import files, paths
 
@@ -35,30 +35,34 @@ def fleet(place: Project) -> tuple[Fleet, Document] | None:
     return None if text is None else decode.fleet(text, paths.FLEET_NAME)
 
 
-def seats(place: Project) -> tuple[Seat, ...]:
+def agent_refs(place: Project) -> tuple[AgentRef, ...]:
     """Return the seats of a project, in the order of its fleet.yaml.
 
     Raises:
         ConfigError: fleet.yaml is wrong.
     """
     found = fleet(place)
-    return tuple(Seat(place, folder) for folder in found[0].agents) if found else (Seat(place),)
+    return (
+        tuple(AgentRef(place, folder) for folder in found[0].agents)
+        if found
+        else (AgentRef(place),)
+    )
 
 
-def config_text(seat: Seat) -> str:
+def config_text(ref: AgentRef) -> str:
     """Return the text of a seat's agent.yaml.
 
     Raises:
         CompanionError: there is none, or it is one that a fleet's directory above lists.
     """
-    text = files.read_text(seat.config)
+    text = files.read_text(ref.config)
     if text is None:
         hint = "run `companion init` there, or name the project's directory with -C"
-        raise CompanionError(f"there is no {paths.CONFIG_NAME} in {seat.directory}", hint)
-    above = Project(seat.directory.parent, "")
-    if not seat.folder and files.status(above.fleet):
+        raise CompanionError(f"there is no {paths.CONFIG_NAME} in {ref.directory}", hint)
+    above = Project(ref.directory.parent, "")
+    if not ref.folder and files.status(above.fleet):
         listing = fleet(above)
-        if listing and seat.directory.name in listing[0].agents:
-            what = f"{seat.directory} belongs to the fleet in {above.directory}"
+        if listing and ref.directory.name in listing[0].agents:
+            what = f"{ref.directory} belongs to the fleet in {above.directory}"
             raise CompanionError(what, f"use -C {above.directory}")
     return text

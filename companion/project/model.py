@@ -25,7 +25,7 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class AgentRef:
     """Where one agent is configured: in the project's directory, or in a fleet's `folder`."""
 
     project: Project

@@ -15,7 +15,7 @@ from companion.system.paths import AgentPaths, Paths, ProjectPaths
 _ADAPTER = TypeAdapter(AgentRecord)
 
 
-def know(place: ProjectPaths, directory: Path) -> bool:
+def register(place: ProjectPaths, directory: Path) -> bool:
     """Remember that there is a project in `directory`; False: it was known."""
     if place.state.exists():
         return False

@@ -25,7 +25,7 @@ from companion.reconcile.desired import HOST_KEY, ROOT
 from companion.reconcile.plan import (
     BuildImage,
     CreateNetwork,
-    Leave,
+    LeaveEngine,
     Plan,
     Reload,
     Remove,
@@ -101,7 +101,7 @@ class Applier:
             case BuildImage(image, reason):
                 self.progress(f"building the {image.role} image: {reason}")
                 self._build(image)
-            case Leave(choice, reason):
+            case LeaveEngine(choice, reason):
                 self.progress(f"leaving {choice.name}: {reason}")
                 self._leave(choice)
             case Remove(name):

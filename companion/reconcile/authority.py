@@ -32,7 +32,7 @@ def _kept_authority(home: Paths) -> "certificates.Authority | None":
     return certificates.Authority(certificate, key) if key and certificate else None
 
 
-def leaves(sandbox: Sandbox, home: Paths, places: AgentPaths) -> tuple[File, ...]:
+def leaf_certificates(sandbox: Sandbox, home: Paths, places: AgentPaths) -> tuple[File, ...]:
     """Return the certificates that the gateway shall show, with their keys.
 
     Those that are kept, as long as they are current; else new ones, which nothing has written yet.

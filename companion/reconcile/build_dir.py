@@ -21,7 +21,7 @@ def write(checked: Checked, desired: Desired, uses: Mapping[str, str]) -> None:
     `uses` are the variables for .env.example, and what each is used for. Paths in the compose file
     are absolute: several of a fleet may be given to a compose tool at once.
     """
-    target, build = desired.target, checked.seat.build(checked.config.name)
+    target, build = desired.target, checked.ref.build(checked.config.name)
     contexts = {role: str(build / role) for role in (Role.GATEWAY, Role.AGENT)}
     contexts[Role.NET] = contexts[Role.GATEWAY]
     text = compose.render(checked.project.id, target, contexts, desired.volumes)

@@ -6,7 +6,7 @@ from companion.engine import seccomp
 from companion.engine.client import Engine, detect
 from companion.engine.model import EngineChoice, Observed
 from companion.project import store
-from companion.project.model import Seat
+from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import authority, host_facts, migrate, mounted_files, observe, ssh_keys
 from companion.reconcile.allocate import propose
@@ -18,7 +18,7 @@ from companion.system.paths import Paths
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Comparison:
     """An agent seen whole: what should be, what is, and the way from here to there."""
 
     checked: Checked
@@ -31,13 +31,13 @@ class Look:
     plan: Plan
 
 
-def look(home: Paths, seat: Seat) -> Look:
+def preview(home: Paths, ref: AgentRef) -> Comparison:
     """Look at an agent without changing anything.
 
     Raises:
         CompanionError: its files are wrong or the engine does not answer.
     """
-    checked = check(home, seat)
+    checked = check(home, ref)
     record = store.read(checked.places(home))
     engine = engine_of(checked, record)
     return compare(home, checked, propose(home, checked, record, engine), engine)
@@ -45,20 +45,22 @@ def look(home: Paths, seat: Seat) -> Look:
 
 def compare(
     home: Paths, checked: Checked, record: AgentRecord, engine: Engine, *, fresh: bool = False
-) -> Look:
+) -> Comparison:
     """Compare what should be with what the engine holds; `fresh` replaces what is right, too.
 
     Raises:
         CompanionError: the engine does not answer, or the one that the agent is on.
     """
-    leaves, then = migrate.leaves(engine, record), record.on(engine.choice)
+    departures, then = migrate.departures(engine, record), record.on(engine.choice)
     desired = desired_of(home, checked, then)
     observed = observe.engine(engine, [image.tag for image in desired.target.images])
-    todo = plan(desired.target, observed, record, fresh=fresh, leaves=leaves)
-    return Look(checked, record.engine, then, desired, engine, observed, todo)
+    todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
+    return Comparison(checked, record.engine, then, desired, engine, observed, todo)
 
 
-def settled(home: Paths, checked: Checked, record: AgentRecord, engine: Engine) -> Look | None:
+def settled(
+    home: Paths, checked: Checked, record: AgentRecord, engine: Engine
+) -> Comparison | None:
     """Compare what should be with what is remembered; None: only a look can tell."""
     if record.engine != engine.choice:
         return None
@@ -66,7 +68,7 @@ def settled(home: Paths, checked: Checked, record: AgentRecord, engine: Engine) 
     todo = reloads(desired.target, record)
     if todo is None:
         return None
-    return Look(checked, record.engine, record, desired, engine, Observed(), todo)
+    return Comparison(checked, record.engine, record, desired, engine, Observed(), todo)
 
 
 def engine_of(checked: Checked, record: AgentRecord | None) -> Engine:
@@ -87,7 +89,7 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     sandbox = sandbox_of(checked, record)
     places = checked.places(home)
     seals = mounted_files.seals(checked.secrets, record.salt)
-    leaves = authority.leaves(sandbox, home, places)
+    leaves = authority.leaf_certificates(sandbox, home, places)
     host_key = ssh_keys.host_key(sandbox, places)
     wanted = desire(sandbox, host_facts.assets(), places, seals, leaves, host_key)
     return wanted.filtered(seccomp.system_calls(home, record.engine))

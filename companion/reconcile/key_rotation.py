@@ -12,7 +12,7 @@ from companion.engine.client import Engine
 from companion.engine.dialect import container_name
 from companion.errors import CompanionError
 from companion.project import store
-from companion.project.model import Seat
+from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import readiness, ssh_keys
 from companion.reconcile.apply import tell_sshd
@@ -26,7 +26,7 @@ from companion.system.paths import Paths
 from ssh import keys
 
 
-def rotate(home: Paths, seat: Seat, *, host: bool, client: bool) -> dict[str, str]:
+def rotate(home: Paths, ref: AgentRef, *, host: bool, client: bool) -> dict[str, str]:
     """Give an agent a new host key, a new client key, or both; sessions go on.
 
     Returns what was made, `host_key` and `client_key`, and its fingerprint.
@@ -36,9 +36,9 @@ def rotate(home: Paths, seat: Seat, *, host: bool, client: bool) -> dict[str, st
             has a host key of the user's, or its engine does not answer; or SSH did not answer
             after the change.
     """
-    places = check(home, seat).places(home)
+    places = check(home, ref).places(home)
     with files.lock(places.lock):
-        checked = check(home, seat)
+        checked = check(home, ref)
         record = store.read(places)
         if record is None:
             raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")

@@ -12,21 +12,21 @@ from dataclasses import replace
 from companion.engine.client import Engine
 from companion.errors import CompanionError
 from companion.project.record import AgentRecord
-from companion.reconcile.plan import Leave
+from companion.reconcile.plan import LeaveEngine
 
 
-def leaves(engine: Engine, record: AgentRecord) -> tuple[Leave, ...]:
+def departures(engine: Engine, record: AgentRecord) -> tuple[LeaveEngine, ...]:
     """Return the steps that take an agent off every engine but `engine`.
 
     Raises:
         CompanionError: the one that it is on does not answer.
     """
     others = (c for c in record.engines if c.name != engine.choice.name)
-    found = (_leave(replace(engine, choice=choice), engine, record) for choice in others)
+    found = (_departure(replace(engine, choice=choice), engine, record) for choice in others)
     return tuple(leave for leave in found if leave)
 
 
-def holders(
+def holding_engines(
     record: AgentRecord, project: str, agent: str, progress: Callable[[str], None]
 ) -> Iterator[Engine]:
     """Yield each engine that may hold something of an agent; of a silent one it left, say so.
@@ -37,7 +37,7 @@ def holders(
     for choice in record.engines:
         engine = Engine(choice, project, agent)
         if choice == record.engine:
-            _insist_on(engine)
+            _require_answer(engine)
             yield engine
         elif _holds(engine) is not None:
             yield engine
@@ -45,13 +45,13 @@ def holders(
             progress(f"{choice.name} does not answer: what it holds of {agent} stays there")
 
 
-def _leave(other: Engine, engine: Engine, record: AgentRecord) -> Leave | None:
+def _departure(other: Engine, engine: Engine, record: AgentRecord) -> LeaveEngine | None:
     if other.choice == record.engine:
-        _insist_on(other)
+        _require_answer(other)
         reason = f"it moves to {engine.choice.name}; volumes stay behind"
-        return Leave(other.choice, reason)
+        return LeaveEngine(other.choice, reason)
     if _holds(other):
-        return Leave(other.choice, f"it is on {engine.choice.name} now")
+        return LeaveEngine(other.choice, f"it is on {engine.choice.name} now")
     return None
 
 
@@ -63,7 +63,7 @@ def _holds(engine: Engine) -> bool | None:
     return None
 
 
-def _insist_on(engine: Engine) -> None:
+def _require_answer(engine: Engine) -> None:
     """See that the engine that an agent is on answers: else nothing may be concluded."""
     if not engine.answers():
         name = engine.choice.name

@@ -31,7 +31,7 @@ class BuildImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class LeaveEngine:
     """Take the sandbox off another engine; its images and volumes stay there."""
 
     engine: EngineChoice
@@ -108,7 +108,7 @@ class Reload:
         return not self.changed or name in self.changed
 
 
-Step = BuildImage | Leave | Remove | RemoveNetwork | CreateNetwork | Start | Reload
+Step = BuildImage | LeaveEngine | Remove | RemoveNetwork | CreateNetwork | Start | Reload
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def plan(
     record: AgentRecord,
     *,
     fresh: bool = False,
-    leaves: Iterable[Leave] = (),
+    departures: Iterable[LeaveEngine] = (),
 ) -> Plan:
     """Return the least that makes `observed` equal `desired`.
 
@@ -147,13 +147,13 @@ def plan(
         observed: what the engine holds.
         record: what was last started and loaded, for reloads and for the reasons.
         fresh: replace every container even if nothing differs (`companion restart`).
-        leaves: the other engines to leave; two would want the same port and subnets.
+        departures: the other engines to leave; two would want the same port and subnets.
     """
     wrong_networks = dict(_network_reasons(desired, observed))
     reasons = dict(_start_reasons(desired, observed, record.parts, wrong_networks, fresh=fresh))
     return Plan((
         *_builds(desired, observed),
-        *leaves,
+        *departures,
         *_removals(desired, observed, reasons),
         *(RemoveNetwork(n, r) for n, r in wrong_networks.items() if n in observed.networks),
         *(RemoveNetwork(n, "no longer part of the sandbox") for n in sorted(observed.networks)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from companion.errors import CompanionError
 from companion.plugins.contribution import Contribution, ProjectFile
-from companion.project.model import Seat
+from companion.project.model import AgentRef
 from companion.sandbox.model import Found, mount_files, project_files
 from companion.spec.containers import File
 from companion.system import files
@@ -21,33 +21,33 @@ MAX_OVERLAY_FILES = 10_000
 _MOST_LINKS = 40  # as Linux
 
 
-def find(seat: Seat, whole: Contribution) -> dict[ProjectFile, Found]:
+def find(ref: AgentRef, whole: Contribution) -> dict[ProjectFile, Found]:
     """Look at every path that a config names: what it is, where it really lies, what is in it."""
-    found = {file: _find(seat, file, content=True) for file in project_files(whole)}
-    return found | {file: _find(seat, file, content=False) for file in mount_files(whole)}
+    found = {file: _find(ref, file, content=True) for file in project_files(whole)}
+    return found | {file: _find(ref, file, content=False) for file in mount_files(whole)}
 
 
-def control_files(seat: Seat) -> tuple[str, ...]:
+def control_files(ref: AgentRef) -> tuple[str, ...]:
     """Return what steers an agent by its name, with every link on the way: it may not write there.
 
     What its config names comes on top.
     """
-    own = (seat.config, seat.project.fleet, *seat.env_files, seat.project.build)
+    own = (ref.config, ref.project.fleet, *ref.env_files, ref.project.build)
     return tuple(dict.fromkeys(p for path in own for p in (str(path), *_way(path))))
 
 
-def others_of_fleet(seat: Seat, agents: Iterable[str]) -> tuple[str, ...]:
+def others_of_fleet(ref: AgentRef, agents: Iterable[str]) -> tuple[str, ...]:
     """Return the directories of an agent's fellows; `agents` are those of the whole fleet."""
-    others = (seat.project.directory / name for name in agents if name != seat.folder)
+    others = (ref.project.directory / name for name in agents if name != ref.folder)
     return tuple(dict.fromkeys(p for path in others for p in (str(path), *_way(path))))
 
 
-def _find(seat: Seat, file: ProjectFile, *, content: bool) -> Found:
-    whole = seat.project.directory
+def _find(ref: AgentRef, file: ProjectFile, *, content: bool) -> Found:
+    whole = ref.project.directory
     named = os.path.expanduser(file.path)  # noqa: PTH111 - Path's refuses users that are not there
-    path = (whole if file.is_shared else seat.directory) / named
+    path = (whole if file.is_shared else ref.directory) / named
     real = files.real(path)
-    inside = real.is_relative_to(whole) and real not in {whole, seat.directory}
+    inside = real.is_relative_to(whole) and real not in {whole, ref.directory}
     links = tuple(_links(path))
     status = files.status(real)
     if status is None:

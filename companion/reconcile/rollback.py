@@ -35,19 +35,19 @@ def roll_back(
     record = replace(record, allocation=kept, parts={}, loaded={}, complete=False)
     store.write(places, record)
     ssh_config.sync(home)
-    contexts = checked.seat.build(checked.config.name)
+    contexts = checked.ref.build(checked.config.name)
     applier = Applier(engine, target, contexts, home, places, progress)
     try:
-        leaves = migrate.leaves(engine, record)
+        departures = migrate.departures(engine, record)
         images = [image.tag for image in target.images]
-        applier.perform(plan(target, observe.engine(engine, images), record, leaves=leaves))
+        applier.perform(plan(target, observe.engine(engine, images), record, departures=departures))
     except CompanionError as worse:
         what = f"{error}; and what ran before did not come back: {worse}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")
     return RolledBackError(str(error), "the sandbox that ran before is back")
 
 
-def may_move(error: CompanionError, checked: Checked) -> bool:
+def can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:
     """Tell whether another choice may help: a port that the config names may not move."""
     chosen_by_user = any(server.port for server in checked.whole.ssh)
     return not (isinstance(error, PortTakenError) and chosen_by_user)

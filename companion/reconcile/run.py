@@ -14,22 +14,22 @@ from companion.desktop import ssh_config
 from companion.errors import (
     CompanionError,
     ConfigError,
-    MovedError,
     Problem,
     StoppedError,
     SupersededError,
+    WorldChangedError,
 )
 from companion.oauth.grants import key_of
 from companion.oauth.renew import renew
 from companion.project import discovery, inventory, store
-from companion.project.model import Project, Seat
+from companion.project.model import AgentRef, Project
 from companion.reconcile import authority, build_dir, mounted_files, rollback, snapshot
 from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier, Progress
-from companion.reconcile.compare import Look, compare, desired_of, engine_of, settled
+from companion.reconcile.compare import Comparison, compare, desired_of, engine_of, settled
 from companion.reconcile.desired import Desired
 from companion.reconcile.plan import Change, Plan, Reload, Start
-from companion.reconcile.teardown import locked, stops
+from companion.reconcile.teardown import agent_lock, last_stop_request
 from companion.reconcile.validate import Checked, check
 from companion.spec.containers import Image
 from companion.system.paths import Paths
@@ -56,23 +56,23 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _Request:
     """One call of reconcile(), as its steps pass it on; `begin` on the monotonic clock."""
 
     home: Paths
-    seat: Seat
+    ref: AgentRef
     progress: Progress
     fresh: bool
     only_if_changed: bool
     unasked: bool
     begin: float
-    stops: int = 0
+    last_stop_request: int = 0
     """When the agent was last asked to be stopped, before this wish was heard."""
 
 
 def reconcile(
     home: Paths,
-    seat: Seat,
+    ref: AgentRef,
     progress: Progress,
     *,
     fresh: bool = False,
@@ -83,7 +83,7 @@ def reconcile(
 
     Args:
         home: the user's places.
-        seat: where the agent is configured.
+        ref: where the agent is configured.
         progress: gets one sentence per step.
         fresh: replace every container even if nothing differs.
         only_if_changed: ask the engine nothing if nothing differs from the last success.
@@ -95,48 +95,48 @@ def reconcile(
         CompanionError: the engine refused or SSH does not answer.
     """
     begin = time.monotonic()
-    wish = _Wish(home, seat, progress, fresh, only_if_changed, unasked, begin)
+    request = _Request(home, ref, progress, fresh, only_if_changed, unasked, begin)
     while True:
         try:
-            return _attempts(wish)
+            return _attempts(request)
         except SupersededError as error:
             progress(f"{error}: the newest counts")
 
 
-def _attempts(wish: _Wish) -> Report:
+def _attempts(request: _Request) -> Report:
     """Reconcile; where something of ours is in the way, make room and try again."""
-    home, progress = wish.home, wish.progress
-    _insist_on_wanted(wish)
-    checked = check(home, wish.seat)
+    home, progress = request.home, request.progress
+    _require_wanted(request)
+    checked = check(home, request.ref)
     if checked.missing:
         raise ConfigError(checked.missing)
     places = checked.places(home)
-    wish = replace(wish, stops=stops(places))
+    request = replace(request, last_stop_request=last_stop_request(places))
     renewed = _renew(home, checked, progress)
     if renewed:
-        checked = check(home, wish.seat)
-    with locked(places, progress):
-        if wish.stops != stops(places):
+        checked = check(home, request.ref)
+    with agent_lock(places, progress):
+        if request.last_stop_request != last_stop_request(places):
             raise StoppedError("stopped before it was begun with")
-        _insist_on_wanted(wish)
+        _require_wanted(request)
         authority.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return replace(_reconcile(wish), renewed=renewed)
-            except MovedError as error:
-                if attempt == _ATTEMPTS or not rollback.may_move(error, checked):
+                return replace(_reconcile(request), renewed=renewed)
+            except WorldChangedError as error:
+                if attempt == _ATTEMPTS or not rollback.can_retry_elsewhere(error, checked):
                     raise rollback.roll_back(home, checked, error, progress) from error
                 progress(str(error))
                 rollback.make_room(home, checked, error, progress)
             except SupersededError as error:
-                if wish.stops != stops(places):
+                if request.last_stop_request != last_stop_request(places):
                     raise StoppedError("stopped while its image was built") from error
                 raise
     raise AssertionError("unreachable")
 
 
-def _insist_on_wanted(wish: _Wish) -> None:
-    if wish.unasked and not inventory.is_wanted(wish.home, wish.seat):
+def _require_wanted(request: _Request) -> None:
+    if request.unasked and not inventory.is_wanted(request.home, request.ref):
         raise StoppedError("it is not started")
 
 
@@ -151,54 +151,56 @@ def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]
 def generate(home: Paths, project: Project) -> Path:
     """Write `.build/` as `up` would, without an engine; return it."""
     authority.authority(home)
-    all_checked = [check(home, seat) for seat in discovery.seats(project)]
+    all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
     for checked in all_checked:
-        with locked(checked.places(home), lambda _: None):
+        with agent_lock(checked.places(home), lambda _: None):
             record = replace(reserve(home, checked, None), uses=checked.uses)
             store.write(checked.places(home), record)
             _generate(home, checked, desired_of(home, checked, record))
-    store.know(home.project(project.id), project.directory)
+    store.register(home.project(project.id), project.directory)
     build_dir.clear(project, {checked.config.name for checked in all_checked})
     return project.build
 
 
-def _reconcile(wish: _Wish) -> Report:
-    home, progress = wish.home, wish.progress
-    checked = check(home, wish.seat)
+def _reconcile(request: _Request) -> Report:
+    home, progress = request.home, request.progress
+    checked = check(home, request.ref)
     engine = engine_of(checked, store.read(checked.places(home)))
     record = replace(reserve(home, checked, engine), wanted="up")
-    quick = settled(home, checked, record, engine) if wish.only_if_changed else None
-    seen = quick or compare(home, checked, record, engine, fresh=wish.fresh)
+    quick = settled(home, checked, record, engine) if request.only_if_changed else None
+    seen = quick or compare(home, checked, record, engine, fresh=request.fresh)
     if quick and not quick.plan.steps:
-        return _report(seen, wish.begin, 0.0)
+        return _report(seen, request.begin, 0.0)
     try:
-        waited = _carry_out(wish, seen)
-    except (MovedError, SupersededError):
+        waited = _carry_out(request, seen)
+    except (WorldChangedError, SupersededError):
         raise
     except CompanionError as error:
         if quick:
-            return _reconcile(replace(wish, only_if_changed=False))
+            return _reconcile(replace(request, only_if_changed=False))
         raise rollback.roll_back(home, checked, error, progress) from error
-    return _report(seen, wish.begin, waited)
+    return _report(seen, request.begin, waited)
 
 
-def _carry_out(wish: _Wish, seen: Look) -> float:
+def _carry_out(request: _Request, seen: Comparison) -> float:
     """Write what is mounted, perform the plan, remember it; return how long the login took."""
-    home, checked = wish.home, seen.checked
+    home, checked = request.home, seen.checked
     _generate(home, checked, seen.desired)
     _remember(home, seen, complete=not seen.plan.steps)
     places = checked.places(home)
     mounted_files.write(seen.desired, home, places, checked.secrets)
     ssh_config.sync(home)
-    contexts = checked.seat.build(checked.config.name)
+    contexts = checked.ref.build(checked.config.name)
     applier = Applier(
         seen.engine,
         seen.desired.target,
         contexts,
         home,
         places,
-        wish.progress,
-        lambda image: wish.stops == stops(places) and _is_wanted(home, seen, image),
+        request.progress,
+        lambda image: (
+            request.last_stop_request == last_stop_request(places) and _is_wanted(home, seen, image)
+        ),
     )
     waited = applier.perform(seen.plan)
     _remember(home, seen, complete=True)
@@ -208,10 +210,10 @@ def _carry_out(wish: _Wish, seen: Look) -> float:
     return waited
 
 
-def _is_wanted(home: Paths, seen: Look, image: Image) -> bool:
+def _is_wanted(home: Paths, seen: Comparison, image: Image) -> bool:
     """Tell whether the user's files, as they are now, still want an image; if they can be read."""
     try:
-        desired = desired_of(home, check(home, seen.checked.seat), seen.record)
+        desired = desired_of(home, check(home, seen.checked.ref), seen.record)
     except CompanionError:
         return True
     return image in desired.target.images
@@ -224,7 +226,7 @@ def _generate(home: Paths, checked: Checked, desired: Desired) -> None:
     build_dir.write(checked, desired, {**uses, **checked.uses})
 
 
-def _report(seen: Look, begin: float, waited: float) -> Report:
+def _report(seen: Comparison, begin: float, waited: float) -> Report:
     return Report(
         agent=seen.checked.config.name,
         alias=seen.record.allocation.alias,
@@ -238,7 +240,7 @@ def _report(seen: Look, begin: float, waited: float) -> Report:
     )
 
 
-def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
+def _remember(home: Paths, seen: Comparison, *, complete: bool) -> None:
     """Remember what is being started; complete only once all of it succeeded.
 
     Where the agent is on another engine it stays so until it is taken off that.
@@ -261,10 +263,10 @@ def _remember(home: Paths, seen: Look, *, complete: bool) -> None:
         writes=checked.writes,
     )
     store.write(checked.places(home), record)
-    store.know(home.project(checked.project.id), checked.project.directory)
+    store.register(home.project(checked.project.id), checked.project.directory)
 
 
-def _loaded(seen: Look, *, complete: bool) -> dict[str, dict[str, str]]:
+def _loaded(seen: Comparison, *, complete: bool) -> dict[str, dict[str, str]]:
     """Return what each service has taken in; what is being changed is not certain until the end."""
     if complete:
         return {s.name: dict(s.reloads) for s in seen.desired.target.services}

@@ -17,25 +17,25 @@ _NAME = "good.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Good:
+class Snapshot:
     """What ran well, and on which engine."""
 
     engine: EngineChoice
     target: Target
 
 
-_ADAPTER = TypeAdapter(Good)
+_ADAPTER = TypeAdapter(Snapshot)
 
 
 def keep(places: AgentPaths, engine: EngineChoice, target: Target) -> None:
     """Remember `target` on `engine`, and copies of its mounted files, as what to go back to."""
     for directory in places.mounted:
         files.copy_files(directory, places.good / directory.name)
-    text = _ADAPTER.dump_json(Good(engine, replace(target, images=())), indent=1)
+    text = _ADAPTER.dump_json(Snapshot(engine, replace(target, images=())), indent=1)
     files.write(places.good / _NAME, text)
 
 
-def restore(places: AgentPaths) -> Good | None:
+def restore(places: AgentPaths) -> Snapshot | None:
     """Put the mounted files back and return what they belong to, or None if there is nothing."""
     text = files.read_text(places.good / _NAME)
     if text is None:

@@ -31,12 +31,12 @@ def down(
         CompanionError: its engine does not answer.
     """
     places = home.project(project.id).agent(agent)
-    leave_off(places)
-    with locked(places, progress):
+    request_stop(places)
+    with agent_lock(places, progress):
         record = store.read(places)
         if record is None:
             return False
-        engines = migrate.holders(record, project.id, agent, progress)
+        engines = migrate.holding_engines(record, project.id, agent, progress)
         removed = [_clear(engine, progress, volumes=volumes) for engine in engines]
         snapshot.forget(places)
         record = replace(record, wanted=wanted, complete=False, parts={}, loaded={})
@@ -47,7 +47,7 @@ def down(
 def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> None:
     """Have an agent be on no engine if its own does not answer; what that holds is left there."""
     places = home.project(project.id).agent(agent)
-    with locked(places, progress):
+    with agent_lock(places, progress):
         record = store.read(places)
         if record and record.engine and not Engine(record.engine).answers():
             store.write(places, record.on(None))
@@ -61,21 +61,21 @@ def _clear(engine: Engine, progress: Progress, *, volumes: bool) -> bool:
     return bool(observed.containers or observed.networks or removed)
 
 
-def leave_off(places: AgentPaths) -> None:
+def request_stop(places: AgentPaths) -> None:
     """Have whoever builds an image for an agent end that: it is to be stopped."""
     if places.root.is_dir():
-        places.stop_asked.touch()
+        places.stop_request.touch()
 
 
-def stops(places: AgentPaths) -> int:
+def last_stop_request(places: AgentPaths) -> int:
     """Return when an agent was last asked to be stopped, in the file system's nanoseconds."""
     with suppress(OSError):
-        return places.stop_asked.stat().st_mtime_ns
+        return places.stop_request.stat().st_mtime_ns
     return 0
 
 
 @contextmanager
-def locked(place: AgentPaths, progress: Progress) -> Iterator[None]:
+def agent_lock(place: AgentPaths, progress: Progress) -> Iterator[None]:
     """Be the only one who works on an agent; wait, and say so, if another does."""
     with files.lock(place.lock, wait=False) as mine:
         if mine:

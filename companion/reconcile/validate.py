@@ -15,7 +15,7 @@ from companion.oauth import grant_store, grants
 from companion.plugins.base import expand
 from companion.plugins.contribution import Contribution, ProjectFile, RuntimeProgram
 from companion.project import discovery, model, store
-from companion.project.model import Project, Seat
+from companion.project.model import AgentRef, Project
 from companion.reconcile import host_facts, project_files
 from companion.sandbox import assemble
 from companion.sandbox.model import Found, HostFacts, Neighbour
@@ -34,7 +34,7 @@ _OPENINGS = {
 class Checked:
     """An agent whose configuration is good, with everything that was read for it."""
 
-    seat: Seat
+    ref: AgentRef
     config: AgentConfig
     program: RuntimeProgram
     whole: Contribution
@@ -56,7 +56,7 @@ class Checked:
     @property
     def project(self) -> Project:
         """The project that the agent is part of."""
-        return self.seat.project
+        return self.ref.project
 
     def places(self, home: Paths) -> AgentPaths:
         """Return where we keep what belongs to the agent."""
@@ -80,23 +80,23 @@ class Checked:
         return expand(self.config.workdir, user=self.program.user, home=self.program.home)
 
 
-def check(home: Paths, seat: Seat) -> Checked:
+def check(home: Paths, ref: AgentRef) -> Checked:
     """Read and check what one agent shall be.
 
     Raises:
         ConfigError: with all problems of the first stage that has any.
     """
-    above = discovery.fleet(seat.project)
-    loaded = _load(seat, above)
+    above = discovery.fleet(ref.project)
+    loaded = _load(ref, above)
     config, document = loaded.config, loaded.document
     program = assemble.program(config, document)
     whole = assemble.additions(loaded, program)
     own = settings.parse(files.read_text(home.settings), str(home.settings))
     host = host_facts.host(home, own)
-    found = project_files.find(seat, whole)
-    control = project_files.control_files(seat)
-    fellows = project_files.others_of_fleet(seat, above[0].agents if above else ())
-    neighbours = tuple(_neighbours(home, seat, config.name))
+    found = project_files.find(ref, whole)
+    control = project_files.control_files(ref)
+    fellows = project_files.others_of_fleet(ref, above[0].agents if above else ())
+    neighbours = tuple(_neighbours(home, ref, config.name))
     problems = [
         Problem(p.what, p.hint, document.place((*assemble.origin_location(origin), *option)))
         for origin, option, p in check_files(whole, found, (*control, *fellows), host, neighbours)
@@ -105,12 +105,12 @@ def check(home: Paths, seat: Seat) -> Checked:
     problems += (*_key_problems(whole, found), *check_control(control, neighbours))
     if problems:
         raise ConfigError(problems)
-    values = _environment(seat)
+    values = _environment(ref)
     uses = {name: f"{what} for {whom}" for name, what, whom, _ in _uses(whole)}
     known = {name: values[name] for name in uses if name in values}
-    tokens, lacks = _granted(home, seat, whole, document)
+    tokens, lacks = _granted(home, ref, whole, document)
     return Checked(
-        seat=seat,
+        ref=ref,
         config=config,
         program=program,
         whole=whole,
@@ -125,10 +125,10 @@ def check(home: Paths, seat: Seat) -> Checked:
     )
 
 
-def _neighbours(home: Paths, seat: Seat, agent: str) -> Iterator[Neighbour]:
+def _neighbours(home: Paths, ref: AgentRef, agent: str) -> Iterator[Neighbour]:
     """Yield all other agents that are known, and what other projects begin with."""
     for project_id, written in store.all_projects(home).items():
-        mine = project_id == seat.project.id
+        mine = project_id == ref.project.id
         if not mine:
             other = model.Project(Path(written.directory), project_id)
             begins = (
@@ -143,24 +143,24 @@ def _neighbours(home: Paths, seat: Seat, agent: str) -> Iterator[Neighbour]:
                 yield Neighbour(who, record.steered_by, record.writes)
 
 
-def _load(seat: Seat, above: tuple[Fleet, Document] | None) -> Loaded:
-    config, document = decode.agent(discovery.config_text(seat), seat.named(seat.config))
-    if seat.folder and config.name != seat.folder:
-        what = f"the agent's name is '{config.name}', but fleet.yaml lists '{seat.folder}'"
+def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:
+    config, document = decode.agent(discovery.config_text(ref), ref.named(ref.config))
+    if ref.folder and config.name != ref.folder:
+        what = f"the agent's name is '{config.name}', but fleet.yaml lists '{ref.folder}'"
         hint = "give the agent the name of its directory"
         raise ConfigError([Problem(what, hint, document.place(("name",)))])
     return decode.loaded(config, document, above)
 
 
-def _environment(seat: Seat) -> dict[str, str]:
+def _environment(ref: AgentRef) -> dict[str, str]:
     """Return our environment with the project's .env on top, and the agent's own on top of that.
 
     Raises:
         ConfigError: .env is malformed, or a value cannot be sent in a header.
     """
     values = dict(os.environ)
-    for file in seat.env_files:
-        values |= env_file.parse(files.read_text(file) or "", seat.named(file))
+    for file in ref.env_files:
+        values |= env_file.parse(files.read_text(file) or "", ref.named(file))
     return values
 
 
@@ -190,12 +190,12 @@ def _missing(
 
 
 def _granted(
-    home: Paths, seat: Seat, whole: Contribution, document: Document
+    home: Paths, ref: AgentRef, whole: Contribution, document: Document
 ) -> tuple[dict[str, str], tuple[Problem, ...]]:
     """Return the tokens that count now, by the names of their secrets, and what lacks one."""
     if not whole.providers:
         return {}, ()
-    held, now = grant_store.read(home, seat.project.id), time.time()
+    held, now = grant_store.read(home, ref.project.id), time.time()
     tokens: dict[str, str] = {}
     lacks: list[Problem] = []
     for provider in whole.providers:

@@ -85,7 +85,7 @@ class AgentPaths:
         return self.root / "last_good"
 
     @property
-    def stop_asked(self) -> Path:
+    def stop_request(self) -> Path:
         """Touched by who wants the agent stopped, before waiting for who builds for it."""
         return self.root / "stop_asked"
 

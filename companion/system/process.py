@@ -18,7 +18,7 @@ from companion.errors import CompanionError
 
 NOT_STARTED = 127
 TIMED_OUT = 124
-_LAST_WORDS = 20.0
+_LAST_LINES = 20.0
 _DOUBT = 0.5
 """Seconds between looks whether a build is still wanted."""
 _PULSE = 0.1
@@ -74,7 +74,7 @@ def run(
             return Completed(TIMED_OUT, "", f"{argv[0]}: no answer within {timeout:.0f} s")
         except BaseException:
             with suppress(subprocess.TimeoutExpired):
-                child.communicate(timeout=_LAST_WORDS)
+                child.communicate(timeout=_LAST_LINES)
             child.kill()
             raise
     return Completed(child.returncode, out, err or "")
@@ -121,7 +121,7 @@ class Lines:
         An engine that builds in this very process removes its pieces only if what it runs in a
         container fails: that is killed, now or when it comes. Any other is asked to end.
         """
-        until = time.monotonic() + (_LAST_WORDS if builds_here else 0)
+        until = time.monotonic() + (_LAST_LINES if builds_here else 0)
         while self._child.poll() is None and time.monotonic() < until:
             for pid in _contained(self._child.pid):
                 with suppress(ProcessLookupError):

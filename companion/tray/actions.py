@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from companion.daemon.loop import Loop
 from companion.daemon.scheduler import Order
-from companion.daemon.view import Ended, SandboxView
+from companion.daemon.view import AgentView, WorkFinished
 from companion.desktop import autostart, editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.errors import CompanionError
@@ -15,16 +15,16 @@ from companion.operations import open_editor, registry
 from companion.system import files, process, programs
 from companion.system.paths import Paths
 from companion.tray.menu import Click, Verb
-from companion.tray.notifications import Note
+from companion.tray.notifications import Notification
 
 
 @dataclass(slots=True)
-class Clicks:
+class Actions:
     """Carries clicks out."""
 
     home: Paths
     loop: Loop
-    tell: Callable[[Note], None]
+    tell: Callable[[Notification], None]
     quit: Callable[[], None]
     _waiting: dict[str, Click] = field(default_factory=dict)
     """Clicks that need a sandbox that is being started, by sandbox; the newest counts."""
@@ -33,7 +33,7 @@ class Clicks:
         """Begin to do what a click means."""
         threading.Thread(target=self._safely, args=(click,), daemon=True).start()
 
-    def ended(self, news: Ended) -> None:
+    def ended(self, news: WorkFinished) -> None:
         """Go on with what waited for a sandbox; if it did not start, the news say why."""
         if news.settled or news.trouble:
             click = self._waiting.pop(news.sandbox, None)
@@ -44,9 +44,9 @@ class Clicks:
         try:
             self._do(click)
         except CompanionError as error:
-            self.tell(Note("click", "That did not work", str(error)))
+            self.tell(Notification("click", "That did not work", str(error)))
         except Exception as error:  # noqa: BLE001 - one click's bug must not end the tray
-            self.tell(Note("click", "This is a bug in companion", repr(error)))
+            self.tell(Notification("click", "This is a bug in companion", repr(error)))
 
     def _do(self, click: Click) -> None:
         deeds: dict[Verb, Callable[[Click], object]] = {
@@ -71,12 +71,12 @@ class Clicks:
 
     def _get_in(self, click: Click) -> None:
         """Open an editor or a terminal in a sandbox, starting it first if need be."""
-        view = self._view(click)
-        if view.health is not Health.RUNNING:
-            self._waiting[view.id] = click
-            self.loop.ask(view.id, Order.START)
+        agent_view = self._view(click)
+        if agent_view.health is not Health.RUNNING:
+            self._waiting[agent_view.id] = click
+            self.loop.ask(agent_view.id, Order.START)
             return
-        remote = open_editor.remote(self.home, view.seat.project, view.agent)
+        remote = open_editor.remote(self.home, agent_view.ref.project, agent_view.agent)
         if click.verb is Verb.TERMINAL:
             ssh = ("ssh", "-F", str(self.home.ssh_config), remote.alias)
             process.launch(programs.terminal(ssh))
@@ -84,46 +84,48 @@ class Clicks:
         if not ssh_config.is_included(self.home):
             text = f"Editors look in {self.home.user_ssh_config}. One line there is enough."
             title = "ssh does not find the sandboxes yet"
-            self.tell(Note("include", title, text, Click(Verb.INCLUDE), "Add the line"))
+            self.tell(Notification("include", title, text, Click(Verb.INCLUDE), "Add the line"))
             return
         here = editor_settings.choose(self.home, click.editor)
         for one in editor_settings.sync(self.home, here.editor.id):
             if one.problem:
                 self.tell(
-                    Note("click", f"{here.editor.name}'s settings stay as they are", one.problem)
+                    Notification(
+                        "click", f"{here.editor.name}'s settings stay as they are", one.problem
+                    )
                 )
         editor_settings.open_folder(self.home, here, remote, open_editor.folder(remote, None))
 
     def _logs(self, click: Click) -> None:
-        view = self._view(click)
-        where = ("-C", str(view.seat.project.directory))
-        argv = (sys.executable, "-m", "companion", *where, "logs", view.agent, "--follow")
+        agent_view = self._view(click)
+        where = ("-C", str(agent_view.ref.project.directory))
+        argv = (sys.executable, "-m", "companion", *where, "logs", agent_view.agent, "--follow")
         process.launch(programs.terminal(argv))
 
     def _edit(self, click: Click) -> None:
-        process.launch(programs.opener(str(self._view(click).seat.config)))
+        process.launch(programs.opener(str(self._view(click).ref.config)))
 
     def _include(self, _: Click) -> None:
         ssh_config.include(self.home)
         text = f"One line was added at the top of {self.home.user_ssh_config}."
-        self.tell(Note("click", "ssh and editors find the sandboxes now", text))
+        self.tell(Notification("click", "ssh and editors find the sandboxes now", text))
 
     def _add(self, _: Click) -> None:
         if directory := programs.choose_folder():
             registry.add(self.home, directory)
 
     def _copy(self, click: Click) -> None:
-        view = self._view(click)
-        remote = open_editor.remote(self.home, view.seat.project, view.agent)
+        agent_view = self._view(click)
+        remote = open_editor.remote(self.home, agent_view.ref.project, agent_view.agent)
         known = ssh_config.is_included(self.home)
         text = f"ssh {remote.alias}" if known else f"ssh -F {self.home.ssh_config} {remote.alias}"
         if programs.copy(text):
-            self.tell(Note("click", "Copied", text))
+            self.tell(Notification("click", "Copied", text))
         else:
-            self.tell(Note("click", "No program here copies text", text))
+            self.tell(Notification("click", "No program here copies text", text))
 
-    def _view(self, click: Click) -> SandboxView:
+    def _view(self, click: Click) -> AgentView:
         try:
-            return self.loop.picture.sandboxes[click.sandbox]
+            return self.loop.view.sandboxes[click.sandbox]
         except KeyError:
             raise CompanionError("this sandbox is not known any more") from None

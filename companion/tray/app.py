@@ -5,14 +5,14 @@ import threading
 from collections.abc import Callable
 
 from companion.daemon.loop import Loop, alone
-from companion.daemon.view import Ended, News, Picture, mood
+from companion.daemon.view import News, View, WorkFinished, icon_state
 from companion.desktop import autostart, editor_settings, ssh_config
 from companion.errors import AlreadyRunningError
 from companion.system.paths import Paths
 from companion.tray import icon, menu
-from companion.tray.actions import Clicks
-from companion.tray.menu import Row, Surroundings
-from companion.tray.notifications import NO_TRAY, RUNS_ALREADY, Note, note
+from companion.tray.actions import Actions
+from companion.tray.menu import DesktopInfo, Row
+from companion.tray.notifications import NO_TRAY, RUNS_ALREADY, Notification, notification_for
 
 _GOODBYE = 5.0
 """Seconds that the loop has to end."""
@@ -21,13 +21,13 @@ _GOODBYE = 5.0
 class App:
     """The tray of one user, from its start to Quit; `say` gets each piece of news, too."""
 
-    def __init__(self, home: Paths, say: Callable[[Picture, News], None]) -> None:
+    def __init__(self, home: Paths, say: Callable[[View, News], None]) -> None:
         self._home, self._say = home, say
         self._loop = Loop(home, self._show)
-        self._clicks = Clicks(home, self._loop, self._tell, self._quit)
-        self._mood = mood(Picture())
+        self._clicks = Actions(home, self._loop, self._tell, self._quit)
+        self._mood = icon_state(View())
         self._icon = icon.make(
-            menu.title(Picture()), self._rows, self._clicks, lambda: self._tell(NO_TRAY)
+            menu.title(View()), self._rows, self._clicks, lambda: self._tell(NO_TRAY)
         )
 
     def run(self) -> None:
@@ -45,14 +45,14 @@ class App:
                 self._loop.stop()
                 thread.join(_GOODBYE)
         except AlreadyRunningError:
-            self._icon.run(lambda _: self._say_goodbye())
+            self._icon.run(lambda _: self._announce_end())
             raise
 
     def _begin(self, thread: threading.Thread) -> None:
         self._icon.visible = True
         thread.start()
 
-    def _say_goodbye(self) -> None:
+    def _announce_end(self) -> None:
         self._tell(RUNS_ALREADY)
         self._icon.stop()
 
@@ -60,27 +60,27 @@ class App:
         self._icon.stop()
 
     def _rows(self) -> tuple[Row, ...]:
-        desk = Surroundings(
+        desk = DesktopInfo(
             editors=tuple(
                 (f.editor.id, f.editor.name) for f in editor_settings.openers(self._home)
             ),
             included=ssh_config.is_included(self._home),
             at_login=autostart.is_on(self._home),
         )
-        return menu.rows(self._loop.picture, desk)
+        return menu.rows(self._loop.view, desk)
 
-    def _tell(self, one: Note) -> None:
-        icon.show_note(self._icon, one, self._clicks)
+    def _tell(self, one: Notification) -> None:
+        icon.show_notification(self._icon, one, self._clicks)
 
-    def _show(self, picture: Picture, news: News) -> None:
+    def _show(self, view: View, news: News) -> None:
         """Draw what the loop has news of (in the loop's thread)."""
-        self._say(picture, news)
-        if (now := mood(picture)) is not self._mood:
+        self._say(view, news)
+        if (now := icon_state(view)) is not self._mood:
             self._mood = now
             self._icon.icon = icon.image(now)
-        self._icon.title = menu.title(picture)
+        self._icon.title = menu.title(view)
         self._icon.update_menu()
-        if one := note(picture, news):
+        if one := notification_for(view, news):
             self._tell(one)
-        if isinstance(news, Ended):
+        if isinstance(news, WorkFinished):
             self._clicks.ended(news)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 
 from PIL import Image
 
-from companion.daemon.view import Mood
+from companion.daemon.view import IconState
 from companion.system import assets
 from companion.tray.menu import SEPARATOR, Click, Row
-from companion.tray.notifications import Note
+from companion.tray.notifications import Notification
 
 if sys.platform == "linux":
     # Without a display pystray's own backends raise on import; we bring a backend of our own.
@@ -49,9 +49,9 @@ def menu(rows: Callable[[], Iterable[Row]], on_click: OnClick) -> pystray.Menu:
     )
 
 
-def image(mood: Mood) -> Image.Image:
+def image(icon_state: IconState) -> Image.Image:
     """Return the icon for a mood, in all its sizes (an .ico)."""
-    return Image.open(assets.assets_directory() / "icons" / f"{mood}.ico")
+    return Image.open(assets.assets_directory() / "icons" / f"{icon_state}.ico")
 
 
 def has_desktop() -> bool:
@@ -67,7 +67,7 @@ def make(
     title: str, rows: Callable[[], Iterable[Row]], on_click: OnClick, no_tray: Callable[[], None]
 ) -> pystray.Icon:
     """Return the icon of this platform, not yet shown."""
-    name, shown, built = "companion", image(Mood.IDLE), menu(rows, on_click)
+    name, shown, built = "companion", image(IconState.IDLE), menu(rows, on_click)
     if sys.platform == "linux":
         from companion.tray.linux import backend  # noqa: PLC0415 - pystray first, as above
 
@@ -90,11 +90,13 @@ def _gtk_backend() -> type[pystray.Icon] | None:
     return backend
 
 
-def show_note(icon: pystray.Icon, note: Note, on_click: OnClick) -> None:
+def show_notification(icon: pystray.Icon, notification: Notification, on_click: OnClick) -> None:
     """Show a notification; a click on it counts where the backend can tell."""
-    click = note.click
+    click = notification.click
     if hasattr(icon, "note"):
         act = (lambda: on_click(click)) if click else None
-        icon.note(note.topic, note.title, note.text, note.label, act)
+        icon.notification(
+            notification.topic, notification.title, notification.text, notification.label, act
+        )
     else:
-        icon.notify(note.text, note.title)
+        icon.notify(notification.text, notification.title)

@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from companion.daemon.view import Mood, Picture, SandboxView, first_line, headline, last_words, mood
+from companion.daemon.view import (
+    AgentView,
+    IconState,
+    View,
+    first_line,
+    headline,
+    icon_state,
+    last_output,
+)
 from companion.engine.model import Health
 
 _WIDTH = 72
@@ -61,7 +69,7 @@ SEPARATOR = Row("-", "-")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class DesktopInfo:
     """What the menu must know of the desktop."""
 
     editors: tuple[tuple[str, str], ...] = ()
@@ -71,70 +79,74 @@ class Surroundings:
     at_login: bool = False
 
 
-def rows(picture: Picture, desk: Surroundings) -> tuple[Row, ...]:
+def rows(view: View, desk: DesktopInfo) -> tuple[Row, ...]:
     """Return the whole menu."""
-    return tuple(_rows(picture, desk))
+    return tuple(_rows(view, desk))
 
 
-def title(picture: Picture) -> str:
+def title(view: View) -> str:
     """Return the tooltip."""
-    return f"Companion: {_cut(headline(picture))}"
+    return f"Companion: {_cut(headline(view))}"
 
 
-def _rows(picture: Picture, desk: Surroundings) -> Iterator[Row]:
-    yield Row("status", _cut(headline(picture)), _cure(picture))
+def _rows(view: View, desk: DesktopInfo) -> Iterator[Row]:
+    yield Row("status", _cut(headline(view)), _remedy(view))
     yield SEPARATOR
-    views = tuple(picture.sandboxes.values())
+    views = tuple(view.sandboxes.values())
     if len(views) == 1:
         yield from _sandbox(views[0], desk, default=True)
     else:
-        for view in views:
+        for agent_view in views:
             inner = (
-                Row(f"{view.id}:state", _cut(_state(view)), _mend(view)),
-                *_sandbox(view, desk, default=False),
+                Row(f"{agent_view.id}:state", _cut(_state(agent_view)), _mend(agent_view)),
+                *_sandbox(agent_view, desk, default=False),
             )
-            yield Row(view.id, f"{_label(views, view)}: {_short_state(view)}", rows=inner)
+            yield Row(
+                agent_view.id,
+                f"{_label(views, agent_view)}: {_short_state(agent_view)}",
+                rows=inner,
+            )
     yield SEPARATOR
     if not desk.included and views:
         yield Row("include", "Add the sandboxes to ~/.ssh/config", Click(Verb.INCLUDE))
     yield Row("add", "Add project…", Click(Verb.ADD))
-    pause = Verb.RESUME if picture.paused else Verb.PAUSE
-    yield Row("pause", "Pause watching", Click(pause), checked=picture.paused)
+    pause = Verb.RESUME if view.paused else Verb.PAUSE
+    yield Row("pause", "Pause watching", Click(pause), checked=view.paused)
     login = Verb.LOGIN_OFF if desk.at_login else Verb.LOGIN_ON
     yield Row("login", "Start at login", Click(login), checked=desk.at_login)
     yield SEPARATOR
     yield Row("quit", "Quit (sandboxes keep running)", Click(Verb.QUIT))
 
 
-def _sandbox(view: SandboxView, desk: Surroundings, *, default: bool) -> Iterator[Row]:
+def _sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iterator[Row]:
     """Yield what can be done with one; whose file names no agent yet can only be edited."""
 
     def row(verb: Verb, text: str) -> Row:
-        return Row(f"{view.id}:{verb}", text, Click(verb, view.id))
+        return Row(f"{agent_view.id}:{verb}", text, Click(verb, agent_view.id))
 
-    if view.agent:
-        yield from _editors(view, desk, default=default)
+    if agent_view.agent:
+        yield from _editors(agent_view, desk, default=default)
         yield row(Verb.TERMINAL, "Terminal (SSH)")
         yield row(Verb.RESTART, "Restart")
         stop = (
             row(Verb.STOP, "Stop")
-            if view.health in {Health.RUNNING, Health.BROKEN}
+            if agent_view.health in {Health.RUNNING, Health.BROKEN}
             else row(Verb.START, "Start")
         )
-        yield replace(stop, key=f"{view.id}:run")
+        yield replace(stop, key=f"{agent_view.id}:run")
         yield row(Verb.LOGS, "Logs")
         yield row(Verb.COPY, "Copy SSH command")
     yield row(Verb.EDIT, "Edit agent.yaml")
 
 
-def _editors(view: SandboxView, desk: Surroundings, *, default: bool) -> Iterator[Row]:
+def _editors(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iterator[Row]:
     """One row for the editor used last, and one with all of them if there are more."""
-    prefix = f"{view.id}:open"
+    prefix = f"{agent_view.id}:open"
     if not desk.editors:
         yield Row(prefix, "No editor found")
         return
     all_rows = [
-        Row(f"{prefix}:{editor}", name, Click(Verb.OPEN, view.id, editor))
+        Row(f"{prefix}:{editor}", name, Click(Verb.OPEN, agent_view.id, editor))
         for editor, name in desk.editors
     ]
     first = all_rows[0]
@@ -143,43 +155,47 @@ def _editors(view: SandboxView, desk: Surroundings, *, default: bool) -> Iterato
         yield Row(f"{prefix}:more", "Open in", rows=tuple(all_rows))
 
 
-def _cure(picture: Picture) -> Click | None:
+def _remedy(view: View) -> Click | None:
     """A click on the status row leads to what needs attention."""
-    if mood(picture) is not Mood.ATTENTION:
+    if icon_state(view) is not IconState.ATTENTION:
         return None
-    cures = (_mend(view) for view in picture.sandboxes.values())
+    cures = (_mend(agent_view) for agent_view in view.sandboxes.values())
     return next((cure for cure in cures if cure), None)
 
 
-def _mend(view: SandboxView) -> Click | None:
-    if view.trouble is None:
-        return Click(Verb.LOGS, view.id) if view.health is Health.CRASHED else None
-    return Click(Verb.EDIT if view.trouble.place else Verb.LOG, view.id)
+def _mend(agent_view: AgentView) -> Click | None:
+    if agent_view.trouble is None:
+        return Click(Verb.LOGS, agent_view.id) if agent_view.health is Health.CRASHED else None
+    return Click(Verb.EDIT if agent_view.trouble.place else Verb.LOG, agent_view.id)
 
 
-def _label(views: tuple[SandboxView, ...], view: SandboxView) -> str:
+def _label(views: tuple[AgentView, ...], agent_view: AgentView) -> str:
     """Return the agent's name, with its project's where that is not enough."""
-    alike = sum(other.agent == view.agent for other in views)
-    if not view.agent:
-        return view.name
-    return view.agent if alike == 1 else f"{view.agent} ({view.name})"
+    alike = sum(other.agent == agent_view.agent for other in views)
+    if not agent_view.agent:
+        return agent_view.name
+    return agent_view.agent if alike == 1 else f"{agent_view.agent} ({agent_view.name})"
 
 
-def _short_state(view: SandboxView) -> str:
-    if view.step:
+def _short_state(agent_view: AgentView) -> str:
+    if agent_view.step:
         return "working…"
-    if view.trouble:
+    if agent_view.trouble:
         return "needs attention"
-    return view.word
+    return agent_view.word
 
 
-def _state(view: SandboxView) -> str:
-    if view.step or view.trouble:
-        return view.step or first_line(view.trouble)
-    if view.health is Health.CRASHED:
-        return last_words(view)
-    reach = f", ssh {view.alias}" if view.alias and view.health is Health.RUNNING else ""
-    return f"{view.word}{reach}"
+def _state(agent_view: AgentView) -> str:
+    if agent_view.step or agent_view.trouble:
+        return agent_view.step or first_line(agent_view.trouble)
+    if agent_view.health is Health.CRASHED:
+        return last_output(agent_view)
+    reach = (
+        f", ssh {agent_view.alias}"
+        if agent_view.alias and agent_view.health is Health.RUNNING
+        else ""
+    )
+    return f"{agent_view.word}{reach}"
 
 
 def _cut(text: str) -> str:

@@ -2,12 +2,20 @@
 
 from dataclasses import dataclass
 
-from companion.daemon.view import Crashed, Ended, Hindered, News, Picture, Silent, first_line
+from companion.daemon.view import (
+    EngineSilent,
+    News,
+    View,
+    WatchDegraded,
+    WorkCrashed,
+    WorkFinished,
+    first_line,
+)
 from companion.tray.menu import Click, Verb
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Notification:
     """One notification; a newer one of the same topic takes its place on the screen."""
 
     topic: str
@@ -18,37 +26,41 @@ class Note:
     """What a click on it does, in words."""
 
 
-NO_TRAY = Note(
+NO_TRAY = Notification(
     "tray",
     "Companion runs, but this desktop has no tray",
     "Your sandboxes are kept current all the same. Use `companion --help` in a terminal.",
 )
-RUNS_ALREADY = Note("tray", "Companion is running already", "Look for its icon in the tray.")
+RUNS_ALREADY = Notification(
+    "tray", "Companion is running already", "Look for its icon in the tray."
+)
 
 
-def note(picture: Picture, news: News) -> Note | None:
+def notification_for(view: View, news: News) -> Notification | None:
     """Return the notification that news deserve."""
     match news:
-        case Ended(sandbox, text, trouble, lack, changed):
-            view = picture.sandboxes.get(sandbox)
-            if view is None or not (trouble or changed):
+        case WorkFinished(sandbox, text, trouble, lack, changed):
+            agent_view = view.sandboxes.get(sandbox)
+            if agent_view is None or not (trouble or changed):
                 return None
             if trouble is None and lack:
-                return Note(sandbox, f"{view.name} needs you", first_line(lack))
+                return Notification(sandbox, f"{agent_view.name} needs you", first_line(lack))
             if trouble is None:
-                return Note(sandbox, f"{view.name} is ready", text)
+                return Notification(sandbox, f"{agent_view.name} is ready", text)
             verb, label = (
                 (Verb.EDIT, "Open agent.yaml") if trouble.place else (Verb.LOG, "Open log")
             )
             click = Click(verb, sandbox)
-            return Note(sandbox, f"{view.name} was not changed", first_line(trouble), click, label)
-        case Crashed(sandbox, text):
-            view = picture.sandboxes.get(sandbox)
-            title = f"{view.agent if view else sandbox} crashed"
-            return Note(sandbox, title, text, Click(Verb.LOGS, sandbox), "Show its log")
-        case Hindered(why):
-            return Note("watch", "Saves are seen late", why)
-        case Silent(engine, why):
-            return Note(f"engine:{engine.name}", f"{engine.name} does not answer", why)
+            return Notification(
+                sandbox, f"{agent_view.name} was not changed", first_line(trouble), click, label
+            )
+        case WorkCrashed(sandbox, text):
+            agent_view = view.sandboxes.get(sandbox)
+            title = f"{agent_view.agent if agent_view else sandbox} crashed"
+            return Notification(sandbox, title, text, Click(Verb.LOGS, sandbox), "Show its log")
+        case WatchDegraded(why):
+            return Notification("watch", "Saves are seen late", why)
+        case EngineSilent(engine, why):
+            return Notification(f"engine:{engine.name}", f"{engine.name} does not answer", why)
         case _:
             return None

@@ -33,7 +33,7 @@ from trays import tray  # noqa: E402
 from companion.daemon.scheduler import DEBOUNCE  # noqa: E402
 from companion.engine.client import Engine, detect  # noqa: E402
 from companion.project import discovery, store  # noqa: E402
-from companion.project.model import Seat  # noqa: E402
+from companion.project.model import AgentRef  # noqa: E402
 from companion.reconcile import compare, observe  # noqa: E402
 from companion.system.paths import Paths  # noqa: E402
 from ssh import probe  # noqa: E402
@@ -314,17 +314,17 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
     (directory / "fleet.yaml").write_text(f"agents: [{', '.join(names)}]\nshared: {{{shared}}}\n")
     desk.companion("-C", str(directory), "generate").ok()
     home = _home(desk.home)
-    seat = Seat(discovery.project(directory), names[50])
-    handle = Engine(detect(engine, None), seat.project.id, seat.folder)
-    places = home.project(seat.project.id).agent(seat.folder)
+    ref = AgentRef(discovery.project(directory), names[50])
+    handle = Engine(detect(engine, None), ref.project.id, ref.folder)
+    places = home.project(ref.project.id).agent(ref.folder)
     record = store.read(places)
     store.write(places, replace(record, engine=handle.choice))  # as after its first `up`
     takes, asks = [], []
     for number in range(8):
         more = f"limits: {{pids: {500 + number}}}\n"
-        (seat.config).write_text(CONFIG_OF_MANY.format(name=seat.folder) + more)
+        (ref.config).write_text(CONFIG_OF_MANY.format(name=ref.folder) + more)
         begin = time.perf_counter()
-        compare.look(home, seat)
+        compare.look(home, ref)
         takes.append(time.perf_counter() - begin)
         begin = time.perf_counter()
         observe.engine(handle)
@@ -342,9 +342,9 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
         before = _cpu(watcher.pid)
         for number in range(10):
             said = log.read_text().count("it is not started")
-            text = f"# {number}\n{CONFIG_OF_MANY.format(name=seat.folder)}"
-            seat.config.with_suffix(".new").write_text(text)
-            seat.config.with_suffix(".new").replace(seat.config)
+            text = f"# {number}\n{CONFIG_OF_MANY.format(name=ref.folder)}"
+            ref.config.with_suffix(".new").write_text(text)
+            ref.config.with_suffix(".new").replace(ref.config)
             until(lambda n=said: log.read_text().count("it is not started") > n, 20)
         spent = (_cpu(watcher.pid) - before) / 10 * 1000
     finally:

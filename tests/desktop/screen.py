@@ -51,13 +51,13 @@ class Screen:
 
     environment: dict[str, str]
 
-    def picture(self) -> Image.Image:
+    def view(self) -> Image.Image:
         done = self.run("import", "-window", "root", "png:-")
         return Image.open(io.BytesIO(done)).convert("RGB")
 
     def icon(self, colour: tuple[int, int, int] = BLUE) -> tuple[int, int] | None:
         """Return where in the panel a colour of ours is, if it is there."""
-        bar = self.picture().crop((0, 0, WIDTH, BAR))
+        bar = self.view().crop((0, 0, WIDTH, BAR))
         pixels = bar.load()
         found = [(x, y) for x in range(WIDTH) for y in range(BAR) if pixels[x, y] == colour]
         if not found:
@@ -86,7 +86,7 @@ class Screen:
     def save(self, path: Path, width: int, height: int) -> None:
         """Save the upper right corner."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.picture().crop((WIDTH - width, 0, WIDTH, height)).save(path, optimize=True)
+        self.view().crop((WIDTH - width, 0, WIDTH, height)).save(path, optimize=True)
 
     def run(self, *argv: str) -> bytes:
         return subprocess.run(argv, env=self.environment, capture_output=True, check=True).stdout

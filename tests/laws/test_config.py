@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from companion.errors import CompanionError, ConfigError
 from companion.project import discovery
-from companion.project.model import Seat
+from companion.project.model import AgentRef
 from companion.reconcile import run
 from companion.reconcile.validate import check
 from companion.system.paths import Paths
@@ -105,7 +105,7 @@ def test_random_configs_never_crash_and_give_the_same_bytes_twice(place, config)
     home, project = place
     (project / "agent.yaml").write_text(yaml.safe_dump(config))
     try:
-        check(home, Seat(discovery.project(project)))
+        check(home, AgentRef(discovery.project(project)))
     except ConfigError as error:
         assert error.problems
         assert all(p.place is not None and p.place.line >= 1 for p in error.problems)
@@ -125,7 +125,7 @@ def test_random_text_never_crashes(place, text):
     home, project = place
     (project / "agent.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
     with pytest.raises(CompanionError) as caught:
-        check(home, Seat(discovery.project(project)))
+        check(home, AgentRef(discovery.project(project)))
     assert str(caught.value)
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from companion.daemon.timers import Alarms
+from companion.daemon.timers import Timers
 from companion.errors import CompanionError
 from companion.oauth import answers, discovery, grants, protocol
 from companion.oauth.answers import Client, Server, Tokens
@@ -253,18 +253,18 @@ def test_an_hour_is_renewed_five_minutes_before_and_a_short_life_at_four_fifths(
 
 
 def test_an_alarm_rings_once_for_each_moment():
-    alarms = Alarms()
-    alarms.set("a", 5)
-    alarms.set("b", 9)
-    assert alarms.due(4) == ()
-    assert alarms.due(5) == alarms.due(6) == ("a",)
-    alarms.ring("a")
-    alarms.set("a", 5)
-    assert alarms.due(8) == ()
-    alarms.set("a", 7)
-    assert set(alarms.due(10)) == {"a", "b"}
-    alarms.forget("a")
-    assert alarms.due(10) == ("b",)
+    timers = Timers()
+    timers.set("a", 5)
+    timers.set("b", 9)
+    assert timers.due(4) == ()
+    assert timers.due(5) == timers.due(6) == ("a",)
+    timers.ring("a")
+    timers.set("a", 5)
+    assert timers.due(8) == ()
+    timers.set("a", 7)
+    assert set(timers.due(10)) == {"a", "b"}
+    timers.forget("a")
+    assert timers.due(10) == ("b",)
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 fine\r\n"])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from companion.errors import ConfigError
 from companion.project.discovery import project
-from companion.project.model import Seat
+from companion.project.model import AgentRef
 from companion.reconcile.validate import check
 from companion.system.paths import Paths
 
@@ -83,7 +83,7 @@ def spoilt(text: str, edits: list[tuple[float, int, str]]) -> str:
 
 def said(home: Paths, directory: Path) -> str:
     try:
-        checked = check(home, Seat(project(directory)))
+        checked = check(home, AgentRef(project(directory)))
     except ConfigError as error:
         return str(error)
     return "\n".join(map(str, checked.missing))

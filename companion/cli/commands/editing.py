@@ -37,7 +37,7 @@ def open_in_editor(arguments: Namespace) -> Result:
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     here = editor_settings.choose(home, arguments.editor)
     if not arguments.print_only:
-        open_editor.start(home, inventory.seat_of(home, project, arguments.agent), comment)
+        open_editor.start(home, inventory.find_agent(home, project, arguments.agent), comment)
     remote = open_editor.remote(home, project, arguments.agent)
     path = open_editor.folder(remote, arguments.path)
     if arguments.print_only:

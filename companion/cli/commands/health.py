@@ -60,9 +60,9 @@ def uninstall(arguments: Namespace) -> Result:
 def audit(arguments: Namespace) -> Result:
     """Attack a running sandbox from inside, and say what held."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    seat = inventory.seat_of(home, project, arguments.agent)
+    ref = inventory.find_agent(home, project, arguments.agent)
     comment(f"attacking {arguments.agent} from inside; this changes nothing")
-    found = auditing.audit(home, seat)
+    found = auditing.audit(home, ref)
     through = [finding for finding in found.findings if not finding.held]
     lines = [f"{finding.attack.ljust(_LEFT)} {finding.result}" for finding in found.findings]
     lines += ["", "open by design, as agent.yaml says:", *(f"  {one}" for one in found.by_design)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from companion.cli.output import Result, table
 from companion.errors import CompanionError, UsageError
 from companion.project import discovery, inventory, store
-from companion.project.model import Seat
+from companion.project.model import AgentRef
 from companion.reconcile import key_rotation, ssh_keys
 from companion.reconcile.compare import sandbox_of
 from companion.reconcile.validate import check
@@ -19,26 +19,26 @@ from ssh.authorized_keys import Key
 def keys(arguments: Namespace) -> Result:
     """Show or change the keys of one agent; a change counts at the next login."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    seat = inventory.seat_of(home, project, arguments.agent)
+    ref = inventory.find_agent(home, project, arguments.agent)
     places = home.project(project.id).agent(arguments.agent)
     if arguments.action == "rotate":
-        return _rotated(home, seat, arguments)
+        return _rotated(home, ref, arguments)
     if arguments.host or arguments.client:
         raise UsageError("--host and --client go with `keys rotate`", "leave them out")
     if arguments.action == "add":
-        _save(home, seat, places, (*_added(places), *_given(arguments.key)))
+        _save(home, ref, places, (*_added(places), *_given(arguments.key)))
     elif arguments.action == "remove":
-        _save(home, seat, places, _without(_added(places), arguments.key))
+        _save(home, ref, places, _without(_added(places), arguments.key))
     return _listing(places)
 
 
-def _rotated(home: Paths, seat: Seat, arguments: Namespace) -> Result:
+def _rotated(home: Paths, ref: AgentRef, arguments: Namespace) -> Result:
     """Put new keys in the place of the old ones; by default both."""
     if arguments.key:
         raise UsageError("`keys rotate` takes no key: it makes them", "leave it out")
     both = arguments.host == arguments.client
     wanted = {"host": both or arguments.host, "client": both or arguments.client}
-    made = key_rotation.rotate(home, seat, **wanted)
+    made = key_rotation.rotate(home, ref, **wanted)
     lines = (f"{arguments.agent} has a new {w.replace('_', ' ')}: {f}" for w, f in made.items())
     return Result(text="\n".join(lines), data=made)
 
@@ -82,10 +82,10 @@ def _without(added: tuple[Key, ...], wanted: str | None) -> tuple[Key, ...]:
     return left
 
 
-def _save(home: Paths, seat: Seat, places: AgentPaths, added: tuple[Key, ...]) -> None:
+def _save(home: Paths, ref: AgentRef, places: AgentPaths, added: tuple[Key, ...]) -> None:
     """Remember the added keys and write the union that sshd reads at the next login."""
     with files.lock(places.lock):
-        record, checked = store.read(places), check(home, seat)
+        record, checked = store.read(places), check(home, ref)
         if record is None:
             raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")
         files.write(places.added_keys, authorized_keys.merge(added))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from companion.cli.output import Result, comment, table
 from companion.daemon.loop import Loop, alone
-from companion.daemon.view import News, Picture, line
+from companion.daemon.view import News, View, line
 from companion.desktop import autostart as starting
 from companion.errors import CompanionError
 from companion.operations import registry
@@ -119,6 +119,6 @@ def _watch(greeting: str) -> Result:
     return Result()
 
 
-def _say(picture: Picture, news: News) -> None:
-    if text := line(picture, news):
+def _say(view: View, news: News) -> None:
+    if text := line(view, news):
         comment(text)

@@ -30,7 +30,7 @@ def oauth(arguments: Namespace) -> Result:
         grant = authorise(provider, secret, Web(checked.host.trusted_certificates), way)
         with grant_store.held(home, project.id):
             grant_store.keep(home, project.id, key, grant)
-        store.know(home.project(project.id), project.directory)
+        store.register(home.project(project.id), project.directory)
         granted.append(grant)
     told = _bring_it_in(home, found, arguments.provider)
     return Result(text="\n".join((*map(_sentence, granted), *told)), data=[*map(_data, granted)])
@@ -40,9 +40,9 @@ def _checked(home: Paths, project: Project) -> tuple[list[Checked], list[Problem
     """Return the agents of a project whose files are good, and what is wrong with the others'."""
     found: list[Checked] = []
     problems: list[Problem] = []
-    for seat in discovery.seats(project):
+    for ref in discovery.agent_refs(project):
         try:
-            found.append(check(home, seat))
+            found.append(check(home, ref))
         except CompanionError as error:
             problems += error.problems
     return found, problems
@@ -84,7 +84,7 @@ def _bring_it_in(home: Paths, found: Sequence[Checked], name: str) -> Iterator[s
     for checked in found:
         if name in {provider.name for provider in checked.whole.providers}:
             try:
-                run.reconcile(home, checked.seat, comment, unasked=True)
+                run.reconcile(home, checked.ref, comment, unasked=True)
                 yield f"{checked.config.name} may use it now"
             except StoppedError:
                 yield f"{checked.config.name} may use it once it is up"

@@ -11,7 +11,7 @@ from companion.config import decode
 from companion.errors import CompanionError, ConfigError, Problem
 from companion.project import discovery
 from companion.reconcile import host_facts, run
-from companion.reconcile.compare import Look, look
+from companion.reconcile.compare import Comparison, preview
 from companion.reconcile.plan import Change
 from companion.reconcile.validate import check
 from companion.system import assets, files, paths
@@ -47,11 +47,11 @@ def init(arguments: Namespace) -> Result:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         if not name.endswith("/"):
             files.write(target / name, content, files.READABLE)
-    for seat in discovery.seats(discovery.project(target)):
-        work = seat.directory / "work"
+    for ref in discovery.agent_refs(discovery.project(target)):
+        work = ref.directory / "work"
         work.mkdir(exist_ok=True)
         files.give_to(work, host_facts.DEFAULT_UID)
-        check(Paths.of_user(), seat)
+        check(Paths.of_user(), ref)
     schemas.write(discovery.project(target))
     return Result(
         text=f"wrote {', '.join(sorted(tree))} in {target}; next: companion -C {target} up",
@@ -62,16 +62,16 @@ def init(arguments: Namespace) -> Result:
 def validate(arguments: Namespace) -> Result:
     """Check everything, write nothing."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    all_seats, found = discovery.seats(project), []
+    all_seats, found = discovery.agent_refs(project), []
     problems: list[Problem] = []
-    for seat in all_seats:
+    for ref in all_seats:
         try:
-            found.append(check(home, seat))
+            found.append(check(home, ref))
         except ConfigError as error:
             problems += error.problems
     if problems:
         raise ConfigError(problems)
-    files_read = [seat.named(seat.config) for seat in all_seats]
+    files_read = [ref.named(ref.config) for ref in all_seats]
     if project.fleet.exists():
         files_read.insert(0, paths.FLEET_NAME)
     return Result(
@@ -92,7 +92,7 @@ def generate(arguments: Namespace) -> Result:
 def plan(arguments: Namespace) -> Result:
     """Say what `up` would do."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    found = [look(home, seat) for seat in discovery.seats(project)]
+    found = [preview(home, ref) for ref in discovery.agent_refs(project)]
     lines = [line for seen in found for line in _told(seen, alone=len(found) == 1)]
     return Result(
         text="\n".join(lines),
@@ -104,13 +104,13 @@ def plan(arguments: Namespace) -> Result:
     )
 
 
-def _told(seen: Look, *, alone: bool) -> Iterator[str]:
+def _told(seen: Comparison, *, alone: bool) -> Iterator[str]:
     yield ("" if alone else f"{seen.checked.config.name}: ") + _summary(seen)
     yield from (f"  {step.describe()}: {step.reason}" for step in seen.plan.steps)
     yield from (f"  {opening}" for opening in seen.checked.openings)
 
 
-def _summary(seen: Look) -> str:
+def _summary(seen: Comparison) -> str:
     was, engine = seen.was_on, seen.engine.choice
     if was and was.name != engine.name:
         return f"move from {was.name} to {engine.name}: images are built first, volumes stay behind"
@@ -120,7 +120,7 @@ def _summary(seen: Look) -> str:
     return _WORDS[seen.plan.change]
 
 
-def _facts(seen: Look) -> dict[str, object]:
+def _facts(seen: Comparison) -> dict[str, object]:
     return {
         "agent": seen.checked.config.name,
         "change": seen.plan.change.name.lower(),

@@ -58,10 +58,10 @@ def down(arguments: Namespace) -> Result:
 def status(arguments: Namespace) -> Result:
     """Say how each sandbox is."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    found = [status_of(home, seat) for seat in discovery.seats(project)]
+    found = [status_of(home, ref) for ref in discovery.agent_refs(project)]
     rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
     words = "".join(
-        f"\n  {one.agent} | {line}" for one in found for line in one.condition.last_words
+        f"\n  {one.agent} | {line}" for one in found for line in one.condition.last_output
     )
     return Result(
         text=table(rows) + words,
@@ -191,21 +191,21 @@ def _unknown(name: str, project: Project, known: Iterable[str]) -> CompanionErro
 def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     """Bring up all agents, or those that are named; one that fails does not keep the others."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    chosen = [inventory.seat_of(home, project, name) for name in arguments.agents]
-    wanted = chosen or discovery.seats(project)
+    chosen = [inventory.find_agent(home, project, name) for name in arguments.agents]
+    wanted = chosen or discovery.agent_refs(project)
     alone = len(wanted) == 1
     reports: list[Report] = []
     problems: list[Problem] = []
-    for seat in wanted:
+    for ref in wanted:
         try:
-            progress = _telling(seat.folder, alone=alone)
-            reports.append(run.reconcile(home, seat, progress, fresh=fresh))
+            progress = _telling(ref.folder, alone=alone)
+            reports.append(run.reconcile(home, ref, progress, fresh=fresh))
         except CompanionError as error:
             if alone:
                 raise
             problems += error.problems
     if not chosen:
-        _let_go(home, project)
+        _retire(home, project)
     if any(report.ssh_port for report in reports):
         offer_include(home, yes=arguments.yes)
     return Result(
@@ -216,13 +216,13 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     )
 
 
-def _let_go(home: Paths, project: Project) -> None:
+def _retire(home: Paths, project: Project) -> None:
     """Take down what is not configured any more."""
-    here = discovery.seats(project)
-    for seat in inventory.sitting(home, project):
-        if seat not in here:
-            comment(f"{seat.folder} is not configured any more")
-            registry.let_go(home, seat, comment)
+    here = discovery.agent_refs(project)
+    for ref in inventory.agents_of(home, project):
+        if ref not in here:
+            comment(f"{ref.folder} is not configured any more")
+            registry.retire(home, ref, comment)
 
 
 def _telling(name: str, *, alone: bool) -> Callable[[str], None]:
@@ -241,7 +241,7 @@ def _facts(one: Status) -> dict[str, object]:
         "directory": one.directory,
         "state": one.condition.health,
         "exit_code": one.condition.exit_code,
-        "last_lines": list(one.condition.last_words),
+        "last_lines": list(one.condition.last_output),
         "alias": one.alias,
         "ssh_port": one.ssh_port,
         "host_address": one.host_address,
