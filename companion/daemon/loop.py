@@ -245,9 +245,9 @@ class Loop:
         self._watch.follow(ref.key, (*steered, first_start(place.agent(agent))))
         record = store.read(place.agent(agent)) if agent else None
         if record and record.engine:
-            granted = (self.home.grants(ref.project.id),) if record.grants else ()
+            granted = (self.home.grants(ref.project.id),) if record.config.grants else ()
             self._watch.follow(ref.key, (*steered, *granted))
-            self._timers.set(ref.key, self._next_due(ref, record.grants))
+            self._timers.set(ref.key, self._next_due(ref, record.config.grants))
         old = self.view.sandboxes.get(ref.key)
         agent_view = AgentView(
             ref=ref,

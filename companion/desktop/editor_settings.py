@@ -88,7 +88,9 @@ def remotes(home: Paths) -> tuple[Remote, ...]:
 def remote(agent: str, record: AgentRecord) -> Remote:
     """Return an agent that takes logins as editors see it."""
     ssh = shutil.which("ssh") or "ssh"
-    return Remote(record.allocation.alias, agent, record.workdir, record.acp_command, ssh)
+    return Remote(
+        record.allocation.alias, agent, record.config.workdir, record.config.acp_command, ssh
+    )
 
 
 def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:

@@ -66,7 +66,7 @@ def _entries(home: Paths) -> Iterator[Entry]:
                     alias=alias,
                     hostname="127.0.0.1",
                     port=port,
-                    user=record.user,
+                    user=record.config.user,
                     identity_file=home.client_key(alias).as_posix(),
                     known_hosts_file=home.ssh_known_hosts.as_posix(),
                 )

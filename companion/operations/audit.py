@@ -123,8 +123,8 @@ def _reason(said: str) -> str:
 def _run(seen: Comparison, script: str, arguments: Collection[str]) -> str:
     name = container_name(seen.engine.project, seen.checked.config.name)
     record = seen.record
-    rooted = record.begun_by_root
-    inside = exec_argv(name, record.user, "--interactive", begun_by_root=rooted)
+    rooted = record.config.begun_by_root
+    inside = exec_argv(name, record.config.user, "--interactive", begun_by_root=rooted)
     argv = (*inside, "/bin/bash", "-s", "--", *arguments)
     return seen.engine.call(*argv, stdin=script, timeout=_PATIENCE)
 

@@ -1,7 +1,7 @@
 """What is remembered of projects and their agents."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 from companion.engine.model import EngineChoice
@@ -9,8 +9,41 @@ from companion.sandbox.model import Allocation
 
 
 @dataclass(frozen=True, slots=True)
+class Applied:
+    """What was last started and loaded: digests only, never contents."""
+
+    parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Service → field of its definition → digest; names in a plan what changed."""
+    loaded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Service → reloadable entry → digest; a service is missing while that is uncertain."""
+    complete: bool = False
+    """Everything was applied successfully; False while an apply is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSummary:
+    """What must be known of an agent's config without reading its files."""
+
+    user: str = "agent"
+    """The login user in the sandbox."""
+    begun_by_root: bool = False
+    """The agent's container starts as root, for root hooks."""
+    workdir: str = ""
+    acp_command: tuple[str, ...] = ()
+    """The agent's command for editors, in the sandbox."""
+    uses: Mapping[str, str] = field(default_factory=dict)
+    """Variable of .env → what it is used for."""
+    grants: tuple[str, ...] = ()
+    """Keys of the OAuth grants whose tokens its gateway has, or would have."""
+    steered_by: tuple[str, ...] = ()
+    """Real paths of the files that control it: no other agent may write there."""
+    writes: tuple[str, ...] = ()
+    """Directories of the desktop that it may write to."""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """What we remember of one agent; never holds a secret or a file's content."""
+    """What is remembered of one agent; never holds a secret or a file's content."""
 
     allocation: Allocation
     salt: str = ""
@@ -18,37 +51,19 @@ class AgentRecord:
     wanted: Literal["up", "down", "gone"] = "down"
     """What the user wants; gone: it was up when its fleet stopped listing it."""
     engine: EngineChoice | None = None
-    """The only engine that holds containers and networks of it, or held them last."""
+    """The only engine that holds its containers and networks, or held them last."""
     others: tuple[EngineChoice, ...] = ()
-    """Engines that may hold images and volumes of it besides: it moved, or it is moving there."""
-    user: str = "agent"
-    begun_by_root: bool = False
-    """Its container starts as root, for root hooks."""
-    workdir: str = ""
-    acp_command: tuple[str, ...] = ()
-    """The agent's command for editors, in the sandbox."""
-    parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Service → field → digest, as last started: tells what a change changed."""
-    loaded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Service → what it took in last; a service is missing while that is not certain."""
-    complete: bool = False
-    """All of it was applied with success; False while an apply is under way."""
-    uses: Mapping[str, str] = field(default_factory=dict)
-    """Variable of .env → what it is used for."""
-    grants: tuple[str, ...] = ()
-    """The keys of the grants whose tokens its gateway has, or would have."""
-    steered_by: tuple[str, ...] = ()
-    """Real paths of what steers it: no other agent may write there."""
-    writes: tuple[str, ...] = ()
-    """Directories of the desktop that it may write to."""
+    """Engines that may also hold its images and volumes: it moved, or is moving there."""
+    applied: Applied = field(default_factory=Applied)
+    config: ConfigSummary = field(default_factory=ConfigSummary)
 
     @property
     def engines(self) -> tuple[EngineChoice, ...]:
-        """Every engine that may hold something of it, the one that it is on first."""
+        """Every engine that may hold something of it, the current one first."""
         return (*((self.engine,) if self.engine else ()), *self.others)
 
     def on(self, engine: EngineChoice | None) -> "AgentRecord":
-        """Return the record of the agent on an engine, with all others that it knew."""
+        """Return the record with another current engine; the former one joins the others."""
         others = (e for e in self.engines if engine is None or e.name != engine.name)
         return replace(self, engine=engine, others=tuple(others))
 
@@ -59,3 +74,15 @@ class Written:
 
     directory: str
     agents: Mapping[str, AgentRecord] = field(default_factory=dict)
+
+
+def upgraded(data: object) -> object:
+    """Return a stored record in today's shape; before 0.2 the fields of its parts lay flat."""
+    if not isinstance(data, dict) or "config" in data:
+        return data
+    parts = {"applied": Applied, "config": ConfigSummary}
+    nested = {
+        name: {f.name: data[f.name] for f in fields(part) if f.name in data}
+        for name, part in parts.items()
+    }
+    return data | nested

@@ -4,11 +4,11 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from companion.errors import CompanionError
 from companion.project.model import Project
-from companion.project.record import AgentRecord, Written
+from companion.project.record import AgentRecord, Written, upgraded
 from companion.system import files
 from companion.system.paths import AgentPaths, Paths, ProjectPaths
 
@@ -45,8 +45,8 @@ def read(place: AgentPaths) -> AgentRecord | None:
     if text is None:
         return None
     try:
-        return _ADAPTER.validate_json(text)
-    except ValidationError:
+        return _ADAPTER.validate_python(upgraded(json.loads(text)), strict=False)
+    except ValueError:
         hint = "remove it: `companion up` then starts afresh, with new subnets and port"
         raise CompanionError(f"{place.record} is damaged", hint) from None
 

@@ -82,7 +82,7 @@ def _take_in(
     target, places = desired_of(home, checked, record).target, checked.places(home)
     if host:
         name = container_name(engine.project, engine.agent)
-        tell_sshd(engine, name, record.user, begun_by_root=record.begun_by_root)
+        tell_sshd(engine, name, record.config.user, begun_by_root=record.config.begun_by_root)
         store.write(places, _told(record, target.service(Role.AGENT)))
     try:
         if target.login:
@@ -94,8 +94,9 @@ def _take_in(
 
 def _told(record: AgentRecord, agent: Service) -> AgentRecord:
     """Return the record of a host key that was taken in; what else is uncertain stays so."""
-    held = record.loaded.get(agent.name)
+    applied = record.applied
+    held = applied.loaded.get(agent.name)
     if held is None:
         return record
     now = {**held, HOST_KEY: dict(agent.reloads)[HOST_KEY]}
-    return replace(record, loaded={**record.loaded, agent.name: now})
+    return replace(record, applied=replace(applied, loaded={**applied.loaded, agent.name: now}))

@@ -150,7 +150,9 @@ def plan(
         departures: the other engines to leave; two would want the same port and subnets.
     """
     wrong_networks = dict(_network_reasons(desired, observed))
-    reasons = dict(_start_reasons(desired, observed, record.parts, wrong_networks, fresh=fresh))
+    reasons = dict(
+        _start_reasons(desired, observed, record.applied.parts, wrong_networks, fresh=fresh)
+    )
     return Plan((
         *_builds(desired, observed),
         *departures,
@@ -171,14 +173,16 @@ def reloads(desired: Target, record: AgentRecord) -> Plan | None:
     Only right while nobody else touched the containers.
     """
     parts = {service.name: dict(service.parts) for service in desired.services}
-    if not record.complete or parts != {n: dict(held) for n, held in record.parts.items()}:
+    if not record.applied.complete or parts != {
+        n: dict(held) for n, held in record.applied.parts.items()
+    }:
         return None
     return Plan(tuple(step for s in desired.services for step in _reloads(s, record)))
 
 
 def _reloads(service: Service, record: AgentRecord) -> Iterator[Reload]:
     """Yield a reload if a service that stays has not taken in what is desired."""
-    wanted, held = dict(service.reloads), record.loaded.get(service.name)
+    wanted, held = dict(service.reloads), record.applied.loaded.get(service.name)
     if held == wanted or not (wanted or held):
         return
     if held is None:

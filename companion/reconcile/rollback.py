@@ -12,6 +12,7 @@ from companion.errors import (
     SubnetTakenError,
 )
 from companion.project import store
+from companion.project.record import Applied
 from companion.reconcile import allocate, migrate, mounted_files, observe, snapshot
 from companion.reconcile.apply import Applier, Progress, remove_all
 from companion.reconcile.plan import plan
@@ -32,7 +33,7 @@ def roll_back(
     progress("going back to what ran before")
     mounted_files.refresh_tokens(checked, places)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
-    record = replace(record, allocation=kept, parts={}, loaded={}, complete=False)
+    record = replace(record, allocation=kept, applied=Applied())
     store.write(places, record)
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)

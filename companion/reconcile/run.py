@@ -19,10 +19,10 @@ from companion.errors import (
     SupersededError,
     WorldChangedError,
 )
-from companion.oauth.grants import key_of
 from companion.oauth.renew import renew
 from companion.project import discovery, inventory, store
 from companion.project.model import AgentRef, Project
+from companion.project.record import Applied
 from companion.reconcile import authority, build_dir, mounted_files, rollback, snapshot
 from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier, Progress
@@ -154,7 +154,7 @@ def generate(home: Paths, project: Project) -> Path:
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
     for checked in all_checked:
         with agent_lock(checked.places(home), lambda _: None):
-            record = replace(reserve(home, checked, None), uses=checked.uses)
+            record = replace(reserve(home, checked, None), config=checked.summary)
             store.write(checked.places(home), record)
             _generate(home, checked, desired_of(home, checked, record))
     store.register(home.project(project.id), project.directory)
@@ -222,7 +222,7 @@ def _is_wanted(home: Paths, seen: Comparison, image: Image) -> bool:
 def _generate(home: Paths, checked: Checked, desired: Desired) -> None:
     """Write what is generated; .env.example names what all agents of the project use."""
     others = store.of_project(home, checked.project).agents.values()
-    uses = {name: use for record in others for name, use in record.uses.items()}
+    uses = {name: use for record in others for name, use in record.config.uses.items()}
     build_dir.write(checked, desired, {**uses, **checked.uses})
 
 
@@ -250,17 +250,12 @@ def _remember(home: Paths, seen: Comparison, *, complete: bool) -> None:
     on = seen.engine.choice if complete else seen.was_on or seen.engine.choice
     record = replace(
         seen.record.on(on),
-        user=checked.program.user,
-        begun_by_root=bool(checked.whole.root_hooks),
-        workdir=checked.workdir,
-        acp_command=checked.program.acp_command,
-        parts={s.name: s.parts for s in seen.desired.target.services},
-        loaded=_loaded(seen, complete=complete),
-        complete=complete,
-        uses=checked.uses,
-        grants=tuple(map(key_of, checked.whole.providers)),
-        steered_by=checked.steered_by,
-        writes=checked.writes,
+        applied=Applied(
+            parts={s.name: s.parts for s in seen.desired.target.services},
+            loaded=_loaded(seen, complete=complete),
+            complete=complete,
+        ),
+        config=checked.summary,
     )
     store.write(checked.places(home), record)
     store.register(home.project(checked.project.id), checked.project.directory)
@@ -271,4 +266,5 @@ def _loaded(seen: Comparison, *, complete: bool) -> dict[str, dict[str, str]]:
     if complete:
         return {s.name: dict(s.reloads) for s in seen.desired.target.services}
     touched = {s.service.name for s in seen.plan.steps if isinstance(s, Start | Reload)}
-    return {name: dict(held) for name, held in seen.record.loaded.items() if name not in touched}
+    held = seen.record.applied.loaded
+    return {name: dict(entries) for name, entries in held.items() if name not in touched}

@@ -8,6 +8,7 @@ from typing import Literal
 from companion.engine.client import Engine
 from companion.project import store
 from companion.project.model import Project
+from companion.project.record import Applied
 from companion.reconcile import migrate, observe, snapshot
 from companion.reconcile.apply import Progress, remove_all
 from companion.system import files
@@ -39,7 +40,7 @@ def down(
         engines = migrate.holding_engines(record, project.id, agent, progress)
         removed = [_clear(engine, progress, volumes=volumes) for engine in engines]
         snapshot.forget(places)
-        record = replace(record, wanted=wanted, complete=False, parts={}, loaded={})
+        record = replace(record, wanted=wanted, applied=Applied())
         store.write(places, record)
     return any(removed)
 

@@ -16,6 +16,7 @@ from companion.plugins.base import expand
 from companion.plugins.contribution import Contribution, ProjectFile, RuntimeProgram
 from companion.project import discovery, model, store
 from companion.project.model import AgentRef, Project
+from companion.project.record import ConfigSummary
 from companion.reconcile import host_facts, project_files
 from companion.sandbox import assemble
 from companion.sandbox.model import Found, HostFacts, Neighbour
@@ -61,6 +62,20 @@ class Checked:
     def places(self, home: Paths) -> AgentPaths:
         """Return where we keep what belongs to the agent."""
         return home.project(self.project.id).agent(self.config.name)
+
+    @property
+    def summary(self) -> ConfigSummary:
+        """What is remembered of the config after the agent was started."""
+        return ConfigSummary(
+            user=self.program.user,
+            begun_by_root=bool(self.whole.root_hooks),
+            workdir=self.workdir,
+            acp_command=self.program.acp_command,
+            uses=self.uses,
+            grants=tuple(map(grants.key_of, self.whole.providers)),
+            steered_by=self.steered_by,
+            writes=self.writes,
+        )
 
     @property
     def egress(self) -> str:
@@ -140,7 +155,7 @@ def _neighbours(home: Paths, ref: AgentRef, agent: str) -> Iterator[Neighbour]:
         for name, record in written.agents.items():
             if record.wanted != "gone" and not (mine and name == agent):
                 who = f"{name} of {written.directory}"
-                yield Neighbour(who, record.steered_by, record.writes)
+                yield Neighbour(who, record.config.steered_by, record.config.writes)
 
 
 def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_cases import HERE, generated
 
 from companion.engine.model import Container, Observed
-from companion.project.record import AgentRecord
+from companion.project.record import AgentRecord, Applied
 from companion.reconcile.plan import (
     BuildImage,
     Change,
@@ -37,8 +37,10 @@ def held(desired: Target) -> AgentRecord:
     """What is remembered after everything went well."""
     return replace(
         NEW,
-        parts={s.name: s.parts for s in desired.services},
-        loaded={s.name: dict(s.reloads) for s in desired.services},
+        applied=Applied(
+            parts={s.name: s.parts for s in desired.services},
+            loaded={s.name: dict(s.reloads) for s in desired.services},
+        ),
     )
 
 
@@ -167,6 +169,7 @@ def test_new_rules_and_rules_that_are_gone_reload_and_restart_nothing(desired: T
 
 
 def test_what_was_loaded_last_and_is_not_certain_is_loaded_again(desired: Target):
-    record = replace(held(desired), loaded={})
+    before = held(desired)
+    record = replace(before, applied=replace(before.applied, loaded={}))
     todo = plan(desired, world(desired), record)
     assert {step.describe() for step in todo.steps} >= {"reload coder-gateway"}

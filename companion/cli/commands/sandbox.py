@@ -101,7 +101,7 @@ def execute(arguments: Namespace) -> Result:
     if not command:
         command = ["bash", "-l"]
     terminal = ("--tty",) if sys.stdin.isatty() and sys.stdout.isatty() else ()
-    workdir = ("--workdir", target.record.workdir) if target.record.workdir else ()
+    workdir = ("--workdir", target.record.config.workdir) if target.record.config.workdir else ()
     return Result(code=target.attach((*terminal, *workdir), command))
 
 
@@ -158,8 +158,10 @@ class _Target:
     def attach(self, options: Iterable[str], command: Iterable[str]) -> int:
         """Run a command in the agent's container, as the agent, on our own streams."""
         engine, record = self.engine, self.record
-        name, rooted = container_name(engine.project, engine.agent), record.begun_by_root
-        inside = exec_argv(name, record.user, "--interactive", *options, begun_by_root=rooted)
+        name, rooted = container_name(engine.project, engine.agent), record.config.begun_by_root
+        inside = exec_argv(
+            name, record.config.user, "--interactive", *options, begun_by_root=rooted
+        )
         return process.attach(engine.argv(*inside, *command), env=engine.environment)
 
     def runs(self) -> bool:

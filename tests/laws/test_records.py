@@ -1,0 +1,32 @@
+"""What is remembered of an agent survives a restart of Companion, and an older version's shape."""
+
+import json
+from pathlib import Path
+
+from companion.engine.model import EngineChoice
+from companion.project import store
+from companion.project.record import AgentRecord, Applied, ConfigSummary
+from companion.sandbox.model import Allocation
+from companion.system.paths import AgentPaths
+
+RECORD = AgentRecord(
+    Allocation("coder.sandbox", "10.1.0.0/28", "10.1.0.16/28", 2222),
+    wanted="up",
+    engine=EngineChoice("docker", "/usr/bin/docker", (("DOCKER_HOST", "unix:///x"),)),
+    applied=Applied({"coder": {"image": "1"}}, {"gateway": {"rules": "2"}}, complete=True),
+    config=ConfigSummary(user="node", steered_by=("/p/agent.yaml",), writes=("/p/work",)),
+)
+
+
+def test_a_record_reads_back_as_it_was_written(tmp_path: Path):
+    store.write(AgentPaths(tmp_path), RECORD)
+    assert store.read(AgentPaths(tmp_path)) == RECORD
+
+
+def test_a_record_of_0_1_keeps_what_it_knew(tmp_path: Path):
+    store.write(AgentPaths(tmp_path), RECORD)
+    path = AgentPaths(tmp_path).record
+    nested = json.loads(path.read_text())
+    flat = nested | nested.pop("applied") | nested.pop("config")
+    path.write_text(json.dumps({k: v for k, v in flat.items() if k not in {"applied", "config"}}))
+    assert store.read(AgentPaths(tmp_path)) == RECORD
