@@ -19,7 +19,7 @@ $(VENV)/.stamp: pyproject.toml requirements.lock
 	@echo "making $(VENV)"
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || bash scripts/packages.sh venv
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.lock 2>&1 | { grep -v '^WARNING' >&2 || true; }; exit $${PIPESTATUS[0]}
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock 2>&1 | { grep -v '^WARNING' >&2 || true; }; exit $${PIPESTATUS[0]}
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -47,9 +47,9 @@ screenshots: ## make docs/*.png anew, from the test that takes them
 	@PYTEST_ARGS='tests/engine/test_screen.py' bash scripts/test.sh
 	@mkdir -p docs && cp build/screenshots/*.png docs/
 
-lock: setup ## choose the versions in requirements.lock anew
-	@$(BIN)/uv pip compile -q --upgrade --extra dev --no-header --no-annotate --no-emit-index-url \
-	  --python-version 3.11 -o requirements.lock pyproject.toml
+lock: setup ## write requirements.lock again (UPGRADE=1: with the newest versions)
+	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --group dev --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock pyproject.toml
 
 clean: ## remove what was made here (not images)
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,9 +1,11 @@
 """Do our documents say what is there?"""
 
 import re
+import tomllib
 
 import pytest
 from desk import ROOT
+from packaging.requirements import Requirement
 
 from companion.cli.parser import COMMANDS
 from companion.config import decode
@@ -45,3 +47,17 @@ def test_every_place_that_architecture_names_exists():
     table = text[text.index("| to change |") : text.index("The import directions")]
     for name in re.findall(r"`([\w/.]+\.py|[a-z]+/)`", table):
         assert (ROOT / "companion" / name).exists() or (ROOT / name).exists(), name
+
+
+def test_the_lock_pins_every_package_we_name_by_version_and_hash():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    for group in project["dependency-groups"].values():
+        named += [entry for entry in group if isinstance(entry, str)]
+    lock = (ROOT / "requirements.lock").read_text()
+    pin = re.compile(r"^([\w.-]+)==(\S+).*(?:\\\n    --hash=sha256:\w{64}.*)+$", re.MULTILINE)
+    pins = dict(pin.findall(lock))
+    for requirement in map(Requirement, named):
+        assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement
+    assert len(pins) == len(re.findall(r"^\w", lock, re.MULTILINE))
+    assert "://" not in lock
