@@ -5,22 +5,14 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import TypeVar
 
+from companion.engine import failures
 from companion.engine.dialect import DIALECTS, LABEL, Dialect, each, parse_container, parse_network
 from companion.engine.model import Container, EngineChoice
-from companion.errors import (
-    AddressHeldError,
-    CompanionError,
-    EngineError,
-    ImageGoneError,
-    NameTakenError,
-    PortTakenError,
-    SubnetTakenError,
-)
+from companion.errors import CompanionError, EngineError, ImageGoneError
 from companion.system import process
 
 T = TypeVar("T")
@@ -28,7 +20,6 @@ GATEWAY_IMAGE = "localhost/companion/gateway:"
 _FAST, _SLOW = 20.0, 120.0
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
 _LIST_TRIES = 3
-_REASON = 300
 _ABOUT = (
     "info",
     "--format",
@@ -130,7 +121,7 @@ class Engine:
         argv = self.argv(*arguments)
         done = process.run(argv, env=self.environment, timeout=timeout, stdin=stdin)
         if done.code:
-            raise _failure(self.choice.name, arguments, done)
+            raise failures.of_call(self.choice.name, arguments, done)
         return done.stdout
 
     def remove(self, name: str) -> None:
@@ -207,7 +198,7 @@ class Engine:
         asked = ("image", "inspect", "--format", "{{range .RepoTags}}{{println .}}{{end}}", *tags)
         done = process.run(self.argv(*asked), env=self.environment, timeout=_FAST)
         if done.code:  # it tells of those that are there all the same
-            failure = _failure(self.choice.name, asked, done)
+            failure = failures.of_call(self.choice.name, asked, done)
             if not isinstance(failure, ImageGoneError):
                 raise failure
         return frozenset(done.stdout.split()) & frozenset(tags)
@@ -252,26 +243,3 @@ class Engine:
         names = self.call("network", "ls", "--quiet", timeout=_FAST).split()
         text = self.call("network", "inspect", *names, timeout=_FAST) if names else ""
         return re.findall(r'"[Ss]ubnet": *"([0-9./]+)"', text)
-
-
-def _failure(name: str, arguments: Sequence[str], done: process.Completed) -> EngineError:
-    log = (done.stderr or done.stdout).strip()
-    lines = log.splitlines() or [f"exit code {done.code}"]
-    first = next((n for n, line in enumerate(lines) if line.startswith("Error")), len(lines) - 1)
-    told = " ".join(" ".join(lines[first:]).split())[:_REASON]
-    reason = re.sub(r"^Error( response from daemon)?: ", "", told)
-    words = takewhile(lambda word: not word.startswith("-"), arguments[:2])
-    what = f"{name} {' '.join(words)} failed: {reason}"
-    if re.search(r"requested ip address .* already allocated|: Address already in use", log):
-        return AddressHeldError(what, "run `companion down` and `companion up`", log)
-    if re.search(r"name .* is already in use", log):
-        return NameTakenError(what, "run `companion down` and `companion up`", log)
-    if re.search(r"port is already allocated|bind: address already in use|Bind for .* failed", log):
-        return PortTakenError(what, "choose another port in agent.yaml", log)
-    if re.search(r"image not known|no such image", log, re.IGNORECASE):
-        return ImageGoneError(what, "run `companion up`", log)
-    if re.search(r"overlaps|already (used|being used)|subnet .* is already", log, re.IGNORECASE):
-        return SubnetTakenError(what, "", log)
-    if done.code == process.TIMED_OUT or re.search(r"^Cannot connect to", reason):
-        return EngineError(f"{name} does not answer", DIALECTS[name].silent, log)
-    return EngineError(what, "", log)

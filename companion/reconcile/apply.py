@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
-from companion.engine import gateway_socket
+from companion.engine import failures, gateway_socket
 from companion.engine.client import Engine
 from companion.engine.dialect import (
     build_argv,
@@ -140,14 +140,12 @@ class Applier:
             env=self.engine.environment,
             builds_here=self.engine.dialect.builds_here,
         )
-        text = "\n".join(lines) + "\n"
-        files.write(self.places.build_log, text)
+        files.write(self.places.build_log, "\n".join(lines) + "\n")
         if code and not self.is_wanted(image):
             raise SupersededError("the files changed while their image was built")
         if code:
-            tail = "\n".join(f"  {line}" for line in lines[-_LOG_TAIL:])
-            what = f"the {image.role} image could not be built:\n{tail}"
-            raise EngineError(what, f"the whole log is {self.places.build_log}", text)
+            log, settings = str(self.places.build_log), str(self.home.settings)
+            raise failures.of_build(image, lines, log, settings)
 
     def _leave(self, choice: EngineChoice) -> None:
         """Take the sandbox off another engine; only then it is remembered as being on ours."""

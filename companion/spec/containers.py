@@ -43,6 +43,16 @@ class Image:
             seal.update(file.content)
         return f"localhost/companion/{self.name}:{seal.hexdigest()[:16]}"
 
+    @property
+    def base(self) -> str:
+        """The image that its Dockerfile begins with, build arguments replaced."""
+        dockerfile = next(file for file in self.files if file.path == "Dockerfile")
+        lines = dockerfile.content.decode().splitlines()
+        words = (line.removeprefix("FROM ") for line in lines if line.startswith("FROM "))
+        named = {f"${{{key}}}": value for key, value in self.arguments}
+        base = next(words, "")
+        return named.get(base, base)
+
 
 @dataclass(frozen=True, slots=True)
 class Network:

@@ -1,0 +1,56 @@
+"""What engines say when they fail is told as what happened, with the next step."""
+
+import pytest
+
+from companion.engine import failures
+from companion.spec.containers import File, Image, Role
+
+NO_HOST = (
+    'pinging container registry registry-1.docker.io: Get "https://registry-1.docker.io/v2/": '
+    "dial tcp: lookup registry-1.docker.io on 10.0.0.53:53: no such host"
+)
+PODMAN = (
+    "STEP 1/9: FROM docker.io/library/node:24-slim",
+    "Trying to pull docker.io/library/node:24-slim...",
+    f"Error: creating build container: initializing source docker://node:24-slim: {NO_HOST}",
+)
+DOCKER = (
+    "Step 1/9 : FROM docker.io/library/node:24-slim",
+    'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io: no such host',
+)
+BUILDKIT = (
+    "#2 [internal] load metadata for docker.io/library/node:24-slim",
+    "#2 ERROR: failed to do request: dial tcp: lookup registry-1.docker.io: no such host",
+    "ERROR: failed to solve: failed to resolve source metadata: dial tcp: no such host",
+)
+LATER = {
+    "podman": ("STEP 1/2: FROM base", "STEP 2/2: RUN curl x", "curl: no such host"),
+    "docker": ("Step 1/2 : FROM base", "Step 2/2 : RUN curl x", "curl: no such host"),
+    "BuildKit": ("#2 [internal] load metadata for base", "#5 [2/2] RUN curl x", "no such host"),
+}
+
+
+def image(base: str, *arguments: tuple[str, str]) -> Image:
+    text = f"# a comment\nFROM {base}\nRUN curl x\n"
+    return Image("coder", Role.AGENT, (File("Dockerfile", text.encode()),), arguments)
+
+
+@pytest.mark.parametrize("lines", [PODMAN, DOCKER, BUILDKIT], ids=["podman", "docker", "BuildKit"])
+@pytest.mark.parametrize("base", ["docker.io/library/node:24-slim", "${BASE}"])
+def test_a_base_image_that_cannot_be_pulled_is_named_with_the_setting_that_helps(
+    lines: tuple[str, ...], base: str
+):
+    built = image(base, ("BASE", "docker.io/library/node:24-slim"))
+    error = failures.of_build(built, lines, "/s/build.log", "/c/settings.yaml")
+    (problem,) = error.problems
+    assert problem.what.startswith("cannot pull docker.io/library/node:24-slim, the base of the")
+    assert problem.what.endswith("no such host")
+    assert "\n" not in problem.what
+    assert "images: in /c/settings.yaml" in problem.hint
+
+
+@pytest.mark.parametrize("lines", LATER.values(), ids=LATER)
+def test_a_later_step_that_fails_is_not_blamed_on_the_base_image(lines: tuple[str, ...]):
+    error = failures.of_build(image("base"), lines, "/s/build.log", "/c/settings.yaml")
+    assert "the agent image could not be built" in str(error)
+    assert "the whole log is /s/build.log" in str(error)
