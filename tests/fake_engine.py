@@ -6,7 +6,7 @@ what podman refuses. By what it is called it is podman or docker, each with a wo
 `$FAKE_ENGINE`, or `$CONTAINER_HOST` where that is set, and its name make the file's. The key `kill`
 is [n, "before" | "after"]: at the n-th call the caller gets a SIGKILL, before or after the call did
 its work; `hang` makes it silent; `refuse` names the commands that it refuses; `slow` is [command,
-seconds that it takes].
+seconds that it takes]; `vanishing` names networks that are listed and gone when they are looked at.
 """
 
 import fcntl
@@ -99,9 +99,15 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
         case ["images"]:
             return lines(i["tag"] for i in fitting(world["images"], options))
         case ["network", "ls"]:
-            return lines(n["name"] for n in fitting(world["networks"], options))
+            vanishing = [] if options.get("filter") else world.get("vanishing", [])
+            return lines((*vanishing, *(n["name"] for n in fitting(world["networks"], options))))
         case ["network", "inspect", *names]:
-            return json.dumps([world["networks"][n] for n in names])
+            there = json.dumps([world["networks"][n] for n in names if n in world["networks"]])
+            for gone in (name for name in names if name not in world["networks"]):
+                raise RefusedError(
+                    f"unable to find network with name or ID {gone}: network not found", there
+                )
+            return there
         case ["network", "create", name]:
             return network(world, name, options)
         case ["network", "rm", name]:

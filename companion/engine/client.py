@@ -151,7 +151,7 @@ class Engine:
         return self._looked(self._containers)
 
     def _looked(self, look: Callable[[], T]) -> T:
-        """Look; what goes between a list and the look at it is no failure: look again."""
+        """Look; retry when an object vanishes between list and inspect."""
         for _ in range(_LIST_TRIES - 1):
             try:
                 return look()
@@ -220,6 +220,9 @@ class Engine:
 
         `keep` is the tag of the gateway's image that the next sandbox will use.
         """
+        return self._looked(lambda: self._unused_images(keep))
+
+    def _unused_images(self, keep: str) -> frozenset[str]:
         ours = ("--filter", f"label={LABEL}.image=1", "--filter", "dangling=true")
         torn = self.call("images", "--quiet", *ours, timeout=_FAST).split()
         used = self.call("ps", "--all", "--format", "{{.Image}}", timeout=_FAST).split()
@@ -240,6 +243,14 @@ class Engine:
 
     def subnets(self) -> list[str]:
         """Return the subnets of all networks of the engine, whoever made them."""
+        return self._looked(self._subnets)
+
+    def _subnets(self) -> list[str]:
         names = self.call("network", "ls", "--quiet", timeout=_FAST).split()
-        text = self.call("network", "inspect", *names, timeout=_FAST) if names else ""
-        return re.findall(r'"[Ss]ubnet": *"([0-9./]+)"', text)
+        if not names:
+            return []
+        asked = ("network", "inspect", *names)
+        done = process.run(self.argv(*asked), env=self.environment, timeout=_FAST)
+        if done.code and not failures.only_vanished(done):  # others come and go as they like
+            raise failures.of_call(self.choice.name, asked, done)
+        return re.findall(r'"[Ss]ubnet": *"([0-9./]+)"', done.stdout)

@@ -25,6 +25,7 @@ _NO_BASE = re.compile(
     r"ERROR \[internal\] load metadata|failed to (resolve source metadata|create LLB definition)"
 )
 """What BuildKit, which counts steps in another way, says of a base image that it cannot get."""
+_VANISHED = re.compile(r"(?i:no such (network|object)|network (\S+ )?not found)")
 _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
     (
         r"requested ip address .* already allocated|: Address already in use",
@@ -56,6 +57,15 @@ def of_call(name: str, arguments: Sequence[str], done: Completed) -> EngineError
     if done.code == TIMED_OUT or re.search(r"^Cannot connect to", reason):
         return EngineError(f"{name} does not answer", DIALECTS[name].silent, log)
     return EngineError(what, "", log)
+
+
+def only_vanished(done: Completed) -> bool:
+    """Tell whether an `inspect` failed only because objects vanished since they were listed.
+
+    Then its standard output has all others.
+    """
+    told = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+    return bool(told) and all(map(_VANISHED.search, told))
 
 
 def of_build(image: Image, lines: Sequence[str], log: str, settings: str) -> EngineError:

@@ -96,6 +96,14 @@ def test_an_image_that_somebody_removes_meanwhile_is_built_again(fake: Fake):
     fake.is_whole()
 
 
+def test_networks_of_others_that_vanish_while_they_are_listed_fail_no_first_start(desk: Desk):
+    fake = fresh(desk)
+    subprocess.run([fake.program, "version"], env=desk.environment, check=True)
+    fake.set(vanishing=["of-a-test-run"])
+    fake.companion("up").ok()
+    fake.is_whole()
+
+
 @contextmanager
 def watching(desk: Desk) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], str]]]:
     """Run companion watch; yields the process and what tells what it said."""

@@ -4,6 +4,7 @@ import pytest
 
 from companion.engine import failures
 from companion.spec.containers import File, Image, Role
+from companion.system.process import Completed
 
 NO_HOST = (
     'pinging container registry registry-1.docker.io: Get "https://registry-1.docker.io/v2/": '
@@ -54,3 +55,18 @@ def test_a_later_step_that_fails_is_not_blamed_on_the_base_image(lines: tuple[st
     error = failures.of_build(image("base"), lines, "/s/build.log", "/c/settings.yaml")
     assert "the agent image could not be built" in str(error)
     assert "the whole log is /s/build.log" in str(error)
+
+
+VANISHED = {
+    "podman": "Error: inspecting object: network a: unable to find network with name or ID a: "
+    "network not found\n",
+    "docker": "Error response from daemon: network a not found\n",
+}
+OTHER = "Error: open /run/networks/b.json: permission denied\n"
+
+
+@pytest.mark.parametrize("text", VANISHED.values(), ids=VANISHED)
+def test_what_vanished_since_it_was_listed_is_told_from_every_other_failure(text: str):
+    assert failures.only_vanished(Completed(125, "[]", text + text))
+    assert not failures.only_vanished(Completed(125, "[]", text + OTHER))
+    assert not failures.only_vanished(Completed(124, "", "podman: no answer within 20 s"))
