@@ -84,6 +84,8 @@ class Engine:
     choice: EngineChoice
     project: str = ""
     agent: str = ""
+    files: str = ""
+    """The directory that holds the agent's `Files`; needed to create and to compare containers."""
 
     @property
     def dialect(self) -> Dialect:
@@ -166,7 +168,8 @@ class Engine:
         ids = self.call("ps", "--all", "--quiet", "--no-trunc", *ours, timeout=_FAST).split()
         if not ids:
             return ()
-        return tuple(map(parse_container, json.loads(self.call("inspect", *ids, timeout=_FAST))))
+        found = json.loads(self.call("inspect", *ids, timeout=_FAST))
+        return tuple(parse_container(data, self.files) for data in found)
 
     def last_lines(self, container: str, count: int) -> tuple[str, ...]:
         """Return the last lines that a container said; control characters are made visible."""

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from companion.engine.model import Container
 from companion.render.dockerfile import LIB
-from companion.spec.containers import Attachment, Bind, Image, Network, Role, Service
+from companion.spec.containers import Attachment, Bind, Image, Network, Role, Service, Volume
 
 LABEL = "dev.companion"
 _EVENTS = ("--filter=type=container", "--filter=event=start", "--filter=event=pause",
@@ -92,12 +92,18 @@ def network_name(project: str, network: str) -> str:
     return f"{project}_{network}"
 
 
-def create_argv(dialect: Dialect, project: str, agent: str, service: Service) -> tuple[str, ...]:
-    """Return the arguments that create a service's container on its first network."""
+def create_argv(
+    dialect: Dialect, project: str, agent: str, service: Service, files: str
+) -> tuple[str, ...]:
+    """Return the arguments that create a service's container on its first network.
+
+    `files` is the directory on the engine's machine that holds the agent's `Files`.
+    """
     return (
         *("create", "--pull", "never"),
         *("--name", container_name(project, service.name)),
         *_labels(project, agent, service),
+        *_label("files", files),
         *("--init", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
         *(("--security-opt", f"seccomp={service.seccomp}") if service.seccomp else ()),
         *(() if service.writable else ("--read-only",)),
@@ -115,7 +121,7 @@ def create_argv(dialect: Dialect, project: str, agent: str, service: Service) ->
         *each("--add-host", _hosts(dialect, service)),
         *each("--env", (f"{name}={value}" for name, value in service.environment)),
         *each("--tmpfs", service.tmpfs),
-        *each("--mount", (_mount(project, bind) for bind in service.binds)),
+        *each("--mount", (_mount(project, files, bind) for bind in service.binds)),
         *each("--publish", map(str, service.publish)),
         service.image,
         *service.command,
@@ -171,9 +177,13 @@ def build_argv(image: Image, context: str) -> tuple[str, ...]:
     return ("build", "--force-rm", *arguments, "--tag", image.tag, context)
 
 
-def parse_container(data: Mapping[str, Any]) -> Container:
-    """Return a container from one element of `inspect`'s JSON (the same shape in both engines)."""
+def parse_container(data: Mapping[str, Any], files: str) -> Container:
+    """Return a container from one element of `inspect`'s JSON (the same shape in both engines).
+
+    One that mounts `Files` of another directory than `files` has no definition of ours.
+    """
     labels: Mapping[str, str] = data["Config"].get("Labels") or {}
+    elsewhere = files and labels.get(f"{LABEL}.files", "") != files
     state = data["State"]
     return Container(
         id=data["Id"],
@@ -182,7 +192,7 @@ def parse_container(data: Mapping[str, Any]) -> Container:
         service=labels.get(f"{LABEL}.service", ""),
         agent=labels.get(f"{LABEL}.agent", ""),
         role=Role(labels.get(f"{LABEL}.role", Role.AGENT)),
-        spec=labels.get(f"{LABEL}.spec", ""),
+        spec="" if elsewhere else labels.get(f"{LABEL}.spec", ""),
         running=bool(state.get("Running")),
         status=state.get("Status", "unknown"),
         exit_code=int(state.get("ExitCode", 0)),
@@ -254,11 +264,13 @@ def _addresses(dialect: Dialect, place: Attachment) -> tuple[str, ...]:
     return ("--ip", place.address, *mac)
 
 
-def _mount(project: str, bind: Bind) -> str:
+def _mount(project: str, files: str, bind: Bind) -> str:
+    if isinstance(bind.source, Volume):
+        kind, source = "volume", f"{project}_{bind.source.name}"
+    else:
+        kind, source = "bind", bind.source.on_host(files)
     fields = [
-        "type=volume" if bind.volume else "type=bind",
-        f"source={project}_{bind.source}" if bind.volume else f"source={bind.source}",
-        f"target={bind.target}",
+        *(f"type={kind}", f"source={source}", f"target={bind.target}"),
         *(["readonly"] if bind.read_only else []),
     ]
     line = io.StringIO()

@@ -9,9 +9,10 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from companion.engine.dialect import container_name, exec_argv
@@ -21,7 +22,7 @@ from companion.project.model import AgentRef
 from companion.reconcile.compare import Comparison, preview
 from companion.render.egress import allowed_hosts
 from companion.sandbox.model import Allocation
-from companion.spec.containers import Network, Service
+from companion.spec.containers import Network, Service, Volume
 from companion.system import assets, files
 from companion.system.paths import Paths
 
@@ -175,7 +176,7 @@ def _shown(seen: Comparison) -> Iterator[Finding]:
     text = seen.engine.call("inspect", *services)
     shown = {data["Name"].lstrip("/"): data for data in json.loads(text)}
     pairs = [(service, shown[name]) for name, service in services.items()]
-    for attack, judge in _JUDGES.items():
+    for attack, judge in judges(seen.engine.files).items():
         wrong = [f"{s.name}: {said}" for s, data in pairs if (said := judge(s, data))]
         yield Finding(attack, not wrong, "; ".join(wrong))
     values = seen.checked.secrets.items()
@@ -212,10 +213,11 @@ def limits(_: Service, data: Mapping[str, Any]) -> str:
     return ", ".join(f"no {key}" for key in ("PidsLimit", "Memory") if (host.get(key) or 0) <= 0)
 
 
-def mounts(service: Service, data: Mapping[str, Any]) -> str:
-    """Say what a container mounts beyond its definition."""
+def mounts(files: str, service: Service, data: Mapping[str, Any]) -> str:
+    """Say what a container mounts beyond its definition; `files` is where its `Files` lie."""
     wanted = {(bind.target, bind.read_only) for bind in service.binds}
-    sources = {bind.source for bind in service.binds if not bind.volume}
+    given = (bind.source for bind in service.binds)
+    sources = {source.on_host(files) for source in given if not isinstance(source, Volume)}
     binds = [m for m in data["Mounts"] if m["Type"] != "tmpfs"]
     wrong = (
         m["Destination"]
@@ -234,12 +236,14 @@ def ports(service: Service, data: Mapping[str, Any]) -> str:
     return ", ".join(":".join(one) for one in sorted(given - wanted))
 
 
-_JUDGES = {
-    "more privileges than defined, by the engine": privileges,
-    "no limits on processes and memory": limits,
-    "more mounts than agent.yaml names": mounts,
-    "ports open to others than this desktop": ports,
-}
+def judges(files: str) -> Mapping[str, Callable[[Service, Mapping[str, Any]], str]]:
+    """Return, by attack, what looks for it in a container that the engine shows."""
+    return {
+        "more privileges than defined, by the engine": privileges,
+        "no limits on processes and memory": limits,
+        "more mounts than agent.yaml names": partial(mounts, files),
+        "ports open to others than this desktop": ports,
+    }
 
 
 def _by_design(seen: Comparison) -> Iterator[str]:

@@ -158,7 +158,7 @@ class Applier:
     def _start(self, service: Service) -> None:
         engine, agent = self.engine, self.target.agent
         name = container_name(engine.project, service.name)
-        create = create_argv(engine.dialect, engine.project, agent, service)
+        create = create_argv(engine.dialect, engine.project, agent, service, engine.files)
         try:
             engine.call(*create)
         except NameTakenError:  # half a container, of a podman that was killed while it made it

@@ -12,10 +12,10 @@ from companion.reconcile.validate import Checked
 from companion.render import compose
 from companion.spec.containers import File, Role
 from companion.system import files
-from companion.system.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME
+from companion.system.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, Paths
 
 
-def write(checked: Checked, desired: Desired, uses: Mapping[str, str]) -> None:
+def write(home: Paths, checked: Checked, desired: Desired, uses: Mapping[str, str]) -> None:
     """Write an agent's part of `.build/`, after a check that the result really is closed.
 
     `uses` are the variables for .env.example, and what each is used for. Paths in the compose file
@@ -24,7 +24,8 @@ def write(checked: Checked, desired: Desired, uses: Mapping[str, str]) -> None:
     target, build = desired.target, checked.ref.build(checked.config.name)
     contexts = {role: str(build / role) for role in (Role.GATEWAY, Role.AGENT)}
     contexts[Role.NET] = contexts[Role.GATEWAY]
-    text = compose.render(checked.project.id, target, contexts, desired.volumes)
+    mounted = str(checked.places(home).root)
+    text = compose.render(checked.project.id, target, contexts, mounted)
     broken = tuple(closed_check.violations(text, target.services))
     if broken:
         raise CompanionError(f"refusing to write an open sandbox: {'; '.join(broken)}")

@@ -39,7 +39,7 @@ def preview(home: Paths, ref: AgentRef) -> Comparison:
     """
     checked = check(home, ref)
     record = store.read(checked.places(home))
-    engine = engine_of(checked, record)
+    engine = engine_of(home, checked, record)
     return compare(home, checked, propose(home, checked, record, engine), engine)
 
 
@@ -71,14 +71,20 @@ def settled(
     return Comparison(checked, record.engine, record, desired, engine, Observed(), todo)
 
 
-def engine_of(checked: Checked, record: AgentRecord | None) -> Engine:
+def engine_of(home: Paths, checked: Checked, record: AgentRecord | None) -> Engine:
     """Return the engine that a config names, else the one that has the agent, else a found one.
 
     Raises:
         CompanionError: it is not there or does not answer.
     """
     choice = detect(checked.config.container_runtime, record.engine if record else None)
-    return Engine(choice, checked.project.id, checked.config.name)
+    return engine_at(home, checked, choice)
+
+
+def engine_at(home: Paths, checked: Checked, choice: EngineChoice) -> Engine:
+    """Return the engine of a choice, told where the agent's files lie."""
+    files = str(checked.places(home).root)
+    return Engine(choice, checked.project.id, checked.config.name, files)
 
 
 def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
@@ -91,7 +97,7 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     seals = mounted_files.seals(checked.secrets, record.salt)
     leaves = authority.leaf_certificates(sandbox, home, places)
     host_key = ssh_keys.host_key(sandbox, places)
-    wanted = desire(sandbox, host_facts.assets(), places, seals, leaves, host_key)
+    wanted = desire(sandbox, host_facts.assets(), seals, leaves, host_key)
     return wanted.filtered(seccomp.system_calls(home, record.engine))
 
 

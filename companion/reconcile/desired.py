@@ -3,23 +3,27 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from companion.plugins.contribution import Mount
 from companion.render import dns, dockerfile, environment, haproxy, ingress, sshd
 from companion.render.egress import allowed_hosts
 from companion.sandbox.model import HostFacts, Sandbox, mount_file
 from companion.spec.containers import (
     Attachment,
     Bind,
+    Directory,
     File,
+    Files,
+    HostPath,
     Image,
     Network,
     Publish,
     Role,
     Service,
     Target,
+    Volume,
     digest,
     digest_files,
 )
-from companion.system.paths import AgentPaths
 
 GATEWAY_BASE = "docker.io/library/debian:bookworm-slim"
 NOBODY = "65534:65534"
@@ -35,6 +39,7 @@ BECOME_THE_AGENT = ("SETGID", "SETPCAP", "SETUID")
 """What root needs to become the agent for good, with no capability left to gain."""
 HOST_KEY = "host key"
 """What sshd must be told of when it changes: OpenSSH keeps it in memory from 9.8 on."""
+_RESOLV = Bind(Files(Directory.RESOLVER, "resolv.conf"), "/etc/resolv.conf", read_only=True)
 _LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
 
 
@@ -52,7 +57,6 @@ class Desired:
 
     target: Target
     sandbox: Sandbox
-    volumes: tuple[str, ...]
     gateway_files: tuple[File, ...]
     resolver_files: tuple[File, ...]
     certificate_files: tuple[File, ...] = field(repr=False)
@@ -67,7 +71,6 @@ class Desired:
 def desire(
     sandbox: Sandbox,
     assets: Assets,
-    places: AgentPaths,
     seals: Mapping[str, str],
     leaves: tuple[File, ...],
     host_key: tuple[File, ...],
@@ -77,15 +80,13 @@ def desire(
     Args:
         sandbox: the sandbox as a value.
         assets: static files for the images.
-        places: where the mounted files of this agent lie on the desktop.
         seals: keyed digests of the secrets' values, by name: a new value is a new definition.
         leaves: the certificates of the hosts that are intercepted, with their keys.
         host_key: the host key that sshd shall show, private and public; nothing without sshd.
     """
     agent_image = dockerfile.render(sandbox, assets.entrypoint)
-    volumes = tuple(sorted({bind.source for bind in _mounts(sandbox) if bind.volume}))
     keys = tuple(_keys(sandbox, host_key))
-    agent = replace(_agent(sandbox, agent_image, places), reloads=keys)
+    agent = replace(_agent(sandbox, agent_image), reloads=keys)
     if not sandbox.gateway:
         alone = Target(
             agent=sandbox.agent,
@@ -94,7 +95,7 @@ def desire(
             networks=(sandbox.egress_network,),
             services=(agent,),
         )
-        return Desired(alone, sandbox, volumes, (), (), (), host_key)
+        return Desired(alone, sandbox, (), (), (), host_key)
     gateway_image = image_of_gateways(sandbox.host, assets)
     gateway_files = (*haproxy.render(sandbox), ingress.render(sandbox), *dns.render(sandbox))
     target = Target(
@@ -104,17 +105,16 @@ def desire(
         networks=(sandbox.egress_network, sandbox.internal_network),
         services=(
             replace(
-                _gateway(sandbox, gateway_image, places, gateway_files),
+                _gateway(sandbox, gateway_image, gateway_files),
                 reloads=tuple(_reloads(sandbox, seals, leaves)),
             ),
-            _net(sandbox, gateway_image, places),
+            _net(sandbox, gateway_image),
             agent,
         ),
     )
     return Desired(
         target=target,
         sandbox=sandbox,
-        volumes=volumes,
         gateway_files=gateway_files,
         resolver_files=(dns.resolv_conf(sandbox),),
         certificate_files=leaves,
@@ -132,12 +132,7 @@ def image_of_gateways(host: HostFacts, assets: Assets) -> Image:
     )
 
 
-def _gateway(
-    sandbox: Sandbox,
-    image: Image,
-    places: AgentPaths,
-    contents: tuple[File, ...],
-) -> Service:
+def _gateway(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Service:
     outside, inside = sandbox.egress_network, sandbox.internal_network
     return Service(
         name=f"{sandbox.agent}-gateway",
@@ -152,10 +147,10 @@ def _gateway(
         joins=tuple(sorted(set(sandbox.whole.networks))),
         publish=_published(sandbox),
         binds=(
-            Bind(str(places.gateway), haproxy.CONFIG, read_only=True),
-            Bind(str(places.secrets), haproxy.SECRETS, read_only=True),
-            Bind(str(places.certificates), haproxy.CERTIFICATES, read_only=True),
-            Bind(str(places.control), CONTROL, read_only=False),
+            Bind(Files(Directory.GATEWAY), haproxy.CONFIG, read_only=True),
+            Bind(Files(Directory.SECRETS), haproxy.SECRETS, read_only=True),
+            Bind(Files(Directory.CERTIFICATES), haproxy.CERTIFICATES, read_only=True),
+            Bind(Files(Directory.CONTROL), CONTROL, read_only=False),
         ),
         tmpfs=_SCRATCH,
         sysctls=(_LOW_PORTS, *_NO_IPV6),
@@ -192,7 +187,7 @@ def _reloads(
     )
 
 
-def _net(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
+def _net(sandbox: Sandbox, image: Image) -> Service:
     inside = sandbox.internal_network
     return Service(
         name=f"{sandbox.agent}-net",
@@ -202,7 +197,7 @@ def _net(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
         command=("/usr/local/lib/companion/net.sh", inside.address(2)),
         hostname=sandbox.agent,
         attachments=(Attachment(inside.name, inside.address(3)),),
-        binds=(_resolv(places),),
+        binds=(_RESOLV,),
         tmpfs=_SCRATCH,
         capabilities=("NET_ADMIN", *BECOME_THE_AGENT),
         sysctls=(_LOW_PORTS, *_NO_IPV6),
@@ -212,9 +207,9 @@ def _net(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
     )
 
 
-def _agent(sandbox: Sandbox, image: Image, places: AgentPaths) -> Service:
-    keys = (Bind(str(places.sshd), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
-    names = (_resolv(places),) if sandbox.gateway else ()
+def _agent(sandbox: Sandbox, image: Image) -> Service:
+    keys = (Bind(Files(Directory.SSHD), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
+    names = (_RESOLV,) if sandbox.gateway else ()
     whole = Service(
         name=sandbox.agent,
         role=Role.AGENT,
@@ -288,17 +283,11 @@ def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:
     A volume has its agent's name before its own: no agent of a fleet gets another's by its name.
     """
     found = sandbox.found
-    binds = (
-        Bind(
-            source=f"{sandbox.agent}_{m.source}" if m.is_volume else found[mount_file(m)].real,
-            target=m.target,
-            read_only=m.read_only,
-            volume=m.is_volume,
-        )
-        for m in sandbox.mounts
-    )
+
+    def source(mount: Mount) -> HostPath | Volume:
+        if mount.is_volume:
+            return Volume(f"{sandbox.agent}_{mount.source}")
+        return HostPath(found[mount_file(mount)].real)
+
+    binds = (Bind(source(m), m.target, m.read_only) for m in sandbox.mounts)
     return tuple(sorted(binds, key=lambda bind: bind.target))
-
-
-def _resolv(places: AgentPaths) -> Bind:
-    return Bind(str(places.resolver / "resolv.conf"), "/etc/resolv.conf", read_only=True)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from companion.desktop import ssh_config
-from companion.engine.client import Engine
 from companion.errors import (
     AddressHeldError,
     CompanionError,
@@ -15,6 +14,7 @@ from companion.project import store
 from companion.project.record import Applied
 from companion.reconcile import allocate, migrate, mounted_files, observe, snapshot
 from companion.reconcile.apply import Applier, Progress, remove_all
+from companion.reconcile.compare import engine_at
 from companion.reconcile.plan import plan
 from companion.reconcile.validate import Checked
 from companion.system.paths import Paths
@@ -28,7 +28,7 @@ def roll_back(
     good, record = snapshot.restore(places), store.read(places)
     if good is None or record is None:
         return error
-    engine = Engine(good.engine, checked.project.id, checked.config.name)
+    engine = engine_at(home, checked, good.engine)
     target = good.target
     progress("going back to what ran before")
     mounted_files.refresh_tokens(checked, places)
@@ -64,7 +64,7 @@ def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Pr
     record = store.read(places)
     if record is None or record.engine is None:
         return
-    engine = Engine(record.engine, checked.project.id, checked.config.name)
+    engine = engine_at(home, checked, record.engine)
     if isinstance(error, AddressHeldError):
         remove_all(engine, observe.engine(engine), progress)
     elif isinstance(error, PortTakenError):

@@ -165,7 +165,7 @@ def generate(home: Paths, project: Project) -> Path:
 def _reconcile(request: _Request) -> Report:
     home, progress = request.home, request.progress
     checked = check(home, request.ref)
-    engine = engine_of(checked, store.read(checked.places(home)))
+    engine = engine_of(home, checked, store.read(checked.places(home)))
     record = replace(reserve(home, checked, engine), wanted="up")
     quick = settled(home, checked, record, engine) if request.only_if_changed else None
     seen = quick or compare(home, checked, record, engine, fresh=request.fresh)
@@ -223,7 +223,7 @@ def _generate(home: Paths, checked: Checked, desired: Desired) -> None:
     """Write what is generated; .env.example names what all agents of the project use."""
     others = store.of_project(home, checked.project).agents.values()
     uses = {name: use for record in others for name, use in record.config.uses.items()}
-    build_dir.write(checked, desired, {**uses, **checked.uses})
+    build_dir.write(home, checked, desired, {**uses, **checked.uses})
 
 
 def _report(seen: Comparison, begin: float, waited: float) -> Report:

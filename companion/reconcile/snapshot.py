@@ -36,13 +36,17 @@ def keep(places: AgentPaths, engine: EngineChoice, target: Target) -> None:
 
 
 def restore(places: AgentPaths) -> Snapshot | None:
-    """Put the mounted files back and return what they belong to, or None if there is nothing."""
-    text = files.read_text(places.good / _NAME)
-    if text is None:
+    """Put the mounted files back and return what they belong to.
+
+    None: there is nothing, or a snapshot that this version cannot read. Then no file is touched.
+    """
+    try:
+        snapshot = _ADAPTER.validate_json(files.read_text(places.good / _NAME) or "")
+    except ValueError:
         return None
     for directory in places.mounted:
         files.copy_files(places.good / directory.name, directory)
-    return _ADAPTER.validate_json(text)
+    return snapshot
 
 
 def forget(places: AgentPaths) -> None:

@@ -1,30 +1,52 @@
 """What does the sandbox look like as a compose file? The same values that the engine gets."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from companion.config import strict_yaml
-from companion.spec.containers import Bind, Image, Network, Role, Service, Target
+from companion.spec.containers import (
+    Bind,
+    Image,
+    Network,
+    Role,
+    Service,
+    Target,
+    Volume,
+)
 
 Compose = dict[str, Any]
 _HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
 
 
-def render(project: str, target: Target, contexts: dict[Role, str], volumes: Iterable[str]) -> str:
-    """Return docker-compose.yml; `contexts` says where each image's build context lies."""
+def render(
+    project: str,
+    target: Target,
+    contexts: Mapping[Role, str],
+    files: str,
+) -> str:
+    """Return docker-compose.yml.
+
+    Args:
+        project: the project's id, which goes before all names.
+        target: the sandbox.
+        contexts: the directory of each image's build context.
+        files: the directory that holds the agent's `Files`.
+    """
     by_tag = {image.tag: image for image in target.images}
     document: Compose = {
         "name": project,
         "services": {
-            s.name: _service(project, s, by_tag[s.image], contexts) for s in target.services
+            s.name: _service(project, s, by_tag[s.image], contexts, files) for s in target.services
         },
         "networks": {n.name: _network(n) for n in target.networks} | _joined(target.services),
-        "volumes": {volume: {} for volume in volumes},
+        "volumes": {volume: {} for volume in _volumes(target.services)},
     }
     return _HEADER + strict_yaml.dump(document)
 
 
-def _service(project: str, service: Service, image: Image, contexts: dict[Role, str]) -> Compose:
+def _service(
+    project: str, service: Service, image: Image, contexts: Mapping[Role, str], files: str
+) -> Compose:
     """Return one service; empty values are left out."""
     whole: Compose = {
         "container_name": f"{project}-{service.name}",
@@ -42,7 +64,7 @@ def _service(project: str, service: Service, image: Image, contexts: dict[Role, 
         "ports": [str(p) for p in service.publish],
         "extra_hosts": [f"{name}:{address}" for name, address in service.hosts],
         "environment": {name: _escape(value) for name, value in service.environment},
-        "volumes": [_bind(b) for b in service.binds],
+        "volumes": [_bind(b, files) for b in service.binds],
         "tmpfs": list(service.tmpfs),
         "working_dir": service.workdir,
         "read_only": not service.writable,
@@ -65,15 +87,24 @@ def _security(service: Service) -> list[str]:
     return ["no-new-privileges", *calls]
 
 
-def _build(image: Image, contexts: dict[Role, str]) -> Compose:
+def _build(image: Image, contexts: Mapping[Role, str]) -> Compose:
     build: Compose = {"context": contexts[image.role]}
     return build | ({"args": dict(image.arguments)} if image.arguments else {})
 
 
-def _bind(bind: Bind) -> Compose:
+def _volumes(services: Iterable[Service]) -> list[str]:
+    sources = (bind.source for service in services for bind in service.binds)
+    return sorted({source.name for source in sources if isinstance(source, Volume)})
+
+
+def _bind(bind: Bind, files: str) -> Compose:
+    if isinstance(bind.source, Volume):
+        kind, source = "volume", bind.source.name
+    else:
+        kind, source = "bind", bind.source.on_host(files)
     return {
-        "type": "volume" if bind.volume else "bind",
-        "source": _escape(bind.source),
+        "type": kind,
+        "source": _escape(source),
         "target": bind.target,
         "read_only": bind.read_only,
     }

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import PurePath
 
 
 class Role(StrEnum):
@@ -96,14 +97,58 @@ class Publish:
         return f"{self.host_address}:{self.host_port}:{self.container_port}"
 
 
+class Directory(StrEnum):
+    """The directories of our own files that a sandbox has mounted."""
+
+    GATEWAY = "gateway"
+    """The gateway's configuration."""
+    SECRETS = "secrets"
+    CERTIFICATES = "certificates"
+    """Leaf certificates with their keys."""
+    CONTROL = "control"
+    """Shared with the gateway, which listens on a socket in it."""
+    RESOLVER = "resolver"
+    SSHD = "sshd"
+    """Host key, authorized keys and configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """A directory of ours, or one file in it; where it lies is the driver's business."""
+
+    directory: Directory
+    file: str = ""
+
+    def on_host(self, root: str) -> str:
+        """Return the path, where `root` holds the agent's directories."""
+        return str(PurePath(root, self.directory, self.file))
+
+
+@dataclass(frozen=True, slots=True)
+class HostPath:
+    """A directory of the user's on the desktop; absolute, symlinks resolved."""
+
+    path: str
+
+    def on_host(self, _root: str) -> str:
+        """Return the path."""
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume that the engine keeps for the project."""
+
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """A directory of the host or a named volume, seen at `target`."""
+    """What the container sees at `target`. The kinds of source share no field: see `parts`."""
 
-    source: str
+    source: Files | HostPath | Volume
     target: str
     read_only: bool
-    volume: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from companion.reconcile.validate import check
 from companion.render import compose, sshd
 from companion.sandbox.model import Allocation, HostFacts
 from companion.spec.containers import Role
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent.name for path in HERE.glob("*/agent.yaml"))
@@ -48,13 +48,13 @@ def generated(case: Path, tmp_path: Path) -> Desired:
     home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
     checked = replace(check(home, AgentRef(discovery.project(case))), host=HOST)
     sandbox = replace(compare.sandbox_of(checked, AgentRecord(KEPT)), project="case")
-    return desire(sandbox, host_facts.assets(), AgentPaths(Path("/state/coder")), {}, (), ())
+    return desire(sandbox, host_facts.assets(), {}, (), ())
 
 
 def files(desired: Desired) -> dict[str, str]:
     target = desired.target
     contexts = {role: f"./coder/{role}" for role in Role}
-    text = compose.render("case", target, contexts, desired.volumes)
+    text = compose.render("case", target, contexts, "/state/coder")
     agent = next(i for i in target.images if i.role is Role.AGENT)
     made = {"docker-compose.yml": text.replace(agent.tag.split(":")[1], "DIGEST")}
     made["docker-compose.yml"] = made["docker-compose.yml"].replace(str(HERE), "/cases")

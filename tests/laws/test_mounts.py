@@ -1,0 +1,69 @@
+"""What is mounted is a value, the same on every machine; only a driver makes a path of it."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from test_cases import HERE, generated
+from test_plan import held, world
+
+from companion.engine.dialect import DIALECTS, create_argv, parse_container
+from companion.engine.model import EngineChoice
+from companion.reconcile import snapshot
+from companion.reconcile.plan import Start, plan
+from companion.spec.containers import Bind, Directory, Files, HostPath, Role, Service, Volume
+from companion.system.paths import AgentPaths
+
+SOURCES = (Files(Directory.SSHD), Files(Directory.SSHD, "sshd"), HostPath("sshd"), Volume("sshd"))
+
+
+def test_what_is_mounted_is_what_is_written():
+    places = AgentPaths(Path("/state/coder"))
+    for name in Directory:
+        assert Files(name).on_host(str(places.root)) == str(getattr(places, name))
+
+
+def test_each_kind_of_source_is_a_definition_of_its_own():
+    agent = Service("coder", Role.AGENT, "image", "1000", ())
+    binds = [(Bind(source, "/x", read_only=True),) for source in SOURCES]
+    assert len({replace(agent, binds=one).spec for one in binds}) == len(SOURCES)
+
+
+def test_a_snapshot_keeps_each_kind_of_source(tmp_path: Path):
+    target = generated(HERE / "everything", tmp_path).target
+    binds = tuple(Bind(source, "/x", read_only=True) for source in SOURCES)
+    target = replace(target, images=(), services=(replace(target.services[0], binds=binds),))
+    places = AgentPaths(tmp_path / "coder")
+    snapshot.keep(places, EngineChoice("podman", "podman"), target)
+    kept = snapshot.restore(places)
+    assert kept is not None
+    assert kept.target == target
+
+
+@pytest.mark.parametrize("text", ['{"engine"', '{"engine": {"name": "podman"}}', "", "[]"])
+def test_a_snapshot_that_cannot_be_read_puts_nothing_back(tmp_path: Path, text: str):
+    places = AgentPaths(tmp_path)
+    for directory, rules in ((places.gateway, "new"), (places.good / "gateway", "old")):
+        directory.mkdir(parents=True)
+        (directory / "rules").write_text(rules)
+    (places.good / "good.json").write_text(text)
+    assert snapshot.restore(places) is None
+    assert (places.gateway / "rules").read_text() == "new"
+
+
+@pytest.mark.parametrize("now", ["/state/coder", "/elsewhere/coder"])
+def test_a_container_whose_files_lie_elsewhere_is_made_anew(tmp_path: Path, now: str):
+    desired = generated(HERE / "everything", tmp_path).target
+    agent, seen = desired.service(Role.AGENT), world(desired)
+    argv = create_argv(DIALECTS["podman"], "case", "coder", agent, "/state/coder")
+    pairs = pairwise(argv)
+    labels = dict(value.split("=", 1) for flag, value in pairs if flag == "--label")
+    data = {"Id": "1", "Name": "x", "Config": {"Labels": labels}, "State": {}, "HostConfig": {}}
+    spec = parse_container(data, now).spec
+    containers = tuple(
+        replace(c, spec=spec) if c.role is Role.AGENT else c for c in seen.containers
+    )
+    steps = plan(desired, replace(seen, containers=containers), held(desired)).steps
+    started = [step.service.name for step in steps if isinstance(step, Start)]
+    assert started == ([] if now == "/state/coder" else ["coder"])
