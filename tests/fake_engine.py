@@ -5,8 +5,9 @@ It speaks what companion uses of podman's command line, keeps its world in a JSO
 what podman refuses. By what it is called it is podman or docker, each with a world of its own:
 `$FAKE_ENGINE`, or `$CONTAINER_HOST` where that is set, and its name make the file's. The key `kill`
 is [n, "before" | "after"]: at the n-th call the caller gets a SIGKILL, before or after the call did
-its work; `hang` makes it silent; `refuse` names the commands that it refuses; `slow` is [command,
-seconds that it takes]; `vanishing` names networks that are listed and gone when they are looked at.
+its work; `hang` makes it silent; `refuse` names the commands that it refuses; `hold` names those
+that do their work and then wait until they are let go, and `held` is what waits now; `vanishing`
+names networks that are listed and gone when they are looked at.
 """
 
 import fcntl
@@ -20,7 +21,7 @@ from pathlib import Path
 PLACE = os.environ.get("CONTAINER_HOST") or os.environ.get("FAKE_ENGINE", "")
 WORLD = Path(f"{PLACE}.{Path(sys.argv[0]).name}.json")
 NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "kill": None,
-       "hang": False, "refuse": [], "slow": ["", 0], "count": 0}  # fmt: skip
+       "hang": False, "refuse": [], "hold": [], "held": [], "count": 0}  # fmt: skip
 
 
 class RefusedError(Exception):
@@ -50,11 +51,12 @@ def main(argv: list[str]) -> int:
         except RefusedError as refused:
             sys.stderr.write(f"Error: {refused}\n")
             out, code = refused.out, 125
+        world["held"] = [argv[0]] if argv[0] in world["hold"] else []
         save(WORLD, world)
     if dies:
         return die()
-    if argv[0] == world["slow"][0]:
-        time.sleep(world["slow"][1])
+    while argv[0] in json.loads(WORLD.read_text())["hold"]:
+        time.sleep(0.02)
     sys.stdout.write(out)
     return code
 

@@ -1,7 +1,9 @@
 """How does a command line become an exit code? The one place that catches everything."""
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -17,7 +19,18 @@ FINE, EXPECTED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
 def entry() -> NoReturn:
     """Run the command line of this process."""
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(main(sys.argv[1:]))
+    _end(main(sys.argv[1:]))
+
+
+def _end(code: int) -> NoReturn:
+    """End the process, which has said all that it has to say.
+
+    A thread that is left may be inside a compiled module or hold the lock of an output: to take the
+    interpreter down around it aborts the process (signal 6 or 11). It ends with the process.
+    """
+    if threading.active_count() > 1:
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str]) -> int:

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from queue import Empty, SimpleQueue
 from companion.daemon import scheduler, worker
 from companion.daemon.file_watcher import Watch, first_start, steering
 from companion.daemon.scheduler import Asked, Event, Finished, Order, State, Tick, Touched, Work
+from companion.daemon.threads import Threads
 from companion.daemon.timers import Timers
 from companion.daemon.view import (
     AgentView,
@@ -42,6 +42,8 @@ from companion.system.paths import Paths
 
 REGISTRY_INTERVAL = 2.0
 """Seconds between looks at the list of known projects."""
+_PATIENCE = 3.0
+"""Seconds that work under way has to reach its next step when we end; later runs repair it."""
 _ALL = "*"
 _ENGINE = "engine:"
 
@@ -71,6 +73,7 @@ class Loop:
     _engines: dict[str, tuple[EngineChoice, EngineEvents]] = field(default_factory=dict)
     _settled: set[str] = field(default_factory=set)
     _timers: Timers = field(default_factory=Timers)
+    _threads: Threads = field(default_factory=Threads)
     _registry: float = -1.0
     _watch: Watch = field(init=False)
     _log: logging.Logger = field(init=False)
@@ -90,9 +93,10 @@ class Loop:
             while self._turn():
                 pass
         finally:
-            self._watch.stop()
             for _, events in self._engines.values():
                 events.stop()
+            self._watch.stop()
+            self._threads.end(_PATIENCE)
 
     def ask(self, sandbox: str, order: Order) -> None:
         """Have something done with a sandbox; callable from any thread."""
@@ -143,7 +147,7 @@ class Loop:
         if any(not work.subject.startswith(_ENGINE) for work in works):
             self._watch.look_again()  # before the files are read: what comes later is seen
         for work in works:
-            threading.Thread(target=self._work, args=(work,), daemon=True).start()
+            self._threads.begin(self._work, work)
 
     def _work(self, work: Work) -> None:
         """Carry out one order (runs in a worker)."""
@@ -153,12 +157,15 @@ class Loop:
                 self._inbox.put(worker.look_at(choice))
             elif agent_view := self.view.sandboxes.get(work.subject):
                 settled = work.subject in self._settled
-                ended = worker.carry_out(
-                    self.home, work, agent_view, self._inbox.put, settled=settled
-                )
+                ended = worker.carry_out(self.home, work, agent_view, self._report, settled=settled)
                 self._inbox.put(ended)
         finally:
             self._inbox.put(Finished(work.subject))
+
+    def _report(self, news: News) -> None:
+        """Pass on how far work has come (from its worker), and end it there if we are ending."""
+        self._threads.interrupt_if_ending()
+        self._inbox.put(news)
 
     def _tell(self, news: News) -> None:
         """Draw the news into the picture and show it; that an engine is still silent is none."""
@@ -297,7 +304,8 @@ class Loop:
         if subject not in self._engines:
             events = EngineEvents(choice, lambda: self._inbox.put(Touched(subject)))
             self._engines[subject] = choice, events
-            events.start()
+            self._threads.begin(events.listen)
+            self._threads.begin(events.beat)
         return subject
 
     def _notice_pause(self) -> None:

@@ -19,7 +19,10 @@ _AFTERTHOUGHT = 1.5
 
 
 class EngineEvents:
-    """Calls `on_change` (from its own thread) whenever an engine's containers may have changed."""
+    """Calls `on_change` whenever an engine's containers may have changed.
+
+    listen() and beat() each want a thread of their own until stop().
+    """
 
     def __init__(self, choice: EngineChoice, on_change: Callable[[], None]) -> None:
         self._engine = Engine(choice)
@@ -27,19 +30,15 @@ class EngineEvents:
         self._stopped, self._moved = threading.Event(), threading.Event()
         self._told: process.Lines | None = None
 
-    def start(self) -> None:
-        """Begin to listen."""
-        threading.Thread(target=self._listen, daemon=True).start()
-        threading.Thread(target=self._beat, daemon=True).start()
-
     def stop(self) -> None:
-        """Stop listening."""
+        """Have listen() and beat() return; callable from any thread."""
         self._stopped.set()
         self._moved.set()
         if self._told:
             self._told.kill()
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """Follow the engine's own events until stopped."""
         while not self._stopped.is_set():
             self._on_change()
             with suppress(CompanionError):  # the engine's client may be gone; the look says so
@@ -50,13 +49,15 @@ class EngineEvents:
     def _follow(self) -> None:
         argv = self._engine.argv(*self._engine.dialect.events)
         self._told = process.Lines(argv, env=self._engine.environment)
+        if self._stopped.is_set():  # meanwhile: then stop() did not see it
+            self._told.kill()
         for line in self._told:
             if LABEL in line:
                 self._on_change()
                 self._moved.set()
 
-    def _beat(self) -> None:
-        """Look again: some time after an event, and now and then without one."""
+    def beat(self) -> None:
+        """Look again until stopped: some time after an event, and now and then without one."""
         pause = _EARLY
         while not self._stopped.is_set():
             if self._moved.wait(pause):

@@ -171,15 +171,15 @@ def test_a_watcher_that_slept_takes_in_what_was_saved_meanwhile(fake: Fake):
 def test_a_watcher_does_not_bring_back_what_is_just_being_stopped(fake: Fake, verb: str):
     with watching(fake.desk) as (_, said):
         wait_until(lambda: "project: nothing to do" in said(), tell=said)
-        fake.set(slow=["rm", 1])
+        fake.set(hold=["rm"])
         argv = [COMPANION, "-C", fake.project, verb, *([fake.project] if verb == "remove" else [])]
         with subprocess.Popen(argv, env=fake.desk.environment, stderr=subprocess.PIPE) as stopping:
             assert stopping.stderr
             stopping.stderr.readline()  # it has begun
             (fake.project / "agent.yaml").write_text(config(random.Random(1)))
+            wait_until(lambda: "waiting for another companion" in said(), tell=said)
+            fake.set(hold=[])
             assert stopping.wait() == 0
-        fake.set(slow=["", 0])
-        wait_until(lambda: "waiting for another companion" in said(), tell=said)
         wait_until(lambda: "it is not started" in said(), tell=said)
     assert not fake.world["containers"]
 

@@ -36,8 +36,13 @@ def record(programs: Path, *names: str) -> None:
 
 
 @contextmanager
-def tray(desk: Desk, place: Path, *, has_tray: bool = True) -> Iterator[Tray]:
-    """Run `companion tray` on a bus of its own until the block ends, or the user quits."""
+def tray(
+    desk: Desk, place: Path, *, has_tray: bool = True, stderr: int | None = None
+) -> Iterator[Tray]:
+    """Run `companion tray` on a bus of its own until the block ends, or the user quits.
+
+    What it says is in its log; what it says on stderr is elsewhere if `stderr` is given.
+    """
     programs, log = place / "programs", place / "tray.log"
     record(programs, "code", "zed", "xdg-open", "xclip", "x-terminal-emulator", "zenity")
     with ExitStack() as stack:
@@ -49,7 +54,7 @@ def tray(desk: Desk, place: Path, *, has_tray: bool = True) -> Iterator[Tray]:
         stack.callback(panel.close)
         out = stack.enter_context(log.open("wb"))
         argv = [COMPANION, "tray"]
-        process = subprocess.Popen(argv, env=environment, stdout=out, stderr=out)
+        process = subprocess.Popen(argv, env=environment, stdout=out, stderr=stderr or out)
         try:
             yield Tray(Desk(desk.home, environment), panel, process, programs, log)
         finally:
