@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import hypothesis
 import pytest
 from desk import CANARY, Desk, answering, make_desk
 from sandboxes import CONFIG, FIRST_PORT, Box, trusted_authority
@@ -27,6 +28,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-engines", default="", help="engines whose absence is a failure")
     parser.addoption("--update", action="store_true", help="rewrite the expected files")
     parser.addoption("--long", action="store_true", help="run the full counts")
+
+
+hypothesis.settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "searching", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try the same examples each time; only the long run searches for new ones."""
+    hypothesis.settings.load_profile("searching" if config.getoption("--long") else "steady")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
