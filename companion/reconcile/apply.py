@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
-from companion.engine import failures, gateway_socket
+from companion.engine import build_output, failures, gateway_socket
 from companion.engine.client import Engine
 from companion.engine.dialect import (
     build_argv,
@@ -127,17 +127,20 @@ class Applier:
         context = self.contexts / image.role
         argv = self.engine.argv(*build_argv(image, str(context)))
         lines: list[str] = []
+        begun: set[str] = set()
 
         def on_line(line: str) -> None:
             lines.append(line)
-            if line.lower().startswith("step "):
-                self.progress(f"  {line[:_WIDTH]}")
+            step = build_output.step(line)
+            if step and step not in begun:
+                begun.add(step)
+                self.progress(f"  {step[:_WIDTH]}")
 
         code = process.build(
             argv,
             on_line,
             lambda: self.is_wanted(image),
-            env=self.engine.environment,
+            env=self.engine.environment | build_output.PLAIN,
             builds_here=self.engine.dialect.builds_here,
         )
         files.write(self.places.build_log, "\n".join(lines) + "\n")
