@@ -6,7 +6,6 @@
 set -euo pipefail
 
 lib=/usr/local/lib/companion
-sshd=
 uid=
 
 # Where root begins, the agent's variables have other names until it has become the agent: by its own
@@ -74,16 +73,26 @@ overlay() {
 if [ -d "$lib/home" ]; then overlay; fi
 run_all "$lib/hooks"
 
+# Each process reports how it ended: `wait -n` forgets one that ended before it was called.
+exec 9<> <(:)
+run() {
+  local status=0
+  "${@:2}" 9>&- || status=$?
+  echo "$1 $status" >&9
+}
 if [ -e /companion/sshd/sshd_config ]; then
   config=/companion/sshd/sshd_config
   # All logins come from the gateway's address: penalties for one caller would shut out all.
   penalties=(-o PerSourcePenalties=no) # OpenSSH 9.8 and later
   /usr/sbin/sshd -t -f "$config" "${penalties[@]}" 2>/dev/null || penalties=()
-  /usr/sbin/sshd -D -e -f "$config" "${penalties[@]}" &
-  sshd=$!
+  run sshd /usr/sbin/sshd -D -e -f "$config" "${penalties[@]}" &
 fi
-"$@" &
+run command "$@" &
 trap 'trap - TERM; kill 0; exit 0' TERM INT
-wait -n
-[ -z "$sshd" ] || kill -0 "$sshd" 2>/dev/null || echo "agent: sshd ended" >&2
-exit 1
+read -r name status <&9
+# The container ends as its command does. Without sshd nobody reaches the agent: that is a failure.
+if [ "$name" = sshd ]; then
+  echo "agent: sshd ended with exit code $status" >&2
+  status=1
+fi
+exit "$status"

@@ -446,6 +446,30 @@ def test_images_of_an_agent_of_that_name_in_another_project_are_not_ours(box: Bo
     assert not Engine(choice, "another", "coder").agent_images()
 
 
+KILL_SSHD = "until kill -9 $(grep -lx sshd /proc/[0-9]*/comm | cut -d/ -f3); do sleep 0.1; done"
+ENDS = {
+    "a command that is done": ("true", "", 0, ""),
+    "a command that fails": ("exit 7", "", 7, ""),
+    "an sshd that refuses": ("sleep 60", "Nonsense yes", 1, "sshd ended with exit code 255"),
+    "an sshd that is killed": (f"{KILL_SSHD}; sleep 60", "", 1, "sshd ended with exit code 137"),
+}
+
+
+@pytest.mark.parametrize("what", ENDS)
+def test_an_agent_ends_with_its_command_or_its_sshd_and_says_which(
+    box: Box, tmp_path: Path, what: str
+):
+    command, config, code, said = ENDS[what]
+    (tmp_path / "sshd_config").write_text(f"{config}\n")
+    sshd = tmp_path if config else box.agent_state / "sshd"
+    image = box.inspect("coder")["Config"]["Image"]
+    mount = ("--mount", f"type=bind,source={sshd},target=/companion/sshd,readonly")
+    argv = [box.name, "run", "--rm", "--init", *mount, "--entrypoint", "/bin/bash", image]
+    argv += ["/usr/local/lib/companion/entrypoint.sh", "--no-gate", "bash", "-c", command]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+
+
 def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
     """The positive control of closed.sh: with a gate, but on the network with a way out."""
     gate = "socat TCP-LISTEN:1,bind=127.0.0.1,fork,reuseaddr OPEN:/dev/null & "
