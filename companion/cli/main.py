@@ -13,7 +13,7 @@ from companion.cli import output, parser
 from companion.cli.output import Result
 from companion.errors import CompanionError, UsageError
 
-FINE, EXPECTED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+FINE, EXPECTED, USAGE, BUG, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 
 
 def entry() -> NoReturn:
@@ -35,6 +35,14 @@ def _end(code: int) -> NoReturn:
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code (see README, "Exit codes")."""
+    try:
+        return _main(argv)
+    except BrokenPipeError:
+        output.hang_up()
+        return UNREAD
+
+
+def _main(argv: Sequence[str]) -> int:
     as_json = "--json" in argv
     try:
         arguments = parser.parse(argv)
@@ -52,8 +60,7 @@ def main(argv: Sequence[str]) -> int:
         output.comment("interrupted; the next run goes on from here")
         return INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
-        return EXPECTED
+        raise
     except Exception:  # noqa: BLE001 - our own bugs end here, as a report
         return output.render(_bug(argv), "", as_json=as_json)
 

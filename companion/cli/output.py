@@ -1,5 +1,6 @@
 """What does a command say? A Result becomes text or JSON here, and nowhere else."""
 
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -39,6 +40,18 @@ def render(result: Result, command: str, *, as_json: bool) -> int:
 def failure(error: CompanionError, code: int) -> Result:
     """Return the result that an expected failure means."""
     return Result(code=code, problems=error.problems)
+
+
+def show(line: str) -> None:
+    """Print a line of an answer that does not end, at once."""
+    print(harmless(line), flush=True)
+
+
+def hang_up() -> None:
+    """Discard what is still to be written: the reader of our output is gone."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 def comment(text: str) -> None:

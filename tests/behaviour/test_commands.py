@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from desk import AGENT, COMPANION, Desk
 from fake_project import fresh
 
@@ -153,6 +154,34 @@ def test_a_bug_of_ours_exits_with_3_and_leaves_a_report(desk: Desk):
     done = desk.companion("-C", str(desk.project()), "generate")
     assert done.code in {1, 3}
     assert done.err
+
+
+@pytest.mark.parametrize("option", [[], ["--follow"]])
+def test_logs_end_quietly_when_their_reader_does(desk: Desk, option: list[str]):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    fake.set(said=100_000)
+    logs = desk.start("-C", str(fake.project), "logs", "coder", *option)
+    assert logs.stdout
+    assert logs.stdout.readline().rstrip().endswith(" | it works")
+    logs.stdout.close()
+    assert (logs.wait(30), logs.stderr and logs.stderr.read()) == (141, "")
+
+
+@pytest.mark.parametrize("command", ["plugins", "plugins --json", "status --json"])
+def test_an_answer_that_nobody_reads_is_no_failure_of_ours(desk: Desk, command: str):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [COMPANION, *command.split()],
+        env=desk.environment,
+        cwd=desk.home,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_start_up_stays_within_four_times_the_interpreter(desk: Desk):

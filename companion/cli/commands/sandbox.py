@@ -1,17 +1,16 @@
 """Commands about running sandboxes: up, down, restart, status, logs, exec, ssh."""
 
 import sys
-import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from companion.cli.output import Result, ask, comment, harmless, table
+from companion.cli.output import Result, ask, comment, show, table
 from companion.desktop import ssh_config
 from companion.engine.client import Engine, detect
 from companion.engine.dialect import container_name, exec_argv
 from companion.errors import CompanionError, Problem
-from companion.operations import registry
+from companion.operations import container_logs, registry
 from companion.operations.status import Status, status_of
 from companion.project import discovery, inventory, store
 from companion.project.model import Project
@@ -73,25 +72,13 @@ def status(arguments: Namespace) -> Result:
 def logs(arguments: Namespace) -> Result:
     """Show what agent and gateway said, each line with its origin."""
     target = _target(arguments)
-    follow = ("--follow",) if arguments.follow else ()
-    services = [(c.service, c.name) for c in target.engine.containers()]
-    if not services:
+    containers = target.engine.containers()
+    if not containers:
         raise CompanionError(f"{arguments.agent} has no containers", "run `companion up`")
-    width = max(len(service) for service, _ in services)
-
-    def show(service: str, name: str) -> None:
-        argv = target.engine.argv("logs", *follow, name)
-        process.stream(
-            argv, lambda line: _line(service, width, line), env=target.engine.environment
-        )
-
-    threads = [threading.Thread(target=show, args=pair, daemon=True) for pair in services]
-    for thread in threads:
-        thread.start()
-        if not follow:
-            thread.join()
-    for thread in threads:
-        thread.join()
+    width = max(len(container.service) for container in containers)
+    with container_logs.lines(target.engine, containers, follow=arguments.follow) as lines:
+        for service, line in lines:
+            show(f"{service.ljust(width)} | {line.rstrip()}")
     return Result()
 
 
@@ -296,8 +283,3 @@ def _data(report: Report) -> dict[str, object]:
 def _rest(arguments: Namespace) -> list[str]:
     rest: list[str] = arguments.rest
     return rest[1:] if rest[:1] == ["--"] else rest
-
-
-def _line(service: str, width: int, line: str) -> None:
-    sys.stdout.write(f"{service.ljust(width)} | {harmless(line.rstrip())}\n")
-    sys.stdout.flush()
