@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from companion.config import strict_yaml
 from companion.config.models import AgentConfig, Feature, Fleet
+from companion.config.origin import SHARED, Origin
 from companion.config.strict_yaml import Document, Location
 from companion.errors import ConfigError, Problem, named
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 _A_KEY = "[key]"
 """By this pydantic says that the key before is wrong, not what it leads to."""
-SHARED = "shared"
-"""The key of fleet.yaml for what all agents have."""
 
 
 def agent(text: str, file: str = "agent.yaml") -> tuple[AgentConfig, Document]:
@@ -47,8 +46,7 @@ class Loaded:
     """What one agent is configured to be, with everything that its fleet shares."""
 
     config: AgentConfig
-    features: tuple[tuple[Location, Feature], ...]
-    """Each feature and where it stands in the document."""
+    features: tuple[tuple[Origin, Feature], ...]
     document: Document
 
 
@@ -57,21 +55,24 @@ def loaded(config: AgentConfig, document: Document, above: tuple[Fleet, Document
 
     What the agent says itself counts more; a shared feature gives way to one of the same plugin.
     """
-    own: list[tuple[Location, Feature]] = [
-        (("features", number), feature) for number, feature in enumerate(config.features)
-    ]
+    own = _features(config.features, is_shared=False)
     if above is None:
-        return Loaded(config, tuple(own), document)
+        return Loaded(config, own, document)
     shared, mine = above[0].shared, {feature.plugin for feature in config.features}
-    given: list[tuple[Location, Feature]] = [
-        ((SHARED, "features", number), feature)
-        for number, feature in enumerate(shared.features)
-        if feature.plugin not in mine
-    ]
+    given = (f for f in _features(shared.features, is_shared=True) if f[1].plugin not in mine)
     said = {key: getattr(shared, key) for key in ("container_runtime", "egress")}
     missing = {k: v for k, v in said.items() if v and k not in config.model_fields_set}
     joined = document.joined(above[1], SHARED)
     return Loaded(config.model_copy(update=missing), (*given, *own), joined)
+
+
+def _features(
+    features: Iterable[Feature], *, is_shared: bool
+) -> tuple[tuple[Origin, Feature], ...]:
+    return tuple(
+        (Origin(("features", number), is_shared, feature.plugin), feature)
+        for number, feature in enumerate(features)
+    )
 
 
 def decode(model: type[M], data: Any, document: Document, at: Location) -> M:  # noqa: ANN401 - the user's

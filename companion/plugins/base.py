@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel
 
 from companion.config.models import Line
+from companion.config.origin import Origin
 from companion.plugins.contribution import Contribution, RuntimeProgram
 
 _REFERENCE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}\Z")
@@ -41,7 +42,7 @@ class Context:
     agent: str
     user: str
     home: str
-    origin: str
+    origin: Origin
 
     def expand(self, text: str) -> str:
         """Replace the template variables of agent.yaml in a path or command."""

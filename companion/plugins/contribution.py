@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from companion.config.origin import Origin
 from companion.errors import Problem
 
 
@@ -30,7 +31,7 @@ class Upstream:
     host: str
     port: int
     headers: tuple[Header, ...]
-    origin: str
+    origin: Origin
 
     @property
     def endpoint(self) -> str:
@@ -51,7 +52,7 @@ class Provider:
     url: str
     client_id: str
     client_secret: str
-    origin: str
+    origin: Origin
 
     @property
     def secret(self) -> str:
@@ -70,16 +71,10 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
-    """A file or directory of the project that a plugin names; `option` says where it does."""
+    """A file or directory of the project that an option of a plugin names."""
 
     path: str
-    origin: str
-    option: tuple[str | int, ...]
-
-    @property
-    def is_shared(self) -> bool:
-        """Tell whether a fleet names it: it is looked for in the fleet's directory, then."""
-        return self.origin.startswith("shared.")
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +84,7 @@ class Mount:
     source: str
     target: str
     read_only: bool
-    origin: str
-    option: tuple[str | int, ...]
+    origin: Origin
 
     @property
     def is_volume(self) -> bool:
@@ -104,7 +98,7 @@ class Variable:
 
     name: str
     value: str
-    origin: str
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +107,7 @@ class HomeFile:
 
     path: str
     text: str
-    origin: str
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +117,7 @@ class SshServer:
     port: int | None
     authorized_keys: ProjectFile | None
     host_key: ProjectFile | None
-    origin: str
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +127,7 @@ class Port:
     address: str
     host: int
     container: int
-    origin: str
+    origin: Origin
 
     @property
     def way(self) -> tuple[str, int, int]:
@@ -192,8 +186,8 @@ def merge(parts: Iterable[Contribution]) -> Contribution:
     return sum(parts, start=Contribution())
 
 
-def clashes(whole: Contribution) -> tuple[Problem, ...]:
-    """Return a problem, naming both plugins, for each pair of additions that cannot both hold."""
+def clashes(whole: Contribution) -> tuple[tuple[Origin, Problem], ...]:
+    """Return, for each pair of additions that cannot both hold, the second one and the problem."""
     return (
         *_conflicts("variable", ((v.name, v.value, v.origin) for v in whole.variables)),
         *_conflicts("service", ((u.endpoint, u.meaning, u.origin) for u in whole.upstreams)),
@@ -207,25 +201,28 @@ def clashes(whole: Contribution) -> tuple[Problem, ...]:
     )
 
 
-def _mixed_ports(whole: Contribution) -> Iterator[Problem]:
+def _mixed_ports(whole: Contribution) -> Iterator[tuple[Origin, Problem]]:
     """Yield a problem for each service on a port where others speak TLS and it does not, or so."""
     first = {80: "http", 443: "https"}
     for upstream in whole.upstreams:
         scheme = first.setdefault(upstream.port, upstream.scheme)
         if scheme != upstream.scheme:
-            what = f"{upstream.origin}: {upstream.scheme}://{upstream.endpoint} is on a port of"
-            yield Problem(f"{what} {scheme} services", "the gateway takes one of both on a port")
+            what = f"{upstream.scheme}://{upstream.endpoint} is on a port of {scheme} services"
+            yield upstream.origin, Problem(what, "the gateway takes one of both on a port")
 
 
-def _ports(whole: Contribution) -> Iterator[tuple[str, object, str]]:
+def _ports(whole: Contribution) -> Iterator[tuple[str, object, Origin]]:
     yield from ((str(p.host), p.way, p.origin) for p in whole.ports)
     yield from ((str(s.port), s, s.origin) for s in whole.ssh if s.port)
 
 
-def _conflicts(what: str, claims: Iterable[tuple[str, object, str]]) -> Iterable[Problem]:
-    first: dict[str, tuple[object, str]] = {}
+def _conflicts(
+    what: str, claims: Iterable[tuple[str, object, Origin]]
+) -> Iterator[tuple[Origin, Problem]]:
+    first: dict[str, tuple[object, Origin]] = {}
     for key, value, origin in claims:
         held, holder = first.setdefault(key, (value, origin))
         if held != value:
             name = f"{what} {key}".strip()
-            yield Problem(f"{holder} and {origin} both define the {name}", "remove one of them")
+            both = f"{holder} and {origin} both define the {name}"
+            yield origin, Problem(both, "remove one of them")

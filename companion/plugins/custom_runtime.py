@@ -62,28 +62,30 @@ def contribute(options: Options, context: Context) -> Contribution:
     """Translate each option; paths stay as the user wrote them, resolved by nobody here."""
 
     def file(path: str, *option: str | int) -> ProjectFile:
-        return ProjectFile(context.expand(path), context.origin, option)
+        return ProjectFile(context.expand(path), context.origin.at(*option))
 
     return Contribution(
         commands=tuple(map(context.expand, options.commands)),
         hooks=tuple(file(p, "entrypoint_hooks", i) for i, p in enumerate(options.entrypoint_hooks)),
         root_hooks=tuple(file(p, "root_hooks", i) for i, p in enumerate(options.root_hooks)),
         capabilities=options.capabilities,
-        ports=tuple(Port(*split_port(p), context.origin) for p in options.ports),
+        ports=tuple(
+            Port(*split_port(p), context.origin.at("ports", i)) for i, p in enumerate(options.ports)
+        ),
         overlays=(file(options.home_override, "home_override"),) if options.home_override else (),
         mounts=tuple(_mount(v, i, context) for i, v in enumerate(options.runtime_volumes)),
-        variables=tuple(_variable(text, context) for text in options.env),
+        variables=tuple(_variable(text, i, context) for i, text in enumerate(options.env)),
     )
 
 
 def _mount(text: str, index: int, context: Context) -> Mount:
     source, target, mode = (*context.expand(text).split(":"), "")[:3]
-    return Mount(source, target, _MODES[mode], context.origin, ("runtime_volumes", index))
+    return Mount(source, target, _MODES[mode], context.origin.at("runtime_volumes", index))
 
 
-def _variable(text: str, context: Context) -> Variable:
+def _variable(text: str, index: int, context: Context) -> Variable:
     name, _, value = text.partition("=")
-    return Variable(name, context.expand(value), context.origin)
+    return Variable(name, context.expand(value), context.origin.at("env", index))
 
 
 PLUGIN = FeaturePlugin(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, model_validator
 
 from companion.config.models import Line, Model, hostname, service_port
+from companion.config.origin import Origin
 from companion.plugins.base import Context, FeaturePlugin
 from companion.plugins.contribution import Contribution, Header, Upstream
 
@@ -103,12 +104,14 @@ class Options(Model):
 def contribute(options: Options, context: Context) -> Contribution:
     """Add one upstream per service; its path plays no part in what is reached."""
     return Contribution(
-        upstreams=tuple(_upstream(s, context.origin) for s in options.services),
+        upstreams=tuple(
+            _upstream(s, context.origin.at("services", i)) for i, s in enumerate(options.services)
+        ),
         networks=tuple(s.network for s in options.services if s.network),
     )
 
 
-def _upstream(service: Service, origin: str) -> Upstream:
+def _upstream(service: Service, origin: Origin) -> Upstream:
     parts = urlsplit(service.url)
     scheme = "http" if parts.scheme == "docker" else parts.scheme
     return Upstream(

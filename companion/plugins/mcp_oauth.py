@@ -81,7 +81,13 @@ class Options(Model):
 def contribute(options: Options, context: Context) -> Contribution:
     """Let the agent reach each server; the gateway adds what `companion oauth` fetched."""
     providers = tuple(
-        Provider(name, s.mcp_url, s.client_id, s.client_secret or "", context.origin)
+        Provider(
+            name,
+            s.mcp_url,
+            s.client_id,
+            s.client_secret or "",
+            context.origin.at("providers", name),
+        )
         for name, s in sorted(options.providers.items())
     )
     return Contribution(

@@ -30,7 +30,7 @@ def contribute(options: Options, context: Context) -> Contribution:
     """Add sshd and say which keys may log in."""
 
     def file(path: str | None, option: str) -> ProjectFile | None:
-        return ProjectFile(path, context.origin, (option,)) if path is not None else None
+        return ProjectFile(path, context.origin.at(option)) if path is not None else None
 
     server = SshServer(
         port=options.port,

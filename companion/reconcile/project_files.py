@@ -45,7 +45,7 @@ def others_of_fleet(ref: AgentRef, agents: Iterable[str]) -> tuple[str, ...]:
 def _find(ref: AgentRef, file: ProjectFile, *, content: bool) -> Found:
     whole = ref.project.directory
     named = os.path.expanduser(file.path)  # noqa: PTH111 - Path's refuses users that are not there
-    path = (whole if file.is_shared else ref.directory) / named
+    path = (whole if file.origin.is_shared else ref.directory) / named
     real = files.real(path)
     inside = real.is_relative_to(whole) and real not in {whole, ref.directory}
     links = tuple(_links(path))

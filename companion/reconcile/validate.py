@@ -9,6 +9,7 @@ from pathlib import Path
 from companion.config import decode, env_file, settings
 from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Fleet
+from companion.config.origin import Origin
 from companion.config.strict_yaml import Document
 from companion.errors import ConfigError, Place, Problem
 from companion.oauth import grant_store, grants
@@ -113,8 +114,8 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     fellows = project_files.others_of_fleet(ref, above[0].agents if above else ())
     neighbours = tuple(_neighbours(home, ref, config.name))
     problems = [
-        Problem(p.what, p.hint, document.place((*assemble.origin_location(origin), *option)))
-        for origin, option, p in check_files(whole, found, (*control, *fellows), host, neighbours)
+        assemble.at(origin, p, document)
+        for origin, p in check_files(whole, found, (*control, *fellows), host, neighbours)
     ]
     control = (*control, *steered_by(whole, found))
     problems += (*_key_problems(whole, found), *check_control(control, neighbours))
@@ -179,7 +180,7 @@ def _environment(ref: AgentRef) -> dict[str, str]:
     return values
 
 
-def _uses(whole: Contribution) -> Iterator[tuple[str, str, str, str]]:
+def _uses(whole: Contribution) -> Iterator[tuple[str, str, str, Origin]]:
     """Yield each variable that is used, with what it is, for whom, and who asked for it."""
     for upstream in whole.upstreams:
         for header in upstream.headers:
@@ -194,7 +195,7 @@ def _missing(
     whole: Contribution, values: Mapping[str, str], document: Document
 ) -> Iterator[Problem]:
     for variable, what, whom, origin in _uses(whole):
-        place = document.place(assemble.origin_location(origin))
+        place = origin.place(document)
         value, where = values.get(variable), f"the {what} for {whom}"
         if not value:
             hint = f"add {variable}=… to {paths.ENV_NAME}"
@@ -217,8 +218,7 @@ def _granted(
         grant = held.get(grants.key_of(provider))
         tokens[provider.secret] = grants.token(grant, now)
         if lack := grants.lack(provider, grant, now):
-            place = document.place((*assemble.origin_location(provider.origin), "providers"))
-            lacks.append(Problem(lack.what, lack.hint, place))
+            lacks.append(assemble.at(provider.origin, lack, document))
     return tokens, tuple(lacks)
 
 

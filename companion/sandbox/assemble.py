@@ -7,7 +7,8 @@ from companion import plugins
 from companion.config import decode
 from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Feature, split_port
-from companion.config.strict_yaml import Document, Location
+from companion.config.origin import Origin
+from companion.config.strict_yaml import Document
 from companion.errors import ConfigError, Problem, named
 from companion.plugins.base import Context, FeaturePlugin, expand
 from companion.plugins.contribution import Contribution, Port, RuntimeProgram, clashes, merge
@@ -28,7 +29,10 @@ def program(config: AgentConfig, document: Document) -> RuntimeProgram:
         command=given.cmd,
         acp_command=given.acp_cmd,
         user=given.user,
-        ports=tuple(Port(*split_port(text), origin="runtime") for text in given.ports),
+        ports=tuple(
+            Port(*split_port(text), Origin(("runtime", "ports", number)))
+            for number, text in enumerate(given.ports)
+        ),
     )
 
     def filled(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -50,13 +54,13 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
     """
     problems: list[Problem] = []
     parts = [Contribution(ports=runtime.ports)]
-    for at, feature in loaded.features:
+    for origin, feature in loaded.features:
         try:
-            parts.append(_contribution(loaded, feature, at, runtime))
+            parts.append(_contribution(loaded, feature, origin, runtime))
         except ConfigError as error:
             problems += error.problems
     whole = merge(parts)
-    problems += _clashes(whole, loaded.document)
+    problems += (at(origin, p, loaded.document) for origin, p in clashes(whole))
     if not loaded.config.gateway:
         problems += _needing_the_gateway(loaded, whole)
     if problems:
@@ -64,31 +68,22 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
     return whole
 
 
-def origin_location(origin: str) -> Location:
-    """Return where in the document a contribution's origin stands.
-
-    `features[2] (ssh)` is the agent's own, `shared.features[0] (ssh)` its fleet's.
-    """
-    keys, _, rest = origin.partition("[")
-    return (*keys.split("."), int(rest.partition("]")[0]))
+def at(origin: Origin, problem: Problem, document: Document) -> Problem:
+    """Return a problem with the place of its origin."""
+    return problem._replace(place=origin.place(document))
 
 
 def _contribution(
-    loaded: Loaded, feature: Feature, at: Location, runtime: RuntimeProgram
+    loaded: Loaded, feature: Feature, origin: Origin, runtime: RuntimeProgram
 ) -> Contribution:
-    plugin = _feature(feature, at, loaded.document)
-    options = decode.decode(plugin.options, dict(feature.options), loaded.document, at)
-    *keys, number = map(str, at)
-    context = Context(
-        agent=loaded.config.name,
-        user=runtime.user,
-        home=runtime.home,
-        origin=f"{'.'.join(keys)}[{number}] ({plugin.name})",
-    )
+    plugin = _feature(feature, origin, loaded.document)
+    given = dict(feature.options)
+    options = decode.decode(plugin.options, given, loaded.document, origin.joined)
+    context = Context(agent=loaded.config.name, user=runtime.user, home=runtime.home, origin=origin)
     return plugin.contribute(options, context)
 
 
-def _feature(feature: Feature, at: Location, document: Document) -> FeaturePlugin:
+def _feature(feature: Feature, origin: Origin, document: Document) -> FeaturePlugin:
     """Return the plugin of a feature.
 
     Raises:
@@ -97,13 +92,13 @@ def _feature(feature: Feature, at: Location, document: Document) -> FeaturePlugi
     known = {plugin.name: plugin for plugin in plugins.FEATURES}
     if feature.plugin in known:
         return known[feature.plugin]
-    name, place = feature.plugin, document.place((*at, "plugin"))
+    name, place = feature.plugin, origin.at("plugin").place(document)
     refused = {plugin.name: plugin for plugin in plugins.REFUSED}.get(name)
     if refused is None:
         raise ConfigError([
             Problem(f"there is no plugin {named(name)}", decode.suggest(name, known), place)
         ])  # fmt: skip
-    decode.decode(refused.options, dict(feature.options), document, at)
+    decode.decode(refused.options, dict(feature.options), document, origin.joined)
     raise ConfigError([Problem(f"the plugin '{name}' {refused.why}", refused.instead, place)])
 
 
@@ -125,9 +120,4 @@ def _needing_the_gateway(loaded: Loaded, whole: Contribution) -> Iterator[Proble
         yield Problem(what, hint, loaded.document.place(("egress",)))
     for origin in dict.fromkeys(u.origin for u in whole.upstreams):
         what = f"{origin} needs the gateway: it adds the secrets, outside of the sandbox"
-        yield Problem(what, hint, loaded.document.place(origin_location(origin)))
-
-
-def _clashes(whole: Contribution, document: Document) -> Iterator[Problem]:
-    for problem in clashes(whole):
-        yield Problem(problem.what, problem.hint, document.place(("features",)))
+        yield Problem(what, hint, origin.place(loaded.document))

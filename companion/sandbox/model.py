@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from companion.config.models import SSHD_PORT, Egress, Limits, LogLevel
+from companion.config.origin import Origin
 from companion.plugins.contribution import (
     Contribution,
     Mount,
@@ -18,6 +19,7 @@ from companion.plugins.contribution import (
 from companion.spec.containers import File, Login, Network
 
 HOME_VOLUME = "home"
+_RUNTIME = Origin(("runtime",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,11 @@ class Sandbox:
     def ports(self) -> tuple[Port, ...]:
         """Every port of the desktop that leads into the agent, each once, SSH first."""
         ways = {port.way: port for port in self.whole.ports}
-        ssh = (Port("127.0.0.1", self.login.port, SSHD_PORT, "ssh"),) if self.login else ()
+        ssh = (
+            (Port("127.0.0.1", self.login.port, SSHD_PORT, self.ssh.origin),)
+            if self.ssh and self.login
+            else ()
+        )
         return (*ssh, *ways.values())
 
     @property
@@ -137,14 +143,14 @@ class Sandbox:
     @property
     def mounts(self) -> tuple[Mount, ...]:
         """All mounts; a home volume of our own unless the config gives one."""
-        own = Mount(HOME_VOLUME, self.program.home, read_only=False, origin="companion", option=())
+        own = Mount(HOME_VOLUME, self.program.home, read_only=False, origin=_RUNTIME)
         given = self.whole.mounts
         return given if any(m.target == own.target for m in given) else (own, *given)
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """The agent's environment as the config gives it."""
-        return tuple(dict.fromkeys(self.whole.variables))
+        """The agent's environment as the config gives it, each name once."""
+        return tuple({variable.name: variable for variable in self.whole.variables}.values())
 
     def files_of(self, file: ProjectFile) -> tuple[File, ...]:
         """Return the content that was found for a path of the config."""
@@ -164,7 +170,7 @@ def mount_files(whole: Contribution) -> tuple[ProjectFile, ...]:
 
 def mount_file(mount: Mount) -> ProjectFile:
     """Return the path that a mount of the desktop names."""
-    return ProjectFile(mount.source, mount.origin, mount.option)
+    return ProjectFile(mount.source, mount.origin)
 
 
 def qualified(reference: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
+from companion.config.origin import Origin
 from companion.errors import Problem, quoted
 from companion.plugins.contribution import (
     Contribution,
@@ -70,13 +71,13 @@ def check_files(
     control: Iterable[str],
     host: HostFacts,
     neighbours: Collection[Neighbour] = (),
-) -> Iterator[tuple[str, tuple[str | int, ...], Problem]]:
-    """Yield (origin, option, problem) for each path that is missing or out of bounds."""
+) -> Iterator[tuple[Origin, Problem]]:
+    """Yield a problem for each path that is missing or out of bounds, and where it is named."""
     overlays = set(whole.overlays)
     for file in project_files(whole):
         wanted: Literal["file", "directory"] = "directory" if file in overlays else "file"
         if problem := _file_problem(file, found[file], wanted):
-            yield file.origin, file.option, problem
+            yield file.origin, problem
     bounds = Bounds(
         home=host.home,
         control=(*control, *steered_by(whole, found), *host.own_directories),
@@ -85,7 +86,7 @@ def check_files(
     )
     for mount in whole.mounts:
         if problem := _mount_problem(mount, found, bounds):
-            yield mount.origin, mount.option, problem
+            yield mount.origin, problem
 
 
 def _file_problem(

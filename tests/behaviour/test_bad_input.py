@@ -22,7 +22,9 @@ CASES = {
     HEAD + "gateway: no\n": ["agent.yaml:3:10: 'gateway' must be true or false, it is text"],
     HEAD + "gateway: false\negress: listed\n": ["agent.yaml:4:9: only a gateway can list"],
     HEAD + "gateway: false\nfeatures:\n  - plugin: external-services\n    services:\n"
-    "      - url: https://x.test\n": ["agent.yaml:5:5: features[0] (external-services) needs the"],
+    "      - url: https://x.test\n": [
+        "agent.yaml:7:9: features[0].services[0] (external-services) needs the gateway"
+    ],
     HEAD + "features:\n  - plugin: sshd\n": [
         "agent.yaml:4:13: there is no plugin 'sshd', did you mean 'ssh'?"
     ],
@@ -59,13 +61,13 @@ CASES = {
     ],
     HEAD + "features:\n  - plugin: ssh\n    port: 3000\n"
     "  - plugin: custom-runtime\n    ports: ['3000:80']\n": [
-        "agent.yaml:3:1: features[1] (custom-runtime) and features[0] (ssh) both define the"
+        "agent.yaml:4:5: features[1].ports[0] (custom-runtime) and features[0] (ssh) both define "
     ],
     HEAD
     + "features:\n  - plugin: external-services\n    services:\n      - url: http://a.test:8443\n"
     "      - url: https://b.test:8443\n      - url: http://a.test:443\n": [
-        "agent.yaml:3:1: features[0] (external-services): https://b.test:8443 is on a port of http",
-        "agent.yaml:3:1: features[0] (external-services): http://a.test:443 is on a port of https",
+        "agent.yaml:7:9: https://b.test:8443 is on a port of http services",
+        "agent.yaml:8:9: http://a.test:443 is on a port of https services",
     ],
     HEAD + "features:\n  - plugin: github-pat\n    token: ghp_pasted\n": [
         "agent.yaml:5:12: 'token' must be a variable such as ${API_KEY}: put the secret itself"
@@ -75,7 +77,7 @@ CASES = {
     ],
     HEAD + "features:\n  - plugin: claude-code\n    api_key: ${A}\n"
     "  - plugin: pi\n    provider_keys: {anthropic: '${B}'}\n": [
-        "agent.yaml:3:1: features[0] (claude-code) and features[1] (pi) both define the service"
+        "agent.yaml:6:5: features[0] (claude-code) and features[1] (pi) both define the service"
     ],
     HEAD + "features:\n  - plugin: ssh\n    port: 70000\n": [
         "agent.yaml:5:11: 'port' should be less than or equal to 65535"
@@ -87,7 +89,7 @@ CASES = {
         "agent.yaml:5:22: there is no file 'k.pub', create it or correct the path"
     ],
     HEAD + "features:\n  - plugin: ssh\n  - plugin: ssh\n    port: 22\n": [
-        "agent.yaml:3:1: features[0] (ssh) and features[1] (ssh) both define the ssh server"
+        "agent.yaml:5:5: features[0] (ssh) and features[1] (ssh) both define the ssh server"
     ],
     HEAD + "egress: loud\nlimits: {pids: 1}\nfoo: 1\n": [
         "agent.yaml:3:9: 'mode' must be 'open' or 'listed'",
@@ -305,7 +307,7 @@ def test_a_missing_variable_is_named_with_its_use_and_stops_only_what_needs_it(d
     project = desk.project(text)
     done = desk.companion("-C", str(project), "validate").ok()
     message = (
-        "agent.yaml:4:5: SOME_KEY has no value; it is needed for the header X-Key for x.test:443"
+        "agent.yaml:6:9: SOME_KEY has no value; it is needed for the header X-Key for x.test:443"
     )
     assert message in done.err
     desk.companion("-C", str(project), "generate").ok()

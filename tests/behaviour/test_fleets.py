@@ -89,6 +89,11 @@ def test_what_is_no_agent_any_more_leaves_the_build(desk: Desk, fleet: Path):
         ("keys.pub", "../keys.pub", "fleet.yaml:6:24: '../keys.pub' leads out of the project"),
         ("plugin: ssh", "plugin: shh", "fleet.yaml:5:15: there is no plugin 'shh'"),
         ("authorized_keys:", "authorised_keys:", "fleet.yaml:6:7: unknown key 'authorised_keys'"),
+        (
+            "authorized_keys: keys.pub",
+            "port: 3000\n    - plugin: custom-runtime\n      ports: ['3000:80']",
+            "fleet.yaml:5:7: shared.features[1].ports[0] (custom-runtime) and shared.features",
+        ),
         ("mode: listed", "mode: closed", "fleet.yaml:3:18: 'mode' must be 'open' or 'listed'"),
     ],
 )

@@ -85,7 +85,7 @@ def ends_in(fake: Fake, seconds: float) -> None:
 
 def test_who_has_not_authorised_has_a_sandbox_all_the_same_and_is_told(fake: Fake):
     done = fake.companion("up").ok()
-    told = "agent.yaml:7:5: notion is not authorised yet, run `companion oauth notion`"
+    told = "agent.yaml:8:7: notion is not authorised yet, run `companion oauth notion`"
     assert told in done.err
     assert token(fake) == ""
     for command in ("status", "validate", "plan"):
