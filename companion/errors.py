@@ -32,9 +32,13 @@ class Problem(NamedTuple):
     hint: str = ""
     place: Place | None = None
 
+    @property
+    def located(self) -> str:
+        """What is wrong, after its place as `file:line:column: `."""
+        return f"{self.place}: {self.what}" if self.place else self.what
+
     def __str__(self) -> str:
-        where = f"{self.place}: " if self.place else ""
-        return f"{where}{self.what}" + (f", {self.hint}" if self.hint else "")
+        return self.located + (f"; {self.hint}" if self.hint else "")
 
 
 def quoted(text: str) -> str:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,12 @@ class Done:
         """What a command said of a project's one agent."""
         (only,) = self.data["agents"]
         return only
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, a line each: `where: what; what to do`."""
+        lines = re.sub(r"\ntip: ", "; ", self.err).splitlines()
+        return [line.partition(": ")[2] for line in lines if re.match("(error|warning): ", line)]
 
     def ok(self) -> "Done":
         assert self.code == 0, f"exit code {self.code}\n{self.err}\n{self.out}"

@@ -10,10 +10,8 @@ from typing import NoReturn
 
 from companion import __version__
 from companion.cli import output, parser
-from companion.cli.output import Result
+from companion.cli.output import BUG, EXPECTED, INTERRUPTED, UNREAD, USAGE, Result
 from companion.errors import CompanionError, UsageError
-
-FINE, EXPECTED, USAGE, BUG, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 
 
 def entry() -> NoReturn:
@@ -57,7 +55,7 @@ def _main(argv: Sequence[str]) -> int:
     except CompanionError as error:
         return output.render(output.failure(error, EXPECTED), "", as_json=as_json)
     except KeyboardInterrupt:
-        output.comment("interrupted; the next run goes on from here")
+        output.comment("interrupted; run `companion up` to continue")
         return INTERRUPTED
     except BrokenPipeError:
         raise

@@ -3,12 +3,16 @@
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from companion.errors import CompanionError, Problem
 
+FINE, EXPECTED, USAGE, BUG, DIFFERENCES, INTERRUPTED, UNREAD = 0, 1, 2, 3, 4, 130, 141
+"""Exit codes; README, "Exit codes", explains them."""
+FAILURES = {EXPECTED, USAGE, BUG}
 ENVELOPE_VERSION = 1
+_INDENT = "  "
 _PLAIN = "\x1b[0m"
 _CONTROL = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -31,8 +35,7 @@ def render(result: Result, command: str, *, as_json: bool) -> int:
     else:
         if result.text:
             print(harmless(result.text))
-        for problem in result.problems:
-            comment(str(problem))
+        report(result.problems, label="error" if result.code in FAILURES else "warning")
     sys.stdout.flush()
     return result.code
 
@@ -52,6 +55,21 @@ def hang_up() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())
+
+
+def report(problems: Sequence[Problem], *, label: str = "error") -> None:
+    """Print problems on stderr: one with its details and its tip, several in a line each."""
+    if len(problems) > 1:
+        for problem in problems:
+            comment(f"{label}: {problem}")
+        return
+    for problem in problems:
+        first, *details = problem.located.splitlines() or [""]
+        comment(f"{label}: {first}")
+        for line in details:
+            comment(line if line.startswith(_INDENT) else _INDENT + line)
+        if problem.hint:
+            comment(f"tip: {problem.hint}")
 
 
 def comment(text: str) -> None:

@@ -253,8 +253,8 @@ def first_line(problem: Problem | None) -> str:
     if problem is None:
         return ""
     first, *rest = str(problem).splitlines() or [""]
-    last = problem.what.splitlines()[-1].strip()
-    return f"{first} {last}" if rest and first.endswith(":") else first
+    said = [line.strip() for line in rest if line.startswith("  ")]
+    return f"{first} {said[-1]}" if said and first.endswith(":") else first
 
 
 def turned(before: View, agent_view: AgentView, health: Health) -> bool:

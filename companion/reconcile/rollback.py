@@ -45,7 +45,9 @@ def roll_back(
     except CompanionError as worse:
         what = f"{error}; and what ran before did not come back: {worse}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")
-    return RolledBackError(str(error), "the sandbox that ran before is back")
+    cause = error.problems[0]
+    what = f"{cause.located}\nthe sandbox that ran before is back"
+    return RolledBackError(what, cause.hint)
 
 
 def can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:

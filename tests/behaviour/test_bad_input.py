@@ -10,33 +10,33 @@ from fake_project import Fake
 HEAD = "name: coder\nruntime: codex\n"
 
 CASES = {
-    "name: coder\n": ["agent.yaml:1:1: 'runtime' is missing, add it"],
+    "name: coder\n": ["agent.yaml:1:1: 'runtime' is missing; add it"],
     "name: Coder X\nruntime: codex\n": ["agent.yaml:1:7: 'name' must be 1 to 40 of a-z"],
     "name: coder\nruntime: codx\n": [
-        "agent.yaml:2:10: there is no runtime 'codx', did you mean 'codex'?"
+        "agent.yaml:2:10: there is no runtime 'codx'; did you mean 'codex'?"
     ],
-    HEAD + "egres: open\n": ["agent.yaml:3:1: unknown key 'egres', did you mean 'egress'?"],
-    HEAD + "name: again\n": ["agent.yaml:3:1: 'name' is given twice, the first is on line 1"],
+    HEAD + "egres: open\n": ["agent.yaml:3:1: unknown key 'egres'; did you mean 'egress'?"],
+    HEAD + "name: again\n": ["agent.yaml:3:1: 'name' is given twice; the first is on line 1"],
     HEAD + "egress: [\n": ["agent.yaml:4:1: not valid YAML"],
     HEAD + "log_level: loud\n": ["agent.yaml:3:12: 'log_level' must be 'info' or 'debug'"],
-    HEAD + "gateway: no\n": ["agent.yaml:3:10: 'gateway' must be true or false, it is text"],
+    HEAD + "gateway: no\n": ["agent.yaml:3:10: 'gateway' must be true or false; it is text"],
     HEAD + "gateway: false\negress: listed\n": ["agent.yaml:4:9: only a gateway can list"],
     HEAD + "gateway: false\nfeatures:\n  - plugin: external-services\n    services:\n"
     "      - url: https://x.test\n": [
         "agent.yaml:7:9: features[0].services[0] (external-services) needs the gateway"
     ],
     HEAD + "features:\n  - plugin: sshd\n": [
-        "agent.yaml:4:13: there is no plugin 'sshd', did you mean 'ssh'?"
+        "agent.yaml:4:13: there is no plugin 'sshd'; did you mean 'ssh'?"
     ],
     HEAD + "features:\n  - plugin: telegram\n": [
         "agent.yaml:4:13: the plugin 'telegram' is not supported: a chat channel"
     ],
     HEAD
     + "features:\n  - plugin: mcp-oauth\n    providers: {n: {mcp_url: 'https://m.test', a: b}}\n": [
-        "agent.yaml:5:48: unknown key 'a', known are: client_id, client_secret, mcp_url"
+        "agent.yaml:5:48: unknown key 'a'; known are: client_id, client_secret, mcp_url"
     ],
     HEAD + "features:\n  - plugin: mcp-oauth\n    providers: {}\n": [
-        "agent.yaml:5:5: 'providers' is empty, give at least one"
+        "agent.yaml:5:5: 'providers' is empty; give at least one"
     ],
     HEAD + "features:\n  - plugin: mcp-oauth\n    providers:\n"
     "      a: {mcp_url: 'https://mcp.test/a'}\n      b: {mcp_url: 'https://MCP.test:443/b'}\n": [
@@ -86,7 +86,7 @@ CASES = {
         "agent.yaml:5:22: '../../k.pub' leads out of the project"
     ],
     HEAD + "features:\n  - plugin: ssh\n    authorized_keys: k.pub\n": [
-        "agent.yaml:5:22: there is no file 'k.pub', create it or correct the path"
+        "agent.yaml:5:22: there is no file 'k.pub'; create it or correct the path"
     ],
     HEAD + "features:\n  - plugin: ssh\n  - plugin: ssh\n    port: 22\n": [
         "agent.yaml:5:5: features[0] (ssh) and features[1] (ssh) both define the ssh server"
@@ -104,9 +104,16 @@ def test_a_mistake_is_named_with_its_place(desk: Desk, text: str):
     project = desk.project(text)
     done = desk.companion("-C", str(project), "validate")
     assert done.code == 1
-    lines = done.err.splitlines()
-    for line, start in zip(lines, CASES[text], strict=True):
+    for line, start in zip(done.problems, CASES[text], strict=True):
         assert line.startswith(start)
+
+
+def test_several_mistakes_are_a_line_each_with_its_place(desk: Desk):
+    done = desk.companion("-C", str(desk.project("name: coder\nruntmie: codex\n")), "validate")
+    assert done.err.splitlines() == [
+        "error: agent.yaml:1:1: 'runtime' is missing; add it",
+        "error: agent.yaml:2:1: unknown key 'runtmie'; did you mean 'runtime'?",
+    ]
 
 
 SERVICE = HEAD + "features:\n  - plugin: external-services\n    services:\n      - url: {}\n"
@@ -127,7 +134,7 @@ SERVICE = HEAD + "features:\n  - plugin: external-services\n    services:\n     
 def test_a_service_url_that_cannot_be_followed_is_refused(desk: Desk, url: str, message: str):
     done = desk.companion("-C", str(desk.project(SERVICE.format(f"'{url}'"))), "validate")
     assert done.code == 1
-    assert done.err.startswith("agent.yaml:6:14: 'url' ")
+    assert done.problems[0].startswith("agent.yaml:6:14: 'url' ")
     assert message in done.err
 
 
@@ -169,7 +176,7 @@ def test_what_is_too_long_to_be_a_path_is_not_there_and_not_repeated(
     project = desk.project(option.replace("{}", text))
     done = desk.companion("-C", str(project), "validate")
     assert done.code == 1, done.err
-    assert done.err.startswith("agent.yaml:")
+    assert done.problems[0].startswith("agent.yaml:")
     assert ": there is no " in done.err
     assert len(done.err) < 200
     assert text[:60] not in done.err
@@ -190,7 +197,7 @@ def test_a_project_that_cannot_be_looked_at_is_not_there(desk: Desk, name: str):
     (desk.home / "circle").symlink_to("circle")
     done = desk.companion("-C", name, "validate")
     assert done.code == 1, done.err
-    assert done.err.startswith("there is no directory ")
+    assert done.problems[0].startswith("there is no directory ")
 
 
 def test_a_missing_hook_is_not_repeated_by_the_mount_that_it_would_lie_in(desk: Desk):
@@ -239,7 +246,7 @@ def test_a_mount_from_which_the_agent_could_rewrite_its_cage_is_refused(
     done = desk.companion("-C", str(project), "validate")
     assert done.code == 1, done.out
     assert why in done.err
-    assert done.err.startswith("agent.yaml:7:23: ")
+    assert done.problems[0].startswith("agent.yaml:7:23: ")
 
 
 @pytest.mark.parametrize(
@@ -278,9 +285,9 @@ def test_no_agent_is_given_what_steers_another_nor_steered_by_what_another_is_gi
     fake = Fake(desk, desk.project(f"{text}container_runtime: podman\n", "outer"))
     fake.companion("up").ok()
     inner = desk.project(AGENT, "code/inner")
-    said = desk.companion("-C", str(inner), "validate").err
+    said = desk.companion("-C", str(inner), "validate").problems[0]
     what = f"{inner}/agent.yaml lies in {desk.home}/code, which is writable for coder of "
-    assert said.startswith(f"{what}{fake.project}, keep what ")
+    assert said.startswith(f"{what}{fake.project}; keep what ")
     desk.companion("add", str(inner)).ok()
     said = fake.companion("validate").err
     assert f"contains {inner}/agent.yaml, which steers another agent" in said
@@ -297,7 +304,7 @@ def test_a_private_key_among_the_authorized_keys_is_refused_without_being_shown(
     project = desk.project(AGENT + "    authorized_keys: keys\n", keys=key)
     done = desk.companion("-C", str(project), "validate")
     assert done.code == 1
-    assert done.err.startswith("keys:1:1: ")
+    assert done.problems[0].startswith("keys:1:1: ")
     assert "private key" in done.err.lower()
     assert "c2VjcmV0" not in done.err
 
@@ -321,7 +328,7 @@ def test_a_broken_env_file_is_named_with_its_line_and_no_value(desk: Desk):
     project = desk.project(AGENT, __env="A=1\n\nthis is not = right at all'\nB=s3cret'x\n")
     done = desk.companion("-C", str(project), "validate")
     assert done.code == 1
-    assert done.err.startswith(".env:")
+    assert done.problems[0].startswith(".env:")
     assert "s3cret" not in done.err
 
 
@@ -334,16 +341,18 @@ def test_a_failing_generate_leaves_the_previous_build_as_it_was(desk: Desk):
     assert {p: p.read_bytes() for p in (project / ".build").rglob("*") if p.is_file()} == before
 
 
-def test_no_engine_is_said_in_one_line(desk: Desk, tmp_path: Path):
+def test_no_engine_is_reported_with_a_tip(desk: Desk, tmp_path: Path):
     done = empty_path(desk, tmp_path).companion("-C", str(desk.project()), "up")
     assert done.code == 1
-    assert done.err == "neither docker nor podman is installed, install one of them\n"
+    assert done.err == "error: neither docker nor podman is installed\ntip: install one of them\n"
 
 
 def test_a_wanted_engine_that_is_missing_is_said(desk: Desk, tmp_path: Path):
     project = desk.project(AGENT + "container_runtime: podman\n")
     done = empty_path(desk, tmp_path).companion("-C", str(project), "up")
-    assert done.err.startswith("container_runtime is podman, which is not installed, install")
+    assert done.problems[0].startswith(
+        "container_runtime is podman, which is not installed; install"
+    )
 
 
 def test_a_silent_daemon_is_said(desk: Desk, tmp_path: Path):
@@ -355,7 +364,7 @@ def test_a_silent_daemon_is_said(desk: Desk, tmp_path: Path):
     done = quiet.companion("-C", str(desk.project()), "up")
     assert done.code == 1
     assert done.err == (
-        "the docker daemon does not answer, start the docker daemon, or use podman\n"
+        "error: the docker daemon does not answer\ntip: start the docker daemon, or use podman\n"
     )
 
 
@@ -403,5 +412,7 @@ def test_a_docker_service_names_its_network(desk: Desk, service: str, message: s
     text = f"{AGENT}  - plugin: external-services\n    services: [{service}]\n"
     done = desk.companion("-C", str(desk.project(text)), "validate")
     assert done.code == 1
-    assert done.err.startswith("agent.yaml:7:16: " if "'" not in message else "agent.yaml:7:")
+    assert done.problems[0].startswith(
+        "agent.yaml:7:16: " if "'" not in message else "agent.yaml:7:"
+    )
     assert message in done.err

@@ -126,7 +126,9 @@ def test_a_host_key_that_is_none_is_said_before_anything_is_touched(desk: Desk):
     project = desk.project(f"{AGENT}    host_key: mine\n", mine="")
     done = desk.companion("-C", str(project), "generate")
     assert done.code == 1
-    assert done.err.startswith("mine is not an Ed25519 private key without a passphrase, remove ")
+    assert done.problems[0].startswith(
+        "mine is not an Ed25519 private key without a passphrase; remove "
+    )
     assert not (project / ".build").exists()
     (project / "agent.yaml").write_text(AGENT)
     desk.companion("-C", str(project), "generate").ok()

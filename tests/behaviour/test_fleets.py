@@ -45,7 +45,7 @@ def fleet(desk: Desk) -> Path:
 def said(desk: Desk, fleet: Path, *arguments: str) -> str:
     done = desk.companion("-C", str(fleet), *arguments)
     assert done.code == 1, done.out
-    return done.err.strip()
+    return "\n".join(done.problems)
 
 
 def test_each_agent_gets_what_is_shared_unless_it_says_otherwise(desk: Desk, fleet: Path):
@@ -81,11 +81,11 @@ def test_what_is_no_agent_any_more_leaves_the_build(desk: Desk, fleet: Path):
             '[".."]',
             "fleet.yaml:1:10: entry 1 of 'agents' must be 1 to 40 of",
         ),
-        ("[coder, reviewer]", "[]", "fleet.yaml:1:1: 'agents' is empty, give at least one"),
+        ("[coder, reviewer]", "[]", "fleet.yaml:1:1: 'agents' is empty; give at least one"),
         ("[coder, reviewer]", "[coder, coder]", "the file lists the agent 'coder' twice"),
         ("[coder, reviewer]", "[coder, coder-net]", "both an agent 'coder' and 'coder-net'"),
         ("[coder, reviewer]", "[coder, tester]", "there is no agent.yaml in "),
-        ("agents:", "agnets:", "fleet.yaml:1:1: unknown key 'agnets', did you mean 'agents'?"),
+        ("agents:", "agnets:", "fleet.yaml:1:1: unknown key 'agnets'; did you mean 'agents'?"),
         ("keys.pub", "../keys.pub", "fleet.yaml:6:24: '../keys.pub' leads out of the project"),
         ("plugin: ssh", "plugin: shh", "fleet.yaml:5:15: there is no plugin 'shh'"),
         ("authorized_keys:", "authorised_keys:", "fleet.yaml:6:7: unknown key 'authorised_keys'"),
@@ -108,7 +108,7 @@ def test_a_mistake_in_one_agent_names_its_file(desk: Desk, fleet: Path):
     config = fleet / "reviewer/agent.yaml"
     config.write_text(LONE.format(name="critic"))
     assert said(desk, fleet, "validate") == (
-        "reviewer/agent.yaml:1:7: the agent's name is 'critic', but fleet.yaml lists 'reviewer', "
+        "reviewer/agent.yaml:1:7: the agent's name is 'critic', but fleet.yaml lists 'reviewer'; "
         "give the agent the name of its directory"
     )
 
@@ -129,7 +129,7 @@ def test_no_agent_may_see_what_is_anothers(desk: Desk, fleet: Path):
 
 
 def test_an_agents_directory_is_no_project_of_its_own(desk: Desk, fleet: Path):
-    assert f"belongs to the fleet in {fleet}, use -C {fleet}" in said(
+    assert f"belongs to the fleet in {fleet}; use -C {fleet}" in said(
         desk, fleet / "coder", "validate"
     )
     (fleet / "stranger").mkdir()

@@ -85,11 +85,11 @@ def ends_in(fake: Fake, seconds: float) -> None:
 
 def test_who_has_not_authorised_has_a_sandbox_all_the_same_and_is_told(fake: Fake):
     done = fake.companion("up").ok()
-    told = "agent.yaml:8:7: notion is not authorised yet, run `companion oauth notion`"
-    assert told in done.err
+    told = "agent.yaml:8:7: notion is not authorised yet; run `companion oauth notion`"
+    assert told in done.problems
     assert token(fake) == ""
     for command in ("status", "validate", "plan"):
-        assert told in fake.companion(command).ok().err
+        assert told in fake.companion(command).ok().problems
     egress = (fake.project / ".build/coder/gateway-config/egress.cfg").read_text()
     assert "503" in egress
     assert "no valid token for notion: run `companion oauth notion` on the desktop" in egress
@@ -189,7 +189,7 @@ MISCHIEF: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no registration": (
         {"metadata": {"registration_endpoint": None}},
-        "lets no client register itself, register one there, and give notion its client_id",
+        "lets no client register itself; register one there, and give notion its client_id",
     ),
     "the user says no": (
         {"answer": {"code": "", "error": "access_denied", "error_description": "not today"}},
@@ -197,7 +197,7 @@ MISCHIEF: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no token, and the answer repeats the code": (
         {"token_answer": (400, {"error": "invalid_request"})},
-        "gives no token: invalid_request, try again",
+        "gives no token: invalid_request; try again",
     ),
     "tokens are somewhere else": (
         {"token_answer": (302, {"Location": "/mcp"})},
@@ -222,7 +222,7 @@ def test_a_server_that_does_wrong_gets_one_clear_message_and_nothing_is_kept(
         setattr(mcp, name, value)
     done = desk.companion("-C", str(project), "oauth", "notion")
     assert done.code == 1, done
-    assert message.replace("PORT", port) in done.err
+    assert message.replace("PORT", port) in done.problems[0]
     assert CANARY not in done.out + done.err
     assert len(mcp.bearers()) == 1  # to find the metadata; no redirect was followed there
     assert not list((desk.home / ".local/share/companion").glob("oauth/*.json"))
@@ -451,7 +451,7 @@ def test_no_variable_can_be_taken_for_a_token(fake: Fake, mcp: Mcp):
 def test_a_name_that_is_none_and_a_port_that_is_taken_are_said(fake: Fake, mcp: Mcp):
     done = fake.companion("oauth", "notio")
     assert done.code == 1
-    assert "no agent here has a provider 'notio', did you mean 'notion'?" in done.err
+    assert "no agent here has a provider 'notio'; did you mean 'notion'?" in done.problems
     for port in (mcp.origin.rpartition(":")[2], "99999"):
         done = fake.companion("oauth", "notion", "--port", port)
         assert done.code == 1
@@ -495,7 +495,7 @@ def test_a_damaged_file_of_grants_is_named(fake: Fake):
     grants_file(fake).write_text("{")
     done = fake.companion("up")
     assert done.code == 1
-    assert f"{grants_file(fake)} is damaged, remove it, and authorise again" in done.err
+    assert f"{grants_file(fake)} is damaged; remove it, and authorise again" in done.problems[0]
 
 
 def test_doctor_names_a_grant_that_ends_and_cannot_be_renewed(fake: Fake, mcp: Mcp):

@@ -146,7 +146,7 @@ def test_what_cannot_be_read_of_one_sandbox_is_its_problem_and_ends_no_watch(
             wait_until(lambda: "project: nothing to do" in said(), tell=said)
             record.write_text("{")
             (fake.project / "agent.yaml").write_text(f"# saved\n{config(random.Random(0))}")
-        wait_until(lambda: "agent.json is damaged, remove it" in said(), tell=said)
+        wait_until(lambda: "agent.json is damaged; remove it" in said(), tell=said)
         (other / "agent.yaml").write_text(f"# saved\n{config(random.Random(0))}")
         wait_until(lambda: said().count("other: its files are fine") > 1, tell=said)
         before = said().count("project: nothing to do")

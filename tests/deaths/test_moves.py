@@ -108,7 +108,7 @@ def test_an_old_engine_that_is_silent_is_not_left_behind(pair: Pair):
     for verb in ("up", "plan", "down", "restart"):
         done = docker.companion(verb)
         assert done.code == 1
-        assert "coder is on podman, which does not answer, start podman; if it is" in done.err
+        assert "is on podman, which does not answer; start podman; if it is" in done.problems[0]
     assert not docker.world["images"]
     podman.set(refuse=[])
     docker.companion("up").ok()

@@ -387,7 +387,7 @@ def test_home_files_follow_the_overlay_but_never_over_the_users_own(box: Box):
         box.companion("up").ok()
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(box: Box):
+def test_a_port_that_is_taken_is_reported_with_a_tip(box: Box):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
@@ -399,8 +399,8 @@ def test_a_port_that_is_taken_is_said_in_one_line(box: Box):
         project = box.desk.project(text, f"taken-{box.name}")
         done = box.desk.companion("-C", str(project), "up")
         assert done.code == 1
-        assert f"{port}" in done.err.splitlines()[-1]
-        assert "choose another port" in done.err.splitlines()[-1]
+        assert f"{port}" in done.problems[-1]
+        assert "; choose another port" in done.problems[-1]
     box.desk.companion("remove", str(project)).ok()
 
 
@@ -525,7 +525,7 @@ def test_a_change_that_does_not_work_is_rolled_back(box: Box, how: str):
         done = box.companion("up")
         assert done.code == 1
         assert reason in done.err
-        assert "the sandbox that ran before is back" in done.err.splitlines()[-1]
+        assert "  the sandbox that ran before is back" in done.err.splitlines()
         assert time.monotonic() - begin < 30
         assert box.run("cat ~/kept") == "still mine"
         assert box.known_hosts.read_text() == pins

@@ -298,9 +298,9 @@ def test_what_is_lacking_is_said_as_long_as_it_is():
     provider = Provider("notion", URL, "", "", Origin(("features", 0)))
     gone = replace(GRANT, refused=True, failure="invalid_grant")
     for grant, now, says in (
-        (None, 0, "notion is not authorised yet, run `companion oauth notion`"),
-        (gone, 0, "does not renew the token for notion any more: invalid_grant, authorise again"),
-        (replace(GRANT, refresh_token=""), 3600, "ended at 1970-01-01 01:00 UTC, run `companion"),
+        (None, 0, "notion is not authorised yet; run `companion oauth notion`"),
+        (gone, 0, "does not renew the token for notion any more: invalid_grant; authorise again"),
+        (replace(GRANT, refresh_token=""), 3600, "ended at 1970-01-01 01:00 UTC; run `companion"),
         (
             replace(GRANT, failure="as.test does not answer"),
             3600,

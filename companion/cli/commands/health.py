@@ -13,7 +13,7 @@ from companion.operations.doctor import Finding, Level
 from companion.project import discovery, inventory
 from companion.system.paths import Paths
 
-_LEFT = 58
+_LEFT, _LEVEL = 58, 9
 
 
 def doctor(arguments: Namespace) -> Result:
@@ -36,7 +36,8 @@ def doctor(arguments: Namespace) -> Result:
 
 def _line(finding: Finding) -> str:
     hint = finding.hint + (" (`companion doctor --fix` does it)" if finding.mend else "")
-    return f"{finding.level.ljust(8)} {finding.what}" + (f", {hint}" if hint else "")
+    tip = f"\n{' ' * _LEVEL}tip: {hint}" if hint else ""
+    return f"{finding.level.ljust(_LEVEL)}{finding.what}{tip}"
 
 
 def uninstall(arguments: Namespace) -> Result:

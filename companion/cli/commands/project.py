@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from companion import plugins as catalogue
-from companion.cli.output import Result, ask, table
+from companion.cli.output import DIFFERENCES, Result, ask, table
 from companion.config import decode
 from companion.errors import CompanionError, ConfigError, Problem
 from companion.project import discovery
@@ -17,7 +17,6 @@ from companion.reconcile.validate import check
 from companion.system import assets, files, paths
 from companion.system.paths import Paths
 
-DIFFERENCES = 4
 _WORDS = {
     Change.NONE: "nothing to do",
     Change.RELOAD: "reload: no container restarts, SSH sessions stay",
