@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -12,11 +12,11 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 from watchdog.observers.polling import PollingObserver
 
-from companion.config import decode
-from companion.config.models import Feature
 from companion.errors import CompanionError
-from companion.project import discovery
+from companion.plugins.contribution import Contribution
 from companion.project.model import AgentRef
+from companion.reconcile import project_files, validate
+from companion.sandbox import model
 from companion.system import files as disk
 from companion.system.paths import AgentPaths
 
@@ -36,20 +36,27 @@ POLL_INTERVAL = 2
 MAX_DIRECTORIES = 2000
 """Directories of one tree that are watched, each by itself."""
 _CURE = f"looking every {POLL_INTERVAL} s instead (raise fs.inotify.max_user_instances or _watches)"
-_OPTIONS = ("authorized_keys", "host_key", "home_override", "entrypoint_hooks", "root_hooks")
 
 
-def steering(ref: AgentRef) -> tuple[Path, ...]:
-    """Return the files and directories whose change may mean something, as far as they are known.
+def steering(ref: AgentRef, before: Iterable[Path] = ()) -> tuple[Path, ...]:
+    """Return the files and directories whose change may mean something.
+
+    While the config cannot be read, those followed `before` stay, besides agent.yaml and the like.
+    """
+    try:
+        return steering_of(ref, validate.contribution(ref))
+    except CompanionError:
+        return (*steering_of(ref, Contribution()), *before)
+
+
+def steering_of(ref: AgentRef, whole: Contribution) -> tuple[Path, ...]:
+    """Return the files that steer an agent by their names, and those that its plugins name.
 
     What lies behind a link is followed there, too: its changes are not told of under the link.
-    A config that does not decode still steers: then only the files with fixed names do.
     """
-    fixed = (ref.config, ref.project.fleet, *ref.env_files)
-    own = _named(ref.directory, _own_features(ref))
-    shared = _named(ref.project.directory, _shared_features(ref))
-    named = (*fixed, *own, *shared)
-    return tuple(dict.fromkeys(place for path in named for place in (path, disk.real(path))))
+    named = (project_files.path_of(ref, file) for file in model.project_files(whole))
+    paths = (ref.config, ref.project.fleet, *ref.env_files, *named)
+    return tuple(dict.fromkeys(place for path in paths for place in (path, disk.real(path))))
 
 
 def first_start(place: AgentPaths) -> Path:
@@ -89,8 +96,12 @@ class Watch:
 
     def follow(self, key: str, files: Iterable[Path]) -> None:
         """Follow these files for a key, and none that were followed for it before."""
-        self._files = {**self._files, key: tuple(files)}
+        self._files = {**self._files, key: tuple(dict.fromkeys(files))}
         self.look_again()
+
+    def followed(self, key: str) -> tuple[Path, ...]:
+        """Return what is followed for a key."""
+        return self._files.get(key, ())
 
     def forget(self, key: str) -> None:
         """Follow nothing for a key any more."""
@@ -201,31 +212,3 @@ class _Handler(events.FileSystemEventHandler):
 
     def on_any_event(self, event: events.FileSystemEvent) -> None:
         self._on_event(event)
-
-
-def _own_features(ref: AgentRef) -> tuple[Feature, ...]:
-    try:
-        return decode.agent(disk.read_text(ref.config) or "")[0].features
-    except CompanionError:
-        return ()
-
-
-def _shared_features(ref: AgentRef) -> tuple[Feature, ...]:
-    try:
-        above = discovery.fleet(ref.project)
-    except CompanionError:
-        return ()
-    return above[0].shared.features if above else ()
-
-
-def _named(directory: Path, features: Iterable[Feature]) -> Iterator[Path]:
-    """Yield every path that an option of a feature names."""
-    for feature in features:
-        for option in _OPTIONS:
-            yield from (directory / name for name in _as_names(feature.options.get(option)))
-
-
-def _as_names(option: object) -> list[str]:
-    if isinstance(option, str):
-        return [option]
-    return [name for name in option if isinstance(name, str)] if isinstance(option, tuple) else []

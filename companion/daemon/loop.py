@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from companion.daemon import scheduler, worker
@@ -248,7 +249,7 @@ class Loop:
         """Take in what is remembered of an agent, and follow what steers it now."""
         place = self.home.project(ref.project.id)
         agent = inventory.agent_name(self.home, ref)
-        steered = (*steering(ref), place.paused)
+        steered = self._steering(ref)
         self._watch.follow(ref.key, (*steered, first_start(place.agent(agent))))
         record = store.read(place.agent(agent)) if agent else None
         if record and record.engine:
@@ -276,13 +277,17 @@ class Loop:
         """Show an agent that cannot be taken in; of a new one, the look to come tells why."""
         place = self.home.project(ref.project.id)
         records = place.root.glob("*/agent.json")
-        self._watch.follow(ref.key, (*steering(ref), place.paused, *records))
+        self._watch.follow(ref.key, (*self._steering(ref), *records))
         known = self.view.sandboxes.get(ref.key)
         problem = error.problems[0] if isinstance(error, CompanionError) else Problem(str(error))
         if known is None:
             self._tell(ProjectAdded(AgentView(ref), new=True))
         elif known.trouble != problem:
             self._tell(WorkFinished(ref.key, str(problem), problem))
+
+    def _steering(self, ref: AgentRef) -> tuple[Path, ...]:
+        before = self._watch.followed(ref.key)
+        return (*steering(ref, before), self.home.project(ref.project.id).paused)
 
     def _next_due(self, ref: AgentRef, keys: tuple[str, ...]) -> float:
         """Return when a token must be renewed; that a file is damaged is for reconcile() to say."""

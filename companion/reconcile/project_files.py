@@ -42,10 +42,14 @@ def others_of_fleet(ref: AgentRef, agents: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(p for path in others for p in (str(path), *_way(path))))
 
 
-def _find(ref: AgentRef, file: ProjectFile, *, content: bool) -> Found:
-    whole = ref.project.directory
+def path_of(ref: AgentRef, file: ProjectFile) -> Path:
+    """Return what a config means by a path: what a fleet shares starts at the fleet's directory."""
     named = os.path.expanduser(file.path)  # noqa: PTH111 - Path's refuses users that are not there
-    path = (whole if file.origin.is_shared else ref.directory) / named
+    return (ref.project.directory if file.origin.is_shared else ref.directory) / named
+
+
+def _find(ref: AgentRef, file: ProjectFile, *, content: bool) -> Found:
+    whole, path = ref.project.directory, path_of(ref, file)
     real = files.real(path)
     inside = real.is_relative_to(whole) and real not in {whole, ref.directory}
     links = tuple(_links(path))

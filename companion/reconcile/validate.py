@@ -141,6 +141,16 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     )
 
 
+def contribution(ref: AgentRef) -> Contribution:
+    """Return what an agent's config asks for; only agent.yaml and fleet.yaml are read for it.
+
+    Raises:
+        ConfigError: they are wrong.
+    """
+    loaded = _load(ref, discovery.fleet(ref.project))
+    return assemble.additions(loaded, assemble.program(loaded.config, loaded.document))
+
+
 def _neighbours(home: Paths, ref: AgentRef, agent: str) -> Iterator[Neighbour]:
     """Yield all other agents that are known, and what other projects begin with."""
     for project_id, written in store.all_projects(home).items():

@@ -1,7 +1,7 @@
 """One whole sandbox as a value, before any file format."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Literal
 
 from companion.config.models import SSHD_PORT, Egress, Limits, LogLevel
@@ -159,8 +159,17 @@ class Sandbox:
 
 def project_files(whole: Contribution) -> tuple[ProjectFile, ...]:
     """Return every path of the config whose content becomes part of the sandbox."""
-    keys = (file for s in whole.ssh for file in (s.authorized_keys, s.host_key) if file)
-    return (*whole.root_hooks, *whole.hooks, *whole.overlays, *keys)
+    additions = (addition for part in fields(whole) for addition in getattr(whole, part.name))
+    return tuple(file for addition in additions for file in _files_in(addition))
+
+
+def _files_in(addition: object) -> Iterator[ProjectFile]:
+    """Yield what an addition names, at any depth: a new kind of addition needs no line here."""
+    if isinstance(addition, ProjectFile):
+        yield addition
+    elif is_dataclass(addition):
+        for part in fields(addition):
+            yield from _files_in(getattr(addition, part.name))
 
 
 def mount_files(whole: Contribution) -> tuple[ProjectFile, ...]:

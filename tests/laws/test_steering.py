@@ -1,0 +1,66 @@
+"""What is watched follows from what the plugins name; the watcher knows no option of theirs."""
+
+from pathlib import Path
+
+import pytest
+
+from companion.config.models import Line, Model
+from companion.config.origin import Origin
+from companion.daemon.file_watcher import steering, steering_of
+from companion.plugins.base import Context, FeaturePlugin
+from companion.plugins.contribution import Contribution, ProjectFile, SshServer
+from companion.project import discovery
+from companion.project.model import AgentRef, Project
+
+CONFIG = """\
+name: coder
+runtime: codex
+features:
+  - plugin: custom-runtime
+    entrypoint_hooks: [start.sh]
+    root_hooks: ["{{ .AGENT_USER }}.sh"]
+    home_override: home
+    runtime_volumes: ["./work:/work", "cache:/cache"]
+  - plugin: ssh
+    authorized_keys: keys.pub
+    host_key: host_key
+"""
+NAMED = ("start.sh", "agent.sh", "home", "keys.pub", "host_key")
+
+
+class Options(Model):
+    """Options of a plugin that nobody has thought of yet."""
+
+    banner: Line
+
+
+def contribute(options: Options, context: Context) -> Contribution:
+    file = ProjectFile(options.banner, context.origin.at("banner"))
+    return Contribution(ssh=(SshServer(None, None, file, context.origin),))
+
+
+MADE_UP = FeaturePlugin("banner", "A greeting", Options, contribute)
+
+
+@pytest.mark.parametrize(("is_shared", "place"), [(False, "coder/hello"), (True, "hello")])
+def test_a_file_that_a_new_plugin_names_is_watched(tmp_path: Path, is_shared: bool, place: str):
+    ref = AgentRef(Project(tmp_path, "team"), "coder")
+    origin = Origin(("features", 0), is_shared, MADE_UP.name)
+    context = Context("coder", "agent", "/home/agent", origin)
+    whole = MADE_UP.contribute(Options(banner="hello"), context)
+    assert tmp_path / place in steering_of(ref, whole)
+
+
+def test_what_a_broken_config_named_last_is_watched_until_it_can_be_read_again(tmp_path: Path):
+    (tmp_path / "agent.yaml").write_text(CONFIG)
+    ref = AgentRef(discovery.project(tmp_path))
+    before = steering(ref)
+    assert set(before) == {tmp_path / name for name in ("agent.yaml", "fleet.yaml", ".env", *NAMED)}
+    (tmp_path / "agent.yaml").write_text(CONFIG.replace("ssh", "shs"))
+    assert set(steering(ref, before)) == set(before)
+    (tmp_path / "agent.yaml").write_text(CONFIG[: CONFIG.index("  - plugin: ssh")])
+    assert set(before) - set(steering(ref, before)) == {
+        tmp_path / name for name in ("keys.pub", "host_key")
+    }
+    (tmp_path / "agent.yaml").unlink()
+    assert tmp_path / "agent.yaml" in steering(ref)
