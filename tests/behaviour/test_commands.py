@@ -2,12 +2,13 @@
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from desk import AGENT, COMPANION, Desk
+from desk import AGENT, COMPANION, ROOT, Desk
 from fake_project import fresh
 
 from ssh import keys
@@ -150,12 +151,35 @@ def test_plugins_are_listed(desk: Desk):
 
 
 def test_a_bug_of_ours_exits_with_3_and_leaves_a_report(desk: Desk):
-    (desk.home / ".config/companion").mkdir(exist_ok=True)
+    """The bug: the package was installed without its assets."""
+    broken = desk.home / "broken"
+    for package in ("companion", "ssh", "editors"):
+        shutil.copytree(ROOT / package, broken / package)
+    argv = [sys.executable, "-m", "companion", "init", str(desk.home / "new")]
+    done = subprocess.run(
+        argv, env=desk.environment, cwd=broken, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3
+    report = desk.home / ".local/state/companion/reports/last.txt"
+    assert done.stderr.startswith("error: this is a bug in companion: FileNotFoundError: ")
+    assert f"{broken}/assets/" in done.stderr
+    assert done.stderr.endswith(f"please report {report}\n")
+    text = report.read_text()
+    assert "Traceback" in text
+    assert repr(argv[3:]) in text
+    assert not (desk.home / "new").exists()
+
+
+def test_a_file_where_the_state_belongs_is_named(desk: Desk):
     (desk.home / ".local/state").mkdir(parents=True)
-    (desk.home / ".local/state/companion").write_text("a file where a directory belongs")
-    done = desk.companion("-C", str(desk.project()), "generate")
-    assert done.code in {1, 3}
-    assert done.err
+    state = desk.home / ".local/state/companion"
+    state.write_text("a file where a directory belongs")
+    project = desk.project()
+    done = desk.companion("-C", str(project), "generate")
+    assert done.code == 1
+    assert f"cannot write {state}/" in done.err
+    assert "Traceback" not in done.err
+    assert not (project / ".build").exists()
 
 
 @pytest.mark.parametrize("option", [[], ["--follow"]])

@@ -1,5 +1,6 @@
 """A plan leads to what is desired, does no more, and starts things in an order that works."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,11 +47,15 @@ def held(desired: Target) -> AgentRecord:
 
 def world(desired: Target) -> Observed:
     """What an engine holds after everything went well."""
-    return perform(plan(desired, Observed(), NEW), Observed(), 1)
+    return perform(desired, plan(desired, Observed(), NEW), Observed(), 1)
 
 
-def perform(todo: Plan, seen: Observed, now: int) -> Observed:
-    """An engine in ten lines; refuses what a real one would refuse."""
+def perform(desired: Target, todo: Plan, seen: Observed, now: int) -> Observed:
+    """An engine in a few lines; refuses what a real one would refuse."""
+    users: dict[str, set[str]] = {}
+    for service in desired.services:
+        for attachment in service.attachments:
+            users.setdefault(attachment.network, set()).add(service.name)
     there, nets, images = (
         {c.name: c for c in seen.containers},
         dict(seen.networks),
@@ -61,9 +66,11 @@ def perform(todo: Plan, seen: Observed, now: int) -> Observed:
             case BuildImage(image):
                 images.add(image.tag)
             case Remove(name):
-                there.pop(name)
+                gone = there.pop(name)
+                assert f"container:{gone.id}" not in {c.network_mode for c in there.values()}
             case RemoveNetwork(name):
                 nets.pop(name)
+                assert not users.get(name, set()) & there.keys()
             case CreateNetwork(network):
                 assert network.name not in nets
                 nets[network.name] = network.subnet
@@ -74,6 +81,7 @@ def perform(todo: Plan, seen: Observed, now: int) -> Observed:
                 assert service.image in images
                 assert all(a.network in nets for a in service.attachments)
                 holder = there[service.network_of].id if service.network_of else ""
+                assert not holder or there[service.network_of].running
                 identity, start = f"{service.name}-{now}", f"{now:04}-{number:04}"
                 there[service.name] = Container(
                     id=identity, name=service.name, project="case", service=service.name,
@@ -89,54 +97,145 @@ def test_a_plan_of_no_difference_is_empty(desired: Target):
     assert plan(desired, world(desired), held(desired)).steps == ()
 
 
-DAMAGES = st.lists(
-    st.sampled_from([
-        "stop gateway", "stop net", "stop agent", "lose gateway", "lose net", "lose agent",
-        "other gateway", "other net", "other agent", "restart net", "lose default", "lose internal",
-        "move internal", "lose images", "stray",
-    ]),
-    unique=True,
-)  # fmt: skip
+Damage = Callable[[Observed], Observed]
 
 
-@given(damages=DAMAGES)
-def test_whatever_happened_the_next_plan_repairs_it(desired: Target, damages: list[str]):
-    seen = world(desired)
-    for damage in damages:
-        seen = damaged(seen, *damage.split(" "), "")
+def each(role: Role, **values: object) -> Damage:
+    """Change the container of a role."""
+    return lambda seen: replace(
+        seen,
+        containers=tuple(replace(c, **values) if c.role is role else c for c in seen.containers),
+    )
+
+
+def lost(role: Role) -> Damage:
+    return lambda seen: replace(
+        seen, containers=tuple(c for c in seen.containers if c.role is not role)
+    )
+
+
+def network(name: str, subnet: str | None) -> Damage:
+    def damage(seen: Observed) -> Observed:
+        others = {n: s for n, s in seen.networks.items() if n != name}
+        assert len(others) < len(seen.networks)
+        return replace(seen, networks=others | ({name: subnet} if subnet else {}))
+
+    return damage
+
+
+def stray(seen: Observed) -> Observed:
+    odd = replace(seen.containers[0], id="odd", name="stray", service="stray")
+    return replace(seen, containers=(*seen.containers, odd))
+
+
+GATEWAY = ["remove coder-gateway", "start coder-gateway"]
+AGENT = ["remove coder", "start coder"]
+HOLDER = ["remove coder", "remove coder-net", "start coder-net", "start coder"]
+ALL = [
+    *("remove coder", "remove coder-net", "remove coder-gateway"),
+    *("start coder-gateway", "start coder-net", "start coder"),
+]
+NEW_HOLDER = "it shares the network of coder-net, which is new"
+
+
+def around(steps: list[str], middle: str) -> list[str]:
+    """What is done to networks happens between the last removal and the first start."""
+    return [*(s for s in steps if "remove" in s), *middle, *(s for s in steps if "start" in s)]
+
+
+DAMAGES: dict[str, tuple[Damage, list[str], set[str]]] = {
+    "stop gateway": (
+        each(Role.GATEWAY, running=False, status="exited"),
+        GATEWAY,
+        {"it is exited"},
+    ),
+    "stop net": (
+        each(Role.NET, running=False, status="exited"),
+        HOLDER,
+        {"it is exited", NEW_HOLDER},
+    ),
+    "stop agent": (each(Role.AGENT, running=False, status="exited"), AGENT, {"it is exited"}),
+    "lose gateway": (lost(Role.GATEWAY), GATEWAY[1:], {"it does not exist yet"}),
+    "lose net": (
+        lost(Role.NET),
+        [HOLDER[0], *HOLDER[2:]],
+        {"it does not exist yet", NEW_HOLDER},
+    ),
+    "lose agent": (lost(Role.AGENT), AGENT[1:], {"it does not exist yet"}),
+    "other gateway": (each(Role.GATEWAY, spec="other"), GATEWAY, {"its definition changed"}),
+    "other net": (
+        each(Role.NET, spec="other"),
+        HOLDER,
+        {"its definition changed", NEW_HOLDER},
+    ),
+    "other agent": (each(Role.AGENT, spec="other"), AGENT, {"its definition changed"}),
+    "restart net": (
+        each(Role.NET, started="0001-9999"),
+        HOLDER,
+        {"it was restarted by somebody else, and must be seen to be closed", NEW_HOLDER},
+    ),
+    "agent elsewhere": (each(Role.AGENT, network_mode="container:x"), AGENT, {NEW_HOLDER}),
+    "lose default": (
+        network("coder-default", None),
+        around(GATEWAY, ["create the network coder-default"]),
+        {"it does not exist yet", "its network coder-default is made anew"},
+    ),
+    "lose internal": (
+        network("coder-internal", None),
+        around(ALL, ["create the network coder-internal"]),
+        {
+            "it does not exist yet",
+            "its network coder-internal is made anew",
+            NEW_HOLDER,
+        },
+    ),
+    "move internal": (
+        network("coder-internal", "10.9.9.0/28"),
+        around(ALL, ["remove the network coder-internal", "create the network coder-internal"]),
+        {
+            "its subnet is 10.9.9.0/28 instead of 10.231.0.16/28",
+            "its network coder-internal is made anew",
+            NEW_HOLDER,
+        },
+    ),
+    "a network too many": (
+        lambda seen: replace(seen, networks={**seen.networks, "old": "10.9.8.0/28"}),
+        ["remove the network old"],
+        {"no longer part of the sandbox"},
+    ),
+    "stray": (stray, ["remove stray"], {"no longer part of the sandbox"}),
+    "lose images": (
+        lambda seen: replace(seen, images=frozenset()),
+        ["build the gateway image", "build the agent image"],
+        {"its definition has no gateway image yet", "its definition has no agent image yet"},
+    ),
+}
+"""What happens behind our back → the damage, the steps that repair it, and their reasons."""
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_each_damage_is_repaired_by_the_least_and_the_reason_is_said(desired: Target, name: str):
+    damage, steps, reasons = DAMAGES[name]
+    seen = damage(world(desired))
+    assert seen != world(desired)
     todo = plan(desired, seen, held(desired))
-    after = perform(todo, seen, 2)
+    assert [step.describe() for step in todo.steps] == steps
+    assert {step.reason for step in todo.steps} == reasons
+
+
+@given(names=st.lists(st.sampled_from(sorted(DAMAGES)), unique=True))
+def test_whatever_happened_the_next_plan_repairs_it(desired: Target, names: list[str]):
+    seen = world(desired)
+    for name in names:
+        if seen.containers or name != "stray":
+            try:
+                seen = DAMAGES[name][0](seen)
+            except AssertionError:  # that network is lost already
+                continue
+    after = perform(desired, plan(desired, seen, held(desired)), seen, 2)
     assert plan(desired, after, held(desired)).steps == ()
     assert {c.service for c in after.containers} == {s.name for s in desired.services}
-    if not damages:
-        assert todo.change is Change.NONE
-
-
-def damaged(seen: Observed, how: str, what: str = "", *_: str) -> Observed:
-    def each(container: Container) -> Container | None:
-        if container.role != what:
-            return container
-        match how:
-            case "stop":
-                return replace(container, running=False, status="exited")
-            case "lose":
-                return None
-            case "restart":
-                return replace(container, started="0001-9999")
-            case _:
-                return replace(container, spec="other")
-
-    if how == "stray":
-        odd = (
-            replace(seen.containers[0], name="stray", service="stray") if seen.containers else None
-        )
-        return replace(seen, containers=(*seen.containers, *([odd] if odd else [])))
-    if what == "images":
-        return replace(seen, images=frozenset())
-    if what in {"default", "internal"}:
-        nets = {k: v for k, v in seen.networks.items() if k != what}
-        return replace(seen, networks=nets | ({what: "10.9.9.0/28"} if how == "move" else {}))
-    return replace(seen, containers=tuple(c for c in map(each, seen.containers) if c))
+    assert after.networks == {n.name: n.subnet for n in desired.networks}
 
 
 def test_a_change_of_the_agent_touches_the_agent_only(desired: Target):

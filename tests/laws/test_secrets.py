@@ -94,7 +94,7 @@ def given_away(message: str) -> bool:
     return any(part in message for part in parts)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(text=st.sampled_from([PASTED, VALID]), edits=EDITS)
 @example(text=PASTED, edits=[])
 def test_a_spoilt_config_gives_no_secret_away(place, text, edits):
@@ -105,7 +105,7 @@ def test_a_spoilt_config_gives_no_secret_away(place, text, edits):
     assert not given_away(message), message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(edits=EDITS)
 def test_a_spoilt_env_file_gives_no_secret_away(place, edits):
     home, directory = place
