@@ -1,4 +1,4 @@
-"""What keeps all known projects current? One loop that owns all state, one worker per subject."""
+"""The loop that keeps all registered projects current: it owns all state, workers do the work."""
 
 import logging
 import math
@@ -6,17 +6,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from companion.daemon import scheduler, worker
 from companion.daemon.file_watcher import Watch, first_start, steering
-from companion.daemon.scheduler import Asked, Event, Finished, Order, State, Tick, Touched, Work
+from companion.daemon.scheduler import (
+    Asked,
+    Event,
+    Finished,
+    Order,
+    State,
+    Subject,
+    Tick,
+    Touched,
+    Work,
+)
 from companion.daemon.threads import Threads
 from companion.daemon.timers import Timers
 from companion.daemon.view import (
     AgentView,
-    EngineObserved,
     EngineSilent,
     News,
     Paused,
@@ -24,12 +34,10 @@ from companion.daemon.view import (
     ProjectRemoved,
     View,
     WatchDegraded,
-    WorkCrashed,
     WorkFinished,
     fold,
-    last_output,
     line,
-    turned,
+    reactions,
 )
 from companion.engine.events import EngineEvents
 from companion.engine.model import Condition, EngineChoice, Health
@@ -45,8 +53,12 @@ REGISTRY_INTERVAL = 2.0
 """Seconds between looks at the list of known projects."""
 _PATIENCE = 3.0
 """Seconds that work under way has to reach its next step when we end; later runs repair it."""
-_ALL = "*"
-_ENGINE = "engine:"
+_PAUSE = "*"
+"""What the file watcher calls the file that pauses everything."""
+
+
+class PauseTouched:
+    """Watching may have been paused for all projects, or resumed."""
 
 
 @contextmanager
@@ -69,13 +81,14 @@ class Loop:
     home: Paths
     show: Callable[[View, News], None]
     view: View = field(default_factory=View)
-    _inbox: "SimpleQueue[Event | News | None]" = field(default_factory=SimpleQueue)
+    _inbox: "SimpleQueue[Event | News | PauseTouched | None]" = field(default_factory=SimpleQueue)
     _state: State = field(default_factory=State)
-    _engines: dict[str, tuple[EngineChoice, EngineEvents]] = field(default_factory=dict)
-    _settled: set[str] = field(default_factory=set)
+    _engines: dict[EngineChoice, EngineEvents] = field(default_factory=dict)
     _timers: Timers = field(default_factory=Timers)
     _threads: Threads = field(default_factory=Threads)
     _registry: float = -1.0
+    _unregistered: tuple[Path, ...] = ()
+    """Directories of projects whose first `up` is under way, or failed."""
     _watch: Watch = field(init=False)
     _log: logging.Logger = field(init=False)
 
@@ -83,18 +96,18 @@ class Loop:
         """Watch until stopped or interrupted; to be run inside alone()."""
         self._log = log.to_file(self.home)
         self._watch = Watch(
-            lambda key: self._inbox.put(Touched(key)),
+            lambda key: self._inbox.put(PauseTouched() if key == _PAUSE else Touched(key)),
             lambda why: self._inbox.put(WatchDegraded(why)),
         )
         files.make_private_dir(self.home.pauses)
         files.make_private_dir(self.home.all_grants)
-        self._watch.follow(_ALL, [self.home.paused])
+        self._watch.follow(_PAUSE, [self.home.paused])
         self._notice_pause()
         try:
             while self._turn():
                 pass
         finally:
-            for _, events in self._engines.values():
+            for events in self._engines.values():
                 events.stop()
             self._watch.stop()
             self._threads.end(_PATIENCE)
@@ -115,7 +128,7 @@ class Loop:
         match item:
             case None:
                 return False
-            case Touched(subject) if subject == _ALL:
+            case PauseTouched():
                 self._notice_pause()
             case Touched() | Asked() | Finished() | Tick():
                 self._request_stop(item)
@@ -127,13 +140,13 @@ class Loop:
 
     def _request_stop(self, event: Event) -> None:
         """A stop waits for the work under way: that shall not begin or go on with a build."""
-        agent_view = self.view.sandboxes.get(event.subject) if isinstance(event, Asked) else None
+        agent_view = self._agent(event.subject) if isinstance(event, Asked) else None
         if agent_view and event == Asked(agent_view.id, Order.STOP):
             teardown.request_stop(
                 self.home.project(agent_view.ref.project.id).agent(agent_view.agent)
             )
 
-    def _next(self) -> Event | News | None:
+    def _next(self) -> Event | News | PauseTouched | None:
         due = self._state.due
         patience = REGISTRY_INTERVAL if due is None else max(0.0, due - time.monotonic())
         try:
@@ -143,9 +156,9 @@ class Loop:
 
     def _step(self, event: Event) -> None:
         self._state, works = scheduler.step(self._state, event, time.monotonic())
-        if isinstance(event, Finished) and (agent_view := self.view.sandboxes.get(event.subject)):
+        if isinstance(event, Finished) and (agent_view := self._agent(event.subject)):
             self._take_in(agent_view.ref.project, again=agent_view.id)
-        if any(not work.subject.startswith(_ENGINE) for work in works):
+        if any(not isinstance(work.subject, EngineChoice) for work in works):
             self._watch.look_again()  # before the files are read: what comes later is seen
         for work in works:
             self._threads.begin(self._work, work)
@@ -153,13 +166,10 @@ class Loop:
     def _work(self, work: Work) -> None:
         """Carry out one order (runs in a worker)."""
         try:
-            if work.subject.startswith(_ENGINE):
-                choice, _ = self._engines[work.subject]
-                self._inbox.put(worker.look_at(choice))
-            elif agent_view := self.view.sandboxes.get(work.subject):
-                settled = work.subject in self._settled
-                ended = worker.carry_out(self.home, work, agent_view, self._report, settled=settled)
-                self._inbox.put(ended)
+            if isinstance(work.subject, EngineChoice):
+                self._inbox.put(worker.observe(work.subject))
+            elif agent_view := self._agent(work.subject):
+                self._inbox.put(worker.carry_out(self.home, work, agent_view, self._report))
         finally:
             self._inbox.put(Finished(work.subject))
 
@@ -177,19 +187,27 @@ class Loop:
         if text := line(self.view, news):
             self._log.info(text)
         self.show(self.view, news)
-        match news:
-            case WorkFinished(sandbox, settled=True):
-                self._settled.add(sandbox)
-            case EngineObserved(engine):
-                for agent_view in tuple(self.view.sandboxes.values()):
-                    returned = agent_view.engine == engine and engine in before.silent
-                    if returned or turned(before, agent_view, Health.BROKEN):
-                        self._settled.discard(agent_view.id)
-                        self._inbox.put(Touched(agent_view.id))
-                    if turned(before, agent_view, Health.CRASHED):
-                        self._tell(WorkCrashed(agent_view.id, last_output(agent_view)))
-            case _:
-                pass
+        for reaction in reactions(before, self.view, news):
+            if isinstance(reaction, Touched):
+                self._inbox.put(reaction)
+            else:
+                self._tell(reaction)
+        if isinstance(news, ProjectAdded | ProjectRemoved):
+            self._follow_engines()
+
+    def _agent(self, subject: Subject) -> AgentView | None:
+        return self.view.sandboxes.get(subject) if isinstance(subject, str) else None
+
+    def _follow_engines(self) -> None:
+        """Listen to exactly the engines that have an agent."""
+        used = {v.engine for v in self.view.sandboxes.values() if v.engine}
+        for choice in self._engines.keys() - used:
+            self._engines.pop(choice).stop()
+        for choice in used - self._engines.keys():
+            events = EngineEvents(choice, partial(self._inbox.put, Touched(choice)))
+            self._engines[choice] = events
+            self._threads.begin(events.listen)
+            self._threads.begin(events.beat)
 
     def _look_at_registry(self) -> None:
         """Take in projects that became known or were forgotten; the directory's time tells."""
@@ -197,9 +215,10 @@ class Loop:
             changed = self.home.projects.stat().st_mtime
         except FileNotFoundError:
             return
-        if changed == self._registry:
+        if changed == self._registry and not any(map(store.is_registered, self._unregistered)):
             return
         self._registry = changed
+        self._unregistered = store.unregistered(self.home)  # first: what registers now is seen
         there = store.directories(self.home)
         for agent_view in tuple(self.view.sandboxes.values()):
             if agent_view.ref.project.id not in there:
@@ -207,8 +226,6 @@ class Loop:
         known = {agent_view.ref.project.id for agent_view in self.view.sandboxes.values()}
         for project_id in there.keys() - known:
             self._take_in(Project(there[project_id], project_id))
-        if len(there) < sum(path.is_dir() for path in self.home.projects.iterdir()):
-            self._registry = -1.0  # one is just being made: its directory is there, its file is not
 
     def _look_at_grants(self) -> None:
         """Look again at each sandbox with a token that must be renewed now.
@@ -266,12 +283,10 @@ class Loop:
             condition=Condition() if record and record.engine else Condition(Health.ABSENT),
         )
         self._tell(ProjectAdded(agent_view, new=old is None))
-        if record and record.engine:
-            engine = self._listen_to(record.engine)
-            if old and (old.agent, old.engine) != (agent_view.agent, agent_view.engine):
-                self._inbox.put(Touched(engine))
-                if ref.key not in self._settled:
-                    self._inbox.put(Touched(ref.key))
+        if agent_view.engine and old and _moved(old, agent_view):
+            self._inbox.put(Touched(agent_view.engine))
+            if not old.settled:
+                self._inbox.put(Touched(ref.key))
 
     def _wait_at(self, ref: AgentRef, error: CompanionError | OSError) -> None:
         """Show an agent that cannot be taken in; of a new one, the look to come tells why."""
@@ -300,18 +315,7 @@ class Loop:
     def _forget(self, key: str) -> None:
         self._watch.forget(key)
         self._timers.forget(key)
-        self._settled.discard(key)
         self._tell(ProjectRemoved(key))
-
-    def _listen_to(self, choice: EngineChoice) -> str:
-        """Hear of an engine from now on; returns its subject, which says at which endpoint."""
-        subject = f"{_ENGINE}{choice}"
-        if subject not in self._engines:
-            events = EngineEvents(choice, lambda: self._inbox.put(Touched(subject)))
-            self._engines[subject] = choice, events
-            self._threads.begin(events.listen)
-            self._threads.begin(events.beat)
-        return subject
 
     def _notice_pause(self) -> None:
         paused = self.home.paused.exists()
@@ -319,3 +323,7 @@ class Loop:
             self._tell(Paused(paused))
             for key in self.view.sandboxes:
                 self._inbox.put(Touched(key))
+
+
+def _moved(old: AgentView, new: AgentView) -> bool:
+    return (old.agent, old.engine) != (new.agent, new.engine)

@@ -1,26 +1,30 @@
-"""When is a project reconciled? A pure machine: (state, event, now) → (state, effects).
+"""When to reconcile: a pure state machine, (state, event, now) → (state, effects).
 
-A subject is a project, or an engine that is to be looked at. An event never carries news, only
-"look again"; what a user asked for comes as an order. Times are seconds on any steady clock.
+A subject is an agent, by its key, or an engine to observe. An event never carries news, only "look
+again"; what a user asked for is an order. Times are seconds on any monotonic clock.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from companion.engine.model import EngineChoice
+
+Subject = str | EngineChoice
+
 DEBOUNCE = 0.04
-"""Seconds of silence after which a burst of saves counts as one."""
+"""Seconds of quiet after which a burst of saves is handled as one."""
 PATIENCE = 2.0
-"""Seconds after which a burst that does not end is looked at all the same."""
+"""Seconds after which a burst is handled even if it goes on."""
 AT_ONCE = 8
-"""How many works may be under way when one more look begins; what a user asked for never waits."""
+"""Limit of concurrent work for looks; what a user asked for never waits."""
 
 
 class Order(StrEnum):
-    """What shall be done with a subject."""
+    """What to do with a subject."""
 
     LOOK = "look"
-    """Do what its files say, if it is wanted up and watched."""
+    """Reconcile with its files, if it is wanted up and watched."""
     START = "start"
     RESTART = "restart"
     STOP = "stop"
@@ -28,16 +32,16 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """Something that steers this subject may have changed."""
+    """Something that controls this subject may have changed."""
 
-    subject: str
+    subject: Subject
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The user wants something; the newest order counts, and it does not wait for silence."""
+    """The user wants something; the newest order wins, and it is not debounced."""
 
-    subject: str
+    subject: Subject
     order: Order
 
 
@@ -45,7 +49,7 @@ class Asked:
 class Finished:
     """The work on this subject ended."""
 
-    subject: str
+    subject: Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +64,14 @@ Event = Touched | Asked | Finished | Tick
 class Work:
     """Effect: carry out the order; `since` is when it, or the first unseen change, came."""
 
-    subject: str
+    subject: Subject
     order: Order
     since: float
 
 
 @dataclass(frozen=True, slots=True)
-class AgentState:
-    """What is known of one subject: when unseen changes came, and whether work is under way."""
+class SubjectState:
+    """One subject: when unprocessed changes arrived, and whether work is under way."""
 
     first: float | None = None
     last: float = 0.0
@@ -86,52 +90,53 @@ class AgentState:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the machine knows of all subjects."""
+    """The state of all subjects."""
 
-    subjects: Mapping[str, AgentState] = field(default_factory=dict)
+    subjects: Mapping[Subject, SubjectState] = field(default_factory=dict)
 
     @property
     def due(self) -> float | None:
-        """When to look again without an event; None: not before the next one."""
-        minds = self.subjects.values()
+        """When to step again without an event; None: not before the next event."""
+        states = self.subjects.values()
         looks = self.room > 0
-        dues = (m.due for m in minds if m.due is not None and (looks or m.order is not Order.LOOK))
+        dues = (m.due for m in states if m.due is not None and (looks or m.order is not Order.LOOK))
         return min(dues, default=None)
 
     @property
     def room(self) -> int:
-        """How many looks may begin now."""
-        return AT_ONCE - sum(mind.busy for mind in self.subjects.values())
+        """How many reconciliations may begin now."""
+        return AT_ONCE - sum(known.busy for known in self.subjects.values())
 
-    def ripe(self, now: float) -> dict[str, AgentState]:
-        """Return what is to begin now: all orders, and the looks that waited longest."""
+    def ripe(self, now: float) -> dict[Subject, SubjectState]:
+        """Return what begins now: all orders, and the looks that have waited longest."""
         due = {s: m for s, m in self.subjects.items() if m.due is not None and m.due <= now}
         orders = {s: m for s, m in due.items() if m.order is not Order.LOOK}
-        looks = sorted((m.first or 0.0, s) for s, m in due.items() if s not in orders)
+        looks = [s for s in due if s not in orders]
+        looks.sort(key=lambda subject: due[subject].first or 0.0)
         room = max(0, self.room - len(orders))
-        return orders | {subject: due[subject] for _, subject in looks[:room]}
+        return orders | {subject: due[subject] for subject in looks[:room]}
 
 
 def step(state: State, event: Event, now: float) -> tuple[State, tuple[Work, ...]]:
     """Return the next state and what must be done now."""
     match event:
         case Touched(subject):
-            mind = state.subjects.get(subject, AgentState())
-            first = now if mind.first is None else mind.first
-            return _with(state, subject, replace(mind, first=first, last=now)), ()
+            known = state.subjects.get(subject, SubjectState())
+            first = now if known.first is None else known.first
+            return _with(state, subject, replace(known, first=first, last=now)), ()
         case Asked(subject, order):
-            mind = state.subjects.get(subject, AgentState())
-            asked = _with(state, subject, replace(mind, first=now, last=now, order=order))
+            known = state.subjects.get(subject, SubjectState())
+            asked = _with(state, subject, replace(known, first=now, last=now, order=order))
             return step(asked, Tick(), now)
         case Finished(subject):
-            mind = state.subjects.get(subject, AgentState())
-            return step(_with(state, subject, replace(mind, busy=False)), Tick(), now)
+            known = state.subjects.get(subject, SubjectState())
+            return step(_with(state, subject, replace(known, busy=False)), Tick(), now)
         case Tick():
             ripe = state.ripe(now)
             works = tuple(Work(s, m.order, m.first) for s, m in ripe.items() if m.first is not None)
-            minds = {s: AgentState(last=m.last, busy=True) for s, m in ripe.items()}
-            return State({**state.subjects, **minds}), works
+            states = {s: SubjectState(last=m.last, busy=True) for s, m in ripe.items()}
+            return State({**state.subjects, **states}), works
 
 
-def _with(state: State, subject: str, mind: AgentState) -> State:
-    return State({**state.subjects, subject: mind})
+def _with(state: State, subject: Subject, known: SubjectState) -> State:
+    return State({**state.subjects, subject: known})

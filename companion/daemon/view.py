@@ -1,9 +1,10 @@
-"""What is there to see, and what did news change about it? Values and one pure fold."""
+"""What there is to see, and how news changes it: values and pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from companion.daemon.scheduler import Touched
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import Problem
 from companion.project.model import AgentRef
@@ -39,6 +40,8 @@ class AgentView:
     """Why the last change did not work."""
     lack: Problem | None = None
     """What it runs without, until the user does something."""
+    settled: bool = False
+    """It was seen to run as its files say, and no engine event came since."""
 
     @property
     def id(self) -> str:
@@ -181,10 +184,7 @@ def fold(view: View, news: News) -> View:
         case Paused(paused):
             return replace(view, paused=paused)
         case EngineObserved(engine, conditions):
-            views = (
-                _seen(agent_view, engine, conditions) for agent_view in view.sandboxes.values()
-            )
-            sandboxes = {agent_view.id: agent_view for agent_view in views}
+            sandboxes = {i: _seen(v, view, engine, conditions) for i, v in view.sandboxes.items()}
             return replace(view, sandboxes=sandboxes, silent=view.silent - {engine})
         case WorkCrashed() | WatchDegraded():
             return view
@@ -193,11 +193,26 @@ def fold(view: View, news: News) -> View:
         case Progressed(sandbox, text):
             known = view.sandboxes.get(sandbox)
             return _with(view, replace(known, step=text)) if known else view
-        case WorkFinished(sandbox, _, trouble, lack):
+        case WorkFinished(sandbox, _, trouble, lack, _, settled):
             known = view.sandboxes.get(sandbox)
             if known is None:
                 return view
-            return _with(view, replace(known, step="", trouble=trouble, lack=lack))
+            done = replace(known, step="", trouble=trouble, lack=lack)
+            return _with(view, replace(done, settled=known.settled or settled))
+
+
+def reactions(before: View, after: View, news: News) -> tuple[Touched | WorkCrashed, ...]:
+    """Return what follows from news: agents to look at again, and crashes to report.
+
+    An engine that answers again may have lost anything meanwhile, and a broken sandbox must be
+    started anew.
+    """
+    if not isinstance(news, EngineObserved):
+        return ()
+    views = [v for v in after.sandboxes.values() if v.engine == news.engine]
+    again = (Touched(v.id) for v in views if _needs_look(before, v))
+    crashed = (v for v in views if turned(before, v, Health.CRASHED))
+    return (*again, *(WorkCrashed(v.id, last_output(v)) for v in crashed))
 
 
 def icon_state(view: View) -> IconState:
@@ -282,16 +297,26 @@ def _kept(new: AgentView, old: AgentView | None) -> AgentView:
     if old is None:
         return new
     seen = old.condition if old.health is not Health.UNKNOWN else new.condition
-    return replace(new, condition=seen, step=old.step, trouble=old.trouble, lack=old.lack)
+    kept = replace(new, condition=seen, step=old.step, trouble=old.trouble, lack=old.lack)
+    return replace(kept, settled=old.settled)
 
 
 def _seen(
-    agent_view: AgentView, engine: EngineChoice, conditions: Mapping[str, Mapping[str, Condition]]
+    old: AgentView,
+    before: View,
+    engine: EngineChoice,
+    conditions: Mapping[str, Mapping[str, Condition]],
 ) -> AgentView:
-    if agent_view.engine != engine:
-        return agent_view
-    mine = conditions.get(agent_view.ref.project.id, {})
-    return replace(agent_view, condition=mine.get(agent_view.agent, Condition(Health.ABSENT)))
+    if old.engine != engine:
+        return old
+    mine = conditions.get(old.ref.project.id, {})
+    new = replace(old, condition=mine.get(old.agent, Condition(Health.ABSENT)))
+    return replace(new, settled=new.settled and not _needs_look(before, new))
+
+
+def _needs_look(before: View, now: AgentView) -> bool:
+    """Tell whether an agent must be reconciled after its engine was observed."""
+    return now.engine in before.silent or turned(before, now, Health.BROKEN)
 
 
 def _counted(views: tuple[AgentView, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What does a worker do with one subject? It carries out an order; what comes of it is news."""
+"""What a worker does with one subject: it carries out an order and reports it as news."""
 
 import time
 from collections import defaultdict
@@ -17,7 +17,6 @@ from companion.engine.model import Condition, Container, EngineChoice
 from companion.errors import CompanionError, Problem, StoppedError
 from companion.operations import registry, status
 from companion.project import inventory
-from companion.project.model import AgentRef
 from companion.reconcile import run, teardown
 from companion.reconcile.apply import Progress
 from companion.reconcile.plan import Change
@@ -33,7 +32,7 @@ _WORDS = {
 }
 
 
-def look_at(choice: EngineChoice) -> EngineObserved | EngineSilent:
+def observe(choice: EngineChoice) -> EngineObserved | EngineSilent:
     """Ask an engine for the containers of all sandboxes; every failure is in the answer."""
     try:
         return EngineObserved(choice, _conditions(Engine(choice)))
@@ -58,20 +57,15 @@ def carry_out(
     work: Work,
     agent_view: AgentView,
     tell: Callable[[Progressed], None],
-    *,
-    settled: bool,
 ) -> WorkFinished:
-    """Do with a sandbox what was ordered; every failure is in the answer.
-
-    `settled` says that the engine need not be asked if the files mean what they meant.
-    """
+    """Carry out an order on a sandbox; every failure is in the answer."""
     try:
-        return _carry_out(home, work, agent_view, tell, settled=settled)
+        return _carry_out(home, work, agent_view, tell)
     except CompanionError as error:
-        return WorkFinished(work.subject, f"not changed: {error}", error.problems[0])
+        return WorkFinished(agent_view.id, f"not changed: {error}", error.problems[0])
     except Exception as error:  # noqa: BLE001 - one sandbox's bug must not end the watch
         bug = Problem(f"this is a bug in companion: {error!r}")
-        return WorkFinished(work.subject, str(bug), bug)
+        return WorkFinished(agent_view.id, str(bug), bug)
 
 
 def _carry_out(
@@ -79,53 +73,52 @@ def _carry_out(
     work: Work,
     agent_view: AgentView,
     tell: Callable[[Progressed], None],
-    *,
-    settled: bool,
 ) -> WorkFinished:
-    def progress(text: str) -> None:
-        tell(Progressed(work.subject, text))
+    ref, key = agent_view.ref, agent_view.id
 
-    ref = agent_view.ref
+    def progress(text: str) -> None:
+        tell(Progressed(key, text))
+
     match work.order:
         case Order.LOOK:
             place = home.project(ref.project.id)
             if place.paused.exists() or home.paused.exists():
-                return WorkFinished(work.subject, "paused, changes wait for `companion resume`")
+                return WorkFinished(key, "paused, changes wait for `companion resume`")
             if inventory.is_unlisted(ref):
                 registry.retire(home, ref, progress)
-                return WorkFinished(work.subject, "not configured any more: taken down")
+                return WorkFinished(key, "not configured any more: taken down")
             try:
-                return _take_in(home, work, ref, progress, settled=settled)
+                return _reconcile(home, work, agent_view, progress)
             except StoppedError as error:  # it was told to who stopped it
-                return WorkFinished(work.subject, str(error))
+                return WorkFinished(key, str(error))
         case Order.START:
-            return _ended(work, run.reconcile(home, ref, progress), "after the click")
+            return _ended(key, work.since, run.reconcile(home, ref, progress), "after the click")
         case Order.RESTART:
             report = run.reconcile(home, ref, progress, fresh=True)
-            return _ended(work, report, "after the click")
+            return _ended(key, work.since, report, "after the click")
         case Order.STOP:
             was_there = teardown.down(home, ref.project, agent_view.agent, progress)
-            return WorkFinished(work.subject, "stopped" if was_there else "it was stopped already")
+            return WorkFinished(key, "stopped" if was_there else "it was stopped already")
 
 
-def _take_in(
-    home: Paths, work: Work, ref: AgentRef, progress: Progress, *, settled: bool
-) -> WorkFinished:
+def _reconcile(home: Paths, work: Work, agent_view: AgentView, progress: Progress) -> WorkFinished:
+    """Reconcile after a save; a settled sandbox whose files mean the same needs no engine call."""
+    ref, settled = agent_view.ref, agent_view.settled
     if not inventory.is_wanted(home, ref):
         check(home, ref)
-        return WorkFinished(work.subject, "its files are fine; it is not started")
+        return WorkFinished(ref.key, "its files are valid; it is not started")
     report = run.reconcile(home, ref, progress, only_if_changed=settled, unasked=True)
-    return _ended(work, report, "after the save")
+    return _ended(ref.key, work.since, report, "after the save")
 
 
-def _ended(work: Work, report: Report, since: str) -> WorkFinished:
+def _ended(key: str, began: float, report: Report, since: str) -> WorkFinished:
     lack = next(iter(report.lacks), None)
     more = f"; {lack}" if lack else ""
     if not report.plan.steps:
-        return WorkFinished(work.subject, f"{_WORDS[Change.NONE]}{more}", lack=lack, settled=True)
+        return WorkFinished(key, f"{_WORDS[Change.NONE]}{more}", lack=lack, settled=True)
     if report.renewed and report.change is Change.RELOAD:  # once an hour: nothing to notify of
         text = f"renewed the token for {', '.join(report.renewed)}{more}"
-        return WorkFinished(work.subject, text, lack=lack, settled=True)
-    seconds = time.monotonic() - work.since
+        return WorkFinished(key, text, lack=lack, settled=True)
+    seconds = time.monotonic() - began
     text = f"{_WORDS[report.change]}, ready {seconds:.1f} s {since}{more}"
-    return WorkFinished(work.subject, text, lack=lack, changed=True, settled=True)
+    return WorkFinished(key, text, lack=lack, changed=True, settled=True)

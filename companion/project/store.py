@@ -56,6 +56,19 @@ def write(place: AgentPaths, record: AgentRecord) -> None:
     files.write(place.record, _ADAPTER.dump_json(record, indent=2) + b"\n")
 
 
+def is_registered(directory: Path) -> bool:
+    """Tell whether a project's directory of ours holds what registers it."""
+    return ProjectPaths(directory).state.exists()
+
+
+def unregistered(home: Paths) -> tuple[Path, ...]:
+    """Return the directories of projects whose first `up` is under way, or failed early."""
+    with suppress(OSError):
+        places = [path for path in home.projects.iterdir() if path.is_dir()]
+        return tuple(path for path in places if not is_registered(path))
+    return ()
+
+
 def directories(home: Paths) -> dict[str, Path]:
     """Return the directory of every project that is known, by id."""
     found: dict[str, Path] = {}

@@ -1,7 +1,9 @@
 """What the watcher does where the system is in its way; without an engine."""
 
+import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from desk import AGENT, COMPANION, Desk
+from fake_project import fresh
 
 NO_INOTIFY = 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"'
 POLLING = ("unshare", "-Ur", "sh", "-c", NO_INOTIFY, "sh")
@@ -57,9 +60,9 @@ def test_a_save_with_what_is_no_path_is_that_projects_problem_and_ends_no_watch(
         (one / "agent.yaml").write_text(f"{AGENT}    authorized_keys: {command}true\n")
         wait_for(log, "one: not changed: agent.yaml:6:22: there is no file 'apt-get", 1)
         (other / "agent.yaml").write_text(f"# saved\n{AGENT}")
-        wait_for(log, "other: its files are fine", 2)
+        wait_for(log, "other: its files are valid", 2)
         (one / "agent.yaml").write_text(AGENT)
-        wait_for(log, "one: its files are fine", 2)
+        wait_for(log, "one: its files are valid", 2)
         assert "bug" not in log.read_text()
         assert command not in log.read_text()
 
@@ -190,3 +193,56 @@ def test_a_checkout_of_500_files_is_one_reaction(desk: Desk):
         wait_for(log, "not started", 2)
         time.sleep(1)
         assert log.read_text().count("not started") <= 3 + pauses
+
+
+def test_an_engine_is_listened_to_only_while_an_agent_is_on_it(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up", "--yes").ok()
+    log = desk.home / "watch.log"
+    with log.open("w") as out:
+        child = subprocess.Popen([COMPANION, "watch"], env=desk.environment, stdout=out, stderr=out)
+    try:
+        wait_until(lambda: listeners(child.pid) == 1)
+        fake.companion("remove", str(fake.project)).ok()
+        wait_until(lambda: listeners(child.pid) == 0)
+    finally:
+        child.terminate()
+        child.wait(timeout=10)
+
+
+def listeners(watcher: int) -> int:
+    """Return how many `events` processes of the engine's client a watcher has."""
+    argv = ["ps", "-ww", "-o", "args=", "--ppid", str(watcher)]
+    said = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+    return sum(" events " in f"{line} " for line in said.splitlines())
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+COUNT_LISTINGS = """
+import sys
+from companion.daemon.loop import Loop
+from companion.system.paths import Paths
+
+listings = []
+sys.addaudithook(lambda event, _: event in ("os.listdir", "os.scandir") and listings.append(event))
+loop = Loop(Paths.of_user(), lambda view, news: None)
+for _ in range(3):
+    loop._look_at_registry()
+    print(len(listings))
+"""
+
+
+def test_a_first_up_that_failed_early_does_not_have_the_registry_read_over_and_over(desk: Desk):
+    (desk.home / ".local/state/companion/projects/other-0000/coder").mkdir(parents=True)
+    argv = [sys.executable, "-c", COUNT_LISTINGS]
+    environment = os.environ | desk.environment
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+    first, *later = map(int, done.stdout.split())
+    assert first > 0
+    assert later == [first, first]

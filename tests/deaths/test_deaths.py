@@ -148,7 +148,7 @@ def test_what_cannot_be_read_of_one_sandbox_is_its_problem_and_ends_no_watch(
             (fake.project / "agent.yaml").write_text(f"# saved\n{config(random.Random(0))}")
         wait_until(lambda: "agent.json is damaged; remove it" in said(), tell=said)
         (other / "agent.yaml").write_text(f"# saved\n{config(random.Random(0))}")
-        wait_until(lambda: said().count("other: its files are fine") > 1, tell=said)
+        wait_until(lambda: said().count("other: its files are valid") > 1, tell=said)
         before = said().count("project: nothing to do")
         record.write_text(good)
         wait_until(lambda: said().count("project: nothing to do") > before, tell=said)

@@ -1,0 +1,76 @@
+"""What follows from an engine's answer: pure, so every case is a value."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from companion.daemon.scheduler import Touched
+from companion.daemon.view import (
+    AgentView,
+    EngineObserved,
+    EngineSilent,
+    View,
+    WorkCrashed,
+    WorkFinished,
+    fold,
+    reactions,
+)
+from companion.engine.model import Condition, EngineChoice, Health
+from companion.project.model import AgentRef, Project
+
+PODMAN, DOCKER = (EngineChoice(name, f"/usr/bin/{name}") for name in ("podman", "docker"))
+REF = AgentRef(Project(Path("/p"), "p-1"))
+AGENT = AgentView(REF, "coder", engine=PODMAN, condition=Condition(Health.RUNNING), settled=True)
+BEFORE = View({AGENT.id: AGENT})
+
+
+def observed(health: Health, engine: EngineChoice = PODMAN) -> EngineObserved:
+    return EngineObserved(
+        engine, {"p-1": {"coder": Condition(health, 3 if health is Health.CRASHED else 0)}}
+    )
+
+
+def after(news: EngineObserved, before: View = BEFORE) -> tuple[AgentView, tuple[object, ...]]:
+    view = fold(before, news)
+    return view.sandboxes[AGENT.id], reactions(before, view, news)
+
+
+def test_a_sandbox_that_runs_as_before_needs_nothing():
+    assert after(observed(Health.RUNNING)) == (AGENT, ())
+
+
+def test_a_broken_sandbox_is_looked_at_again_and_is_settled_no_more():
+    agent, reaction = after(observed(Health.BROKEN))
+    assert not agent.settled
+    assert reaction == (Touched(AGENT.id),)
+
+
+def test_a_broken_sandbox_that_is_being_worked_on_is_left_to_that_work():
+    busy = View({AGENT.id: replace(AGENT, step="starting coder-net")})
+    assert after(observed(Health.BROKEN), busy)[1] == ()
+
+
+def test_a_crash_is_reported_once():
+    view = fold(BEFORE, observed(Health.CRASHED))
+    assert reactions(BEFORE, view, observed(Health.CRASHED)) == (
+        WorkCrashed(AGENT.id, "coder crashed (exit code 3)"),
+    )
+    assert reactions(view, fold(view, observed(Health.CRASHED)), observed(Health.CRASHED)) == ()
+
+
+def test_an_engine_that_answers_again_has_all_its_agents_looked_at():
+    silent = fold(BEFORE, EngineSilent(PODMAN, "podman does not answer"))
+    agent, reaction = after(observed(Health.RUNNING), silent)
+    assert not agent.settled
+    assert reaction == (Touched(AGENT.id),)
+
+
+def test_another_engines_answer_says_nothing_of_an_agent():
+    assert after(observed(Health.BROKEN, DOCKER)) == (AGENT, ())
+
+
+def test_an_agent_is_settled_from_its_first_settled_work_until_its_engine_says_otherwise():
+    start = View({AGENT.id: replace(AGENT, settled=False)})
+    done = fold(start, WorkFinished(AGENT.id, "ready", settled=True))
+    assert done.sandboxes[AGENT.id].settled
+    assert fold(done, WorkFinished(AGENT.id, "paused")).sandboxes[AGENT.id].settled
+    assert not fold(done, observed(Health.BROKEN)).sandboxes[AGENT.id].settled
