@@ -21,7 +21,7 @@ from pathlib import Path
 PLACE = os.environ.get("CONTAINER_HOST") or os.environ.get("FAKE_ENGINE", "")
 WORLD = Path(f"{PLACE}.{Path(sys.argv[0]).name}.json")
 NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "kill": None,
-       "hang": False, "refuse": [], "hold": [], "held": [], "count": 0}  # fmt: skip
+       "hang": False, "refuse": [], "hold": [], "held": [], "count": 0, "follows": False}  # fmt: skip
 
 
 class RefusedError(Exception):
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
         time.sleep(0.02)
     sys.stdout.write(out)
     caller = os.getppid()
-    while argv[0] == "events" and os.getppid() == caller:  # nothing ever happens, to who listens
+    while argv[0] == "events" and world["follows"] and os.getppid() == caller:
         time.sleep(0.1)
     return code
 

@@ -198,6 +198,7 @@ def test_a_checkout_of_500_files_is_one_reaction(desk: Desk):
 def test_an_engine_is_listened_to_only_while_an_agent_is_on_it(desk: Desk):
     fake = fresh(desk)
     fake.companion("up", "--yes").ok()
+    fake.set(follows=True)
     log = desk.home / "watch.log"
     with log.open("w") as out:
         child = subprocess.Popen([COMPANION, "watch"], env=desk.environment, stdout=out, stderr=out)
