@@ -7,7 +7,8 @@ what podman refuses. By what it is called it is podman or docker, each with a wo
 is [n, "before" | "after"]: at the n-th call the caller gets a SIGKILL, before or after the call did
 its work; `hang` makes it silent; `refuse` names the commands that it refuses; `hold` names those
 that do their work and then wait until they are let go, and `held` is what waits now; `vanishing`
-names networks that are listed and gone when they are looked at.
+names networks that are listed and gone when they are looked at; `follows` has `events` last until
+its caller ends, as a real engine does.
 """
 
 import fcntl
@@ -21,7 +22,8 @@ from pathlib import Path
 PLACE = os.environ.get("CONTAINER_HOST") or os.environ.get("FAKE_ENGINE", "")
 WORLD = Path(f"{PLACE}.{Path(sys.argv[0]).name}.json")
 NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "kill": None,
-       "hang": False, "refuse": [], "hold": [], "held": [], "count": 0, "follows": False}  # fmt: skip
+       "hang": False, "refuse": [], "hold": [], "held": [], "count": 0,
+       "follows": False}  # fmt: skip
 
 
 class RefusedError(Exception):
