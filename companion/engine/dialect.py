@@ -271,7 +271,7 @@ def _mount(project: str, files: str, bind: Bind) -> str:
         kind, source = "bind", bind.source.on_host(files)
     fields = [
         *(f"type={kind}", f"source={source}", f"target={bind.target}"),
-        *(["readonly"] if bind.read_only else []),
+        *(["ro"] if bind.read_only else []),
     ]
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(fields)

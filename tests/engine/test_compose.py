@@ -23,7 +23,7 @@ features:
   - plugin: ssh
     port: {port}
   - plugin: custom-runtime
-    runtime_volumes: ["./work:/srv/work", "cache:/srv/cache"]
+    runtime_volumes: ["./work:/srv/work", "cache:/srv/cache", "kept:/srv/kept:ro"]
     env: ["COLOUR=green"]
 """
 
@@ -106,6 +106,9 @@ def test_the_rendered_file_runs_by_itself_and_gives_the_same_sandbox(
         state = desk.home / ".local/state/companion/projects"
         identity = next(p.parent.name for p in state.glob("*/project.json"))
         ours = looked_at(engine, identity)
+        volumes = [mount[:3] for mount in ours[f"{identity}-coder"]["mounts"]]
+        assert ("volume", "/srv/cache", True) in volumes
+        assert ("volume", "/srv/kept", False) in volumes
         desk.companion("-C", str(project), "down").ok()
         compose("up", "-d")
         try:
