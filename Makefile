@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-SCRIPTS := $(wildcard scripts/*.sh assets/*/*.sh assets/completions/*.bash .ci/run)
+SCRIPTS := $(wildcard scripts/*.sh assets/*/*.sh .ci/run)
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14

@@ -10,13 +10,19 @@ from typing import NoReturn
 
 from companion import __version__
 from companion.cli import output, parser
+from companion.cli.catalogue import HELP, JSON, VERSION
 from companion.cli.output import BUG, EXPECTED, INTERRUPTED, UNREAD, USAGE, Result
+from companion.cli.parser import Line
 from companion.errors import CompanionError, UsageError
 
 
 def entry() -> NoReturn:
     """Run the command line of this process."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if "_ARGCOMPLETE" in os.environ:
+        from companion.cli.commands import completion  # noqa: PLC0415 - start-up time is a budget
+
+        completion.answer()
     _end(main(sys.argv[1:]))
 
 
@@ -41,30 +47,32 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _main(argv: Sequence[str]) -> int:
-    as_json = "--json" in argv
+    line = parser.split(argv)
+    name, as_json = line.name or "", line.has(JSON)
     try:
-        arguments = parser.parse(argv)
-        if arguments.version:
-            return output.render(_version(), "version", as_json=arguments.as_json)
-        if arguments.command is None:
-            raise UsageError("no command given", "see `companion --help`")
-        result = arguments.load()(arguments)
-        return output.render(result, arguments.command, as_json=arguments.as_json)
+        return output.render(_run(line), name, as_json=as_json)
     except UsageError as error:
-        return output.render(output.failure(error, USAGE), "", as_json=as_json)
+        return output.render(output.failure(error, USAGE), name, as_json=as_json)
     except CompanionError as error:
-        return output.render(output.failure(error, EXPECTED), "", as_json=as_json)
+        return output.render(output.failure(error, EXPECTED), name, as_json=as_json)
     except KeyboardInterrupt:
         output.comment("interrupted; run `companion up` to continue")
         return INTERRUPTED
     except BrokenPipeError:
         raise
     except Exception:  # noqa: BLE001 - our own bugs end here, as a report
-        return output.render(_bug(argv), "", as_json=as_json)
+        return output.render(_bug(argv), name, as_json=as_json)
 
 
-def _version() -> Result:
-    return Result(text=f"companion {__version__}", data={"version": __version__})
+def _run(line: Line) -> Result:
+    if line.has(HELP) and (line.name is None or line.command):
+        text = parser.help_of(line.command)
+        return Result(text=text, data={"help": text})
+    if line.name is None and line.has(VERSION):
+        return Result(text=f"companion {__version__}", data={"version": __version__})
+    arguments = parser.parse(line)
+    result: Result = arguments.load()(arguments)
+    return result
 
 
 def _bug(argv: Sequence[str]) -> Result:

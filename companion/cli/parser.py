@@ -1,249 +1,203 @@
-"""Which commands are there, and what do they take? One table; handlers load when they run."""
+"""The parser of command lines: argparse, built from the catalogue, for one command at a time.
+
+Raises:
+    UsageError: from `parse`, if a command line makes no sense.
+"""
 
 import argparse
-import importlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+import re
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import NamedTuple, NoReturn
 
-from companion.cli.output import Result
+from companion.cli import catalogue
+from companion.cli.catalogue import (
+    COMMANDS,
+    COMMON,
+    DIRECTORY,
+    HELP,
+    JSON,
+    VERSION,
+    Argument,
+    Command,
+)
 from companion.errors import UsageError, named
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-Handler = Callable[[argparse.Namespace], Result]
-_COMMAND_AFTER = {"nargs": argparse.REMAINDER, "metavar": "-- CMD", "help": "command to run"}
+_FLAGS = (*JSON.names, *HELP.names)
 
 
-class Argument(NamedTuple):
-    """One argument of a command, as argparse takes it."""
+class Line(NamedTuple):
+    """A command line, split into what is ours and what is passed on to another program."""
 
-    names: tuple[str, ...]
-    options: dict[str, object]
+    before: Sequence[str]
+    name: str | None
+    after: Sequence[str] = ()
+    rest: Sequence[str] = ()
 
     @property
-    def is_option(self) -> bool:
-        """Whether it is given by its name, and not by its place."""
-        return self.names[0].startswith("-")
+    def command(self) -> Command | None:
+        """The command that it names, if there is one of this name."""
+        return catalogue.find(self.name)
 
-    @property
-    def takes_value(self) -> bool:
-        """Whether a word of its own follows its name."""
-        return self.is_option and "action" not in self.options
-
-    @property
-    def repeats(self) -> bool:
-        """Whether its place takes several words."""
-        return self.options.get("nargs") == "*"
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """All that it may be, if only certain words will do."""
-        found = self.options.get("choices", ())
-        return found if isinstance(found, tuple) else ()
-
-    @property
-    def help(self) -> str:
-        """What it does, in a few words."""
-        return str(self.options["help"])
+    def has(self, option: Argument) -> bool:
+        """Tell whether a flag of ours is given, even if the line makes no sense otherwise."""
+        after = self.after[: self.after.index("--")] if "--" in self.after else self.after
+        return any(name in words for name in option.names for words in (self.before, after))
 
 
-class Command(NamedTuple):
-    """One command; `handler` is `module:function` below companion.cli.commands."""
-
-    name: str
-    help: str
-    handler: str
-    arguments: tuple[Argument, ...] = ()
-
-    def load(self) -> Handler:
-        """Import the handler: only the command that runs pays for what it needs."""
-        module, _, function = self.handler.partition(":")
-        found: Handler = getattr(
-            importlib.import_module(f"companion.cli.commands.{module}"), function
-        )
-        return found
+def split(argv: Sequence[str]) -> Line:
+    """Return the options before the command, the command, its words, and what is passed on."""
+    at = 0
+    while at < len(argv) and argv[at].startswith("-"):
+        at += 2 if argv[at] in DIRECTORY.names else 1
+    if at >= len(argv):
+        return Line(argv, None)
+    words, command = argv[at + 1 :], catalogue.find(argv[at])
+    places = command.places_before_rest if command else None
+    end = len(words) if places is None else _end(words, places)
+    rest = words[end + 1 :] if words[end : end + 1] == ["--"] else words[end:]
+    return Line(argv[:at], argv[at], words[:end], rest)
 
 
-def _argument(*names: str, **options: object) -> Argument:
-    return Argument(names, options)
+def _end(words: Sequence[str], places: int) -> int:
+    """Return where a command line begins that is passed on, after so many arguments of ours."""
+    at = 0
+    while at < len(words) and words[at] != "--":
+        word = words[at]
+        if word in DIRECTORY.names:
+            at += 2
+        elif word in _FLAGS or (places and word.startswith("-")):
+            at += 1
+        elif places:
+            at, places = at + 1, places - 1
+        else:
+            break
+    return at
 
 
-def _path(text: str) -> "Path":
-    from pathlib import Path  # noqa: PLC0415 - start-up time is a budget
+def parse(line: Line) -> argparse.Namespace:
+    """Return the values that a command line gives; only the parser of its command is built."""
+    arguments, command = _read(_top(), line.before), line.command
+    if line.name is None:
+        raise UsageError("no command given", "`companion --help` lists all commands")
+    if command is None:
+        raise UsageError(f"there is no command {named(line.name)}", meant(line.name))
+    arguments.directory_option = arguments.directory_option or DIRECTORY.options["type"](".")  # type: ignore[operator]
+    arguments = _read(_parser_of(command), line.after, arguments)
+    arguments.rest, arguments.load = list(line.rest), command.load
+    return arguments
 
-    return Path(text)
+
+def help_of(command: Command | None) -> str:
+    """Return the help of a command; of all of them in their groups if there is none."""
+    return (_parser_of(command) if command else _top()).format_help().rstrip()
 
 
-VERSION = _argument("--version", action="store_true", help="print the version")
-DIRECTORY = _argument("-C", "--dir", type=_path, dest="directory_option", metavar="DIR",
-                      help="the project's directory")  # fmt: skip
-_JSON = _argument("--json", action="store_true", dest="as_json", help="answer in JSON")
-COMMON = (DIRECTORY, _JSON)
-"""What every command takes, before its name and after it."""
-_AGENT = _argument("agent", metavar="AGENT", help="the agent's name")
-_AGENTS = _argument("agents", nargs="*", metavar="AGENT", help="only these agents")
-_ALL = _argument("--all", action="store_true", help="all projects")
-_DIRECTORY = _argument("directory", nargs="?", metavar="DIR", type=_path,
-                       help="the project's directory (default: -C)")  # fmt: skip
-_YES = _argument("--yes", action="store_true", help="answer yes to every question")
-_REST = Argument(("rest",), dict(_COMMAND_AFTER))
+def whole() -> argparse.ArgumentParser:
+    """Return one parser of everything, for completion."""
+    parser = _top()
+    commands = parser.add_subparsers()
+    for command in COMMANDS:
+        _fill(commands.add_parser(command.name, help=command.help, add_help=False), command)
+    return parser
 
-COMMANDS = (
-    Command("init", "write an agent.yaml to start from", "project:init", (
-        _argument("directory", nargs="?", metavar="DIR", type=_path, help="where (default: -C)"),
-        _argument("--example", metavar="NAME", help="copy a shipped example"),
-        _argument("--name", help="the agent's name"),
-        _argument("--runtime", help="the agent program, see `companion plugins`"),
-    )),
-    Command("validate", "check agent.yaml and everything it names", "project:validate"),
-    Command("generate", "write .build/ without starting anything", "project:generate"),
-    Command("plan", "say what `up` would do, and why", "project:plan", (
-        _argument("--check", action="store_true", help="exit 4 if there is something to do"),
-    )),
-    Command("up", "start the sandbox or bring it up to date", "sandbox:up", (_AGENTS, _YES)),
-    Command("down", "stop and remove the sandbox", "sandbox:down", (
-        _AGENTS,
-        _argument("--volumes", action="store_true", help="remove its volumes too"),
-        _argument("--abandon", action="store_true",
-                  help="leave what is on an engine that does not answer"),
-    )),
-    Command("restart", "replace the sandbox's containers", "sandbox:restart", (_AGENTS, _YES)),
-    Command("status", "say how the sandbox is", "sandbox:status"),
-    Command("logs", "show what agent and gateway said", "sandbox:logs", (
-        _AGENT, _argument("-f", "--follow", action="store_true", help="go on showing"),
-    )),
-    Command("exec", "run a command in the sandbox through the engine", "sandbox:execute",
-            (_AGENT, _REST)),
-    Command("ssh", "log in to the sandbox, or run a command there", "sandbox:ssh",
-            (_AGENT, _REST)),
-    Command("open", "open the agent's folder in an editor", "editing:open_in_editor", (
-        _AGENT, _YES,
-        _argument("--in", metavar="EDITOR", dest="editor", help="see `companion editors list`"),
-        _argument("--path", metavar="P", help="a folder in the sandbox (default: its workdir)"),
-        _argument("--print", action="store_true", dest="print_only",
-                  help="print the command, start nothing"),
-    )),
-    Command("editors", "let editors know the sandboxes, or forget them", "editing:editors", (
-        _argument("action", choices=("list", "sync", "remove"), help="what to do"),
-        _argument("editor", nargs="?", metavar="EDITOR", help="only this one"),
-    )),
-    Command("audit", "attack a running sandbox from inside, and say what held", "health:audit",
-            (_AGENT,)),
-    Command("doctor", "say what is wrong on this machine, and how to mend it", "health:doctor", (
-        _argument("--fix", action="store_true", help="mend what can be mended"),
-    )),
-    Command("keys", "list, add or remove keys that may log in; rotate our own", "keys:keys", (
-        _argument("action", choices=("list", "add", "remove", "rotate"), help="what to do"),
-        _AGENT,
-        _argument("key", nargs="?", help="a public key, its file, or its fingerprint"),
-        _argument("--host", action="store_true", help="rotate the agent's host key only"),
-        _argument("--client", action="store_true", help="rotate our own key to log in with only"),
-    )),
-    Command("oauth", "authorise an MCP server that agent.yaml names", "oauth:oauth", (
-        _argument("provider", metavar="PROVIDER", help="its name under mcp-oauth"),
-        _argument("--print", action="store_true", dest="print_only",
-                  help="print the address, open no browser"),
-        _argument("--port", type=int, default=0, metavar="N",
-                  help="where the browser comes back to, if the server wants it to be known: "
-                       "http://127.0.0.1:N/callback (default: any)"),
-    )),
-    Command("proxy", "be the connection of an ssh, without a port: for its ProxyCommand",
-            "sandbox:proxy", (_AGENT,)),
-    Command("watch", "keep all sandboxes current on every save", "live:watch"),
-    Command("tray", "the same, with an icon on the desktop", "live:tray"),
-    Command("autostart", "start the tray at login, or do not", "live:autostart", (
-        _argument("action", choices=("on", "off", "status"), help="what to do"),
-    )),
-    Command("list", "list the projects that companion knows", "live:listing"),
-    Command("add", "know a project without starting it", "live:add", (_DIRECTORY,)),
-    Command("remove", "take a project's sandbox down and forget the project", "live:remove", (
-        _DIRECTORY, _argument("--volumes", action="store_true", help="remove its volumes too"),
-    )),
-    Command("pause", "leave the project alone on saves", "live:pause", (_ALL,)),
-    Command("resume", "react to the project's saves again", "live:resume", (_ALL,)),
-    Command("compose", "let compose show what companion made: ps, logs, exec, top, config, images",
-            "sandbox:compose", (
-        Argument(("rest",), {"nargs": argparse.REMAINDER, "metavar": "ARGS",
-                             "help": "what compose takes"}),
-    )),
-    Command("plugins", "list runtimes and features", "project:plugins"),
-    Command("schema", "print the JSON Schema of agent.yaml", "project:schema", (
-        _argument("--fleet", action="store_true", help="of fleet.yaml instead"),
-        _argument("--write", action="store_true",
-                  help="into .build/, with a comment in the files by which editors find it"),
-    )),
-    Command("completions", "print the script by which a shell completes companion's commands",
-            "completion:completions", (
-        _argument("shell", choices=("bash", "zsh", "fish"), help="which shell"),
-        _argument("--words", action="store_true",
-                  help="read the words typed, a line each: say what the last one may be"),
-    )),
-    Command("uninstall", "take back everything that companion made", "health:uninstall", (
-        _YES, _argument("--purge", action="store_true", help="remove volumes too"),
-    )),
-)  # fmt: skip
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean" with the known word that is nearest; "" if none is near."""
+    import difflib  # noqa: PLC0415 - start-up time is a budget
+
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"did you mean '{close[0]}'?" if close else ""
 
 
 class _Parser(argparse.ArgumentParser):
     """Raises instead of exiting, so that usage errors speak JSON too."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, f"see `{self.prog} --help`")
+        lacking = "the following arguments are required: "
+        what = re.sub(f"^{lacking}", "missing argument: ", message)
+        raise UsageError(what, f"see `{self.prog} --help`")
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return what a command line asks for; only the command that it names has its parser made.
-
-    Raises:
-        UsageError: it makes no sense.
-    """
-    before, name, rest = _split(argv)
-    arguments = _top().parse_args(before)
-    arguments.command = name
-    if name is None:
-        return arguments
-    command = next((c for c in COMMANDS if c.name == name), None)
-    if command is None:
-        raise UsageError(f"there is no command {named(name)}", "see `companion --help`")
-    arguments.directory_option = arguments.directory_option or _path(".")
-    arguments.load = command.load
-    return _parser_of(command).parse_args(rest, arguments)
+def _read(
+    parser: argparse.ArgumentParser,
+    words: Sequence[str],
+    arguments: argparse.Namespace | None = None,
+) -> argparse.Namespace:
+    found, unknown = parser.parse_known_args(words, arguments)
+    for word in unknown[:1]:
+        kind = "option" if word.startswith("-") else "argument"
+        name = word.partition("=")[0]
+        options = (option for action in parser._actions for option in action.option_strings)  # noqa: SLF001 - argparse lists them nowhere else
+        tip = closest(name, options) if kind == "option" else ""
+        raise UsageError(f"unexpected {kind} {named(name)}", tip or f"see `{parser.prog} --help`")
+    return found
 
 
-def _split(argv: Sequence[str]) -> tuple[Sequence[str], str | None, Sequence[str]]:
-    """Return the options before the command, the command, and what follows it."""
-    at = 0
-    while at < len(argv) and argv[at].startswith("-"):
-        at += 2 if argv[at] in DIRECTORY.names else 1
-    return (argv[:at], argv[at], argv[at + 1 :]) if at < len(argv) else (argv, None, ())
+def meant(name: str) -> str:
+    """Return a tip for a name that no command has."""
+    synonym = next((command.name for command in COMMANDS if name in command.also), "")
+    tip = f"did you mean '{synonym}'?" if synonym else closest(name, (c.name for c in COMMANDS))
+    return tip or "`companion --help` lists all commands"
 
 
 def _top() -> argparse.ArgumentParser:
     width = max(len(command.name) for command in COMMANDS)
-    lines = (f"  {command.name:{width}}  {command.help}" for command in COMMANDS)
+    groups = (
+        "\n".join((f"{group.title}:", *(f"  {c.name:{width}}  {c.help}" for c in group.commands)))
+        for group in catalogue.GROUPS
+    )
+    more = "`companion help COMMAND` shows the arguments and examples of one command."
     parser = _Parser(
         prog="companion",
-        usage="companion [-h] [--version] [-C DIR] [--json] COMMAND ...",
+        usage="companion [-C DIR] [--json] COMMAND ...",
         description="Sandboxed coding agents on your desktop.",
-        epilog="\n".join(("commands:", *lines)),
+        epilog="\n\n".join((*groups, _examples(catalogue.EXAMPLES), more)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        add_help=False,
     )
     _add(parser, VERSION)
     _add(parser, DIRECTORY, default=None)
-    _add(parser, _JSON, default=False)
+    _add(parser, JSON, default=False)
+    _add(parser, HELP, default=False)
     return parser
 
 
 def _parser_of(command: Command) -> argparse.ArgumentParser:
-    parser = _Parser(prog=f"companion {command.name}", description=command.help)
-    for argument in COMMON:
-        _add(parser, argument, default=argparse.SUPPRESS)
-    for argument in command.arguments:
-        _add(parser, argument)
+    parser = _Parser(
+        prog=f"companion {command.name}",
+        description=f"{command.help[0].upper()}{command.help[1:]}.",
+        epilog=_examples(command.examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    _fill(parser, command)
     return parser
 
 
+def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
+    for argument in command.arguments:
+        _add(parser, argument)
+    for argument in COMMON:
+        _add(parser, argument, default=argparse.SUPPRESS)
+
+
 def _add(parser: argparse.ArgumentParser, argument: Argument, **more: object) -> None:
+    if choices := argument.options.get("choices"):
+        more["type"] = partial(_choice, choices)  # type: ignore[arg-type]
     parser.add_argument(*argument.names, **argument.options, **more)  # type: ignore[arg-type]
+
+
+def _choice(choices: tuple[str, ...], word: str) -> str:
+    """Return one of the choices, as argparse would check it, but with a suggestion."""
+    if word not in choices:
+        tip = closest(word, choices) or "choose one of them"
+        raise UsageError(f"{named(word)} is not one of {', '.join(choices)}", tip)
+    return word
+
+
+def _examples(lines: Iterable[str]) -> str:
+    shown = "\n".join(f"  companion {line}" for line in lines)
+    return f"examples:\n{shown}" if shown else ""

@@ -11,8 +11,7 @@ from typing import Self
 import pytest
 from desk import COMPANION, Desk
 
-from companion.cli.commands.completion import candidates
-from companion.cli.parser import COMMANDS
+from companion.cli.catalogue import COMMANDS
 
 SHELLS = {"bash": ["bash", "--noprofile", "--norc", "-i"], "zsh": ["zsh", "-f", "-i"]}
 BEGIN = {"bash": "", "zsh": "autoload -Uz compinit; compinit -u -D;"}
@@ -27,36 +26,47 @@ TYPED = {
 }
 
 
-def words(text: str, *agents: str) -> list[str]:
-    return [word for word, _ in candidates(text.split(" "), lambda _: agents)]
+def ask(desk: Desk, line: str, shell: str = "bash", *argv: str | Path) -> tuple[list[str], str]:
+    """Return what companion answers a shell's script, in argcomplete's protocol, and its stderr."""
+    answer = desk.home / "answer"
+    asked = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_SHELL": shell, "_ARGCOMPLETE_IFS": "\n",
+             "_ARGCOMPLETE_SUPPRESS_SPACE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+             "COMP_LINE": f"companion {line}", "COMP_POINT": str(len(line) + 10)}  # fmt: skip
+    done = subprocess.run(
+        argv or [COMPANION], env=desk.environment | asked, cwd=desk.home, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return [word for word in answer.read_text().split("\n") if word], done.stderr
 
 
-def test_every_command_is_offered_and_each_of_its_options():
-    assert words("") == [command.name for command in COMMANDS]
-    assert words("logs coder -") == ["-f", "--follow", "-C", "--dir", "--json"]
-    assert words("--v") == ["--version"]
+def words(desk: Desk, line: str, shell: str = "bash") -> list[str]:
+    return ask(desk, line, shell)[0]
 
 
-def test_what_comes_next_is_known_by_what_stood_before():
-    assert words("keys ") == ["list", "add", "remove", "rotate"]
-    assert words("-C /else --json keys list c", "coder", "critic") == ["coder", "critic"]
-    assert words("up coder ", "coder", "critic") == ["coder", "critic"]
-    assert words("open coder --in ze") == ["zed"]
-    for unknown in (
-        "nope ",
-        "-C ",
-        "ssh coder -- l",
-        "ssh coder ls ",
-        "keys add coder ",
-        "status x",
-    ):
-        assert words(unknown, "coder") == []
+def test_every_command_is_offered_and_each_of_its_options(desk: Desk):
+    assert words(desk, "") == [command.name for command in COMMANDS]
+    options = ["-f", "--follow", "-C", "--dir", "--json", "-h", "--help"]
+    assert words(desk, "logs coder -") == options
+    assert words(desk, "--v") == ["--version"]
 
 
-def test_agents_are_asked_of_the_directory_that_is_named():
-    asked: list[str] = []
-    candidates(["-C", "elsewhere", "logs", ""], lambda where: asked.append(where) or ())
-    assert asked == ["elsewhere"]
+def test_the_answer_follows_from_the_words_before(desk: Desk):
+    desk.companion("-C", str(desk.project()), "generate").ok()
+    assert words(desk, "keys ") == ["list", "add", "remove", "rotate"]
+    assert words(desk, "-C project --json keys list ") == ["coder"]
+    assert words(desk, "logs -C project c") == ["coder"]
+    assert words(desk, "-C . logs ") == []
+    assert words(desk, "-C project up coder ") == ["coder"]
+    assert words(desk, "open coder --in ze") == ["zed"]
+    assert words(desk, "help stat") == ["status"]
+    for theirs in ("nope x", "ssh coder -- --j", "exec coder ls --j", "compose ps --j"):
+        assert words(desk, theirs) == []
+
+
+def test_powershell_gets_a_script_and_its_answers(desk: Desk):
+    script = desk.companion("completions", "powershell").ok().out
+    assert "Register-ArgumentCompleter -Native -CommandName companion" in script
+    assert words(desk, "keys ro", "powershell") == ["rotate"]
 
 
 @pytest.fixture
@@ -102,14 +112,16 @@ def run_fish(desk: Desk, project: Path, script: str) -> str:
 
 
 def test_a_tab_costs_no_library(desk: Desk):
-    code = (
-        "import sys; from companion.cli.main import main;"
-        "main(['completions', 'bash', '--words']);"
-        "heavy = {'pydantic', 'yaml', 'paramiko', 'watchdog', 'cryptography', 'pystray'};"
-        "sys.exit(sorted(heavy & set(sys.modules)) or 0)"
+    desk.companion("-C", str(desk.project()), "generate").ok()
+    python = COMPANION.parent / "python"
+    found, imported = ask(
+        desk, "-C project logs ", "bash", python, "-X", "importtime", "-m", "companion"
     )
-    argv = [COMPANION.parent / "python", "-c", code]
-    subprocess.run(argv, input=b"logs\n\n", env=desk.environment, check=True, capture_output=True)
+    assert found == ["coder"]
+    modules = {line.rpartition("|")[2].strip() for line in imported.splitlines()}
+    assert "argcomplete" in modules
+    heavy = {"pydantic", "yaml", "paramiko", "watchdog", "cryptography", "pystray"}
+    assert not heavy & modules
 
 
 class Terminal:

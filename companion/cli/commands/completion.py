@@ -1,130 +1,79 @@
-"""What may come next on a command line? The shells ask at each Tab, so nothing heavy is imported.
+"""Completion: argcomplete answers the shells from the parser; agents and editors come from here.
 
-Their scripts lie in assets/completions and know nothing of commands: they ask this.
+The shells ask at each Tab, so nothing heavy is imported.
 """
 
 import json
-import sys
-from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from companion.cli import parser
+import argcomplete
+from argcomplete import lexers, shell_integration
+
+from companion.cli import catalogue, parser
 from companion.cli.output import Result
-from companion.cli.parser import Argument, Command
-
-Candidate = tuple[str, str]
-"""A word, and what it means."""
-_COMMANDS = {command.name: command for command in parser.COMMANDS}
-
-
-@dataclass(frozen=True, slots=True)
-class _Typed:
-    """What stands before the word that is being typed."""
-
-    command: Command | None = None
-    count: int = 0
-    """How many arguments the command has been given, options apart."""
-    due: Argument | None = None
-    """The option whose value comes next."""
-    directory: str = "."
-    free: bool = False
-    """What comes next is not ours: a command of the sandbox's, or a command line that is wrong."""
 
 
 def completions(arguments: Namespace) -> Result:
-    """Print the script for a shell, or what the last of the words may be that a shell sends."""
-    if not arguments.words:
-        script = _script(arguments.shell)
-        return Result(text=script, data={"script": script})
-    found = candidates(sys.stdin.read().split("\n")[:-1] or [""], _agents)
-    return Result(text="\n".join("\t".join(one) for one in found), data=[w for w, _ in found])
+    """Print the script for a shell."""
+    script = shell_integration.shellcode(["companion"], shell=arguments.shell).strip()
+    return Result(text=script, data={"script": script})
 
 
-def candidates(
-    words: Sequence[str], agents: Callable[[str], Iterable[str]]
-) -> tuple[Candidate, ...]:
-    """Return what the last of the words after `companion` may become; nothing: a file, perhaps.
-
-    `agents` tells the names of the agents in a directory.
-    """
-    typed = _read(words[:-1])
-    return tuple(c for c in _next(typed, words[-1], agents) if c[0].startswith(words[-1]))
-
-
-def _read(words: Iterable[str]) -> _Typed:
-    typed = _Typed()
-    for word in words:
-        typed = _Typed(free=True) if typed.free or word == "--" else _after(typed, word)
-    return typed
+def answer() -> None:
+    """Tell a shell what may come next, as the environment asks, and end the process."""
+    whole = parser.whole()
+    _complete(whole)
+    point = int(os.environ["COMP_POINT"])
+    *_, words, _ = lexers.split_line(os.environ["COMP_LINE"], point)
+    passed_on = "--" in words or parser.split(words[1:]).rest
+    exclude = _options(whole) if passed_on else ()
+    argcomplete.autocomplete(whole, always_complete_options=False, exclude=exclude)
 
 
-def _after(typed: _Typed, word: str) -> _Typed:
-    command, count, directory = typed.command, typed.count, typed.directory
-    if typed.due:
-        if typed.due is parser.DIRECTORY:
-            directory = word
-        return _Typed(command, count, None, directory)
-    if word.startswith("-"):
-        due = next((a for a in _arguments(command) if word in a.names and a.takes_value), None)
-        return _Typed(command, count, due, directory)
-    if command is None:
-        return _Typed(_COMMANDS.get(word), 0, None, directory, free=word not in _COMMANDS)
-    return _Typed(command, count + 1, None, directory)
+def _complete(whole: ArgumentParser) -> None:
+    """Let each argument be completed by what it names."""
+    for action in whole._actions:  # noqa: SLF001 - argparse lists them nowhere else
+        if isinstance(action.choices, dict):
+            for inner in action.choices.values():
+                _complete(inner)
+        elif completer := _COMPLETERS.get(str(action.metavar)):
+            action.completer = completer  # type: ignore[attr-defined]
 
 
-def _next(typed: _Typed, word: str, agents: Callable[[str], Iterable[str]]) -> Iterable[Candidate]:
-    if typed.free:
-        return ()
-    if typed.due:
-        return _values(typed.due, typed, agents)
-    if word.startswith("-"):
-        options = (a for a in _arguments(typed.command) if a.is_option)
-        return ((name, a.help) for a in options for name in a.names)
-    if typed.command is None:
-        return ((command.name, command.help) for command in parser.COMMANDS)
-    places = [a for a in typed.command.arguments if not a.is_option]
-    last = places[-1:] if places and places[-1].repeats else []
-    wanted = (places[typed.count :] or last)[:1]
-    return [c for argument in wanted for c in _values(argument, typed, agents)]
+def _options(whole: ArgumentParser) -> set[str]:
+    """Return the names of all options: none of them is offered to another program."""
+    own = {name for action in whole._actions for name in action.option_strings}  # noqa: SLF001
+    inner = (a.choices.values() for a in whole._actions if isinstance(a.choices, dict))  # noqa: SLF001
+    return own.union(*(_options(one) for parsers in inner for one in parsers))
 
 
-def _arguments(command: Command | None) -> tuple[Argument, ...]:
-    return (*(command.arguments if command else (parser.VERSION,)), *parser.COMMON)
-
-
-def _values(
-    argument: Argument, typed: _Typed, agents: Callable[[str], Iterable[str]]
-) -> Iterable[Candidate]:
-    match argument.options.get("metavar"):
-        case "AGENT":
-            return ((name, "agent") for name in agents(typed.directory))
-        case "EDITOR":
-            from editors.catalogue import EDITORS  # noqa: PLC0415 - start-up time is a budget
-
-            return (
-                (editor.id, editor.name)
-                for editor in EDITORS
-                if editor.opening or not argument.is_option
-            )
-        case _:
-            return ((choice, "") for choice in argument.choices)
-
-
-def _agents(directory: str) -> Iterable[str]:
+def _agents(parsed_args: Namespace, **_: object) -> Iterable[str]:
     """Return the names of the agents that were started in a directory, as our state has them."""
     from companion.system.paths import Paths  # noqa: PLC0415 - start-up time is a budget
 
-    wanted = str(Path(directory).expanduser().resolve())
+    directory = getattr(parsed_args, "directory_option", None) or Path()
+    wanted = str(directory.expanduser().resolve())
     for known in Paths.of_user().projects.glob("*/project.json"):
         if json.loads(known.read_bytes()).get("directory") == wanted:
             return sorted(record.parent.name for record in known.parent.glob("*/agent.json"))
     return ()
 
 
-def _script(shell: str) -> str:
-    from companion.system import assets, files  # noqa: PLC0415 - start-up time is a budget
+def _editors(**_: object) -> dict[str, str]:
+    from editors.catalogue import EDITORS  # noqa: PLC0415 - start-up time is a budget
 
-    path = assets.assets_directory() / "completions" / f"companion.{shell}"
-    return (files.read_text(path) or "").rstrip()
+    return {editor.id: editor.name for editor in EDITORS}
+
+
+def _commands(**_: object) -> dict[str, str]:
+    return {command.name: command.help for command in catalogue.COMMANDS}
+
+
+_COMPLETERS: dict[str, Callable[..., Iterable[str]]] = {
+    "AGENT": _agents,
+    "EDITOR": _editors,
+    "COMMAND": _commands,
+}

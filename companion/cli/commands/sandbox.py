@@ -84,7 +84,7 @@ def logs(arguments: Namespace) -> Result:
 
 def execute(arguments: Namespace) -> Result:
     """Run a command in the agent's container, as the agent's user."""
-    target, command = _target(arguments), _rest(arguments)
+    target, command = _target(arguments), arguments.rest
     if not command:
         command = ["bash", "-l"]
     terminal = ("--tty",) if sys.stdin.isatty() and sys.stdout.isatty() else ()
@@ -108,7 +108,7 @@ def ssh(arguments: Namespace) -> Result:
     _require_logins(target.record, arguments.agent)
     ssh_config.sync(home)
     alias = target.record.allocation.alias
-    argv = ("ssh", "-F", str(home.ssh_config), alias, *_rest(arguments))
+    argv = ("ssh", "-F", str(home.ssh_config), alias, *arguments.rest)
     return Result(code=process.attach(argv))
 
 
@@ -116,7 +116,7 @@ def compose(arguments: Namespace) -> Result:
     """Run compose with our project and files; what could change containers is refused."""
     from companion.operations import compose_cli as front  # noqa: PLC0415 - start-up time is a budget
 
-    words = _rest(arguments)
+    words = arguments.rest
     verb = words[0] if words else ""
     if verb in front.INSTEAD:
         what = f"`compose {verb}` would go past companion"

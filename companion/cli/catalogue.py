@@ -1,0 +1,206 @@
+"""The catalogue of commands: one table that parsing, help and completion read."""
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from companion.cli.output import Result
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from pathlib import Path
+
+
+class Argument(NamedTuple):
+    """One argument of a command, as argparse takes it."""
+
+    names: tuple[str, ...]
+    options: dict[str, object]
+
+
+class Command(NamedTuple):
+    """One command; `handler` is `module:function` below companion.cli.commands."""
+
+    name: str
+    help: str
+    handler: str
+    arguments: tuple[Argument, ...] = ()
+    examples: tuple[str, ...] = ()
+    """Command lines without their first word, `companion`."""
+    also: tuple[str, ...] = ()
+    """Words for the same thing in other tools, for "did you mean"."""
+
+    @property
+    def places_before_rest(self) -> int | None:
+        """How many arguments precede a command line that is passed on; None: nothing is."""
+        for at, argument in enumerate(self.arguments):
+            if argument is REST or argument is COMPOSE_REST:
+                return at
+        return None
+
+    def load(self) -> "Callable[[Namespace], Result]":
+        """Import the handler: only the command that runs pays for what it needs."""
+        module, _, function = self.handler.partition(":")
+        found: Callable[[Namespace], Result] = getattr(
+            importlib.import_module(f"companion.cli.commands.{module}"), function
+        )
+        return found
+
+
+class Group(NamedTuple):
+    """Commands that `companion --help` lists together."""
+
+    title: str
+    commands: tuple[Command, ...]
+
+
+def _argument(*names: str, **options: object) -> Argument:
+    return Argument(names, options)
+
+
+def _path(text: str) -> "Path":
+    from pathlib import Path  # noqa: PLC0415 - start-up time is a budget
+
+    return Path(text)
+
+
+VERSION = _argument("-V", "--version", action="store_true", help="print the version")
+DIRECTORY = _argument("-C", "--dir", type=_path, dest="directory_option", metavar="DIR",
+                      help="the project's directory (default: the current one)")  # fmt: skip
+JSON = _argument("--json", action="store_true", dest="as_json", help="answer in JSON")
+HELP = _argument("-h", "--help", action="store_true", help="show this help")
+COMMON = (DIRECTORY, JSON, HELP)
+"""Options that every command takes, before its name and after it."""
+REST = _argument("rest", nargs="...", metavar="-- CMD", help="the command to run")
+COMPOSE_REST = _argument("rest", nargs="...", metavar="ARGS", help="arguments for compose")
+_AGENT = _argument("agent", metavar="AGENT", help="the agent's name")
+_AGENTS = _argument("agents", nargs="*", metavar="AGENT", help="only these agents")
+_ALL = _argument("--all", action="store_true", help="all projects")
+_DIRECTORY = _argument("directory", nargs="?", metavar="DIR", type=_path,
+                       help="the project's directory (default: -C)")  # fmt: skip
+_YES = _argument("--yes", action="store_true", help="answer yes to every question")
+_PURGE = _argument("--volumes", action="store_true", help="remove its volumes too")
+
+
+def _action(*choices: str) -> Argument:
+    return _argument("action", choices=choices, metavar="ACTION", help=", ".join(choices))
+
+
+GROUPS = (
+    Group("Configure a project", (
+        Command("init", "create an agent.yaml to start from", "project:init", (
+            _argument("directory", nargs="?", metavar="DIR", type=_path,
+                      help="where to create it (default: -C)"),
+            _argument("--example", metavar="NAME", help="copy one of the examples instead"),
+            _argument("--name", help="the agent's name"),
+            _argument("--runtime", help="the agent program; `companion plugins` lists them"),
+        ), ("init coder --runtime claude-code", "init team --example multi-agent"), ("new",)),
+        Command("validate", "check agent.yaml and the files it names", "project:validate", (),
+                ("validate", "-C ~/src/coder validate --json"), ("check", "config")),
+        Command("generate", "write .build/ without starting anything", "project:generate", (), (),
+                ("build",)),
+        Command("plan", "show what `up` would do, and why", "project:plan", (
+            _argument("--check", action="store_true", help="exit with 4 if anything differs"),
+        ), ("plan", "plan --check"), ("diff",)),
+        Command("plugins", "list runtimes and features", "project:plugins"),
+        Command("schema", "print the JSON Schema of agent.yaml", "project:schema", (
+            _argument("--fleet", action="store_true", help="of fleet.yaml instead"),
+            _argument("--write", action="store_true",
+                      help="write it to .build/, and point the files' editors to it"),
+        ), ("schema --write",)),
+    )),
+    Group("Run sandboxes", (
+        Command("up", "start sandboxes, or bring them up to date", "sandbox:up", (_AGENTS, _YES),
+                ("up", "up coder reviewer"), ("start", "apply")),
+        Command("down", "stop and remove sandboxes", "sandbox:down", (
+            _AGENTS, _PURGE,
+            _argument("--abandon", action="store_true",
+                      help="forget containers on an unreachable engine"),
+        ), ("down", "down coder --volumes"), ("stop", "kill")),
+        Command("restart", "replace the containers of sandboxes", "sandbox:restart",
+                (_AGENTS, _YES), ("restart coder",)),
+        Command("status", "show the state of a project's sandboxes", "sandbox:status", (),
+                ("status", "status --json"), ("ps", "state")),
+        Command("logs", "show the output of an agent and its gateway", "sandbox:logs", (
+            _AGENT, _argument("-f", "--follow", action="store_true", help="follow the output"),
+        ), ("logs coder --follow",), ("log",)),
+        Command("exec", "run a command in a sandbox through the engine", "sandbox:execute",
+                (_AGENT, REST), ("exec coder", "exec coder -- git status"), ("run",)),
+        Command("ssh", "log in to a sandbox, or run a command there", "sandbox:ssh",
+                (_AGENT, REST), ("ssh coder", "ssh coder -- uname -a"), ("shell", "login")),
+        Command("compose", "show sandboxes through compose: ps, logs, top, images",
+                "sandbox:compose", (COMPOSE_REST,), ("compose ps",)),
+    )),
+    Group("Connect", (
+        Command("open", "open the agent's folder in an editor", "editing:open_in_editor", (
+            _AGENT, _YES,
+            _argument("--in", metavar="EDITOR", dest="editor",
+                      help="which editor; `companion editors list` lists them"),
+            _argument("--path", metavar="PATH",
+                      help="a folder in the sandbox (default: the agent's workdir)"),
+            _argument("--print", action="store_true", dest="print_only",
+                      help="print the command, start nothing"),
+        ), ("open coder", "open coder --in zed"), ("code", "edit")),
+        Command("editors", "list editors; write or remove our entries in their settings",
+                "editing:editors", (
+            _action("list", "sync", "remove"),
+            _argument("editor", nargs="?", metavar="EDITOR", help="only this one"),
+        ), ("editors list", "editors sync vscode")),
+        Command("keys", "list, add or remove keys that may log in; rotate our own", "keys:keys", (
+            _action("list", "add", "remove", "rotate"),
+            _AGENT,
+            _argument("key", nargs="?", metavar="KEY",
+                      help="a public key, its file, or its fingerprint"),
+            _argument("--host", action="store_true", help="rotate only the agent's host key"),
+            _argument("--client", action="store_true", help="rotate only our key for logging in"),
+        ), ("keys add coder ~/.ssh/id_ed25519.pub", "keys rotate coder")),
+        Command("oauth", "authorize an MCP server that agent.yaml names", "oauth:oauth", (
+            _argument("provider", metavar="PROVIDER", help="its name under mcp-oauth"),
+            _argument("--print", action="store_true", dest="print_only",
+                      help="print the address, open no browser"),
+            _argument("--port", type=int, default=0, metavar="N",
+                      help="port of http://127.0.0.1:N/callback, for servers that want to know it "
+                           "in advance (default: any)"),
+        ), ("oauth notion",), ("auth", "authorize")),
+        Command("proxy", "stdio transport for an SSH ProxyCommand; needs no port", "sandbox:proxy",
+                (_AGENT,)),
+    )),
+    Group("Apply every save", (
+        Command("watch", "keep all sandboxes up to date on every save", "live:watch"),
+        Command("tray", "watch, with an icon on the desktop", "live:tray"),
+        Command("autostart", "start the tray at login", "live:autostart",
+                (_action("on", "off", "status"),), ("autostart on",)),
+        Command("list", "list registered projects", "live:listing", (), (), ("ls", "projects")),
+        Command("add", "register a project without starting it", "live:add", (_DIRECTORY,),
+                ("add ~/src/coder",), ("register",)),
+        Command("remove", "take a project's sandboxes down and forget the project", "live:remove",
+                (_DIRECTORY, _PURGE), ("remove ~/src/coder --volumes",), ("rm", "delete")),
+        Command("pause", "stop applying saves", "live:pause", (_ALL,), ("pause --all",)),
+        Command("resume", "apply saves again", "live:resume", (_ALL,), (), ("unpause", "continue")),
+    )),
+    Group("Maintain", (
+        Command("doctor", "diagnose this machine, and repair what can be repaired", "health:doctor",
+                (_argument("--fix", action="store_true", help="repair what can be repaired"),),
+                ("doctor --fix",)),
+        Command("audit", "attack a running sandbox from inside, and report what held",
+                "health:audit", (_AGENT,), ("audit coder",)),
+        Command("completions", "print the script that makes a shell complete companion's commands",
+                "completion:completions", (
+            _argument("shell", choices=("bash", "zsh", "fish", "powershell"), metavar="SHELL",
+                      help="bash, zsh, fish, powershell"),
+        ), (), ("completion",)),
+        Command("uninstall", "remove everything Companion created", "health:uninstall", (
+            _YES, _argument("--purge", action="store_true", help="remove volumes too"),
+        )),
+        Command("help", "show the help of a command", "usage:show", (
+            _argument("topic", nargs="?", metavar="COMMAND", help="the command"),
+        ), ("help up",)),
+    )),
+)  # fmt: skip
+COMMANDS = tuple(command for group in GROUPS for command in group.commands)
+EXAMPLES = ("init coder --name coder && companion -C coder up", "ssh coder", "open coder", "watch")
+
+
+def find(name: str | None) -> Command | None:
+    """Return the command of this name."""
+    return next((command for command in COMMANDS if command.name == name), None)

@@ -1,0 +1,88 @@
+"""What the command line accepts, and how it answers what makes no sense."""
+
+import json
+
+import pytest
+from desk import Desk
+
+from companion.cli.catalogue import COMMANDS
+from companion.cli.parser import split
+
+ROTATE = "did you mean 'rotate'?"
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("statsu", "there is no command 'statsu'; did you mean 'status'?"),
+        ("start", "there is no command 'start'; did you mean 'up'?"),
+        ("xyzzy", "there is no command 'xyzzy'; `companion --help` lists all commands"),
+        ("help statsu", "there is no command 'statsu'; did you mean 'status'?"),
+        ("logs coder --folow", "unexpected option '--folow'; did you mean '--follow'?"),
+        ("--verson", "unexpected option '--verson'; did you mean '--version'?"),
+        ("down --vol", "unexpected option '--vol'; did you mean '--volumes'?"),
+        ("audit coder now", "unexpected argument 'now'; see `companion audit --help`"),
+        ("keys rotat coder", f"'rotat' is not one of list, add, remove, rotate; {ROTATE}"),
+        ("autostart maybe", "'maybe' is not one of on, off, status; choose one of them"),
+        ("logs", "missing argument: AGENT; see `companion logs --help`"),
+        ("-C", "argument -C/--dir: expected one argument; see `companion --help`"),
+        ("", "no command given; `companion --help` lists all commands"),
+    ],
+)  # fmt: skip
+def test_a_usage_error_exits_with_2_and_suggests(desk: Desk, line: str, problem: str):
+    done = desk.companion(*line.split())
+    assert done.code == 2
+    assert done.problems == [problem]
+    answer = json.loads(desk.companion("--json", *line.split()).out)
+    assert (answer["ok"], answer["exit_code"]) == (False, 2)
+    assert [f"{p['what']}; {p['hint']}" for p in answer["problems"]] == [problem]
+
+
+def test_every_command_has_help_within_80_columns(desk: Desk):
+    narrow = Desk(desk.home, desk.environment | {"COLUMNS": "80"})
+    whole = narrow.companion("help").ok().out
+    assert narrow.companion("--help").ok().out == narrow.companion("-h").ok().out == whole
+    assert max(map(len, whole.splitlines())) <= 80
+    for command in COMMANDS:
+        text = narrow.companion("help", command.name).ok().out
+        assert f"  {command.name} " in whole
+        assert text.startswith(f"usage: companion {command.name} ")
+        assert ("examples:\n  companion" in text) is bool(command.examples)
+        assert max(map(len, text.splitlines())) <= 80
+    assert narrow.companion("logs", "--help").ok().out == narrow.companion("help", "logs").ok().out
+    assert narrow.companion("help", "up", "--json").ok().data["help"].startswith("usage: ")
+
+
+def test_directory_and_json_may_stand_before_or_after_the_command(desk: Desk):
+    desk.project()
+    for line in ("-C project --json validate", "--json validate -C project",
+                 "validate --dir=project --json", "-Cproject validate --json"):  # fmt: skip
+        assert [a["agent"] for a in desk.companion(*line.split()).ok().data["agents"]] == ["coder"]
+    assert desk.companion("-V").ok().out == desk.companion("--version").ok().out
+    assert desk.companion("-V", "--json").ok().data == {"version": "0.1.0"}
+
+
+def test_words_for_a_program_inside_are_not_ours(desk: Desk):
+    """Neither do they switch our answers to JSON, nor are ours passed on."""
+    desk.project()
+    for line in ("exec coder -- x --json", "exec coder x --json", "ssh coder -- x --json",
+                 "ssh coder x -h", "compose ps --json", "exec coder x -- --json"):  # fmt: skip
+        done = desk.companion("-C", "project", *line.split())
+        assert (done.code, done.out) == (1, "")
+        assert done.problems
+    for line in ("exec --json coder -- x", "exec coder --json -- x", "ssh coder --json",
+                 "--json compose ps", "compose --json ps"):  # fmt: skip
+        answer = json.loads(desk.companion("-C", "project", *line.split()).out)
+        assert answer["command"] == line.replace("--json ", "").split()[0]
+        assert answer["exit_code"] == 1
+
+
+def test_a_program_inside_gets_its_words_as_they_are():
+    words = ["printf", "--json", "--", "-C", "x"]
+    for line in (
+        "exec coder --",
+        "exec coder",
+        "ssh -C p --json coder --json --",
+        "--json compose",
+    ):
+        assert list(split([*line.split(), *words]).rest) == words
