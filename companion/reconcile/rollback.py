@@ -25,9 +25,14 @@ def roll_back(
 ) -> CompanionError:
     """Bring back what ran before; return what to tell the user. Volumes keep what was written."""
     places = checked.places(home)
-    good, record = snapshot.restore(places), store.read(places)
+    try:
+        good, record = snapshot.read(places), store.read(places)
+    except CompanionError as unreadable:
+        what = f"{error}\nThere is nothing to go back to: {unreadable.problems[0].what}"
+        return CompanionError(what, "correct agent.yaml and run `companion up`")
     if good is None or record is None:
         return error
+    snapshot.restore_files(places)
     engine = engine_at(home, checked, good.engine)
     target = good.target
     progress("going back to what ran before")

@@ -6,9 +6,10 @@ wrote stays written.
 
 from dataclasses import dataclass, replace
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from companion.engine.model import EngineChoice
+from companion.errors import CompanionError
 from companion.spec.containers import Target
 from companion.system import files
 from companion.system.paths import AgentPaths
@@ -35,18 +36,27 @@ def keep(places: AgentPaths, engine: EngineChoice, target: Target) -> None:
     files.write(places.good / _NAME, text)
 
 
-def restore(places: AgentPaths) -> Snapshot | None:
-    """Put the mounted files back and return what they belong to.
+def read(places: AgentPaths) -> Snapshot | None:
+    """Return what ran well last, or None if there is nothing to go back to.
 
-    None: there is nothing, or a snapshot that this version cannot read. Then no file is touched.
+    Raises:
+        CompanionError: it is damaged, or of a version of companion that wrote it in another way.
     """
-    try:
-        snapshot = _ADAPTER.validate_json(files.read_text(places.good / _NAME) or "")
-    except ValueError:
+    path = places.good / _NAME
+    text = files.read_text(path)
+    if text is None:
         return None
+    try:
+        return _ADAPTER.validate_json(text)
+    except ValidationError:
+        what = f"{path} cannot be read: it is damaged, or another version of companion wrote it"
+        raise CompanionError(what, "the next `companion up` that works writes it anew") from None
+
+
+def restore_files(places: AgentPaths) -> None:
+    """Put the mounted files of what ran well last back; read() comes first."""
     for directory in places.mounted:
         files.copy_files(places.good / directory.name, directory)
-    return snapshot
 
 
 def forget(places: AgentPaths) -> None:

@@ -96,6 +96,27 @@ def test_an_image_that_somebody_removes_meanwhile_is_built_again(fake: Fake):
     fake.is_whole()
 
 
+@pytest.mark.parametrize("text", ["{", '{"engine": {}, "target": {"images": 7}}', "\xff"])
+def test_a_damaged_snapshot_restores_nothing_and_is_reported_beside_the_failure(
+    fake: Fake, text: str
+):
+    (place,) = (fake.desk.home / ".local/state/companion").glob("projects/*/coder")
+    snapshot = place / "last_good/good.json"
+    snapshot.write_bytes(text.encode("latin-1"))
+    (fake.project / "agent.yaml").write_text(config(random.Random(2)))
+    fake.set(refuse=["create"])
+    done = fake.companion("up")
+    assert done.code == 1
+    assert "create is refused" in done.err
+    assert "nothing to go back to" in done.err
+    assert str(snapshot) in done.err
+    old, new = ((parent / "gateway/hosts.map").read_text() for parent in (snapshot.parent, place))
+    assert new != old, "files of a snapshot that cannot be read were put back"
+    fake.set(refuse=[])
+    fake.companion("up").ok()
+    fake.is_whole()
+
+
 def test_networks_of_others_that_vanish_while_they_are_listed_fail_no_first_start(desk: Desk):
     fake = fresh(desk)
     subprocess.run([fake.program, "version"], env=desk.environment, check=True)

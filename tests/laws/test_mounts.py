@@ -10,6 +10,7 @@ from test_plan import held, world
 
 from companion.engine.dialect import DIALECTS, create_argv, parse_container
 from companion.engine.model import EngineChoice
+from companion.errors import CompanionError
 from companion.reconcile import snapshot
 from companion.reconcile.plan import Start, plan
 from companion.spec.containers import Bind, Directory, Files, HostPath, Role, Service, Volume
@@ -36,19 +37,22 @@ def test_a_snapshot_keeps_each_kind_of_source(tmp_path: Path):
     target = replace(target, images=(), services=(replace(target.services[0], binds=binds),))
     places = AgentPaths(tmp_path / "coder")
     snapshot.keep(places, EngineChoice("podman", "podman"), target)
-    kept = snapshot.restore(places)
+    kept = snapshot.read(places)
     assert kept is not None
     assert kept.target == target
 
 
 @pytest.mark.parametrize("text", ['{"engine"', '{"engine": {"name": "podman"}}', "", "[]"])
-def test_a_snapshot_that_cannot_be_read_puts_nothing_back(tmp_path: Path, text: str):
+def test_a_snapshot_that_cannot_be_read_is_reported_and_puts_nothing_back(
+    tmp_path: Path, text: str
+):
     places = AgentPaths(tmp_path)
     for directory, rules in ((places.gateway, "new"), (places.good / "gateway", "old")):
         directory.mkdir(parents=True)
         (directory / "rules").write_text(rules)
     (places.good / "good.json").write_text(text)
-    assert snapshot.restore(places) is None
+    with pytest.raises(CompanionError, match="cannot be read"):
+        snapshot.read(places)
     assert (places.gateway / "rules").read_text() == "new"
 
 
