@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from companion.errors import Problem
 from companion.oauth.answers import Tokens
-from companion.plugins.contribution import Provider
+from companion.plugins.contribution import OAuthToken, Provider
 
 MARGIN = 300.0
 """Seconds before its end at which a token is renewed; of a short one, a fifth of its life."""
@@ -61,7 +61,7 @@ Grants = Mapping[str, Grant]
 """The grants of one project, by key_of()."""
 
 
-def key_of(provider: Provider) -> str:
+def key_of(provider: Provider | OAuthToken) -> str:
     """Return what tells one grant of a project from another: the server, and who we are there."""
     return f"{provider.url} {provider.client_id}".strip()
 

@@ -1,7 +1,7 @@
 """How does a token get a successor before it ends, without the user?"""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from companion.errors import CompanionError
@@ -21,13 +21,14 @@ def renew(
     home: Paths,
     project_id: str,
     providers: Iterable[Provider],
-    secrets: Mapping[str, str],
+    client_secret: Callable[[Provider], str],
     trusted: bytes,
     tell: Callable[[str], None],
 ) -> tuple[str, ...]:
     """Renew the tokens that end soon, and return whose; why one could not be is remembered.
 
-    Whoever else wants to renew one meanwhile waits, and finds it renewed.
+    Whoever else wants to renew one meanwhile waits, and finds it renewed. `client_secret` returns
+    what .env says of a provider's client, "" if nothing.
     """
     keys = {grants.key_of(provider): provider for provider in providers}
     if not _due(home, project_id, keys):
@@ -36,7 +37,7 @@ def renew(
     with grant_store.held(home, project_id):
         for key, grant in _due(home, project_id, keys).items():
             tell(f"renewing the token for {grant.provider}")
-            secret = secrets.get(keys[key].client_secret, "") or grant.client_secret
+            secret = client_secret(keys[key]) or grant.client_secret
             after = _renewed(grant, secret, trusted)
             grant_store.keep(home, project_id, key, after, new=False)
             if after.failure:

@@ -17,8 +17,10 @@ from typing import Any
 
 from companion.engine.dialect import container_name, exec_argv
 from companion.errors import CompanionError
+from companion.plugins.contribution import secrets
 from companion.project import store
 from companion.project.model import AgentRef
+from companion.reconcile import secret_values
 from companion.reconcile.compare import Comparison, preview
 from companion.render.egress import allowed_hosts
 from companion.sandbox.model import Allocation
@@ -80,7 +82,7 @@ def audit(home: Paths, ref: AgentRef) -> Audit:
     if seen.plan.steps:
         what = f"{name} does not run as agent.yaml says"
         raise CompanionError(what, "run `companion up` first; `companion plan` says what differs")
-    found = (*_attacked(home, seen), *_shown(seen))
+    found = (*_attacked(home, seen), *_shown(home, seen))
     known = tuple(f for f in found if f.attack in _KNOWN and not f.held)
     return Audit(
         agent=name,
@@ -168,7 +170,7 @@ def _answer(server: socket.socket) -> None:
                 caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\ndesktop\n")
 
 
-def _shown(seen: Comparison) -> Iterator[Finding]:
+def _shown(home: Paths, seen: Comparison) -> Iterator[Finding]:
     """Yield what the engine shows of each container, beside what it was told."""
     services = {
         container_name(seen.engine.project, s.name): s for s in seen.desired.target.services
@@ -179,14 +181,15 @@ def _shown(seen: Comparison) -> Iterator[Finding]:
     for attack, judge in judges(seen.engine.files).items():
         wrong = [f"{s.name}: {said}" for s, data in pairs if (said := judge(s, data))]
         yield Finding(attack, not wrong, "; ".join(wrong))
-    values = seen.checked.secrets.items()
-    told = [(name, value) for name, value in values if len(value) >= _TELLING]
-    leaks = [name for name, value in told if any(form in text for form in _forms(value))]
+    values = secret_values.resolve(home, seen.checked.ref, secrets(seen.checked.whole))
+    leaks = [secret.name for secret, value in values.items() if _is_in(text, value.reveal())]
     yield Finding("a secret in what the engine shows", not leaks, ", ".join(leaks))
 
 
-def _forms(value: str) -> tuple[str, str]:
-    return value, base64.b64encode(value.encode()).decode().rstrip("=")
+def _is_in(text: str, value: str) -> bool:
+    """Tell whether a text has a secret in it, as it is or in base64."""
+    forms = (value, base64.b64encode(value.encode()).decode().rstrip("="))
+    return len(value) >= _TELLING and any(form in text for form in forms)
 
 
 def privileges(service: Service, data: Mapping[str, Any]) -> str:
@@ -256,7 +259,7 @@ def _by_design(seen: Comparison) -> Iterator[str]:
     elif hosts := allowed_hosts(config.egress):
         yield f"it reaches on 443 and 80: {', '.join(hosts)}"
     for upstream in sandbox.whole.upstreams:
-        keys = ", ".join(header.secret for header in upstream.headers)
+        keys = ", ".join(header.secret.name for header in upstream.headers)
         using = f", with {keys} (unseen)" if keys else ""
         yield f"it reaches {upstream.scheme}://{upstream.endpoint}{using}"
     for hook in sandbox.whole.root_hooks:

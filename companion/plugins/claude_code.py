@@ -5,7 +5,14 @@ import json
 from companion.config.models import Model
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference, Version
-from companion.plugins.contribution import Contribution, Header, HomeFile, Upstream, Variable
+from companion.plugins.contribution import (
+    Contribution,
+    EnvVar,
+    Header,
+    HomeFile,
+    Upstream,
+    Variable,
+)
 
 _PACKAGE, _PINNED = "@anthropic-ai/claude-code", "2.1.161"
 _DUMMY = "dummy"
@@ -30,7 +37,7 @@ class Options(Model):
 
 def contribute(options: Options, context: Context) -> Contribution:
     """Install the CLI unless the image has it; the gateway sends the key instead of a dummy."""
-    header = Header("x-api-key", "", options.api_key, "")
+    header = Header("x-api-key", "", EnvVar(options.api_key), "")
     return Contribution(
         home=(HomeFile(".claude.json", json.dumps(_SET_UP), context.origin),),
         commands=npm.added("claude", _PACKAGE, _PINNED, options.version),

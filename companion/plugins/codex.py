@@ -3,7 +3,7 @@
 from companion.config.models import Model
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference, Version
-from companion.plugins.contribution import Contribution, Header, Upstream
+from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream
 
 _PACKAGE, _PINNED = "@openai/codex", "0.136.0"
 _HOST = "api.openai.com"
@@ -50,7 +50,7 @@ class Options(Model):
 
 def contribute(options: Options, context: Context) -> Contribution:
     """Install the CLI unless the image has it; the gateway adds the key."""
-    header = Header("Authorization", "Bearer ", options.api_key, "")
+    header = Header("Authorization", "Bearer ", EnvVar(options.api_key), "")
     added = npm.added("codex", _PACKAGE, _PINNED, options.version)
     return Contribution(
         commands=(*added, _defaults(_PROVIDER)),

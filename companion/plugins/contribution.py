@@ -3,24 +3,51 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from companion.config.origin import Origin
 from companion.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)
+class EnvVar:
+    """A secret that a variable of .env or of our environment holds."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthToken:
+    """A secret that an MCP server gives: the access token that the user granted us there."""
+
+    provider: str
+    url: str
+    client_id: str
+
+    @property
+    def name(self) -> str:
+        """What the gateway calls it; no variable has such a name.
+
+        Another server or client has another one, so that no gateway takes its token for this one's.
+        """
+        who = hashlib.sha256(f"{self.url} {self.client_id}".encode()).hexdigest()
+        return f"oauth.{self.provider}.{who[:12]}"
+
+
+SecretRef: TypeAlias = EnvVar | OAuthToken
+"""Where a secret is found; its value is read only to write a file or to make a seal."""
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
-    """A header that the gateway sets; `secret` is the name of a variable, never its value."""
+    """A header that the gateway sets, with a secret in it."""
 
     name: str
     prefix: str
-    secret: str
+    secret: SecretRef
     suffix: str
     basic_user: str = ""
     """With it, the value is that of HTTP's Basic scheme: user and secret, in base64."""
-    provider: str = ""
-    """With it, the secret is no variable but the access token of this MCP server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +73,21 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """An MCP server where the user authorises us by OAuth; `client_secret` names a variable."""
+    """An MCP server where the user authorises us by OAuth."""
 
     name: str
     url: str
     client_id: str
-    client_secret: str
+    client_secret: EnvVar | None
     origin: Origin
 
     @property
-    def secret(self) -> str:
-        """What its access token is called among the secrets; no variable has such a name.
-
-        Another server or client has another one, so that no gateway takes its token for this one's.
-        """
-        who = hashlib.sha256(f"{self.url} {self.client_id}".encode()).hexdigest()
-        return f"oauth.{self.name}.{who[:12]}"
+    def token(self) -> OAuthToken:
+        """Its access token."""
+        return OAuthToken(self.name, self.url, self.client_id)
 
     @property
-    def meaning(self) -> tuple[str, ...]:
+    def meaning(self) -> tuple[object, ...]:
         """What it is, whoever asked for it."""
         return self.url, self.client_id, self.client_secret
 
@@ -179,6 +202,13 @@ class Contribution:
         return Contribution(
             **{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
         )
+
+
+def secrets(whole: Contribution) -> tuple[SecretRef, ...]:
+    """Return every secret that is used, by the gateway or to authorise us, each once."""
+    sent = (header.secret for upstream in whole.upstreams for header in upstream.headers)
+    shown = (provider.client_secret for provider in whole.providers)
+    return tuple(dict.fromkeys((*sent, *filter(None, shown))))
 
 
 def merge(parts: Iterable[Contribution]) -> Contribution:

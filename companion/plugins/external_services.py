@@ -10,7 +10,7 @@ from pydantic import AfterValidator, model_validator
 from companion.config.models import Line, Model, hostname, service_port
 from companion.config.origin import Origin
 from companion.plugins.base import Context, FeaturePlugin
-from companion.plugins.contribution import Contribution, Header, Upstream
+from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream
 
 _REFERENCE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}\Z")
@@ -125,7 +125,7 @@ def _upstream(service: Service, origin: Origin) -> Upstream:
 
 def _header(name: str, value: str) -> Header:
     prefix, secret, suffix = _REFERENCE.split(value)
-    return Header(name, prefix, secret, suffix)
+    return Header(name, prefix, EnvVar(secret), suffix)
 
 
 PLUGIN = FeaturePlugin(

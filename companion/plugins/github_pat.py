@@ -6,7 +6,7 @@ from pydantic import AfterValidator
 
 from companion.config.models import Line, Model, hostname
 from companion.plugins.base import Context, FeaturePlugin, Reference
-from companion.plugins.contribution import Contribution, Header, Upstream, Variable
+from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream, Variable
 
 _USER = "x-access-token"
 
@@ -26,7 +26,7 @@ def contribute(options: Options, context: Context) -> Contribution:
 
     Source: GitHub's documentation of HTTP-based git access by an installation.
     """
-    header = Header("Authorization", "Basic ", options.token, "", basic_user=_USER)
+    header = Header("Authorization", "Basic ", EnvVar(options.token), "", basic_user=_USER)
     hosts = dict.fromkeys(options.domains)
     return Contribution(
         upstreams=tuple(Upstream("https", h, 443, (header,), context.origin) for h in hosts),

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from companion.config.models import Line, Model, hostname, service_port
 from companion.plugins.base import Context, FeaturePlugin, Reference
-from companion.plugins.contribution import Contribution, Header, Provider, Upstream
+from companion.plugins.contribution import Contribution, EnvVar, Header, Provider, Upstream
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}\Z")
 _TLS = 443
@@ -85,7 +85,7 @@ def contribute(options: Options, context: Context) -> Contribution:
             name,
             s.mcp_url,
             s.client_id,
-            s.client_secret or "",
+            EnvVar(s.client_secret) if s.client_secret else None,
             context.origin.at("providers", name),
         )
         for name, s in sorted(options.providers.items())
@@ -97,7 +97,7 @@ def contribute(options: Options, context: Context) -> Contribution:
 
 
 def _upstream(provider: Provider, host: str, port: int) -> Upstream:
-    bearer = Header("Authorization", "Bearer ", provider.secret, "", provider=provider.name)
+    bearer = Header("Authorization", "Bearer ", provider.token, "")
     return Upstream("https", host, port, (bearer,), provider.origin)
 
 

@@ -8,7 +8,7 @@ from pydantic import model_validator
 from companion.config.models import Model
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference, Version
-from companion.plugins.contribution import Contribution, Header, Upstream, Variable
+from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream, Variable
 
 _PACKAGE, _PINNED = "@earendil-works/pi-coding-agent", "0.75.5"
 # What it searches files with: where they are missing it would fetch them from GitHub.
@@ -51,7 +51,7 @@ def contribute(options: Options, context: Context) -> Contribution:
     variables, upstreams = [Variable(*pair, context.origin) for pair in _QUIET], []
     for provider in options.providers:
         host, header, prefix, variable = _PROVIDERS[provider]
-        key = Header(header, prefix, options.provider_keys[provider], "")
+        key = Header(header, prefix, EnvVar(options.provider_keys[provider]), "")
         upstreams.append(Upstream("https", host, 443, (key,), context.origin))
         variables.append(Variable(variable, "dummy", context.origin))
     return Contribution(

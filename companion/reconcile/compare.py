@@ -8,7 +8,7 @@ from companion.engine.model import EngineChoice, Observed
 from companion.project import store
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
-from companion.reconcile import authority, host_facts, migrate, mounted_files, observe, ssh_keys
+from companion.reconcile import authority, host_facts, migrate, observe, secret_values, ssh_keys
 from companion.reconcile.allocate import propose
 from companion.reconcile.desired import Desired, desire
 from companion.reconcile.plan import Plan, plan, reloads
@@ -94,7 +94,8 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     """
     sandbox = sandbox_of(checked, record)
     places = checked.places(home)
-    seals = mounted_files.seals(checked.secrets, record.salt)
+    values = secret_values.resolve(home, checked.ref, sandbox.secrets)
+    seals = secret_values.seals(values, record.salt)
     leaves = authority.leaf_certificates(sandbox, home, places)
     host_key = ssh_keys.host_key(sandbox, places)
     wanted = desire(sandbox, host_facts.assets(), seals, leaves, host_key)

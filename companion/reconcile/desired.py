@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from companion.plugins.contribution import Mount
+from companion.plugins.contribution import Mount, SecretRef
 from companion.render import dns, dockerfile, environment, haproxy, ingress, sshd
 from companion.render.egress import allowed_hosts
 from companion.sandbox.model import HostFacts, Sandbox, mount_file
@@ -71,7 +71,7 @@ class Desired:
 def desire(
     sandbox: Sandbox,
     assets: Assets,
-    seals: Mapping[str, str],
+    seals: Mapping[SecretRef, str],
     leaves: tuple[File, ...],
     host_key: tuple[File, ...],
 ) -> Desired:
@@ -80,7 +80,7 @@ def desire(
     Args:
         sandbox: the sandbox as a value.
         assets: static files for the images.
-        seals: keyed digests of the secrets' values, by name: a new value is a new definition.
+        seals: keyed digests of the secrets' values: a new value is a new definition.
         leaves: the certificates of the hosts that are intercepted, with their keys.
         host_key: the host key that sshd shall show, private and public; nothing without sshd.
     """
@@ -169,7 +169,7 @@ def _fixed(contents: tuple[File, ...]) -> tuple[File, ...]:
 
 
 def _reloads(
-    sandbox: Sandbox, seals: Mapping[str, str], leaves: tuple[File, ...]
+    sandbox: Sandbox, seals: Mapping[SecretRef, str], leaves: tuple[File, ...]
 ) -> Iterator[tuple[str, str]]:
     """Yield, one by one, what the gateway lets through and adds: what is missing was narrowed."""
     yield "egress mode", sandbox.egress.mode
@@ -181,7 +181,7 @@ def _reloads(
         (f"service {u.scheme}://{u.endpoint}", digest([asdict(h) for h in u.headers]))
         for u in sandbox.upstreams
     )
-    yield from ((f"secret {name}", seals.get(name, "")) for name in sandbox.secrets)
+    yield from ((f"secret {secret.name}", seals.get(secret, "")) for secret in sandbox.secrets)
     yield from (
         (f"certificate {leaf.path.removesuffix('.pem')}", digest_files((leaf,))) for leaf in leaves
     )

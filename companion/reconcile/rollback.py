@@ -36,7 +36,7 @@ def roll_back(
     engine = engine_at(home, checked, good.engine)
     target = good.target
     progress("going back to what ran before")
-    mounted_files.refresh_tokens(checked, places)
+    mounted_files.refresh_tokens(home, checked)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
     record = replace(record, allocation=kept, applied=Applied())
     store.write(places, record)

@@ -8,6 +8,7 @@ once; dying half-way is repaired by the next run, because every step looks at wh
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from companion.desktop import ssh_config
@@ -23,7 +24,14 @@ from companion.oauth.renew import renew
 from companion.project import discovery, inventory, store
 from companion.project.model import AgentRef, Project
 from companion.project.record import Applied
-from companion.reconcile import authority, build_dir, mounted_files, rollback, snapshot
+from companion.reconcile import (
+    authority,
+    build_dir,
+    mounted_files,
+    rollback,
+    secret_values,
+    snapshot,
+)
 from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier, Progress
 from companion.reconcile.compare import Comparison, compare, desired_of, engine_of, settled
@@ -145,7 +153,8 @@ def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]
     trusted, providers = checked.host.trusted_certificates, checked.whole.providers
     if not providers:
         return ()
-    return renew(home, checked.project.id, providers, checked.secrets, trusted, progress)
+    client_secret = partial(secret_values.client_secret, checked.ref)
+    return renew(home, checked.project.id, providers, client_secret, trusted, progress)
 
 
 def generate(home: Paths, project: Project) -> Path:
@@ -188,7 +197,7 @@ def _carry_out(request: _Request, seen: Comparison) -> float:
     _generate(home, checked, seen.desired)
     _remember(home, seen, complete=not seen.plan.steps)
     places = checked.places(home)
-    mounted_files.write(seen.desired, home, places, checked.secrets)
+    mounted_files.write(seen.desired, home, checked)
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
     applier = Applier(

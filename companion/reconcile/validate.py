@@ -1,12 +1,11 @@
 """Is an agent's configuration good? Reads all of it and reports every problem at once."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from companion.config import decode, env_file, settings
+from companion.config import decode, settings
 from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Fleet
 from companion.config.origin import Origin
@@ -14,11 +13,12 @@ from companion.config.strict_yaml import Document
 from companion.errors import ConfigError, Place, Problem
 from companion.oauth import grant_store, grants
 from companion.plugins.base import expand
-from companion.plugins.contribution import Contribution, ProjectFile, RuntimeProgram
+from companion.plugins.contribution import Contribution, EnvVar, ProjectFile, RuntimeProgram
 from companion.project import discovery, model, store
 from companion.project.model import AgentRef, Project
 from companion.project.record import ConfigSummary
-from companion.reconcile import host_facts, project_files
+from companion.reconcile import host_facts, project_files, secret_values
+from companion.reconcile.secret_values import Secret
 from companion.sandbox import assemble
 from companion.sandbox.model import Found, HostFacts, Neighbour
 from companion.sandbox.path_policy import check_control, check_files, steered_by, writes
@@ -42,8 +42,6 @@ class Checked:
     whole: Contribution
     found: Mapping[ProjectFile, Found]
     host: HostFacts
-    secrets: Mapping[str, str]
-    """Values of the variables that are used and set, and tokens that count; never shown."""
     uses: Mapping[str, str]
     """Variable → what it is used for."""
     missing: tuple[Problem, ...]
@@ -121,10 +119,8 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     problems += (*_key_problems(whole, found), *check_control(control, neighbours))
     if problems:
         raise ConfigError(problems)
-    values = _environment(ref)
-    uses = {name: f"{what} for {whom}" for name, what, whom, _ in _uses(whole)}
-    known = {name: values[name] for name in uses if name in values}
-    tokens, lacks = _granted(home, ref, whole, document)
+    values = secret_values.environment(ref)
+    uses = {variable.name: f"{what} for {whom}" for variable, what, whom, _ in _uses(whole)}
     return Checked(
         ref=ref,
         config=config,
@@ -132,10 +128,9 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         whole=whole,
         found=found,
         host=host,
-        secrets=known | tokens,
         uses=uses,
         missing=tuple(_missing(whole, values, document)),
-        lacks=lacks,
+        lacks=tuple(_lacks(home, ref, whole, document)),
         steered_by=tuple(dict.fromkeys(control)),
         writes=writes(whole, found),
     )
@@ -178,23 +173,11 @@ def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:
     return decode.loaded(config, document, above)
 
 
-def _environment(ref: AgentRef) -> dict[str, str]:
-    """Return our environment with the project's .env on top, and the agent's own on top of that.
-
-    Raises:
-        ConfigError: .env is malformed, or a value cannot be sent in a header.
-    """
-    values = dict(os.environ)
-    for file in ref.env_files:
-        values |= env_file.parse(files.read_text(file) or "", ref.named(file))
-    return values
-
-
-def _uses(whole: Contribution) -> Iterator[tuple[str, str, str, Origin]]:
+def _uses(whole: Contribution) -> Iterator[tuple[EnvVar, str, str, Origin]]:
     """Yield each variable that is used, with what it is, for whom, and who asked for it."""
     for upstream in whole.upstreams:
         for header in upstream.headers:
-            if not header.provider:
+            if isinstance(header.secret, EnvVar):
                 yield header.secret, f"header {header.name}", upstream.endpoint, upstream.origin
     for provider in whole.providers:
         if provider.client_secret:
@@ -202,34 +185,28 @@ def _uses(whole: Contribution) -> Iterator[tuple[str, str, str, Origin]]:
 
 
 def _missing(
-    whole: Contribution, values: Mapping[str, str], document: Document
+    whole: Contribution, values: Mapping[str, Secret], document: Document
 ) -> Iterator[Problem]:
     for variable, what, whom, origin in _uses(whole):
         place = origin.place(document)
-        value, where = values.get(variable), f"the {what} for {whom}"
+        name, where = variable.name, f"the {what} for {whom}"
+        value = values.get(name)
         if not value:
-            hint = f"add {variable}=… to {paths.ENV_NAME}"
-            yield Problem(f"{variable} has no value; it is needed for {where}", hint, place)
-        elif not all(" " <= char <= "~" for char in value):
+            hint = f"add {name}=… to {paths.ENV_NAME}"
+            yield Problem(f"{name} has no value; it is needed for {where}", hint, place)
+        elif not value.is_sendable:
             hint = "correct it: one line of printable ASCII"
-            yield Problem(f"the value of {variable} cannot be sent in {where}", hint, place)
+            yield Problem(f"the value of {name} cannot be sent in {where}", hint, place)
 
 
-def _granted(
+def _lacks(
     home: Paths, ref: AgentRef, whole: Contribution, document: Document
-) -> tuple[dict[str, str], tuple[Problem, ...]]:
-    """Return the tokens that count now, by the names of their secrets, and what lacks one."""
-    if not whole.providers:
-        return {}, ()
-    held, now = grant_store.read(home, ref.project.id), time.time()
-    tokens: dict[str, str] = {}
-    lacks: list[Problem] = []
+) -> Iterator[Problem]:
+    """Yield a problem for each MCP server without a token that counts now."""
+    held, now = grant_store.read(home, ref.project.id) if whole.providers else {}, time.time()
     for provider in whole.providers:
-        grant = held.get(grants.key_of(provider))
-        tokens[provider.secret] = grants.token(grant, now)
-        if lack := grants.lack(provider, grant, now):
-            lacks.append(assemble.at(provider.origin, lack, document))
-    return tokens, tuple(lacks)
+        if lack := grants.lack(provider, held.get(grants.key_of(provider)), now):
+            yield assemble.at(provider.origin, lack, document)
 
 
 def _key_problems(whole: Contribution, found: Mapping[ProjectFile, Found]) -> Iterator[Problem]:

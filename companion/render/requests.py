@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from companion.plugins.contribution import Header, Upstream
+from companion.plugins.contribution import EnvVar, Header, OAuthToken, Upstream
 
 NAME = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
 
@@ -53,7 +53,7 @@ def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[st
     if header.basic_user:
         secret = f"str({header.basic_user}:),concat(,{variable}),base64"
     value = f"{quote(header.prefix)}%[{secret}]{quote(header.suffix)}"
-    lookup = f"str({header.secret}),map_str(secrets.map),b64dec"
+    lookup = f"str({header.secret.name}),map_str(secrets.map),b64dec"
     yield (
         f"  http-request set-var({variable}) {lookup} if {here}\n"
         "  http-request set-var(txn.reason) str(no-secret)"
@@ -67,10 +67,11 @@ def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[st
 
 
 def _lack(header: Header) -> str:
-    if not header.provider:
-        return f"{header.secret} has no value"
-    name = header.provider
-    return f"no valid token for {name}: run `companion oauth {name}` on the desktop"
+    match header.secret:
+        case EnvVar(name):
+            return f"{name} has no value"
+        case OAuthToken(provider):
+            return f"no valid token for {provider}: run `companion oauth {provider}` on the desktop"
 
 
 def _spellings(name: str) -> str:

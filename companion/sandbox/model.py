@@ -12,6 +12,7 @@ from companion.plugins.contribution import (
     Port,
     ProjectFile,
     RuntimeProgram,
+    SecretRef,
     SshServer,
     Upstream,
     Variable,
@@ -126,9 +127,10 @@ class Sandbox:
         return tuple(u for u in self.upstreams if u.scheme == scheme)
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """Names of the variables that the gateway needs."""
-        return tuple(sorted({h.secret for u in self.upstreams for h in u.headers}))
+    def secrets(self) -> tuple[SecretRef, ...]:
+        """The secrets that the gateway needs."""
+        found = {header.secret for upstream in self.upstreams for header in upstream.headers}
+        return tuple(sorted(found, key=lambda secret: secret.name))
 
     @property
     def egress_network(self) -> Network:

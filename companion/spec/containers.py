@@ -4,7 +4,7 @@ import hashlib
 import ipaddress
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
 
@@ -22,7 +22,7 @@ class File:
     """One generated or copied file; `path` is relative to the directory it belongs to."""
 
     path: str
-    content: bytes
+    content: bytes = field(repr=False)
     mode: int = 0o644
 
 

@@ -23,7 +23,7 @@ from fake_project import Fake
 from mcp_server import CANARY, Mcp, give_browser, mcp_server
 from sandboxes import trusted_authority, wait_until
 
-from companion.plugins.contribution import Provider
+from companion.plugins.contribution import OAuthToken
 from companion.reconcile import certificates
 
 CONFIG = """\
@@ -435,13 +435,11 @@ def test_a_client_of_ones_own_shows_its_secret_which_stays_in_env(fake: Fake, mc
     fake.companion("up").ok()
     assert len(mcp.access) == 2
     (secrets,) = (fake.desk.home / ".local/state/companion/projects").glob("*/coder/secrets")
-    assert [path.name for path in secrets.iterdir()] == [
-        Provider("notion", mcp.url, "mine", "SECRET", "").secret
-    ]
+    assert [path.name for path in secrets.iterdir()] == [OAuthToken("notion", mcp.url, "mine").name]
 
 
 def test_no_variable_can_be_taken_for_a_token(fake: Fake, mcp: Mcp):
-    name = Provider("notion", mcp.url, "", "", "").secret
+    name = OAuthToken("notion", mcp.url, "").name
     fake.desk.environment[name] = "from the environment"
     (fake.project / ".env").write_text(f"'{name}'=from-env\n")
     assert "notion is not authorised yet" in fake.companion("up").ok().err

@@ -295,7 +295,7 @@ def test_an_answer_that_never_ends_is_not_waited_for(tmp_path: Path, said: bytes
 
 
 def test_what_is_lacking_is_said_as_long_as_it_is():
-    provider = Provider("notion", URL, "", "", Origin(("features", 0)))
+    provider = Provider("notion", URL, "", None, Origin(("features", 0)))
     gone = replace(GRANT, refused=True, failure="invalid_grant")
     for grant, now, says in (
         (None, 0, "notion is not authorised yet; run `companion oauth notion`"),

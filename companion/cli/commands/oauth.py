@@ -13,7 +13,7 @@ from companion.oauth.web import Web
 from companion.plugins.contribution import Provider
 from companion.project import discovery, store
 from companion.project.model import Project
-from companion.reconcile import run
+from companion.reconcile import run, secret_values
 from companion.reconcile.validate import Checked, check
 from companion.system.paths import Paths
 
@@ -73,7 +73,7 @@ def _secret(checked: Checked, provider: Provider) -> str:
     Raises:
         ConfigError: it names one that has no value.
     """
-    secret = checked.secrets.get(provider.client_secret, "")
+    secret = secret_values.client_secret(checked.ref, provider)
     if provider.client_secret and not secret:
         raise ConfigError(checked.missing)
     return secret
