@@ -84,9 +84,9 @@ def _bug(argv: Sequence[str]) -> Result:
 
     trace = traceback.format_exc()
     text = f"companion {__version__}, python {sys.version}, {sys.platform}\n{list(argv)}\n\n{trace}"
-    path = Paths.of_user().reports / "last.txt"
     what = f"this is a bug in companion: {trace.strip().splitlines()[-1]}"
     try:
+        path = Paths.of_user().reports / "last.txt"
         files.write(path, text)
     except CompanionError as error:
         return output.failure(CompanionError(f"{what}\n{trace}", str(error)), BUG)

@@ -34,7 +34,7 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
     Raises:
         CompanionError: it is not known, or the engine does not answer.
     """
-    name = str(directory.expanduser().resolve())
+    name = str(files.real(files.expanded(directory)))
     known = {w.directory: (i, w) for i, w in store.all_projects(home).items()}
     if name not in known:
         raise CompanionError(f"{name} is not known", f"known: {', '.join(known) or 'none'}")

@@ -18,7 +18,7 @@ def project(directory: Path) -> Project:
     Raises:
         CompanionError: there is no such directory.
     """
-    real = files.real(directory.expanduser())
+    real = files.real(files.expanded(directory))
     if not files.is_directory(real):
         raise CompanionError(f"there is no directory {directory}", "correct the path")
     slug = re.sub(r"[^a-z0-9]+", "-", real.name.lower()).strip("-")[:24] or "project"

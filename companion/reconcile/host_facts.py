@@ -25,7 +25,7 @@ def host(home: Paths, settings: Settings) -> HostFacts:
         ca_certificate=files.read_text(home.ca_certificate) or "",
         images=tuple(sorted(settings.images.items())),
         trusted_certificates=b"".join(
-            files.read_bytes(Path(name).expanduser()) for name in settings.trusted_certificates
+            files.read_bytes(files.expanded(Path(name))) for name in settings.trusted_certificates
         ),
     )
 

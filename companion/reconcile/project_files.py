@@ -44,7 +44,7 @@ def others_of_fleet(ref: AgentRef, agents: Iterable[str]) -> tuple[str, ...]:
 
 def path_of(ref: AgentRef, file: ProjectFile) -> Path:
     """Return what a config means by a path: what a fleet shares starts at the fleet's directory."""
-    named = os.path.expanduser(file.path)  # noqa: PTH111 - Path's refuses users that are not there
+    named = files.expanded(Path(file.path))
     return (ref.project.directory if file.origin.is_shared else ref.directory) / named
 
 

@@ -46,6 +46,11 @@ def read_bytes(path: Path) -> bytes:
         raise CompanionError(f"cannot read {path}: {error.strerror}", "check its owner") from None
 
 
+def expanded(path: Path) -> Path:
+    """Return a path with ~ and ~USER replaced; of an unknown user it stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser() raises for that user
+
+
 def real(path: Path) -> Path:
     """Return a path without symlinks, as far as the system says where they lead; never raises."""
     return Path(os.path.realpath(path))  # Path.resolve() does, where they lead in a circle

@@ -1,8 +1,10 @@
 """Where is every directory and file that we read or write?"""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from companion.errors import CompanionError
 from companion.system import files
 
 CONFIG_NAME = "agent.yaml"
@@ -132,13 +134,17 @@ class Paths:
         """Ask the platform for the directories of the user who runs this.
 
         Raises:
-            CompanionError: somebody else could write into them.
+            CompanionError: the user has no home directory, or others could write into ours.
         """
         import platformdirs  # noqa: PLC0415 - start-up time is a budget
 
+        home = files.expanded(Path("~"))
+        if not home.is_absolute():
+            what = f"your user has no home directory: HOME is {os.environ.get('HOME', 'not set')}"
+            raise CompanionError(what, "set HOME to a directory of yours")
         dirs = platformdirs.PlatformDirs("companion", appauthor=False)
         found = cls(
-            home=Path.home(),
+            home=home,
             config=Path(dirs.user_config_dir),
             data=Path(dirs.user_data_dir),
             state=Path(dirs.user_state_dir),

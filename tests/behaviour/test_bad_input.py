@@ -1,10 +1,11 @@
 """Bad input gets one clear message with file, line and column, exit code 1, and nothing written."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
-from desk import AGENT, Desk
+from desk import AGENT, COMPANION, Desk
 from fake_project import Fake
 
 HEAD = "name: coder\nruntime: codex\n"
@@ -339,6 +340,31 @@ def test_a_failing_generate_leaves_the_previous_build_as_it_was(desk: Desk):
     (project / "agent.yaml").write_text("name: coder\n")
     assert desk.companion("-C", str(project), "generate").code == 1
     assert {p: p.read_bytes() for p in (project / ".build").rglob("*") if p.is_file()} == before
+
+
+@pytest.mark.parametrize("home", [None, "here"])
+def test_a_user_without_a_home_is_told_what_to_set(desk: Desk, home: str | None):
+    """In a user namespace in which no passwd entry has our id, as in a container of another uid."""
+    environment = {k: v for k, v in desk.environment.items() if k != "HOME"}
+    environment |= {"HOME": home} if home else {}
+    stranger = ["unshare", "--user", "--map-user=54321"]
+    if subprocess.run([*stranger, "true"], check=False).returncode:
+        pytest.skip("this needs user namespaces: sysctl kernel.unprivileged_userns_clone=1")
+    argv = [*stranger, COMPANION, "list"]
+    done = subprocess.run(
+        argv, env=environment, cwd=desk.home, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    said = f"your user has no home directory: HOME is {home or 'not set'}"
+    assert said in done.stderr
+    assert "set HOME to a directory of yours" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["-C ~nobody-here status", "remove ~nobody-here"])
+def test_the_home_of_an_unknown_user_is_not_there(desk: Desk, command: str):
+    done = desk.companion(*command.split())
+    assert done.code == 1
+    assert "~nobody-here" in done.err
 
 
 def test_no_engine_is_reported_with_a_tip(desk: Desk, tmp_path: Path):

@@ -52,10 +52,11 @@ def _options(whole: ArgumentParser) -> set[str]:
 
 def _agents(parsed_args: Namespace, **_: object) -> Iterable[str]:
     """Return the names of the agents that were started in a directory, as our state has them."""
-    from companion.system.paths import Paths  # noqa: PLC0415 - start-up time is a budget
+    from companion.system import files  # noqa: PLC0415 - start-up time is a budget
+    from companion.system.paths import Paths  # noqa: PLC0415
 
     directory = getattr(parsed_args, "directory_option", None) or Path()
-    wanted = str(directory.expanduser().resolve())
+    wanted = str(files.real(files.expanded(directory)))
     for known in Paths.of_user().projects.glob("*/project.json"):
         if json.loads(known.read_bytes()).get("directory") == wanted:
             return sorted(record.parent.name for record in known.parent.glob("*/agent.json"))

@@ -65,7 +65,7 @@ def _given(text: str | None) -> tuple[Key, ...]:
     """Return the keys of an argument: a public key itself, or a file of them."""
     if not text:
         raise CompanionError("which key?", "give a public key or its file")
-    content = text if " " in text else files.read_text(Path(text).expanduser())
+    content = text if " " in text else files.read_text(files.expanded(Path(text)))
     if content is None:
         raise CompanionError(f"there is no file {text}", "give a public key or its file")
     parsed = authorized_keys.parse(content)
