@@ -147,7 +147,7 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             if not world["containers"].get(name, {}).get("State", {}).get("Running"):
                 raise RefusedError(f"no running container {name}")
         case ["logs", _]:
-            return "it works\n" * world.get("said", 0)
+            return world.get("said", "")
         case ["volume", "ls"]:
             return lines(world["volumes"])
         case ["volume", "rm", name]:

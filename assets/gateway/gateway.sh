@@ -15,16 +15,23 @@ done </proc/net/route >/tmp/doors.lst
 bash /usr/local/lib/companion/stage.sh /tmp/gateway
 haproxy -c -q -f /tmp/gateway/egress.cfg
 haproxy -c -q -f "$config/ingress.cfg"
-dnsmasq --conf-file="$config/sinkhole.conf" &
-echo $! >/tmp/sinkhole.pid
-dnsmasq --conf-file="$config/resolver.conf" &
-haproxy -db -f "$config/ingress.cfg" &
-haproxy -W -db -S /tmp/master.sock,mode,600 -f /tmp/gateway/egress.cfg &
-socat UNIX-LISTEN:/companion/control/reload.sock,fork,unlink-early,mode=600,max-children=4 \
+
+# Each process reports how it ended: `wait -n` forgets one that ended before it was called.
+exec 9<> <(:)
+run() {
+  local status=0
+  "${@:2}" 9>&- || status=$?
+  echo "$1 $status" >&9
+}
+mapfile -t servers < <(sed -nE 's/^nameserver[[:space:]]+([^[:space:]]+).*/--server=\1/p' /etc/resolv.conf)
+run sinkhole dnsmasq --conf-file="$config/sinkhole.conf" &
+run resolver dnsmasq --conf-file="$config/resolver.conf" "${servers[@]}" &
+run ingress haproxy -db -f "$config/ingress.cfg" &
+run egress haproxy -W -db -S /tmp/master.sock,mode,600 -f /tmp/gateway/egress.cfg &
+run control socat UNIX-LISTEN:/companion/control/reload.sock,fork,unlink-early,mode=600,max-children=4 \
   EXEC:"/bin/bash /usr/local/lib/companion/reload.sh",stderr &
 trap 'trap - TERM; kill 0; exit 0' TERM INT
 
-status=0
-wait -n || status=$?
-echo "gateway: a process ended with status $status" >&2
+read -r name status <&9
+echo "gateway: $name ended with exit code $status" >&2
 exit 1

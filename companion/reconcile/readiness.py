@@ -1,5 +1,6 @@
 """Is a sandbox what it claims to be: closed to the world, and open to its owner's key?"""
 
+import re
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from companion.system.paths import AgentPaths, Paths
 from ssh import probe
 
 _LOOK = "its last lines are above"
+_LAST_LINES = 8
 _SLICE = 2.0
 """Seconds of trying after which we look whether the agent still runs."""
 LOGIN_PATIENCE = 30.0
@@ -32,8 +34,20 @@ def check_closed(engine: Engine, target: Target) -> None:
             *("/bin/bash", "/usr/local/lib/companion/closed.sh", bridge),
         )
     except EngineError as error:
+        if end := _end_of_gateway(engine, target):
+            raise EngineError(f"the gateway does not stay up: {end}", _LOOK, error.log) from None
         what = f"the sandbox's network is not as it must be ({error.log or 'no answer'})"
         raise EngineError(what, _network_hint(engine, target), error.log) from None
+
+
+def _end_of_gateway(engine: Engine, target: Target) -> str:
+    """Return what the gateway said as it ended last, "" if it did not; the engine restarts it."""
+    gateway = container_name(engine.project, target.service(Role.GATEWAY).name)
+    lines = engine.last_lines(gateway, _LAST_LINES)
+    for number in reversed(range(len(lines))):
+        if re.match("gateway: .* ended with exit code", lines[number]):
+            return "; ".join(line.strip() for line in lines[max(0, number - 1) : number + 1])
+    return ""
 
 
 def wait_for_login(

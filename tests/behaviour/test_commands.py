@@ -186,7 +186,7 @@ def test_a_file_where_the_state_belongs_is_named(desk: Desk):
 def test_logs_end_quietly_when_their_reader_does(desk: Desk, option: list[str]):
     fake = fresh(desk)
     fake.companion("up").ok()
-    fake.set(said=100_000)
+    fake.set(said="it works\n" * 100_000)
     logs = desk.start("-C", str(fake.project), "logs", "coder", *option)
     assert logs.stdout
     assert logs.stdout.readline().rstrip().endswith(" | it works")
@@ -208,6 +208,19 @@ def test_an_answer_that_nobody_reads_is_no_failure_of_ours(desk: Desk, command: 
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_gateway_that_ends_is_named_and_not_the_firewall(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("plan").ok()
+    words = "dnsmasq: failed to create listening socket: Permission denied"
+    end = "gateway: resolver ended with exit code 2"
+    fake.set(refuse=["exec"], said=f"{words}\n{end}\n")
+    done = fake.companion("up")
+    assert done.code == 1
+    assert f"the gateway does not stay up: {words}; {end}" in done.err
+    fake.set(said="")
+    assert "the sandbox's network is not as it must be" in fake.companion("up").err
 
 
 def test_start_up_stays_within_four_times_the_interpreter(desk: Desk):
