@@ -460,6 +460,7 @@ def test_an_agent_ends_with_its_command_or_its_sshd_and_says_which(
 ):
     command, config, code, said = ENDS[what]
     (tmp_path / "sshd_config").write_text(f"{config}\n")
+    tmp_path.chmod(0o755)
     sshd = tmp_path if config else box.agent_state / "sshd"
     image = box.inspect("coder")["Config"]["Image"]
     mount = ("--mount", f"type=bind,source={sshd},target=/companion/sshd,readonly")
