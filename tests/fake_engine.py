@@ -90,6 +90,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             return "4.9.0\n"
         case ["--version"]:
             return f"{Path(sys.argv[0]).name} 4.9.0\n"
+        case ["info"] if options["format"] == ["{{.Store.GraphDriverName}}"]:
+            return f"{world.get('storage', 'overlay')}\n"
         case ["info"]:
             return f"{str(world.get('rootless', False)).lower()}\n"
         case ["ps"]:
@@ -135,6 +137,10 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             if any(c["HostConfig"]["NetworkMode"] == mode for c in world["containers"].values()):
                 raise RefusedError(f"container {name} has dependent containers")
             world["containers"].pop(name, None)
+        case ["import", "-", tag]:
+            world["images"][tag] = {"tag": tag, "labels": {}}
+        case ["unshare", "ip", *_]:
+            return world.get("addresses", "")
         case ["build", context]:
             tag = options["tag"][0]
             labels = labels_of((Path(context) / "Dockerfile").read_text())
@@ -163,7 +169,7 @@ def parse(argv: list[str]) -> tuple[list[str], dict[str, list[str]]]:
     """Split into words and options; an option of no value is not in this list."""
     flags = {"--all", "--quiet", "--no-trunc", "--force", "--ignore", "--init", "--read-only",
              "--internal", "--disable-dns", "--interactive", "--force-rm",
-             "--follow"}  # fmt: skip
+             "--follow", "--rootless-netns"}  # fmt: skip
     words: list[str] = []
     options: dict[str, list[str]] = {}
     rest = list(argv)
@@ -209,7 +215,7 @@ def labels_of(dockerfile: str) -> dict[str, str]:
 def network(world: dict, name: str, options: dict[str, list[str]]) -> str:
     if name in world["networks"]:
         raise RefusedError(f"network name {name} already used")
-    subnet = options["subnet"][0]
+    subnet = options.get("subnet", ["10.88.7.0/24"])[0]
     if any(n["subnets"][0]["subnet"] == subnet for n in world["networks"].values()):
         raise RefusedError(f"subnet {subnet} is already used on the host or by another config")
     labels = labelled(options)
@@ -252,6 +258,9 @@ def start(world: dict, name: str) -> None:
     if name.endswith(world.get("forget", "?")):
         world["images"].clear()
         world["forget"] = "?"
+    if name.startswith("companion-probe"):
+        nothing = 'exec: "/probe": stat /probe: no such file or directory'
+        raise RefusedError(world.get("probe", nothing))
     container = found(world, name)
     mode = container["HostConfig"]["NetworkMode"]
     if mode.startswith("container:"):

@@ -35,6 +35,10 @@ class Dialect:
     """Prints a line for each container that starts, ends or goes, labels included."""
     builds_here: bool
     """The client builds images itself, in its own process; else a daemon does."""
+    storage: tuple[str, ...]
+    """Prints the name of the storage driver."""
+    better_storage: str
+    """The next step where that is vfs, which copies every layer of an image."""
     silent: str
     rootless: bool = False
     """Containers live in user namespaces, where nobody is the desktop's user unless asked for."""
@@ -58,6 +62,8 @@ DIALECTS: Mapping[str, Dialect] = {
             "--format={{.Actor.Attributes}}",
         ),
         builds_here=False,
+        storage=("info", "--format", "{{.Driver}}"),
+        better_storage='set "storage-driver": "overlay2" in daemon.json, and restart docker',
         silent="start the docker daemon, or use podman",
     ),
     "podman": Dialect(
@@ -77,6 +83,10 @@ DIALECTS: Mapping[str, Dialect] = {
             "--format={{.Attributes}}",
         ),
         builds_here=True,
+        storage=("info", "--format", "{{.Store.GraphDriverName}}"),
+        better_storage='set driver = "overlay" below [storage] in storage.conf, which lies in'
+        " ~/.config/containers (root: /etc/containers), and run `podman system reset`, which"
+        " removes all images, containers and volumes of podman",
         silent="try `podman info`",
     ),
 }

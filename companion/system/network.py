@@ -25,6 +25,20 @@ def outward_address() -> str:
     return ""
 
 
+def shadowing(address: str, addresses: str) -> str:
+    """Return the subnet by which slirp4netns hides an address of this machine, "" if none does.
+
+    Args:
+        address: an IPv4 address of this machine.
+        addresses: what `ip -o address` prints in the namespace of an engine without root.
+    """
+    for found in re.finditer(r"\btap\d+\s+inet ([0-9.]+/[0-9]+)", addresses):
+        subnet = ipaddress.ip_interface(found[1]).network
+        if address and ipaddress.ip_address(address) in subnet:
+            return str(subnet)
+    return ""
+
+
 def port_is_free(port: int) -> bool:
     """Tell whether who listens on a loopback port right now is reached there.
 

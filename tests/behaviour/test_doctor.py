@@ -1,8 +1,14 @@
 """companion doctor: what is wrong on this machine, and what --fix mends."""
 
+import json
+import subprocess
+
 import pytest
-from desk import Desk
+from desk import COMPANION, Desk
 from fake_project import Fake, fresh
+
+from companion.engine import network_probe
+from companion.system import network
 
 
 @pytest.fixture
@@ -61,3 +67,84 @@ def test_what_is_broken_is_named_with_what_to_do(fake: Fake):
 def test_an_engine_that_does_not_answer_is_no_crash(fake: Fake):
     fake.set(refuse=["version", "ps"])
     assert any("podman" in what for what, level in levels(fake).items() if level != "ok")
+
+
+def test_a_fleet_that_cannot_be_read_hides_no_other_project(fake: Fake):
+    fleet = fake.desk.home / "a-fleet"
+    (fleet / "one").mkdir(parents=True)
+    (fleet / "one/agent.yaml").write_text("runtime: codex\n")
+    (fleet / "fleet.yaml").write_text("agents: [one]\n")
+    fake.desk.companion("add", str(fleet)).ok()
+    (fleet / "fleet.yaml").write_text("agents: [one\n")
+    found = levels(fake)
+    assert any(what.startswith(f"{fleet}: fleet.yaml:") for what in found), found
+    assert found[f"coder in {fake.project} is running"] == "ok"
+
+
+def test_a_silent_engine_hides_no_other_check(fake: Fake):
+    fake.set(refuse=["version", "ps", "network", "info"])
+    found = levels(fake)
+    assert found["podman does not answer"] == "warning"
+    assert any(what.endswith("private files are private") for what in found), found
+    assert any(what.startswith(f"{fake.project}: podman") for what in found), found
+
+
+def test_a_repair_that_fails_hides_no_other(fake: Fake):
+    own = fake.desk.home / ".ssh/config"
+    own.symlink_to("/dev/null/config")
+    key = fake.desk.home / ".local/share/companion/ca/ca.key"
+    key.chmod(0o644)
+    found = levels(fake, "--fix")
+    assert any(what.startswith(f"not repaired: {own} does not include") for what in found), found
+    assert key.stat().st_mode & 0o077 == 0
+
+
+def test_a_tool_that_the_engines_networks_lack_is_named(fake: Fake):
+    fake.set(probe="netavark: No such file or directory (os error 2)")
+    done = fake.desk.companion("doctor")
+    assert "ok       podman answers" in done.out
+    assert "failed   podman cannot run a container on a network of its own" in done.out
+    assert "tip: install iptables" in done.out
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("netavark: nftables error: unable to execute nft: No such file", "install nftables"),
+        ('could not find "netavark" in one of [/usr/libexec/podman]', "install netavark"),
+        ("could not find slirp4netns, the network namespace can", "install slirp4netns"),
+        ("could not find pasta, the network namespace cannot be configured", "install passt"),
+        ("something else", ""),
+    ],
+)
+def test_the_package_of_a_missing_tool_is_known_from_the_engines_words(said: str, hint: str):
+    assert network_probe.hint(said) == hint
+
+
+def test_storage_that_copies_every_layer_is_a_warning(fake: Fake):
+    fake.set(storage="vfs")
+    what = "podman stores a whole copy for each layer of an image (driver vfs)"
+    assert levels(fake)[what] == "warning"
+
+
+def test_a_machine_that_slirp4netns_hides_from_its_sandboxes_is_a_warning(fake: Fake):
+    address = network.outward_address()
+    if not address:
+        pytest.skip("this machine has no network: give it an address and a default route")
+    line = "2: tap0    inet {}/24 brd {} scope global tap0\\       valid_lft forever\n"
+    fake.set(rootless=True, addresses=line.format(address, address))
+    assert any("slirp4netns uses" in what for what in levels(fake))
+    fake.set(addresses=line.format("203.0.113.100", "203.0.113.255"))
+    assert not any("slirp4netns uses" in what for what in levels(fake))
+
+
+def test_inotify_instances_that_run_out_are_a_warning(fake: Fake):
+    few = 'echo 3 >/proc/sys/user/max_inotify_instances && exec "$@"'
+    argv = ["unshare", "-Ur", "sh", "-c", few, "sh", COMPANION, "doctor", "--json"]
+    done = subprocess.run(
+        argv, env=fake.desk.environment, capture_output=True, text=True, check=False
+    )
+    found = [one for one in json.loads(done.stdout)["data"] if "inotify instances" in one["what"]]
+    assert [one["level"] for one in found] == ["warning"]
+    assert "of your 3 inotify instances are in use" in found[0]["what"]
+    assert "sysctl fs.inotify.max_user_instances=1024" in found[0]["hint"]

@@ -8,8 +8,9 @@ from companion.cli.output import Result, ask, comment
 from companion.errors import CompanionError
 from companion.operations import audit as auditing
 from companion.operations import doctor as doctoring
+from companion.operations import findings
 from companion.operations import uninstall as leaving
-from companion.operations.doctor import Finding, Level
+from companion.operations.findings import Finding, Level
 from companion.project import discovery, inventory
 from companion.system.paths import Paths
 
@@ -20,12 +21,10 @@ def doctor(arguments: Namespace) -> Result:
     """Say what is wrong on this machine; mend what we can if asked."""
     home = Paths.of_user()
     found = tuple(doctoring.examine(home))
-    mends = [finding.mend for finding in found if finding.mend]
-    if arguments.fix and mends:
-        for mend in mends:
-            mend()
-        comment(f"mended {len(mends)}; looking again")
-        found = tuple(doctoring.examine(home))
+    if arguments.fix and any(finding.mend for finding in found):
+        mended, failures = findings.repair(found)
+        comment(f"mended {mended}; looking again")
+        found = (*doctoring.examine(home), *failures)
     return Result(
         text="\n".join(map(_line, found)),
         data=[{"level": f.level, "what": f.what, "hint": f.hint, "fixable": bool(f.mend)}

@@ -1,0 +1,65 @@
+"""Network probe: can an engine start a container on a network of its own?
+
+An engine that lacks a tool of its networks answers, and registers a network: only a container that
+starts on it needs the firewall and, without root, the way out.
+"""
+
+import re
+import secrets
+from contextlib import suppress
+
+from companion.engine.client import Engine
+from companion.errors import EngineError
+
+LABEL = "dev.companion.probe=1"
+_EMPTY_TAR = "\0" * 10240
+_CREATE = ("create", "--pull", "never")
+_PROGRAM = "/probe"
+_NO_PROGRAM = re.compile(rf"{_PROGRAM}\b.*(no such file|not found)", re.IGNORECASE | re.DOTALL)
+"""How the start of an empty container ends once its network is there."""
+_PACKAGES = (
+    (r"\bnft\b|nftables", "nftables"),
+    (r"iptables|netavark: No such file", "iptables"),
+    (r"find \W*netavark", "netavark"),
+    (r"aardvark", "aardvark-dns"),
+    (r"slirp4netns", "slirp4netns"),
+    (r"\bpasta\b", "passt"),
+    (r"\bnew[ug]idmap\b", "uidmap"),
+)
+"""What an engine says of a tool that is missing, and the Debian package that has it."""
+
+
+def probe(engine: Engine) -> None:
+    """Start an empty container on a new network, and remove all of it.
+
+    Raises:
+        EngineError: the engine refused; if a tool is missing, the hint names its package.
+    """
+    name = f"companion-probe-{secrets.token_hex(4)}"
+    image = f"localhost/{name}:1"
+    try:
+        engine.call("network", "create", "--label", LABEL, name)
+        engine.call("import", "--change", f"LABEL {LABEL}", "-", image, stdin=_EMPTY_TAR)
+        engine.call(*_CREATE, "--name", name, "--network", name, image, _PROGRAM)
+        _start(engine, name)
+    except EngineError as error:
+        (problem,) = error.problems
+        raise EngineError(problem.what, hint(error.log) or problem.hint, error.log) from None
+    finally:
+        for argv in (("rm", "--force", name), ("rmi", image), ("network", "rm", name)):
+            with suppress(EngineError):
+                engine.call(*argv)
+
+
+def hint(log: str) -> str:
+    """Return the next step if a tool is missing, by what the engine said; else ""."""
+    found = (package for shape, package in _PACKAGES if re.search(shape, log))
+    return next((f"install {package}" for package in found), "")
+
+
+def _start(engine: Engine, container: str) -> None:
+    try:
+        engine.call("start", container)
+    except EngineError as error:
+        if not _NO_PROGRAM.search(error.log):
+            raise

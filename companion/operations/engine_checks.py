@@ -1,0 +1,139 @@
+"""Engine checks: what `doctor` looks at in docker and podman, each engine by itself."""
+
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+
+from companion.config import settings
+from companion.engine import network_probe
+from companion.engine.client import Engine, detect
+from companion.engine.dialect import DIALECTS
+from companion.engine.model import EngineChoice
+from companion.errors import CompanionError
+from companion.operations import compose_cli
+from companion.operations.findings import Finding, Level, guarded
+from companion.project import store
+from companion.reconcile import desired, host_facts, observe
+from companion.reconcile.apply import remove_all
+from companion.system import files, network
+from companion.system.paths import Paths
+
+_SPARE_SUBNET = "10.211.0.0/24"
+
+
+def examine(home: Paths) -> Iterator[Finding]:
+    """Yield what is found in each engine that is installed; one that is silent hides no other."""
+    answering: list[EngineChoice] = []
+    for name in filter(shutil.which, DIALECTS):
+        yield from guarded(name, partial(_answers, name, answering))
+    if not answering:
+        yield Finding(Level.FAILED, "no engine answers", "install podman, or start docker")
+    for choice in answering:
+        for check in _CHECKS:
+            yield from guarded(choice.name, partial(check, home, choice))
+
+
+def _answers(name: str, answering: list[EngineChoice]) -> Iterator[Finding]:
+    """Add the engine to those that answer."""
+    try:
+        choice = detect(name, None)
+    except CompanionError as error:
+        problem = error.problems[0]
+        yield Finding(Level.WARNING, problem.what, problem.hint)
+        return
+    if choice not in answering:  # `docker` may be podman by another name
+        answering.append(choice)
+        yield Finding(Level.OK, f"{choice.name} answers")
+
+
+def _network(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
+    """A network with a container on it: that is where a missing firewall tool shows."""
+    try:
+        network_probe.probe(Engine(choice))
+    except CompanionError as error:
+        problem = error.problems[0]
+        what = f"{choice.name} cannot run a container on a network of its own: {problem.what}"
+        yield Finding(Level.FAILED, what, problem.hint)
+    else:
+        yield Finding(Level.OK, f"{choice.name} runs containers on networks of their own")
+
+
+def _storage(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
+    """Storage that shares the layers of images."""
+    engine = Engine(choice)
+    if engine.call(*engine.dialect.storage).strip() == "vfs":
+        what = f"{choice.name} stores a whole copy for each layer of an image (driver vfs)"
+        yield Finding(Level.WARNING, what, engine.dialect.better_storage)
+
+
+def _desktop(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
+    """Services of this machine, from networks of an engine without root."""
+    if not choice.rootless:
+        return
+    address = network.outward_address()
+    shown = Engine(choice).call("unshare", "--rootless-netns", "ip", "-4", "-o", "address")
+    if subnet := network.shadowing(address, shown):
+        what = f"sandboxes cannot reach services of this machine: slirp4netns uses {subnet}, too"
+        line = f'network_cmd_options = ["cidr={_SPARE_SUBNET}"]'
+        where = "below [engine] in ~/.config/containers/containers.conf"
+        hint = f"write `{line}` {where}, stop all containers of podman and start them again"
+        yield Finding(Level.WARNING, what, hint)
+
+
+def _compose(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
+    """A program that shows as compose does what we made."""
+    try:
+        compose_cli.front_end(choice)
+    except CompanionError as error:
+        hint = f"{error.problems[0].hint}, if you want `companion compose`"
+        yield Finding(Level.WARNING, error.problems[0].what, hint)
+
+
+def _images(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
+    """Images that nothing will use again: of builds that failed, of older gateways."""
+    own = settings.parse(files.read_text(home.settings), str(home.settings))
+    current = desired.image_of_gateways(host_facts.host(home, own), host_facts.assets()).tag
+    engine = Engine(choice)
+    if unused := engine.unused_images(keep=current):
+        what = f"{choice.name} holds {len(unused)} images of ours that nothing uses"
+        yield Finding(
+            Level.WARNING, what, "they take space only", partial(_discard, engine, unused)
+        )
+
+
+def _discard(engine: Engine, images: Collection[str]) -> None:
+    for image in images:
+        engine.discard_image(image)
+
+
+def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
+    """Sandboxes on an engine that their agents are not on."""
+    known = store.all_projects(home)
+    on = {(i, agent): r.engine for i, w in known.items() for agent, r in w.agents.items()}
+    held = {(c.project, c.agent) for c in Engine(choice).containers()}
+    for project, agent in sorted(held & on.keys()):
+        right = on[project, agent]
+        if right is None or right.name != choice.name:
+            whose = f"{agent} in {known[project].directory}"
+            what = f"{choice.name} holds containers of {whose}, which is not on it"
+            mend = partial(_take_off, home, Engine(choice, project, agent))
+            yield Finding(Level.WARNING, what, "take them away", mend)
+
+
+def _take_off(home: Paths, engine: Engine) -> None:
+    """Take a sandbox off an engine, unless it moved there meanwhile."""
+    places = home.project(engine.project).agent(engine.agent)
+    with files.lock(places.lock):
+        record = store.read(places)
+        if record and (not record.engine or record.engine.name != engine.choice.name):
+            remove_all(engine, observe.engine(engine), lambda _: None)
+
+
+_CHECKS: tuple[Callable[[Paths, EngineChoice], Iterator[Finding]], ...] = (
+    _network,
+    _storage,
+    _desktop,
+    _compose,
+    _images,
+    _strays,
+)

@@ -1,0 +1,44 @@
+"""Inotify limits: how many files Linux lets one user watch, and how much of that is in use."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from companion.system import files
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one user may have: watches of directories, instances (one or more a program)."""
+
+    watches: int
+    instances: int
+    used: int
+    """Instances of our user's programs, as far as we may look."""
+
+
+def limits() -> Limits | None:
+    """Return the limits of this machine and user namespace, None where nothing counts them."""
+    watches, instances = tuple(_numbers("watches")), tuple(_numbers("instances"))
+    if sys.platform != "linux" or not (watches and instances):
+        return None
+    return Limits(min(watches), min(instances), sum(1 for _ in _instances(os.geteuid())))
+
+
+def _numbers(kind: str) -> Iterator[int]:
+    for path in (f"/proc/sys/fs/inotify/max_user_{kind}", f"/proc/sys/user/max_inotify_{kind}"):
+        if text := files.read_text(Path(path)):
+            yield int(text)
+
+
+def _instances(uid: int) -> Iterator[str]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if process.stat().st_uid == uid:
+                for handle in (process / "fd").iterdir():
+                    with suppress(OSError):
+                        if str(handle.readlink()) == "anon_inode:inotify":
+                            yield str(handle)
