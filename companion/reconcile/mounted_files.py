@@ -9,29 +9,42 @@ from companion.reconcile import secret_values, ssh_keys
 from companion.reconcile.desired import Desired
 from companion.reconcile.secret_values import Secret
 from companion.reconcile.validate import Checked
-from companion.spec.containers import File
+from companion.spec.containers import Directory, File
 from companion.system import files
 from companion.system.paths import Paths
+
+
+def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory, tuple[File, ...]]:
+    """Return what each directory that is only ours to write shall hold; secrets are read now.
+
+    Raises:
+        CompanionError: a secret cannot be read any more.
+    """
+    values = secret_values.resolve(home, checked.ref, desired.sandbox.secrets)
+    found = {
+        Directory.GATEWAY: desired.gateway_files,
+        Directory.RESOLVER: desired.resolver_files,
+        Directory.SECRETS: tuple(_secret_files(values)),
+        Directory.CERTIFICATES: desired.certificate_files,
+    }
+    if desired.sandbox.ssh:
+        found[Directory.SSHD] = ssh_keys.contents(desired, home, checked.places(home))
+    return found
 
 
 def write(desired: Desired, home: Paths, checked: Checked) -> None:
     """Write everything that the containers of one agent will have mounted.
 
     Raises:
-        CompanionError: a secret cannot be read any more.
+        CompanionError: a secret cannot be read any more; no mounted file was written.
     """
-    places, secrets = checked.places(home), desired.sandbox.secrets
-    values = secret_values.resolve(home, checked.ref, secrets)
-    owner = desired.sandbox.host.uid
+    places, owner = checked.places(home), desired.sandbox.host.uid
+    whole = contents(desired, home, checked)
     files.make_private_dir(places.root)
-    _fill(places.gateway, desired.gateway_files, owner)
-    _fill(places.resolver, desired.resolver_files, owner)
-    _fill(places.secrets, _secret_files(values), owner)
-    _fill(places.certificates, desired.certificate_files, owner)
+    for directory, held in whole.items():
+        _fill(places.root / directory, held, owner)
     files.make_private_dir(places.control)
     files.give_to(places.control, owner)
-    if desired.sandbox.ssh:
-        _fill(places.sshd, ssh_keys.contents(desired, home, places), owner)
 
 
 def refresh_tokens(home: Paths, checked: Checked) -> None:

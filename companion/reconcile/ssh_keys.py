@@ -1,7 +1,6 @@
 """Host keys, client keys and authorized_keys of an agent, as kept on the desktop."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from companion.errors import CompanionError
 from companion.plugins.contribution import ProjectFile
@@ -13,9 +12,6 @@ from companion.system import files
 from companion.system.paths import AgentPaths, Paths
 from ssh import authorized_keys, keys
 from ssh.public_key import Key
-
-if TYPE_CHECKING:
-    pass
 
 
 def host_key(sandbox: Sandbox, places: AgentPaths) -> tuple[File, ...]:
