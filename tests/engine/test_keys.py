@@ -26,7 +26,8 @@ def shown(box: Box) -> str:
     """Return the fingerprint of the host key that a stranger is shown."""
     argv = ["ssh-keyscan", "-t", "ed25519", "-p", str(box.port), "127.0.0.1"]
     scan = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-    return keys.fingerprint(scan.partition(" ")[2])
+    (line,) = (one for one in scan.splitlines() if not one.startswith("#"))  # since OpenSSH 10
+    return keys.fingerprint(line.partition(" ")[2])
 
 
 def pinned(box: Box) -> str:
