@@ -1,12 +1,12 @@
 # Everything that this project does on a machine begins here. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint test test-long bench screenshots lock clean
+.PHONY: help setup run lint test test-long packages bench screenshots lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
-SCRIPTS := $(wildcard scripts/*.sh assets/*/*.sh .ci/run)
+SCRIPTS := $(wildcard scripts/*.sh installer/*.sh assets/*/*.sh .ci/run)
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ test: ## run all tests on every engine, installing what is missing
 
 test-long: ## the same with full counts
 	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash scripts/test.sh
+
+packages: setup ## build the wheel and the source distribution into dist/
+	@bash installer/wheel.sh
 
 bench: ## measure, each figure beside what the engine itself needs
 	@bash scripts/test.sh bench
