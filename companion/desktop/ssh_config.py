@@ -20,7 +20,8 @@ class Entry:
 def sync(home: Paths) -> None:
     """Write our SSH config and known_hosts anew from what is remembered of all projects."""
     with files.lock(home.ssh / "lock"):
-        entries = tuple(_entries(home))
+        # Of records with one alias the first keeps it; the next `up` of the other heals that.
+        entries = {e.host.alias: e for e in reversed(tuple(_entries(home)))}.values()
         files.write(
             home.ssh_known_hosts, known_hosts.render({e.host.alias: e.pin for e in entries})
         )

@@ -1,6 +1,7 @@
 """How does what we remember get to disk and back? A file per project, and one for each agent."""
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -85,3 +86,14 @@ def all_projects(home: Paths) -> dict[str, Written]:
         with suppress(CompanionError):
             found[project_id] = of_project(home, Project(directory, project_id))
     return found
+
+
+def all_records(home: Paths) -> Iterator[tuple[tuple[str, str], AgentRecord]]:
+    """Yield every readable record with its project's id and its agent's name.
+
+    Unlike all_projects() it has the agents of projects whose first `up` is under way.
+    """
+    for path in sorted(home.projects.glob("*/*/agent.json")):
+        with suppress(CompanionError):
+            if record := read(AgentPaths(path.parent)):
+                yield (path.parents[1].name, path.parent.name), record

@@ -3,7 +3,7 @@
 import hashlib
 import ipaddress
 import secrets
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from companion.engine.client import Engine
@@ -61,17 +61,21 @@ def _candidates(seed: str) -> Iterator[ipaddress.IPv4Network]:
 ALIAS_SUFFIX = ".sandbox"
 
 
-_Others = Mapping[tuple[str, str], AgentRecord]
+_Others = tuple[AgentRecord, ...]
 
 
 def reserve(home: Paths, checked: Checked, engine: Engine | None) -> AgentRecord:
-    """Return the agent's record with all that must be chosen; what is chosen is remembered."""
+    """Return the agent's record with all that must be chosen; what is chosen is remembered.
+
+    What another agent has, too, is chosen anew: records that were written at the same time by an
+    older version, or copied, may hold the same alias, subnet or port.
+    """
     places = checked.places(home)
     record = store.read(places)
-    if record and _is_complete(checked, record):
+    if record and _is_settled(checked, record, _others(home, checked)):
         return record
     with files.lock(home.allocation_lock):
-        record = propose(home, checked, record, engine)
+        record = propose(home, checked, store.read(places), engine)
         store.write(places, record)
     return record
 
@@ -87,22 +91,62 @@ def propose(
     home: Paths, checked: Checked, record: AgentRecord | None, engine: Engine | None
 ) -> AgentRecord:
     """Return the record with an allocation for the agent: the kept one, or a newly chosen one."""
-    if record and _is_complete(checked, record):
+    others = _others(home, checked)
+    if record and _is_settled(checked, record, others):
         return record
+    kept = _unshared(record, checked, others, engine)
     server = checked.whole.ssh[0] if checked.whole.ssh else None
-    mine = checked.project.id, checked.config.name
-    others = {who: other for who, other in _all_agents(home) if who != mine}
-    kept = record.allocation if record else _new_allocation(checked, others, engine)
     port = None
     if server:
         own = {port.host for port in checked.whole.ports}
-        taken = own | {r.allocation.ssh_port or 0 for r in others.values()}
-        before = None if kept.ssh_port in own else kept.ssh_port
+        taken = own | {r.allocation.ssh_port or 0 for r in others}
+        before = None if kept.ssh_port in taken else kept.ssh_port
         port = server.port or before or choose_port(taken, network.port_is_free)
     chosen = replace(kept, ssh_port=port)
     if record:
         return replace(record, allocation=chosen)
     return AgentRecord(chosen, salt=secrets.token_hex(16))
+
+
+def _is_settled(checked: Checked, record: AgentRecord, others: _Others) -> bool:
+    """Tell whether a record holds all that its config needs, and nothing that another has."""
+    return _is_complete(checked, record) and not _shared(checked, record.allocation, others)
+
+
+def _shared(checked: Checked, mine: Allocation, others: _Others) -> frozenset[str]:
+    """Return which fields of an allocation another agent has, too; a configured port is as told."""
+    asked = {server.port for server in checked.whole.ssh}
+    found: set[str] = set()
+    for other in (record.allocation for record in others):
+        if other.alias == mine.alias:
+            found.add("alias")
+        if not _subnets(other).isdisjoint(_subnets(mine)):
+            found.add("subnets")
+        if mine.ssh_port and other.ssh_port == mine.ssh_port and mine.ssh_port not in asked:
+            found.add("ssh_port")
+    return frozenset(found)
+
+
+def _unshared(
+    record: AgentRecord | None, checked: Checked, others: _Others, engine: Engine | None
+) -> Allocation:
+    """Return the kept allocation, but for what another agent has, too; without one, a new one."""
+    if record is None:
+        return _new_allocation(checked, others, engine)
+    kept, shared = record.allocation, _shared(checked, record.allocation, others)
+    if not shared & {"alias", "subnets"}:
+        return kept
+    new = _new_allocation(checked, others, engine)
+    if "alias" in shared:
+        kept = replace(kept, alias=new.alias)
+    if "subnets" in shared:
+        outer, inner = new.egress_subnet, new.internal_subnet
+        kept = replace(kept, egress_subnet=outer, internal_subnet=inner)
+    return kept
+
+
+def _subnets(allocation: Allocation) -> frozenset[str]:
+    return frozenset((allocation.egress_subnet, allocation.internal_subnet))
 
 
 def _is_complete(checked: Checked, record: AgentRecord | None) -> bool:
@@ -118,19 +162,18 @@ def _is_complete(checked: Checked, record: AgentRecord | None) -> bool:
     )
 
 
-def _all_agents(home: Paths) -> Iterator[tuple[tuple[str, str], AgentRecord]]:
-    for project_id, written in store.all_projects(home).items():
-        for name, record in written.agents.items():
-            yield (project_id, name), record
+def _others(home: Paths, checked: Checked) -> _Others:
+    """Return the records of all other agents, of projects whose first `up` is under way, too."""
+    mine = checked.project.id, checked.config.name
+    return tuple(record for who, record in store.all_records(home) if who != mine)
 
 
 def _new_allocation(checked: Checked, others: _Others, engine: Engine | None) -> Allocation:
-    taken = [s for r in others.values()
-             for s in (r.allocation.egress_subnet, r.allocation.internal_subnet)]  # fmt: skip
+    taken = [subnet for r in others for subnet in _subnets(r.allocation)]
     if engine:
         taken += [*network.taken_subnets(), *engine.subnets()]
     outer, inner = choose_subnets(f"{checked.project.id}/{checked.config.name}", taken)
-    return Allocation(_alias(checked, {r.allocation.alias for r in others.values()}), outer, inner)
+    return Allocation(_alias(checked, {r.allocation.alias for r in others}), outer, inner)
 
 
 def _alias(checked: Checked, taken: Collection[str]) -> str:
