@@ -5,13 +5,54 @@ Named tuples, not dataclasses, whose import would be a fifth of the start of eve
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
 
 _RUN = re.compile(r"[\w+=-]{12,}")
 _CHANGE = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 _LONGEST_NAME = 24
 _LONGEST, _BEGINNING = 200, 40
 """Characters of the longest path that a message repeats, and of what it shows of a longer one."""
+
+
+class Code(StrEnum):
+    """What a script may tell problems apart by, in `--json`; a value never changes its meaning."""
+
+    FAILED = "failed"
+    USAGE = "usage"
+    BUG = "bug"
+    CONFIG_INVALID = "config-invalid"
+    CONFIG_MISSING = "config-missing"
+    SECRET_MISSING = "secret-missing"  # noqa: S105 - no secret, but its name's absence
+    NOT_AUTHORIZED = "not-authorized"
+    TOKEN_EXPIRED = "token-expired"  # noqa: S105 - the same
+    NO_ENGINE = "no-engine"
+    ENGINE_SILENT = "engine-silent"
+    ENGINE_FAILED = "engine-failed"
+    WORLD_CHANGED = "world-changed"
+    SUBNET_TAKEN = "subnet-taken"
+    ADDRESS_HELD = "address-held"
+    NAME_TAKEN = "name-taken"
+    PORT_TAKEN = "port-taken"
+    IMAGE_GONE = "image-gone"
+    NETWORK_MISSING = "network-missing"
+    PULL_FAILED = "pull-failed"
+    BUILD_FAILED = "build-failed"
+    LOGIN_FAILED = "login-failed"
+    AGENT_ENDED = "agent-ended"
+    ROLLED_BACK = "rolled-back"
+    SUPERSEDED = "superseded"
+    STOPPED = "stopped"
+    ALREADY_RUNNING = "already-running"
+    NOT_REGISTERED = "not-registered"
+    NOT_STARTED = "not-started"
+    AGENT_UNKNOWN = "agent-unknown"
+    NO_LOGINS = "no-logins"
+    EDITOR_MISSING = "editor-missing"
+    EXISTS = "exists"
+    CONFIRMATION_REQUIRED = "confirmation-required"
+    DAMAGED = "damaged"
+    FILE_ACCESS = "file-access"
 
 
 class Place(NamedTuple):
@@ -31,6 +72,7 @@ class Problem(NamedTuple):
     what: str
     hint: str = ""
     place: Place | None = None
+    code: Code = Code.CONFIG_INVALID
 
     @property
     def located(self) -> str:
@@ -64,11 +106,14 @@ def _hidden(run: re.Match[str]) -> str:
 
 
 class CompanionError(Exception):
-    """An expected failure: what is wrong with what, and the next step."""
+    """An expected failure: what is wrong with what, the next step, and a code for scripts."""
 
-    def __init__(self, problem: str, hint: str = "") -> None:
+    code: ClassVar[Code] = Code.FAILED
+
+    def __init__(self, problem: str, hint: str = "", *, code: Code | None = None) -> None:
         super().__init__(problem)
-        self.problems: tuple[Problem, ...] = (Problem(problem, hint),)
+        found = Problem(problem, hint, code=code or self.code)
+        self.problems: tuple[Problem, ...] = (found,)
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
@@ -76,6 +121,8 @@ class CompanionError(Exception):
 
 class ConfigError(CompanionError):
     """The user's files say something we cannot follow; holds every problem found."""
+
+    code = Code.CONFIG_INVALID
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         ordered = sorted(problems, key=lambda p: (p.place is None, p.place or Place("", 0, 0)))
@@ -86,50 +133,76 @@ class ConfigError(CompanionError):
 class EngineError(CompanionError):
     """The container engine refused or failed; `log` is what it said."""
 
-    def __init__(self, problem: str, hint: str = "", log: str = "") -> None:
-        super().__init__(problem, hint)
+    code = Code.ENGINE_FAILED
+
+    def __init__(
+        self, problem: str, hint: str = "", log: str = "", *, code: Code | None = None
+    ) -> None:
+        super().__init__(problem, hint, code=code)
         self.log = log
 
 
 class WorldChangedError(EngineError):
     """Something of what was planned with is not so any more: another attempt may succeed."""
 
+    code = Code.WORLD_CHANGED
+
 
 class SubnetTakenError(WorldChangedError):
     """The engine says that a subnet of ours overlaps another; the next one may fit."""
+
+    code = Code.SUBNET_TAKEN
 
 
 class AddressHeldError(WorldChangedError):
     """The engine believes that a container of ours that is gone still has its address."""
 
+    code = Code.ADDRESS_HELD
+
 
 class NameTakenError(EngineError):
     """A container of this name is there, though the engine did not list it among ours."""
+
+    code = Code.NAME_TAKEN
 
 
 class PortTakenError(WorldChangedError):
     """Somebody else holds the port that a sandbox wants to publish."""
 
+    code = Code.PORT_TAKEN
+
 
 class ImageGoneError(WorldChangedError):
     """Somebody removed an image that was there a moment ago."""
+
+    code = Code.IMAGE_GONE
 
 
 class SupersededError(CompanionError):
     """While an image was built the user's files came to want another one."""
 
+    code = Code.SUPERSEDED
+
 
 class StoppedError(CompanionError):
     """While an image was built somebody asked for the agent to be stopped."""
+
+    code = Code.STOPPED
 
 
 class RolledBackError(CompanionError):
     """A new configuration did not work; what ran before runs again."""
 
+    code = Code.ROLLED_BACK
+
 
 class AlreadyRunningError(CompanionError):
     """Another watcher of this user runs."""
 
+    code = Code.ALREADY_RUNNING
+
 
 class UsageError(CompanionError):
     """The command line itself makes no sense."""
+
+    code = Code.USAGE

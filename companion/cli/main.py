@@ -13,7 +13,7 @@ from companion.cli import output, parser
 from companion.cli.catalogue import HELP, JSON, VERSION
 from companion.cli.output import BUG, EXPECTED, INTERRUPTED, UNREAD, USAGE, Result
 from companion.cli.parser import Line
-from companion.errors import CompanionError, UsageError
+from companion.errors import Code, CompanionError, UsageError
 
 
 def entry() -> NoReturn:
@@ -89,8 +89,8 @@ def _bug(argv: Sequence[str]) -> Result:
         path = Paths.of_user().reports / "last.txt"
         files.write(path, text)
     except CompanionError as error:
-        return output.failure(CompanionError(f"{what}\n{trace}", str(error)), BUG)
-    return output.failure(CompanionError(what, f"please report {path}"), BUG)
+        return output.failure(CompanionError(f"{what}\n{trace}", str(error), code=Code.BUG), BUG)
+    return output.failure(CompanionError(what, f"please report {path}", code=Code.BUG), BUG)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

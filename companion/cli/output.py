@@ -119,6 +119,7 @@ def _envelope(result: Result, command: str) -> dict[str, Any]:
         "data": result.data,
         "problems": [
             {
+                "code": p.code,
                 "what": p.what,
                 "hint": p.hint,
                 "file": p.place.file if p.place else None,

@@ -41,7 +41,7 @@ from companion.daemon.view import (
 )
 from companion.engine.events import EngineEvents
 from companion.engine.model import Condition, EngineChoice, Health
-from companion.errors import AlreadyRunningError, CompanionError, Problem
+from companion.errors import AlreadyRunningError, Code, CompanionError, Problem
 from companion.oauth import grant_store, grants
 from companion.project import inventory, store
 from companion.project.model import AgentRef, Project
@@ -294,7 +294,10 @@ class Loop:
         records = place.root.glob("*/agent.json")
         self._watch.follow(ref.key, (*self._steering(ref), *records))
         known = self.view.sandboxes.get(ref.key)
-        problem = error.problems[0] if isinstance(error, CompanionError) else Problem(str(error))
+        if isinstance(error, CompanionError):
+            problem = error.problems[0]
+        else:
+            problem = Problem(str(error), code=Code.FILE_ACCESS)
         if known is None:
             self._tell(ProjectAdded(AgentView(ref), new=True))
         elif known.trouble != problem:

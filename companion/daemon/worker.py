@@ -14,7 +14,7 @@ from companion.daemon.view import (
 )
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice
-from companion.errors import CompanionError, Problem, StoppedError
+from companion.errors import Code, CompanionError, Problem, StoppedError
 from companion.operations import registry, status
 from companion.project import inventory
 from companion.reconcile import run, teardown
@@ -64,7 +64,7 @@ def carry_out(
     except CompanionError as error:
         return WorkFinished(agent_view.id, f"not changed: {error}", error.problems[0])
     except Exception as error:  # noqa: BLE001 - one sandbox's bug must not end the watch
-        bug = Problem(f"this is a bug in companion: {error!r}")
+        bug = Problem(f"this is a bug in companion: {error!r}", code=Code.BUG)
         return WorkFinished(agent_view.id, str(bug), bug)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from companion.desktop import ssh_config
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.system import files, process, programs
@@ -106,7 +106,9 @@ def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
         memory = _read(home)
         here = [f for f in found(home) if _is_meant(f, only, memory)]
         if only and not here:
-            raise CompanionError(f"{only} is not here", "see `companion editors list`")
+            raise CompanionError(
+                f"{only} is not here", "see `companion editors list`", code=Code.EDITOR_MISSING
+            )
         named = {f.editor.id for f in here if f.editor.only_if_named}
         _remember(home, replace(memory, named=tuple(sorted({*memory.named, *named}))))
         return tuple(
@@ -143,7 +145,9 @@ def choose(home: Paths, wanted: str | None) -> Found:
     known = {editor.id: editor for editor in EDITORS}
     ids = ", ".join(editor.id for editor in EDITORS if editor.opening)
     if wanted and wanted not in known:
-        raise CompanionError(f"there is no editor '{wanted}'", f"known: {ids}")
+        raise CompanionError(
+            f"there is no editor '{wanted}'", f"known: {ids}", code=Code.EDITOR_MISSING
+        )
     if wanted:
         opening(known[wanted])
     here = openers(home)
@@ -152,8 +156,12 @@ def choose(home: Paths, wanted: str | None) -> Found:
         return fits[0]
     if wanted:
         installed = ", ".join(f.editor.id for f in here) or "none"
-        raise CompanionError(f"{wanted} is not installed", f"installed: {installed}")
-    raise CompanionError("no editor that we know is installed", f"known: {ids}")
+        raise CompanionError(
+            f"{wanted} is not installed", f"installed: {installed}", code=Code.EDITOR_MISSING
+        )
+    raise CompanionError(
+        "no editor that we know is installed", f"known: {ids}", code=Code.EDITOR_MISSING
+    )
 
 
 def opening(editor: Editor) -> Opening:
@@ -245,7 +253,7 @@ def _read(home: Paths) -> _Memory:
         return _ADAPTER.validate_json(text)
     except ValidationError:
         hint = "remove it; entries that we made in editors' settings then stay"
-        raise CompanionError(f"{home.editors} is damaged", hint) from None
+        raise CompanionError(f"{home.editors} is damaged", hint, code=Code.DAMAGED) from None
 
 
 def _remember(home: Paths, memory: _Memory) -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from companion.engine import failures
 from companion.engine.dialect import DIALECTS, LABEL, Dialect, each, parse_container, parse_network
 from companion.engine.model import Container, EngineChoice
-from companion.errors import CompanionError, EngineError, ImageGoneError
+from companion.errors import Code, CompanionError, EngineError, ImageGoneError
 from companion.system import process
 
 T = TypeVar("T")
@@ -45,17 +45,25 @@ def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
         if choice and Engine(choice).answers():
             return choice
     if shutil.which("docker"):
-        raise CompanionError("the docker daemon does not answer", DIALECTS["docker"].silent)
-    raise CompanionError("neither docker nor podman is installed", "install one of them")
+        raise CompanionError(
+            "the docker daemon does not answer", DIALECTS["docker"].silent, code=Code.ENGINE_SILENT
+        )
+    raise CompanionError(
+        "neither docker nor podman is installed", "install one of them", code=Code.NO_ENGINE
+    )
 
 
 def _required(name: str) -> EngineChoice:
     choice = _choice(name)
     if choice is None:
         hint = f"install {name}, or remove container_runtime from agent.yaml"
-        raise CompanionError(f"container_runtime is {name}, which is not installed", hint)
+        raise CompanionError(
+            f"container_runtime is {name}, which is not installed", hint, code=Code.NO_ENGINE
+        )
     if not Engine(choice).answers():
-        raise CompanionError(f"{name} does not answer", DIALECTS[name].silent)
+        raise CompanionError(
+            f"{name} does not answer", DIALECTS[name].silent, code=Code.ENGINE_SILENT
+        )
     return choice
 
 

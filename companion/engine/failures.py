@@ -7,6 +7,7 @@ from itertools import takewhile
 from companion.engine.dialect import DIALECTS
 from companion.errors import (
     AddressHeldError,
+    Code,
     EngineError,
     ImageGoneError,
     NameTakenError,
@@ -55,7 +56,9 @@ def of_call(name: str, arguments: Sequence[str], done: Completed) -> EngineError
         if re.search(pattern, log):
             return kind(what, hint, log)
     if done.code == TIMED_OUT or re.search(r"^Cannot connect to", reason):
-        return EngineError(f"{name} does not answer", DIALECTS[name].silent, log)
+        return EngineError(
+            f"{name} does not answer", DIALECTS[name].silent, log, code=Code.ENGINE_SILENT
+        )
     return EngineError(what, "", log)
 
 
@@ -81,10 +84,10 @@ def of_build(image: Image, lines: Sequence[str], log: str, settings: str) -> Eng
     if _ended_at_base(lines):
         what = f"cannot pull {image.base}, the base of the {image.role} image: {_reason(lines)}"
         hint = f"connect to its registry, or map it to an image you have: images: in {settings}"
-        return EngineError(what, hint, text)
+        return EngineError(what, hint, text, code=Code.PULL_FAILED)
     tail = "\n".join(f"  {line}" for line in lines[-_TAIL:])
     what = f"the {image.role} image could not be built:\n{tail}"
-    return EngineError(what, f"the whole log is {log}", text)
+    return EngineError(what, f"the whole log is {log}", text, code=Code.BUILD_FAILED)
 
 
 def _ended_at_base(lines: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.oauth.grants import Grant, Grants
 from companion.system import files
 from companion.system.paths import Paths
@@ -29,7 +29,7 @@ def read(home: Paths, project_id: str) -> Grants:
         return {} if text is None else _ADAPTER.validate_json(text)
     except ValidationError:
         hint = "remove it, and authorise again with `companion oauth`"
-        raise CompanionError(f"{path} is damaged", hint) from None
+        raise CompanionError(f"{path} is damaged", hint, code=Code.DAMAGED) from None
 
 
 def keep(home: Paths, project_id: str, key: str, grant: Grant, *, new: bool = True) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from companion.errors import Problem
+from companion.errors import Code, Problem
 from companion.oauth.answers import Tokens
 from companion.plugins.contribution import OAuthToken, Provider
 
@@ -101,18 +101,23 @@ def lack(provider: Provider, grant: Grant | None, now: float) -> Problem | None:
     """Return why a provider has no token that counts, or soon will have none; and what to do."""
     name, again = provider.name, f"run `companion oauth {provider.name}`"
     if grant is None:
-        return Problem(f"{name} is not authorised yet", again)
+        return Problem(f"{name} is not authorised yet", again, code=Code.NOT_AUTHORIZED)
     if grant.refused:
         what = f"{grant.issuer} does not renew the token for {name} any more"
-        return Problem(f"{what}: {grant.failure}", f"authorise again: {again}")
+        return Problem(
+            f"{what}: {grant.failure}", f"authorise again: {again}", code=Code.NOT_AUTHORIZED
+        )
     if now < grant.until:
         return None
     if not grant.renewable:
-        return Problem(f"the token for {name} ended at {clock(grant.until)}", again)
+        return Problem(
+            f"the token for {name} ended at {clock(grant.until)}", again, code=Code.TOKEN_EXPIRED
+        )
     if not grant.failure:
-        return Problem(f"the token for {name} ended", "`companion up`, `watch` or `tray` renews it")
+        hint = "`companion up`, `watch` or `tray` renews it"
+        return Problem(f"the token for {name} ended", hint, code=Code.TOKEN_EXPIRED)
     what = f"the token for {name} ended and could not be renewed: {grant.failure}"
-    return Problem(what, "it is tried again every minute")
+    return Problem(what, "it is tried again every minute", code=Code.TOKEN_EXPIRED)
 
 
 def clock(moment: float) -> str:

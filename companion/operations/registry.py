@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from companion.desktop import editor_settings, ssh_config
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.oauth import grant_store
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
@@ -37,7 +37,9 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
     name = str(files.real(files.expanded(directory)))
     known = {w.directory: (i, w) for i, w in store.all_projects(home).items()}
     if name not in known:
-        raise CompanionError(f"{name} is not known", f"known: {', '.join(known) or 'none'}")
+        raise CompanionError(
+            f"{name} is not known", f"known: {', '.join(known) or 'none'}", code=Code.NOT_REGISTERED
+        )
     project_id, written = known[name]
     project, place = Project(Path(name), project_id), home.project(project_id)
     for agent in written.agents:

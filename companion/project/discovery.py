@@ -6,7 +6,7 @@ from pathlib import Path
 from companion.config import decode
 from companion.config.models import Fleet
 from companion.config.strict_yaml import Document
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.project.model import AgentRef, Project
 from companion.spec.containers import digest
 from companion.system import files, paths
@@ -20,7 +20,9 @@ def project(directory: Path) -> Project:
     """
     real = files.real(files.expanded(directory))
     if not files.is_directory(real):
-        raise CompanionError(f"there is no directory {directory}", "correct the path")
+        raise CompanionError(
+            f"there is no directory {directory}", "correct the path", code=Code.CONFIG_MISSING
+        )
     slug = re.sub(r"[^a-z0-9]+", "-", real.name.lower()).strip("-")[:24] or "project"
     return Project(real, f"{slug}-{digest(str(real))[:8]}")
 
@@ -58,7 +60,9 @@ def config_text(ref: AgentRef) -> str:
     text = files.read_text(ref.config)
     if text is None:
         hint = "run `companion init` there, or name the project's directory with -C"
-        raise CompanionError(f"there is no {paths.CONFIG_NAME} in {ref.directory}", hint)
+        raise CompanionError(
+            f"there is no {paths.CONFIG_NAME} in {ref.directory}", hint, code=Code.CONFIG_MISSING
+        )
     above = Project(ref.directory.parent, "")
     if not ref.folder and files.status(above.fleet):
         listing = fleet(above)

@@ -1,7 +1,7 @@
 """Who sits in a project, by its files and by what is remembered of them?"""
 
 from companion.config import decode
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord
@@ -60,7 +60,7 @@ def find_agent(home: Paths, project: Project, agent: str) -> AgentRef:
     found = {agent_name(home, ref): ref for ref in discovery.agent_refs(project)}
     if agent not in found:
         what = f"there is no agent '{agent}' in {project.directory}"
-        raise CompanionError(what, decode.suggest(agent, found))
+        raise CompanionError(what, decode.suggest(agent, found), code=Code.AGENT_UNKNOWN)
     return found[agent]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.project.model import Project
 from companion.project.record import AgentRecord, Written, upgraded
 from companion.system import files
@@ -49,7 +49,7 @@ def read(place: AgentPaths) -> AgentRecord | None:
         return _ADAPTER.validate_python(upgraded(json.loads(text)), strict=False)
     except ValueError:
         hint = "remove it: `companion up` then starts afresh, with new subnets and port"
-        raise CompanionError(f"{place.record} is damaged", hint) from None
+        raise CompanionError(f"{place.record} is damaged", hint, code=Code.DAMAGED) from None
 
 
 def write(place: AgentPaths, record: AgentRecord) -> None:

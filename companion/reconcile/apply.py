@@ -18,7 +18,7 @@ from companion.engine.dialect import (
     network_name,
 )
 from companion.engine.model import EngineChoice, Observed
-from companion.errors import EngineError, NameTakenError, SupersededError
+from companion.errors import Code, EngineError, NameTakenError, SupersededError
 from companion.project import store
 from companion.reconcile import observe, readiness
 from companion.reconcile.desired import HOST_KEY, ROOT
@@ -88,7 +88,9 @@ class Applier:
             except EngineError as error:
                 name = self.engine.choice.name
                 hint = f"run `{name} network create {network}`, or correct the name"
-                raise EngineError(f"{name} has no network '{network}'", hint, error.log) from None
+                raise EngineError(
+                    f"{name} has no network '{network}'", hint, error.log, code=Code.NETWORK_MISSING
+                ) from None
 
     def remove_stale_images(self) -> None:
         """Remove images of this agent that no definition of ours wants any more."""
@@ -98,11 +100,11 @@ class Applier:
 
     def _perform(self, step: Step) -> None:
         match step:
-            case BuildImage(image, reason):
-                self.progress(f"building the {image.role} image: {reason}")
+            case BuildImage(image, why):
+                self.progress(f"building the {image.role} image: {why}")
                 self._build(image)
-            case LeaveEngine(choice, reason):
-                self.progress(f"leaving {choice.name}: {reason}")
+            case LeaveEngine(choice, why):
+                self.progress(f"leaving {choice.name}: {why}")
                 self._leave(choice)
             case Remove(name):
                 self.engine.remove(name)
@@ -114,11 +116,11 @@ class Applier:
                 self.engine.call(
                     *network_argv(self.engine.dialect, self.engine.project, agent, network)
                 )
-            case Start(service, reason):
-                self.progress(f"starting {service.name}: {reason}")
+            case Start(service, why):
+                self.progress(f"starting {service.name}: {why}")
                 self._start(service)
-            case Reload(service, reason):
-                self.progress(f"reloading {service.name}: {reason}")
+            case Reload(service, why):
+                self.progress(f"reloading {service.name}: {why}")
                 self._reload(step)
             case _:
                 assert_never(step)

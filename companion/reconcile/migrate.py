@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from companion.engine.client import Engine
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.project.record import AgentRecord
 from companion.reconcile.plan import LeaveEngine
+from companion.reconcile.reasons import Reason, Why
 
 
 def departures(engine: Engine, record: AgentRecord) -> tuple[LeaveEngine, ...]:
@@ -48,10 +49,11 @@ def holding_engines(
 def _departure(other: Engine, engine: Engine, record: AgentRecord) -> LeaveEngine | None:
     if other.choice == record.engine:
         _require_answer(other)
-        reason = f"it moves to {engine.choice.name}; volumes stay behind"
-        return LeaveEngine(other.choice, reason)
+        text = f"it moves to {engine.choice.name}; volumes stay behind"
+        return LeaveEngine(other.choice, Why(Reason.ENGINE_CHANGED, text))
     if _holds(other):
-        return LeaveEngine(other.choice, f"it is on {engine.choice.name} now")
+        why = Why(Reason.ENGINE_CHANGED, f"it is on {engine.choice.name} now")
+        return LeaveEngine(other.choice, why)
     return None
 
 
@@ -68,4 +70,6 @@ def _require_answer(engine: Engine) -> None:
     if not engine.answers():
         name = engine.choice.name
         hint = f"start {name}; if it is gone for good, run `companion down --abandon` first"
-        raise CompanionError(f"{engine.agent} is on {name}, which does not answer", hint)
+        raise CompanionError(
+            f"{engine.agent} is on {name}, which does not answer", hint, code=Code.ENGINE_SILENT
+        )

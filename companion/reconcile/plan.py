@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from companion.engine.model import Container, EngineChoice, Observed
 from companion.project.record import AgentRecord
+from companion.reconcile.reasons import Reason, Why
 from companion.spec.containers import Image, Network, Role, Service, Target
 
 
@@ -18,12 +19,16 @@ class Change(IntEnum):
     REBUILD = 3
 
 
+_NOT_WANTED = Why(Reason.NOT_WANTED, "no longer part of the sandbox")
+_MISSING = Why(Reason.MISSING, "it does not exist yet")
+
+
 @dataclass(frozen=True, slots=True)
 class BuildImage:
     """Build an image while the old sandbox goes on."""
 
     image: Image
-    reason: str
+    why: Why
 
     def describe(self) -> str:
         """Return the step in words."""
@@ -35,7 +40,7 @@ class LeaveEngine:
     """Take the sandbox off another engine; its images and volumes stay there."""
 
     engine: EngineChoice
-    reason: str
+    why: Why
 
     def describe(self) -> str:
         """Return the step in words."""
@@ -47,7 +52,7 @@ class Remove:
     """Remove a container."""
 
     name: str
-    reason: str
+    why: Why
 
     def describe(self) -> str:
         """Return the step in words."""
@@ -59,7 +64,7 @@ class RemoveNetwork:
     """Remove a network that no longer has the right shape."""
 
     name: str
-    reason: str
+    why: Why
 
     def describe(self) -> str:
         """Return the step in words."""
@@ -71,7 +76,7 @@ class CreateNetwork:
     """Create a network."""
 
     network: Network
-    reason: str
+    why: Why
 
     def describe(self) -> str:
         """Return the step in words."""
@@ -83,7 +88,7 @@ class Start:
     """Create and start a service's container."""
 
     service: Service
-    reason: str
+    why: Why
 
     def describe(self) -> str:
         """Return the step in words."""
@@ -95,7 +100,7 @@ class Reload:
     """Let a running service take in what changed; no container restarts."""
 
     service: Service
-    reason: str
+    why: Why
     changed: tuple[str, ...] = ()
     """Names of what it has not taken in; none while that is not certain."""
 
@@ -158,7 +163,7 @@ def plan(
         *departures,
         *_removals(desired, observed, reasons),
         *(RemoveNetwork(n, r) for n, r in wrong_networks.items() if n in observed.networks),
-        *(RemoveNetwork(n, "no longer part of the sandbox") for n in sorted(observed.networks)
+        *(RemoveNetwork(n, _NOT_WANTED) for n in sorted(observed.networks)
           if n not in {network.name for network in desired.networks}),
         *(CreateNetwork(n, wrong_networks[n.name]) for n in desired.networks
           if n.name in wrong_networks),
@@ -186,75 +191,82 @@ def _reloads(service: Service, record: AgentRecord) -> Iterator[Reload]:
     if held == wanted or not (wanted or held):
         return
     if held is None:
-        yield Reload(service, "it is not certain what it loaded last")
+        yield Reload(service, Why(Reason.NOT_LOADED, "it is not certain what it loaded last"))
         return
     gone = sorted(name for name in held if held[name] != wanted.get(name))
     new = sorted(name for name in wanted if name not in held)
-    yield Reload(service, f"changed: {', '.join((*new, *gone))}", (*new, *gone))
+    text = f"changed: {', '.join((*new, *gone))}"
+    yield Reload(service, Why(Reason.NOT_LOADED, text), (*new, *gone))
 
 
 def _builds(desired: Target, observed: Observed) -> Iterator[BuildImage]:
     for image in desired.images:
         if image.tag not in observed.images:
-            yield BuildImage(image, f"its definition has no {image.role} image yet")
+            text = f"its definition has no {image.role} image yet"
+            yield BuildImage(image, Why(Reason.IMAGE_MISSING, text))
 
 
-def _removals(desired: Target, observed: Observed, reasons: Mapping[str, str]) -> Iterator[Remove]:
+def _removals(desired: Target, observed: Observed, reasons: Mapping[str, Why]) -> Iterator[Remove]:
     """Yield removals, dependents first."""
     wanted = {service.name for service in desired.services}
     mine = (c for c in observed.containers if c.agent == desired.agent)
     for container in sorted(mine, key=_start_order, reverse=True):
         if container.service not in wanted:
-            yield Remove(container.name, "no longer part of the sandbox")
+            yield Remove(container.name, _NOT_WANTED)
         elif container.service in reasons:
             yield Remove(container.name, reasons[container.service])
 
 
-def _network_reasons(desired: Target, observed: Observed) -> Iterator[tuple[str, str]]:
+def _network_reasons(desired: Target, observed: Observed) -> Iterator[tuple[str, Why]]:
     for network in desired.networks:
         subnet = observed.networks.get(network.name)
         if subnet is None:
-            yield network.name, "it does not exist yet"
+            yield network.name, _MISSING
         elif subnet != network.subnet:
-            yield network.name, f"its subnet is {subnet} instead of {network.subnet}"
+            text = f"its subnet is {subnet} instead of {network.subnet}"
+            yield network.name, Why(Reason.NETWORK_CHANGED, text)
 
 
 def _start_reasons(
     desired: Target,
     observed: Observed,
     written: Mapping[str, Mapping[str, str]],
-    wrong_networks: Mapping[str, str],
+    wrong_networks: Mapping[str, Why],
     *,
     fresh: bool,
-) -> Iterator[tuple[str, str]]:
+) -> Iterator[tuple[str, Why]]:
     """Yield the services that must be started anew; services come in their start order."""
     restarted: set[str] = set()
     for service in desired.services:
         container = observed.container(service.name)
         lost = [a.network for a in service.attachments if a.network in wrong_networks]
         if container is None:
-            reason = "it does not exist yet"
+            why = _MISSING
         elif container.spec != service.spec:
-            reason = _difference(service, written.get(service.name, {}))
+            why = _difference(service, written.get(service.name, {}))
         elif lost:
-            reason = f"its network {lost[0]} is made anew"
+            why = Why(Reason.NETWORK_CHANGED, f"its network {lost[0]} is replaced")
         elif service.network_of in restarted or _lost_namespace(container, service, observed):
-            reason = f"it shares the network of {service.network_of}, which is new"
+            text = f"it shares the network of {service.network_of}, which is new"
+            why = Why(Reason.NAMESPACE_REPLACED, text)
         elif not container.running:
-            reason = f"it is {container.status}"
+            why = Why(Reason.STOPPED, f"it is {container.status}")
         elif service.role is Role.NET and _restarted(container, observed):
-            reason = "it was restarted by somebody else, and must be seen to be closed"
+            text = "it was restarted by somebody else, and must be seen to be closed"
+            why = Why(Reason.RESTARTED_ELSEWHERE, text)
         elif fresh:
-            reason = "a restart was asked for"
+            why = Why(Reason.RESTART_REQUESTED, "a restart was requested")
         else:
             continue
         restarted.add(service.name)
-        yield service.name, reason
+        yield service.name, why
 
 
-def _difference(service: Service, before: Mapping[str, str]) -> str:
+def _difference(service: Service, before: Mapping[str, str]) -> Why:
     changed = [name for name, value in service.parts.items() if before.get(name) != value]
-    return f"changed: {', '.join(changed)}" if before and changed else "its definition changed"
+    known = before and changed
+    text = f"changed: {', '.join(changed)}" if known else "its definition changed"
+    return Why(Reason.SPEC_CHANGED, text)
 
 
 def _restarted(holder: Container, observed: Observed) -> bool:

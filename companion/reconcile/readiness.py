@@ -6,7 +6,7 @@ from pathlib import Path
 
 from companion.engine.client import Engine
 from companion.engine.dialect import container_name
-from companion.errors import CompanionError, EngineError
+from companion.errors import Code, CompanionError, EngineError
 from companion.spec.containers import Login, Role, Target
 from companion.system import files
 from companion.system.paths import AgentPaths, Paths
@@ -63,11 +63,15 @@ def wait_for_login(
         try:
             _login(login, home, places, time.monotonic() + _SLICE)
         except probe.WrongHostKey as error:
-            raise CompanionError(f"another server answers: {error}", _LOOK) from None
+            raise CompanionError(
+                f"another server answers: {error}", _LOOK, code=Code.LOGIN_FAILED
+            ) from None
         except probe.ProbeError as error:
             _see_running(engine, target)
             if time.monotonic() > begin + LOGIN_PATIENCE:
-                raise CompanionError(f"SSH does not answer: {error}", _LOOK) from None
+                raise CompanionError(
+                    f"SSH does not answer: {error}", _LOOK, code=Code.LOGIN_FAILED
+                ) from None
         else:
             return time.monotonic() - begin
 
@@ -93,7 +97,7 @@ def _see_running(engine: Engine, target: Target) -> None:
     for container in engine.containers():
         if container.service == name and not container.running:
             what = f"the agent ended at once with exit code {container.exit_code}"
-            raise EngineError(what, _LOOK)
+            raise EngineError(what, _LOOK, code=Code.AGENT_ENDED)
 
 
 def _network_hint(engine: Engine, target: Target) -> str:

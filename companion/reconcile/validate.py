@@ -10,7 +10,7 @@ from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Fleet
 from companion.config.origin import Origin
 from companion.config.strict_yaml import Document
-from companion.errors import ConfigError, Place, Problem
+from companion.errors import Code, ConfigError, Place, Problem
 from companion.oauth import grant_store, grants
 from companion.plugins.base import expand
 from companion.plugins.contribution import Contribution, EnvVar, ProjectFile, RuntimeProgram
@@ -192,8 +192,9 @@ def _missing(
         name, where = variable.name, f"the {what} for {whom}"
         value = values.get(name)
         if not value:
+            lack = f"{name} has no value; it is needed for {where}"
             hint = f"add {name}=… to {paths.ENV_NAME}"
-            yield Problem(f"{name} has no value; it is needed for {where}", hint, place)
+            yield Problem(lack, hint, place, Code.SECRET_MISSING)
         elif not value.is_sendable:
             hint = "correct it: one line of printable ASCII"
             yield Problem(f"the value of {name} cannot be sent in {where}", hint, place)

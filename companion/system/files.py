@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 
 _BACKUP = ".before-companion"
 PRIVATE = 0o600
@@ -35,7 +35,9 @@ def read_text(path: Path) -> str | None:
             f"{path} is not UTF-8 (byte {error.start})", "save it as UTF-8"
         ) from None
     except OSError as error:
-        raise CompanionError(f"cannot read {path}: {error.strerror}", "check its owner") from None
+        raise CompanionError(
+            f"cannot read {path}: {error.strerror}", "check its owner", code=Code.FILE_ACCESS
+        ) from None
 
 
 def read_bytes(path: Path) -> bytes:
@@ -43,7 +45,9 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CompanionError(f"cannot read {path}: {error.strerror}", "check its owner") from None
+        raise CompanionError(
+            f"cannot read {path}: {error.strerror}", "check its owner", code=Code.FILE_ACCESS
+        ) from None
 
 
 def expanded(path: Path) -> Path:
@@ -80,7 +84,9 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = f"cannot write {path}: {error.strerror}"
-        raise CompanionError(what, "make room on the disk, or correct its owner or mode") from None
+        raise CompanionError(
+            what, "make room on the disk, or correct its owner or mode", code=Code.FILE_ACCESS
+        ) from None
 
 
 def make_private_dir(path: Path) -> None:
@@ -114,10 +120,14 @@ def require_own(directory: Path) -> None:
         return
     found = directory.stat()
     if found.st_uid != os.geteuid():
-        raise CompanionError(f"{directory} belongs to another user", "run companion as that user")
+        raise CompanionError(
+            f"{directory} belongs to another user",
+            "run companion as that user",
+            code=Code.FILE_ACCESS,
+        )
     if found.st_mode & _OTHERS_WRITE:
         hint = f"`chmod 700 {directory}`, and look at what is in it"
-        raise CompanionError(f"others may write to {directory}", hint)
+        raise CompanionError(f"others may write to {directory}", hint, code=Code.FILE_ACCESS)
 
 
 def write(path: Path, content: str | bytes, mode: int = PRIVATE, owner: int | None = None) -> bool:
@@ -167,7 +177,9 @@ def write_users_own(path: Path, new: str, expected: str | None) -> None:
         _replace_users_own(path, target, new, expected)
     except OSError as error:
         what = f"cannot write {target}: {error.strerror}"
-        raise CompanionError(what, "change its owner or mode, or edit it yourself") from None
+        raise CompanionError(
+            what, "change its owner or mode, or edit it yourself", code=Code.FILE_ACCESS
+        ) from None
 
 
 def take_back_from_users_own(path: Path, new: str, expected: str) -> None:

@@ -1,6 +1,5 @@
 """Bad input gets one clear message with file, line and column, exit code 1, and nothing written."""
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -392,21 +391,6 @@ def test_a_silent_daemon_is_said(desk: Desk, tmp_path: Path):
     assert done.err == (
         "error: the docker daemon does not answer\ntip: start the docker daemon, or use podman\n"
     )
-
-
-def test_errors_speak_json_too(desk: Desk):
-    done = desk.companion("-C", str(desk.project("name: coder\n")), "validate", "--json")
-    answer = json.loads(done.out)
-    assert set(answer) == {"version", "command", "ok", "exit_code", "data", "problems"}
-    assert answer["exit_code"] == done.code == 1
-    assert answer["problems"][0] == {
-        "what": "'runtime' is missing",
-        "hint": "add it",
-        "file": "agent.yaml",
-        "line": 1,
-        "column": 1,
-    }
-    assert json.loads(desk.companion("frobnicate", "--json").out)["exit_code"] == 2
 
 
 def empty_path(desk: Desk, tmp_path: Path) -> Desk:

@@ -89,7 +89,9 @@ def test_sshd_is_told_of_a_host_key_that_nobody_told_it_of(box: Box):
     with going_on(box):
         (box.agent_state / "sshd/host_key").unlink()
         plan = box.companion("plan", "--json").ok().agent
-        assert plan["steps"] == [{"step": "reload coder", "reason": "changed: host key"}]
+        assert plan["steps"] == [
+            {"step": "reload coder", "code": "not-loaded", "reason": "changed: host key"}
+        ]
         box.companion("up").ok()
         assert shown(box) == pinned(box)
         assert box.run("true") == ""

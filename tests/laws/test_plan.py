@@ -22,6 +22,7 @@ from companion.reconcile.plan import (
     Start,
     plan,
 )
+from companion.reconcile.reasons import Reason
 from companion.sandbox.model import Allocation
 from companion.spec.containers import Role, Target
 
@@ -178,14 +179,14 @@ DAMAGES: dict[str, tuple[Damage, list[str], set[str]]] = {
     "lose default": (
         network("coder-default", None),
         around(GATEWAY, ["create the network coder-default"]),
-        {"it does not exist yet", "its network coder-default is made anew"},
+        {"it does not exist yet", "its network coder-default is replaced"},
     ),
     "lose internal": (
         network("coder-internal", None),
         around(ALL, ["create the network coder-internal"]),
         {
             "it does not exist yet",
-            "its network coder-internal is made anew",
+            "its network coder-internal is replaced",
             NEW_HOLDER,
         },
     ),
@@ -194,7 +195,7 @@ DAMAGES: dict[str, tuple[Damage, list[str], set[str]]] = {
         around(ALL, ["remove the network coder-internal", "create the network coder-internal"]),
         {
             "its subnet is 10.9.9.0/28 instead of 10.231.0.16/28",
-            "its network coder-internal is made anew",
+            "its network coder-internal is replaced",
             NEW_HOLDER,
         },
     ),
@@ -213,6 +214,22 @@ DAMAGES: dict[str, tuple[Damage, list[str], set[str]]] = {
 """What happens behind our back → the damage, the steps that repair it, and their reasons."""
 
 
+REASONS = {
+    "it does not exist yet": Reason.MISSING,
+    "its definition has no gateway image yet": Reason.IMAGE_MISSING,
+    "its definition has no agent image yet": Reason.IMAGE_MISSING,
+    "its definition changed": Reason.SPEC_CHANGED,
+    "its network coder-default is replaced": Reason.NETWORK_CHANGED,
+    "its network coder-internal is replaced": Reason.NETWORK_CHANGED,
+    "its subnet is 10.9.9.0/28 instead of 10.231.0.16/28": Reason.NETWORK_CHANGED,
+    NEW_HOLDER: Reason.NAMESPACE_REPLACED,
+    "it is exited": Reason.STOPPED,
+    "it was restarted by somebody else, and must be seen to be closed": Reason.RESTARTED_ELSEWHERE,
+    "no longer part of the sandbox": Reason.NOT_WANTED,
+}
+"""The code that each reason has for scripts."""
+
+
 @pytest.mark.parametrize("name", DAMAGES)
 def test_each_damage_is_repaired_by_the_least_and_the_reason_is_said(desired: Target, name: str):
     damage, steps, reasons = DAMAGES[name]
@@ -220,7 +237,9 @@ def test_each_damage_is_repaired_by_the_least_and_the_reason_is_said(desired: Ta
     assert seen != world(desired)
     todo = plan(desired, seen, held(desired))
     assert [step.describe() for step in todo.steps] == steps
-    assert {step.reason for step in todo.steps} == reasons
+    assert {(step.why.text, step.why.reason) for step in todo.steps} == {
+        (text, REASONS[text]) for text in reasons
+    }
 
 
 @given(names=st.lists(st.sampled_from(sorted(DAMAGES)), unique=True))
@@ -243,7 +262,7 @@ def test_a_change_of_the_agent_touches_the_agent_only(desired: Target):
     services = tuple(replace(s, workdir="/x") if s == agent else s for s in desired.services)
     todo = plan(replace(desired, services=services), world(desired), held(desired))
     assert [step.describe() for step in todo.steps] == ["remove coder", "start coder"]
-    assert {step.reason for step in todo.steps} == {"changed: workdir"}
+    assert {step.why.text for step in todo.steps} == {"changed: workdir"}
     assert todo.change is Change.RECREATE
 
 

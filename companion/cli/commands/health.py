@@ -5,7 +5,7 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from companion.cli.output import Result, ask, comment
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.operations import audit as auditing
 from companion.operations import doctor as doctoring
 from companion.operations import findings
@@ -43,7 +43,9 @@ def uninstall(arguments: Namespace) -> Result:
     """Take back everything that companion made."""
     if not arguments.yes:
         if not sys.stdin.isatty():
-            raise CompanionError("this takes everything back", "say so with --yes")
+            raise CompanionError(
+                "this takes everything back", "say so with --yes", code=Code.CONFIRMATION_REQUIRED
+            )
         comment(
             "This removes all sandboxes, their keys, and our entries in other programs' settings."
         )

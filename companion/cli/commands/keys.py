@@ -4,7 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from companion.cli.output import Result, table
-from companion.errors import CompanionError, UsageError
+from companion.errors import Code, CompanionError, UsageError
 from companion.project import discovery, inventory, store
 from companion.project.model import AgentRef
 from companion.reconcile import key_rotation, ssh_keys
@@ -87,6 +87,10 @@ def _save(home: Paths, ref: AgentRef, places: AgentPaths, added: tuple[Key, ...]
     with files.lock(places.lock):
         record, checked = store.read(places), check(home, ref)
         if record is None:
-            raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")
+            raise CompanionError(
+                f"{checked.config.name} was never started",
+                "run `companion up`",
+                code=Code.NOT_STARTED,
+            )
         files.write(places.added_keys, authorized_keys.merge(added))
         ssh_keys.authorize(sandbox_of(checked, record), home, places)

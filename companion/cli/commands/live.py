@@ -7,7 +7,7 @@ from companion.cli.output import Result, comment, table
 from companion.daemon.loop import Loop, alone
 from companion.daemon.view import News, View, line
 from companion.desktop import autostart as starting
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.operations import registry
 from companion.project import discovery, store
 from companion.project.record import Written
@@ -107,7 +107,11 @@ def _known(arguments: Namespace) -> ProjectPaths:
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     place = home.project(project.id)
     if not place.state.exists():
-        raise CompanionError(f"{project.directory} is not known yet", "run `companion up` there")
+        raise CompanionError(
+            f"{project.directory} is not known yet",
+            "run `companion up` there",
+            code=Code.NOT_REGISTERED,
+        )
     return place
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from companion import plugins as catalogue
 from companion.cli.output import DIFFERENCES, Result, ask, table
 from companion.config import decode
-from companion.errors import CompanionError, ConfigError, Problem
+from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import discovery
 from companion.reconcile import host_facts, run
 from companion.reconcile.compare import Comparison, preview
@@ -41,7 +41,9 @@ def init(arguments: Namespace) -> Result:
     tree = {name: schemas.pointed(name, content) for name, content in tree.items()}
     taken = [name for name in tree if (target / name).exists()]
     if taken:
-        raise CompanionError(f"{target / taken[0]} exists already", "choose another directory")
+        raise CompanionError(
+            f"{target / taken[0]} exists already", "choose another directory", code=Code.EXISTS
+        )
     for name, content in tree.items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         if not name.endswith("/"):
@@ -105,7 +107,7 @@ def plan(arguments: Namespace) -> Result:
 
 def _told(seen: Comparison, *, alone: bool) -> Iterator[str]:
     yield ("" if alone else f"{seen.checked.config.name}: ") + _summary(seen)
-    yield from (f"  {step.describe()}: {step.reason}" for step in seen.plan.steps)
+    yield from (f"  {step.describe()}: {step.why}" for step in seen.plan.steps)
     yield from (f"  {opening}" for opening in seen.checked.openings)
 
 
@@ -125,7 +127,10 @@ def _facts(seen: Comparison) -> dict[str, object]:
         "change": seen.plan.change.name.lower(),
         "egress": seen.checked.egress,
         "openings": list(seen.checked.openings),
-        "steps": [{"step": s.describe(), "reason": s.reason} for s in seen.plan.steps],
+        "steps": [
+            {"step": s.describe(), "code": s.why.reason, "reason": s.why.text}
+            for s in seen.plan.steps
+        ],
     }
 
 

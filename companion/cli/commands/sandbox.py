@@ -9,7 +9,7 @@ from companion.cli.output import Result, ask, comment, show, table
 from companion.desktop import ssh_config
 from companion.engine.client import Engine, detect
 from companion.engine.dialect import container_name, exec_argv
-from companion.errors import CompanionError, Problem
+from companion.errors import Code, CompanionError, Problem
 from companion.operations import container_logs, registry
 from companion.operations.status import Status, status_of
 from companion.project import discovery, inventory, store
@@ -74,7 +74,9 @@ def logs(arguments: Namespace) -> Result:
     target = _target(arguments)
     containers = target.engine.containers()
     if not containers:
-        raise CompanionError(f"{arguments.agent} has no containers", "run `companion up`")
+        raise CompanionError(
+            f"{arguments.agent} has no containers", "run `companion up`", code=Code.NOT_STARTED
+        )
     width = max(len(container.service) for container in containers)
     with container_logs.lines(target.engine, containers, follow=arguments.follow) as lines:
         for service, line in lines:
@@ -98,7 +100,9 @@ def proxy(arguments: Namespace) -> Result:
     _require_logins(target.record, arguments.agent)
     code = target.attach((), ("/usr/sbin/sshd", "-i", "-f", f"{sshd.KEYS}/sshd_config"))
     if code and not target.runs():
-        raise CompanionError(f"{arguments.agent} does not run", "run `companion up`")
+        raise CompanionError(
+            f"{arguments.agent} does not run", "run `companion up`", code=Code.NOT_STARTED
+        )
     return Result(code=code)
 
 
@@ -129,7 +133,9 @@ def compose(arguments: Namespace) -> Result:
     engines = {record.engine for record in known.values() if record.engine}
     if len(engines) != 1:
         what = "its agents are on several engines" if engines else "nothing was started here yet"
-        raise CompanionError(f"{project.directory}: {what}", "see `companion status`")
+        raise CompanionError(
+            f"{project.directory}: {what}", "see `companion status`", code=Code.NOT_STARTED
+        )
     (choice,) = engines
     argv = (*front.front_end(choice), *front.arguments(project, tuple(known)), *words)
     return Result(code=process.attach(argv, env=dict(choice.environment)))
@@ -158,7 +164,9 @@ class _Target:
 
 def _require_logins(record: AgentRecord, agent: str) -> None:
     if not record.allocation.ssh_port:
-        raise CompanionError(f"{agent} takes no logins", "add the ssh plugin to agent.yaml")
+        raise CompanionError(
+            f"{agent} takes no logins", "add the ssh plugin to agent.yaml", code=Code.NO_LOGINS
+        )
 
 
 def _target(arguments: Namespace) -> _Target:
@@ -174,7 +182,7 @@ def _target(arguments: Namespace) -> _Target:
 def _unknown(name: str, project: Project, known: Iterable[str]) -> CompanionError:
     listed = ", ".join(known) or "none was started here yet"
     what = f"there is no agent '{name}' in {project.directory}"
-    return CompanionError(what, f"known: {listed}")
+    return CompanionError(what, f"known: {listed}", code=Code.AGENT_UNKNOWN)
 
 
 def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:

@@ -1,0 +1,31 @@
+"""Reasons: why a step of a plan is needed, as a code for scripts and in words for people."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a step is needed, for scripts; a value never changes its meaning."""
+
+    MISSING = "missing"
+    IMAGE_MISSING = "image-missing"
+    SPEC_CHANGED = "spec-changed"
+    NETWORK_CHANGED = "network-changed"
+    NAMESPACE_REPLACED = "namespace-replaced"
+    STOPPED = "stopped"
+    RESTARTED_ELSEWHERE = "restarted-elsewhere"
+    RESTART_REQUESTED = "restart-requested"
+    NOT_LOADED = "not-loaded"
+    NOT_WANTED = "not-wanted"
+    ENGINE_CHANGED = "engine-changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The reason of a step, and the same in words for people."""
+
+    reason: Reason
+    text: str
+
+    def __str__(self) -> str:
+        return self.text

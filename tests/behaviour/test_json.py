@@ -1,0 +1,97 @@
+"""`--json`: the envelope and its codes, as scripts may rely on them."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from desk import AGENT, ROOT, Desk
+from fake_project import fresh
+
+from companion.errors import Code
+from companion.reconcile.reasons import Reason
+
+PROBLEMS = """
+failed usage bug config-invalid config-missing secret-missing not-authorized token-expired
+no-engine engine-silent engine-failed world-changed subnet-taken address-held name-taken port-taken
+image-gone network-missing pull-failed build-failed login-failed agent-ended rolled-back superseded
+stopped already-running not-registered not-started agent-unknown no-logins editor-missing exists
+confirmation-required damaged file-access
+"""
+REASONS = """
+missing image-missing spec-changed network-changed namespace-replaced stopped restarted-elsewhere
+restart-requested not-loaded not-wanted engine-changed
+"""
+
+
+def test_codes_are_documented_and_none_disappears():
+    text = (ROOT / "docs/json.md").read_text()
+    problems, steps = text.split("## Codes of a plan")
+    row = re.compile(r"^\| `([a-z-]+)` \|", re.MULTILINE)
+    assert row.findall(problems) == PROBLEMS.split() == list(Code)
+    assert row.findall(steps) == REASONS.split() == list(Reason)
+
+
+def test_the_envelope_is_as_documented(desk: Desk):
+    text = (ROOT / "docs/json.md").read_text()
+    example = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert example
+    done = desk.companion("-C", str(desk.project("name: coder\n")), "validate", "--json")
+    assert json.loads(done.out) == json.loads(example[1])
+    assert done.err == ""
+
+
+SERVICE = """\
+  - plugin: external-services
+    services:
+      - url: https://x.test
+        headers: {X-Key: "${SOME_KEY}"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("statsu", "usage"),
+        ("-C nowhere validate", "config-missing"),
+        ("-C lacking up", "secret-missing"),
+        ("-C lacking validate", "secret-missing"),
+        ("-C project pause", "not-registered"),
+        ("remove project", "not-registered"),
+        ("-C project logs other", "agent-unknown"),
+        ("init project", "exists"),
+        ("uninstall", "confirmation-required"),
+        ("-C project open coder --in vi", "editor-missing"),
+    ],
+)
+def test_a_problem_has_the_code_that_a_script_would_act_on(desk: Desk, line: str, code: str):
+    desk.project()
+    desk.project(AGENT + SERVICE, "lacking")
+    answer = json.loads(desk.companion(*line.split(), "--json").out)
+    assert [problem["code"] for problem in answer["problems"]] == [code]
+
+
+def test_what_an_engine_does_has_codes_too(desk: Desk):
+    fake = fresh(desk)
+    assert codes(fake.companion("plan", "--json").out) == {"missing", "image-missing"}
+    fake.companion("up").ok()
+    fake.set(refuse=["start"])
+    with (fake.project / "agent.yaml").open("a") as config:
+        config.write("workdir: /srv\n")
+    assert codes(fake.companion("plan", "--json").out) == {"spec-changed"}
+    fake.set(refuse=["version", "ps"])
+    assert problem(fake.companion("up", "--json").out) == "engine-failed"
+    fake.set(refuse=[])
+    (record,) = Path(desk.home).rglob("agent.json")
+    record.write_text("{")
+    assert problem(fake.companion("up", "--json").out) == "damaged"
+
+
+def codes(out: str) -> set[str]:
+    (agent,) = json.loads(out)["data"]["agents"]
+    return {step["code"] for step in agent["steps"]}
+
+
+def problem(out: str) -> str:
+    (only,) = json.loads(out)["problems"]
+    return str(only["code"])
