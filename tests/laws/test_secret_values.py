@@ -93,6 +93,7 @@ def test_no_value_that_travels_shows_a_secret(made: Made, shown: Callable[[objec
     if shown is not pickle.dumps:
         assert not shows(shown(grants)), "they are kept, but not shown"
         values = secret_values.resolve(made.home, made.checked.ref, secrets(made.checked.whole))
+        assert {value.reveal() for value in values.values()} == {KEY, PAT, CLIENT, ACCESS}
         assert not shows(shown(values))
 
 
@@ -120,6 +121,21 @@ def test_a_seal_tells_that_a_value_changed_and_nothing_of_the_value(made: Made):
     after = dict(made.compared().desired.target.services[0].reloads)
     changed = {name for name in before if before[name] != after[name]}
     assert {name for name in changed if name.startswith("secret ")} == {"secret PAT"}
+
+
+def test_the_agents_own_env_counts_more_than_its_fleets_and_that_more_than_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("OURS", "FLEETS", "OWN"):
+        monkeypatch.setenv(name, "ours \udcff")
+    (tmp_path / "coder").mkdir()
+    (tmp_path / ".env").write_text("FLEETS=fleet\nOWN=fleet\n")
+    (tmp_path / "coder/.env").write_text("OWN=own\n")
+    wanted = [EnvVar(name) for name in ("OURS", "FLEETS", "OWN", "NONE")]
+    home = Paths(*(tmp_path / name for name in ("h", "config", "data", "state", "programs")))
+    values = secret_values.resolve(home, AgentRef(project(tmp_path), "coder"), wanted)
+    assert [values[one].encoded() for one in wanted] == [b"ours \xff", b"fleet", b"own", b""]
+    assert set(secret_values.seals(values, "s")) == set(wanted)
 
 
 def test_what_goes_wrong_while_secrets_are_written_shows_none(made: Made):
