@@ -1,18 +1,34 @@
-"""Which engine is there, and what does it hold? Runs argv of dialect.py, failures as errors."""
+"""The containers driver: one agent's sandbox on Docker or Podman, by their command lines."""
 
 import json
-import os
 import re
-import shutil
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
-from companion.engine import failures
-from companion.engine.dialect import DIALECTS, LABEL, Dialect, each, parse_container, parse_network
-from companion.engine.model import Container, EngineChoice
-from companion.errors import Code, CompanionError, EngineError, ImageGoneError
+from companion.engine import build_output, failures
+from companion.engine.dialect import (
+    DIALECTS,
+    LABEL,
+    Dialect,
+    build_argv,
+    connect_argv,
+    container_name,
+    create_argv,
+    each,
+    exec_argv,
+    join_argv,
+    network_argv,
+    network_name,
+    parse_container,
+    parse_network,
+)
+from companion.engine.model import AgentLogin, Container, EngineChoice, Observed
+from companion.errors import Code, EngineError, ImageGoneError, NameTakenError
+from companion.spec.containers import Image, Network, Service
 from companion.system import process
 
 T = TypeVar("T")
@@ -20,71 +36,11 @@ GATEWAY_IMAGE = "localhost/companion/gateway:"
 _FAST, _SLOW = 20.0, 120.0
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
 _LIST_TRIES = 3
-_ABOUT = (
-    "info",
-    "--format",
-    "{{.Host.Security.Rootless}} {{.Host.Security.SECCOMPProfilePath}}",
-)
-# Variables of the engines' own clients that say which engine is meant.
-_ENDPOINT = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST",
-             "CONTAINER_CONNECTION", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")  # fmt: skip
-
-
-def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
-    """Return the engine to use: the config's, else the one recorded, else what answers here.
-
-    Raises:
-        CompanionError: there is none, or the one that is wanted does not answer.
-    """
-    if known and wanted in {None, known.name}:
-        return known
-    if wanted:
-        return _required(wanted)
-    for name in DIALECTS:
-        choice = _choice(name)
-        if choice and Engine(choice).answers():
-            return choice
-    if shutil.which("docker"):
-        raise CompanionError(
-            "the docker daemon does not answer", DIALECTS["docker"].silent, code=Code.ENGINE_SILENT
-        )
-    raise CompanionError(
-        "neither docker nor podman is installed", "install one of them", code=Code.NO_ENGINE
-    )
-
-
-def _required(name: str) -> EngineChoice:
-    choice = _choice(name)
-    if choice is None:
-        hint = f"install {name}, or remove container_runtime from agent.yaml"
-        raise CompanionError(
-            f"container_runtime is {name}, which is not installed", hint, code=Code.NO_ENGINE
-        )
-    if not Engine(choice).answers():
-        raise CompanionError(
-            f"{name} does not answer", DIALECTS[name].silent, code=Code.ENGINE_SILENT
-        )
-    return choice
-
-
-def _choice(name: str) -> EngineChoice | None:
-    """Return the engine called `name`; a `docker` that is podman's shim is podman."""
-    binary = shutil.which(name)
-    if binary is None:
-        return None
-    if name == "docker" and "podman" in process.run((binary, "--version"), timeout=_FAST).stdout:
-        name = "podman"
-    endpoint = tuple((key, os.environ[key]) for key in _ENDPOINT if key in os.environ)
-    if name == "docker":
-        return EngineChoice("docker", binary, endpoint)
-    said = process.run((binary, *_ABOUT), timeout=_FAST).stdout
-    rootless, _, seccomp = said.strip().partition(" ")
-    return EngineChoice("podman", binary, endpoint, rootless == "true", seccomp)
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The glue: runs the argv of one agent and turns failures into errors.
+    """One agent on an engine; implements `driver.Driver`.
 
     Without project and agent it stands for the engine as a whole, and for all that we made there.
     """
@@ -133,6 +89,94 @@ class Engine:
         if done.code:
             raise failures.of_call(self.choice.name, arguments, done)
         return done.stdout
+
+    def observe(self, images: Collection[str] = ()) -> Observed:
+        """Return what the engine holds of the agent, and which of some images, by their tags.
+
+        Raises:
+            EngineError: it does not answer; then nothing may be concluded.
+        """
+        with ThreadPoolExecutor() as asked:  # the engine's client starts slowly: ask all at once
+            containers, networks = asked.submit(self.containers), asked.submit(self.networks)
+            held = asked.submit(self.held, images)
+            return Observed(containers.result(), networks.result(), held.result())
+
+    def require_network(self, name: str) -> None:
+        """Check that a network that is not ours exists.
+
+        Raises:
+            EngineError: it does not.
+        """
+        try:
+            self.call("network", "inspect", name)
+        except EngineError as error:
+            engine = self.choice.name
+            hint = f"run `{engine} network create {name}`, or correct the name"
+            what = f"{engine} has no network '{name}'"
+            raise EngineError(what, hint, error.log, code=Code.NETWORK_MISSING) from None
+
+    def create_network(self, network: Network) -> None:
+        """Create a network of the agent."""
+        self.call(*network_argv(self.dialect, self.project, self.agent, network))
+
+    def remove_network(self, name: str) -> None:
+        """Remove a network of the agent, by its name without the project's prefix."""
+        self.call(*self.dialect.remove_network, network_name(self.project, name))
+
+    def build(
+        self,
+        image: Image,
+        context: Path,
+        on_line: Callable[[str], None],
+        is_wanted: Callable[[], bool],
+    ) -> int:
+        """Build an image from a directory and return the build's exit code.
+
+        `on_line` gets each line of the build's output; once `is_wanted` says no, the build ends.
+        """
+        return process.build(
+            self.argv(*build_argv(image, str(context))),
+            on_line,
+            is_wanted,
+            env=self.environment | build_output.PLAIN,
+            builds_here=self.dialect.builds_here,
+        )
+
+    def start(self, service: Service) -> None:
+        """Create a service's container on all its networks and start it."""
+        name = container_name(self.project, service.name)
+        create = create_argv(self.dialect, self.project, self.agent, service, self.files)
+        try:
+            self.call(*create)
+        except NameTakenError:  # half a container, of a podman that was killed while it made it
+            self.remove(name)
+            self.call(*create)
+        for extra in service.attachments[1:]:
+            self.call(*connect_argv(self.dialect, self.project, service, extra))
+        for network in service.joins:
+            self.call(*join_argv(self.project, service, network))
+        self.call("start", name)
+
+    def run(self, service: str, *command: str, user: str = "") -> str:
+        """Run a command in a service's container and return its output."""
+        name = container_name(self.project, service)
+        return self.call("exec", *(("--user", user) if user else ()), name, *command)
+
+    def run_as_agent(
+        self, login: AgentLogin, *command: str, stdin: str, timeout: float = _SLOW
+    ) -> str:
+        """Run a command as the agent's user and return its output; `timeout` in seconds."""
+        inside = self.agent_arguments(login, "--interactive")
+        return self.call(*inside, *command, stdin=stdin, timeout=timeout)
+
+    def describe(self, services: Iterable[str]) -> str:
+        """Return all that the engine shows of services' containers: a JSON list in their order."""
+        return self.call("inspect", *(container_name(self.project, name) for name in services))
+
+    def agent_arguments(self, login: AgentLogin, *options: str) -> tuple[str, ...]:
+        """Return the client's arguments that run the command after them as the agent's user."""
+        name = container_name(self.project, self.agent)
+        return exec_argv(name, login.user, *options, begun_by_root=login.begun_by_root)
 
     def remove(self, name: str) -> None:
         """Remove a container, running or not.

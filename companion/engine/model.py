@@ -55,6 +55,15 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentLogin:
+    """Who the agent is in its container."""
+
+    user: str
+    begun_by_root: bool = False
+    """The container starts as root, for root hooks: root's rights must be given up first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What the engine holds of one project."""
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from companion.engine.dialect import container_name, exec_argv
 from companion.errors import CompanionError
 from companion.plugins.contribution import secrets
 from companion.project import store
@@ -124,12 +123,9 @@ def _reason(said: str) -> str:
 
 
 def _run(seen: Comparison, script: str, arguments: Collection[str]) -> str:
-    name = container_name(seen.engine.project, seen.checked.config.name)
-    record = seen.record
-    rooted = record.config.begun_by_root
-    inside = exec_argv(name, record.config.user, "--interactive", begun_by_root=rooted)
-    argv = (*inside, "/bin/bash", "-s", "--", *arguments)
-    return seen.engine.call(*argv, stdin=script, timeout=_PATIENCE)
+    shell = ("/bin/bash", "-s", "--", *arguments)
+    login = seen.record.config.login
+    return seen.engine.run_as_agent(login, *shell, stdin=script, timeout=_PATIENCE)
 
 
 def _others(home: Paths, mine: Allocation) -> Iterator[str]:
@@ -172,12 +168,9 @@ def _answer(server: socket.socket) -> None:
 
 def _shown(home: Paths, seen: Comparison) -> Iterator[Finding]:
     """Yield what the engine shows of each container, beside what it was told."""
-    services = {
-        container_name(seen.engine.project, s.name): s for s in seen.desired.target.services
-    }
-    text = seen.engine.call("inspect", *services)
-    shown = {data["Name"].lstrip("/"): data for data in json.loads(text)}
-    pairs = [(service, shown[name]) for name, service in services.items()]
+    services = seen.desired.target.services
+    text = seen.engine.describe(service.name for service in services)
+    pairs = list(zip(services, json.loads(text), strict=True))
     for attack, judge in judges(seen.engine.files).items():
         wrong = [f"{s.name}: {said}" for s, data in pairs if (said := judge(s, data))]
         yield Finding(attack, not wrong, "; ".join(wrong))

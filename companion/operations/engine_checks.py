@@ -6,14 +6,15 @@ from functools import partial
 
 from companion.config import settings
 from companion.engine import network_probe
-from companion.engine.client import Engine, detect
+from companion.engine.client import Engine
+from companion.engine.detection import detect
 from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.operations import compose_cli
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import store
-from companion.reconcile import desired, host_facts, observe
+from companion.reconcile import desired, host_facts
 from companion.reconcile.apply import remove_all
 from companion.system import files, network
 from companion.system.paths import Paths
@@ -126,7 +127,7 @@ def _take_off(home: Paths, engine: Engine) -> None:
     with files.lock(places.lock):
         record = store.read(places)
         if record and (not record.engine or record.engine.name != engine.choice.name):
-            remove_all(engine, observe.engine(engine), lambda _: None)
+            remove_all(engine, engine.observe(), lambda _: None)
 
 
 _CHECKS: tuple[Callable[[Paths, EngineChoice], Iterator[Finding]], ...] = (

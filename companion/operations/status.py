@@ -4,7 +4,8 @@ import signal
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from companion.engine.client import Engine, detect
+from companion.engine.client import Engine
+from companion.engine.detection import detect
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import CompanionError, Problem
 from companion.project import store

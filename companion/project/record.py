@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
-from companion.engine.model import EngineChoice
+from companion.engine.model import AgentLogin, EngineChoice
 from companion.sandbox.model import Allocation
 
 
@@ -39,6 +39,11 @@ class ConfigSummary:
     """Real paths of the files that control it: no other agent may write there."""
     writes: tuple[str, ...] = ()
     """Directories of the desktop that it may write to."""
+
+    @property
+    def login(self) -> AgentLogin:
+        """Who the agent is in its container."""
+        return AgentLogin(self.user, self.begun_by_root)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
-from companion.engine.client import Engine
+from companion.engine.driver import Driver
 from companion.errors import CompanionError
 from companion.project import store
 from companion.project.record import AgentRecord
@@ -64,7 +64,7 @@ ALIAS_SUFFIX = ".sandbox"
 _Others = tuple[AgentRecord, ...]
 
 
-def reserve(home: Paths, checked: Checked, engine: Engine | None) -> AgentRecord:
+def reserve(home: Paths, checked: Checked, engine: Driver | None) -> AgentRecord:
     """Return the agent's record with all that must be chosen; what is chosen is remembered.
 
     What another agent has, too, is chosen anew: records that were written at the same time by an
@@ -80,7 +80,7 @@ def reserve(home: Paths, checked: Checked, engine: Engine | None) -> AgentRecord
     return record
 
 
-def anew(home: Paths, checked: Checked, record: AgentRecord, engine: Engine) -> None:
+def anew(home: Paths, checked: Checked, record: AgentRecord, engine: Driver) -> None:
     """Choose other places for an agent that has some; all else that is remembered stays."""
     with files.lock(home.allocation_lock):
         new = propose(home, checked, None, engine)
@@ -88,7 +88,7 @@ def anew(home: Paths, checked: Checked, record: AgentRecord, engine: Engine) -> 
 
 
 def propose(
-    home: Paths, checked: Checked, record: AgentRecord | None, engine: Engine | None
+    home: Paths, checked: Checked, record: AgentRecord | None, engine: Driver | None
 ) -> AgentRecord:
     """Return the record with an allocation for the agent: the kept one, or a newly chosen one."""
     others = _others(home, checked)
@@ -128,7 +128,7 @@ def _shared(checked: Checked, mine: Allocation, others: _Others) -> frozenset[st
 
 
 def _unshared(
-    record: AgentRecord | None, checked: Checked, others: _Others, engine: Engine | None
+    record: AgentRecord | None, checked: Checked, others: _Others, engine: Driver | None
 ) -> Allocation:
     """Return the kept allocation, but for what another agent has, too; without one, a new one."""
     if record is None:
@@ -168,7 +168,7 @@ def _others(home: Paths, checked: Checked) -> _Others:
     return tuple(record for who, record in store.all_records(home) if who != mine)
 
 
-def _new_allocation(checked: Checked, others: _Others, engine: Engine | None) -> Allocation:
+def _new_allocation(checked: Checked, others: _Others, engine: Driver | None) -> Allocation:
     taken = [subnet for r in others for subnet in _subnets(r.allocation)]
     if engine:
         taken += [*network.taken_subnets(), *engine.subnets()]

@@ -1,26 +1,16 @@
-"""How is a plan carried out? The only place that changes containers, networks and images."""
+"""Apply: perform the steps of a plan. Only this changes containers, networks and images."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
 from companion.engine import build_output, failures, gateway_socket
-from companion.engine.client import Engine
-from companion.engine.dialect import (
-    build_argv,
-    connect_argv,
-    container_name,
-    create_argv,
-    exec_argv,
-    join_argv,
-    network_argv,
-    network_name,
-)
-from companion.engine.model import EngineChoice, Observed
-from companion.errors import Code, EngineError, NameTakenError, SupersededError
+from companion.engine.driver import Driver, driver
+from companion.engine.model import AgentLogin, EngineChoice, Observed
+from companion.errors import EngineError, SupersededError
 from companion.project import store
-from companion.reconcile import observe, readiness
+from companion.reconcile import readiness
 from companion.reconcile.desired import HOST_KEY, ROOT
 from companion.reconcile.plan import (
     BuildImage,
@@ -33,8 +23,9 @@ from companion.reconcile.plan import (
     Start,
     Step,
 )
+from companion.render.dockerfile import LIB
 from companion.spec.containers import Image, Role, Service, Target
-from companion.system import assets, files, process
+from companion.system import assets, files
 from companion.system.paths import AgentPaths, Paths
 
 Progress = Callable[[str], None]
@@ -46,7 +37,7 @@ _WIDTH = 100
 class Applier:
     """Everything that performing the steps of one agent needs."""
 
-    engine: Engine
+    engine: Driver
     target: Target
     contexts: Path
     home: Paths
@@ -83,14 +74,7 @@ class Applier:
         """See that the networks that are not ours are there, before anything is touched."""
         starts = (step.service for step in plan.steps if isinstance(step, Start))
         for network in {name for service in starts for name in service.joins}:
-            try:
-                self.engine.call("network", "inspect", network)
-            except EngineError as error:
-                name = self.engine.choice.name
-                hint = f"run `{name} network create {network}`, or correct the name"
-                raise EngineError(
-                    f"{name} has no network '{network}'", hint, error.log, code=Code.NETWORK_MISSING
-                ) from None
+            self.engine.require_network(network)
 
     def remove_stale_images(self) -> None:
         """Remove images of this agent that no definition of ours wants any more."""
@@ -109,13 +93,9 @@ class Applier:
             case Remove(name):
                 self.engine.remove(name)
             case RemoveNetwork(name):
-                full = network_name(self.engine.project, name)
-                self.engine.call(*self.engine.dialect.remove_network, full)
+                self.engine.remove_network(name)
             case CreateNetwork(network):
-                agent = self.target.agent
-                self.engine.call(
-                    *network_argv(self.engine.dialect, self.engine.project, agent, network)
-                )
+                self.engine.create_network(network)
             case Start(service, why):
                 self.progress(f"starting {service.name}: {why}")
                 self._start(service)
@@ -127,7 +107,6 @@ class Applier:
 
     def _build(self, image: Image) -> None:
         context = self.contexts / image.role
-        argv = self.engine.argv(*build_argv(image, str(context)))
         lines: list[str] = []
         begun: set[str] = set()
 
@@ -138,13 +117,7 @@ class Applier:
                 begun.add(step)
                 self.progress(f"  {step[:_WIDTH]}")
 
-        code = process.build(
-            argv,
-            on_line,
-            lambda: self.is_wanted(image),
-            env=self.engine.environment | build_output.PLAIN,
-            builds_here=self.engine.dialect.builds_here,
-        )
+        code = self.engine.build(image, context, on_line, lambda: self.is_wanted(image))
         files.write(self.places.build_log, "\n".join(lines) + "\n")
         if code and not self.is_wanted(image):
             raise SupersededError("the files changed while their image was built")
@@ -154,43 +127,37 @@ class Applier:
 
     def _leave(self, choice: EngineChoice) -> None:
         """Take the sandbox off another engine; only then it is remembered as being on ours."""
-        other = replace(self.engine, choice=choice)
-        remove_all(other, observe.engine(other), self.progress)
+        other = driver(choice, self.engine.project, self.engine.agent)
+        remove_all(other, other.observe(), self.progress)
         record = store.read(self.places)
         if record:
             store.write(self.places, record.on(self.engine.choice))
 
     def _start(self, service: Service) -> None:
-        engine, agent = self.engine, self.target.agent
-        name = container_name(engine.project, service.name)
-        create = create_argv(engine.dialect, engine.project, agent, service, engine.files)
-        try:
-            engine.call(*create)
-        except NameTakenError:  # half a container, of a podman that was killed while it made it
-            engine.remove(name)
-            engine.call(*create)
-        for extra in service.attachments[1:]:
-            engine.call(*connect_argv(engine.dialect, engine.project, service, extra))
-        for network in service.joins:
-            engine.call(*join_argv(engine.project, service, network))
-        engine.call("start", name)
+        self.engine.start(service)
         if service.role is Role.NET:
             try:
-                readiness.check_closed(engine, self.target)
+                readiness.check_closed(self.engine, self.target)
             except EngineError:
                 self._show_last_lines()
-                engine.remove(name)
+                self._remove(service)
                 raise
+
+    def _remove(self, service: Service) -> None:
+        """Remove a service's container at once."""
+        for container in self.engine.containers():
+            if container.service == service.name:
+                self.engine.remove(container.name)
 
     def _reload(self, step: Reload) -> None:
         """Sshd reads its keys at each login, but for the host key: of that it must be told."""
-        name = container_name(self.engine.project, step.service.name)
-        if step.service.role is not Role.AGENT:
+        service = step.service
+        if service.role is not Role.AGENT:
             if not gateway_socket.reload(self.places.control):
-                self.engine.call("exec", name, "/bin/bash", "/usr/local/lib/companion/reload.sh")
+                self.engine.run(service.name, "/bin/bash", f"{LIB}/reload.sh")
         elif self.target.login and step.is_about(HOST_KEY):
-            rooted = step.service.user == ROOT
-            tell_sshd(self.engine, name, self.target.login.user, begun_by_root=rooted)
+            user = self.target.login.user
+            reload_sshd(self.engine, AgentLogin(user, begun_by_root=service.user == ROOT))
 
     def _show_last_lines(self) -> None:
         """Show the last lines of each container: they usually say why."""
@@ -199,21 +166,20 @@ class Applier:
                 self.progress(f"{container.service} | {line}")
 
 
-def tell_sshd(engine: Engine, name: str, user: str, *, begun_by_root: bool) -> None:
-    """Have the sshd in an agent's container read its host key anew; sessions go on.
+def reload_sshd(engine: Driver, login: AgentLogin) -> None:
+    """Have the agent's sshd read its host key anew; open sessions survive.
 
     Raises:
         EngineError: the engine refused.
     """
-    script = files.read_text(assets.assets_directory() / "agent" / "reload.sh")
-    inside = exec_argv(name, user, "--interactive", begun_by_root=begun_by_root)
-    engine.call(*inside, "/bin/bash", stdin=script)
+    script = files.read_text(assets.assets_directory() / "agent" / "reload.sh") or ""
+    engine.run_as_agent(login, "/bin/bash", stdin=script)
 
 
-def remove_all(engine: Engine, observed: Observed, progress: Progress) -> None:
+def remove_all(engine: Driver, observed: Observed, progress: Progress) -> None:
     """Remove containers, dependents first (agent, gateway, net), and then networks."""
     for container in sorted(observed.containers, key=lambda c: c.role):
         progress(f"removing {container.service}")
-        engine.call(*engine.dialect.remove, container.name)
+        engine.remove(container.name)
     for network in observed.networks:
-        engine.call(*engine.dialect.remove_network, network_name(engine.project, network))
+        engine.remove_network(network)

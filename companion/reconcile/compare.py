@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 
 from companion.engine import seccomp
-from companion.engine.client import Engine, detect
+from companion.engine.detection import detect
+from companion.engine.driver import Driver, driver
 from companion.engine.model import EngineChoice, Observed
 from companion.project import store
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
-from companion.reconcile import authority, host_facts, migrate, observe, secret_values, ssh_keys
+from companion.reconcile import authority, host_facts, migrate, secret_values, ssh_keys
 from companion.reconcile.allocate import propose
 from companion.reconcile.desired import Desired, desire
 from companion.reconcile.plan import Plan, plan, reloads
@@ -26,7 +27,7 @@ class Comparison:
     """The engine that the agent is on until the plan's steps take it off."""
     record: AgentRecord
     desired: Desired
-    engine: Engine
+    engine: Driver
     observed: Observed
     plan: Plan
 
@@ -44,7 +45,7 @@ def preview(home: Paths, ref: AgentRef) -> Comparison:
 
 
 def compare(
-    home: Paths, checked: Checked, record: AgentRecord, engine: Engine, *, fresh: bool = False
+    home: Paths, checked: Checked, record: AgentRecord, engine: Driver, *, fresh: bool = False
 ) -> Comparison:
     """Compare what should be with what the engine holds; `fresh` replaces what is right, too.
 
@@ -53,13 +54,13 @@ def compare(
     """
     departures, then = migrate.departures(engine, record), record.on(engine.choice)
     desired = desired_of(home, checked, then)
-    observed = observe.engine(engine, [image.tag for image in desired.target.images])
+    observed = engine.observe([image.tag for image in desired.target.images])
     todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
     return Comparison(checked, record.engine, then, desired, engine, observed, todo)
 
 
 def settled(
-    home: Paths, checked: Checked, record: AgentRecord, engine: Engine
+    home: Paths, checked: Checked, record: AgentRecord, engine: Driver
 ) -> Comparison | None:
     """Compare what should be with what is remembered; None: only a look can tell."""
     if record.engine != engine.choice:
@@ -71,7 +72,7 @@ def settled(
     return Comparison(checked, record.engine, record, desired, engine, Observed(), todo)
 
 
-def engine_of(home: Paths, checked: Checked, record: AgentRecord | None) -> Engine:
+def engine_of(home: Paths, checked: Checked, record: AgentRecord | None) -> Driver:
     """Return the engine that a config names, else the one that has the agent, else a found one.
 
     Raises:
@@ -81,10 +82,10 @@ def engine_of(home: Paths, checked: Checked, record: AgentRecord | None) -> Engi
     return engine_at(home, checked, choice)
 
 
-def engine_at(home: Paths, checked: Checked, choice: EngineChoice) -> Engine:
+def engine_at(home: Paths, checked: Checked, choice: EngineChoice) -> Driver:
     """Return the engine of a choice, told where the agent's files lie."""
     files = str(checked.places(home).root)
-    return Engine(choice, checked.project.id, checked.config.name, files)
+    return driver(choice, checked.project.id, checked.config.name, files)
 
 
 def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:

@@ -8,14 +8,13 @@ and tells sshd what it may not have heard.
 from dataclasses import replace
 
 from companion.desktop import ssh_config
-from companion.engine.client import Engine
-from companion.engine.dialect import container_name
+from companion.engine.driver import Driver, driver
 from companion.errors import CompanionError
 from companion.project import store
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import readiness, ssh_keys
-from companion.reconcile.apply import tell_sshd
+from companion.reconcile.apply import reload_sshd
 from companion.reconcile.compare import desired_of, sandbox_of
 from companion.reconcile.desired import HOST_KEY
 from companion.reconcile.validate import Checked, check
@@ -66,23 +65,22 @@ def _require_ours(sandbox: Sandbox, *, host: bool) -> None:
         raise CompanionError(what, hint)
 
 
-def _running(checked: Checked, record: AgentRecord) -> Engine | None:
+def _running(checked: Checked, record: AgentRecord) -> Driver | None:
     """Return the engine in which the agent runs; where it does not, its next sshd reads all."""
     if record.engine is None:
         return None
-    engine = Engine(record.engine, checked.project.id, checked.config.name)
+    engine = driver(record.engine, checked.project.id, checked.config.name)
     runs = any(c.role is Role.AGENT and c.running for c in engine.containers())
     return engine if runs else None
 
 
 def _take_in(
-    home: Paths, checked: Checked, record: AgentRecord, engine: Engine, *, host: bool
+    home: Paths, checked: Checked, record: AgentRecord, engine: Driver, *, host: bool
 ) -> None:
     """Have the running sshd show the new host key, and see that we get in."""
     target, places = desired_of(home, checked, record).target, checked.places(home)
     if host:
-        name = container_name(engine.project, engine.agent)
-        tell_sshd(engine, name, record.config.user, begun_by_root=record.config.begun_by_root)
+        reload_sshd(engine, record.config.login)
         store.write(places, _told(record, target.service(Role.AGENT)))
     try:
         if target.login:

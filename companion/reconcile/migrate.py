@@ -7,36 +7,36 @@ more. So at any moment a record says where to look.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 
-from companion.engine.client import Engine
+from companion.engine.driver import Driver, driver
+from companion.engine.model import EngineChoice
 from companion.errors import Code, CompanionError
 from companion.project.record import AgentRecord
 from companion.reconcile.plan import LeaveEngine
 from companion.reconcile.reasons import Reason, Why
 
 
-def departures(engine: Engine, record: AgentRecord) -> tuple[LeaveEngine, ...]:
+def departures(engine: Driver, record: AgentRecord) -> tuple[LeaveEngine, ...]:
     """Return the steps that take an agent off every engine but `engine`.
 
     Raises:
         CompanionError: the one that it is on does not answer.
     """
     others = (c for c in record.engines if c.name != engine.choice.name)
-    found = (_departure(replace(engine, choice=choice), engine, record) for choice in others)
+    found = (_departure(_on(choice, engine), engine, record) for choice in others)
     return tuple(leave for leave in found if leave)
 
 
 def holding_engines(
     record: AgentRecord, project: str, agent: str, progress: Callable[[str], None]
-) -> Iterator[Engine]:
+) -> Iterator[Driver]:
     """Yield each engine that may hold something of an agent; of a silent one it left, say so.
 
     Raises:
         CompanionError: the one that it is on does not answer.
     """
     for choice in record.engines:
-        engine = Engine(choice, project, agent)
+        engine = driver(choice, project, agent)
         if choice == record.engine:
             _require_answer(engine)
             yield engine
@@ -46,7 +46,12 @@ def holding_engines(
             progress(f"{choice.name} does not answer: what it holds of {agent} stays there")
 
 
-def _departure(other: Engine, engine: Engine, record: AgentRecord) -> LeaveEngine | None:
+def _on(choice: EngineChoice, engine: Driver) -> Driver:
+    """Return the driver of the same agent on another engine."""
+    return driver(choice, engine.project, engine.agent, engine.files)
+
+
+def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngine | None:
     if other.choice == record.engine:
         _require_answer(other)
         text = f"it moves to {engine.choice.name}; volumes stay behind"
@@ -57,7 +62,7 @@ def _departure(other: Engine, engine: Engine, record: AgentRecord) -> LeaveEngin
     return None
 
 
-def _holds(engine: Engine) -> bool | None:
+def _holds(engine: Driver) -> bool | None:
     """Tell whether an engine holds containers or networks of an agent; None: it does not say."""
     if engine.answers():
         with suppress(CompanionError):
@@ -65,7 +70,7 @@ def _holds(engine: Engine) -> bool | None:
     return None
 
 
-def _require_answer(engine: Engine) -> None:
+def _require_answer(engine: Driver) -> None:
     """See that the engine that an agent is on answers: else nothing may be concluded."""
     if not engine.answers():
         name = engine.choice.name

@@ -4,9 +4,10 @@ import re
 import time
 from pathlib import Path
 
-from companion.engine.client import Engine
-from companion.engine.dialect import container_name
+from companion.engine.driver import Driver
 from companion.errors import Code, CompanionError, EngineError
+from companion.reconcile.desired import NOBODY
+from companion.render.dockerfile import LIB
 from companion.spec.containers import Login, Role, Target
 from companion.system import files
 from companion.system.paths import AgentPaths, Paths
@@ -20,38 +21,34 @@ LOGIN_PATIENCE = 30.0
 """Seconds that a new container gets until its sshd lets us in."""
 
 
-def check_closed(engine: Engine, target: Target) -> None:
+def check_closed(engine: Driver, target: Target) -> None:
     """Try to get out of the agent's namespace from inside, before the agent lives there.
 
     Raises:
         EngineError: something got out, or the gate did not open.
     """
-    holder = container_name(engine.project, target.service(Role.NET).name)
-    bridge = target.internal.address(1)
+    holder, bridge = target.service(Role.NET).name, target.internal.address(1)
     try:
-        engine.call(
-            *("exec", "--user", "65534:65534", holder),
-            *("/bin/bash", "/usr/local/lib/companion/closed.sh", bridge),
-        )
+        engine.run(holder, "/bin/bash", f"{LIB}/closed.sh", bridge, user=NOBODY)
     except EngineError as error:
-        if end := _end_of_gateway(engine, target):
+        if end := _end_of_gateway(engine):
             raise EngineError(f"the gateway does not stay up: {end}", _LOOK, error.log) from None
         what = f"the sandbox's network is not as it must be ({error.log or 'no answer'})"
         raise EngineError(what, _network_hint(engine, target), error.log) from None
 
 
-def _end_of_gateway(engine: Engine, target: Target) -> str:
+def _end_of_gateway(engine: Driver) -> str:
     """Return what the gateway said as it ended last, "" if it did not; the engine restarts it."""
-    gateway = container_name(engine.project, target.service(Role.GATEWAY).name)
-    lines = engine.last_lines(gateway, _LAST_LINES)
-    for number in reversed(range(len(lines))):
-        if re.match("gateway: .* ended with exit code", lines[number]):
-            return "; ".join(line.strip() for line in lines[max(0, number - 1) : number + 1])
+    gateways = (c.name for c in engine.containers() if c.role is Role.GATEWAY)
+    for lines in (engine.last_lines(name, _LAST_LINES) for name in gateways):
+        for number in reversed(range(len(lines))):
+            if re.match("gateway: .* ended with exit code", lines[number]):
+                return "; ".join(line.strip() for line in lines[max(0, number - 1) : number + 1])
     return ""
 
 
 def wait_for_login(
-    engine: Engine, target: Target, login: Login, home: Paths, places: AgentPaths
+    engine: Driver, target: Target, login: Login, home: Paths, places: AgentPaths
 ) -> float:
     """Log in with our own key and the pinned host key; return the seconds it took.
 
@@ -76,7 +73,7 @@ def wait_for_login(
             return time.monotonic() - begin
 
 
-def check_running(engine: Engine, target: Target) -> None:
+def check_running(engine: Driver, target: Target) -> None:
     """See that an agent that takes no logins stays up for half a second.
 
     Raises:
@@ -92,7 +89,7 @@ def _login(login: Login, home: Paths, places: AgentPaths, deadline: float) -> No
     probe.wait_for_login("127.0.0.1", login.port, login.user, key, pin, deadline=deadline)
 
 
-def _see_running(engine: Engine, target: Target) -> None:
+def _see_running(engine: Driver, target: Target) -> None:
     name = target.service(Role.AGENT).name
     for container in engine.containers():
         if container.service == name and not container.running:
@@ -100,7 +97,7 @@ def _see_running(engine: Engine, target: Target) -> None:
             raise EngineError(what, _LOOK, code=Code.AGENT_ENDED)
 
 
-def _network_hint(engine: Engine, target: Target) -> str:
+def _network_hint(engine: Driver, target: Target) -> str:
     """Say what to do; a docker daemon on the same host drops podman's internal traffic."""
     subnet = target.internal.subnet
     filtered = files.read_text(Path("/proc/sys/net/bridge/bridge-nf-call-iptables")) or ""

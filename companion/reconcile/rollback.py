@@ -12,7 +12,7 @@ from companion.errors import (
 )
 from companion.project import store
 from companion.project.record import Applied
-from companion.reconcile import allocate, migrate, mounted_files, observe, snapshot
+from companion.reconcile import allocate, migrate, mounted_files, snapshot
 from companion.reconcile.apply import Applier, Progress, remove_all
 from companion.reconcile.compare import engine_at
 from companion.reconcile.plan import plan
@@ -46,7 +46,7 @@ def roll_back(
     try:
         departures = migrate.departures(engine, record)
         images = [image.tag for image in target.images]
-        applier.perform(plan(target, observe.engine(engine, images), record, departures=departures))
+        applier.perform(plan(target, engine.observe(images), record, departures=departures))
     except CompanionError as worse:
         what = f"{error}; and what ran before did not come back: {worse}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")
@@ -73,7 +73,7 @@ def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Pr
         return
     engine = engine_at(home, checked, record.engine)
     if isinstance(error, AddressHeldError):
-        remove_all(engine, observe.engine(engine), progress)
+        remove_all(engine, engine.observe(), progress)
     elif isinstance(error, PortTakenError):
         kept = replace(record.allocation, ssh_port=None)
         store.write(places, replace(record, allocation=kept))

@@ -5,11 +5,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Literal
 
-from companion.engine.client import Engine
+from companion.engine.driver import Driver, driver
 from companion.project import store
 from companion.project.model import Project
 from companion.project.record import Applied
-from companion.reconcile import migrate, observe, snapshot
+from companion.reconcile import migrate, snapshot
 from companion.reconcile.apply import Progress, remove_all
 from companion.system import files
 from companion.system.paths import AgentPaths, Paths
@@ -50,13 +50,13 @@ def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> No
     places = home.project(project.id).agent(agent)
     with agent_lock(places, progress):
         record = store.read(places)
-        if record and record.engine and not Engine(record.engine).answers():
+        if record and record.engine and not driver(record.engine).answers():
             store.write(places, record.on(None))
 
 
-def _clear(engine: Engine, progress: Progress, *, volumes: bool) -> bool:
+def _clear(engine: Driver, progress: Progress, *, volumes: bool) -> bool:
     """Remove what an engine holds of an agent; tell whether there was anything."""
-    observed = observe.engine(engine)
+    observed = engine.observe()
     remove_all(engine, observed, progress)
     removed = engine.remove_volumes() if volumes else 0
     return bool(observed.containers or observed.networks or removed)

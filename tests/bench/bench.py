@@ -31,10 +31,11 @@ from throughput import throughput  # noqa: E402
 from trays import tray  # noqa: E402
 
 from companion.daemon.scheduler import DEBOUNCE  # noqa: E402
-from companion.engine.client import Engine, detect  # noqa: E402
+from companion.engine.client import Engine  # noqa: E402
+from companion.engine.detection import detect  # noqa: E402
 from companion.project import discovery, store  # noqa: E402
 from companion.project.model import AgentRef  # noqa: E402
-from companion.reconcile import compare, observe  # noqa: E402
+from companion.reconcile import compare  # noqa: E402
 from companion.system.paths import Paths  # noqa: E402
 from ssh import probe  # noqa: E402
 
@@ -327,7 +328,7 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
         compare.look(home, ref)
         takes.append(time.perf_counter() - begin)
         begin = time.perf_counter()
-        observe.engine(handle)
+        handle.observe()
         asks.append(time.perf_counter() - begin)
     plain = (statistics.median(takes[1:]) - statistics.median(asks[1:])) * 1000
     text = "plan of a change of one of 100 agents, without the engine's answers"

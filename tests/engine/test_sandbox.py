@@ -14,7 +14,8 @@ from desk import CANARY, TRACES, no_secret_in
 from sandboxes import Box, wait_until
 
 from companion.engine import gateway_socket
-from companion.engine.client import Engine, detect
+from companion.engine.client import Engine
+from companion.engine.detection import detect
 from companion.render import dns, haproxy
 from companion.system import network
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from companion.cli.output import Result, ask, comment, show, table
 from companion.desktop import ssh_config
-from companion.engine.client import Engine, detect
-from companion.engine.dialect import container_name, exec_argv
+from companion.engine.client import Engine
+from companion.engine.detection import detect
 from companion.errors import Code, CompanionError, Problem
 from companion.operations import container_logs, registry
 from companion.operations.status import Status, status_of
@@ -151,10 +151,7 @@ class _Target:
     def attach(self, options: Iterable[str], command: Iterable[str]) -> int:
         """Run a command in the agent's container, as the agent, on our own streams."""
         engine, record = self.engine, self.record
-        name, rooted = container_name(engine.project, engine.agent), record.config.begun_by_root
-        inside = exec_argv(
-            name, record.config.user, "--interactive", *options, begun_by_root=rooted
-        )
+        inside = engine.agent_arguments(record.config.login, "--interactive", *options)
         return process.attach(engine.argv(*inside, *command), env=engine.environment)
 
     def runs(self) -> bool:

@@ -1,0 +1,72 @@
+"""Detection: the engine that a config names, that is recorded, or that answers on this machine."""
+
+import os
+import shutil
+
+from companion.engine.client import Engine
+from companion.engine.dialect import DIALECTS
+from companion.engine.model import EngineChoice
+from companion.errors import Code, CompanionError
+from companion.system import process
+
+_FAST = 20.0
+_ABOUT = (
+    "info",
+    "--format",
+    "{{.Host.Security.Rootless}} {{.Host.Security.SECCOMPProfilePath}}",
+)
+# Variables of the engines' own clients that say which engine is meant.
+_ENDPOINT = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST",
+             "CONTAINER_CONNECTION", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")  # fmt: skip
+
+
+def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
+    """Return the engine to use: the config's, else the one recorded, else what answers here.
+
+    Raises:
+        CompanionError: there is none, or the one that is wanted does not answer.
+    """
+    if known and wanted in {None, known.name}:
+        return known
+    if wanted:
+        return _required(wanted)
+    for name in DIALECTS:
+        choice = _choice(name)
+        if choice and Engine(choice).answers():
+            return choice
+    if shutil.which("docker"):
+        raise CompanionError(
+            "the docker daemon does not answer", DIALECTS["docker"].silent, code=Code.ENGINE_SILENT
+        )
+    raise CompanionError(
+        "neither docker nor podman is installed", "install one of them", code=Code.NO_ENGINE
+    )
+
+
+def _required(name: str) -> EngineChoice:
+    choice = _choice(name)
+    if choice is None:
+        hint = f"install {name}, or remove container_runtime from agent.yaml"
+        raise CompanionError(
+            f"container_runtime is {name}, which is not installed", hint, code=Code.NO_ENGINE
+        )
+    if not Engine(choice).answers():
+        raise CompanionError(
+            f"{name} does not answer", DIALECTS[name].silent, code=Code.ENGINE_SILENT
+        )
+    return choice
+
+
+def _choice(name: str) -> EngineChoice | None:
+    """Return the engine called `name`; a `docker` that is podman's shim is podman."""
+    binary = shutil.which(name)
+    if binary is None:
+        return None
+    if name == "docker" and "podman" in process.run((binary, "--version"), timeout=_FAST).stdout:
+        name = "podman"
+    endpoint = tuple((key, os.environ[key]) for key in _ENDPOINT if key in os.environ)
+    if name == "docker":
+        return EngineChoice("docker", binary, endpoint)
+    said = process.run((binary, *_ABOUT), timeout=_FAST).stdout
+    rootless, _, seccomp = said.strip().partition(" ")
+    return EngineChoice("podman", binary, endpoint, rootless == "true", seccomp)
