@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 import urllib.response
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from urllib.parse import urlencode
 
@@ -21,10 +21,10 @@ _NEXT = "look at your network, and try again"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered."""
+    """What a server answered; there may be tokens in it."""
 
     status: int
-    text: str
+    text: str = field(repr=False)
     is_json: bool
     challenge: str
 
