@@ -1,6 +1,7 @@
 """Doctor: checks of this machine, each isolated from the others, and what --fix repairs."""
 
 import importlib.util
+import os
 import shutil
 import stat
 import sys
@@ -59,7 +60,9 @@ def _ssh(home: Paths) -> Iterator[Finding]:
 
 
 def _private(home: Paths) -> Iterator[Finding]:
-    """Keys, secrets and state that nobody else may read."""
+    """Keys, secrets and state that nobody else may read; Windows has no modes."""
+    if os.name != "posix":
+        return
     secret = [home.ca_key, *home.all_grants.glob("*.json"), *(home.ssh / "keys").glob("*"),
               *home.projects.glob("*/*/secrets/*"),
               *home.projects.glob("*/*/sshd/host_key")]  # fmt: skip

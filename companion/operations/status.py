@@ -1,6 +1,5 @@
 """How is an agent's sandbox right now? A config that cannot be read is a value, not an error."""
 
-import signal
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -16,7 +15,8 @@ from companion.spec.containers import Network, Role
 from companion.system import network
 from companion.system.paths import Paths
 
-_STOPPED_BY_HAND = frozenset({0, 128 + signal.SIGTERM, 128 + signal.SIGKILL})
+_STOPPED_BY_HAND = frozenset({0, 128 + 15, 128 + 9})
+"""Exit codes of a container that was asked to end: by SIGTERM or SIGKILL, as Linux counts them."""
 _LAST_LINES = 8
 
 

@@ -1,6 +1,5 @@
 """What the desktop contributes to every sandbox: user, addresses, CA, static image files."""
 
-import os
 from pathlib import Path
 
 from companion.config.settings import Settings
@@ -18,7 +17,7 @@ def host(home: Paths, settings: Settings) -> HostFacts:
     """Return what the desktop tells. The CA's text is empty until there is one."""
     own = (home.config, home.data, home.state, home.home / ".ssh")
     return HostFacts(
-        uid=os.geteuid() or DEFAULT_UID,
+        uid=files.user_id() or DEFAULT_UID,
         home=str(home.home.resolve()),
         own_directories=tuple(str(directory.resolve()) for directory in own),
         addresses=tuple(sorted(network.public_addresses())),

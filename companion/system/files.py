@@ -60,6 +60,11 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))  # Path.resolve() does, where they lead in a circle
 
 
+def user_id() -> int | None:
+    """Return the number of the user who runs this; None where users have none (Windows)."""
+    return os.geteuid() if os.name == "posix" else None
+
+
 def status(path: Path) -> os.stat_result | None:
     """Return what the system says of a file or directory; None: nothing, so it is missing.
 
@@ -119,7 +124,7 @@ def require_own(directory: Path) -> None:
     if os.name != "posix" or not directory.exists():
         return
     found = directory.stat()
-    if found.st_uid != os.geteuid():
+    if found.st_uid != user_id():
         raise CompanionError(
             f"{directory} belongs to another user",
             "run companion as that user",
@@ -149,11 +154,12 @@ def write(path: Path, content: str | bytes, mode: int = PRIVATE, owner: int | No
 
 def _replace(path: Path, data: bytes, mode: int, owner: int | None) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, mode)
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            if owner is not None and os.geteuid() == 0:
+            if os.name == "posix":
+                os.fchmod(file.fileno(), mode)
+            if owner is not None and user_id() == 0:
                 os.fchown(file.fileno(), owner, owner)
             file.write(data)
             file.flush()
@@ -212,7 +218,7 @@ def _replace_users_own(path: Path, target: Path, new: str, expected: str | None)
 
 def give_to(path: Path, owner: int) -> None:
     """Make `owner` (a uid, used as gid too) the owner of a path; only root can and needs to."""
-    if os.geteuid() == 0:
+    if user_id() == 0:
         os.chown(path, owner, owner)
 
 
@@ -295,10 +301,8 @@ def lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
 def _is_current(path: Path, data: bytes, mode: int) -> bool:
     try:
         status = path.lstat()
-        return (status.st_mode & 0o7777, status.st_size) == (
-            mode,
-            len(data),
-        ) and path.read_bytes() == data
+        right = os.name != "posix" or status.st_mode & 0o7777 == mode
+        return right and status.st_size == len(data) and path.read_bytes() == data
     except OSError:
         return False
 

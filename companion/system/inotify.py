@@ -1,7 +1,5 @@
 """Inotify limits: how many files Linux lets one user watch, and how much of that is in use."""
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,9 +21,9 @@ class Limits:
 def limits() -> Limits | None:
     """Return the limits of this machine and user namespace, None where nothing counts them."""
     watches, instances = tuple(_numbers("watches")), tuple(_numbers("instances"))
-    if sys.platform != "linux" or not (watches and instances):
+    if not (watches and instances):
         return None
-    return Limits(min(watches), min(instances), sum(1 for _ in _instances(os.geteuid())))
+    return Limits(min(watches), min(instances), sum(1 for _ in _instances(files.user_id())))
 
 
 def _numbers(kind: str) -> Iterator[int]:
@@ -34,7 +32,7 @@ def _numbers(kind: str) -> Iterator[int]:
             yield int(text)
 
 
-def _instances(uid: int) -> Iterator[str]:
+def _instances(uid: int | None) -> Iterator[str]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if process.stat().st_uid == uid:

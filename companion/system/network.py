@@ -4,15 +4,22 @@ import ipaddress
 import json
 import re
 import socket
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from companion.system import process
+from companion.system import process, route_tables
+
+_PATIENCE = 5.0
+_ROUTES = {"darwin": ("netstat", "-rn", "-f", "inet"), "win32": ("route", "print", "-4")}
+"""Platform without `ip` → what prints its routes."""
 
 
 def taken_subnets() -> list[str]:
     """Return every subnet that the host has a route to, as CIDR texts."""
+    if other := _ROUTES.get(sys.platform):
+        return list(route_tables.subnets(process.run(other, timeout=_PATIENCE).stdout))
     routes = _ip_json("-4", "route", "show", "table", "all")
     return [r["dst"] for r in routes if re.match(r"[0-9.]+(/[0-9]+)?\Z", str(r.get("dst", "")))]
 
@@ -59,15 +66,23 @@ def port_is_free(port: int) -> bool:
 
 
 def public_addresses() -> Iterable[str]:
-    """Yield the host's own public IPv4 addresses; private ones are never reachable anyway."""
-    for link in _ip_json("-4", "addr"):
-        for info in link.get("addr_info", ()):
-            if ipaddress.ip_address(info["local"]).is_global:
-                yield info["local"]
+    """Return the host's own public IPv4 addresses; private ones are never reachable anyway."""
+    return (one for one in _addresses() if ipaddress.ip_address(one).is_global)
+
+
+def _addresses() -> Iterable[str]:
+    if sys.platform == "darwin":
+        return route_tables.addresses(process.run(("ifconfig",), timeout=_PATIENCE).stdout)
+    if sys.platform == "win32":
+        with suppress(OSError):
+            return socket.gethostbyname_ex(socket.gethostname())[2]
+        return ()
+    links = _ip_json("-4", "addr")
+    return (info["local"] for link in links for info in link.get("addr_info", ()))
 
 
 def _ip_json(*arguments: str) -> list[dict[str, Any]]:
-    done = process.run(("ip", "-json", *arguments), timeout=5)
+    done = process.run(("ip", "-json", *arguments), timeout=_PATIENCE)
     try:
         return list(json.loads(done.stdout)) if done.code == 0 else []
     except json.JSONDecodeError:
