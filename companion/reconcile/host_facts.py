@@ -22,6 +22,7 @@ def host(home: Paths, settings: Settings) -> HostFacts:
         own_directories=tuple(str(directory.resolve()) for directory in own),
         addresses=tuple(sorted(network.public_addresses())),
         ca_certificate=files.read_text(home.ca_certificate) or "",
+        ignores_case=files.ignores_case(home.home),
         images=tuple(sorted(settings.images.items())),
         trusted_certificates=b"".join(
             files.read_bytes(files.expanded(Path(name))) for name in settings.trusted_certificates

@@ -116,7 +116,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         for origin, p in check_files(whole, found, (*control, *fellows), host, neighbours)
     ]
     control = (*control, *steered_by(whole, found))
-    problems += (*_key_problems(whole, found), *check_control(control, neighbours))
+    problems += (*_key_problems(whole, found), *check_control(control, host, neighbours))
     if problems:
         raise ConfigError(problems)
     values = secret_values.environment(ref)

@@ -69,6 +69,8 @@ class HostFacts:
     """The engine has no root: it leads the desktop in by whichever of the gateway's addresses."""
     trusted_certificates: bytes = b""
     """PEM of CAs that the gateway trusts besides the public ones."""
+    ignores_case: bool = False
+    """The file system takes names that differ in case only for one."""
 
     def image(self, reference: str) -> str:
         """Return the mirror that the user's settings give for an image, or the image."""

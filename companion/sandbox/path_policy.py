@@ -1,5 +1,6 @@
 """Which paths of the desktop a sandbox may read, mount or be steered by."""
 
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -20,8 +21,8 @@ from companion.sandbox.model import (
     project_files,
 )
 
-_SYSTEM_TREES = ("/etc", "/proc", "/sys", "/dev", "/run", "/var/run", "/boot", "/var/lib/docker",
-                 "/var/lib/containers")  # fmt: skip
+_SYSTEM_TREES = ("/etc", "/private/etc", "/proc", "/sys", "/dev", "/run", "/var/run", "/boot",
+                 "/var/lib/docker", "/var/lib/containers")  # fmt: skip
 
 
 _TARGETS = ("/bin", "/boot", "/companion", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run",
@@ -39,6 +40,8 @@ class Bounds:
     """What steers other agents, of any project."""
     writable: tuple[str, ...] = ()
     """Where an agent may write, this one or another."""
+    ignores_case: bool = False
+    """The desktop's file system takes `~/.SSH` for `~/.ssh`."""
 
 
 def steered_by(whole: Contribution, found: Mapping[ProjectFile, Found]) -> Iterator[str]:
@@ -54,11 +57,15 @@ def writes(whole: Contribution, found: Mapping[ProjectFile, Found]) -> tuple[str
     return tuple(found[mount_file(mount)].real for mount in binds)
 
 
-def check_control(control: Iterable[str], neighbours: Iterable[Neighbour]) -> Iterator[Problem]:
+def check_control(
+    control: Iterable[str], host: HostFacts, neighbours: Iterable[Neighbour]
+) -> Iterator[Problem]:
     """Yield a problem for each neighbour that may write to what steers an agent."""
-    paths = tuple(control)
+    paths, ignores_case = tuple(control), host.ignores_case
     for neighbour in neighbours:
-        pairs = ((path, within(path, neighbour.writes)) for path in paths)
+        pairs = (
+            (path, within(path, neighbour.writes, ignores_case=ignores_case)) for path in paths
+        )
         if exposed := next(((path, tree) for path, tree in pairs if tree), None):
             path, tree = exposed
             what = f"{path} lies in {tree}, which is writable for {neighbour.name}"
@@ -83,6 +90,7 @@ def check_files(
         control=(*control, *steered_by(whole, found), *host.own_directories),
         foreign=tuple(path for neighbour in neighbours for path in neighbour.steered_by),
         writable=(*writes(whole, found), *(d for n in neighbours for d in n.writes)),
+        ignores_case=host.ignores_case,
     )
     for mount in whole.mounts:
         if problem := _mount_problem(mount, found, bounds):
@@ -125,18 +133,20 @@ def refusal(real: str, links: Iterable[str], bounds: Bounds) -> str | None:
 
     `links` is where the symbolic links lie that lead to it.
     """
-    if within(real, _SYSTEM_TREES) or real == "/":
+    ignores_case = bounds.ignores_case
+    if within(real, _SYSTEM_TREES, ignores_case=ignores_case) or real == "/":
         return "belongs to the system"
-    if _holds(real, bounds.home):
+    if _holds(real, bounds.home, ignores_case=ignores_case):
         return "is or contains your home directory"
     for control in bounds.control:
-        if relation := _relation(real, control):
+        if relation := _relation(real, control, ignores_case=ignores_case):
             return f"{relation} {PurePosixPath(control).name}, which the agent must not change"
     for control in bounds.foreign:
-        if relation := _relation(real, control):
+        if relation := _relation(real, control, ignores_case=ignores_case):
             return f"{relation} {control}, which steers another agent"
     for step in (*links, real):
-        if tree := within(step, (tree for tree in bounds.writable if tree != step)):
+        trees = (tree for tree in bounds.writable if tree != step)
+        if tree := within(step, trees, ignores_case=ignores_case):
             return f"leads through {tree}, where an agent may change what it leads to"
     return None
 
@@ -149,19 +159,30 @@ def target_refusal(target: str) -> str | None:
     return "belongs to the container's system" if within(str(path), _TARGETS) else None
 
 
-def within(path: str, trees: Iterable[str]) -> str | None:
+def within(path: str, trees: Iterable[str], *, ignores_case: bool = False) -> str | None:
     """Return the first directory that `path` is or lies in, or None."""
-    return next((tree for tree in trees if _holds(tree, path)), None)
+    return next((tree for tree in trees if _holds(tree, path, ignores_case=ignores_case)), None)
 
 
-def _relation(real: str, control: str) -> str | None:
-    if real == control:
+def _relation(real: str, control: str, *, ignores_case: bool) -> str | None:
+    holds, held = (
+        _holds(outer, inner, ignores_case=ignores_case)
+        for outer, inner in ((real, control), (control, real))
+    )
+    if holds and held:
         return "is"
-    if _holds(real, control):
+    if holds:
         return "contains"
-    return "lies in" if _holds(control, real) else None
+    return "lies in" if held else None
 
 
-def _holds(outer: str, inner: str) -> bool:
+def _holds(outer: str, inner: str, *, ignores_case: bool) -> bool:
     """Tell whether `inner` is `outer` or lies below it."""
+    if ignores_case:
+        outer, inner = _folded(outer), _folded(inner)
     return PurePosixPath(inner).is_relative_to(outer)
+
+
+def _folded(path: str) -> str:
+    """Return what all spellings of a path share where case is ignored, and how accents are made."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())

@@ -60,6 +60,17 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))  # Path.resolve() does, where they lead in a circle
 
 
+def ignores_case(directory: Path) -> bool:
+    """Tell whether the file system takes a directory's path for the same in another case."""
+    for place in (directory, *directory.parents):
+        other = place.with_name(place.name.swapcase()) if place.name else place
+        if other != place:
+            with contextlib.suppress(OSError):
+                return other.samefile(place)
+            return False
+    return False
+
+
 def user_id() -> int | None:
     """Return the number of the user who runs this; None where users have none (Windows)."""
     return os.geteuid() if os.name == "posix" else None

@@ -250,6 +250,31 @@ def test_a_mount_from_which_the_agent_could_rewrite_its_cage_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("{home}/.SSH", "is .ssh"),
+        ("{home}/.Local/Share", "contains companion"),
+        ("{HOME}", "is or contains your home directory"),
+        ("/ETC/ssl", "belongs to the system"),
+    ],
+)
+def test_where_the_file_system_ignores_case_no_spelling_leads_past_a_refusal(
+    desk: Desk, source: str, why: str
+):
+    """A home of two spellings stands for such a file system: that is how one is told."""
+    (desk.home.parent / "HOME").symlink_to(desk.home)
+    for name in (".SSH", ".Local/Share", ".local/share/companion"):
+        (desk.home / name).mkdir(parents=True)
+    upper = desk.home.parent / "Home"
+    upper.mkdir()
+    where = source.format(home=desk.home, HOME=upper)
+    done = desk.companion("-C", str(desk.project(MOUNT.replace("{}", where))), "validate")
+    assert (done.code, why in done.err) == (1, True), done.err
+    (desk.home.parent / "HOME").unlink()
+    assert why not in desk.companion("-C", str(desk.home / "project"), "validate").err
+
+
+@pytest.mark.parametrize(
     ("lines", "why"),
     [
         ("    runtime_volumes: ['./work:/w', './work/data:/d']\n", "work/data' leads through"),
