@@ -8,7 +8,8 @@ is [n, "before" | "after"]: at the n-th call the caller gets a SIGKILL, before o
 its work; `hang` makes it silent; `refuse` names the commands that it refuses; `hold` names those
 that do their work and then wait until they are let go, and `held` is what waits now; `vanishing`
 names networks that are listed and gone when they are looked at; `follows` has `events` last until
-its caller ends, as a real engine does.
+its caller ends, as a real engine does; `gather` is [words, n]: calls that begin with the words do
+their work and then wait until n of them were made, which `gathered` counts.
 """
 
 import fcntl
@@ -22,8 +23,8 @@ from pathlib import Path
 PLACE = os.environ.get("CONTAINER_HOST") or os.environ.get("FAKE_ENGINE", "")
 WORLD = Path(f"{PLACE}.{Path(sys.argv[0]).name}.json")
 NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "kill": None,
-       "hang": False, "refuse": [], "hold": [], "held": [], "count": 0,
-       "follows": False}  # fmt: skip
+       "hang": False, "refuse": [], "hold": [], "held": [], "count": 0, "follows": False,
+       "gather": ["", 0], "gathered": 0}  # fmt: skip
 
 
 class RefusedError(Exception):
@@ -54,9 +55,14 @@ def main(argv: list[str]) -> int:
             sys.stderr.write(f"Error: {refused}\n")
             out, code = refused.out, 125
         world["held"] = [argv[0]] if argv[0] in world["hold"] else []
+        gathers = " ".join(argv).startswith(world["gather"][0] or "?")
+        world["gathered"] += gathers
         save(WORLD, world)
     if dies:
         return die()
+    if gathers and not all_are_there():
+        sys.stderr.write("Error: the others did not come\n")
+        return 125
     while argv[0] in json.loads(WORLD.read_text())["hold"]:
         time.sleep(0.02)
     sys.stdout.write(out)
@@ -64,6 +70,16 @@ def main(argv: list[str]) -> int:
     while argv[0] == "events" and world["follows"] and os.getppid() == caller:
         time.sleep(0.1)
     return code
+
+
+def all_are_there() -> bool:
+    """Wait until as many calls as shall gather were made, or nobody shall gather any more."""
+    for _ in range(1200):
+        world = json.loads(WORLD.read_text())
+        if not world["gather"][0] or world["gathered"] >= world["gather"][1]:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def save(file: Path, world: dict) -> None:

@@ -110,14 +110,14 @@ GROUPS = (
         ), ("schema --write",)),
     )),
     Group("Run sandboxes", (
-        Command("up", "start sandboxes, or bring them up to date", "sandbox:up", (_AGENTS, _YES),
+        Command("up", "start sandboxes, or bring them up to date", "lifecycle:up", (_AGENTS, _YES),
                 ("up", "up coder reviewer"), ("start", "apply")),
-        Command("down", "stop and remove sandboxes", "sandbox:down", (
+        Command("down", "stop and remove sandboxes", "lifecycle:down", (
             _AGENTS, _PURGE,
             _argument("--abandon", action="store_true",
                       help="forget containers on an unreachable engine"),
         ), ("down", "down coder --volumes"), ("stop", "kill")),
-        Command("restart", "replace the containers of sandboxes", "sandbox:restart",
+        Command("restart", "replace the containers of sandboxes", "lifecycle:restart",
                 (_AGENTS, _YES), ("restart coder",)),
         Command("status", "show the state of a project's sandboxes", "sandbox:status", (),
                 ("status", "status --json"), ("ps", "state")),

@@ -56,6 +56,9 @@ class Driver(Protocol):
     def remove_network(self, name: str) -> None:
         """Remove a network of the agent, by the name that observe() gives."""
 
+    def held(self, tags: Collection[str]) -> frozenset[str]:
+        """Return which of these images the engine has."""
+
     def build(
         self,
         image: Image,

@@ -11,6 +11,7 @@ from companion.engine.model import AgentLogin, EngineChoice, Observed
 from companion.errors import EngineError, SupersededError
 from companion.project import store
 from companion.reconcile import readiness
+from companion.reconcile.build_turn import build_turn
 from companion.reconcile.desired import HOST_KEY, ROOT
 from companion.reconcile.plan import (
     BuildImage,
@@ -106,6 +107,14 @@ class Applier:
                 assert_never(step)
 
     def _build(self, image: Image) -> None:
+        def is_wanted() -> bool:
+            return self.is_wanted(image)
+
+        with build_turn(self.home, self.engine.choice.name, image, is_wanted):
+            if not self.engine.held((image.tag,)):  # nobody built it since the plan was made
+                self._run_build(image)
+
+    def _run_build(self, image: Image) -> None:
         context = self.contexts / image.role
         lines: list[str] = []
         begun: set[str] = set()

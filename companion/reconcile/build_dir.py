@@ -1,10 +1,11 @@
 """What lies in `.build/AGENT/`? The sandbox as files, for people, compose tools and builds."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 
 from companion.config import env_file
 from companion.errors import CompanionError
+from companion.project import store
 from companion.project.model import Project
 from companion.reconcile import closed_check
 from companion.reconcile.desired import Desired
@@ -15,11 +16,11 @@ from companion.system import files
 from companion.system.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, Paths
 
 
-def write(home: Paths, checked: Checked, desired: Desired, uses: Mapping[str, str]) -> None:
+def write(home: Paths, checked: Checked, desired: Desired) -> None:
     """Write an agent's part of `.build/`, after a check that the result really is closed.
 
-    `uses` are the variables for .env.example, and what each is used for. Paths in the compose file
-    are absolute: several of a fleet may be given to a compose tool at once.
+    Paths in the compose file are absolute: several of a fleet may be given to a compose tool at
+    once.
     """
     target, build = desired.target, checked.ref.build(checked.config.name)
     contexts = {role: str(build / role) for role in (Role.GATEWAY, Role.AGENT)}
@@ -40,8 +41,6 @@ def write(home: Paths, checked: Checked, desired: Desired, uses: Mapping[str, st
         files.replace_tree(build, tree)
     if files.read_text(build.parent / ".gitignore") is None:
         files.write(build.parent / ".gitignore", "*\n", files.READABLE)
-    if uses:
-        _write_env_example(checked, uses)
 
 
 def clear(project: Project, agents: Collection[str]) -> None:
@@ -51,9 +50,15 @@ def clear(project: Project, agents: Collection[str]) -> None:
             files.remove_tree(path)
 
 
-def _write_env_example(checked: Checked, uses: Mapping[str, str]) -> None:
-    """Keep .env.example current, unless the user wrote one that is not ours."""
-    path = checked.project.directory / ENV_EXAMPLE_NAME
-    text, old = env_file.example(uses), files.read_text(path)
-    if old is None or old.splitlines()[:1] == text.splitlines()[:1]:
-        files.write(path, text, files.READABLE)
+def write_env_example(home: Paths, project: Project) -> None:
+    """Keep .env.example current, unless the user wrote one that is not ours.
+
+    It names what all agents of the project use; who remembered that last, writes it last.
+    """
+    path = project.directory / ENV_EXAMPLE_NAME
+    with files.lock(home.project(project.id).example_lock):
+        records = store.of_project(home, project).agents.values()
+        uses = {name: use for record in records for name, use in record.config.uses.items()}
+        text, old = env_file.example(uses), files.read_text(path)
+        if uses and (old is None or old.splitlines()[:1] == text.splitlines()[:1]):
+            files.write(path, text, files.READABLE)

@@ -35,7 +35,6 @@ from companion.reconcile import (
 from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier, Progress
 from companion.reconcile.compare import Comparison, compare, desired_of, engine_of, settled
-from companion.reconcile.desired import Desired
 from companion.reconcile.plan import Change, Plan, Reload, Start
 from companion.reconcile.teardown import agent_lock, last_stop_request
 from companion.reconcile.validate import Checked, check
@@ -165,7 +164,8 @@ def generate(home: Paths, project: Project) -> Path:
         with agent_lock(checked.places(home), lambda _: None):
             record = replace(reserve(home, checked, None), config=checked.summary)
             store.write(checked.places(home), record)
-            _generate(home, checked, desired_of(home, checked, record))
+            build_dir.write(home, checked, desired_of(home, checked, record))
+    build_dir.write_env_example(home, project)
     store.register(home.project(project.id), project.directory)
     build_dir.clear(project, {checked.config.name for checked in all_checked})
     return project.build
@@ -194,8 +194,9 @@ def _reconcile(request: _Request) -> Report:
 def _carry_out(request: _Request, seen: Comparison) -> float:
     """Write what is mounted, perform the plan, remember it; return how long the login took."""
     home, checked = request.home, seen.checked
-    _generate(home, checked, seen.desired)
-    _remember(home, seen, complete=not seen.plan.steps)
+    build_dir.write(home, checked, seen.desired)
+    _claim(home, seen)
+    build_dir.write_env_example(home, checked.project)
     places = checked.places(home)
     mounted_files.write(seen.desired, home, checked)
     ssh_config.sync(home)
@@ -228,13 +229,6 @@ def _is_wanted(home: Paths, seen: Comparison, image: Image) -> bool:
     return image in desired.target.images
 
 
-def _generate(home: Paths, checked: Checked, desired: Desired) -> None:
-    """Write what is generated; .env.example names what all agents of the project use."""
-    others = store.of_project(home, checked.project).agents.values()
-    uses = {name: use for record in others for name, use in record.config.uses.items()}
-    build_dir.write(home, checked, desired, {**uses, **checked.uses})
-
-
 def _report(seen: Comparison, begin: float, waited: float) -> Report:
     return Report(
         agent=seen.checked.config.name,
@@ -247,6 +241,30 @@ def _report(seen: Comparison, begin: float, waited: float) -> Report:
         login_seconds=waited,
         lacks=seen.checked.lacks,
     )
+
+
+def _claim(home: Paths, seen: Comparison) -> None:
+    """Remember what is being started, before anything is.
+
+    If the agent now writes to other places or is steered from others, check again: another one may
+    have been checked at the same time. As both remember before they check, one at least sees both.
+
+    Raises:
+        ConfigError: another agent may write to what steers this one, or the reverse.
+    """
+    checked, places = seen.checked, seen.checked.places(home)
+    before = store.read(places)
+    _remember(home, seen, complete=not seen.plan.steps)
+    if before is None or (before.config.steered_by, before.config.writes) == (
+        checked.steered_by,
+        checked.writes,
+    ):
+        return
+    try:
+        check(home, checked.ref)
+    except ConfigError:
+        store.write(places, before)
+        raise
 
 
 def _remember(home: Paths, seen: Comparison, *, complete: bool) -> None:

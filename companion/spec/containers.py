@@ -45,6 +45,13 @@ class Image:
         return f"localhost/companion/{self.name}:{seal.hexdigest()[:16]}"
 
     @property
+    def recipe(self) -> str:
+        """Digest of the steps that build it, whoever it is for: such images share their layers."""
+        texts = (file.content.decode() for file in self.files if file.path == "Dockerfile")
+        steps = [line for text in texts for line in text.splitlines() if line[:5] != "LABEL"]
+        return digest([steps, self.arguments])
+
+    @property
     def base(self) -> str:
         """The image that its Dockerfile begins with, build arguments replaced."""
         dockerfile = next(file for file in self.files if file.path == "Dockerfile")

@@ -122,7 +122,7 @@ def _make_readable_dir(path: Path) -> None:
     """Make `path` and what is missing above it readable by all, as images want it."""
     for place in (*reversed(path.parents), path):
         if not place.is_dir():
-            place.mkdir()
+            place.mkdir(exist_ok=True)
             place.chmod(READABLE_DIR)
 
 

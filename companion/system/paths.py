@@ -113,6 +113,11 @@ class ProjectPaths:
         """Exists while the watcher shall leave this project alone."""
         return self.root.parent.parent / "pauses" / self.root.name
 
+    @property
+    def example_lock(self) -> Path:
+        """Held while `.env.example`, which all agents of the project share, is written."""
+        return self.root / "env_example.lock"
+
     def agent(self, name: str) -> AgentPaths:
         """Return the paths of one agent."""
         return AgentPaths(self.root / name)
@@ -183,6 +188,13 @@ class Paths:
     def allocation_lock(self) -> Path:
         """Held while a subnet or a port is chosen."""
         return self.state / "allocation.lock"
+
+    def build_lock(self, engine: str, recipe: str) -> Path:
+        """Return what is held while images of one recipe (a hex digest) are built on an engine.
+
+        There are 256 of them at most for each engine: a few recipes share one.
+        """
+        return self.state / "builds" / f"{engine}-{recipe[:2]}.lock"
 
     @property
     def watch_lock(self) -> Path:

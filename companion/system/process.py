@@ -23,6 +23,7 @@ _DOUBT = 0.5
 """Seconds between looks whether a build is still wanted."""
 _PULSE = 0.1
 _CURE = "check that it is installed"
+_interrupted = threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,21 @@ class Completed:
     code: int
     stdout: str
     stderr: str
+
+
+def interrupt() -> None:
+    """End the work of all threads at their next program, for good: this process is to end.
+
+    From now on run() and build() raise KeyboardInterrupt instead of starting a program. Builds
+    under way are ended; any other program ends by itself.
+    """
+    _interrupted.set()
+
+
+def heed_interrupt() -> None:
+    """Raise KeyboardInterrupt if interrupt() was called; for threads that wait for something."""
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 def run(
@@ -52,7 +68,11 @@ def run(
         timeout: seconds; afterwards the program is killed and the code is 124.
         stdin: text for its standard input; without it the program reads nothing.
         merged: what it says on stderr stands in its stdout, in the order in which it was said.
+
+    Raises:
+        KeyboardInterrupt: interrupt() was called.
     """
+    heed_interrupt()
     try:
         child = subprocess.Popen(
             argv,
@@ -160,12 +180,16 @@ def build(
     """Run the build `argv` like stream(), and end it when its result is not wanted any more.
 
     `builds_here` says that the build goes on in this process, not in a daemon.
+
+    Raises:
+        KeyboardInterrupt: interrupt() was called; the build has ended.
     """
+    heed_interrupt()
     lines, ended = Lines(argv, env=env, apart=True), threading.Event()
 
     def guard() -> None:
         while not ended.wait(_DOUBT):
-            if not is_wanted():
+            if _interrupted.is_set() or not is_wanted():
                 lines.end(builds_here=builds_here)
                 return
 
@@ -179,6 +203,7 @@ def build(
         raise
     finally:
         ended.set()
+    heed_interrupt()
     return lines.code
 
 

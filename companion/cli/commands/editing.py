@@ -3,7 +3,7 @@
 import shlex
 from argparse import Namespace
 
-from companion.cli.commands.sandbox import offer_include
+from companion.cli.commands.lifecycle import offer_include
 from companion.cli.output import Result, comment, table
 from companion.desktop import editor_settings
 from companion.desktop.editor_settings import Found, Synced

@@ -1,57 +1,24 @@
-"""Commands about running sandboxes: up, down, restart, status, logs, exec, ssh."""
+"""Commands about running sandboxes: status, logs, exec, ssh, proxy, compose."""
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from companion.cli.output import Result, ask, comment, show, table
+from companion.cli.commands.lifecycle import unknown_agent
+from companion.cli.output import Result, show, table
 from companion.desktop import ssh_config
 from companion.engine.client import Engine
 from companion.engine.detection import detect
-from companion.errors import Code, CompanionError, Problem
-from companion.operations import container_logs, registry
+from companion.errors import Code, CompanionError
+from companion.operations import container_logs
 from companion.operations.status import Status, status_of
-from companion.project import discovery, inventory, store
-from companion.project.model import Project
+from companion.project import discovery, store
 from companion.project.record import AgentRecord
-from companion.reconcile import run, teardown
-from companion.reconcile.run import Report
 from companion.render import sshd
 from companion.spec.containers import Role
 from companion.system import process
 from companion.system.paths import Paths
-
-
-def up(arguments: Namespace) -> Result:
-    """Start sandboxes or bring them up to date; return when SSH answers."""
-    return _bring_up(arguments, fresh=False)
-
-
-def restart(arguments: Namespace) -> Result:
-    """Replace the sandboxes' containers."""
-    return _bring_up(arguments, fresh=True)
-
-
-def down(arguments: Namespace) -> Result:
-    """Stop and remove sandboxes."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    known = store.of_project(home, project).agents
-    for name in arguments.agents:
-        if name not in known:
-            raise _unknown(name, project, known)
-    names = arguments.agents or known
-    removed = []
-    for name in names:
-        tell = _telling(name, alone=len(names) == 1)
-        if arguments.abandon:
-            teardown.abandon(home, project, name, tell)
-        if teardown.down(home, project, name, tell, volumes=arguments.volumes):
-            removed.append(name)
-    text = f"{' and '.join(removed)} {'is' if len(removed) == 1 else 'are'} down"
-    return Result(
-        text=text if removed else "there was nothing to remove", data={"removed": removed}
-    )
 
 
 def status(arguments: Namespace) -> Result:
@@ -171,57 +138,9 @@ def _target(arguments: Namespace) -> _Target:
     known = store.of_project(home, project).agents
     record = known.get(arguments.agent)
     if record is None:
-        raise _unknown(arguments.agent, project, known)
+        raise unknown_agent(arguments.agent, project, known)
     choice = detect(None, record.engine)
     return _Target(Engine(choice, project.id, arguments.agent), record)
-
-
-def _unknown(name: str, project: Project, known: Iterable[str]) -> CompanionError:
-    listed = ", ".join(known) or "none was started here yet"
-    what = f"there is no agent '{name}' in {project.directory}"
-    return CompanionError(what, f"known: {listed}", code=Code.AGENT_UNKNOWN)
-
-
-def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
-    """Bring up all agents, or those that are named; one that fails does not keep the others."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    chosen = [inventory.find_agent(home, project, name) for name in arguments.agents]
-    wanted = chosen or discovery.agent_refs(project)
-    alone = len(wanted) == 1
-    reports: list[Report] = []
-    problems: list[Problem] = []
-    for ref in wanted:
-        try:
-            progress = _telling(ref.folder, alone=alone)
-            reports.append(run.reconcile(home, ref, progress, fresh=fresh))
-        except CompanionError as error:
-            if alone:
-                raise
-            problems += error.problems
-    if not chosen:
-        _retire(home, project)
-    if any(report.ssh_port for report in reports):
-        offer_include(home, yes=arguments.yes)
-    return Result(
-        text="\n".join(_sentence(home, report) for report in reports),
-        data={"agents": [_data(report) for report in reports]},
-        code=1 if problems else 0,
-        problems=tuple(dict.fromkeys((*problems, *(p for r in reports for p in r.lacks)))),
-    )
-
-
-def _retire(home: Paths, project: Project) -> None:
-    """Take down what is not configured any more."""
-    here = discovery.agent_refs(project)
-    for ref in inventory.agents_of(home, project):
-        if ref not in here:
-            comment(f"{ref.folder} is not configured any more")
-            registry.retire(home, ref, comment)
-
-
-def _telling(name: str, *, alone: bool) -> Callable[[str], None]:
-    """Return what tells of progress; with the agent's name where there are several."""
-    return comment if alone else lambda text: comment(f"{name}: {text}")
 
 
 def _row(one: Status) -> tuple[str, ...]:
@@ -242,46 +161,6 @@ def _facts(one: Status) -> dict[str, object]:
         "engine": one.engine,
         "egress": one.egress,
         "services": dict(one.services),
-    }
-
-
-def offer_include(home: Paths, *, yes: bool) -> None:
-    """Add our one line to ~/.ssh/config if the user says so."""
-    if ssh_config.is_included(home):
-        return
-    line = ssh_config.include_line(home)
-    if not yes and sys.stdin.isatty():
-        comment(
-            f"To make `ssh NAME.sandbox` work everywhere, {home.user_ssh_config} needs one line:"
-        )
-        comment(f"  {line}")
-        yes = ask("Add it at the top? [Y/n] ", at_the_end="n").lower() in {"", "y", "yes"}
-    if yes:
-        ssh_config.include(home)
-        comment(f"added one Include line at the top of {home.user_ssh_config}")
-    else:
-        comment(f"for plain `ssh`, put this line at the top of {home.user_ssh_config}"
-                f" (or run `companion up --yes`): {line}")  # fmt: skip
-
-
-def _sentence(home: Paths, report: Report) -> str:
-    changed = "is running" if report.plan.steps else "is up to date"
-    if not report.ssh_port:
-        return f"{report.agent} {changed} ({report.engine}, {report.seconds:.1f} s)"
-    way = f"ssh {report.alias}" if ssh_config.is_included(home) else f"companion ssh {report.agent}"
-    where = f"127.0.0.1:{report.ssh_port}, {report.engine}, {report.seconds:.1f} s"
-    return f"{report.agent} {changed}: {way} ({where})"
-
-
-def _data(report: Report) -> dict[str, object]:
-    return {
-        "agent": report.agent,
-        "alias": report.alias,
-        "ssh_port": report.ssh_port,
-        "engine": report.engine,
-        "change": report.change.name.lower(),
-        "seconds": round(report.seconds, 3),
-        "steps": [step.describe() for step in report.plan.steps],
     }
 
 

@@ -1,0 +1,201 @@
+"""Commands that start, replace and remove sandboxes, several at once: up, restart, down."""
+
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from companion.cli.output import Result, ask, comment
+from companion.desktop import ssh_config
+from companion.errors import Code, CompanionError, Problem
+from companion.operations import registry
+from companion.project import discovery, inventory, store
+from companion.project.model import Project
+from companion.reconcile import run, teardown
+from companion.reconcile.apply import Progress
+from companion.reconcile.run import Report
+from companion.system import parallel
+from companion.system.paths import Paths
+
+Answer = TypeVar("Answer")
+_AT_ONCE = 8
+"""Agents that are worked on at a time: they wait for the engine more than they compute."""
+_LINE = threading.Lock()
+"""Held while one agent's line of progress is written."""
+
+
+def up(arguments: Namespace) -> Result:
+    """Start sandboxes or bring them up to date; return when SSH answers."""
+    return _bring_up(arguments, fresh=False)
+
+
+def restart(arguments: Namespace) -> Result:
+    """Replace the sandboxes' containers."""
+    return _bring_up(arguments, fresh=True)
+
+
+def down(arguments: Namespace) -> Result:
+    """Stop and remove sandboxes."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    known = store.of_project(home, project).agents
+    for name in arguments.agents:
+        if name not in known:
+            raise unknown_agent(name, project, known)
+
+    def take_down(name: str, progress: Progress) -> bool:
+        if arguments.abandon:
+            teardown.abandon(home, project, name, progress)
+        return teardown.down(home, project, name, progress, volumes=arguments.volumes)
+
+    names = arguments.agents or _in_order(project, known)
+    answers, problems = _each_agent(names, take_down)
+    removed = [name for name, was_there in answers.items() if was_there]
+    text = f"{' and '.join(removed)} {'is' if len(removed) == 1 else 'are'} down"
+    nothing = "" if problems else "there was nothing to remove"
+    return Result(
+        text=text if removed else nothing,
+        data={"removed": removed},
+        code=1 if problems else 0,
+        problems=problems,
+    )
+
+
+def unknown_agent(name: str, project: Project, known: Iterable[str]) -> CompanionError:
+    """Return the error for an agent that was not started in a project."""
+    listed = ", ".join(known) or "none was started here yet"
+    what = f"there is no agent '{name}' in {project.directory}"
+    return CompanionError(what, f"known: {listed}", code=Code.AGENT_UNKNOWN)
+
+
+def offer_include(home: Paths, *, yes: bool) -> None:
+    """Add our one line to ~/.ssh/config if the user says so."""
+    if ssh_config.is_included(home):
+        return
+    line = ssh_config.include_line(home)
+    if not yes and sys.stdin.isatty():
+        comment(
+            f"To make `ssh NAME.sandbox` work everywhere, {home.user_ssh_config} needs one line:"
+        )
+        comment(f"  {line}")
+        yes = ask("Add it at the top? [Y/n] ", at_the_end="n").lower() in {"", "y", "yes"}
+    if yes:
+        ssh_config.include(home)
+        comment(f"added one Include line at the top of {home.user_ssh_config}")
+    else:
+        comment(f"for plain `ssh`, put this line at the top of {home.user_ssh_config}"
+                f" (or run `companion up --yes`): {line}")  # fmt: skip
+
+
+def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
+    """Bring up all agents of a project, or those that are named."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    chosen = [inventory.find_agent(home, project, name) for name in arguments.agents]
+    refs = {ref.folder: ref for ref in chosen or discovery.agent_refs(project)}
+
+    def bring_up(name: str, progress: Progress) -> Report:
+        return run.reconcile(home, refs[name], progress, fresh=fresh)
+
+    answers, problems = _each_agent(tuple(refs), bring_up)
+    reports = answers.values()
+    if not chosen:
+        _retire(home, project)
+    if any(report.ssh_port for report in reports):
+        offer_include(home, yes=arguments.yes)
+    return Result(
+        text="\n".join(_sentence(home, report) for report in reports),
+        data={"agents": [_data(report) for report in reports]},
+        code=1 if problems else 0,
+        problems=tuple(dict.fromkeys((*problems, *(p for r in reports for p in r.lacks)))),
+    )
+
+
+def _each_agent(
+    names: Iterable[str], work: Callable[[str, Progress], Answer]
+) -> tuple[dict[str, Answer], tuple[Problem, ...]]:
+    """Do something with several agents at once; one that fails does not keep the others.
+
+    Returns what came of those that succeeded, in the order of `names`, and the others' problems.
+
+    Raises:
+        CompanionError: there is only one agent, and it failed.
+    """
+    distinct = tuple(dict.fromkeys(names))
+    if len(distinct) <= 1:
+        return {name: work(name, comment) for name in distinct}, ()
+
+    def attempt(name: str) -> "Answer | CompanionError":
+        progress = partial(_comment_on, name)
+        try:
+            return work(name, progress)
+        except CompanionError as error:
+            progress("failed")
+            return error
+
+    answers = parallel.each(distinct, attempt, at_once=_AT_ONCE, on_interrupt=_say_interrupted)
+    outcomes = dict(zip(distinct, answers, strict=True))
+    failed = {name: one for name, one in outcomes.items() if isinstance(one, CompanionError)}
+    done = {name: one for name, one in outcomes.items() if not isinstance(one, CompanionError)}
+    return done, _problems(failed)
+
+
+def _say_interrupted() -> None:
+    with _LINE:
+        comment("interrupted; waiting for the steps under way")
+
+
+def _problems(failed: "dict[str, CompanionError]") -> tuple[Problem, ...]:
+    """Return all problems; one without a place in a file says whose it is."""
+    found = (
+        p if p.place else p._replace(what=f"{name}: {p.what}")
+        for name, error in failed.items()
+        for p in error.problems
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _comment_on(name: str, text: str) -> None:
+    """Write progress of one of several agents, each line with its name and whole."""
+    with _LINE:
+        for line in text.splitlines():
+            comment(f"{name}: {line}")
+
+
+def _in_order(project: Project, agents: Iterable[str]) -> Sequence[str]:
+    """Return agents in the order of fleet.yaml, if that can be read."""
+    try:
+        order = [ref.folder for ref in discovery.agent_refs(project)]
+    except CompanionError:
+        return tuple(agents)
+    return sorted(agents, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def _retire(home: Paths, project: Project) -> None:
+    """Take down what is not configured any more."""
+    here = discovery.agent_refs(project)
+    for ref in inventory.agents_of(home, project):
+        if ref not in here:
+            comment(f"{ref.folder} is not configured any more")
+            registry.retire(home, ref, comment)
+
+
+def _sentence(home: Paths, report: Report) -> str:
+    changed = "is running" if report.plan.steps else "is up to date"
+    if not report.ssh_port:
+        return f"{report.agent} {changed} ({report.engine}, {report.seconds:.1f} s)"
+    way = f"ssh {report.alias}" if ssh_config.is_included(home) else f"companion ssh {report.agent}"
+    where = f"127.0.0.1:{report.ssh_port}, {report.engine}, {report.seconds:.1f} s"
+    return f"{report.agent} {changed}: {way} ({where})"
+
+
+def _data(report: Report) -> dict[str, object]:
+    return {
+        "agent": report.agent,
+        "alias": report.alias,
+        "ssh_port": report.ssh_port,
+        "engine": report.engine,
+        "change": report.change.name.lower(),
+        "seconds": round(report.seconds, 3),
+        "steps": [step.describe() for step in report.plan.steps],
+    }
