@@ -1,64 +1,118 @@
 #!/bin/bash
 # Installs the Debian packages that are missing for a purpose, and says so; silent if none is.
-# usage: packages.sh run|test|base|venv
+# usage: packages.sh run|docker|test|base|venv|machine
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin # users have programs of the system, too, but not in their path
 
 has() { command -v "$1" >/dev/null 2>&1; }
+offered() { apt-cache show "$1" >/dev/null 2>&1; }
 docker_answers() { has docker && docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+can_make_venvs() { python3 -c 'import ensurepip' 2>/dev/null; }
+is_root() { [ "$(id -u)" = 0 ]; }
 
-wanted() {
-  local podman="podman netavark aardvark-dns runc catatonit"
-  case $1 in
-    run)
-      has ssh || echo openssh-client
-      has ip || echo iproute2
-      docker_answers || has podman || echo "$podman"
-      ;;
-    test)
-      wanted run
-      has podman || echo "$podman"
-      docker_answers || has dockerd || echo docker.io
-      [ -x /usr/sbin/sshd ] || echo openssh-server
-      has ps || echo procps
-      has newuidmap && has slirp4netns && has fuse-overlayfs || echo uidmap slirp4netns fuse-overlayfs
-      [ -x /usr/sbin/nginx ] || echo nginx
-      has npm || echo nodejs npm
-      has nvim || echo neovim
-      has zsh || echo zsh
-      has fish || echo fish
-      has dbus-daemon || echo dbus
-      has desktop-file-validate || echo desktop-file-utils
-      if ! has Xvfb || ! has xfce4-panel || ! has dunst || ! has xdotool || ! has import; then
-        echo "xvfb xdotool imagemagick xfce4-panel xfconf xfwm4 dunst adwaita-icon-theme fonts-dejavu-core"
-      fi
-      ;;
-    base) has debootstrap || echo debootstrap ;;
-    venv) echo python3-venv ;;
-    *) echo "usage: packages.sh run|test|base|venv" >&2 && exit 2 ;;
-  esac
+# Names packages to install unless something is there already: need PACKAGE… -- WHY -- CONDITION…
+# The condition is a program, the paths where a file may be, or one of the questions above.
+need() {
+  local names=()
+  while [ "$1" != -- ]; do names+=("$1"); shift; done
+  shift 3
+  if [[ $1 = /* ]]; then there "$@"; elif declare -F "$1" >/dev/null; then "$1"; else has "$1"; fi ||
+    printf '%s\n' "${names[@]}"
+}
+there() { for path in "$@"; do [ ! -e "$path" ] || return 0; done; return 1; }
+
+for_podman() {
+  need podman -- "the engine" -- podman
+  need runc -- "starts podman's containers, also where control groups are mixed or limits may not be raised" -- runc
+  need catatonit -- "the first process of each container (--init)" -- /usr/libexec/podman/catatonit /usr/bin/catatonit
+  need netavark -- "makes podman's networks" -- /usr/lib/podman/netavark /usr/libexec/podman/netavark
+  need aardvark-dns -- "answers for names in podman's networks" -- /usr/lib/podman/aardvark-dns /usr/libexec/podman/aardvark-dns
+  need iptables -- "netavark of Debian 12 writes its rules with it" -- iptables
+  need nftables -- "netavark since Debian 13 writes its rules with it" -- nft
 }
 
-mapfile -t packages < <(wanted "${1:-}" | tr ' ' '\n' | sort -u)
+for_rootless() {
+  need uidmap -- "gives podman the ids that /etc/subuid grants to a user" -- newuidmap
+  need slirp4netns -- "the network of a user's containers, for podman 4" -- slirp4netns
+  need passt -- "the network of a user's containers, for podman 5" -- pasta
+  # Without a storage.conf podman 4 of Debian 12 copies the whole image for each layer (vfs).
+  [ -e /etc/containers/storage.conf ] || ! offered containers-storage ||
+    need containers-storage -- "brings the storage.conf that selects overlay" -- /usr/share/containers/storage.conf
+}
+
+for_docker() {
+  need docker.io -- "the other engine" -- dockerd
+  ! offered docker-cli ||
+    need docker-cli -- "docker's client, apart from docker.io since Debian 13" -- docker
+}
+
+for_run() {
+  need openssh-client -- "the way into a sandbox" -- ssh
+  need iproute2 -- "companion asks for this machine's routes" -- ip
+  docker_answers || for_podman
+  is_root || docker_answers || for_rootless
+}
+
+for_test() {
+  for_run
+  for_podman
+  for_rootless # a test makes a user
+  docker_answers || for_docker
+  need openssh-server -- "judges keys and logins" -- /usr/sbin/sshd
+  need procps -- "tests look for processes that stay behind" -- ps
+  need curl -- "asks upstreams from this machine" -- curl
+  need fuse-overlayfs -- "overlay for a test's user without a storage.conf" -- fuse-overlayfs
+  need nginx -- "an upstream of another make" -- /usr/sbin/nginx
+  need nodejs npm -- "runs VS Code's settings parser" -- npm
+  need neovim -- "an editor on a terminal" -- nvim
+  need zsh -- "completes commands" -- zsh
+  need fish -- "completes commands" -- fish
+  need dbus -- "a session bus for the tray" -- dbus-daemon
+  need desktop-file-utils -- "judges the autostart entry" -- desktop-file-validate
+  need xvfb -- "a screen for the tray" -- Xvfb
+  need xfce4-panel xfconf xfwm4 adwaita-icon-theme fonts-dejavu-core -- "a panel that shows the tray" -- xfce4-panel
+  need dunst -- "shows notifications" -- dunst
+  need xdotool -- "clicks" -- xdotool
+  need imagemagick -- "takes screenshots" -- import
+}
+
+for_base() {
+  need debootstrap -- "makes base images where no registry answers" -- debootstrap
+  need debian-archive-keyring -- "proves Debian's packages" -- /usr/share/keyrings/debian-archive-keyring.gpg
+}
+
+for_venv() {
+  need python3-venv -- "makes virtual environments; not in Debian's python3" -- can_make_venvs
+}
+
+for_machine() {
+  for_base
+  need slirp4netns -- "a fresh machine's network" -- slirp4netns
+  need iproute2 -- "a fresh machine's loopback device" -- ip
+}
+
+case ${1:-} in
+  run | docker | test | base | venv | machine) purpose=for_$1 ;;
+  *) sed -n '3s/^# //p' "$0" >&2; exit 2 ;;
+esac
+missing() { $purpose | sort -u; }
+mapfile -t packages < <(missing)
 [ ${#packages[@]} -gt 0 ] || exit 0
 
-install=(apt-get install -y -qq --no-install-recommends "${packages[@]}")
+root=()
 if ! has apt-get; then
   echo "missing: ${packages[*]} (Debian's names); install them and run this again" >&2
   exit 1
-elif [ "$(id -u)" = 0 ]; then
-  root=()
-elif sudo -n true 2>/dev/null; then
+elif ! is_root; then
+  sudo -n true 2>/dev/null ||
+    { echo "missing packages; run this and try again: sudo apt-get install --no-install-recommends ${packages[*]}" >&2; exit 1; }
   root=(sudo)
-else
-  echo "missing packages; run this and try again: sudo ${install[*]}" >&2
-  exit 1
 fi
-echo "installing ${packages[*]}" >&2
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-export DEBIAN_FRONTEND=noninteractive
-if ! { "${root[@]}" apt-get update -qq && "${root[@]}" "${install[@]}"; } >"$log" 2>&1 </dev/null; then
-  tail -n 5 "$log" >&2
-  echo "the packages could not be installed: ${packages[*]}" >&2
-  exit 1
-fi
+failed() { tail -n 5 "$log" >&2; echo "the packages could not be installed: ${packages[*]}" >&2; exit 1; }
+apt() { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@" >"$log" 2>&1 </dev/null || failed; }
+apt update -qq
+mapfile -t packages < <(missing) # now that apt knows what this release offers
+echo "installing ${packages[*]}" >&2
+apt install -y -qq --no-install-recommends "${packages[@]}"
