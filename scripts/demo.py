@@ -176,7 +176,7 @@ def stage() -> Iterator[Stage]:
     keep |= {"HOME": str(home), "PATH": f"{bin_dir}:{os.environ['PATH']}"}
     here = Stage(home, project, keep)
     try:
-        base_images(here)
+        base_images(here, first_that_answers())
         yield here
     finally:
         if (project / "agent.yaml").exists():
@@ -185,14 +185,19 @@ def stage() -> Iterator[Stage]:
         shutil.rmtree(top, ignore_errors=True)
 
 
-def base_images(here: Stage) -> None:
+def first_that_answers() -> str:
+    engine = next((e for e in ("docker", "podman") if answers(e)), "")
+    expect(bool(engine), "neither docker nor podman answers; see `podman info`")
+    return engine
+
+
+def base_images(here: Stage, engine: str) -> None:
     """Write settings that name local stand-ins where no registry answers."""
-    engine = next(e for e in ("docker", "podman") if answers(e))
     say(f"engine: {engine}")
     script = [str(ROOT / "scripts/base-images.sh"), engine]
     done = subprocess.run(script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           check=False)  # fmt: skip
-    expect(done.returncode == 0, "no base image could be had")
+    expect(done.returncode == 0, "there is no base image; the reason stands above")
     (here.home / ".config/companion/settings.yaml").write_text(done.stdout)
 
 

@@ -1,17 +1,38 @@
 #!/bin/bash
-# Prints the shell exports that make podman work on machines where its defaults cannot: a root
-# without CAP_SYS_RESOURCE (containers, small VMs) may not raise limits, and hybrid cgroups need runc.
+# Prints the shell exports that make podman work on machines where its defaults cannot:
+# - A root without CAP_SYS_RESOURCE (containers, small VMs) may not raise limits, and hybrid cgroups
+#   need runc.
+# - podman without root looks for its images below $HOME: whoever works with another HOME, as the
+#   demonstration and the tests do, would find none.
 set -euo pipefail
 
-[ -z "${CONTAINERS_CONF:-}" ] || exit 0
 command -v podman >/dev/null || exit 0
-[ "$(id -u)" = 0 ] || exit 0
-effective=$((16#$(sed -n 's/^CapEff:\t//p' /proc/self/status)))
-(((effective >> 24) & 1)) && exit 0 # CAP_SYS_RESOURCE
-
 directory=${XDG_CACHE_HOME:-$HOME/.cache}/companion-dev
 mkdir -p "$directory"
-cat >"$directory/containers.conf" <<'CONF'
+
+may_raise_limits() { (((16#$(sed -n 's/^CapEff:\t//p' /proc/self/status) >> 24) & 1)); } # CAP_SYS_RESOURCE
+
+# Prints a storage.conf with the places and the driver that this user's podman has now.
+storage() {
+  podman info --format json | python3 -c '
+import json, sys
+
+store = json.load(sys.stdin)["store"]
+print("[storage]")
+for key, value in (("driver", "graphDriverName"), ("rootless_storage_path", "graphRoot"), ("runroot", "runRoot")):
+    print(f"{key} = {json.dumps(store[value])}")
+if program := store["graphOptions"].get("overlay.mount_program"):
+    print("[storage.options.overlay]")
+    print("mount_program =", json.dumps(program["Executable"]))
+'
+}
+
+if [ "$(id -u)" != 0 ]; then
+  [ -z "${CONTAINERS_STORAGE_CONF:-}" ] || exit 0
+  storage >"$directory/storage.conf" || { echo "podman does not answer this user: podman info" >&2; exit 1; }
+  printf 'export CONTAINERS_STORAGE_CONF=%q\n' "$directory/storage.conf"
+elif [ -z "${CONTAINERS_CONF:-}" ] && ! may_raise_limits; then
+  cat >"$directory/containers.conf" <<'CONF'
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
 [engine]
@@ -19,4 +40,5 @@ runtime = "runc"
 [network]
 network_backend = "netavark"
 CONF
-printf 'export CONTAINERS_CONF=%q\n' "$directory/containers.conf"
+  printf 'export CONTAINERS_CONF=%q\n' "$directory/containers.conf"
+fi

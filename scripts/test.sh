@@ -10,7 +10,8 @@ make -s setup
 mkdir -p build
 [ "${1:-}" = bench ] || make -s lint
 bash scripts/packages.sh test
-eval "$(bash scripts/engine.sh)"
+exports=$(bash scripts/engine.sh)
+eval "$exports"
 
 docker_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 engines=podman,docker
