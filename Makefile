@@ -1,7 +1,7 @@
 # Everything that this project does on a machine begins here. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint test test-long packages bench screenshots lock clean
+.PHONY: help setup run lint test test-fresh test-long packages bench screenshots lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,6 +36,9 @@ lint: setup ## check style, types, import directions and shell scripts
 
 test: ## run all tests on every engine, installing what is missing
 	@PYTEST_ARGS='$(PYTEST_ARGS)' bash scripts/test.sh
+
+test-fresh: ## run `make run` on fresh Debian machines, as root and as a user
+	@CACHE='$(CACHE)' bash scripts/fresh.sh
 
 test-long: ## the same with full counts
 	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash scripts/test.sh

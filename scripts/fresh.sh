@@ -1,0 +1,55 @@
+#!/bin/bash
+# Runs what a newcomer runs on fresh Debian machines: the README's `make run`, as root and as an
+# ordinary user with sudo.
+# Prints a line for each machine and user, and the log's end where one failed.
+#
+# Trees and packages come from a cache, but for one commit in ten (by its hash) and for CACHE=no.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+logs=$PWD/build/fresh own_cache=
+mkdir -p "$logs"
+set -m # each machine is a process group, which is ended as one
+
+# shellcheck disable=SC2329 # the trap calls it
+leave() {
+  local job
+  trap - EXIT
+  for job in $(jobs -p); do kill -TERM -- "-$job" 2>/dev/null || true; done
+  wait
+  [ -z "$own_cache" ] || rm -rf --one-file-system "$own_cache"
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+if [ "${CACHE:-}" = no ] || ((16#$(git rev-parse HEAD | cut -c1-8) % 10 == 0)); then
+  own_cache=$(mktemp -d /var/tmp/companion-cache.XXXXXX)
+  export COMPANION_DEV_CACHE=$own_cache
+  echo "fresh machines: without a cache"
+fi
+
+try() { # NAME COMMAND…: prints the line, fails as COMMAND does
+  local name=$1 log begin=$SECONDS
+  shift
+  log=$logs/${name// /-}.log
+  if "$@" >"$log" 2>&1 </dev/null; then
+    echo "$name: passed in $((SECONDS - begin)) s"
+  else
+    printf '%s: FAILED after %s s; the end of %s:\n%s\n' "$name" $((SECONDS - begin)) "$log" "$(tail -n 40 "$log")"
+    return 1
+  fi
+}
+
+newcomers() { # SUITE
+  local failed=0
+  try "$1 root make run" bash scripts/machine.sh "$1" make run || failed=1
+  try "$1 user make run" bash scripts/machine.sh --user "$1" make run || failed=1
+  return $failed
+}
+
+newcomers bookworm &
+newcomers trixie &
+failed=0
+for job in $(jobs -p); do wait "$job" || failed=1; done
+exit $failed

@@ -1,0 +1,264 @@
+#!/bin/bash
+# Runs a command on a fresh Debian machine: a bare tree in namespaces of its own, removed afterwards.
+# usage: machine.sh [--user] bookworm|trixie COMMAND [ARGUMENT…]
+#
+# The tree holds debootstrap's minbase, python3, make, git, ca-certificates and sudo, nothing else.
+# COMMAND runs in ~/companion, a clone of this checkout's last commit: as root, or with --user as an
+# ordinary user who may use sudo. It has its own mounts, processes, host name, IPC, cgroups and network
+# (slirp4netns), so engines run inside and this machine's firewall stays as it is. When COMMAND ends,
+# everything ends.
+#
+# From this machine it takes: the addresses of the Debian mirrors, apt's settings for proxies and
+# clocks, pip's addresses, and certificates trusted beyond Debian's.
+#
+# COMPANION_DEV_CACHE   directory for trees (a week) and packages; default /var/cache/companion-dev
+# DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR   instead of those that apt names
+set -euo pipefail
+
+# Not slirp4netns' default of 10.0.2.0/24: rootless engines inside the machine use that one.
+readonly network=10.77.0
+readonly account=ann
+readonly week=7
+
+die() { echo "machine.sh: $*" >&2; exit 2; }
+
+# --- on this machine --------------------------------------------------------------------------------
+
+# Makes the pristine tree of a release, unless the cache has a recent one.
+pristine() {
+  local suite=$1 tree=$cache/trees/$1
+  mkdir -p "$cache/trees" "$cache/debs/$suite"
+  exec 9>"$tree.lock"
+  flock 9
+  if [ -z "$(find "$tree.done" -mtime -$week 2>/dev/null)" ]; then
+    echo "making a bare $suite tree" >&2
+    rm -rf "$tree" "$tree.done"
+    debian_tree "$suite" "$tree" "$tree.log" --cache-dir="$cache/debs/$suite" \
+      --include=python3,make,git,ca-certificates,sudo
+    touch "$tree.done"
+  fi
+  cp -a --reflink=auto "$tree" "$root"
+  exec 9>&-
+}
+
+# Gives the tree what any machine at this place needs to reach the network.
+network_settings() {
+  local python authorities=(/usr/local/share/ca-certificates/*.crt)
+  apt-config dump | grep -E '^Acquire::(Check-|Retries|https?::)' >"$root/etc/apt/apt.conf.d/90host" || true
+  {
+    echo "[global]"
+    for python in "$checkout/.venv/bin/python" python3; do
+      "$python" -m pip config list 2>/dev/null && break
+    done |
+      sed -nE "s/^[^=]*\.(index-url|extra-index-url|proxy|trusted-host)='([^']*)'$/\1 = \2/p" | grep -v file: | sort -u || true
+    # pip brings authorities of its own; those of this machine are beside Debian's.
+    [ ! -e "${authorities[0]}" ] || echo "cert = /etc/ssl/certs/ca-certificates.crt"
+  } >"$root/etc/pip.conf"
+  mkdir -p "$root/usr/local/share/ca-certificates"
+  [ ! -e "${authorities[0]}" ] || cp "${authorities[@]}" "$root/usr/local/share/ca-certificates/"
+  echo "nameserver $network.3" >"$root/etc/resolv.conf"
+}
+
+# Makes the machine's own tree: its name, its user, the clone.
+furnish() {
+  local name=fresh-$1 home=$root/root
+  echo "$name" >"$root/etc/hostname"
+  printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n::1\tlocalhost ip6-localhost\n' "$name" >"$root/etc/hosts"
+  chroot "$root" update-ca-certificates >/dev/null 2>&1
+  if [ "$user" != root ]; then
+    chroot "$root" useradd --create-home --shell /bin/bash "$user"
+    echo "$user ALL=(ALL) NOPASSWD: ALL" >"$root/etc/sudoers.d/$user"
+    home=$root/home/$user
+  fi
+  git clone --quiet --depth 1 "file://$checkout" "$home/companion"
+  chroot "$root" chown -R "$user:" "${home#"$root"}/companion"
+}
+
+# Packages that apt downloaded in one machine serve the next: apt checks their hashes.
+packages_in() { cp -ln "$cache/debs/$1"/*.deb "$root/var/cache/apt/archives/" 2>/dev/null || true; }
+packages_out() { cp -ln "$root/var/cache/apt/archives"/*.deb "$cache/debs/$1/" 2>/dev/null || true; }
+
+# Prints a directory for this machine below the caller's own in each hierarchy of control groups.
+control_groups() {
+  local hierarchy name mine
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    echo "/sys/fs/cgroup/companion-$$"
+    return
+  fi
+  for hierarchy in /sys/fs/cgroup/*/; do
+    name=$(basename "$hierarchy")
+    case $name in
+      unified) mine=$(sed -n 's/^0:://p' /proc/self/cgroup) ;;
+      systemd) mine=$(sed -n 's/^[0-9]*:name=systemd://p' /proc/self/cgroup) ;;
+      *) mine=$(sed -n "s/^[0-9]*:$name://p" /proc/self/cgroup) ;;
+    esac
+    [ -z "$mine" ] || echo "${hierarchy%/}${mine%/}/companion-$$"
+  done
+}
+
+join_control_groups() {
+  local group file
+  while read -r group; do
+    mkdir "$group"
+    for file in cpuset.cpus cpuset.mems; do # an empty set takes no process
+      [ ! -e "$group/$file" ] || cat "$group/../$file" >"$group/$file"
+    done
+    [ ! -e "$group/cgroup.clone_children" ] || echo 1 >"$group/cgroup.clone_children"
+    echo "$BASHPID" >"$group/cgroup.procs"
+  done <"$work/groups"
+}
+
+# Connects the machine as soon as it exists; lives as long as it does.
+connect() {
+  local pid
+  read -r pid <"$work/pid"
+  exec slirp4netns --configure --mtu=1500 --cidr=$network.0/24 --disable-host-loopback --ready-fd=3 \
+    "$pid" tap0 3>"$work/online" >"$work/network.log" 2>&1
+}
+
+leave() {
+  local group
+  trap - EXIT
+  [ -z "${machine:-}" ] || kill -KILL "$machine" 2>/dev/null || true # its first process dies with it, and all others
+  [ -z "${machine:-}" ] || wait "$machine" 2>/dev/null || true
+  [ -z "${connection:-}" ] || kill "$connection" 2>/dev/null || true
+  for _ in $(seq 100); do # the kernel needs a moment to empty the groups
+    while read -r group; do
+      [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    done < <(cat "$work/groups" 2>/dev/null)
+    xargs -r ls -d <"$work/groups" >/dev/null 2>&1 || break
+    sleep 0.1
+  done
+  packages_out "$suite"
+  rm -rf --one-file-system "$work"
+}
+
+outside() {
+  [ "$(id -u)" = 0 ] ||
+    exec sudo --preserve-env=COMPANION_DEV_CACHE,DEBIAN_MIRROR,DEBIAN_SECURITY_MIRROR bash "$0" "$@"
+  user=root
+  [ "${1:-}" != --user ] || { user=$account; shift; }
+  case ${1:-} in bookworm | trixie) suite=$1; shift ;; *) sed -n '3p' "$0" >&2; exit 2 ;; esac
+  [ $# -gt 0 ] || die "no command"
+  checkout=$(cd "$(dirname "$0")/.." && pwd)
+  # shellcheck source=scripts/debian.sh
+  . "$checkout/scripts/debian.sh"
+  cache=${COMPANION_DEV_CACHE:-/var/cache/companion-dev}
+  [ -z "$(git -C "$checkout" status --porcelain)" ] || echo "machine.sh: what is not committed is not in the clone" >&2
+  bash "$checkout/scripts/packages.sh" machine
+  mirrors
+  work=$(mktemp -d /var/tmp/companion-machine.XXXXXX) root=$work/root
+  chmod 755 "$work"
+  trap leave EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  pristine "$suite"
+  debian_sources "$suite" "$root"
+  network_settings
+  furnish "$suite"
+  packages_in "$suite"
+  mkfifo "$work/pid" "$work/online"
+  control_groups >"$work/groups"
+  connect &
+  connection=$!
+  {
+    join_control_groups
+    exec unshare --mount --uts --ipc --net --cgroup --pid --fork --kill-child \
+      bash "$0" --inside "$work" "$user" "$@"
+  } <&0 &
+  machine=$!
+  local code=0
+  wait "$machine" || code=$?
+  machine=
+  exit "$code"
+}
+
+# --- inside the new namespaces ----------------------------------------------------------------------
+
+control_group_mounts() {
+  local top=$root/sys/fs/cgroup name
+  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    mount -t cgroup2 cgroup2 "$top"
+    mkdir "$top/init" # a group with processes of its own hands no controllers down
+    echo 1 >"$top/init/cgroup.procs"
+    sed 's/[^ ]*/+&/g' "$top/cgroup.controllers" >"$top/cgroup.subtree_control" || true
+    return
+  fi
+  mount -t tmpfs -o mode=755 cgroup "$top"
+  for name in /sys/fs/cgroup/*/; do
+    name=$(basename "$name")
+    mkdir "$top/$name"
+    case $name in
+      unified) mount -t cgroup2 cgroup2 "$top/$name" ;;
+      systemd) mount -t cgroup -o none,name=systemd cgroup "$top/$name" ;;
+      *) mount -t cgroup -o "$name" cgroup "$top/$name" ;;
+    esac
+  done
+}
+
+devices() {
+  local name major minor
+  mount -t tmpfs -o mode=755 dev "$root/dev"
+  mkdir "$root"/dev/{pts,shm,mqueue,net}
+  while read -r name major minor; do
+    mknod -m 666 "$root/dev/$name" c "$major" "$minor"
+  done <<'LIST'
+null 1 3
+zero 1 5
+full 1 7
+random 1 8
+urandom 1 9
+tty 5 0
+fuse 10 229
+net/tun 10 200
+LIST
+  mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts "$root/dev/pts"
+  mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
+  mount -t mqueue mqueue "$root/dev/mqueue"
+  ln -s pts/ptmx "$root/dev/ptmx"
+  ln -s /proc/self/fd "$root/dev/fd"
+  for name in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${name%:*}" "$root/dev/${name#*:}"; done
+}
+
+inside() {
+  work=$1 user=$2 root=$1/root
+  shift 2
+  local pid path=/usr/local/bin:/usr/bin:/bin runtime= # a user's; root's has the programs of /sbin, too
+  mount --make-rprivate /
+  read -r pid _ </proc/self/stat # still in the numbers of the machine around
+  echo "$pid" >"$work/pid"
+  read -rn 1 <"$work/online" || die "no network: $(cat "$work/network.log")"
+  mount --bind "$root" "$root"
+  mount -t proc proc "$root/proc"
+  mount -t sysfs sysfs "$root/sys"
+  control_group_mounts
+  devices
+  mount -t tmpfs -o mode=755 run "$root/run"
+  mkdir "$root/run/lock" "$root/run/user"
+  hostname "$(cat "$root/etc/hostname")"
+  ip link set lo up
+  mkdir "$root/.old"
+  cd "$root"
+  pivot_root . .old
+  umount -l /.old
+  rmdir /.old
+  mount --make-rshared / # as systemd has it
+  if [ "$user" = root ]; then
+    path=$PATH
+  else # as a login makes it
+    runtime=XDG_RUNTIME_DIR=/run/user/$(id -u "$user")
+    install -d -m 700 -o "$user" -g "$user" "${runtime#*=}"
+  fi
+  # Not exec: this shell stays as the first process and reaps what others leave.
+  # shellcheck disable=SC2016,SC2086 # the inner shell's; nothing, if there is none
+  env -i TERM="${TERM:-dumb}" setpriv --reuid "$user" --regid "$user" --init-groups --reset-env \
+    env LANG=C.UTF-8 PATH="$path" $runtime bash -c 'cd ~/companion && exec "$@"' bash "$@"
+}
+
+if [ "${1:-}" = --inside ]; then
+  shift
+  PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  inside "$@"
+else
+  outside "$@"
+fi
