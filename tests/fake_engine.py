@@ -155,6 +155,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             world["containers"].pop(name, None)
         case ["import", "-", tag]:
             world["images"][tag] = {"tag": tag, "labels": {}}
+        case ["compose", *_]:
+            return f"{Path(sys.argv[0]).name} compose {' '.join(argv[1:])}\n"
         case ["unshare", "ip", *_]:
             return world.get("addresses", "")
         case ["build", context]:

@@ -32,18 +32,22 @@ _PROBE_SECONDS = 20.0
 def front_end(engine: EngineChoice) -> tuple[str, ...]:
     """Return the command that speaks compose for an engine.
 
+    `podman compose` hands on to docker's program where that is installed, which needs a socket
+    that podman does not have by itself: podman-compose comes first.
+
     Raises:
         CompanionError: there is none.
     """
-    inner = (engine.binary, "compose")
+    name, inner = f"{engine.name}-compose", (engine.binary, "compose")
+    own = shutil.which(name)
+    if own and engine.name == "podman":
+        return (own,)
     done = process.run((*inner, "version"), env=dict(engine.environment), timeout=_PROBE_SECONDS)
     if done.code == 0:
         return inner
-    name = f"{engine.name}-compose"
-    found = shutil.which(name)
-    if found is None:
+    if own is None:
         raise CompanionError(f"nothing here speaks compose for {engine.name}", f"install {name}")
-    return (found,)
+    return (own,)
 
 
 def arguments(project: Project, agents: tuple[str, ...]) -> tuple[str, ...]:
