@@ -46,6 +46,28 @@ def test_init_refuses_a_name_that_no_config_may_have_and_writes_nothing(desk: De
     assert not (desk.home / "new").exists()
 
 
+def test_an_example_is_copied_without_what_python_compiled(desk: Desk):
+    compiled = ROOT / "assets/examples/local-coding/__pycache__/model_server.test.pyc"
+    compiled.parent.mkdir(exist_ok=True)
+    compiled.write_bytes(b"")
+    try:
+        desk.companion("init", "new", "--example", "local-coding").ok()
+    finally:
+        compiled.unlink()
+    assert (desk.home / "new/model_server.py").exists()
+    assert not (desk.home / "new/__pycache__").exists()
+
+
+def test_compose_of_podman_is_podmans_own(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    assert fake.companion("compose", "ps").ok().out.startswith("podman compose --project-name")
+    own = fake.program.with_name("podman-compose")
+    own.write_text("#!/bin/sh\necho podman-compose\n")
+    own.chmod(0o755)
+    assert fake.companion("compose", "ps").ok().out == "podman-compose\n"
+
+
 def test_every_example_is_valid(desk: Desk):
     for example in ("local-coding", "local-coding-ssh", "multi-agent"):
         target = desk.home / example

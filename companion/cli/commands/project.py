@@ -161,7 +161,9 @@ def _example(name: str) -> dict[str, bytes]:
     if name not in known:
         raise CompanionError(f"there is no example '{name}'", decode.suggest(name, known))
     base = _BUILDS_ON.get(name)
-    found = (p for p in sorted((root / name).rglob("*")) if p.is_file())
+    # pip compiles the modules of an installed package.
+    there = sorted((root / name).rglob("*"))
+    found = (p for p in there if p.is_file() and "__pycache__" not in p.parts)
     own = {p.relative_to(root / name).as_posix(): p.read_bytes() for p in found}
     return _example(base) | own if base else own
 
