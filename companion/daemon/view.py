@@ -154,6 +154,15 @@ class WorkCrashed:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentStopped:
+    """An agent was seen to have ended, neither by work of ours nor with a failure."""
+
+    sandbox: str
+    text: str
+    """Who, and with which exit code."""
+
+
+@dataclass(frozen=True, slots=True)
 class WatchDegraded:
     """The watcher cannot do its work as it should; it goes on all the same."""
 
@@ -169,6 +178,7 @@ News = (
     | Progressed
     | WorkFinished
     | WorkCrashed
+    | AgentStopped
     | WatchDegraded
 )
 
@@ -186,7 +196,7 @@ def fold(view: View, news: News) -> View:
         case EngineObserved(engine, conditions):
             sandboxes = {i: _seen(v, view, engine, conditions) for i, v in view.sandboxes.items()}
             return replace(view, sandboxes=sandboxes, silent=view.silent - {engine})
-        case WorkCrashed() | WatchDegraded():
+        case WorkCrashed() | AgentStopped() | WatchDegraded():
             return view
         case EngineSilent(engine):
             return replace(view, silent=view.silent | {engine})
@@ -201,8 +211,10 @@ def fold(view: View, news: News) -> View:
             return _with(view, replace(done, settled=known.settled or settled))
 
 
-def reactions(before: View, after: View, news: News) -> tuple[Touched | WorkCrashed, ...]:
-    """Return what follows from news: agents to look at again, and crashes to report.
+def reactions(
+    before: View, after: View, news: News
+) -> tuple[Touched | WorkCrashed | AgentStopped, ...]:
+    """Return what follows from news: agents to look at again, and ends to report.
 
     An engine that answers again may have lost anything meanwhile, and a broken sandbox must be
     started anew.
@@ -212,7 +224,19 @@ def reactions(before: View, after: View, news: News) -> tuple[Touched | WorkCras
     views = [v for v in after.sandboxes.values() if v.engine == news.engine]
     again = (Touched(v.id) for v in views if _needs_look(before, v))
     crashed = (v for v in views if turned(before, v, Health.CRASHED))
-    return (*again, *(WorkCrashed(v.id, last_output(v)) for v in crashed))
+    ran = {i for i, v in before.sandboxes.items() if v.health in {Health.RUNNING, Health.BROKEN}}
+    stopped = (v for v in views if v.id in ran and turned(before, v, Health.STOPPED))
+    return (
+        *again,
+        *(WorkCrashed(v.id, last_output(v)) for v in crashed),
+        *(AgentStopped(v.id, _end(v)) for v in stopped),
+    )
+
+
+def _end(agent_view: AgentView) -> str:
+    """Return how an agent stopped that nobody asked us to stop."""
+    code = agent_view.condition.exit_code
+    return f"{agent_view.agent} stopped (exit code {code}); `companion up` starts it again"
 
 
 def icon_state(view: View) -> IconState:
@@ -250,7 +274,12 @@ def line(view: View, news: News) -> str:
     match news:
         case ProjectAdded(agent_view, new=True):
             return f"{agent_view.name}: watching {agent_view.ref.directory}"
-        case Progressed(sandbox, text) | WorkFinished(sandbox, text) | WorkCrashed(sandbox, text):
+        case (
+            Progressed(sandbox, text)
+            | WorkFinished(sandbox, text)
+            | WorkCrashed(sandbox, text)
+            | AgentStopped(sandbox, text)
+        ):
             known = view.sandboxes.get(sandbox)
             return f"{known.name}: {text}" if known else ""
         case EngineSilent(engine, why):

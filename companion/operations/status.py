@@ -84,9 +84,11 @@ def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
 def condition(engine: Engine, containers: Collection[Container]) -> Condition:
     """Return how one agent is, judged by its containers; asks for its last lines if it crashed."""
     health = health_of(containers)
-    if health is not Health.CRASHED:
+    agent = next((c for c in containers if c.role is Role.AGENT), None)
+    if agent is None or health not in {Health.CRASHED, Health.STOPPED}:
         return Condition(health)
-    agent = next(c for c in containers if c.role is Role.AGENT)
+    if health is Health.STOPPED:
+        return Condition(health, agent.exit_code)
     lines = engine.last_lines(agent.name, _LAST_LINES)
     if agent.out_of_memory:
         lines = (*lines, "it had more memory than limits.memory allows, and was killed")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from companion.daemon.scheduler import Touched
 from companion.daemon.view import (
+    AgentStopped,
     AgentView,
     EngineObserved,
     EngineSilent,
@@ -12,6 +13,7 @@ from companion.daemon.view import (
     WorkCrashed,
     WorkFinished,
     fold,
+    line,
     reactions,
 )
 from companion.engine.model import Condition, EngineChoice, Health
@@ -55,6 +57,18 @@ def test_a_crash_is_reported_once():
         WorkCrashed(AGENT.id, "coder crashed (exit code 3)"),
     )
     assert reactions(view, fold(view, observed(Health.CRASHED)), observed(Health.CRASHED)) == ()
+
+
+def test_an_agent_that_somebody_else_stopped_is_reported_once():
+    killed = EngineObserved(PODMAN, {"p-1": {"coder": Condition(Health.STOPPED, 137)}})
+    view = fold(BEFORE, killed)
+    (stopped,) = reactions(BEFORE, view, killed)
+    assert isinstance(stopped, AgentStopped)
+    said = "p: coder stopped (exit code 137); `companion up` starts it again"
+    assert line(view, stopped) == said
+    assert reactions(view, fold(view, killed), killed) == ()
+    busy = View({AGENT.id: replace(AGENT, step="replacing coder")})
+    assert reactions(busy, fold(busy, killed), killed) == ()
 
 
 def test_an_engine_that_answers_again_has_all_its_agents_looked_at():
