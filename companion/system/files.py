@@ -189,9 +189,13 @@ def write_users_own(path: Path, new: str, expected: str | None) -> None:
     Raises:
         CompanionError: somebody changed the file since it was read.
     """
+    _write_users_own(path, new, expected, backup=True)
+
+
+def _write_users_own(path: Path, new: str, expected: str | None, *, backup: bool) -> None:
     target = path.resolve()
     try:
-        _replace_users_own(path, target, new, expected)
+        _replace_users_own(path, target, new, expected, backup=backup)
     except OSError as error:
         what = f"cannot write {target}: {error.strerror}"
         raise CompanionError(
@@ -200,13 +204,15 @@ def write_users_own(path: Path, new: str, expected: str | None) -> None:
 
 
 def take_back_from_users_own(path: Path, new: str, expected: str) -> None:
-    """Do as write_users_own() does; a backup that tells nothing goes, and an empty file of ours.
+    """Do as write_users_own() does, without a backup: the file as it was before had one made.
+
+    A backup that tells nothing goes, and an empty file of ours.
 
     Raises:
         CompanionError: somebody changed the file since it was read.
     """
     if new != expected:
-        write_users_own(path, new, expected)
+        _write_users_own(path, new, expected, backup=False)
     target = path.resolve()
     backup = target.with_name(target.name + _BACKUP)
     if read_text(backup) == new:
@@ -215,13 +221,15 @@ def take_back_from_users_own(path: Path, new: str, expected: str) -> None:
         target.unlink()
 
 
-def _replace_users_own(path: Path, target: Path, new: str, expected: str | None) -> None:
+def _replace_users_own(
+    path: Path, target: Path, new: str, expected: str | None, *, backup: bool
+) -> None:
     if read_text(target) != expected:
         raise CompanionError(f"{path} changed while we worked on it", "run the command again")
     mode = target.stat().st_mode & 0o7777 if expected is not None else PRIVATE
-    backup = target.with_name(target.name + _BACKUP)
-    if expected is not None and not backup.exists():
-        _replace(backup, expected.encode(), mode, None)
+    kept = target.with_name(target.name + _BACKUP)
+    if backup and expected is not None and not kept.exists():
+        _replace(kept, expected.encode(), mode, None)
     if new != expected:
         make_private_dir(target.parent)
         _replace(target, new.encode(), mode, None)

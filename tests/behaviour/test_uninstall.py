@@ -1,9 +1,14 @@
 """companion uninstall: nothing of ours stays, nothing of the user's goes."""
 
+import sys
 from pathlib import Path
 
+import pytest
 from desk import Desk
 from fake_project import fresh
+
+from companion.operations import installation
+from companion.operations.installation import Traces
 
 VSCODE = '{\n  // mine\n  "editor.fontSize": 14\n}\n'
 
@@ -38,3 +43,34 @@ def test_after_uninstall_the_home_is_as_it_was(desk: Desk):
     assert not world["networks"]
     assert not world["images"]
     assert desk.companion("uninstall", "--yes").ok().out.startswith("forgot 0 projects")
+
+
+def test_files_that_companion_made_in_others_places_go_without_a_backup(desk: Desk):
+    (desk.home / ".config/Code/User").mkdir(parents=True)
+    fake = fresh(desk)
+    before = files(desk.home)
+    fake.companion("up").ok()
+    desk.companion("doctor", "--fix").ok()
+    desk.companion("editors", "sync").ok()
+    assert (desk.home / ".ssh/config").exists()
+    desk.companion("uninstall", "--yes").ok()
+    assert set(files(desk.home)) - set(before) <= {"project/.env.example"}
+
+
+@pytest.mark.parametrize(
+    ("traces", "command"),
+    [
+        (Traces(frozenset({"pyvenv.cfg"}), "pip", "/v/python"), "/v/python -m pip uninstall"),
+        (Traces(frozenset(), "uv", "/v/python"), "uv pip uninstall --python /v/python"),
+        (Traces(frozenset({"uv-receipt.toml"}), "uv", "/v/python"), "uv tool uninstall"),
+        (Traces(frozenset({"pipx_metadata.json"}), "pip", "/v/python"), "pipx uninstall"),
+        (Traces(frozenset(), "", "/usr/bin/companion", "apt remove"), "sudo apt remove"),
+    ],
+)
+def test_how_it_was_installed_tells_how_it_is_removed(traces: Traces, command: str):
+    assert installation.command(traces) == f"{command} companion-sandbox"
+
+
+def test_uninstall_says_how_this_very_installation_is_removed(desk: Desk):
+    said = desk.companion("uninstall", "--yes").ok().out
+    assert f"`{sys.executable} -m pip uninstall companion-sandbox`" in said

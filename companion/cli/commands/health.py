@@ -8,7 +8,7 @@ from companion.cli.output import Result, ask, comment
 from companion.errors import Code, CompanionError
 from companion.operations import audit as auditing
 from companion.operations import doctor as doctoring
-from companion.operations import findings
+from companion.operations import findings, installation
 from companion.operations import uninstall as leaving
 from companion.operations.findings import Finding, Level
 from companion.project import discovery, inventory
@@ -55,7 +55,7 @@ def uninstall(arguments: Namespace) -> Result:
     volumes = "removed" if arguments.purge else "stay"
     lines = [f"forgot {len(done.projects)} projects; their files stay, their volumes {volumes}",
              *(f"left as it is: {one}" for one in done.left),
-             "now remove companion itself: `pip uninstall companion-sandbox`"]  # fmt: skip
+             f"now remove companion itself: `{installation.removal()}`"]  # fmt: skip
     return Result(text="\n".join(lines), data=asdict(done), code=1 if done.left else 0)
 
 
