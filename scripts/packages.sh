@@ -60,6 +60,7 @@ for_test() {
   docker_answers || for_docker
   need openssh-server -- "judges keys and logins" -- /usr/sbin/sshd
   need procps -- "tests look for processes that stay behind" -- ps
+  need strace -- "tests kill us at a system call that they name" -- strace
   need curl -- "asks upstreams from this machine" -- curl
   need fuse-overlayfs -- "overlay for a test's user without a storage.conf" -- fuse-overlayfs
   need nginx -- "an upstream of another make" -- /usr/sbin/nginx

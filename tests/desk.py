@@ -7,8 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,8 @@ class Desk:
     environment: dict[str, str] = field(default_factory=dict)
 
     def companion(self, *arguments: str, cwd: Path | None = None, stdin: str = "") -> Done:
+        if "MUTANT_UNDER_TEST" in os.environ:
+            return self._within(*arguments, cwd=cwd or self.home)
         done = subprocess.run(
             [COMPANION, *arguments],
             env=self.environment,
@@ -79,6 +83,21 @@ class Desk:
         )
         no_secret_in(done.stdout, done.stderr)
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def _within(self, *arguments: str, cwd: Path) -> Done:
+        """Run companion in this process: `make mutants` changes the code that is loaded here."""
+        from companion.cli.main import main
+
+        out, err, kept, mutant = StringIO(), StringIO(), dict(os.environ), "MUTANT_UNDER_TEST"
+        os.environ.clear()
+        os.environ.update(self.environment | {mutant: kept[mutant]})
+        try:
+            with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+                code = main(arguments)
+        finally:
+            os.environ.clear()
+            os.environ.update(kept)
+        return Done(code, out.getvalue(), err.getvalue())
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a run of companion and do not wait for it."""
@@ -112,6 +131,31 @@ class Desk:
             check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)
+
+
+RENAMES = "?rename,renameat,renameat2"
+"""Each file of ours is replaced by one of these."""
+SPAWNS = "?vfork,?fork,clone"
+"""Each program is started by one of these; threads are made by clone3."""
+
+
+def killed_at(
+    desk: Desk, calls: str, number: int, *arguments: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run companion, and kill it as it is about to make such a system call for the n-th time.
+
+    Only its main thread is traced: what it starts is left alone.
+    """
+    kill = f"inject={calls}:signal=KILL:when={number}"
+    argv = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", kill]
+    return subprocess.run(
+        [*argv, COMPANION, *arguments],
+        env=desk.environment,
+        cwd=desk.home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def no_secret_in(*texts: str) -> None:

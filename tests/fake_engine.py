@@ -3,13 +3,14 @@
 
 It speaks what companion uses of podman's command line, keeps its world in a JSON file, and refuses
 what podman refuses. By what it is called it is podman or docker, each with a world of its own:
-`$FAKE_ENGINE`, or `$CONTAINER_HOST` where that is set, and its name make the file's. The key `kill`
-is [n, "before" | "after"]: at the n-th call the caller gets a SIGKILL, before or after the call did
-its work; `hang` makes it silent; `refuse` names the commands that it refuses; `hold` names those
-that do their work and then wait until they are let go, and `held` is what waits now; `vanishing`
-names networks that are listed and gone when they are looked at; `follows` has `events` last until
-its caller ends, as a real engine does; `gather` is [words, n]: calls that begin with the words do
-their work and then wait until n of them were made, which `gathered` counts.
+`$FAKE_ENGINE`, or `$CONTAINER_HOST` where that is set, and its name make the file's. The key `met`
+counts the calls of each kind; `kill` is [kind, n, "before" | "after"]: at the n-th call of a kind
+the caller gets a SIGKILL, before or after the call did its work; `hang` makes it silent; `refuse`
+names the commands that it refuses; `hold` names those that do their work and then wait until they
+are let go, and `held` is what waits now; `vanishing` names networks that are listed and gone when
+they are looked at; `follows` has `events` last until its caller ends, as a real engine does;
+`gather` is [words, n]: calls that begin with the words do their work and then wait until n of them
+were made, which `gathered` counts.
 """
 
 import fcntl
@@ -22,8 +23,11 @@ from pathlib import Path
 
 PLACE = os.environ.get("CONTAINER_HOST") or os.environ.get("FAKE_ENGINE", "")
 WORLD = Path(f"{PLACE}.{Path(sys.argv[0]).name}.json")
-NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "kill": None,
-       "hang": False, "refuse": [], "hold": [], "held": [], "count": 0, "follows": False,
+NOUNS = {"image", "network", "volume"}
+"""Their second word says what is done."""
+NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "met": {},
+       "kill": None, "hang": False, "refuse": [], "hold": [], "held": [], "count": 0,
+       "follows": False,
        "gather": ["", 0], "gathered": 0}  # fmt: skip
 
 
@@ -43,8 +47,10 @@ def main(argv: list[str]) -> int:
             fcntl.flock(lock, fcntl.LOCK_UN)
             time.sleep(1000)
         world["count"] += 1
-        number, moment = world["kill"] or (0, "")
-        dies = world["count"] == number
+        kind = " ".join(argv[:2] if argv[0] in NOUNS else argv[:1])
+        world["met"][kind] = world["met"].get(kind, 0) + 1
+        fatal, number, moment = world["kill"] or ("", 0, "")
+        dies = (kind, world["met"][kind]) == (fatal, number)
         if dies and moment == "before":
             save(WORLD, world)
             return die()
@@ -54,7 +60,8 @@ def main(argv: list[str]) -> int:
         except RefusedError as refused:
             sys.stderr.write(f"Error: {refused}\n")
             out, code = refused.out, 125
-        world["held"] = [argv[0]] if argv[0] in world["hold"] else []
+        holds = argv[0] in world["hold"]
+        world["held"] += [argv[0]] * holds
         gathers = " ".join(argv).startswith(world["gather"][0] or "?")
         world["gathered"] += gathers
         save(WORLD, world)
@@ -63,8 +70,8 @@ def main(argv: list[str]) -> int:
     if gathers and not all_are_there():
         sys.stderr.write("Error: the others did not come\n")
         return 125
-    while argv[0] in json.loads(WORLD.read_text())["hold"]:
-        time.sleep(0.02)
+    if holds:
+        wait_to_be_let_go(argv[0])
     sys.stdout.write(out)
     caller = os.getppid()
     while argv[0] == "events" and world["follows"] and os.getppid() == caller:
@@ -80,6 +87,16 @@ def all_are_there() -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def wait_to_be_let_go(command: str) -> None:
+    while command in json.loads(WORLD.read_text())["hold"]:
+        time.sleep(0.02)
+    with WORLD.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        world = json.loads(WORLD.read_text())
+        world["held"].remove(command)
+        save(WORLD, world)
 
 
 def save(file: Path, world: dict) -> None:

@@ -2,14 +2,22 @@
 
 import fcntl
 import json
-import random
+import shutil
+import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fake_engine
 from desk import Desk
 
+Call = tuple[str, int]
+"""A kind of call, and the how-manieth of its kind."""
+CHANGING = {
+    "build", "create", "exec", "network create", "network connect", "network rm", "rm", "start",
+}  # fmt: skip
+"""The kinds of calls that change something."""
 FAKE = Path(__file__).parent / "fake_engine.py"
 
 
@@ -67,29 +75,70 @@ class Fake:
         plan = self.companion("plan", "--json").ok().agent
         assert plan["change"] == "none", plan
 
+    def calls_of(self, *arguments: str) -> list[Call]:
+        """Run a command to its end and return all the calls that it makes."""
+        self.set(met={})
+        self.companion(*arguments).ok()
+        return self.met()
+
+    def met(self) -> list[Call]:
+        """Return the calls that were counted."""
+        return [(k, n + 1) for k, count in self.world["met"].items() for n in range(count)]
+
+    def dies(self, call: Call, moment: str, *arguments: str) -> None:
+        """Run a command that is killed before or after the engine did its work at a call."""
+        self.set(kill=[*call, moment], met={})
+        done = self.companion(*arguments)
+        assert done.code == -signal.SIGKILL, (call, moment, done.err)
+        self.set(kill=None)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A home as it was, to begin again from."""
+
+    home: Path
+    kept: Path
+
+    @classmethod
+    def of(cls, desk: Desk) -> "Moment":
+        kept = next(p for n in range(9) if not (p := desk.home.with_name(f"kept-{n}")).exists())
+        shutil.copytree(desk.home, kept, symlinks=True)
+        return cls(desk.home, kept)
+
+    def back(self) -> None:
+        shutil.rmtree(self.home)
+        shutil.copytree(self.kept, self.home, symlinks=True)
+
+    def forget(self) -> None:
+        shutil.rmtree(self.kept)
+
 
 def fresh(desk: Desk) -> Fake:
-    return Fake(desk, desk.project(config(random.Random(0)), __env="KEY=one\n"))
+    return Fake(desk, desk.project(config(), __env="KEY=one\n"))
 
 
-def config(chance: random.Random) -> str:
-    """Return one of many configs: what differs between two is of every class of change."""
-    hosts = ", ".join(f"h{n}.test" for n in range(chance.randint(0, 3)))
-    custom = [f'    env: ["N={chance.randint(0, 2)}"]']
-    if chance.random() < 0.4:
-        custom.append(f'    commands: ["echo {chance.randint(0, 2)}"]')
-    service = f"""
+def config(
+    *, hosts: int = 3, pids: int = 1024, number: int = 1, command: str = "2", service: str = ""
+) -> str:
+    """Return a config; other hosts are a reload, other pids a restart, another command a build."""
+    allowed = ", ".join(f"h{n}.test" for n in range(hosts))
+    custom = [f'    env: ["N={number}"]']
+    if command:
+        custom.append(f'    commands: ["echo {command}"]')
+    if service:
+        custom.append(f"""\
   - plugin: external-services
     services:
-      - url: http://s{chance.randint(0, 1)}.test:8000
-        headers: {{Authorization: "${{KEY}}"}}"""
+      - url: http://{service}.test:8000
+        headers: {{Authorization: "${{KEY}}"}}""")
     return f"""\
 name: coder
 runtime: {{base_image: "debian:bookworm-slim"}}
 container_runtime: podman
-egress: {{mode: listed, allow: [{hosts}]}}
-limits: {{pids: {chance.choice([512, 1024])}}}
+egress: {{mode: listed, allow: [{allowed}]}}
+limits: {{pids: {pids}}}
 features:
   - plugin: custom-runtime
-{chr(10).join(custom)}{service if chance.random() < 0.6 else ""}
+{chr(10).join(custom)}
 """

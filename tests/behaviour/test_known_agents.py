@@ -1,7 +1,6 @@
 """What is remembered of agents: unique where it must be, and of use where a part is damaged."""
 
 import json
-import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ LOGINS = f"{AGENT}container_runtime: podman\n"
 def pair(desk: Desk) -> tuple[Fake, Fake]:
     """Two projects that each have an agent of the same name."""
     here, there = (
-        Fake(desk, desk.project(config(random.Random(0)), name=name, __env="KEY=one\n"))
+        Fake(desk, desk.project(config(), name=name, __env="KEY=one\n"))
         for name in ("here", "there")
     )
     subprocess.run([here.program, "version"], env=desk.environment, check=True)

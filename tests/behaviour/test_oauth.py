@@ -362,15 +362,15 @@ def test_the_watcher_renews_a_token_and_touches_no_container(fake: Fake, mcp: Mc
         argv = [COMPANION, "watch"]
         child = subprocess.Popen(argv, env=fake.desk.environment, stdout=out, stderr=out)
     try:
-        wait_until(lambda: len(mcp.access) >= 3, 30, tell=log.read_text)
+        wait_until(lambda: len(mcp.access) >= 3, tell=log.read_text)
         mcp.lifetime = 3600
         known = len(mcp.access)
-        wait_until(lambda: len(mcp.access) > known, 30, tell=log.read_text)
+        wait_until(lambda: len(mcp.access) > known, tell=log.read_text)
         wait_until(lambda: token(fake) == list(mcp.access)[-1], tell=log.read_text)
         wait_until(lambda: "renewed the token for notion" in log.read_text(), tell=log.read_text)
     finally:
         child.terminate()
-        child.wait(10)
+        child.wait(timeout=60)
     assert token(fake) != first
     assert not fake.world["calls"][calls:]
     assert not mcp.spent
@@ -385,7 +385,7 @@ def test_the_watcher_takes_an_ended_token_away_and_says_so_once(fake: Fake, mcp:
         try:
             fake.companion("oauth", "notion").ok()
             assert token(fake) in mcp.access
-            wait_until(lambda: token(fake) == "", 30)
+            wait_until(lambda: token(fake) == "")
             time.sleep(3)
         finally:
             child.terminate()

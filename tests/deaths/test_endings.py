@@ -58,7 +58,7 @@ def test_a_tray_whose_words_nobody_reads_ends_all_the_same(desk: Desk, tmp_path:
         desk.companion("add", str(desk.project())).ok()
         wait_until(lambda: writes_to_stderr(running.process.pid))
         running.process.terminate()
-        assert running.process.wait(timeout=30) == 0
+        assert running.process.wait(timeout=60) == 0
     assert running.log.read_text() == "sandboxes keep running\n"
     for end in (read, write):
         os.close(end)
@@ -90,7 +90,7 @@ def test_a_watcher_that_is_ended_finishes_the_step_under_way(desk: Desk):
         wait_until(lambda: fake.world["held"] == ["create"], tell=said)
         child.send_signal(signal.SIGTERM)
         fake.set(hold=[])
-        assert child.wait(timeout=30) == 130
+        assert child.wait(timeout=60) == 130
     assert [c["State"]["Running"] for c in fake.world["containers"].values()] == [True] * 3
     assert "Traceback" not in said()
     fake.companion("up").ok()

@@ -1,12 +1,10 @@
 """A sandbox that moves to another engine: built there first, with a way back, and nothing lost."""
 
-import random
-import signal
 import subprocess
 
 import pytest
 from desk import Desk
-from fake_project import Fake
+from fake_project import CHANGING, Fake, Moment
 from sandboxes import wait_until
 from test_deaths import watching
 
@@ -182,37 +180,39 @@ def test_uninstall_leaves_nothing_on_an_engine_of_before(pair: Pair):
         assert not fake.world["images"]
 
 
-@pytest.mark.parametrize(
-    ("count", "seed"),
-    [(8, 7), *(pytest.param(40, seed, marks=pytest.mark.long) for seed in range(6))],
-)
-def test_a_move_that_is_killed_at_any_call_is_repaired_by_the_next_up(
-    pair: Pair, count: int, seed: int
+def engines_of(pair: Pair) -> list[str]:
+    """Return the engines that hold something of the sandbox."""
+    return [fake.program.name for fake in pair if fake.world["containers"]]
+
+
+@pytest.mark.parametrize("refused", [[], pytest.param(["start"], marks=pytest.mark.long)])
+def test_a_move_that_is_killed_at_a_call_is_repaired_by_the_next_up(
+    pair: Pair, refused: list[str], request: pytest.FixtureRequest
 ):
-    chance, deaths = random.Random(seed), 0
-    for _ in range(count):
-        to, dying = chance.choice(pair), chance.choice(pair)
-        name = to.program.name
-        say(to, name, build=chance.randint(0, 2))
-        to.set(refuse=["start"] if chance.random() < 0.3 else [])
-        kill = [dying.world["count"] + chance.randint(1, 14), chance.choice(["before", "after"])]
-        dying.set(kill=kill)
-        deaths += to.companion("up").code == -signal.SIGKILL
-        for fake in pair:
-            fake.set(kill=None, refuse=[])
-        holding = [fake.program.name for fake in pair if fake.world["containers"]]
-        assert holding in ([], [where(to)[0]])
-        if chance.random() < 0.7:  # else the next dies on top of it
-            to.companion("up").ok()
-            to.is_whole()
-            assert [fake.program.name for fake in pair if runs(fake)] == [name]
-    to.companion("up").ok()
-    to.is_whole()
-    to.companion("uninstall", "--yes", "--purge").ok()
-    assert not any(
-        fake.world[held] for fake in pair for held in ("containers", "images", "volumes")
-    )
-    assert deaths > count / 3
+    """The ordinary run takes the last call of each kind that changes something on an engine."""
+    everything = request.config.getoption("--long")
+    podman, docker = pair
+    say(docker, "docker", build=1)
+    docker.set(refuse=refused)
+    begin = Moment.of(docker.desk)
+    for fake in pair:
+        fake.set(met={})
+    assert docker.companion("up").code == len(refused)
+    calls = [(fake, call) for fake in pair for call in fake.met()]
+    last = {(f, kind): (f, (kind, n)) for f, (kind, n) in calls if kind in CHANGING}
+    for dying, call in calls if everything else last.values():
+        for moment in ("before", "after") if everything else ("after",):
+            begin.back()
+            dying.dies(call, moment, "up")
+            docker.set(refuse=[])
+            assert engines_of(pair) in ([], [where(docker)[0]]), (call, moment)
+            docker.companion("up").ok()
+            docker.is_whole()
+            assert not runs(podman)
+    docker.companion("uninstall", "--yes", "--purge").ok()
+    for held in ("containers", "images", "volumes"):
+        assert not podman.world[held]
+        assert not docker.world[held]
 
 
 def test_a_watched_sandbox_moves_though_nothing_else_differs(pair: Pair):

@@ -86,7 +86,7 @@ class Panel:
         """All that was ever shown."""
         return self._notes.said
 
-    def wait_for_icon(self, seconds: float = 10) -> None:
+    def wait_for_icon(self, seconds: float = 60) -> None:
         until(lambda: self._watcher.items, seconds)
 
     def properties(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Panel:
     def click_note(self, note: Note) -> None:
         self._loop.call_soon_threadsafe(self._notes.ActionInvoked, note.id, "default")
 
-    def wait_for_note(self, title: str, seconds: float = 20) -> Note:
+    def wait_for_note(self, title: str, seconds: float = 60) -> Note:
         def found() -> list[Note]:
             return [note for note in self.notes if title in note.title]
 
@@ -199,7 +199,7 @@ class _Notes(ServiceInterface):
         return [number, key]
 
 
-def until(true: Callable[[], object], seconds: float = 10) -> None:
+def until(true: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come about"

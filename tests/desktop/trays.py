@@ -60,7 +60,7 @@ def tray(
         finally:
             if process.poll() is None:
                 process.terminate()
-                code = process.wait(timeout=10)
+                code = process.wait(timeout=60)
                 assert code == 0, f"exit code {code}: {log.read_text()}"
             state = desk.home / ".local/state/companion"
             logs = [path.read_text() for path in (log, *state.glob("*.log"))]

@@ -135,7 +135,7 @@ def trusted_authority(desk: Desk) -> certificates.Authority:
 
 
 def wait_until(
-    condition: Callable[[], bool], seconds: float = 20, tell: Callable[[], str] = str
+    condition: Callable[[], bool], seconds: float = 60, tell: Callable[[], str] = str
 ) -> None:
     """Wait; when it does not come true, fail with what `tell` has to say."""
     end = time.monotonic() + seconds

@@ -64,6 +64,6 @@ def test_a_daemon_that_is_restarted_is_found_again(box: Box, daemon: int):
         script = ROOT / "scripts/dockerd.sh"
         for word in ("stop", "start"):
             subprocess.run(["bash", script, word], check=True, capture_output=True, timeout=90)
-        wait_until(lambda: "project: restarted, ready" in log.read_text(), 40, tell=log.read_text)
+        wait_until(lambda: "project: restarted, ready" in log.read_text(), tell=log.read_text)
         assert log.read_text().count("docker does not answer") == 1
     assert box.run("curl -sS -m 8 http://host.containers.internal:8000/") == "echo"

@@ -1,15 +1,15 @@
 """New keys for a running sandbox: every place follows at once, and no moment locks anybody out."""
 
-import random
+import itertools
 import shutil
+import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from desk import COMPANION
+from desk import RENAMES, killed_at
 from sandboxes import Box
 from test_sandbox import session
 
@@ -100,24 +100,24 @@ def test_sshd_is_told_of_a_host_key_that_nobody_told_it_of(box: Box):
     assert box.companion("plan", "--check").code == 0
 
 
-def test_a_rotation_that_is_killed_is_repaired_by_the_next_up(box: Box, tmp_path: Path):
-    chance, old, deaths = random.Random(5), tmp_path / "old", 0
-    argv = [COMPANION, "-C", str(box.project), "keys", "rotate", "coder"]
-    begin = time.monotonic()
-    subprocess.run(argv, env=box.desk.environment, capture_output=True, check=True)
-    length = time.monotonic() - begin
-    for _ in range(6):
+def test_a_rotation_that_is_killed_is_repaired_by_the_next_up(
+    box: Box, tmp_path: Path, request: pytest.FixtureRequest
+):
+    """It is killed as it replaces a file: each one in the long run, every third in the ordinary."""
+    old = tmp_path / "old"
+    rotate = ("-C", str(box.project), "keys", "rotate", "coder")
+    for number in itertools.count(1, 1 if request.config.getoption("--long") else 3):
         shutil.copy(client_key(box), old)
-        child = subprocess.Popen(argv, env=box.desk.environment, stdout=subprocess.DEVNULL)
-        time.sleep(length * chance.uniform(0.2, 1))
-        child.kill()
-        deaths += child.wait() != 0
+        done = killed_at(box.desk, RENAMES, number, *rotate)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
         box.companion("up").ok()
         assert box.run("id -un") == "agent"
         assert shown(box) == pinned(box)
         assert gets_in(box, old) == (old.read_text() == client_key(box).read_text())
         assert len(box.companion("keys", "list", "coder", "--json").ok().data) == 1
-    assert deaths
+    assert number > 1
 
 
 def test_what_was_rotated_or_removed_does_not_come_back_with_what_ran_before(

@@ -70,14 +70,14 @@ def test_an_mcp_server_gets_the_token_and_the_agent_never_sees_one(box: Box, tmp
             assert mcp.bearers()[-1] == f"Bearer {first}"
             log = box.desk.home / "watch.log"
             with watching(box, log):
-                wait_until(lambda: len(mcp.access) >= 2, 30, tell=log.read_text)
+                wait_until(lambda: len(mcp.access) >= 2, tell=log.read_text)
                 mcp.lifetime = 3600
                 wait_until(
                     lambda: "renewed the token for notion" in log.read_text(),
                     30,
                     tell=log.read_text,
                 )
-                wait_until(lambda: newest(box) == list(mcp.access)[-1], 30, tell=log.read_text)
+                wait_until(lambda: newest(box) == list(mcp.access)[-1], tell=log.read_text)
             second = newest(box)
             assert "result" in box.run(ASK)
             assert mcp.bearers()[-1] == f"Bearer {second}" != f"Bearer {first}"
@@ -98,7 +98,7 @@ def watching(box: Box, log: Path) -> Iterator[None]:
         yield
     finally:
         child.terminate()
-        child.wait(10)
+        child.wait(timeout=60)
 
 
 def _secret(box: Box) -> Path:

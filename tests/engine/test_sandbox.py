@@ -115,10 +115,8 @@ def test_an_upstream_with_a_certificate_that_nobody_signed_is_refused(box: Box):
 @pytest.mark.parametrize("what", REFUSED_AT_ONCE)
 def test_the_way_out_is_refused_at_once(box: Box, what: str):
     command = REFUSED_AT_ONCE[what].format(bridge=box.bridge, ingress=box.ingress)
-    begin = time.monotonic()
-    done = box.ssh(command)
-    assert done.code != 0, done.out
-    assert time.monotonic() - begin < 5
+    timed_out = {28, 124}  # curl's and timeout's words for it
+    assert box.ssh(command).code not in {0, *timed_out}
 
 
 def test_a_refusal_says_why_and_stands_in_the_logs(box: Box):
@@ -522,12 +520,10 @@ def test_a_change_that_does_not_work_is_rolled_back(box: Box, how: str):
     box.run("echo still mine > ~/kept")
     pins, mounted = box.known_hosts.read_text(), contents(box)
     with box.changed(addition):
-        begin = time.monotonic()
         done = box.companion("up")
         assert done.code == 1
         assert reason in done.err
         assert "  the sandbox that ran before is back" in done.err.splitlines()
-        assert time.monotonic() - begin < 30
         assert box.run("cat ~/kept") == "still mine"
         assert box.known_hosts.read_text() == pins
         assert contents(box) == mounted

@@ -59,5 +59,5 @@ def test_the_tray_on_a_real_desktop(box: Box, tmp_path: Path):
             seen.wait_for_icon()
         finally:
             tray.terminate()
-            assert tray.wait(timeout=10) == 0
+            assert tray.wait(timeout=60) == 0
             box.companion("editors", "remove")

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -42,9 +41,10 @@ class Stream:
             self.heard += line == "tick\n"
 
     def lives(self) -> bool:
+        """Wait until it is heard of again, or ends."""
         before = self.heard
-        time.sleep(0.5)
-        return self.heard > before and self.child.poll() is None
+        wait_until(lambda: self.heard > before or self.ended())
+        return not self.ended()
 
     def ended(self) -> bool:
         return self.child.poll() is not None
@@ -114,18 +114,18 @@ def test_what_is_not_touched_lives_on_and_what_is_gone_ends(open_box: Box):
         assert living(made) == set(STREAMS)
         # What is gone ends, in the old process, and is refused from now on.
         save(box, wider.replace(f" {NAME},", ""))
-        wait_until(lambda: made["passed through"].ended() and made["plain, listed"].ended(), 3)
+        wait_until(lambda: made["passed through"].ended() and made["plain, listed"].ended())
         assert living(made) == {"a service", "another service", "an intercepted service"}
         assert box.ssh(f"curl -sk -m 8 https://{NAME}/").code != 0
         assert box.ssh(f"curl -sSf -m 8 http://{NAME}/").code != 0
         start = config.index("      - url: http://host.containers.internal:8001")
         without = config[:start] + config[config.index("      - url: https", start) :]
         save(box, without)
-        wait_until(made["another service"].ended, 3)
+        wait_until(made["another service"].ended)
         assert living(made) == {"a service", "an intercepted service"}
         save(box, config.replace("- url: https://host.containers.internal:8443",
                                  "- url: https://host.containers.internal:8445"))  # fmt: skip
-        wait_until(made["an intercepted service"].ended, 3)
+        wait_until(made["an intercepted service"].ended)
         assert living(made) == {"a service"}
     assert box.ids() == before
 
@@ -141,7 +141,7 @@ def test_the_mode_open_ends_nothing_when_it_comes_and_what_it_let_through_when_i
         free = Stream(box, STREAMS["passed through"])
         wait_until(lambda: free.heard > 0)
         save(box, config.replace(f" {NAME},", ""))
-        wait_until(lambda: free.ended() and made["passed through"].ended(), 3)
+        wait_until(lambda: free.ended() and made["passed through"].ended())
         assert living(made) == {"a service", "another service", "an intercepted service"}
 
 
@@ -158,7 +158,7 @@ def test_only_a_few_old_processes_are_kept(open_box: Box):
             level = "debug" if number % 2 else "info"
             save(box, f"{config}log_level: {level}\n")
         # ingress, the master, the newest worker and four older ones
-        wait_until(lambda: int(box.engine(*gateway)) <= 7, 5)
+        wait_until(lambda: int(box.engine(*gateway)) <= 7)
         assert kept[0].ended()
         assert kept[-1].lives()
     finally:

@@ -1,6 +1,7 @@
 """companion watch on a real engine: every way of saving, and mistakes, and nothing twice."""
 
-import os
+import itertools
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from desk import COMPANION
+from desk import COMPANION, SPAWNS, killed_at
 from sandboxes import FIRST_PORT, Box, wait_until
 
 pytestmark = pytest.mark.engine
@@ -24,11 +25,11 @@ def watching(box: Box, said_first: str = "nothing to do") -> Iterator[Path]:
         argv = [COMPANION, "watch"]
         child = subprocess.Popen(argv, env=box.desk.environment, stdout=out, stderr=out)
     try:
-        wait_until(lambda: f"project: {said_first}" in log.read_text(), 40, tell=log.read_text)
+        wait_until(lambda: f"project: {said_first}" in log.read_text(), tell=log.read_text)
         yield log
     finally:
         child.terminate()
-        assert child.wait(timeout=10) == 130, log.read_text()
+        assert child.wait(timeout=60) == 130, log.read_text()
 
 
 def reactions(log: Path) -> int:
@@ -41,16 +42,19 @@ def test_a_save_that_means_nothing_is_one_reaction_and_no_engine_call(box: Box):
     with watching(box) as log:
         for number in range(200):
             config.write_text(f"# note {number}\n{text}")
-        wait_until(lambda: reactions(log) == 2)
-        time.sleep(1)
-        assert reactions(log) == 2
+        config.write_text("a mistake")
+        wait_until(lambda: "project: not changed: agent.yaml:" in log.read_text())
+        assert reactions(log) < 100, "a burst is not looked at save by save"
+        config.write_text(text)
+        wait_until(lambda: "project: nothing to do" in log.read_text().splitlines()[-1])
+        before_moves = reactions(log)
         new = config.with_suffix(".tmp")
         new.write_text(text)
         new.replace(config)
-        wait_until(lambda: reactions(log) == 3)
+        wait_until(lambda: reactions(log) == before_moves + 1)
         config.unlink()
         config.write_text(text)
-        wait_until(lambda: reactions(log) == 4)
+        wait_until(lambda: reactions(log) == before_moves + 2)
         second = box.desk.companion("watch")
         assert second.code == 1
         assert "running already" in second.err
@@ -62,11 +66,9 @@ def test_a_save_that_means_something_is_applied_and_a_mistake_changes_nothing(bo
     text = config.read_text()
     with watching(box) as log:
         try:
-            begin = time.monotonic()
             config.write_text(text + '    env: ["COLOUR=green"]\n')
             wait_until(lambda: "project: restarted, ready" in log.read_text())
             assert box.run("echo $COLOUR") == "green"
-            assert time.monotonic() - begin < 30
             before = box.ids()
             config.write_text(text + "    env: [\n")
             wait_until(lambda: "project: not changed: agent.yaml:" in log.read_text())
@@ -92,7 +94,7 @@ def test_a_save_during_a_build_ends_it_and_the_newest_wins(box: Box):
         try:
             config.write_text(with_command(slow))
             wait_until(lambda: running(slow), 60, tell=log.read_text)
-            begin, before = time.monotonic(), box.ids()
+            before = box.ids()
             config.write_text(f"# this means nothing\n{with_command(slow)}")
             time.sleep(2)
             assert running(slow)
@@ -100,7 +102,6 @@ def test_a_save_during_a_build_ends_it_and_the_newest_wins(box: Box):
             assert box.ids() == before
             config.write_text(with_command("touch /built"))
             wait_until(lambda: "project: rebuilt, ready" in log.read_text(), 60, tell=log.read_text)
-            assert time.monotonic() - begin < 60
             assert "the newest counts" in log.read_text()
             assert box.run("ls /built") == "/built"
             assert not running(slow)
@@ -118,10 +119,8 @@ def test_who_stops_an_agent_need_not_wait_for_its_build(box: Box):
         (box.project / "agent.yaml").write_text(text.replace("    home_override", words))
         with box.start("up") as building:
             wait_until(lambda: running(slow), 60)
-            begin = time.monotonic()
             box.companion("down").ok()
-            assert time.monotonic() - begin < 30
-            assert building.wait(10) == 1
+            assert building.wait(timeout=60) == 1
             assert "stopped while its image was built" in building.stderr.read()
         assert not running(slow)
         assert pieces(box) == left
@@ -173,7 +172,7 @@ def test_a_paused_project_waits_for_resume(box: Box):
         config.write_text(text)
         (box.desk.home / ".local/state/companion/pauses" / box.id).unlink(missing_ok=True)
         child.terminate()
-        child.wait(timeout=10)
+        child.wait(timeout=60)
         box.companion("up").ok()
 
 
@@ -210,37 +209,39 @@ def test_what_is_stopped_by_hand_stays_and_what_lost_its_way_out_comes_back_in_o
         box.engine("start", box.container("coder"))
         wait_until(lambda: box.ssh("true").code == 0)
         box.engine("kill", box.container("coder-net"))
-        wait_until(lambda: "project: restarted, ready" in log.read_text(), 40)
+        wait_until(lambda: "project: restarted, ready" in log.read_text())
         assert "it shares the network of coder-net, which is new" in log.read_text()
         assert box.run("id -un") == "agent"
         assert box.ssh("curl -sSf -m 8 http://example.com/").code != 0
         assert box.ids()["coder-gateway"] == before["coder-gateway"]
         box.engine("kill", box.container("coder-gateway"))
-        wait_until(lambda: log.read_text().count("project: restarted, ready") == 2, 40)
+        wait_until(lambda: log.read_text().count("project: restarted, ready") == 2)
         assert box.run("curl -sS -m 8 http://host.containers.internal:8000/") == "echo"
 
 
-LONG = pytest.mark.long
+@pytest.mark.parametrize("service", ["coder-gateway", "coder-net", "coder"])
+def test_a_restart_that_is_killed_at_a_step_is_repaired_by_the_next_up(box: Box, service: str):
+    """It is killed as it begins to start a container, while the engine works."""
+    with box.start("restart") as child:
+        assert child.stderr
+        assert any(line.startswith(f"starting {service}:") for line in child.stderr)
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
+    is_repaired(box)
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        *(0.5, 1.0, 1.2, 1.4, 1.6),
-        *(pytest.param(n / 20, marks=LONG) for n in range(4, 44)),
-    ],
-)
-def test_a_killed_restart_is_repaired_by_the_next_up(box: Box, moment: float):
-    child = subprocess.Popen(
-        [COMPANION, "-C", box.project, "restart"],
-        env=box.desk.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    time.sleep(moment)
-    os.killpg(child.pid, 9)
-    child.wait()
+@pytest.mark.long
+def test_a_restart_that_is_killed_before_a_call_is_repaired_by_the_next_up(box: Box):
+    for number in itertools.count(1):
+        done = killed_at(box.desk, SPAWNS, number, "-C", str(box.project), "restart")
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        is_repaired(box)
+    assert number > 6
+
+
+def is_repaired(box: Box) -> None:
     box.companion("up").ok()
     assert box.run("id -un") == "agent"
     assert box.ssh("curl -sSf -m 8 http://example.com/").code != 0

@@ -45,7 +45,7 @@ def load(box: Box) -> Iterator[None]:
         yield
     finally:
         box.run("touch ~/stop")
-        child.wait(10)
+        child.wait(timeout=60)
 
 
 class Client(threading.Thread):
@@ -92,16 +92,15 @@ def check_load(proxied: Proxied, changes: int) -> None:
     client.start()
     try:
         with load(box):
-            change_headers(proxied, changes)
+            change_headers(proxied, client, changes)
     finally:
         client.ends.set()
         client.join()
     assert all(answer.endswith(b"ok") for answer in client.answers), client.answers[-1]
-    assert len(client.answers) > 5 * changes
     assert changes <= client.connections <= changes + 2, "each new process takes one over"
     kept, new = (read_load(box, name) for name in ("kept", "new"))
     assert {(code, verdict) for code, verdict, _ in kept + new} == {("200", "0")}
-    assert min(len(kept), len(new)) > 5 * changes
+    assert min(len(kept), len(new)) > changes
     connections = sum(int(made) for _, _, made in kept)
     assert changes < connections <= 2 * changes + 2, "each new process takes one over"
     assert box.ids() == before
@@ -113,8 +112,8 @@ def read_load(box: Box, name: str) -> list[list[str]]:
     return [line.split() for line in whole.splitlines()]
 
 
-def change_headers(proxied: Proxied, changes: int) -> None:
-    """Save new headers, time and again, and wait for each until upstreams see it."""
+def change_headers(proxied: Proxied, client: Client, changes: int) -> None:
+    """Save new headers time and again; wait for each until upstreams see it and are asked again."""
     box, config = proxied.box, proxied.box.config_text()
     assert config.count(INJECTED) == 2
     try:
@@ -123,6 +122,8 @@ def change_headers(proxied: Proxied, changes: int) -> None:
             (box.project / "agent.yaml").write_text(text)
             assert box.companion("up", "--json").ok().agent["change"] == "reload"
             wait_until(lambda n=number: seen_last(proxied) == {f"round-{n} {SECRETS['ONE']}"})
+            answered = len(client.answers)
+            wait_until(lambda n=answered: len(client.answers) > n)
     finally:
         (box.project / "agent.yaml").write_text(config)
         box.companion("up").ok()

@@ -1,6 +1,5 @@
 """Does the sandbox hold when its agent storms, or when a part of it dies? Seen from outside."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -49,9 +48,7 @@ def test_a_storm_of_connections_keeps_nobody_out(box: Box):
     before = box.ids()
     said = box.ssh(CONNECTIONS)
     assert "connections" in said.out, said.err
-    begin = time.monotonic()
     assert box.run("id -un") == "agent"
-    assert time.monotonic() - begin < 5
     assert box.run(ASKS) == "echo"
     assert box.ids() == before
 

@@ -16,67 +16,135 @@ SERVICES = (
     Service("coder", Role.AGENT, "", "", ()),
 )
 
-OPENINGS = {
-    "a capability": ("coder", {"cap_add": ["SYS_ADMIN"]}),
-    "any capability for the agent": ("coder", {"cap_add": ["NET_ADMIN"]}),
-    "nothing dropped": ("coder-gateway", {"cap_drop": []}),
-    "new privileges": ("coder", {"security_opt": []}),
+ROOT, NAMESPACES = "runs as root", "shares the host's namespaces"
+CAPABILITY, HOLDER = (
+    "has a capability that it does not need",
+    "does not live in the net holder's namespace",
+)
+SOCKET, VARIABLE, SECRETS = (
+    "reaches an engine's socket",
+    "takes a variable from the environment of the engine's client",
+    "sees the gateway's secrets",
+)
+MISSING = object()
+"""Instead of a value: the key is not there."""
+
+
+def mounting(source: str) -> dict[str, object]:
+    return {"volumes": [{"source": "/fine", "target": "/y"}, {"source": source, "target": "/x"}]}
+
+
+OPENINGS: dict[str, tuple[str, dict[str, object], list[str]]] = {
+    "a capability": ("coder", {"cap_add": ["SYS_ADMIN"]}, [CAPABILITY]),
+    "any capability for the agent": ("coder", {"cap_add": ["NET_ADMIN"]}, [CAPABILITY]),
+    "one that becomes another user": ("coder", {"cap_add": ["SETUID"]}, [CAPABILITY]),
+    "one too many for the holder": (
+        "coder-net",
+        {"cap_add": ["NET_ADMIN", "SETUID", "CHOWN"]},
+        [CAPABILITY],
+    ),
+    "nothing dropped": ("coder-gateway", {"cap_drop": []}, ["does not drop all capabilities"]),
+    "no word of dropping": ("coder", {"cap_drop": MISSING}, ["does not drop all capabilities"]),
+    "one dropped": ("coder", {"cap_drop": ["NET_RAW"]}, ["does not drop all capabilities"]),
+    "new privileges": ("coder", {"security_opt": []}, ["may gain privileges"]),
+    "no word of privileges": ("coder", {"security_opt": MISSING}, ["may gain privileges"]),
     "every system call": (
         "coder",
         {"security_opt": ["no-new-privileges", "seccomp=unconfined"]},
+        ["may make every system call"],
     ),
-    "privileged": ("coder-net", {"privileged": True}),
-    "the host's processes": ("coder", {"pid": "host"}),
-    "a writable root": ("coder-gateway", {"read_only": False}),
-    "a network of its own": ("coder", {"networks": ["default"], "network_mode": ""}),
-    "the gateway's namespace": ("coder", {"network_mode": "service:coder-gateway"}),
-    "the host's namespace": ("coder", {"network_mode": "host"}),
-    "the holder on the way out": ("coder-net", {"networks": {"default": {}}}),
-    "root": ("coder", {"user": "0:0"}),
-    "root by default": ("coder", {"user": ""}),
-    "a port for everybody": ("coder-gateway", {"ports": ["2222:2222"]}),
-    "a secret from the environment": ("coder", {"environment": {"X": "$SECRET"}}),
-    "a secret with a default": ("coder", {"environment": {"X": "${SECRET:-d}"}}),
-    "the secrets' directory": (
+    "privileged": ("coder-net", {"privileged": True}, [NAMESPACES]),
+    "the host's processes": ("coder", {"pid": "host"}, [NAMESPACES]),
+    "the host's memory": ("coder", {"ipc": "host"}, [NAMESPACES]),
+    "the host's users": ("coder", {"userns_mode": "host"}, [NAMESPACES]),
+    "a writable root": ("coder-gateway", {"read_only": False}, ["has a writable root"]),
+    "a root of which nothing is said": ("coder", {"read_only": MISSING}, ["has a writable root"]),
+    "a network of its own": (
         "coder",
-        {"volumes": [{"source": "/state/coder/secrets", "target": "/x"}]},
+        {"networks": ["coder-default"], "network_mode": MISSING},
+        [HOLDER],
     ),
-    "the engine's socket": (
+    "a network besides": ("coder", {"networks": ["coder-default"]}, [HOLDER]),
+    "the gateway's namespace": ("coder", {"network_mode": "service:coder-gateway"}, [HOLDER]),
+    "somebody's namespace": ("coder", {"network_mode": "service:other"}, [HOLDER]),
+    "a namespace of no service": ("coder", {"network_mode": "coder-net"}, [HOLDER]),
+    "the host's namespace": (
         "coder",
-        {"volumes": [{"source": "/var/run/docker.sock", "target": "/x"}]},
+        {"network_mode": "host"},
+        [HOLDER, "shares the host's network"],
     ),
+    "the holder on the way out": (
+        "coder-net",
+        {"networks": {"coder-default": {}}},
+        ["the agent's namespace is on a network that is not internal"],
+    ),
+    "root": ("coder", {"user": "0:0"}, [ROOT]),
+    "root by name": ("coder", {"user": "root"}, [ROOT]),
+    "root by default": ("coder", {"user": ""}, [ROOT]),
+    "a user of whom nothing is said": ("coder-gateway", {"user": MISSING}, [ROOT]),
+    "a port for everybody": (
+        "coder-gateway",
+        {"ports": ["127.0.0.1:2222:2222", "2222:2222"]},
+        ["publishes a port beyond this machine"],
+    ),
+    "a port where nobody asked for one": (
+        "coder-net",
+        {"ports": ["127.0.0.1:2222:2222"]},
+        ["publishes a port beyond this machine"],
+    ),
+    "a secret from the environment": ("coder", {"environment": {"X": "$SECRET"}}, [VARIABLE]),
+    "a secret with a default": ("coder", {"environment": {"X": "${SECRET:-d}"}}, [VARIABLE]),
+    "one behind a dollar sign": ("coder", {"environment": {"X": "$$a $SECRET"}}, [VARIABLE]),
+    "the secrets' directory": ("coder", mounting("/state/coder/secrets"), [SECRETS]),
+    "one secret": ("coder", mounting("/state/coder/secrets/KEY"), [SECRETS]),
+    "docker's socket": ("coder", mounting("/var/run/docker.sock"), [SOCKET]),
+    "podman's socket": ("coder-gateway", mounting("/run/podman/podman.sock"), [SOCKET]),
+    "containerd's socket": ("coder-net", mounting("/run/containerd/containerd.sock"), [SOCKET]),
 }
-
-
 HOOKED = {
-    "more for the hooks than the config may give": ("coder", {"cap_add": ["NET_ADMIN"]}),
-    "root elsewhere": ("coder-gateway", {"user": "0:0"}),
+    "more for the hooks than the config may give": (
+        "coder",
+        {"cap_add": ["NET_ADMIN"]},
+        CAPABILITY,
+    ),
+    "root elsewhere": ("coder-gateway", {"user": "0:0"}, ROOT),
 }
+
+
+def opened(document: dict, service: str, change: dict[str, object]) -> str:
+    """Return the text of a compose file in which one service is changed."""
+    changed = {
+        k: v for k, v in (document["services"][service] | change).items() if v is not MISSING
+    }
+    return yaml.safe_dump(document | {"services": document["services"] | {service: changed}})
 
 
 def test_root_begins_only_where_hooks_are_and_may_not_do_more():
     rooted = {"cap_add": ["CHOWN", "SETUID"], "read_only": False, "user": "0:0"}
     services = (*SERVICES[:2], replace(SERVICES[2], writable=True))
-    document = yaml.safe_load(TEXT)
-    document["services"]["coder"] |= rooted
-    assert list(violations(yaml.safe_dump(document), services)) == []
-    assert len(list(violations(yaml.safe_dump(document), SERVICES))) == len(rooted)
-    for service, change in HOOKED.values():
-        opened = {name: dict(s) for name, s in document["services"].items()}
-        opened[service] |= change
-        (found,) = violations(yaml.safe_dump(document | {"services": opened}), services)
-        assert found.startswith(f"{service}: ")
+    text = opened(yaml.safe_load(TEXT), "coder", rooted)
+    assert list(violations(text, services)) == []
+    found = list(violations(text, SERVICES))
+    assert found == [f"coder: {what}" for what in (CAPABILITY, "has a writable root", ROOT)]
+    for service, change, sentence in HOOKED.values():
+        text = opened(yaml.safe_load(text), service, change)
+        assert list(violations(text, services)) == [f"{service}: {sentence}"]
+        text = opened(yaml.safe_load(TEXT), "coder", rooted)
 
 
 def test_what_we_generate_is_closed():
     assert list(violations(TEXT, SERVICES)) == []
 
 
+def test_without_a_gateway_nobody_lives_in_a_holder():
+    document = yaml.safe_load(TEXT)
+    alone = {"networks": {"coder-default": {}}, "network_mode": MISSING, "volumes": MISSING}
+    text = opened(document | {"services": {"coder": document["services"]["coder"]}}, "coder", alone)
+    assert list(violations(text, SERVICES[2:])) == []
+
+
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_an_open_compose_file_is_noticed(opening: str):
-    service, change = OPENINGS[opening]
-    document = yaml.safe_load(TEXT)
-    document["services"][service] |= change
-    found = list(violations(yaml.safe_dump(document), SERVICES))
-    assert found
-    assert all(sentence.startswith(f"{service}: ") for sentence in found)
+    service, change, sentences = OPENINGS[opening]
+    found = list(violations(opened(yaml.safe_load(TEXT), service, change), SERVICES))
+    assert found == [f"{service}: {sentence}" for sentence in sentences]

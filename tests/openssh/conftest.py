@@ -90,7 +90,7 @@ def start_sshd(server, tmp_path) -> Iterator[Callable[..., Server]]:
     yield start
     for process in started:
         process.terminate()
-        process.wait(10)
+        process.wait(timeout=60)
 
 
 @pytest.fixture

