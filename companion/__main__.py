@@ -1,4 +1,4 @@
-"""How does `python -m companion` start? Like the `companion` command."""
+"""`python -m companion`: the same as the `companion` command."""
 
 from companion.cli.main import entry
 

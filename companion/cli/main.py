@@ -1,4 +1,4 @@
-"""How does a command line become an exit code? The one place that catches everything."""
+"""The entry point: a command line becomes an exit code, and every error is caught here."""
 
 import os
 import signal

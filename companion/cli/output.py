@@ -1,4 +1,4 @@
-"""What does a command say? A Result becomes text or JSON here, and nowhere else."""
+"""Output: the only module that prints; a Result becomes text or JSON."""
 
 import os
 import re
@@ -73,7 +73,7 @@ def report(problems: Sequence[Problem], *, label: str = "error") -> None:
 
 
 def comment(text: str) -> None:
-    """Say something about what is going on, on stderr."""
+    """Print progress on stderr."""
     print(harmless(text), file=sys.stderr, flush=True)
 
 
@@ -97,6 +97,11 @@ def ask(question: str, at_the_end: str = "") -> str:
     except EOFError:
         print()
         return at_the_end
+
+
+def plural(count: int, noun: str) -> str:
+    """Return "1 project", "2 projects"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> str:

@@ -38,7 +38,9 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
     known = {w.directory: (i, w) for i, w in store.all_projects(home).items()}
     if name not in known:
         raise CompanionError(
-            f"{name} is not known", f"known: {', '.join(known) or 'none'}", code=Code.NOT_REGISTERED
+            f"{name} is not registered",
+            f"registered: {', '.join(known) or 'none'}",
+            code=Code.NOT_REGISTERED,
         )
     project_id, written = known[name]
     project, place = Project(Path(name), project_id), home.project(project_id)

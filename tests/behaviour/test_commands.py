@@ -79,7 +79,7 @@ def test_every_example_is_valid(desk: Desk):
 
 def test_plan_says_start_of_a_first_start_and_what_changes_of_a_later_one(desk: Desk):
     fake = fresh(desk)
-    assert fake.companion("plan").ok().out.startswith("start: nothing of it is there yet")
+    assert fake.companion("plan").ok().out.startswith("start: nothing exists yet")
     fake.companion("up").ok()
     with (fake.project / "agent.yaml").open("a") as config:
         config.write("workdir: /srv\n")

@@ -99,8 +99,8 @@ def test_a_user_authorises_once_and_the_gateway_gets_the_access_token_only(fake:
     up = fake.companion("up").ok()
     calls = len(fake.world["calls"])
     done = fake.companion("oauth", "notion").ok()
-    assert "notion is authorised until" in done.out
-    assert "coder may use it now" in done.out
+    assert "notion is authorized until" in done.out
+    assert "coder can use it now" in done.out
     (access,) = mcp.access
     assert token(fake) == access
     assert not fake.world["calls"][calls:]  # a reload: nothing is created or removed
@@ -293,7 +293,7 @@ def test_a_refused_renewal_says_authorise_again_and_the_sandbox_goes_on(fake: Fa
     assert told in fake.companion("up").ok().err
     assert token(fake) == ""
     assert len(mcp.forms("refresh_token")) == 1  # the server was not asked again
-    assert any(told in one["what"] for one in doctor(fake))
+    assert any(told in one["hint"] for one in doctor(fake))
     fake.companion("oauth", "notion").ok()
     assert token(fake) in mcp.access
     assert not fake.world["calls"][calls:]

@@ -42,7 +42,7 @@ def test_after_uninstall_the_home_is_as_it_was(desk: Desk):
     assert not world["containers"]
     assert not world["networks"]
     assert not world["images"]
-    assert desk.companion("uninstall", "--yes").ok().out.startswith("forgot 0 projects")
+    assert desk.companion("uninstall", "--yes").ok().out.startswith("removed 0 projects;")
 
 
 def test_files_that_companion_made_in_others_places_go_without_a_backup(desk: Desk):

@@ -64,5 +64,5 @@ def test_a_sandbox_that_is_not_there_is_said(box: Box):
     done = box.companion("proxy", "coder")
     assert done.code == 1
     assert done.out == ""
-    assert done.problems == ["coder does not run; run `companion up`"]
+    assert done.problems == ["coder is not running; run `companion up`"]
     box.companion("up").ok()

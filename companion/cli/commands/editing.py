@@ -4,7 +4,7 @@ import shlex
 from argparse import Namespace
 
 from companion.cli.commands.lifecycle import offer_include
-from companion.cli.output import Result, comment, table
+from companion.cli.output import Result, comment, report, table
 from companion.desktop import editor_settings
 from companion.desktop.editor_settings import Found, Synced
 from companion.errors import Problem
@@ -14,7 +14,7 @@ from companion.system.paths import Paths
 
 
 def editors(arguments: Namespace) -> Result:
-    """List the editors that are here, write our entries into their settings, or take them out."""
+    """List installed editors, or write or remove our entries in their settings."""
     home = Paths.of_user()
     if arguments.action == "list":
         return _listed(editor_settings.found(home))
@@ -22,7 +22,11 @@ def editors(arguments: Namespace) -> Result:
     done = change(home, arguments.editor)
     rows = [(s.found.editor.name, s.outcome, str(s.found.settings)) for s in done]
     failed = tuple(Problem(s.problem) for s in done if s.problem)
-    nothing = "no editor is here" if arguments.action == "sync" else "there was nothing of ours"
+    nothing = (
+        "no supported editor found"
+        if arguments.action == "sync"
+        else "no entries of ours to remove"
+    )
     names = ("editor", "outcome", "settings")
     return Result(
         text=table(rows) if rows else nothing,
@@ -55,7 +59,9 @@ def _listed(here: tuple[Found, ...]) -> Result:
     rows = [(f.editor.id, f.editor.name, _way(f), str(f.settings)) for f in here]
     names = ("id", "name", "command", "settings")
     return Result(
-        text=table([tuple(n.upper() for n in names), *rows]) if rows else "no editor is here",
+        text=table([tuple(n.upper() for n in names), *rows])
+        if rows
+        else "no supported editor found",
         data=[dict(zip(names, row, strict=True)) for row in rows],
     )
 
@@ -68,6 +74,6 @@ def _way(here: Found) -> str:
 def _tell(done: tuple[Synced, ...]) -> None:
     for one in done:
         if one.problem:
-            comment(one.problem)
+            report([Problem(one.problem)], label="warning")
         elif one.outcome == "written":
-            comment(f"wrote our entries into {one.found.settings}")
+            comment(f"updated {one.found.settings}")

@@ -1,10 +1,10 @@
-"""Commands about health and the way out: doctor, audit, uninstall."""
+"""Commands that examine and clean up: doctor, audit, uninstall."""
 
 import sys
 from argparse import Namespace
 from dataclasses import asdict
 
-from companion.cli.output import Result, ask, comment
+from companion.cli.output import Result, ask, comment, plural
 from companion.errors import Code, CompanionError
 from companion.operations import audit as auditing
 from companion.operations import doctor as doctoring
@@ -18,12 +18,12 @@ _LEFT, _LEVEL = 58, 9
 
 
 def doctor(arguments: Namespace) -> Result:
-    """Say what is wrong on this machine; mend what we can if asked."""
+    """Diagnose this machine; repair what can be repaired if asked."""
     home = Paths.of_user()
     found = tuple(doctoring.examine(home))
     if arguments.fix and any(finding.mend for finding in found):
         mended, failures = findings.repair(found)
-        comment(f"mended {mended}; looking again")
+        comment(f"repaired {plural(mended, 'problem')}; checking again")
         found = (*doctoring.examine(home), *failures)
     return Result(
         text="\n".join(map(_line, found)),
@@ -34,42 +34,46 @@ def doctor(arguments: Namespace) -> Result:
 
 
 def _line(finding: Finding) -> str:
-    hint = finding.hint + (" (`companion doctor --fix` does it)" if finding.mend else "")
+    hint = finding.hint + (" (`companion doctor --fix` repairs it)" if finding.mend else "")
     tip = f"\n{' ' * _LEVEL}tip: {hint}" if hint else ""
     return f"{finding.level.ljust(_LEVEL)}{finding.what}{tip}"
 
 
 def uninstall(arguments: Namespace) -> Result:
-    """Take back everything that companion made."""
+    """Remove everything Companion created."""
     if not arguments.yes:
         if not sys.stdin.isatty():
             raise CompanionError(
-                "this takes everything back", "say so with --yes", code=Code.CONFIRMATION_REQUIRED
+                "refusing to uninstall without --yes",
+                "run `companion uninstall --yes`; projects and their files remain",
+                code=Code.CONFIRMATION_REQUIRED,
             )
         comment(
             "This removes all sandboxes, their keys, and our entries in other programs' settings."
         )
-        if ask("Go on? [y/N] ").lower() not in {"y", "yes"}:
+        if ask("Continue? [y/N] ").lower() not in {"y", "yes"}:
             return Result(text="nothing was changed")
     done = leaving.uninstall(Paths.of_user(), comment, volumes=arguments.purge)
-    volumes = "removed" if arguments.purge else "stay"
-    lines = [f"forgot {len(done.projects)} projects; their files stay, their volumes {volumes}",
-             *(f"left as it is: {one}" for one in done.left),
-             f"now remove companion itself: `{installation.removal()}`"]  # fmt: skip
+    volumes = "volumes were removed" if arguments.purge else "volumes remain"
+    lines = [f"removed {plural(len(done.projects), 'project')}; their files remain, {volumes}",
+             *(f"not removed: {one}" for one in done.left),
+             f"to remove Companion itself, run `{installation.removal()}`"]  # fmt: skip
     return Result(text="\n".join(lines), data=asdict(done), code=1 if done.left else 0)
 
 
 def audit(arguments: Namespace) -> Result:
-    """Attack a running sandbox from inside, and say what held."""
+    """Attack a running sandbox from inside, and report what held."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     ref = inventory.find_agent(home, project, arguments.agent)
     comment(f"attacking {arguments.agent} from inside; this changes nothing")
     found = auditing.audit(home, ref)
     through = [finding for finding in found.findings if not finding.held]
     lines = [f"{finding.attack.ljust(_LEFT)} {finding.result}" for finding in found.findings]
-    lines += ["", "open by design, as agent.yaml says:", *(f"  {one}" for one in found.by_design)]
+    lines += ["", "open by design (agent.yaml):", *(f"  {one}" for one in found.by_design)]
     tried = len(found.findings)
-    verdict = f"{len(through)} of {tried} got through" if through else f"all {tried} held"
+    verdict = (
+        f"{len(through)} of {tried} attacks got through" if through else f"all {tried} attacks held"
+    )
     return Result(
         text="\n".join((*lines, "", f"{found.agent} on {found.engine}: {verdict}")),
         data=asdict(found),

@@ -1,4 +1,4 @@
-"""Commands about who may log in, and where: keys list, add, remove, rotate."""
+"""Commands about the keys that may log in: keys list, add, remove, rotate."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -17,14 +17,14 @@ from ssh.authorized_keys import Key
 
 
 def keys(arguments: Namespace) -> Result:
-    """Show or change the keys of one agent; a change counts at the next login."""
+    """Show or change the keys of one agent; a change takes effect at the next login."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     ref = inventory.find_agent(home, project, arguments.agent)
     places = home.project(project.id).agent(arguments.agent)
     if arguments.action == "rotate":
         return _rotated(home, ref, arguments)
     if arguments.host or arguments.client:
-        raise UsageError("--host and --client go with `keys rotate`", "leave them out")
+        raise UsageError("--host and --client need `keys rotate`", "leave them out")
     if arguments.action == "add":
         _save(home, ref, places, (*_added(places), *_given(arguments.key)))
     elif arguments.action == "remove":
@@ -33,9 +33,9 @@ def keys(arguments: Namespace) -> Result:
 
 
 def _rotated(home: Paths, ref: AgentRef, arguments: Namespace) -> Result:
-    """Put new keys in the place of the old ones; by default both."""
+    """Replace the host key and our client key; by default both."""
     if arguments.key:
-        raise UsageError("`keys rotate` takes no key: it makes them", "leave it out")
+        raise UsageError("`keys rotate` takes no KEY: it generates new ones", "leave it out")
     both = arguments.host == arguments.client
     wanted = {"host": both or arguments.host, "client": both or arguments.client}
     made = key_rotation.rotate(home, ref, **wanted)
@@ -52,7 +52,7 @@ def _listing(places: AgentPaths) -> Result:
     ]
     names = ("fingerprint", "type", "comment", "source")
     return Result(
-        text=table(rows) if rows else "no key may log in",
+        text=table(rows) if rows else "no keys may log in",
         data=[dict(zip(names, row, strict=True)) for row in rows],
     )
 
@@ -64,7 +64,7 @@ def _added(places: AgentPaths) -> tuple[Key, ...]:
 def _given(text: str | None) -> tuple[Key, ...]:
     """Return the keys of an argument: a public key itself, or a file of them."""
     if not text:
-        raise CompanionError("which key?", "give a public key or its file")
+        raise CompanionError("`keys add` needs a key", "give a public key or its file")
     content = text if " " in text else files.read_text(files.expanded(Path(text)))
     if content is None:
         raise CompanionError(f"there is no file {text}", "give a public key or its file")
@@ -75,10 +75,12 @@ def _given(text: str | None) -> tuple[Key, ...]:
 
 
 def _without(added: tuple[Key, ...], wanted: str | None) -> tuple[Key, ...]:
+    if not wanted:
+        raise CompanionError("`keys remove` needs a key", "give its fingerprint or comment")
     left = tuple(k for k in added if wanted not in {k.fingerprint, k.comment, k.line})
     if len(left) == len(added):
-        what = f"no added key is called '{wanted}'"
-        raise CompanionError(what, "`companion keys list` shows them; agent.yaml gives the others")
+        what = f"no key '{wanted}' was added here"
+        raise CompanionError(what, "`companion keys list` shows all; agent.yaml names the others")
     return left
 
 
@@ -88,7 +90,7 @@ def _save(home: Paths, ref: AgentRef, places: AgentPaths, added: tuple[Key, ...]
         record, checked = store.read(places), check(home, ref)
         if record is None:
             raise CompanionError(
-                f"{checked.config.name} was never started",
+                f"{checked.config.name} has never been started",
                 "run `companion up`",
                 code=Code.NOT_STARTED,
             )

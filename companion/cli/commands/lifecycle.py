@@ -52,7 +52,7 @@ def down(arguments: Namespace) -> Result:
     names = arguments.agents or _in_order(project, known)
     answers, problems = _each_agent(names, take_down)
     removed = [name for name, was_there in answers.items() if was_there]
-    text = f"{' and '.join(removed)} {'is' if len(removed) == 1 else 'are'} down"
+    text = f"stopped {', '.join(removed)}"
     nothing = "" if problems else "there was nothing to remove"
     return Result(
         text=text if removed else nothing,
@@ -63,10 +63,11 @@ def down(arguments: Namespace) -> Result:
 
 
 def unknown_agent(name: str, project: Project, known: Iterable[str]) -> CompanionError:
-    """Return the error for an agent that was not started in a project."""
-    listed = ", ".join(known) or "none was started here yet"
+    """Return the error for an agent that has not been started in a project."""
+    names = ", ".join(known)
+    hint = f"started here: {names}" if names else "start it with `companion up`"
     what = f"there is no agent '{name}' in {project.directory}"
-    return CompanionError(what, f"known: {listed}", code=Code.AGENT_UNKNOWN)
+    return CompanionError(what, hint, code=Code.AGENT_UNKNOWN)
 
 
 def offer_include(home: Paths, *, yes: bool) -> None:
@@ -84,8 +85,8 @@ def offer_include(home: Paths, *, yes: bool) -> None:
         ssh_config.include(home)
         comment(f"added one Include line at the top of {home.user_ssh_config}")
     else:
-        comment(f"for plain `ssh`, put this line at the top of {home.user_ssh_config}"
-                f" (or run `companion up --yes`): {line}")  # fmt: skip
+        comment(f"tip: for plain `ssh`, run `companion up --yes`, or add at the top of"
+                f" {home.user_ssh_config}: {line}")  # fmt: skip
 
 
 def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
@@ -172,11 +173,11 @@ def _in_order(project: Project, agents: Iterable[str]) -> Sequence[str]:
 
 
 def _retire(home: Paths, project: Project) -> None:
-    """Take down what is not configured any more."""
+    """Take down agents that are no longer configured."""
     here = discovery.agent_refs(project)
     for ref in inventory.agents_of(home, project):
         if ref not in here:
-            comment(f"{ref.folder} is not configured any more")
+            comment(f"{ref.folder} is no longer configured")
             registry.retire(home, ref, comment)
 
 

@@ -1,4 +1,4 @@
-"""Commands about what goes on by itself: watch, tray, autostart, list, pause, resume."""
+"""Commands for projects that stay up to date: watch, tray, autostart, list, add, remove, pause."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -16,27 +16,27 @@ from companion.system.paths import Paths, ProjectPaths
 
 
 def watch(_: Namespace) -> Result:
-    """Keep all known projects current until interrupted."""
-    return _watch("watching; stop with Ctrl-C, sandboxes keep running")
+    """Apply the saves of all registered projects until interrupted."""
+    return _watch("watching; press Ctrl-C to stop (sandboxes keep running)")
 
 
 def tray(_: Namespace) -> Result:
-    """Keep all known projects current, with an icon on the desktop."""
+    """Apply the saves of all registered projects, with an icon on the desktop."""
     from companion.tray import app, icon  # noqa: PLC0415 - Pillow, pystray and the bus only here
 
     home = Paths.of_user()
     if icon.has_desktop():
         app.App(home, _say).run()
         return Result(text="sandboxes keep running")
-    return _watch("no desktop session here: watching without an icon; stop with Ctrl-C")
+    return _watch("no desktop session: watching without an icon; press Ctrl-C to stop")
 
 
 def add(arguments: Namespace) -> Result:
-    """Know a project from now on, without starting it."""
+    """Register a project without starting it."""
     directory = arguments.directory or arguments.directory_option
     new = registry.add(Paths.of_user(), directory)
     text = (
-        "known from now on; start it with `companion up` or in the tray" if new else "known already"
+        "registered; start it with `companion up` or in the tray" if new else "already registered"
     )
     return Result(text=text, data={"new": new})
 
@@ -45,13 +45,13 @@ def remove(arguments: Namespace) -> Result:
     """Take the project's sandbox down and forget the project."""
     directory = arguments.directory or arguments.directory_option
     registry.remove(Paths.of_user(), directory, comment, volumes=arguments.volumes)
-    volumes = "removed" if arguments.volumes else "stay"
-    text = f"forgotten; its directory stays as it is, its volumes {volumes}"
+    volumes = "volumes were removed" if arguments.volumes else "volumes remain"
+    text = f"removed from the registered projects; its files are unchanged, {volumes}"
     return Result(text=text, data={"directory": str(directory)})
 
 
 def autostart(arguments: Namespace) -> Result:
-    """Start the tray at login, or do not, or say whether it does."""
+    """Turn the start of the tray at login on or off, or show whether it is on."""
     home = Paths.of_user()
     if arguments.action == "on":
         starting.turn_on(home)
@@ -63,7 +63,7 @@ def autostart(arguments: Namespace) -> Result:
 
 
 def listing(_: Namespace) -> Result:
-    """List the known projects."""
+    """List the registered projects."""
     home = Paths.of_user()
     rows = [
         (", ".join(w.agents), _wanted(w), "paused" if home.project(i).paused.exists() else "",
@@ -72,7 +72,7 @@ def listing(_: Namespace) -> Result:
     ]  # fmt: skip
     names = ("agents", "wanted", "paused", "directory")
     return Result(
-        text=table([tuple(n.upper() for n in names), *rows]) if rows else "no project yet",
+        text=table([tuple(n.upper() for n in names), *rows]) if rows else "no registered projects",
         data=[dict(zip(names, row, strict=True)) for row in rows],
     )
 
@@ -88,13 +88,13 @@ def _wanted(written: Written) -> str:
 
 
 def pause(arguments: Namespace) -> Result:
-    """Leave the project, or all projects, alone on saves."""
+    """Stop applying saves, of the project or of all."""
     files.write(_pause_file(arguments), "")
     return Result(text="paused", data={"paused": True})
 
 
 def resume(arguments: Namespace) -> Result:
-    """React to saves again; the watcher looks at once."""
+    """Apply saves again; the watcher checks at once."""
     _pause_file(arguments).unlink(missing_ok=True)
     return Result(text="resumed", data={"paused": False})
 
@@ -108,7 +108,7 @@ def _known(arguments: Namespace) -> ProjectPaths:
     place = home.project(project.id)
     if not place.state.exists():
         raise CompanionError(
-            f"{project.directory} is not known yet",
+            f"{project.directory} is not registered",
             "run `companion up` there",
             code=Code.NOT_REGISTERED,
         )

@@ -1,4 +1,4 @@
-"""The command that has the user authorise an MCP server: oauth."""
+"""The command that authorizes an MCP server in the user's browser: oauth."""
 
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from companion.system.paths import Paths
 
 
 def oauth(arguments: Namespace) -> Result:
-    """Have the user authorise a provider, and let the gateways that need the token have it."""
+    """Let the user authorize a provider, and give the token to the gateways that need it."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     found, problems = _checked(home, project)
     wanted = _wanted(found, problems, arguments.provider)
@@ -51,7 +51,7 @@ def _checked(home: Paths, project: Project) -> tuple[list[Checked], list[Problem
 def _wanted(
     found: Sequence[Checked], problems: Sequence[Problem], name: str
 ) -> dict[str, tuple[Checked, Provider]]:
-    """Return what must be authorised, each server once, by the keys of the grants.
+    """Return what must be authorized, each server once, by the keys of the grants.
 
     Raises:
         CompanionError: no agent has such a provider, or one that has cannot be read.
@@ -80,21 +80,21 @@ def _secret(checked: Checked, provider: Provider) -> str:
 
 
 def _bring_it_in(home: Paths, found: Sequence[Checked], name: str) -> Iterator[str]:
-    """Let the agents that run and name the provider take its token in; yield a word on each."""
+    """Let the agents that run and name the provider load its token; yield a sentence on each."""
     for checked in found:
         if name in {provider.name for provider in checked.whole.providers}:
             try:
                 run.reconcile(home, checked.ref, comment, unasked=True)
-                yield f"{checked.config.name} may use it now"
+                yield f"{checked.config.name} can use it now"
             except StoppedError:
-                yield f"{checked.config.name} may use it once it is up"
+                yield f"{checked.config.name} can use it after `companion up`"
 
 
 def _sentence(grant: Grant) -> str:
-    after = "authorise again then"
+    after = "authorize it again then"
     if grant.renewable:
         after = "renewed by `companion watch`, `tray` or `up`"
-    return f"{grant.provider} is authorised until {grants.clock(grant.until)}, {after}"
+    return f"{grant.provider} is authorized until {grants.clock(grant.until)}; {after}"
 
 
 def _data(grant: Grant) -> dict[str, object]:

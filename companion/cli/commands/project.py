@@ -24,7 +24,7 @@ _WORDS = {
     Change.REBUILD: "rebuild: an image is built while the old sandbox runs, then swapped in",
 }
 _BUILDS_ON = {"local-coding-ssh": "local-coding"}
-"""Example → the one whose files it has, too, as far as it has none of its own by that name."""
+"""Example → the one whose files it extends or overrides."""
 
 
 def init(arguments: Namespace) -> Result:
@@ -55,7 +55,7 @@ def init(arguments: Namespace) -> Result:
         check(Paths.of_user(), ref)
     schemas.write(discovery.project(target))
     return Result(
-        text=f"wrote {', '.join(sorted(tree))} in {target}; next: companion -C {target} up",
+        text=f"created {', '.join(sorted(tree))} in {target}\nnext: companion -C {target} up",
         data={"directory": str(target), "files": sorted(tree)},
     )
 
@@ -91,7 +91,7 @@ def generate(arguments: Namespace) -> Result:
 
 
 def plan(arguments: Namespace) -> Result:
-    """Say what `up` would do."""
+    """Show what `up` would do."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     found = [preview(home, ref) for ref in discovery.agent_refs(project)]
     lines = [line for seen in found for line in _told(seen, alone=len(found) == 1)]
@@ -117,7 +117,7 @@ def _summary(seen: Comparison) -> str:
         return f"move from {was.name} to {engine.name}: images are built first, volumes stay behind"
     there = map(seen.observed.container, (s.name for s in seen.desired.target.services))
     if seen.plan.steps and not any(there):
-        return "start: nothing of it is there yet; images that are missing are built first"
+        return "start: nothing exists yet; missing images are built first"
     return _WORDS[seen.plan.change]
 
 
@@ -152,7 +152,10 @@ def schema(arguments: Namespace) -> Result:
         found = schemas.fleet() if arguments.fleet else schemas.agent()
         return Result(text=schemas.text(found).rstrip(), data=found)
     written = [str(path) for path in schemas.write(discovery.project(arguments.directory_option))]
-    return Result(text=f"wrote {', '.join(written) or 'nothing: all is current'}", data=written)
+    return Result(
+        text=f"wrote {', '.join(written)}" if written else "the schemas are up to date",
+        data=written,
+    )
 
 
 def _example(name: str) -> dict[str, bytes]:

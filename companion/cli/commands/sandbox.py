@@ -22,7 +22,7 @@ from companion.system.paths import Paths
 
 
 def status(arguments: Namespace) -> Result:
-    """Say how each sandbox is."""
+    """Show the state of each sandbox."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     found = [status_of(home, ref) for ref in discovery.agent_refs(project)]
     rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
@@ -37,7 +37,7 @@ def status(arguments: Namespace) -> Result:
 
 
 def logs(arguments: Namespace) -> Result:
-    """Show what agent and gateway said, each line with its origin."""
+    """Show the output of agent and gateway, each line with its origin."""
     target = _target(arguments)
     containers = target.engine.containers()
     if not containers:
@@ -62,13 +62,13 @@ def execute(arguments: Namespace) -> Result:
 
 
 def proxy(arguments: Namespace) -> Result:
-    """Be the connection of an ssh: an sshd of its own, run in the agent's container as its user."""
+    """Serve SSH on stdin and stdout: an sshd of its own, as the agent's user in its container."""
     target = _target(arguments)
     _require_logins(target.record, arguments.agent)
     code = target.attach((), ("/usr/sbin/sshd", "-i", "-f", f"{sshd.KEYS}/sshd_config"))
     if code and not target.runs():
         raise CompanionError(
-            f"{arguments.agent} does not run", "run `companion up`", code=Code.NOT_STARTED
+            f"{arguments.agent} is not running", "run `companion up`", code=Code.NOT_STARTED
         )
     return Result(code=code)
 
@@ -84,22 +84,22 @@ def ssh(arguments: Namespace) -> Result:
 
 
 def compose(arguments: Namespace) -> Result:
-    """Run compose with our project and files; what could change containers is refused."""
+    """Run compose with our project and files; refuse what could change containers."""
     from companion.operations import compose_cli as front  # noqa: PLC0415 - start-up time is a budget
 
     words = arguments.rest
     verb = words[0] if words else ""
     if verb in front.INSTEAD:
-        what = f"`compose {verb}` would go past companion"
+        what = f"`compose {verb}` would bypass Companion"
         raise CompanionError(what, f"use `{front.INSTEAD[verb]}`")
     if verb not in front.SHOWS:
-        what = f"compose is not asked to '{verb}'"
-        raise CompanionError(what, f"it may {', '.join(front.SHOWS)}")
+        what = f"unsupported compose command '{verb}'" if verb else "no compose command given"
+        raise CompanionError(what, f"supported: {', '.join(front.SHOWS)}")
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     known = store.of_project(home, project).agents
     engines = {record.engine for record in known.values() if record.engine}
     if len(engines) != 1:
-        what = "its agents are on several engines" if engines else "nothing was started here yet"
+        what = "its agents are on several engines" if engines else "nothing has been started yet"
         raise CompanionError(
             f"{project.directory}: {what}", "see `companion status`", code=Code.NOT_STARTED
         )
@@ -110,7 +110,7 @@ def compose(arguments: Namespace) -> Result:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A started agent: its engine and what is remembered of it."""
+    """A started agent: its engine and its record."""
 
     engine: Engine
     record: AgentRecord
@@ -129,7 +129,9 @@ class _Target:
 def _require_logins(record: AgentRecord, agent: str) -> None:
     if not record.allocation.ssh_port:
         raise CompanionError(
-            f"{agent} takes no logins", "add the ssh plugin to agent.yaml", code=Code.NO_LOGINS
+            f"{agent} accepts no SSH logins",
+            "add the ssh plugin to agent.yaml",
+            code=Code.NO_LOGINS,
         )
 
 
