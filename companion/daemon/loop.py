@@ -46,7 +46,7 @@ from companion.oauth import grant_store, grants
 from companion.project import inventory, store
 from companion.project.model import AgentRef, Project
 from companion.reconcile import teardown
-from companion.system import files, log
+from companion.system import files, locks, log
 from companion.system.paths import Paths
 
 REGISTRY_INTERVAL = 2.0
@@ -68,7 +68,7 @@ def alone(home: Paths) -> Iterator[None]:
     Raises:
         AlreadyRunningError: another one is.
     """
-    with files.lock(home.watch_lock, wait=False) as mine:
+    with locks.attempt(home.watch_lock) as mine:
         if not mine:
             raise AlreadyRunningError("companion is running already", "use the one that runs")
         yield

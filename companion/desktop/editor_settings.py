@@ -13,7 +13,7 @@ from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.system import files, process, programs
+from companion.system import files, locks, process, programs
 from companion.system.paths import Paths
 from editors.base import Desktop, Editor, Opening, Remote
 from editors.catalogue import EDITORS
@@ -102,7 +102,7 @@ def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
         CompanionError: the one that is named is not here.
     """
     known = remotes(home)
-    with files.lock(home.editors.with_suffix(".lock")):
+    with locks.exclusive(home.editors.with_suffix(".lock")):
         memory = _read(home)
         here = [f for f in found(home) if _is_meant(f, only, memory)]
         if only and not here:
@@ -125,7 +125,7 @@ def _is_meant(here: Found, only: str | None, memory: _Memory) -> bool:
 
 def remove(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
     """Take everything of ours out of the settings of all editors, or of one."""
-    with files.lock(home.editors.with_suffix(".lock")):
+    with locks.exclusive(home.editors.with_suffix(".lock")):
         memory = _read(home)
         kept = tuple(name for name in memory.named if only not in {None, name})
         _remember(home, replace(memory, named=kept))
@@ -199,7 +199,7 @@ def open_folder(home: Paths, here: Found, remote: Remote, path: str) -> tuple[st
         )
     argv = command(here, remote, path)
     process.launch(argv)
-    with files.lock(home.editors.with_suffix(".lock")):
+    with locks.exclusive(home.editors.with_suffix(".lock")):
         _remember(home, replace(_read(home), last=here.editor.id))
     return argv
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from companion.project import store
-from companion.system import files
+from companion.system import files, locks
 from companion.system.paths import Paths
 from ssh import config, known_hosts
 
@@ -19,7 +19,7 @@ class Entry:
 
 def sync(home: Paths) -> None:
     """Write our SSH config and known_hosts anew from what is remembered of all projects."""
-    with files.lock(home.ssh / "lock"):
+    with locks.exclusive(home.ssh / "lock"):
         # Of records with one alias the first keeps it; the next `up` of the other heals that.
         entries = {e.host.alias: e for e in reversed(tuple(_entries(home)))}.values()
         files.write(

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from companion.errors import Code, CompanionError
 from companion.oauth.grants import Grant, Grants
-from companion.system import files
+from companion.system import files, locks
 from companion.system.paths import Paths
 
 _ADAPTER = TypeAdapter(dict[str, Grant])
@@ -52,7 +52,7 @@ def forget(home: Paths, project_id: str) -> None:
 @contextmanager
 def held(home: Paths, project_id: str) -> Iterator[None]:
     """Be the only one who changes a project's grants: a refresh token may count only once."""
-    with files.lock(_lock(home, project_id)):
+    with locks.exclusive(_lock(home, project_id)):
         yield
 
 

@@ -14,6 +14,7 @@ from companion.errors import CompanionError
 from companion.operations import compose_cli
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import store
+from companion.project.agent_lock import agent_lock
 from companion.reconcile import desired, host_facts
 from companion.reconcile.apply import remove_all
 from companion.system import files, network
@@ -124,7 +125,7 @@ def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
 def _take_off(home: Paths, engine: Engine) -> None:
     """Take a sandbox off an engine, unless it moved there meanwhile."""
     places = home.project(engine.project).agent(engine.agent)
-    with files.lock(places.lock):
+    with agent_lock(places, lambda _: None):
         record = store.read(places)
         if record and (not record.engine or record.engine.name != engine.choice.name):
             remove_all(engine, engine.observe(), lambda _: None)

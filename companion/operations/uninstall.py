@@ -11,7 +11,7 @@ from companion.errors import CompanionError
 from companion.operations import registry
 from companion.project import discovery, store
 from companion.reconcile.apply import Progress
-from companion.system import files
+from companion.system import files, locks
 from companion.system.paths import Paths
 
 
@@ -32,7 +32,7 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
         CompanionError: the watcher runs, or an engine that holds sandboxes does not answer; the
             next run goes on.
     """
-    with files.lock(home.watch_lock, wait=False) as mine:
+    with locks.attempt(home.watch_lock) as mine:
         if not mine:
             raise CompanionError("companion watches the projects", "quit the tray or `watch` first")
         known = store.all_projects(home)

@@ -12,7 +12,7 @@ from companion.project import store
 from companion.project.record import AgentRecord
 from companion.reconcile.validate import Checked
 from companion.sandbox.model import Allocation
-from companion.system import files, network
+from companion.system import locks, network
 from companion.system.paths import Paths
 
 FIRST_PORT = 2222
@@ -74,7 +74,7 @@ def reserve(home: Paths, checked: Checked, engine: Driver | None) -> AgentRecord
     record = store.read(places)
     if record and _is_settled(checked, record, _others(home, checked)):
         return record
-    with files.lock(home.allocation_lock):
+    with locks.exclusive(home.allocation_lock):
         record = propose(home, checked, store.read(places), engine)
         store.write(places, record)
     return record
@@ -82,7 +82,7 @@ def reserve(home: Paths, checked: Checked, engine: Driver | None) -> AgentRecord
 
 def anew(home: Paths, checked: Checked, record: AgentRecord, engine: Driver) -> None:
     """Choose other places for an agent that has some; all else that is remembered stays."""
-    with files.lock(home.allocation_lock):
+    with locks.exclusive(home.allocation_lock):
         new = propose(home, checked, None, engine)
         store.write(checked.places(home), replace(record, allocation=new.allocation))
 

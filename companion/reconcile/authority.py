@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
-from companion.system import files
+from companion.system import files, locks
 from companion.system.paths import AgentPaths, Paths
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def authority(home: Paths) -> "certificates.Authority":
     """Return the user's sandbox CA, made at the first call."""
-    with files.lock(home.ca_key.with_name("lock")):
+    with locks.exclusive(home.ca_key.with_name("lock")):
         if kept := _kept_authority(home):
             return kept
         from companion.reconcile import certificates  # noqa: PLC0415 - slow to load

@@ -12,7 +12,7 @@ from companion.reconcile.desired import Desired
 from companion.reconcile.validate import Checked
 from companion.render import compose
 from companion.spec.containers import File, Role
-from companion.system import files
+from companion.system import files, locks
 from companion.system.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, Paths
 
 
@@ -56,7 +56,7 @@ def write_env_example(home: Paths, project: Project) -> None:
     It names what all agents of the project use; who remembered that last, writes it last.
     """
     path = project.directory / ENV_EXAMPLE_NAME
-    with files.lock(home.project(project.id).example_lock):
+    with locks.exclusive(home.project(project.id).example_lock):
         records = store.of_project(home, project).agents.values()
         uses = {name: use for record in records for name, use in record.config.uses.items()}
         text, old = env_file.example(uses), files.read_text(path)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from companion.errors import SupersededError
 from companion.spec.containers import Image
-from companion.system import files, process
+from companion.system import locks, process
 from companion.system.paths import Paths
 
 _PULSE = 0.1
@@ -28,7 +28,7 @@ def build_turn(
     """
     doubt = time.monotonic() + _DOUBT
     while True:
-        with files.lock(home.build_lock(engine, image.recipe), wait=False) as mine:
+        with locks.attempt(home.build_lock(engine, image.recipe)) as mine:
             if mine:
                 yield
                 return

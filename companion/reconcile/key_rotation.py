@@ -11,21 +11,23 @@ from companion.desktop import ssh_config
 from companion.engine.driver import Driver, driver
 from companion.errors import CompanionError
 from companion.project import store
+from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import readiness, ssh_keys
-from companion.reconcile.apply import reload_sshd
+from companion.reconcile.apply import Progress, reload_sshd
 from companion.reconcile.compare import desired_of, sandbox_of
 from companion.reconcile.desired import HOST_KEY
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import Role, Service
-from companion.system import files
 from companion.system.paths import Paths
 from ssh import keys
 
 
-def rotate(home: Paths, ref: AgentRef, *, host: bool, client: bool) -> dict[str, str]:
+def rotate(
+    home: Paths, ref: AgentRef, progress: Progress, *, host: bool, client: bool
+) -> dict[str, str]:
     """Give an agent a new host key, a new client key, or both; sessions go on.
 
     Returns what was made, `host_key` and `client_key`, and its fingerprint.
@@ -36,7 +38,7 @@ def rotate(home: Paths, ref: AgentRef, *, host: bool, client: bool) -> dict[str,
             after the change.
     """
     places = check(home, ref).places(home)
-    with files.lock(places.lock):
+    with agent_lock(places, progress):
         checked = check(home, ref)
         record = store.read(places)
         if record is None:

@@ -22,6 +22,7 @@ from companion.errors import (
 )
 from companion.oauth.renew import renew
 from companion.project import discovery, inventory, store
+from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef, Project
 from companion.project.record import Applied
 from companion.reconcile import (
@@ -36,7 +37,7 @@ from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier, Progress
 from companion.reconcile.compare import Comparison, compare, desired_of, engine_of, settled
 from companion.reconcile.plan import Change, Plan, Reload, Start
-from companion.reconcile.teardown import agent_lock, last_stop_request
+from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked, check
 from companion.spec.containers import Image
 from companion.system.paths import Paths
@@ -156,12 +157,12 @@ def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]
     return renew(home, checked.project.id, providers, client_secret, trusted, progress)
 
 
-def generate(home: Paths, project: Project) -> Path:
+def generate(home: Paths, project: Project, progress: Progress = lambda _: None) -> Path:
     """Write `.build/` as `up` would, without an engine; return it."""
     authority.authority(home)
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
     for checked in all_checked:
-        with agent_lock(checked.places(home), lambda _: None):
+        with agent_lock(checked.places(home), progress):
             record = replace(reserve(home, checked, None), config=checked.summary)
             store.write(checked.places(home), record)
             build_dir.write(home, checked, desired_of(home, checked, record))

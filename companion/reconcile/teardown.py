@@ -1,17 +1,16 @@
 """How is an agent's sandbox taken away, and whoever works on it meanwhile kept off?"""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
 from companion.engine.driver import Driver, driver
 from companion.project import store
+from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
 from companion.project.record import Applied
 from companion.reconcile import migrate, snapshot
 from companion.reconcile.apply import Progress, remove_all
-from companion.system import files
 from companion.system.paths import AgentPaths, Paths
 
 
@@ -73,15 +72,3 @@ def last_stop_request(places: AgentPaths) -> int:
     with suppress(OSError):
         return places.stop_request.stat().st_mtime_ns
     return 0
-
-
-@contextmanager
-def agent_lock(place: AgentPaths, progress: Progress) -> Iterator[None]:
-    """Be the only one who works on an agent; wait, and say so, if another does."""
-    with files.lock(place.lock, wait=False) as mine:
-        if mine:
-            yield
-            return
-    progress("waiting for another companion that works on this agent")
-    with files.lock(place.lock):
-        yield

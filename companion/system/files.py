@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -304,19 +303,6 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold an exclusive lock on `path`; yields False if `wait` is off and it is taken.
-
-    The kernel frees it when the process ends, however it ends.
-    """
-    make_private_dir(path.parent)
-    with _writing(path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE)
-    with os.fdopen(descriptor, "a", encoding="utf-8"):
-        yield _lock(descriptor, wait=wait)
-
-
 def _is_current(path: Path, data: bytes, mode: int) -> bool:
     try:
         status = path.lstat()
@@ -324,22 +310,3 @@ def _is_current(path: Path, data: bytes, mode: int) -> bool:
         return right and status.st_size == len(data) and path.read_bytes() == data
     except OSError:
         return False
-
-
-def _lock(descriptor: int, *, wait: bool) -> bool:
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415 - exists on Windows only
-
-        mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK
-        try:
-            msvcrt.locking(descriptor, mode, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl  # noqa: PLC0415 - exists on POSIX only
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
-        return False
-    return True

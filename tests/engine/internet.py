@@ -13,7 +13,7 @@ from pathlib import Path
 from sandboxes import Box, wait_until
 
 from companion.reconcile import certificates
-from companion.system import files
+from companion.system import locks
 
 NAME, ADDRESS = "stream.test", "11.99.0.2"
 _OURS = "10.199.99.1"
@@ -69,7 +69,7 @@ def internet(top: Path) -> Iterator[None]:
 @contextmanager
 def elsewhere(*server: str | Path) -> Iterator[None]:
     """Run a server in a namespace that has ADDRESS; one test of this machine at a time has it."""
-    with files.lock(_LOCK), ExitStack() as stack:
+    with locks.exclusive(_LOCK), ExitStack() as stack:
         _clear()  # of a run that was killed
         stack.callback(_clear)
         _ip("netns", "add", _NAMESPACE)

@@ -3,9 +3,10 @@
 from argparse import Namespace
 from pathlib import Path
 
-from companion.cli.output import Result, table
+from companion.cli.output import Result, comment, table
 from companion.errors import Code, CompanionError, UsageError
 from companion.project import discovery, inventory, store
+from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
 from companion.reconcile import key_rotation, ssh_keys
 from companion.reconcile.compare import sandbox_of
@@ -38,7 +39,7 @@ def _rotated(home: Paths, ref: AgentRef, arguments: Namespace) -> Result:
         raise UsageError("`keys rotate` takes no KEY: it generates new ones", "leave it out")
     both = arguments.host == arguments.client
     wanted = {"host": both or arguments.host, "client": both or arguments.client}
-    made = key_rotation.rotate(home, ref, **wanted)
+    made = key_rotation.rotate(home, ref, comment, **wanted)
     lines = (f"{arguments.agent} has a new {w.replace('_', ' ')}: {f}" for w, f in made.items())
     return Result(text="\n".join(lines), data=made)
 
@@ -86,7 +87,7 @@ def _without(added: tuple[Key, ...], wanted: str | None) -> tuple[Key, ...]:
 
 def _save(home: Paths, ref: AgentRef, places: AgentPaths, added: tuple[Key, ...]) -> None:
     """Remember the added keys and write the union that sshd reads at the next login."""
-    with files.lock(places.lock):
+    with agent_lock(places, comment):
         record, checked = store.read(places), check(home, ref)
         if record is None:
             raise CompanionError(

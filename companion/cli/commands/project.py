@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from companion import plugins as catalogue
-from companion.cli.output import DIFFERENCES, Result, ask, table
+from companion.cli.output import DIFFERENCES, Result, ask, comment, table
 from companion.config import decode
 from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import discovery
@@ -86,7 +86,7 @@ def validate(arguments: Namespace) -> Result:
 
 def generate(arguments: Namespace) -> Result:
     """Write .build/ only."""
-    build = run.generate(Paths.of_user(), discovery.project(arguments.directory_option))
+    build = run.generate(Paths.of_user(), discovery.project(arguments.directory_option), comment)
     return Result(text=f"wrote {build}", data={"directory": str(build)})
 
 
