@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.system import files, locks, process, programs
+from companion.system.json_store import Store
 from companion.system.paths import Paths
 from editors.base import Desktop, Editor, Opening, Remote
 from editors.catalogue import EDITORS
@@ -60,7 +59,7 @@ class _Memory:
     """Ids of those that are only written to when the user wants it, and does."""
 
 
-_ADAPTER = TypeAdapter(_Memory)
+_MEMORY = Store(_Memory, "remove it; entries that we made in editors' settings then stay")
 
 
 def found(home: Paths) -> tuple[Found, ...]:
@@ -246,15 +245,8 @@ def _snippet(here: Found, error: JsoncError, wanted: tuple[Entry, ...]) -> str:
 
 
 def _read(home: Paths) -> _Memory:
-    text = files.read_text(home.editors)
-    if text is None:
-        return _Memory()
-    try:
-        return _ADAPTER.validate_json(text)
-    except ValidationError:
-        hint = "remove it; entries that we made in editors' settings then stay"
-        raise CompanionError(f"{home.editors} is damaged", hint, code=Code.DAMAGED) from None
+    return _MEMORY.read(home.editors) or _Memory()
 
 
 def _remember(home: Paths, memory: _Memory) -> None:
-    files.write(home.editors, _ADAPTER.dump_json(memory, indent=2) + b"\n")
+    _MEMORY.write(home.editors, memory)

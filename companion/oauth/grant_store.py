@@ -3,18 +3,30 @@
 No container has it mounted. One of another project that names the same server has no part in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from companion.errors import Code, CompanionError
 from companion.oauth.grants import Grant, Grants
-from companion.system import files, locks
+from companion.system import locks
+from companion.system.json_store import Fields, Store
 from companion.system.paths import Paths
 
-_ADAPTER = TypeAdapter(dict[str, Grant])
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """All grants of a project, by key."""
+
+    grants: Mapping[str, Grant] = field(default_factory=dict)
+
+
+def _upgraded(fields: Fields) -> Fields:
+    """Return a stored file in today's shape; before 0.2 the grants were all of it."""
+    return {"grants": fields}
+
+
+_PROJECTS = Store(_Kept, "remove it, and authorise again with `companion oauth`", upgrade=_upgraded)
 
 
 def read(home: Paths, project_id: str) -> Grants:
@@ -23,13 +35,7 @@ def read(home: Paths, project_id: str) -> Grants:
     Raises:
         CompanionError: the file is not ours or damaged.
     """
-    path = home.grants(project_id)
-    text = files.read_text(path)
-    try:
-        return {} if text is None else _ADAPTER.validate_json(text)
-    except ValidationError:
-        hint = "remove it, and authorise again with `companion oauth`"
-        raise CompanionError(f"{path} is damaged", hint, code=Code.DAMAGED) from None
+    return (_PROJECTS.read(home.grants(project_id)) or _Kept()).grants
 
 
 def keep(home: Paths, project_id: str, key: str, grant: Grant, *, new: bool = True) -> None:
@@ -37,8 +43,7 @@ def keep(home: Paths, project_id: str, key: str, grant: Grant, *, new: bool = Tr
     known = read(home, project_id)
     if not new and key not in known:
         return
-    whole = {**known, key: grant}
-    files.write(home.grants(project_id), _ADAPTER.dump_json(whole, indent=2) + b"\n")
+    _PROJECTS.write(home.grants(project_id), _Kept({**known, key: grant}))
 
 
 def forget(home: Paths, project_id: str) -> None:

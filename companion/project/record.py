@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 from companion.engine.model import AgentLogin, EngineChoice
 from companion.sandbox.model import Allocation
@@ -81,13 +81,13 @@ class Written:
     agents: Mapping[str, AgentRecord] = field(default_factory=dict)
 
 
-def upgraded(data: object) -> object:
+def upgraded(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a stored record in today's shape; before 0.2 the fields of its parts lay flat."""
-    if not isinstance(data, dict) or "config" in data:
+    if "config" in data:
         return data
     parts = {"applied": Applied, "config": ConfigSummary}
     nested = {
         name: {f.name: data[f.name] for f in fields(part) if f.name in data}
         for name, part in parts.items()
     }
-    return data | nested
+    return {**data, **nested}

@@ -1,26 +1,38 @@
 """How does what we remember get to disk and back? A file per project, and one for each agent."""
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from companion.errors import Code, CompanionError
+from companion.errors import CompanionError
 from companion.project.model import Project
 from companion.project.record import AgentRecord, Written, upgraded
-from companion.system import files
+from companion.system.json_store import Broken, Store
 from companion.system.paths import AgentPaths, Paths, ProjectPaths
 
-_ADAPTER = TypeAdapter(AgentRecord)
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What makes a project known."""
+
+    directory: str
+    """Its absolute path."""
+
+
+PROJECTS = Store(Registration, "remove it, and register the project again with `companion add`")
+AGENTS = Store(
+    AgentRecord,
+    "remove it: `companion up` then starts afresh, with new subnets and port",
+    upgrade=upgraded,
+)
 
 
 def register(place: ProjectPaths, directory: Path) -> bool:
     """Remember that there is a project in `directory`; False: it was known."""
     if place.state.exists():
         return False
-    files.write(place.state, json.dumps({"directory": str(directory)}) + "\n")
+    PROJECTS.write(place.state, Registration(str(directory)))
     return True
 
 
@@ -42,19 +54,12 @@ def read(place: AgentPaths) -> AgentRecord | None:
     Raises:
         CompanionError: the file is not ours or damaged.
     """
-    text = files.read_text(place.record)
-    if text is None:
-        return None
-    try:
-        return _ADAPTER.validate_python(upgraded(json.loads(text)), strict=False)
-    except ValueError:
-        hint = "remove it: `companion up` then starts afresh, with new subnets and port"
-        raise CompanionError(f"{place.record} is damaged", hint, code=Code.DAMAGED) from None
+    return AGENTS.read(place.record)
 
 
 def write(place: AgentPaths, record: AgentRecord) -> None:
     """Remember `record`."""
-    files.write(place.record, _ADAPTER.dump_json(record, indent=2) + b"\n")
+    AGENTS.write(place.record, record)
 
 
 def is_registered(directory: Path) -> bool:
@@ -74,8 +79,9 @@ def directories(home: Paths) -> dict[str, Path]:
     """Return the directory of every project that is known, by id."""
     found: dict[str, Path] = {}
     for path in sorted(home.projects.glob("*/project.json")):
-        with suppress(OSError, ValueError, LookupError, TypeError):
-            found[path.parent.name] = Path(json.loads(path.read_bytes())["directory"])
+        known = PROJECTS.look(path)
+        if known and not isinstance(known, Broken):
+            found[path.parent.name] = Path(known.directory)
     return found
 
 

@@ -6,12 +6,10 @@ wrote stays written.
 
 from dataclasses import dataclass, replace
 
-from pydantic import TypeAdapter, ValidationError
-
 from companion.engine.model import EngineChoice
-from companion.errors import CompanionError
 from companion.spec.containers import Target
 from companion.system import files
+from companion.system.json_store import Store
 from companion.system.paths import AgentPaths
 
 _NAME = "good.json"
@@ -25,32 +23,23 @@ class Snapshot:
     target: Target
 
 
-_ADAPTER = TypeAdapter(Snapshot)
+_SNAPSHOTS = Store(Snapshot, "the next `companion up` that works writes it anew")
 
 
 def keep(places: AgentPaths, engine: EngineChoice, target: Target) -> None:
     """Remember `target` on `engine`, and copies of its mounted files, as what to go back to."""
     for directory in places.mounted:
         files.copy_files(directory, places.good / directory.name)
-    text = _ADAPTER.dump_json(Snapshot(engine, replace(target, images=())), indent=1)
-    files.write(places.good / _NAME, text)
+    _SNAPSHOTS.write(places.good / _NAME, Snapshot(engine, replace(target, images=())))
 
 
 def read(places: AgentPaths) -> Snapshot | None:
     """Return what ran well last, or None if there is nothing to go back to.
 
     Raises:
-        CompanionError: it is damaged, or of a version of companion that wrote it in another way.
+        CompanionError: it is damaged, or of another version of Companion.
     """
-    path = places.good / _NAME
-    text = files.read_text(path)
-    if text is None:
-        return None
-    try:
-        return _ADAPTER.validate_json(text)
-    except ValidationError:
-        what = f"{path} cannot be read: it is damaged, or another version of companion wrote it"
-        raise CompanionError(what, "the next `companion up` that works writes it anew") from None
+    return _SNAPSHOTS.read(places.good / _NAME)
 
 
 def restore_files(places: AgentPaths) -> None:

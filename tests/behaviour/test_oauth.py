@@ -68,15 +68,15 @@ def grants_file(fake: Fake) -> Path:
 
 
 def grant(fake: Fake) -> dict[str, Any]:
-    (only,) = json.loads(grants_file(fake).read_text()).values()
+    (only,) = json.loads(grants_file(fake).read_text())["grants"].values()
     return dict(only)
 
 
 def change(fake: Fake, **values: object) -> None:
     """Let time pass for a grant."""
     whole = json.loads(grants_file(fake).read_text())
-    changed = {key: one | values for key, one in whole.items()}
-    grants_file(fake).write_text(json.dumps(changed))
+    changed = {key: one | values for key, one in whole["grants"].items()}
+    grants_file(fake).write_text(json.dumps(whole | {"grants": changed}))
 
 
 def ends_in(fake: Fake, seconds: float) -> None:

@@ -51,7 +51,7 @@ def test_a_snapshot_that_cannot_be_read_is_reported_and_puts_nothing_back(
         directory.mkdir(parents=True)
         (directory / "rules").write_text(rules)
     (places.good / "good.json").write_text(text)
-    with pytest.raises(CompanionError, match="cannot be read"):
+    with pytest.raises(CompanionError, match="is damaged"):
         snapshot.read(places)
     assert (places.gateway / "rules").read_text() == "new"
 
