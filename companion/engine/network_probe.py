@@ -44,7 +44,8 @@ def probe(engine: Engine) -> None:
         _start(engine, name)
     except EngineError as error:
         (problem,) = error.problems
-        raise EngineError(problem.what, hint(error.log) or problem.hint, error.log) from None
+        step = hint(error.log) or problem.hint
+        raise EngineError(problem.what, step, error.log, code=problem.code) from None
     finally:
         for argv in (("rm", "--force", name), ("rmi", image), ("network", "rm", name)):
             with suppress(EngineError):

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.system import files
 
 CONFIG_NAME = "agent.yaml"
@@ -146,7 +146,7 @@ class Paths:
         home = files.expanded(Path("~"))
         if not home.is_absolute():
             what = f"your user has no home directory: HOME is {os.environ.get('HOME', 'not set')}"
-            raise CompanionError(what, "set HOME to a directory of yours")
+            raise CompanionError(what, "set HOME to a directory of yours", code=Code.FILE_ACCESS)
         dirs = platformdirs.PlatformDirs("companion", appauthor=False)
         found = cls(
             home=home,

@@ -469,6 +469,22 @@ def test_an_agent_ends_with_its_command_or_its_sshd_and_says_which(
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
 
 
+def test_the_gateway_takes_none_of_the_users_few_inotify_instances(box: Box):
+    look = "ls -l /proc/[0-9]*/fd | grep -c inotify; true"
+    gateway = box.container("coder-gateway")
+    assert box.engine("exec", gateway, "bash", "-c", look).strip() == "0"
+
+
+def test_a_process_of_the_gateway_that_ends_is_named_and_the_gateway_comes_back(box: Box):
+    # The brackets keep the pattern from matching the command line that it stands in.
+    kill = "for p in /proc/[0-9]*; do grep -q resolver[.]conf $p/cmdline && kill -9 ${p#/proc/}"
+    gateway = box.container("coder-gateway")
+    subprocess.run([box.name, "exec", gateway, "bash", "-c", f"{kill}; done"], check=False)
+    said = "gateway: resolver ended with exit code 137"
+    wait_until(lambda: said in box.companion("logs", "coder").out)
+    wait_until(lambda: box.ssh("true").code == 0)
+
+
 def test_a_namespace_that_is_not_closed_is_noticed(box: Box):
     """The positive control of closed.sh: with a gate, but on the network with a way out."""
     gate = "socat TCP-LISTEN:1,bind=127.0.0.1,fork,reuseaddr OPEN:/dev/null & "
