@@ -48,7 +48,8 @@ def main(argv: Sequence[str]) -> int:
 
 def _main(argv: Sequence[str]) -> int:
     line = parser.split(argv)
-    name, as_json = line.name or "", line.has(JSON)
+    name = line.command.name if line.command else ""
+    as_json = line.has(JSON)
     try:
         return output.render(_run(line), name, as_json=as_json)
     except UsageError as error:
@@ -56,7 +57,8 @@ def _main(argv: Sequence[str]) -> int:
     except CompanionError as error:
         return output.render(output.failure(error, EXPECTED), name, as_json=as_json)
     except KeyboardInterrupt:
-        output.comment("interrupted; run `companion up` to continue")
+        more = "; run `companion up` to continue" if name in {"up", "restart"} else ""
+        output.comment(f"interrupted{more}")
         return INTERRUPTED
     except BrokenPipeError:
         raise

@@ -35,6 +35,7 @@ def test_a_usage_error_exits_with_2_and_suggests(desk: Desk, line: str, problem:
     assert done.problems == [problem]
     answer = json.loads(desk.companion("--json", *line.split()).out)
     assert (answer["ok"], answer["exit_code"]) == (False, 2)
+    assert answer["command"] in {"", *(command.name for command in COMMANDS)}
     assert [f"{p['what']}; {p['hint']}" for p in answer["problems"]] == [problem]
 
 
