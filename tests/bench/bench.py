@@ -25,9 +25,10 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "desktop"), str(HERE.parent / "engine")]
 
 from desk import AGENT, COMPANION, ROOT, Desk, answering, make_desk  # noqa: E402
+from internet import descendants  # noqa: E402
 from panel import until  # noqa: E402
 from rows import Row, at_most, beside  # noqa: E402
-from throughput import throughput  # noqa: E402
+from throughput import memory, throughput  # noqa: E402
 from trays import tray  # noqa: E402
 
 from companion.daemon.scheduler import DEBOUNCE  # noqa: E402
@@ -54,6 +55,8 @@ features:
     commands: ["true"]
 """
 CONFIG_OF_MANY = 'name: {name}\nruntime: {{base_image: "debian:bookworm-slim"}}\n'
+PROGRAM = b"sleep\0infinity\0"
+"""The command line of the program in CONFIG, which is not ours."""
 URL = "http://host.containers.internal:8000"
 # One curl asks again and again on one connection as long as that lives; the others make new ones.
 CLIENT = f"""
@@ -153,6 +156,20 @@ def none(here: Stand) -> Iterator[Row]:
     made = here.calls.read_text().count("\n") - calls
     yield at_most("B4", here.engine, "CPU of a save that means nothing", spent, "ms", 50)
     yield at_most("B4", here.engine, "engine calls in 20 such saves", made, "calls", 0)
+
+
+def rest(here: Stand) -> Iterator[Row]:
+    """B12: the memory of a sandbox at rest, but for the agent's own program."""
+    if os.geteuid() != 0:
+        print(f"B12 {here.engine}: left out, only root may read it", file=sys.stderr)
+        return
+    names = [f"{_id(here)}-{service}" for service in ("coder", "coder-net", "coder-gateway")]
+    argv = [here.engine, "inspect", "--format", "{{.State.Pid}}", *names]
+    first = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    pids = [pid for one in map(int, first) for pid in (one, *descendants(one))]
+    ours = [pid for pid in pids if Path(f"/proc/{pid}/cmdline").read_bytes() != PROGRAM]
+    what = f"PSS of the {len(ours)} processes of a sandbox at rest that are ours"
+    yield at_most("B12", here.engine, what, memory(*ours) / (1 << 20), "MiB", 26)
 
 
 def status(here: Stand) -> Iterator[Row]:
@@ -308,11 +325,7 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
     """B8: one of 100 agents of a fleet changes."""
     desk = make_desk(top / "home")
     directory, names = desk.home / "fleet", [f"agent-{number}" for number in range(100)]
-    for name in names:
-        (directory / name).mkdir(parents=True)
-        (directory / name / "agent.yaml").write_text(CONFIG_OF_MANY.format(name=name))
-    shared = f"container_runtime: {engine}, egress: listed, features: [{{plugin: ssh}}]"
-    (directory / "fleet.yaml").write_text(f"agents: [{', '.join(names)}]\nshared: {{{shared}}}\n")
+    write_fleet(directory, names, engine)
     desk.companion("-C", str(directory), "generate").ok()
     home = _home(desk.home)
     ref = AgentRef(discovery.project(directory), names[50])
@@ -356,6 +369,43 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
     yield at_most("B8", engine, "other agents that were looked at, too", others, "agents", 0)
 
 
+def several(engine: str, top: Path) -> Iterator[Row]:
+    """B10: up and down of a fleet of eight whose images are there, beside one agent of it."""
+    desk = make_desk(top / "home")
+    directory, names = desk.home / "fleet", [f"agent-{number}" for number in range(8)]
+    write_fleet(directory, names, engine)
+    there = ("-C", str(directory))
+
+    def seconds(*arguments: str) -> float:
+        begin = time.perf_counter()
+        desk.companion(*there, *arguments).ok()
+        return time.perf_counter() - begin
+
+    times: dict[str, list[tuple[float, float]]] = {"up": [], "down": []}
+    try:
+        desk.companion(*there, "up", "--yes").ok()
+        desk.companion(*there, "down").ok()
+        for _ in range(3):
+            one = {what: seconds(what, names[0]) for what in times}
+            for what, found in times.items():
+                found.append((seconds(what), one[what]))
+    finally:
+        desk.companion("remove", str(directory), "--volumes")
+    for what, found in times.items():
+        ratio = statistics.median(whole / one for whole, one in found)
+        floor = statistics.median(one for _, one in found)
+        said = f"{what} of 8 agents, beside {what} of one"
+        yield beside("B10", engine, said, ratio * floor, floor, 4)
+
+
+def write_fleet(directory: Path, names: list[str], engine: str) -> None:
+    for name in names:
+        (directory / name).mkdir(parents=True)
+        (directory / name / "agent.yaml").write_text(CONFIG_OF_MANY.format(name=name))
+    shared = f"container_runtime: {engine}, egress: listed, features: [{{plugin: ssh}}]"
+    (directory / "fleet.yaml").write_text(f"agents: [{', '.join(names)}]\nshared: {{{shared}}}\n")
+
+
 def _home(directory: Path) -> Paths:
     """Return the places of a desk's user, for calls in this process."""
     inner = (".config", ".local/share", ".local/state")
@@ -390,10 +440,12 @@ def main() -> int:
         for engine in engines:
             (top / engine).mkdir()
             with stand(engine, top / engine) as here:
-                for part in (none, status, reload, recreate):
+                for part in (rest, none, status, reload, recreate):
                     rows += _said(part(here))
             (top / f"gateway-{engine}").mkdir()
             rows += _said(throughput(engine, top / f"gateway-{engine}"))
+            (top / f"fleet-{engine}").mkdir()
+            rows += _said(several(engine, top / f"fleet-{engine}"))
         (top / "fleet").mkdir()
         rows += _said(fleet(engines[0], top / "fleet"))
         (top / "desktop").mkdir()
