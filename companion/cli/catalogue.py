@@ -119,7 +119,7 @@ GROUPS = (
         ), ("down", "down coder --volumes"), ("stop", "kill")),
         Command("restart", "replace the containers of sandboxes", "lifecycle:restart",
                 (_AGENTS, _YES), ("restart coder",)),
-        Command("status", "show the state of a project's sandboxes", "sandbox:status", (),
+        Command("status", "show the state of a project's sandboxes", "status:status", (),
                 ("status", "status --json"), ("ps", "state")),
         Command("logs", "show the output of an agent and its gateway", "sandbox:logs", (
             _AGENT, _argument("-f", "--follow", action="store_true", help="follow the output"),

@@ -42,7 +42,8 @@ _LIST_TRIES = 3
 class Engine:
     """One agent on an engine; implements `driver.Driver`.
 
-    Without project and agent it stands for the engine as a whole, and for all that we made there.
+    Without an agent it stands for all containers and networks of the project; without either, for
+    the engine as a whole, and for all that we made there.
     """
 
     choice: EngineChoice
@@ -63,10 +64,11 @@ class Engine:
 
     @property
     def _mine(self) -> tuple[str, ...]:
-        """The filter that lists what belongs to the agent."""
+        """The filter that lists what belongs to the agent, or to all of the project."""
         if not self.project:
             return ("--filter", f"label={LABEL}.project")
-        labels = (f"label={LABEL}.project={self.project}", f"label={LABEL}.agent={self.agent}")
+        owners = (("project", self.project), ("agent", self.agent))
+        labels = (f"label={LABEL}.{key}={name}" for key, name in owners if name)
         return tuple(each("--filter", labels))
 
     @property

@@ -1,14 +1,15 @@
-"""How is an agent's sandbox right now? A config that cannot be read is a value, not an error."""
+"""The state of sandboxes right now. A config that cannot be read is a value, not an error."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import CompanionError, Problem
-from companion.project import store
-from companion.project.model import AgentRef
+from companion.project import discovery, store
+from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord
 from companion.reconcile.validate import Checked, check
 from companion.spec.containers import Network, Role
@@ -37,20 +38,55 @@ class Status:
     problems: tuple[Problem, ...]
 
 
+def statuses(home: Paths, project: Project) -> tuple[Status, ...]:
+    """Return the state of each agent of a project, in the order of its fleet.yaml.
+
+    Each engine is asked once for all agents, while their configs are read.
+
+    Raises:
+        CompanionError: fleet.yaml is wrong, or an engine does not answer.
+    """
+    refs = discovery.agent_refs(project)
+    records = store.of_project(home, project).agents
+    mine = (record for name, record in records.items() if AgentRef(project, name) in refs)
+    alone = records.values() if AgentRef(project) in refs else ()
+    engines = {record.engine for record in (*mine, *alone) if record.engine}
+    with ThreadPoolExecutor() as pool:
+        asked = {one: pool.submit(Engine(one, project.id).containers) for one in engines}
+        checks = [_checked(home, ref) for ref in refs]
+
+        def ask(engine: Engine) -> tuple[Container, ...]:
+            if engine.choice not in asked:
+                return engine.containers()
+            return tuple(c for c in asked[engine.choice].result() if c.agent == engine.agent)
+
+        pairs = zip(refs, checks, strict=True)
+        return tuple(_status(ref, check, records, ask) for ref, check in pairs)
+
+
 def status_of(home: Paths, ref: AgentRef) -> Status:
-    """Return how the agent at a seat is.
+    """Return the state of one agent.
 
     Raises:
         CompanionError: no engine answers.
     """
-    checked, problems = _checked(home, ref)
     records = store.of_project(home, ref.project).agents
+    return _status(ref, _checked(home, ref), records, Engine.containers)
+
+
+def _status(
+    ref: AgentRef,
+    check: tuple[Checked | None, tuple[Problem, ...]],
+    records: Mapping[str, AgentRecord],
+    ask: Callable[[Engine], Collection[Container]],
+) -> Status:
+    checked, problems = check
     name = checked.config.name if checked else ref.folder or next(iter(records), "")
     record = records.get(name)
     wanted = checked.config.container_runtime if checked else None
     choice = (record.engine if record else None) or detect(wanted, None)
     engine = Engine(choice, ref.project.id, name)
-    containers = engine.containers()
+    containers = ask(engine)
     return Status(
         agent=name,
         directory=str(ref.directory),

@@ -118,6 +118,17 @@ def test_an_agent_may_not_write_to_what_steers_one_that_starts_at_the_same_time(
     assert "common" in done.out
 
 
+def test_status_asks_the_engine_once_for_all_agents(team: Fake):
+    team.companion("up", "zoe", "amy").ok()
+    done = team.companion("status", "--json").ok()
+    states = [(agent["agent"], agent["state"]) for agent in done.data["agents"]]
+    assert states == [("zoe", "running"), ("max", "absent"), ("amy", "running")]
+    team.companion("up").ok()
+    before = team.world["count"]
+    team.companion("status").ok()
+    assert team.world["count"] - before == 2  # a list, and an inspect of what it named
+
+
 @pytest.fixture
 def interrupted(team: Fake) -> Iterator[Fake]:
     yield team

@@ -1,4 +1,4 @@
-"""Commands about running sandboxes: status, logs, exec, ssh, proxy, compose."""
+"""Commands about running sandboxes: logs, exec, ssh, proxy, compose."""
 
 import sys
 from argparse import Namespace
@@ -6,34 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from companion.cli.commands.lifecycle import unknown_agent
-from companion.cli.output import Result, show, table
+from companion.cli.output import Result, show
 from companion.desktop import ssh_config
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.errors import Code, CompanionError
 from companion.operations import container_logs
-from companion.operations.status import Status, status_of
 from companion.project import discovery, store
 from companion.project.record import AgentRecord
 from companion.render import sshd
 from companion.spec.containers import Role
 from companion.system import process
 from companion.system.paths import Paths
-
-
-def status(arguments: Namespace) -> Result:
-    """Show the state of each sandbox."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    found = [status_of(home, ref) for ref in discovery.agent_refs(project)]
-    rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
-    words = "".join(
-        f"\n  {one.agent} | {line}" for one in found for line in one.condition.last_output
-    )
-    return Result(
-        text=table(rows) + words,
-        data={"agents": [_facts(one) for one in found]},
-        problems=tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
-    )
 
 
 def logs(arguments: Namespace) -> Result:
@@ -143,27 +127,6 @@ def _target(arguments: Namespace) -> _Target:
         raise unknown_agent(arguments.agent, project, known)
     choice = detect(None, record.engine)
     return _Target(Engine(choice, project.id, arguments.agent), record)
-
-
-def _row(one: Status) -> tuple[str, ...]:
-    way = f"ssh {one.alias} (port {one.ssh_port})" if one.ssh_port else "-"
-    return (one.agent or "?", str(one.condition), way, one.engine, one.egress)
-
-
-def _facts(one: Status) -> dict[str, object]:
-    return {
-        "agent": one.agent,
-        "directory": one.directory,
-        "state": one.condition.health,
-        "exit_code": one.condition.exit_code,
-        "last_lines": list(one.condition.last_output),
-        "alias": one.alias,
-        "ssh_port": one.ssh_port,
-        "host_address": one.host_address,
-        "engine": one.engine,
-        "egress": one.egress,
-        "services": dict(one.services),
-    }
 
 
 def _rest(arguments: Namespace) -> list[str]:

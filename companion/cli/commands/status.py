@@ -1,0 +1,44 @@
+"""The command `status`: apart from the others, which load what starts sandboxes."""
+
+from argparse import Namespace
+
+from companion.cli.output import Result, table
+from companion.operations.status import Status, statuses
+from companion.project import discovery
+from companion.system.paths import Paths
+
+
+def status(arguments: Namespace) -> Result:
+    """Show the state of each sandbox of a project."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    found = statuses(home, project)
+    rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
+    words = "".join(
+        f"\n  {one.agent} | {line}" for one in found for line in one.condition.last_output
+    )
+    return Result(
+        text=table(rows) + words,
+        data={"agents": [_facts(one) for one in found]},
+        problems=tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
+    )
+
+
+def _row(one: Status) -> tuple[str, ...]:
+    way = f"ssh {one.alias} (port {one.ssh_port})" if one.ssh_port else "-"
+    return (one.agent or "?", str(one.condition), way, one.engine, one.egress)
+
+
+def _facts(one: Status) -> dict[str, object]:
+    return {
+        "agent": one.agent,
+        "directory": one.directory,
+        "state": one.condition.health,
+        "exit_code": one.condition.exit_code,
+        "last_lines": list(one.condition.last_output),
+        "alias": one.alias,
+        "ssh_port": one.ssh_port,
+        "host_address": one.host_address,
+        "engine": one.engine,
+        "egress": one.egress,
+        "services": dict(one.services),
+    }
