@@ -29,7 +29,6 @@ for_podman() {
   need aardvark-dns -- "answers for names in podman's networks" -- /usr/lib/podman/aardvark-dns /usr/libexec/podman/aardvark-dns
   need iptables -- "netavark of Debian 12 writes its rules with it" -- iptables
   need nftables -- "netavark since Debian 13 writes its rules with it" -- nft
-      has strace || echo strace
 }
 
 for_rootless() {
