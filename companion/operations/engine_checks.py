@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from functools import partial
 
 from companion.config import settings
@@ -10,7 +11,7 @@ from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
-from companion.errors import CompanionError
+from companion.errors import CompanionError, EngineError
 from companion.operations import compose_cli
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import store
@@ -72,8 +73,9 @@ def _desktop(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
     """Services of this machine, from networks of an engine without root."""
     if not choice.rootless:
         return
-    address = network.outward_address()
-    shown = Engine(choice).call("unshare", "--rootless-netns", "ip", "-4", "-o", "address")
+    address, shown = network.outward_address(), ""
+    with suppress(EngineError):  # not every machine has `ip`, nor every podman this namespace
+        shown = Engine(choice).call("unshare", "--rootless-netns", "ip", "-4", "-o", "address")
     if subnet := network.shadowing(address, shown):
         what = f"sandboxes cannot reach services of this machine: slirp4netns uses {subnet}, too"
         line = f'network_cmd_options = ["cidr={_SPARE_SUBNET}"]'

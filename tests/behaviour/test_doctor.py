@@ -136,6 +136,8 @@ def test_a_machine_that_slirp4netns_hides_from_its_sandboxes_is_a_warning(fake: 
     assert any("slirp4netns uses" in what for what in levels(fake))
     fake.set(addresses=line.format("203.0.113.100", "203.0.113.255"))
     assert not any("slirp4netns uses" in what for what in levels(fake))
+    fake.set(refuse=["unshare"])
+    assert "failed" not in levels(fake).values()
 
 
 def test_inotify_instances_that_run_out_are_a_warning(fake: Fake):
