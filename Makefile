@@ -40,8 +40,9 @@ test: ## run all tests on every engine, installing what is missing
 test-fresh: ## run `make run` on fresh Debian machines, as root and as a user
 	@CACHE='$(CACHE)' bash scripts/fresh.sh
 
-test-long: ## the same with full counts
+test-long: ## run all tests with full counts, and drive the whole product on fresh machines
 	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash scripts/test.sh
+	@CACHE='$(CACHE)' bash scripts/fresh.sh drive
 
 packages: setup ## build the wheel and the source distribution into dist/
 	@bash installer/wheel.sh

@@ -160,7 +160,7 @@ def live(here: Stage) -> None:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def stage(engine: str = "") -> Iterator[Stage]:
     """Make home and project, and leave nothing of them; the engine's images stay."""
     top = Path(tempfile.mkdtemp(prefix="companion-demo-", dir="/var/tmp"))
     home, project, bin_dir = top / "home", top / "local-coding-ssh", top / "bin"
@@ -176,7 +176,7 @@ def stage() -> Iterator[Stage]:
     keep |= {"HOME": str(home), "PATH": f"{bin_dir}:{os.environ['PATH']}"}
     here = Stage(home, project, keep)
     try:
-        base_images(here, first_that_answers())
+        base_images(here, engine or first_that_answers())
         yield here
     finally:
         if (project / "agent.yaml").exists():

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Runs what a newcomer runs on fresh Debian machines: the README's `make run`, as root and as an
-# ordinary user with sudo.
+# Runs what a newcomer runs on fresh Debian machines, as root and as an ordinary user with sudo:
+#   fresh.sh         the README's `make run`, in each release
+#   fresh.sh drive   scripts/drive.py, the whole product: podman 5 and docker 26 of Debian 13
 # Prints a line for each machine and user, and the log's end where one failed.
 #
 # Trees and packages come from a cache, but for one commit in ten (by its hash) and for CACHE=no.
@@ -48,8 +49,23 @@ newcomers() { # SUITE
   return $failed
 }
 
-newcomers bookworm &
-newcomers trixie &
+drive() { # ENGINE
+  # shellcheck disable=SC2016 # the machine's shell
+  try "trixie root drive $1" bash scripts/machine.sh trixie bash -euc 'make setup
+    if [ "$1" = docker ]; then
+      bash scripts/packages.sh docker
+      exports=$(bash scripts/dockerd.sh start); eval "$exports"
+    fi
+    bash scripts/packages.sh run
+    exports=$(bash scripts/engine.sh); eval "$exports"
+    .venv/bin/python scripts/drive.py "$1"' drive "$1"
+}
+
+case ${1:-run} in
+  run) newcomers bookworm & newcomers trixie & ;;
+  drive) drive podman & drive docker & ;;
+  *) echo "usage: fresh.sh [run|drive]" >&2; exit 2 ;;
+esac
 failed=0
 for job in $(jobs -p); do wait "$job" || failed=1; done
 exit $failed
