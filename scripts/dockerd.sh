@@ -16,7 +16,7 @@ case ${1:-} in
       mkdir -p $run $data
       # A daemon that has to switch forwarding on also makes the host drop what others forward,
       # podman's internal networks included.
-      sysctl -qw net.ipv4.ip_forward=1
+      echo 1 >/proc/sys/net/ipv4/ip_forward
       rm -f $run/docker.pid
       setsid dockerd --data-root $data --exec-root $run/exec -H "$DOCKER_HOST" \
         --pidfile $run/docker.pid >$run/docker.log 2>&1 </dev/null &
