@@ -12,6 +12,17 @@ from queue import Empty, SimpleQueue
 
 from companion.daemon import scheduler, worker
 from companion.daemon.file_watcher import Watch, first_start, steering
+from companion.daemon.news import (
+    EngineSilent,
+    News,
+    Paused,
+    ProjectAdded,
+    ProjectRemoved,
+    WatchDegraded,
+    WorkFinished,
+    fold,
+    reactions,
+)
 from companion.daemon.scheduler import (
     Asked,
     Event,
@@ -25,20 +36,8 @@ from companion.daemon.scheduler import (
 )
 from companion.daemon.threads import Threads
 from companion.daemon.timers import Timers
-from companion.daemon.view import (
-    AgentView,
-    EngineSilent,
-    News,
-    Paused,
-    ProjectAdded,
-    ProjectRemoved,
-    View,
-    WatchDegraded,
-    WorkFinished,
-    fold,
-    line,
-    reactions,
-)
+from companion.daemon.view import AgentView, View
+from companion.daemon.wording import line
 from companion.engine.events import EngineEvents
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import AlreadyRunningError, Code, CompanionError, Problem

@@ -4,14 +4,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
+from companion.daemon.news import EngineObserved, EngineSilent, Progressed, WorkFinished
 from companion.daemon.scheduler import Order, Work
-from companion.daemon.view import (
-    AgentView,
-    EngineObserved,
-    EngineSilent,
-    Progressed,
-    WorkFinished,
-)
+from companion.daemon.view import AgentView
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice
 from companion.errors import Code, CompanionError, Problem, StoppedError

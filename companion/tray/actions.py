@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from companion.daemon.loop import Loop
+from companion.daemon.news import WorkFinished
 from companion.daemon.scheduler import Order
-from companion.daemon.view import AgentView, WorkFinished
+from companion.daemon.view import AgentView
 from companion.desktop import autostart, editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.errors import CompanionError

@@ -5,7 +5,9 @@ import threading
 from collections.abc import Callable
 
 from companion.daemon.loop import Loop, alone
-from companion.daemon.view import News, View, WorkFinished, icon_state
+from companion.daemon.news import News, WorkFinished
+from companion.daemon.view import View
+from companion.daemon.wording import icon_state
 from companion.desktop import autostart, editor_settings, ssh_config
 from companion.errors import AlreadyRunningError
 from companion.system.paths import Paths

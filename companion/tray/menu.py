@@ -4,15 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from companion.daemon.view import (
-    AgentView,
-    IconState,
-    View,
-    first_line,
-    headline,
-    icon_state,
-    last_output,
-)
+from companion.daemon.view import AgentView, IconState, View, last_output
+from companion.daemon.wording import first_line, headline, icon_state
 from companion.engine.model import Health
 
 _WIDTH = 72

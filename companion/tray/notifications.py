@@ -2,15 +2,9 @@
 
 from dataclasses import dataclass
 
-from companion.daemon.view import (
-    EngineSilent,
-    News,
-    View,
-    WatchDegraded,
-    WorkCrashed,
-    WorkFinished,
-    first_line,
-)
+from companion.daemon.news import EngineSilent, News, WatchDegraded, WorkCrashed, WorkFinished
+from companion.daemon.view import View
+from companion.daemon.wording import first_line
 from companion.tray.menu import Click, Verb
 
 

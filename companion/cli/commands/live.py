@@ -5,7 +5,9 @@ from pathlib import Path
 
 from companion.cli.output import Result, comment, table
 from companion.daemon.loop import Loop, alone
-from companion.daemon.view import News, View, line
+from companion.daemon.news import News
+from companion.daemon.view import View
+from companion.daemon.wording import line
 from companion.desktop import autostart as starting
 from companion.errors import Code, CompanionError
 from companion.operations import registry

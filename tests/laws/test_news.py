@@ -3,19 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
-from companion.daemon.scheduler import Touched
-from companion.daemon.view import (
+from companion.daemon.news import (
     AgentStopped,
-    AgentView,
     EngineObserved,
     EngineSilent,
-    View,
     WorkCrashed,
     WorkFinished,
     fold,
-    line,
     reactions,
 )
+from companion.daemon.scheduler import Touched
+from companion.daemon.view import AgentView, View
+from companion.daemon.wording import line
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.project.model import AgentRef, Project
 

@@ -1,0 +1,207 @@
+"""News from workers and engines: how it changes the view, and what follows from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from companion.daemon.scheduler import Touched
+from companion.daemon.view import AgentView, View, last_output
+from companion.engine.model import Condition, EngineChoice, Health
+from companion.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectAdded:
+    """A sandbox became known, or what we remember of it changed."""
+
+    agent_view: AgentView
+    new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRemoved:
+    """A sandbox is not known any more."""
+
+    sandbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Watching was paused for all projects, or resumed."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EngineObserved:
+    """An engine answered: project → agent → condition; what is missing has no containers."""
+
+    engine: EngineChoice
+    conditions: Mapping[str, Mapping[str, Condition]]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSilent:
+    """An engine does not answer."""
+
+    engine: EngineChoice
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """Work on a sandbox goes on."""
+
+    sandbox: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFinished:
+    """Work on a sandbox ended."""
+
+    sandbox: str
+    text: str
+    """The whole story in a sentence, or every problem, a line each."""
+    trouble: Problem | None = None
+    lack: Problem | None = None
+    """What it runs without, until the user does something."""
+    changed: bool = False
+    """Containers, rules or keys are others than before."""
+    settled: bool = False
+    """The sandbox was seen to run as its files say."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkCrashed:
+    """An agent was seen to have ended with a failure."""
+
+    sandbox: str
+    text: str
+    """Who, how, and what it said last."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStopped:
+    """An agent was seen to have ended, neither by work of ours nor with a failure."""
+
+    sandbox: str
+    text: str
+    """Who, and with which exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchDegraded:
+    """The watcher cannot do its work as it should; it goes on all the same."""
+
+    why: str
+
+
+News = (
+    ProjectAdded
+    | ProjectRemoved
+    | Paused
+    | EngineObserved
+    | EngineSilent
+    | Progressed
+    | WorkFinished
+    | WorkCrashed
+    | AgentStopped
+    | WatchDegraded
+)
+
+
+def fold(view: View, news: News) -> View:
+    """Return the picture after the news."""
+    match news:
+        case ProjectAdded(agent_view):
+            return _with(view, _kept(agent_view, view.sandboxes.get(agent_view.id)))
+        case ProjectRemoved(sandbox):
+            rest = {i: v for i, v in view.sandboxes.items() if i != sandbox}
+            return replace(view, sandboxes=rest)
+        case Paused(paused):
+            return replace(view, paused=paused)
+        case EngineObserved(engine, conditions):
+            sandboxes = {i: _seen(v, view, engine, conditions) for i, v in view.sandboxes.items()}
+            return replace(view, sandboxes=sandboxes, silent=view.silent - {engine})
+        case WorkCrashed() | AgentStopped() | WatchDegraded():
+            return view
+        case EngineSilent(engine):
+            return replace(view, silent=view.silent | {engine})
+        case Progressed(sandbox, text):
+            known = view.sandboxes.get(sandbox)
+            return _with(view, replace(known, step=text)) if known else view
+        case WorkFinished(sandbox, _, trouble, lack, _, settled):
+            known = view.sandboxes.get(sandbox)
+            if known is None:
+                return view
+            done = replace(known, step="", trouble=trouble, lack=lack)
+            return _with(view, replace(done, settled=known.settled or settled))
+
+
+def reactions(
+    before: View, after: View, news: News
+) -> tuple[Touched | WorkCrashed | AgentStopped, ...]:
+    """Return what follows from news: agents to look at again, and ends to report.
+
+    An engine that answers again may have lost anything meanwhile, and a broken sandbox must be
+    started anew.
+    """
+    if not isinstance(news, EngineObserved):
+        return ()
+    views = [v for v in after.sandboxes.values() if v.engine == news.engine]
+    again = (Touched(v.id) for v in views if _needs_look(before, v))
+    crashed = (v for v in views if turned(before, v, Health.CRASHED))
+    ran = {i for i, v in before.sandboxes.items() if v.health in {Health.RUNNING, Health.BROKEN}}
+    stopped = (v for v in views if v.id in ran and turned(before, v, Health.STOPPED))
+    return (
+        *again,
+        *(WorkCrashed(v.id, last_output(v)) for v in crashed),
+        *(AgentStopped(v.id, _end(v)) for v in stopped),
+    )
+
+
+def _end(agent_view: AgentView) -> str:
+    """Return how an agent stopped that nobody asked us to stop."""
+    code = agent_view.condition.exit_code
+    return f"{agent_view.agent} stopped (exit code {code}); `companion up` starts it again"
+
+
+def turned(before: View, agent_view: AgentView, health: Health) -> bool:
+    """Tell whether a sandbox that nobody works on got this health, and had another before."""
+    old = before.sandboxes.get(agent_view.id)
+    return (
+        not agent_view.step and agent_view.health is health and not (old and old.health is health)
+    )
+
+
+def _kept(new: AgentView, old: AgentView | None) -> AgentView:
+    """Keep what only work and the engine tell."""
+    if old is None:
+        return new
+    seen = old.condition if old.health is not Health.UNKNOWN else new.condition
+    kept = replace(new, condition=seen, step=old.step, trouble=old.trouble, lack=old.lack)
+    return replace(kept, settled=old.settled)
+
+
+def _seen(
+    old: AgentView,
+    before: View,
+    engine: EngineChoice,
+    conditions: Mapping[str, Mapping[str, Condition]],
+) -> AgentView:
+    if old.engine != engine:
+        return old
+    mine = conditions.get(old.ref.project.id, {})
+    new = replace(old, condition=mine.get(old.agent, Condition(Health.ABSENT)))
+    return replace(new, settled=new.settled and not _needs_look(before, new))
+
+
+def _needs_look(before: View, now: AgentView) -> bool:
+    """Tell whether an agent must be reconciled after its engine was observed."""
+    return now.engine in before.silent or turned(before, now, Health.BROKEN)
+
+
+def _with(view: View, agent_view: AgentView) -> View:
+    sandboxes = {**view.sandboxes, agent_view.id: agent_view}
+    ordered = dict(sorted(sandboxes.items(), key=lambda item: (item[1].name, item[0])))
+    return replace(view, sandboxes=ordered)

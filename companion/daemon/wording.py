@@ -1,0 +1,96 @@
+"""The view and its news in words, for icon, menu, terminal and log."""
+
+from companion.daemon.news import (
+    AgentStopped,
+    EngineObserved,
+    EngineSilent,
+    News,
+    Paused,
+    Progressed,
+    ProjectAdded,
+    ProjectRemoved,
+    WatchDegraded,
+    WorkCrashed,
+    WorkFinished,
+)
+from companion.daemon.view import AgentView, IconState, View, last_output
+from companion.engine.model import Health
+from companion.errors import Problem
+
+
+def icon_state(view: View) -> IconState:
+    """Return what the icon shows."""
+    views = view.sandboxes.values()
+    if any(agent_view.step for agent_view in views):
+        return IconState.WORKING
+    if view.missed:
+        return IconState.OFFLINE
+    if any(_attention(agent_view) for agent_view in views):
+        return IconState.ATTENTION
+    return IconState.PAUSED if view.paused else IconState.IDLE
+
+
+def headline(view: View) -> str:
+    """Return the one sentence that says how everything is."""
+    views = tuple(view.sandboxes.values())
+    match icon_state(view):
+        case IconState.WORKING:
+            return next(
+                f"{agent_view.name}: {agent_view.step}" for agent_view in views if agent_view.step
+            )
+        case IconState.OFFLINE:
+            return f"{' and '.join(view.missed)} does not answer"
+        case IconState.ATTENTION:
+            return next(text for v in views if (text := _attention(v)))
+        case IconState.PAUSED:
+            return "Watching is paused"
+        case IconState.IDLE:
+            return _counted(views)
+
+
+def line(view: View, news: News) -> str:
+    """Return the news as a line for a terminal or the log; empty: not worth one."""
+    match news:
+        case ProjectAdded(agent_view, new=True):
+            return f"{agent_view.name}: watching {agent_view.ref.directory}"
+        case (
+            Progressed(sandbox, text)
+            | WorkFinished(sandbox, text)
+            | WorkCrashed(sandbox, text)
+            | AgentStopped(sandbox, text)
+        ):
+            known = view.sandboxes.get(sandbox)
+            return f"{known.name}: {text}" if known else ""
+        case EngineSilent(engine, why):
+            return f"{engine.name}: {why}"
+        case WatchDegraded(why):
+            return why
+        case Paused(paused):
+            return "watching is paused" if paused else ""
+        case ProjectAdded() | ProjectRemoved() | EngineObserved():
+            return ""
+
+
+def first_line(problem: Problem | None) -> str:
+    """Return what is wrong in one line; where the first only leads to a log's end, with that."""
+    if problem is None:
+        return ""
+    first, *rest = str(problem).splitlines() or [""]
+    said = [line.strip() for line in rest if line.startswith("  ")]
+    return f"{first} {said[-1]}" if said and first.endswith(":") else first
+
+
+def _attention(agent_view: AgentView) -> str:
+    if problem := agent_view.trouble or agent_view.lack:
+        return f"{agent_view.name}: {first_line(problem)}"
+    return last_output(agent_view) if agent_view.health is Health.CRASHED else ""
+
+
+def _counted(views: tuple[AgentView, ...]) -> str:
+    agents = [agent_view for agent_view in views if agent_view.agent]
+    running = sum(agent_view.health is Health.RUNNING for agent_view in agents)
+    if not views:
+        return "No project yet"
+    if len(agents) == 1:
+        return f"{agents[0].agent} is {agents[0].word}"
+    return f"{running} of {len(agents)} sandboxes are running"
