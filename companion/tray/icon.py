@@ -91,12 +91,10 @@ def _gtk_backend() -> type[pystray.Icon] | None:
 
 
 def show_notification(icon: pystray.Icon, notification: Notification, on_click: OnClick) -> None:
-    """Show a notification; a click on it counts where the backend can tell."""
-    click = notification.click
-    if hasattr(icon, "note"):
+    """Show a notification; only our own backend can tell of a click on it."""
+    click, shown = notification.click, notification
+    if hasattr(icon, "notify_about"):
         act = (lambda: on_click(click)) if click else None
-        icon.notification(
-            notification.topic, notification.title, notification.text, notification.label, act
-        )
+        icon.notify_about(shown.topic, shown.title, shown.text, shown.label, act)
     else:
-        icon.notify(notification.text, notification.title)
+        icon.notify(shown.text, shown.title)

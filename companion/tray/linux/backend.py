@@ -58,7 +58,7 @@ def _owner(name: str) -> str | None:
 
 
 class Icon(_base.Icon):  # type: ignore[misc]
-    """pystray's Icon for Linux; `notification` also takes what a click on the note does."""
+    """pystray's Icon for Linux; notify_about() also takes what a click does."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Icon(_base.Icon):  # type: ignore[misc]
         self._tasks: set[asyncio.Task[None]] = set()
         self._registered = asyncio.Event()
 
-    def notification(
+    def notify_about(
         self, topic: str, title: str, text: str, label: str, on_click: Callable[[], None] | None
     ) -> None:
         """Show a notification instead of the last one of its topic; callable from any thread."""
@@ -108,7 +108,7 @@ class Icon(_base.Icon):  # type: ignore[misc]
         self._soon(self._menu_interface.refresh)
 
     def _notify(self, message: str, title: str | None = None) -> None:
-        self.notification("", title or self.title, message, "", None)
+        self.notify_about("", title or self.title, message, "", None)
 
     # The bus; all below runs in the loop's thread.
 
