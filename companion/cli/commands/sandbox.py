@@ -127,8 +127,3 @@ def _target(arguments: Namespace) -> _Target:
         raise unknown_agent(arguments.agent, project, known)
     choice = detect(None, record.engine)
     return _Target(Engine(choice, project.id, arguments.agent), record)
-
-
-def _rest(arguments: Namespace) -> list[str]:
-    rest: list[str] = arguments.rest
-    return rest[1:] if rest[:1] == ["--"] else rest
