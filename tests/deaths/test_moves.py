@@ -165,7 +165,7 @@ def test_uninstall_clears_every_engine_and_names_the_one_that_is_silent(pair: Pa
     done = docker.companion("uninstall", "--yes", "--purge")
     assert done.code == 1
     assert "podman does not answer: what it holds of coder stays there" in done.err
-    assert "left as it is: what podman holds: podman ps failed" in done.out
+    assert "not removed: what podman holds: podman ps failed" in done.out
     assert not docker.world["images"]
     assert podman.world["images"]
 
