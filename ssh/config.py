@@ -10,6 +10,7 @@ from ssh.values import SshValueError
 _HEADER = "# Written by companion: changes here are lost.\n"
 _COMMENT = "# companion: the hosts of your sandboxes; must come before any Host or Match"
 _BOM = "\ufeff"
+_LOGIN = re.compile(r"^Host (\S+)\n  HostName .*\n  Port (\d+)\n  User (\S+)\n", re.MULTILINE)
 _DIRECTIVE = re.compile(r'[ \t\r]*"?(host|match|include)"?[ \t]*[ \t=][ \t]*(.*)', re.IGNORECASE)
 _ARGUMENT = re.compile(r'"([^"]*)"|(\S+)')
 
@@ -50,6 +51,11 @@ def render(hosts: Iterable[Host]) -> str:
             raise SshValueError(f"two hosts have the alias {host.alias}")
         entries[host.alias] = _entry(host)
     return _HEADER + "".join(entry for _, entry in sorted(entries.items()))
+
+
+def logins(text: str) -> dict[str, tuple[int, str]]:
+    """Return alias → port and user from a file that render() wrote."""
+    return {alias: (int(port), user) for alias, port, user in _LOGIN.findall(text)}
 
 
 def add_include(text: str, path: str) -> str:

@@ -1,12 +1,14 @@
 """How does every program on the desktop find the sandboxes? Our SSH config and known_hosts."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from companion.project import store
 from companion.system import files, locks
-from companion.system.paths import Paths
+from companion.system.paths import AgentPaths, Paths
 from ssh import config, known_hosts
+from ssh.values import SshValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +58,44 @@ def include_line(home: Paths) -> str:
     return f'Include "{home.ssh_config.as_posix()}"'
 
 
+def last_alias(home: Paths, places: AgentPaths) -> str | None:
+    """Return the alias that an agent had when our files were written last, by its host key.
+
+    For an agent whose record cannot be read; None: our files do not name its key.
+    """
+    pin = _pin(places)
+    with suppress(SshValueError):
+        pins = known_hosts.parse(files.read_text(home.ssh_known_hosts) or "")
+        return next((alias for alias, key in pins.items() if pin.startswith(key)), None)
+    return None
+
+
 def _entries(home: Paths) -> Iterator[Entry]:
+    before = config.logins(files.read_text(home.ssh_config) or "")
     for project_id, written in store.all_projects(home).items():
+        places = {name: home.project(project_id).agent(name) for name in written.names}
         for name, record in written.agents.items():
-            host_key = home.project(project_id).agent(name).host_key
-            pin = files.read_text(host_key.with_suffix(".pub"))
             port, alias = record.allocation.ssh_port, record.allocation.alias
-            if port and pin:
-                host = config.Host(
-                    alias=alias,
-                    hostname="127.0.0.1",
-                    port=port,
-                    user=record.config.user,
-                    identity_file=home.client_key(alias).as_posix(),
-                    known_hosts_file=home.ssh_known_hosts.as_posix(),
-                )
-                yield Entry(host, pin.strip())
+            if port and _pin(places[name]):
+                yield _entry(home, alias, port, record.config.user, _pin(places[name]))
+        for name in written.broken:  # they keep the entry that they had
+            alias = last_alias(home, places[name]) or ""
+            if alias in before:
+                yield _entry(home, alias, *before[alias], _pin(places[name]))
+
+
+def _pin(places: AgentPaths) -> str:
+    """Return the line of an agent's public host key, or ""."""
+    return (files.read_text(places.host_key.with_suffix(".pub")) or "").strip()
+
+
+def _entry(home: Paths, alias: str, port: int, user: str, pin: str) -> Entry:
+    host = config.Host(
+        alias=alias,
+        hostname="127.0.0.1",
+        port=port,
+        user=user,
+        identity_file=home.client_key(alias).as_posix(),
+        known_hosts_file=home.ssh_known_hosts.as_posix(),
+    )
+    return Entry(host, pin)

@@ -43,6 +43,12 @@ def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
     )
 
 
+def installed() -> tuple[EngineChoice, ...]:
+    """Return every engine that is installed here, whether or not it answers."""
+    found = {choice.name: choice for name in DIALECTS if (choice := _choice(name))}
+    return tuple(found.values())
+
+
 def _required(name: str) -> EngineChoice:
     choice = _choice(name)
     if choice is None:

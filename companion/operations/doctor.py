@@ -126,6 +126,10 @@ def _projects(home: Paths) -> Iterator[Finding]:
     """Every known project: its directory, its files, and whether it runs as it shall."""
     for project_id, written in store.all_projects(home).items():
         directory = Path(written.directory)
+        for problem in written.problems:
+            yield Finding(Level.FAILED, problem.what, problem.hint)
+        if written.problem:
+            continue
         if directory.is_dir():
             yield from guarded(str(directory), partial(_agents, home, directory, project_id))
         else:

@@ -30,8 +30,8 @@ def remote(home: Paths, project: Project, agent: str) -> Remote:
     Raises:
         CompanionError: it was never started, or takes no logins.
     """
-    agents = store.of_project(home, project).agents
-    record = agents.get(agent)
+    written = store.of_project(home, project)
+    record, agents = written.agent(agent), written.agents
     if record is None or not record.allocation.ssh_port:
         known = ", ".join(n for n, r in agents.items() if r.allocation.ssh_port) or "none"
         what = f"there is no agent '{agent}' that takes logins in {project.directory}"

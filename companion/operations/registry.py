@@ -1,7 +1,6 @@
 """What does it mean to know a project, and to forget it or an agent of it?"""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from companion.desktop import editor_settings, ssh_config
@@ -9,8 +8,8 @@ from companion.errors import Code, CompanionError
 from companion.oauth import grant_store
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
-from companion.project.record import AgentRecord
-from companion.reconcile import migrate, teardown
+from companion.project.record import Written
+from companion.reconcile import teardown
 from companion.reconcile.apply import Progress
 from companion.system import files
 from companion.system.paths import Paths
@@ -31,22 +30,49 @@ def add(home: Paths, directory: Path) -> bool:
 def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = False) -> None:
     """Take a project's sandboxes down and forget it; its directory stays, its volumes by default.
 
+    Args:
+        home: the user's places.
+        directory: as `list` shows it, or any other path that leads there now.
+        progress: gets one sentence per step.
+        volumes: remove its volumes, too.
+
     Raises:
         CompanionError: it is not known, or the engine does not answer.
     """
-    name = str(files.real(files.expanded(directory)))
-    known = {w.directory: (i, w) for i, w in store.all_projects(home).items()}
-    if name not in known:
-        raise CompanionError(
-            f"{name} is not registered",
-            f"registered: {', '.join(known) or 'none'}",
-            code=Code.NOT_REGISTERED,
-        )
-    project_id, written = known[name]
-    project, place = Project(Path(name), project_id), home.project(project_id)
-    for agent in written.agents:
+    forget(home, _find(home, files.expanded(directory)), progress, volumes=volumes)
+
+
+def _find(home: Paths, directory: Path) -> str:
+    """Return the id of a project; the directory that was recorded may be a symlink, or gone, now.
+
+    Raises:
+        CompanionError: it is not registered.
+    """
+    known = {Path(w.directory): i for i, w in store.all_projects(home).items()}
+    real = files.real(directory)
+    led = {files.real(path): project_id for path, project_id in known.items()}
+    for found in (known.get(files.spelled(directory)), known.get(real), led.get(real)):
+        if found:
+            return found
+    listed = ", ".join(map(str, known)) or "none"
+    raise CompanionError(
+        f"{files.spelled(directory)} is not registered",
+        f"registered: {listed}",
+        code=Code.NOT_REGISTERED,
+    )
+
+
+def forget(home: Paths, project_id: str, progress: Progress, *, volumes: bool = False) -> None:
+    """Take the sandboxes of a project down and forget it, wherever its directory is now.
+
+    Raises:
+        CompanionError: the engine does not answer.
+    """
+    written, place = store.all_projects(home)[project_id], home.project(project_id)
+    project = Project(Path(written.directory), project_id)
+    for agent in written.names:
         teardown.down(home, project, agent, progress, volumes=volumes)
-        _forget(home, project, agent)
+        _discard(home, project, written, agent)
     place.paused.unlink(missing_ok=True)
     grant_store.forget(home, project_id)
     shutil.rmtree(place.root)
@@ -60,19 +86,14 @@ def retire(home: Paths, ref: AgentRef, progress: Progress) -> None:
     files.remove_tree(ref.build(ref.folder))
 
 
-def _forget(home: Paths, project: Project, agent: str) -> None:
-    record = store.read(home.project(project.id).agent(agent))
-    if record is None:
-        return
-    for engine in migrate.holding_engines(
-        record, project.id, agent, lambda _: None
-    ):  # down() said it
+def _discard(home: Paths, project: Project, written: Written, agent: str) -> None:
+    """Remove an agent's images and keys; down() told which engine does not answer."""
+    for engine in teardown.engines_of(written, project.id, agent, lambda _: None):
         for tag in engine.agent_images():
             engine.discard_image(tag)
-    for path in _client_keys(home, record):
-        path.unlink(missing_ok=True)
-
-
-def _client_keys(home: Paths, record: AgentRecord) -> Iterator[Path]:
-    key = home.client_key(record.allocation.alias)
-    yield from (key, key.with_name(f"{key.name}.pub"))
+    record, places = written.agents.get(agent), home.project(project.id).agent(agent)
+    alias = record.allocation.alias if record else ssh_config.last_alias(home, places)
+    if alias:
+        key = home.client_key(alias)
+        for path in (key, key.with_name(f"{key.name}.pub")):
+            path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """The state of sandboxes right now. A config that cannot be read is a value, not an error."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import CompanionError, Problem
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
-from companion.project.record import AgentRecord
+from companion.project.record import AgentRecord, Written
 from companion.reconcile.validate import Checked, check
 from companion.spec.containers import Network, Role
 from companion.system import network
@@ -47,7 +47,8 @@ def statuses(home: Paths, project: Project) -> tuple[Status, ...]:
         CompanionError: fleet.yaml is wrong, or an engine does not answer.
     """
     refs = discovery.agent_refs(project)
-    records = store.of_project(home, project).agents
+    written = store.of_project(home, project)
+    records = written.agents
     mine = (record for name, record in records.items() if AgentRef(project, name) in refs)
     alone = records.values() if AgentRef(project) in refs else ()
     engines = {record.engine for record in (*mine, *alone) if record.engine}
@@ -61,7 +62,7 @@ def statuses(home: Paths, project: Project) -> tuple[Status, ...]:
             return tuple(c for c in asked[engine.choice].result() if c.agent == engine.agent)
 
         pairs = zip(refs, checks, strict=True)
-        return tuple(_status(ref, check, records, ask) for ref, check in pairs)
+        return tuple(_status(ref, check, written, ask) for ref, check in pairs)
 
 
 def status_of(home: Paths, ref: AgentRef) -> Status:
@@ -70,19 +71,20 @@ def status_of(home: Paths, ref: AgentRef) -> Status:
     Raises:
         CompanionError: no engine answers.
     """
-    records = store.of_project(home, ref.project).agents
-    return _status(ref, _checked(home, ref), records, Engine.containers)
+    written = store.of_project(home, ref.project)
+    return _status(ref, _checked(home, ref), written, Engine.containers)
 
 
 def _status(
     ref: AgentRef,
     check: tuple[Checked | None, tuple[Problem, ...]],
-    records: Mapping[str, AgentRecord],
+    written: Written,
     ask: Callable[[Engine], Collection[Container]],
 ) -> Status:
     checked, problems = check
-    name = checked.config.name if checked else ref.folder or next(iter(records), "")
-    record = records.get(name)
+    name = checked.config.name if checked else ref.folder or next(iter(written.names), "")
+    record = written.agents.get(name)
+    problems += (written.broken[name],) if name in written.broken else ()
     wanted = checked.config.container_runtime if checked else None
     choice = (record.engine if record else None) or detect(wanted, None)
     engine = Engine(choice, ref.project.id, name)

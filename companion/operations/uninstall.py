@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from companion.desktop import autostart, editor_settings, ssh_config
+from companion.engine import detection
 from companion.engine.client import Engine
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.operations import registry
-from companion.project import discovery, store
+from companion.project import store
+from companion.project.model import Project
 from companion.reconcile.apply import Progress
-from companion.system import files, locks
+from companion.system import files, locks, paths
 from companion.system.paths import Paths
 
 
@@ -37,12 +39,14 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
             raise CompanionError("companion watches the projects", "quit the tray or `watch` first")
         known = store.all_projects(home)
         engines = {e for w in known.values() for r in w.agents.values() for e in r.engines}
-        for written in known.values():
+        if any(written.broken for written in known.values()):
+            engines |= {choice for choice in detection.installed() if Engine(choice).answers()}
+        for project_id, written in known.items():
             directory = Path(written.directory)
             progress(f"forgetting {directory}")
-            registry.remove(home, directory, progress, volumes=volumes)
-            if directory.is_dir():
-                files.remove_tree(discovery.project(directory).build)
+            registry.forget(home, project_id, progress, volumes=volumes)
+            if files.real(directory) == directory or _is_build_of(directory, project_id):
+                files.remove_tree(Project(directory, project_id).build)
         silent = tuple(_discard_images(engines))
         left = tuple(
             f"{s.found.settings}: {s.problem}" for s in editor_settings.remove(home) if s.problem
@@ -52,6 +56,12 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
     for ours in (home.data, *(() if left else (home.state,))):
         files.remove_tree(ours)
     return UninstallReport(tuple(w.directory for w in known.values()), (*left, *silent))
+
+
+def _is_build_of(directory: Path, project_id: str) -> bool:
+    """Tell whether what is generated in a directory, which is a symlink now, is the project's."""
+    files_there = Project(directory, project_id).build.glob(f"*/{paths.COMPOSE_NAME}")
+    return any(project_id in (files.read_text(file) or "") for file in files_there)
 
 
 def _discard_images(engines: Iterable[EngineChoice]) -> Iterator[str]:

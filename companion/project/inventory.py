@@ -66,7 +66,7 @@ def find_agent(home: Paths, project: Project, agent: str) -> AgentRef:
 
 def agent_name(home: Paths, ref: AgentRef) -> str:
     """Return the name of the agent at a seat; while it cannot be read, that of who sat there."""
-    return _name(ref) or next(iter(store.of_project(home, ref.project).agents), "")
+    return _name(ref) or next(iter(store.of_project(home, ref.project).names), "")
 
 
 def _is_up(record: AgentRecord | None) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from companion.engine.model import AgentLogin, EngineChoice
+from companion.errors import CompanionError, Problem
 from companion.sandbox.model import Allocation
 
 
@@ -75,10 +76,36 @@ class AgentRecord:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What we remember of one project."""
+    """What we remember of one project; what of it cannot be read is a value, too."""
 
     directory: str
+    """The project's directory; where that cannot be read, the one in which we remember it."""
     agents: Mapping[str, AgentRecord] = field(default_factory=dict)
+    broken: Mapping[str, Problem] = field(default_factory=dict)
+    """Agent → why its record cannot be read."""
+    problem: Problem | None = None
+    """Why the project's own file cannot be read."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all agents, those with a broken record included."""
+        return tuple(sorted({*self.agents, *self.broken}))
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Everything that cannot be read."""
+        return (*((self.problem,) if self.problem else ()), *self.broken.values())
+
+    def agent(self, name: str) -> AgentRecord | None:
+        """Return the record of an agent, or None if nothing is remembered of it.
+
+        Raises:
+            CompanionError: it cannot be read.
+        """
+        if name in self.broken:
+            what, hint, _, code = self.broken[name]
+            raise CompanionError(what, hint, code=code)
+        return self.agents.get(name)
 
 
 def upgraded(data: Mapping[str, Any]) -> Mapping[str, Any]:

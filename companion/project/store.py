@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError, Problem
 from companion.project.model import Project
 from companion.project.record import AgentRecord, Written, upgraded
 from companion.system.json_store import Broken, Store
@@ -37,15 +37,18 @@ def register(place: ProjectPaths, directory: Path) -> bool:
 
 
 def of_project(home: Paths, project: Project) -> Written:
-    """Return what is remembered of a project, whether or not it is known.
-
-    Raises:
-        CompanionError: a file is not ours or damaged.
-    """
-    place = home.project(project.id)
-    found = {p.parent.name: AgentPaths(p.parent) for p in sorted(place.root.glob("*/agent.json"))}
-    agents = {name: record for name, at in found.items() if (record := read(at))}
-    return Written(str(project.directory), agents)
+    """Return what is remembered of a project, whether or not it is known."""
+    agents: dict[str, AgentRecord] = {}
+    broken: dict[str, Problem] = {}
+    for path in sorted(home.project(project.id).root.glob("*/agent.json")):
+        match AGENTS.look(path):
+            case Broken(_, problem):
+                broken[path.parent.name] = problem
+            case AgentRecord() as record:
+                agents[path.parent.name] = record
+            case None:  # it went since it was listed
+                pass
+    return Written(str(project.directory), agents, broken)
 
 
 def read(place: AgentPaths) -> AgentRecord | None:
@@ -86,11 +89,18 @@ def directories(home: Paths) -> dict[str, Path]:
 
 
 def all_projects(home: Paths) -> dict[str, Written]:
-    """Return every project that is known, by id; what is damaged is left out."""
+    """Return every project that is known, by id."""
     found: dict[str, Written] = {}
-    for project_id, directory in directories(home).items():
-        with suppress(CompanionError):
-            found[project_id] = of_project(home, Project(directory, project_id))
+    readable = directories(home)
+    for path in sorted(home.projects.glob("*/project.json")):
+        project_id = path.parent.name
+        directory = readable.get(project_id, path.parent)
+        written = of_project(home, Project(directory, project_id))
+        if project_id not in readable:
+            hint = f"run `companion remove {path.parent}`, and `companion up` in its directory"
+            problem = Problem(f"{path} is damaged", hint, code=Code.DAMAGED)
+            written = replace(written, problem=problem)
+        found[project_id] = written
     return found
 
 

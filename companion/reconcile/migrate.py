@@ -8,6 +8,7 @@ more. So at any moment a record says where to look.
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from companion.engine import detection
 from companion.engine.driver import Driver, driver
 from companion.engine.model import EngineChoice
 from companion.errors import Code, CompanionError
@@ -49,6 +50,19 @@ def holding_engines(
 def _on(choice: EngineChoice, engine: Driver) -> Driver:
     """Return the driver of the same agent on another engine."""
     return driver(choice, engine.project, engine.agent, engine.files)
+
+
+def possible_engines(project: str, agent: str, progress: Callable[[str], None]) -> Iterator[Driver]:
+    """Yield each engine that may hold something of an agent whose record cannot be read.
+
+    What it holds is found by its labels; of one that does not answer, say so.
+    """
+    for choice in detection.installed():
+        engine = driver(choice, project, agent)
+        if _holds(engine) is None:
+            progress(f"{choice.name} does not answer: what it may hold of {agent} stays there")
+        else:
+            yield engine
 
 
 def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngine | None:

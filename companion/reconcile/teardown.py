@@ -1,5 +1,6 @@
 """How is an agent's sandbox taken away, and whoever works on it meanwhile kept off?"""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
@@ -8,7 +9,7 @@ from companion.engine.driver import Driver, driver
 from companion.project import store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
-from companion.project.record import Applied
+from companion.project.record import Applied, Written
 from companion.reconcile import migrate, snapshot
 from companion.reconcile.apply import Progress, remove_all
 from companion.system.paths import AgentPaths, Paths
@@ -25,7 +26,8 @@ def down(
 ) -> bool:
     """Remove an agent's containers and networks, and its volumes if asked, on all its engines.
 
-    Works without a readable agent.yaml. Returns False if nothing was there.
+    Works without a readable agent.yaml, and without a readable record: then on every engine that
+    answers. Returns False if nothing was there.
 
     Raises:
         CompanionError: its engine does not answer.
@@ -33,15 +35,25 @@ def down(
     places = home.project(project.id).agent(agent)
     request_stop(places)
     with agent_lock(places, progress):
-        record = store.read(places)
-        if record is None:
-            return False
-        engines = migrate.holding_engines(record, project.id, agent, progress)
+        written = store.of_project(home, project)
+        engines = engines_of(written, project.id, agent, progress)
         removed = [_clear(engine, progress, volumes=volumes) for engine in engines]
         snapshot.forget(places)
-        record = replace(record, wanted=wanted, applied=Applied())
-        store.write(places, record)
+        if record := written.agents.get(agent):
+            store.write(places, replace(record, wanted=wanted, applied=Applied()))
     return any(removed)
+
+
+def engines_of(written: Written, project: str, agent: str, progress: Progress) -> Iterator[Driver]:
+    """Yield each engine that holds, or may hold, something of an agent.
+
+    Raises:
+        CompanionError: the one that it is on does not answer.
+    """
+    if record := written.agents.get(agent):
+        yield from migrate.holding_engines(record, project, agent, progress)
+    elif agent in written.broken:
+        yield from migrate.possible_engines(project, agent, progress)
 
 
 def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> None:

@@ -59,6 +59,11 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))  # Path.resolve() does, where they lead in a circle
 
 
+def spelled(path: Path) -> Path:
+    """Return a path as it was given, made absolute: symlinks stay."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute() leaves `..`
+
+
 def ignores_case(directory: Path) -> bool:
     """Tell whether the file system takes a directory's path for the same in another case."""
     for place in (directory, *directory.parents):

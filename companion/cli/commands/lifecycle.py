@@ -39,7 +39,7 @@ def restart(arguments: Namespace) -> Result:
 def down(arguments: Namespace) -> Result:
     """Stop and remove sandboxes."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    known = store.of_project(home, project).agents
+    known = store.of_project(home, project).names
     for name in arguments.agents:
         if name not in known:
             raise unknown_agent(name, project, known)

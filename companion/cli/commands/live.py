@@ -67,26 +67,28 @@ def autostart(arguments: Namespace) -> Result:
 def listing(_: Namespace) -> Result:
     """List the registered projects."""
     home = Paths.of_user()
+    known = store.all_projects(home)
     rows = [
-        (", ".join(w.agents), _wanted(w), "paused" if home.project(i).paused.exists() else "",
+        (", ".join(w.names), _wanted(w), "paused" if home.project(i).paused.exists() else "",
          w.directory)
-        for i, w in store.all_projects(home).items()
+        for i, w in known.items()
     ]  # fmt: skip
     names = ("agents", "wanted", "paused", "directory")
     return Result(
         text=table([tuple(n.upper() for n in names), *rows]) if rows else "no registered projects",
         data=[dict(zip(names, row, strict=True)) for row in rows],
+        problems=tuple(problem for w in known.values() for problem in w.problems),
     )
 
 
 def _wanted(written: Written) -> str:
     """Return what the user wants of a project's agents, all of them or each."""
-    wanted = {record.wanted for record in written.agents.values()}
-    if not wanted:
-        return "down"
-    if len(wanted) == 1:
-        return wanted.pop()
-    return ", ".join(f"{name} {record.wanted}" for name, record in written.agents.items())
+    each = dict.fromkeys(written.broken, "unknown")
+    each |= {name: record.wanted for name, record in written.agents.items()}
+    wanted = set(each.values())
+    if len(wanted) > 1:
+        return ", ".join(f"{name} {each[name]}" for name in written.names)
+    return wanted.pop() if wanted else "down"
 
 
 def pause(arguments: Namespace) -> Result:

@@ -121,9 +121,9 @@ def _require_logins(record: AgentRecord, agent: str) -> None:
 
 def _target(arguments: Namespace) -> _Target:
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    known = store.of_project(home, project).agents
-    record = known.get(arguments.agent)
+    written = store.of_project(home, project)
+    record = written.agent(arguments.agent)
     if record is None:
-        raise unknown_agent(arguments.agent, project, known)
+        raise unknown_agent(arguments.agent, project, written.names)
     choice = detect(None, record.engine)
     return _Target(Engine(choice, project.id, arguments.agent), record)
