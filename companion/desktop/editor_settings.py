@@ -23,7 +23,7 @@ Outcome = Literal["written", "unchanged", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class InstalledEditor:
     """An editor that is on this desktop; what opens folders without a command does so by URL."""
 
     editor: Editor
@@ -35,7 +35,7 @@ class Found:
 class Synced:
     """What became of one editor's settings; `problem` says why nothing was written."""
 
-    found: Found
+    found: InstalledEditor
     outcome: Outcome
     problem: str = ""
 
@@ -62,14 +62,14 @@ class _Memory:
 _MEMORY = Store(_Memory, "remove it; entries that we made in editors' settings then stay")
 
 
-def found(home: Paths) -> tuple[Found, ...]:
+def found(home: Paths) -> tuple[InstalledEditor, ...]:
     """Return the editors that are here, the one used last first."""
     last = _read(home).last
     here = [f for f in _look(home) if f.command or f.settings.parent.is_dir()]
     return tuple(sorted(here, key=lambda f: f.editor.id != last))
 
 
-def openers(home: Paths) -> tuple[Found, ...]:
+def openers(home: Paths) -> tuple[InstalledEditor, ...]:
     """Return those that can be told to open a folder."""
     return tuple(f for f in found(home) if f.editor.opening)
 
@@ -116,7 +116,7 @@ def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
         )
 
 
-def _is_meant(here: Found, only: str | None, memory: _Memory) -> bool:
+def _is_meant(here: InstalledEditor, only: str | None, memory: _Memory) -> bool:
     if only:
         return here.editor.id == only
     return not here.editor.only_if_named or here.editor.id in memory.named
@@ -135,7 +135,7 @@ def remove(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
         )
 
 
-def choose(home: Paths, wanted: str | None) -> Found:
+def choose(home: Paths, wanted: str | None) -> InstalledEditor:
     """Return the editor with this id, or the one used last, or the first that is here.
 
     Raises:
@@ -177,7 +177,7 @@ def opening(editor: Editor) -> Opening:
     return editor.opening
 
 
-def command(here: Found, remote: Remote, path: str) -> tuple[str, ...]:
+def command(here: InstalledEditor, remote: Remote, path: str) -> tuple[str, ...]:
     """Return the argv that opens a folder of a sandbox, through the desktop if need be."""
     how = opening(here.editor)
     if here.command:
@@ -185,7 +185,7 @@ def command(here: Found, remote: Remote, path: str) -> tuple[str, ...]:
     return programs.opener(how.url(remote, path))
 
 
-def open_folder(home: Paths, here: Found, remote: Remote, path: str) -> tuple[str, ...]:
+def open_folder(home: Paths, here: InstalledEditor, remote: Remote, path: str) -> tuple[str, ...]:
     """Open a folder of a running sandbox in an editor; return the argv that did it.
 
     Raises:
@@ -203,16 +203,16 @@ def open_folder(home: Paths, here: Found, remote: Remote, path: str) -> tuple[st
     return argv
 
 
-def _look(home: Paths) -> Iterator[Found]:
+def _look(home: Paths) -> Iterator[InstalledEditor]:
     platform = sys.platform if sys.platform in {"darwin", "win32"} else "linux"
     place = Desktop(platform, home.home.as_posix(), home.programs.as_posix())  # type: ignore[arg-type]
     for editor in EDITORS:
         commands = editor.opening.commands if editor.opening else ()
         program = next(filter(None, map(shutil.which, commands)), None)
-        yield Found(editor, Path(editor.settings(place)), program)
+        yield InstalledEditor(editor, Path(editor.settings(place)), program)
 
 
-def _write(home: Paths, here: Found, wanted: tuple[Entry, ...]) -> Synced:
+def _write(home: Paths, here: InstalledEditor, wanted: tuple[Entry, ...]) -> Synced:
     memory = _read(home)
     name = str(here.settings)
     before = memory.files.get(name, _File())
@@ -237,7 +237,7 @@ def _write(home: Paths, here: Found, wanted: tuple[Entry, ...]) -> Synced:
     return Synced(here, "written" if new != (text or "") else "unchanged")
 
 
-def _snippet(here: Found, error: JsoncError, wanted: tuple[Entry, ...]) -> str:
+def _snippet(here: InstalledEditor, error: JsoncError, wanted: tuple[Entry, ...]) -> str:
     """Say where the file is broken, and what to paste once it is mended."""
     paste, _ = merge("", wanted, Owned())
     where = f"{here.settings}:{error.line}:{error.column}: {error.what}"

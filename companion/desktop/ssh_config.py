@@ -12,7 +12,7 @@ from ssh.values import SshValueError
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SshEntry:
     """One sandbox that takes logins: its host entry and its pinned public host key."""
 
     host: config.Host
@@ -70,7 +70,7 @@ def last_alias(home: Paths, places: AgentPaths) -> str | None:
     return None
 
 
-def _entries(home: Paths) -> Iterator[Entry]:
+def _entries(home: Paths) -> Iterator[SshEntry]:
     before = config.logins(files.read_text(home.ssh_config) or "")
     for project_id, written in store.all_projects(home).items():
         places = {name: home.project(project_id).agent(name) for name in written.names}
@@ -89,7 +89,7 @@ def _pin(places: AgentPaths) -> str:
     return (files.read_text(places.host_key.with_suffix(".pub")) or "").strip()
 
 
-def _entry(home: Paths, alias: str, port: int, user: str, pin: str) -> Entry:
+def _entry(home: Paths, alias: str, port: int, user: str, pin: str) -> SshEntry:
     host = config.Host(
         alias=alias,
         hostname="127.0.0.1",
@@ -98,4 +98,4 @@ def _entry(home: Paths, alias: str, port: int, user: str, pin: str) -> Entry:
         identity_file=home.client_key(alias).as_posix(),
         known_hosts_file=home.ssh_known_hosts.as_posix(),
     )
-    return Entry(host, pin)
+    return SshEntry(host, pin)

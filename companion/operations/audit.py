@@ -44,7 +44,7 @@ _TELLING = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AttackResult:
     """One attack, and whether the sandbox held; `detail` is what was said, if anything."""
 
     attack: str
@@ -66,7 +66,7 @@ class Audit:
 
     agent: str
     engine: str
-    findings: tuple[Finding, ...]
+    findings: tuple[AttackResult, ...]
     by_design: tuple[str, ...]
 
 
@@ -91,7 +91,7 @@ def audit(home: Paths, ref: AgentRef) -> Audit:
     )
 
 
-def _attacked(home: Paths, seen: Comparison) -> Iterator[Finding]:
+def _attacked(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     """Yield what came of each attack of audit.sh."""
     script = files.read_text(assets.assets_directory() / "agent" / "audit.sh") or ""
     guarded, kept = seen.checked.config.gateway, seen.record.allocation
@@ -103,18 +103,20 @@ def _attacked(home: Paths, seen: Comparison) -> Iterator[Finding]:
     return findings(titles, said)
 
 
-def findings(titles: Collection[str], said: str) -> Iterator[Finding]:
+def findings(titles: Collection[str], said: str) -> Iterator[AttackResult]:
     """Yield a finding for each title from the script's lines; no answer: it did not hold."""
     answers = dict(line.split("\t", 1) for line in said.splitlines() if "\t" in line)
     for title in titles:
         outcome, _, said = answers.get(title, "no answer").partition(": ")
         if title.startswith(_CHECK):
             works = outcome == "open"
-            yield Finding(title, works, "" if works else "it does not: the attacks show nothing")
+            yield AttackResult(
+                title, works, "" if works else "it does not: the attacks show nothing"
+            )
         elif outcome == "held":
-            yield Finding(title, held=True, detail=_reason(said))
+            yield AttackResult(title, held=True, detail=_reason(said))
         else:
-            yield Finding(title, held=False, detail=f"{outcome}: {said or 'done'}")
+            yield AttackResult(title, held=False, detail=f"{outcome}: {said or 'done'}")
 
 
 def _reason(said: str) -> str:
@@ -166,17 +168,17 @@ def _answer(server: socket.socket) -> None:
                 caller.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\ndesktop\n")
 
 
-def _shown(home: Paths, seen: Comparison) -> Iterator[Finding]:
+def _shown(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     """Yield what the engine shows of each container, beside what it was told."""
     services = seen.desired.target.services
     text = seen.engine.describe(service.name for service in services)
     pairs = list(zip(services, json.loads(text), strict=True))
     for attack, judge in judges(seen.engine.files).items():
         wrong = [f"{s.name}: {said}" for s, data in pairs if (said := judge(s, data))]
-        yield Finding(attack, not wrong, "; ".join(wrong))
+        yield AttackResult(attack, not wrong, "; ".join(wrong))
     values = secret_values.resolve(home, seen.checked.ref, secrets(seen.checked.whole))
     leaks = [secret.name for secret, value in values.items() if _is_in(text, value.reveal())]
-    yield Finding("a secret in what the engine shows", not leaks, ", ".join(leaks))
+    yield AttackResult("a secret in what the engine shows", not leaks, ", ".join(leaks))
 
 
 def _is_in(text: str, value: str) -> bool:

@@ -63,7 +63,7 @@ def _network(name: str) -> str:
     return name
 
 
-class Service(Model):
+class ServiceOptions(Model):
     """One service of the external-services plugin."""
 
     url: Annotated[Line, AfterValidator(_url)]
@@ -74,13 +74,13 @@ class Service(Model):
     ] = {}
 
     @model_validator(mode="after")
-    def _headers_differ(self) -> "Service":
+    def _headers_differ(self) -> "ServiceOptions":
         if len({name.lower() for name in self.headers}) != len(self.headers):
             raise ValueError("gives one header twice")
         return self
 
     @model_validator(mode="after")
-    def _has_its_network(self) -> "Service":
+    def _has_its_network(self) -> "ServiceOptions":
         is_docker = self.url.startswith("docker://")
         if is_docker and self.network is None:
             raise ValueError("needs `network`: where its container is found")
@@ -92,7 +92,7 @@ class Service(Model):
 class Options(Model):
     """Options of the external-services plugin."""
 
-    services: tuple[Service, ...]
+    services: tuple[ServiceOptions, ...]
 
     @model_validator(mode="after")
     def _some(self) -> "Options":
@@ -111,7 +111,7 @@ def contribute(options: Options, context: Context) -> Contribution:
     )
 
 
-def _upstream(service: Service, origin: Origin) -> Upstream:
+def _upstream(service: ServiceOptions, origin: Origin) -> Upstream:
     parts = urlsplit(service.url)
     scheme = "http" if parts.scheme == "docker" else parts.scheme
     return Upstream(

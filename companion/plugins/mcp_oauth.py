@@ -42,7 +42,7 @@ def _printable(text: str) -> str:
     return text
 
 
-class Server(Model):
+class ServerOptions(Model):
     """One MCP server, and who we are there: without client_id, who it says we are."""
 
     mcp_url: Annotated[Line, AfterValidator(_server)]
@@ -50,7 +50,7 @@ class Server(Model):
     client_secret: Reference | None = None
 
     @model_validator(mode="after")
-    def _known(self) -> "Server":
+    def _known(self) -> "ServerOptions":
         if self.client_secret and not self.client_id:
             raise ValueError("gives a client_secret, but no client_id")
         return self
@@ -66,7 +66,7 @@ class Options(Model):
     """Options of the mcp-oauth plugin."""
 
     providers: Annotated[
-        Mapping[Annotated[str, AfterValidator(_name)], Server], Field(min_length=1)
+        Mapping[Annotated[str, AfterValidator(_name)], ServerOptions], Field(min_length=1)
     ]
     token_dir: Line = ""
     """Read and not used: the reference system keeps its tokens there, in the agent."""

@@ -9,7 +9,7 @@ from companion.system import files
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class InotifyLimits:
     """What one user may have: watches of directories, instances (one or more a program)."""
 
     watches: int
@@ -18,12 +18,12 @@ class Limits:
     """Instances of our user's programs, as far as we may look."""
 
 
-def limits() -> Limits | None:
+def limits() -> InotifyLimits | None:
     """Return the limits of this machine and user namespace, None where nothing counts them."""
     watches, instances = tuple(_numbers("watches")), tuple(_numbers("instances"))
     if not (watches and instances):
         return None
-    return Limits(min(watches), min(instances), sum(1 for _ in _instances(files.user_id())))
+    return InotifyLimits(min(watches), min(instances), sum(1 for _ in _instances(files.user_id())))
 
 
 def _numbers(kind: str) -> Iterator[int]:

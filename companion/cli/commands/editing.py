@@ -6,7 +6,7 @@ from argparse import Namespace
 from companion.cli.commands.lifecycle import offer_include
 from companion.cli.output import Result, comment, report, table
 from companion.desktop import editor_settings
-from companion.desktop.editor_settings import Found, Synced
+from companion.desktop.editor_settings import InstalledEditor, Synced
 from companion.errors import Problem
 from companion.operations import open_editor
 from companion.project import discovery, inventory
@@ -55,7 +55,7 @@ def open_in_editor(arguments: Namespace) -> Result:
     return Result(text=text, data={"command": argv, "directory": str(project.directory)})
 
 
-def _listed(here: tuple[Found, ...]) -> Result:
+def _listed(here: tuple[InstalledEditor, ...]) -> Result:
     rows = [(f.editor.id, f.editor.name, _way(f), str(f.settings)) for f in here]
     names = ("id", "name", "command", "settings")
     return Result(
@@ -66,7 +66,7 @@ def _listed(here: tuple[Found, ...]) -> Result:
     )
 
 
-def _way(here: Found) -> str:
+def _way(here: InstalledEditor) -> str:
     """Say how folders are opened in an editor."""
     return here.command or ("by URL" if here.editor.opening else "-")
 
