@@ -76,20 +76,20 @@ fetches_tls_address() { fetches "https://$1/"; }
 reaches_sandbox() { answers "$1" 2222 || fetches "http://$1/" || fetches "http://$1:2222/"; }
 
 network() {
-  try "check: the gateway answers the tries" works
+  try "check: the gateway answers" works
   try "TCP to another host" dials "$elsewhere" "$port"
   try "TCP to the desktop" dials "$bridge" "$port"
-  try "the desktop's services by HTTP" any fetches "http://$bridge/" "http://$bridge:$port/" \
+  try "the desktop's services over HTTP" any fetches "http://$bridge/" "http://$bridge:$port/" \
     "http://host.containers.internal:$port/"
   try "UDP to the desktop" sends "$bridge" "$port"
   try "UDP, QUIC or NTP to another host" any_udp
   try "ICMP to the desktop, the gateway or another host" any pings "$bridge" "$ingress" "$elsewhere"
   try "IPv6" has_ipv6
-  try "the cloud's metadata address" any fetches_http 169.254.169.254 100.100.100.200
-  try "the local network by HTTP" any fetches_http 10.0.0.1 172.16.0.1 192.168.0.1 192.168.1.1 100.64.0.1
-  try "the local network by TLS" any fetches_tls_address 10.0.0.1 192.168.0.1 192.168.1.1
-  try "the gateway itself, by a name that leads there" any fetches_http 127.0.0.1 localhost 0.0.0.0
-  try "a private name by TLS" any fetches_tls localhost
+  try "the cloud metadata address" any fetches_http 169.254.169.254 100.100.100.200
+  try "the local network over HTTP" any fetches_http 10.0.0.1 172.16.0.1 192.168.0.1 192.168.1.1 100.64.0.1
+  try "the local network over TLS" any fetches_tls_address 10.0.0.1 192.168.0.1 192.168.1.1
+  try "the gateway itself, by a name that resolves to it" any fetches_http 127.0.0.1 localhost 0.0.0.0
+  try "a private name over TLS" any fetches_tls localhost
   try "the local network through the gateway as a proxy" \
     fetches --proxy "http://$sinkhole:80" http://192.168.0.1/
   try "a tunnel through the gateway (CONNECT)" \
@@ -97,9 +97,9 @@ network() {
   try "an answer to TRACE" fetches --request TRACE "http://$sinkhole/"
   try "two names in one request" fetches --header 'Host: a.invalid' --header 'host: b.invalid' \
     "http://$sinkhole/"
-  try "names from the world's resolvers" any resolves_in_the_world example.com "x$RANDOM.example.org"
+  try "public names, by DNS" any resolves_in_the_world example.com "x$RANDOM.example.org"
   try "another resolver" any asks_resolver "$elsewhere" 127.0.0.11 "$bridge"
-  try "the gateway's side for logins" answers "$ingress" 2222
+  try "the gateway's SSH ingress" answers "$ingress" 2222
   try "other sandboxes" any reaches_sandbox "${others[@]}"
 }
 # An echo that is answered; without a capability by the kind of socket that needs none.
@@ -158,24 +158,24 @@ makes_device() { mknod /tmp/.companion-audit b 8 0 && rm -f /tmp/.companion-audi
 lists() { [ -d "$1" ] && find "$1" -mindepth 1 | grep .; }
 
 inside() {
-  try "being root" is_root
+  try "running as root" is_root
   try "a capability" has_capability
-  try "privileges by a setuid program" status_is NoNewPrivs 0
-  try "root by su or sudo" by_program
-  try "system calls without a filter" status_is Seccomp 0
-  try "a user namespace, to be root there" gets_namespace
-  try "changing the cage as root of a user namespace" changes_cage
-  try "a mount" mounts
+  try "privileges from a setuid program" status_is NoNewPrivs 0
+  try "root through su or sudo" by_program
+  try "unfiltered system calls" status_is Seccomp 0
+  try "root in a user namespace" gets_namespace
+  try "changing the sandbox as root of a user namespace" changes_cage
+  try "mounting a file system" mounts
   try "writing to the system" any writes / /bin /etc /lib /opt /root /sbin /usr /usr/local/bin /var/lib
-  try "the kernel's settings" any opens_to_write /proc/sysrq-trigger /proc/sys/kernel/core_pattern \
+  try "kernel settings" any opens_to_write /proc/sysrq-trigger /proc/sys/kernel/core_pattern \
     /sys/kernel/uevent_helper /sys/power/state
-  try "the kernel's memory and messages" reads_kernel
+  try "kernel memory and messages" reads_kernel
   try "a disk of the desktop" has_disk
-  try "making a device" makes_device
+  try "creating a device" makes_device
   try "an engine's socket" any has_socket /run/docker.sock /var/run/docker.sock \
     /run/podman/podman.sock /run/containerd/containerd.sock /run/crio/crio.sock
-  try "who may log in" any opens_to_write /companion/sshd/authorized_keys /companion/sshd/sshd_config
-  try "what answers names" opens_to_write /etc/resolv.conf
+  try "changing who may log in" any opens_to_write /companion/sshd/authorized_keys /companion/sshd/sshd_config
+  try "changing the resolver" opens_to_write /etc/resolv.conf
   try "the gateway's secrets" lists /companion/secrets
 }
 

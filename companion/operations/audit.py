@@ -1,7 +1,7 @@
-"""What would an attacker in a sandbox get? Harmless attacks from inside, and the engine's view.
+"""Audit: harmless attacks on a sandbox from inside, and what the engine shows of it.
 
 The attacks are `assets/agent/audit.sh`, run as the agent in its own container: a sandbox that is
-attacked already may lie about them. What the engine shows cannot be changed from inside.
+compromised already may lie about them. What the engine shows cannot be changed from inside.
 """
 
 import base64
@@ -28,11 +28,11 @@ from companion.system import assets, files
 from companion.system.paths import Paths
 
 _PATIENCE = 240.0
-# What a user would want to know, but no hole: title → what to say of it.
+# Worth knowing, but not a hole: title → how to describe it.
 _KNOWN = {
-    "a user namespace, to be root there": (
-        "it makes user namespaces, as the engine's filter of system calls allows:"
-        " a hole in the kernel is nearer than without"
+    "root in a user namespace": (
+        "it can create user namespaces, which the engine's seccomp profile allows:"
+        " more of the kernel can be attacked"
     ),
 }
 _TITLE = re.compile(r'^\s*try "([^"]+)"', re.MULTILINE)
@@ -111,7 +111,7 @@ def findings(titles: Collection[str], said: str) -> Iterator[AttackResult]:
         if title.startswith(_CHECK):
             works = outcome == "open"
             yield AttackResult(
-                title, works, "" if works else "it does not: the attacks show nothing"
+                title, works, "" if works else "it does not: the results mean nothing"
             )
         elif outcome == "held":
             yield AttackResult(title, held=True, detail=_reason(said))
@@ -178,7 +178,7 @@ def _shown(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
         yield AttackResult(attack, not wrong, "; ".join(wrong))
     values = secret_values.resolve(home, seen.checked.ref, secrets(seen.checked.whole))
     leaks = [secret.name for secret, value in values.items() if _is_in(text, value.reveal())]
-    yield AttackResult("a secret in what the engine shows", not leaks, ", ".join(leaks))
+    yield AttackResult("a secret in the engine's inspect output", not leaks, ", ".join(leaks))
 
 
 def _is_in(text: str, value: str) -> bool:
@@ -197,9 +197,9 @@ def privileges(service: Service, data: Mapping[str, Any]) -> str:
         "privileged": host.get("Privileged"),
         "more capabilities": added - set(service.capabilities),
         "new privileges": "no-new-privileges" not in options,
-        "no filter of system calls": "unconfined" in options,
-        "a writable system": not host.get("ReadonlyRootfs") and not service.writable,
-        "namespaces of the desktop": spaces,
+        "an unconfined security profile": "unconfined" in options,
+        "a writable root file system": not host.get("ReadonlyRootfs") and not service.writable,
+        "namespaces of the host": spaces,
         "devices": host.get("Devices"),
     }
     return ", ".join(what for what, is_wrong in wrong.items() if is_wrong)
@@ -237,10 +237,10 @@ def ports(service: Service, data: Mapping[str, Any]) -> str:
 def judges(files: str) -> Mapping[str, Callable[[Service, Mapping[str, Any]], str]]:
     """Return, by attack, what looks for it in a container that the engine shows."""
     return {
-        "more privileges than defined, by the engine": privileges,
+        "more privileges than defined": privileges,
         "no limits on processes and memory": limits,
         "more mounts than agent.yaml names": partial(mounts, files),
-        "ports open to others than this desktop": ports,
+        "ports open beyond this desktop": ports,
     }
 
 
@@ -248,17 +248,17 @@ def _by_design(seen: Comparison) -> Iterator[str]:
     """Yield, as sentences, what the agent may do because its config says so."""
     config, sandbox = seen.checked.config, seen.desired.sandbox
     if not config.gateway:
-        yield "it reaches every address that this machine reaches: gateway is false"
+        yield "it can reach every address that this machine can reach: gateway is false"
     elif config.egress.mode == "open":
-        yield "it reaches every public host on 443 and 80: egress is open"
+        yield "it can reach every public host on ports 443 and 80: egress is open"
     elif hosts := allowed_hosts(config.egress):
-        yield f"it reaches on 443 and 80: {', '.join(hosts)}"
+        yield f"it can reach on ports 443 and 80: {', '.join(hosts)}"
     for upstream in sandbox.whole.upstreams:
         keys = ", ".join(header.secret.name for header in upstream.headers)
         using = f", with {keys} (unseen)" if keys else ""
-        yield f"it reaches {upstream.scheme}://{upstream.endpoint}{using}"
+        yield f"it can reach {upstream.scheme}://{upstream.endpoint}{using}"
     for hook in sandbox.whole.root_hooks:
-        yield f"{hook.path} runs as root before it starts, and its system can be written"
+        yield f"{hook.path} runs as root before it starts, and its system is writable"
     for mount in sandbox.mounts:
         if mount.is_volume:
             yield f"it keeps {mount.target} in the volume {mount.source}"
@@ -266,4 +266,4 @@ def _by_design(seen: Comparison) -> Iterator[str]:
         verb = "reads" if mount.read_only else "reads and writes"
         yield f"it {verb} {mount.source} as {mount.target}"
     for port in sandbox.ports:
-        yield f"port {port.container} of it is open at {port.address}:{port.host}"
+        yield f"its port {port.container} is published on {port.address}:{port.host}"

@@ -34,12 +34,12 @@ OPEN = {
 ENGINES = ("podman", "docker")
 DOCUMENT = ROOT / "docs/attacks.md"
 HEAD = """\
-# What was tried
+# Attacks from inside a sandbox
 
-Each attack of `companion audit`, whether it held in the tests (`tests/isolation`), which fail where
-this table is not true, and the last words that the attacker got to read, if any. As a control each
-is also made where nothing holds it: there every one gets through. What is open is explained in
-SECURITY.md.
+Each attack of `companion audit`, with its result in the tests (`tests/isolation`) and the last line
+of output that the attacker got, if any. The tests fail if this table is not true. As a control,
+each attack is also made where nothing stops it, and every one gets through there. SECURITY.md lists
+what is open.
 
 | attack | podman | docker |
 |---|---|---|
@@ -65,7 +65,7 @@ def test_every_attack_on_the_network_gets_through_where_nothing_holds(tmp_path: 
 
 
 def test_what_does_not_answer_did_not_hold():
-    (finding,) = audit.findings(["a mount"], "something else\theld\n")
+    (finding,) = audit.findings(["mounting a file system"], "something else\theld\n")
     assert not finding.held
 
 

@@ -1,4 +1,4 @@
-"""Does the gateway hold against requests that are made to deceive it? Each with its control."""
+"""Requests meant to deceive the gateway, each with its control."""
 
 import os
 import re
@@ -35,23 +35,23 @@ IS_TLS = b"\x16\x03"
 
 DOCUMENT = ROOT / "docs/gateway-attacks.md"
 HEAD = """\
-# Requests that are made to deceive the gateway
+# Requests meant to deceive the gateway
 
-Each is sent by the tests (`tests/isolation/test_gateway_attacks.py`) from inside a sandbox to a
-real upstream, on podman and on docker at every run. They fail where this table is not true. As a
-control, each is shown to be an attack, or an honest one beside it to arrive.
+The tests (`tests/isolation/test_gateway_attacks.py`) send each request from inside a sandbox to a
+real upstream, on Podman and on Docker at every run. They fail if this table is not true. As a
+control, each request is shown to be an attack, or an honest one next to it is shown to arrive.
 
-| request | what becomes of it |
+| request | result |
 |---|---|
 """
-ARRIVES_AS_JUDGED = "refused, or it arrives as the one request that was judged"
+ARRIVES_AS_JUDGED = "refused, or it arrives as the one request that the gateway judged"
 
 
 def test_the_document_names_every_request(request: pytest.FixtureRequest):
     rows = [(what, f"refused: {tried.status}") for what, tried in MISLEADING.items()]
-    rows += [(f"{w}, by HTTP/2", f"refused: {said}") for w, (_, said) in H2_MISLEADING.items()]
+    rows += [(f"{w}, over HTTP/2", f"refused: {said}") for w, (_, said) in H2_MISLEADING.items()]
     rows += [(what, ARRIVES_AS_JUDGED) for what in SMUGGLED]
-    rows += [(f"{what}, by HTTP/2", "refused: the stream is reset") for what in H2_SMUGGLED]
+    rows += [(f"{what}, over HTTP/2", "refused: the stream is reset") for what in H2_SMUGGLED]
     text = HEAD + "".join(f"| {what} | {became} |\n" for what, became in rows)
     if request.config.getoption("--update"):
         DOCUMENT.write_text(text)
