@@ -14,6 +14,7 @@ from companion.daemon.scheduler import (
     State,
     Tick,
     Touched,
+    Work,
     step,
 )
 
@@ -100,3 +101,40 @@ def test_projects_do_not_wait_for_each_other():
     state, _ = step(state, Touched("b"), 1)
     _, works = step(state, Tick(), 1 + DEBOUNCE)
     assert [w.subject for w in works] == ["b"]
+
+
+def test_an_order_does_not_wait_for_silence_but_for_the_work_under_way():
+    state, works = step(State(), Asked("a", Order.START), 5)
+    assert works == (Work("a", Order.START, 5),)
+    state, works = step(state, Asked("a", Order.RESTART), 6)
+    assert works == ()
+    state, works = step(state, Asked("a", Order.STOP), 7)
+    assert works == ()
+    state, works = step(state, Finished("a"), 8)
+    assert works == (Work("a", Order.STOP, 7),), "the newest order counts"
+    _, works = step(state, Finished("a"), 9)
+    assert works == ()
+
+
+def test_the_looks_that_waited_longest_begin_first_and_orders_take_their_room():
+    state = State()
+    for number in reversed(range(AT_ONCE + 2)):
+        state, _ = step(state, Touched(f"s{number}"), AT_ONCE + 2 - number)
+    state, works = step(state, Tick(), 100)
+    assert [work.subject for work in works] == [f"s{n}" for n in reversed(range(2, AT_ONCE + 2))]
+    assert state.room == 0
+    state, works = step(state, Finished("s5"), 101)
+    assert [work.subject for work in works] == ["s1"]
+
+
+def test_a_save_that_comes_with_an_order_is_not_looked_at_besides():
+    state, _ = step(State(), Touched("a"), 0)
+    state, works = step(state, Asked("a", Order.START), 0.01)
+    assert works == (Work("a", Order.START, 0.01),)
+    state, works = step(state, Finished("a"), 1)
+    assert works == ()
+    assert state.due is None
+
+
+def test_news_of_the_end_of_what_nobody_knows_begins_nothing():
+    assert step(State(), Finished("a"), 1)[1] == ()

@@ -9,20 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cases import HERE, generated
 
-from companion.engine.model import Container, Observed
+from companion.engine.model import Container, EngineChoice, Observed
 from companion.project.record import AgentRecord, Applied
 from companion.reconcile.plan import (
     BuildImage,
     Change,
     CreateNetwork,
+    LeaveEngine,
     Plan,
     Reload,
     Remove,
     RemoveNetwork,
     Start,
     plan,
+    reloads,
 )
-from companion.reconcile.reasons import Reason
+from companion.reconcile.reasons import Reason, Why
 from companion.sandbox.model import Allocation
 from companion.spec.containers import Role, Target
 
@@ -274,20 +276,81 @@ def test_an_image_is_built_before_anything_is_removed(desired: Target, tmp_path:
     assert todo.change is Change.REBUILD
 
 
-def test_new_rules_and_rules_that_are_gone_reload_and_restart_nothing(desired: Target):
-    gateway = desired.service(Role.GATEWAY)
-    seen, record = world(desired), held(desired)
-    wider = replace(gateway, reloads=(*gateway.reloads, ("host new.test", "")))
-    narrower = replace(gateway, reloads=gateway.reloads[1:])
-    for service in (wider, narrower):
-        services = tuple(service if s == gateway else s for s in desired.services)
-        todo = plan(replace(desired, services=services), seen, record)
-        assert [type(step) for step in todo.steps] == [Reload]
-        assert todo.change is Change.RELOAD
+RELOADED = {
+    "new": ((("host new.test", ""),), (), ("host new.test",)),
+    "gone": ((), ("egress mode",), ("egress mode",)),
+    "another": ((("log level", "loud"),), ("log level",), ("log level",)),
+    "new and gone": (
+        (("host b.test", ""), ("host a.test", "")),
+        ("egress mode", "log level"),
+        ("host a.test", "host b.test", "egress mode", "log level"),
+    ),
+}
+"""What is added to what the gateway takes in and what is taken from it; what the plan names."""
+
+
+@pytest.mark.parametrize("case", RELOADED)
+def test_new_rules_and_rules_that_are_gone_reload_and_restart_nothing(desired: Target, case: str):
+    added, gone, names = RELOADED[case]
+    gateway, record = desired.service(Role.GATEWAY), held(desired)
+    kept = tuple((name, value) for name, value in gateway.reloads if name not in gone)
+    changed = replace(gateway, reloads=(*kept, *added))
+    services = tuple(changed if s == gateway else s for s in desired.services)
+    target = replace(desired, services=services)
+    why = Why(Reason.NOT_LOADED, f"changed: {', '.join(names)}")
+    reload = Reload(changed, why, names)
+    record = replace(record, applied=replace(record.applied, complete=True))
+    todo = plan(target, world(desired), record)
+    assert todo.steps == (reload,)
+    assert todo.change is Change.RELOAD
+    assert reloads(target, record) == todo
+    assert reload.is_about(names[0])
+    assert not reload.is_about("host key")
 
 
 def test_what_was_loaded_last_and_is_not_certain_is_loaded_again(desired: Target):
     before = held(desired)
     record = replace(before, applied=replace(before.applied, loaded={}))
     todo = plan(desired, world(desired), record)
-    assert {step.describe() for step in todo.steps} >= {"reload coder-gateway"}
+    why = Why(Reason.NOT_LOADED, "it is not certain what it loaded last")
+    loading = [desired.service(role) for role in (Role.GATEWAY, Role.AGENT)]
+    assert todo.steps == tuple(Reload(service, why) for service in loading)
+    assert all(step.is_about("anything") for step in todo.steps)
+
+
+def test_without_a_look_only_a_complete_record_of_the_same_parts_is_trusted(desired: Target):
+    record = replace(held(desired), applied=replace(held(desired).applied, complete=True))
+    assert reloads(desired, record) == Plan(())
+    half = replace(record, applied=replace(record.applied, complete=False))
+    assert reloads(desired, half) is None
+    agent = desired.service(Role.AGENT)
+    services = tuple(replace(s, workdir="/x") if s == agent else s for s in desired.services)
+    assert reloads(replace(desired, services=services), record) is None
+
+
+def test_a_reason_names_all_that_differs(desired: Target):
+    agent = desired.service(Role.AGENT)
+    changed = replace(agent, workdir="/x", pids=7)
+    services = tuple(changed if s == agent else s for s in desired.services)
+    todo = plan(replace(desired, services=services), world(desired), held(desired))
+    assert {step.why for step in todo.steps} == {Why(Reason.SPEC_CHANGED, "changed: workdir, pids")}
+
+
+def test_an_engine_is_left_after_the_builds_and_before_anything_is_removed(desired: Target):
+    left = LeaveEngine(EngineChoice("docker", "docker"), Why(Reason.NOT_WANTED, "it moves"))
+    seen = replace(world(desired), images=frozenset())
+    todo = plan(desired, seen, held(desired), fresh=True, departures=[left])
+    kinds = [type(step) for step in todo.steps]
+    assert kinds.index(LeaveEngine) == len(desired.images)
+    assert kinds[len(desired.images) + 1] is Remove
+    assert left.describe() == "take the sandbox off docker"
+    assert todo.starts == {Role.GATEWAY, Role.NET, Role.AGENT}
+
+
+def test_containers_of_another_agent_are_left_alone(desired: Target):
+    seen = world(desired)
+    other = replace(seen.containers[0], id="other", name="other", service="other", agent="other")
+    assert (
+        plan(desired, replace(seen, containers=(*seen.containers, other)), held(desired)).steps
+        == ()
+    )

@@ -1,0 +1,186 @@
+"""What a sandbox means for its containers: what reloads, what restarts, who may come in."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import pytest
+from test_cases import HERE, generated
+
+from companion.plugins.contribution import EnvVar, SecretRef
+from companion.reconcile import host_facts
+from companion.reconcile.desired import Desired, desire
+from companion.render import dns, ingress, sshd
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import File, Role, Service
+
+
+class Inputs(NamedTuple):
+    """What desire() is given."""
+
+    sandbox: Sandbox
+    seals: dict[SecretRef, str]
+    leaves: tuple[File, ...] = (File("api.example.com.pem", b"leaf"),)
+    host_key: tuple[File, ...] = (File("host_key", b"key"),)
+
+    def desire(self) -> Desired:
+        return desire(self.sandbox, host_facts.assets(), self.seals, self.leaves, self.host_key)
+
+    def gateway(self) -> Service:
+        return self.desire().target.service(Role.GATEWAY)
+
+    def with_host(self, **values: object) -> "Inputs":
+        host = replace(self.sandbox.host, **values)
+        return self._replace(sandbox=replace(self.sandbox, host=host))
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
+    sandbox = generated(HERE / "everything", tmp_path_factory.mktemp("desired")).sandbox
+    return Inputs(sandbox, {EnvVar("A_KEY"): "1", EnvVar("B_KEY"): "2", EnvVar("ODD"): "3"})
+
+
+def test_the_gateway_takes_these_things_in_one_by_one(given: Inputs):
+    assert list(dict(given.gateway().reloads)) == [
+        *("egress mode", "log level", "trusted certificates", "the desktop's address 8.8.4.4"),
+        *("host *.example.org", "host docs.example.com", "host files.pythonhosted.org"),
+        *("host pypi.org", "service https://api.example.com:8443"),
+        *("service http://database:8080", "service http://host.containers.internal:8000"),
+        *("service https://plain.example.com:443", "secret A_KEY", "secret B_KEY", "secret ODD"),
+        "certificate api.example.com",
+    ]
+
+
+CHANGES: dict[str, tuple[Callable[[Inputs], Inputs], set[str]]] = {
+    "another mode": (
+        lambda g: g._replace(
+            sandbox=replace(g.sandbox, egress=g.sandbox.egress.model_copy(update={"mode": "open"}))
+        ),
+        {"egress mode"},
+    ),
+    "another log level": (
+        lambda g: g._replace(sandbox=replace(g.sandbox, log_level="info")),
+        {"log level"},
+    ),
+    "trust in somebody": (
+        lambda g: g.with_host(trusted_certificates="Müller".encode()),
+        {"trusted certificates"},
+    ),
+    "another network": (
+        lambda g: g.with_host(addresses=("9.9.9.9",)),
+        {"the desktop's address 8.8.4.4", "the desktop's address 9.9.9.9"},
+    ),
+    "another value": (
+        lambda g: g._replace(seals={**g.seals, EnvVar("ODD"): "4"}),
+        {"secret ODD"},
+    ),
+    "another certificate": (
+        lambda g: g._replace(leaves=(File("api.example.com.pem", b"new"),)),
+        {"certificate api.example.com"},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_for_the_gateway_reloads_under_its_name_and_restarts_nothing(
+    given: Inputs, change: str
+):
+    make, names = CHANGES[change]
+    before, after = given.gateway(), make(given).gateway()
+    differing = set(before.reloads) ^ set(after.reloads)
+    assert {name for name, _ in differing} == names
+    assert after.spec == before.spec
+
+
+def test_another_header_of_a_service_reloads_that_service(given: Inputs):
+    upstreams = tuple(
+        replace(u, headers=u.headers[:1]) if len(u.headers) > 1 else u
+        for u in given.sandbox.whole.upstreams
+    )
+    whole = replace(given.sandbox.whole, upstreams=upstreams)
+    fewer = given._replace(sandbox=replace(given.sandbox, whole=whole))
+    differing = set(given.gateway().reloads) ^ set(fewer.gateway().reloads)
+    service = "service http://host.containers.internal:8000"
+    assert {name for name, _ in differing} == {service, "secret ODD"}
+
+
+def test_other_ways_in_and_other_networks_restart_the_gateway_and_the_reason_names_them(
+    given: Inputs,
+):
+    ports = replace(given.sandbox.allocation, ssh_port=None)
+    moved = replace(given.sandbox.allocation, internal_subnet="10.231.0.32/28")
+    before = given.gateway().parts
+    for allocation in (ports, moved):
+        after = given._replace(sandbox=replace(given.sandbox, allocation=allocation)).gateway()
+        differing = {name for name in before if before[name] != after.parts[name]}
+        assert "configuration" in differing
+    assert [name for name, _ in given.gateway().configuration] == ["ways in and names"]
+
+
+def test_the_list_of_system_calls_is_given_to_every_container(given: Inputs):
+    plain = given.desire()
+    filtered = plain.filtered("/state/seccomp.json")
+    assert [s.seccomp for s in filtered.target.services] == ["/state/seccomp.json"] * 3
+    assert [s.seccomp for s in plain.target.services] == [""] * 3
+    assert replace(filtered, target=plain.target) == plain
+
+
+def test_files_have_the_names_that_containers_look_for(given: Inputs):
+    assert dns.resolv_conf(given.sandbox) == File(
+        "resolv.conf", b"nameserver 10.231.0.18\noptions ndots:0\n"
+    )
+    assert sshd.render(given.sandbox).path == "sshd_config"
+
+
+OUTSIDE, INSIDE = "10.231.0.2", "10.231.0.18"
+FROM_BRIDGES = "!{ src -f /tmp/doors.lst }"
+FROM_US = f"!{{ src {OUTSIDE} {INSIDE} }}"
+
+
+@pytest.mark.parametrize(
+    ("networks", "rootless", "lines"),
+    [
+        ((), False, [f"bind {OUTSIDE}:2222"]),
+        (
+            ("backend",),
+            False,
+            ["bind *:2222", f"tcp-request connection reject if {FROM_BRIDGES}"],
+        ),
+        (
+            (),
+            True,
+            [
+                *(f"bind {OUTSIDE}:2222", f"bind {INSIDE}:2222"),
+                f"tcp-request connection reject if {FROM_BRIDGES} {FROM_US}",
+            ],
+        ),
+        (
+            ("backend",),
+            True,
+            ["bind *:2222", f"tcp-request connection reject if {FROM_BRIDGES} {FROM_US}"],
+        ),
+    ],
+)
+def test_the_desktop_comes_in_by_its_doors_only(
+    given: Inputs, networks: tuple[str, ...], rootless: bool, lines: list[str]
+):
+    assert ways_in(given, networks, rootless, 2222) == lines
+
+
+def test_a_port_that_the_gateway_itself_listens_on_has_no_second_door(given: Inputs):
+    for taken in (80, 443, 8000):
+        assert f"bind {INSIDE}:{taken}" not in ways_in(given, (), True, taken)
+    assert f"bind {INSIDE}:9000" in ways_in(given, (), True, 9000)
+
+
+def ways_in(given: Inputs, networks: tuple[str, ...], rootless: bool, port: int) -> list[str]:
+    """Return the lines of a port's section about who may come in."""
+    ssh = given.sandbox.ports[0]
+    whole = replace(
+        given.sandbox.whole, networks=networks, ports=(replace(ssh, container=port, host=port),)
+    )
+    sandbox = replace(given.with_host(rootless=rootless).sandbox, whole=whole)
+    text = ingress.render(sandbox).content.decode()
+    section = text.partition(f"\nlisten port_{port}\n")[2].partition("\nlisten ")[0]
+    lines = [line.strip() for line in section.splitlines()]
+    return [line for line in lines if line.startswith(("bind", "tcp-request"))]
