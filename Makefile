@@ -1,7 +1,7 @@
 # Everything that this project does on a machine begins here. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint test test-fresh test-long packages bench screenshots lock clean
+.PHONY: help setup run lint test test-fresh test-long mutants packages bench screenshots lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,6 +46,9 @@ test-long: ## run all tests with full counts, and drive the whole product on fre
 
 packages: setup ## build the wheel and the source distribution into dist/
 	@bash installer/wheel.sh
+
+mutants: setup ## change the pure core a little, often; see what tests notice (ALL=1: every change)
+	@nice $(BIN)/python scripts/mutants.py $(if $(ALL),--all)
 
 bench: ## measure, each figure beside what the engine itself needs
 	@bash scripts/test.sh bench

@@ -1,5 +1,6 @@
 """What do all tests share? A real throw-away home, the real command, the real engines."""
 
+import os
 import re
 import ssl
 import threading
@@ -42,9 +43,21 @@ hypothesis.settings.register_profile(
 )
 
 
+hypothesis.settings.register_profile(
+    "noticing",
+    hypothesis.settings.get_profile("steady"),
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    report_multiple_bugs=False,
+)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Try the same examples each time; only the long run searches for new ones."""
-    hypothesis.settings.load_profile("searching" if config.getoption("--long") else "steady")
+    """Try the same examples each time; only the long run searches for new ones.
+
+    `make mutants` wants to know that a test fails, not the simplest reason why.
+    """
+    usual = "searching" if config.getoption("--long") else "steady"
+    hypothesis.settings.load_profile("noticing" if "MUTANT_UNDER_TEST" in os.environ else usual)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
