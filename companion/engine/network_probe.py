@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from companion.engine.client import Engine
 from companion.errors import EngineError
+from companion.system import process
 
 LABEL = "dev.companion.probe=1"
 _EMPTY_TAR = "\0" * 10240
@@ -18,6 +19,7 @@ _PROGRAM = "/probe"
 _NO_PROGRAM = re.compile(rf"{_PROGRAM}\b.*(no such file|not found)", re.IGNORECASE | re.DOTALL)
 """How the start of an empty container ends once its network is there."""
 _PACKAGES = (
+    (r"failed to find plugin", "netavark, or containernetworking-plugins"),
     (r"\bnft\b|nftables", "nftables"),
     (r"iptables|netavark: No such file", "iptables"),
     (r"find \W*netavark", "netavark"),
@@ -35,6 +37,7 @@ def probe(engine: Engine) -> None:
     Raises:
         EngineError: the engine refused; if a tool is missing, the hint names its package.
     """
+    _require_plugins(engine)
     name = f"companion-probe-{secrets.token_hex(4)}"
     image = f"localhost/{name}:1"
     try:
@@ -50,6 +53,17 @@ def probe(engine: Engine) -> None:
         for argv in (("rm", "--force", name), ("rmi", image), ("network", "rm", name)):
             with suppress(EngineError):
                 engine.call(*argv)
+
+
+def _require_plugins(engine: Engine) -> None:
+    """Check that Podman's CNI backend has its plugins, before a network is created.
+
+    Without them it creates a network that it can then neither find nor remove.
+    """
+    listed = process.run(engine.argv("network", "ls"), env=engine.environment)
+    if "failed to find plugin" in listed.stderr:
+        what = f"{engine.choice.name}'s network plugins are missing"
+        raise EngineError(what, hint(listed.stderr), listed.stderr)
 
 
 def hint(log: str) -> str:

@@ -29,3 +29,25 @@ def test_podman_without_a_firewall_tool_answers_and_fails_the_probe(desk: Desk, 
     refused = next(w for w in found if w.startswith("podman cannot run a container on a network"))
     assert found[refused]["level"] == "failed"
     assert found[refused]["hint"] in {"install iptables", "install nftables"}
+
+
+def test_podman_without_network_plugins_fails_the_probe_and_keeps_nothing_of_it(
+    desk: Desk, tmp_path: Path
+):
+    if "podman" not in answering():
+        pytest.skip("podman is missing: apt-get install podman")
+    networks, plugins = tmp_path / "networks", tmp_path / "plugins"
+    networks.mkdir()
+    plugins.mkdir()
+    config = '{"cniVersion": "0.4.0", "name": "podman", "plugins": [{"type": "bridge"}]}'
+    (networks / "87-podman.conflist").write_text(config)
+    conf = tmp_path / "containers.conf"
+    conf.write_text(
+        f'[network]\nnetwork_backend = "cni"\nnetwork_config_dir = "{networks}"\n'
+        f'cni_plugin_dirs = ["{plugins}"]\n'
+    )
+    desk.environment["CONTAINERS_CONF"] = str(conf)
+    found = {f["what"]: f for f in desk.companion("doctor", "--json").data}
+    refused = next(w for w in found if w.endswith("podman's network plugins are missing"))
+    assert found[refused]["hint"] == "install netavark, or containernetworking-plugins"
+    assert [path.name for path in networks.glob("*.conflist")] == ["87-podman.conflist"]
