@@ -44,17 +44,17 @@ def steering(ref: AgentRef, before: Iterable[Path] = ()) -> tuple[Path, ...]:
     While the config cannot be read, those followed `before` stay, besides agent.yaml and the like.
     """
     try:
-        return steering_of(ref, validate.contribution(ref))
+        return steering_of(ref, validate.contribution_of(ref))
     except CompanionError:
         return (*steering_of(ref, Contribution()), *before)
 
 
-def steering_of(ref: AgentRef, whole: Contribution) -> tuple[Path, ...]:
+def steering_of(ref: AgentRef, contribution: Contribution) -> tuple[Path, ...]:
     """Return the files that steer an agent by their names, and those that its plugins name.
 
     What lies behind a link is followed there, too: its changes are not told of under the link.
     """
-    named = (project_files.path_of(ref, file) for file in model.project_files(whole))
+    named = (project_files.path_of(ref, file) for file in model.project_files(contribution))
     paths = (ref.config, ref.project.fleet, *ref.env_files, *named)
     return tuple(dict.fromkeys(place for path in paths for place in (path, disk.real(path))))
 

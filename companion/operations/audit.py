@@ -176,7 +176,7 @@ def _shown(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     for attack, judge in judges(seen.engine.files).items():
         wrong = [f"{s.name}: {said}" for s, data in pairs if (said := judge(s, data))]
         yield AttackResult(attack, not wrong, "; ".join(wrong))
-    values = secret_values.resolve(home, seen.checked.ref, secrets(seen.checked.whole))
+    values = secret_values.resolve(home, seen.checked.ref, secrets(seen.checked.contribution))
     leaks = [secret.name for secret, value in values.items() if _is_in(text, value.reveal())]
     yield AttackResult("a secret in the engine's inspect output", not leaks, ", ".join(leaks))
 
@@ -253,11 +253,11 @@ def _by_design(seen: Comparison) -> Iterator[str]:
         yield "it can reach every public host on ports 443 and 80: egress is open"
     elif hosts := allowed_hosts(config.egress):
         yield f"it can reach on ports 443 and 80: {', '.join(hosts)}"
-    for upstream in sandbox.whole.upstreams:
+    for upstream in sandbox.contribution.upstreams:
         keys = ", ".join(header.secret.name for header in upstream.headers)
         using = f", with {keys} (unseen)" if keys else ""
         yield f"it can reach {upstream.scheme}://{upstream.endpoint}{using}"
-    for hook in sandbox.whole.root_hooks:
+    for hook in sandbox.contribution.root_hooks:
         yield f"{hook.path} runs as root before it starts, and its system is writable"
     for mount in sandbox.mounts:
         if mount.is_volume:

@@ -204,10 +204,10 @@ class Contribution:
         )
 
 
-def secrets(whole: Contribution) -> tuple[SecretRef, ...]:
+def secrets(contribution: Contribution) -> tuple[SecretRef, ...]:
     """Return every secret that is used, by the gateway or to authorise us, each once."""
-    sent = (header.secret for upstream in whole.upstreams for header in upstream.headers)
-    shown = (provider.client_secret for provider in whole.providers)
+    sent = (header.secret for upstream in contribution.upstreams for header in upstream.headers)
+    shown = (provider.client_secret for provider in contribution.providers)
     return tuple(dict.fromkeys((*sent, *filter(None, shown))))
 
 
@@ -216,34 +216,34 @@ def merge(parts: Iterable[Contribution]) -> Contribution:
     return sum(parts, start=Contribution())
 
 
-def clashes(whole: Contribution) -> tuple[tuple[Origin, Problem], ...]:
+def clashes(contribution: Contribution) -> tuple[tuple[Origin, Problem], ...]:
     """Return, for each pair of additions that cannot both hold, the second one and the problem."""
     return (
-        *_conflicts("variable", ((v.name, v.value, v.origin) for v in whole.variables)),
-        *_conflicts("service", ((u.endpoint, u.meaning, u.origin) for u in whole.upstreams)),
-        *_conflicts("provider", ((p.name, p.meaning, p.origin) for p in whole.providers)),
-        *_conflicts("mount at", ((m.target, m, m.origin) for m in whole.mounts)),
-        *_conflicts("file in the home", ((f.path, f.text, f.origin) for f in whole.home)),
-        *_conflicts("home overlay", (("", o, o.origin) for o in whole.overlays)),
-        *_conflicts("desktop's port", _ports(whole)),
-        *_conflicts("ssh server", (("", s, s.origin) for s in whole.ssh)),
-        *_mixed_ports(whole),
+        *_conflicts("variable", ((v.name, v.value, v.origin) for v in contribution.variables)),
+        *_conflicts("service", ((u.endpoint, u.meaning, u.origin) for u in contribution.upstreams)),
+        *_conflicts("provider", ((p.name, p.meaning, p.origin) for p in contribution.providers)),
+        *_conflicts("mount at", ((m.target, m, m.origin) for m in contribution.mounts)),
+        *_conflicts("file in the home", ((f.path, f.text, f.origin) for f in contribution.home)),
+        *_conflicts("home overlay", (("", o, o.origin) for o in contribution.overlays)),
+        *_conflicts("desktop's port", _ports(contribution)),
+        *_conflicts("ssh server", (("", s, s.origin) for s in contribution.ssh)),
+        *_mixed_ports(contribution),
     )
 
 
-def _mixed_ports(whole: Contribution) -> Iterator[tuple[Origin, Problem]]:
+def _mixed_ports(contribution: Contribution) -> Iterator[tuple[Origin, Problem]]:
     """Yield a problem for each service on a port where others speak TLS and it does not, or so."""
     first = {80: "http", 443: "https"}
-    for upstream in whole.upstreams:
+    for upstream in contribution.upstreams:
         scheme = first.setdefault(upstream.port, upstream.scheme)
         if scheme != upstream.scheme:
             what = f"{upstream.scheme}://{upstream.endpoint} is on a port of {scheme} services"
             yield upstream.origin, Problem(what, "the gateway takes one of both on a port")
 
 
-def _ports(whole: Contribution) -> Iterator[tuple[str, object, Origin]]:
-    yield from ((str(p.host), p.way, p.origin) for p in whole.ports)
-    yield from ((str(s.port), s, s.origin) for s in whole.ssh if s.port)
+def _ports(contribution: Contribution) -> Iterator[tuple[str, object, Origin]]:
+    yield from ((str(p.host), p.way, p.origin) for p in contribution.ports)
+    yield from ((str(s.port), s, s.origin) for s in contribution.ssh if s.port)
 
 
 def _conflicts(

@@ -95,10 +95,10 @@ def propose(
     if record and _is_settled(checked, record, others):
         return record
     kept = _unshared(record, checked, others, engine)
-    server = checked.whole.ssh[0] if checked.whole.ssh else None
+    server = checked.contribution.ssh[0] if checked.contribution.ssh else None
     port = None
     if server:
-        own = {port.host for port in checked.whole.ports}
+        own = {port.host for port in checked.contribution.ports}
         taken = own | {r.allocation.ssh_port or 0 for r in others}
         before = None if kept.ssh_port in taken else kept.ssh_port
         port = server.port or before or choose_port(taken, network.port_is_free)
@@ -115,7 +115,7 @@ def _is_settled(checked: Checked, record: AgentRecord, others: _Others) -> bool:
 
 def _shared(checked: Checked, mine: Allocation, others: _Others) -> frozenset[str]:
     """Return which fields of an allocation another agent has, too; a configured port is as told."""
-    asked = {server.port for server in checked.whole.ssh}
+    asked = {server.port for server in checked.contribution.ssh}
     found: set[str] = set()
     for other in (record.allocation for record in others):
         if other.alias == mine.alias:
@@ -151,14 +151,14 @@ def _subnets(allocation: Allocation) -> frozenset[str]:
 
 def _is_complete(checked: Checked, record: AgentRecord | None) -> bool:
     """Tell whether a record holds all that its config needs: nothing must be chosen."""
-    server = checked.whole.ssh[0] if checked.whole.ssh else None
+    server = checked.contribution.ssh[0] if checked.contribution.ssh else None
     if record is None:
         return False
     port = record.allocation.ssh_port
     if server is None or port is None:
         return server is None and port is None
     return server.port == port or (
-        server.port is None and port not in {p.host for p in checked.whole.ports}
+        server.port is None and port not in {p.host for p in checked.contribution.ports}
     )
 
 

@@ -110,7 +110,7 @@ def sandbox_of(checked: Checked, record: AgentRecord) -> Sandbox:
         project=checked.project.id,
         agent=config.name,
         program=checked.program,
-        whole=checked.whole,
+        contribution=checked.contribution,
         egress=config.egress,
         limits=config.limits,
         gateway=config.gateway,

@@ -144,7 +144,7 @@ def _gateway(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Serv
             Attachment(outside.name, outside.address(2)),
             Attachment(inside.name, inside.address(2)),
         ),
-        joins=tuple(sorted(set(sandbox.whole.networks))),
+        joins=tuple(sorted(set(sandbox.contribution.networks))),
         publish=_published(sandbox),
         binds=(
             Bind(Files(Directory.GATEWAY), haproxy.CONFIG, read_only=True),
@@ -228,14 +228,14 @@ def _agent(sandbox: Sandbox, image: Image) -> Service:
         cpus=sandbox.limits.cpus or "",
         cpu_shares=512,
     )
-    if sandbox.whole.root_hooks:
+    if sandbox.contribution.root_hooks:
         whole = _begun_by_root(whole, sandbox)
     return whole if sandbox.gateway else _without_gateway(whole, sandbox)
 
 
 def _begun_by_root(agent: Service, sandbox: Sandbox) -> Service:
     """Return the agent as root starts it: to run the root hooks, and then to be the agent only."""
-    capabilities = tuple(sorted({*BECOME_THE_AGENT, *sandbox.whole.capabilities}))
+    capabilities = tuple(sorted({*BECOME_THE_AGENT, *sandbox.contribution.capabilities}))
     given = tuple((f"COMPANION_SET_{name}", v) for name, v in environment.render(sandbox))
     return replace(
         agent,

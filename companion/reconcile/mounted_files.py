@@ -52,7 +52,7 @@ def refresh_tokens(home: Paths, checked: Checked) -> None:
 
     What renewed one may have ended the one before: going back must not bring that back.
     """
-    places, tokens = checked.places(home), (p.token for p in checked.whole.providers)
+    places, tokens = checked.places(home), (p.token for p in checked.contribution.providers)
     there = [token for token in tokens if (places.secrets / token.name).exists()]
     for file in _secret_files(secret_values.resolve(home, checked.ref, there)):
         files.write(places.secrets / file.path, file.content, file.mode, checked.host.uid)

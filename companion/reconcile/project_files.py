@@ -8,7 +8,7 @@ from pathlib import Path
 from companion.errors import CompanionError
 from companion.plugins.contribution import Contribution, ProjectFile
 from companion.project.model import AgentRef
-from companion.sandbox.model import Found, mount_files, project_files
+from companion.sandbox.model import PathFacts, mount_files, project_files
 from companion.spec.containers import File
 from companion.system import files
 
@@ -21,10 +21,10 @@ MAX_OVERLAY_FILES = 10_000
 _MOST_LINKS = 40  # as Linux
 
 
-def find(ref: AgentRef, whole: Contribution) -> dict[ProjectFile, Found]:
+def find(ref: AgentRef, contribution: Contribution) -> dict[ProjectFile, PathFacts]:
     """Look at every path that a config names: what it is, where it really lies, what is in it."""
-    found = {file: _find(ref, file, content=True) for file in project_files(whole)}
-    return found | {file: _find(ref, file, content=False) for file in mount_files(whole)}
+    found = {file: _find(ref, file, content=True) for file in project_files(contribution)}
+    return found | {file: _find(ref, file, content=False) for file in mount_files(contribution)}
 
 
 def control_files(ref: AgentRef) -> tuple[str, ...]:
@@ -48,19 +48,19 @@ def path_of(ref: AgentRef, file: ProjectFile) -> Path:
     return (ref.project.directory if file.origin.is_shared else ref.directory) / named
 
 
-def _find(ref: AgentRef, file: ProjectFile, *, content: bool) -> Found:
+def _find(ref: AgentRef, file: ProjectFile, *, content: bool) -> PathFacts:
     whole, path = ref.project.directory, path_of(ref, file)
     real = files.real(path)
     inside = real.is_relative_to(whole) and real not in {whole, ref.directory}
     links = tuple(_links(path))
     status = files.status(real)
     if status is None:
-        return Found("missing", str(real), inside, links)
+        return PathFacts("missing", str(real), inside, links)
     read = content and inside
     if stat.S_ISDIR(status.st_mode):
-        return Found("directory", str(real), inside, links, _whole_tree(real) if read else ())
+        return PathFacts("directory", str(real), inside, links, _whole_tree(real) if read else ())
     single = (File("", files.read_bytes(real)),) if read and stat.S_ISREG(status.st_mode) else ()
-    return Found("file", str(real), inside, links, single)
+    return PathFacts("file", str(real), inside, links, single)
 
 
 def _way(path: Path) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ def roll_back(
 
 def can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:
     """Tell whether another choice may help: a port that the config names may not move."""
-    chosen_by_user = any(server.port for server in checked.whole.ssh)
+    chosen_by_user = any(server.port for server in checked.contribution.ssh)
     return not (isinstance(error, PortTakenError) and chosen_by_user)
 
 

@@ -150,7 +150,7 @@ def _require_wanted(request: _Request) -> None:
 
 def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]:
     """Renew the tokens that end soon; what comes of it is a secret like any other."""
-    trusted, providers = checked.host.trusted_certificates, checked.whole.providers
+    trusted, providers = checked.host.trusted_certificates, checked.contribution.providers
     if not providers:
         return ()
     client_secret = partial(secret_values.client_secret, checked.ref)

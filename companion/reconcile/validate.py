@@ -20,7 +20,7 @@ from companion.project.record import ConfigSummary
 from companion.reconcile import host_facts, project_files, secret_values
 from companion.reconcile.secret_values import Secret
 from companion.sandbox import assemble
-from companion.sandbox.model import Found, HostFacts, Neighbour
+from companion.sandbox.model import HostFacts, Neighbour, PathFacts
 from companion.sandbox.path_policy import check_control, check_files, steered_by, writes
 from companion.system import files, paths
 from companion.system.paths import AgentPaths, Paths
@@ -39,8 +39,8 @@ class Checked:
     ref: AgentRef
     config: AgentConfig
     program: RuntimeProgram
-    whole: Contribution
-    found: Mapping[ProjectFile, Found]
+    contribution: Contribution
+    found: Mapping[ProjectFile, PathFacts]
     host: HostFacts
     uses: Mapping[str, str]
     """Variable → what it is used for."""
@@ -67,11 +67,11 @@ class Checked:
         """What is remembered of the config after the agent was started."""
         return ConfigSummary(
             user=self.program.user,
-            begun_by_root=bool(self.whole.root_hooks),
+            begun_by_root=bool(self.contribution.root_hooks),
             workdir=self.workdir,
             acp_command=self.program.acp_command,
             uses=self.uses,
-            grants=tuple(map(grants.key_of, self.whole.providers)),
+            grants=tuple(map(grants.key_of, self.contribution.providers)),
             steered_by=self.steered_by,
             writes=self.writes,
         )
@@ -84,7 +84,7 @@ class Checked:
     @property
     def openings(self) -> tuple[str, ...]:
         """What the config opens that is closed by default, as sentences."""
-        hooks = [hook.path for hook in self.whole.root_hooks]
+        hooks = [hook.path for hook in self.contribution.root_hooks]
         rooted = f"root runs {', '.join(hooks)} at each start, and may write to the agent's system"
         return (*filter(None, [_OPENINGS.get(self.egress)]), *([rooted] if hooks else ()))
 
@@ -104,39 +104,39 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     loaded = _load(ref, above)
     config, document = loaded.config, loaded.document
     program = assemble.program(config, document)
-    whole = assemble.additions(loaded, program)
+    contribution = assemble.additions(loaded, program)
     own = settings.parse(files.read_text(home.settings), str(home.settings))
     host = host_facts.host(home, own)
-    found = project_files.find(ref, whole)
+    found = project_files.find(ref, contribution)
     control = project_files.control_files(ref)
     fellows = project_files.others_of_fleet(ref, above[0].agents if above else ())
     neighbours = tuple(_neighbours(home, ref, config.name))
     problems = [
         assemble.at(origin, p, document)
-        for origin, p in check_files(whole, found, (*control, *fellows), host, neighbours)
+        for origin, p in check_files(contribution, found, (*control, *fellows), host, neighbours)
     ]
-    control = (*control, *steered_by(whole, found))
-    problems += (*_key_problems(whole, found), *check_control(control, host, neighbours))
+    control = (*control, *steered_by(contribution, found))
+    problems += (*_key_problems(contribution, found), *check_control(control, host, neighbours))
     if problems:
         raise ConfigError(problems)
     values = secret_values.environment(ref)
-    uses = {variable.name: f"{what} for {whom}" for variable, what, whom, _ in _uses(whole)}
+    uses = {variable.name: f"{what} for {whom}" for variable, what, whom, _ in _uses(contribution)}
     return Checked(
         ref=ref,
         config=config,
         program=program,
-        whole=whole,
+        contribution=contribution,
         found=found,
         host=host,
         uses=uses,
-        missing=tuple(_missing(whole, values, document)),
-        lacks=tuple(_lacks(home, ref, whole, document)),
+        missing=tuple(_missing(contribution, values, document)),
+        lacks=tuple(_lacks(home, ref, contribution, document)),
         steered_by=tuple(dict.fromkeys(control)),
-        writes=writes(whole, found),
+        writes=writes(contribution, found),
     )
 
 
-def contribution(ref: AgentRef) -> Contribution:
+def contribution_of(ref: AgentRef) -> Contribution:
     """Return what an agent's config asks for; only agent.yaml and fleet.yaml are read for it.
 
     Raises:
@@ -173,21 +173,21 @@ def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:
     return decode.loaded(config, document, above)
 
 
-def _uses(whole: Contribution) -> Iterator[tuple[EnvVar, str, str, Origin]]:
+def _uses(contribution: Contribution) -> Iterator[tuple[EnvVar, str, str, Origin]]:
     """Yield each variable that is used, with what it is, for whom, and who asked for it."""
-    for upstream in whole.upstreams:
+    for upstream in contribution.upstreams:
         for header in upstream.headers:
             if isinstance(header.secret, EnvVar):
                 yield header.secret, f"header {header.name}", upstream.endpoint, upstream.origin
-    for provider in whole.providers:
+    for provider in contribution.providers:
         if provider.client_secret:
             yield provider.client_secret, "client_secret", provider.name, provider.origin
 
 
 def _missing(
-    whole: Contribution, values: Mapping[str, Secret], document: Document
+    contribution: Contribution, values: Mapping[str, Secret], document: Document
 ) -> Iterator[Problem]:
-    for variable, what, whom, origin in _uses(whole):
+    for variable, what, whom, origin in _uses(contribution):
         place = origin.place(document)
         name, where = variable.name, f"the {what} for {whom}"
         value = values.get(name)
@@ -201,17 +201,22 @@ def _missing(
 
 
 def _lacks(
-    home: Paths, ref: AgentRef, whole: Contribution, document: Document
+    home: Paths, ref: AgentRef, contribution: Contribution, document: Document
 ) -> Iterator[Problem]:
     """Yield a problem for each MCP server without a token that counts now."""
-    held, now = grant_store.read(home, ref.project.id) if whole.providers else {}, time.time()
-    for provider in whole.providers:
+    held, now = (
+        grant_store.read(home, ref.project.id) if contribution.providers else {},
+        time.time(),
+    )
+    for provider in contribution.providers:
         if lack := grants.lack(provider, held.get(grants.key_of(provider)), now):
             yield assemble.at(provider.origin, lack, document)
 
 
-def _key_problems(whole: Contribution, found: Mapping[ProjectFile, Found]) -> Iterator[Problem]:
-    for server in whole.ssh:
+def _key_problems(
+    contribution: Contribution, found: Mapping[ProjectFile, PathFacts]
+) -> Iterator[Problem]:
+    for server in contribution.ssh:
         if server.authorized_keys is None:
             continue
         name = server.authorized_keys.path

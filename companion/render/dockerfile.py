@@ -49,7 +49,9 @@ def run(command: str) -> str:
 
 def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     program, uid = sandbox.program, sandbox.host.uid
-    packages = " ".join(dict.fromkeys((*_PACKAGES, *program.packages, *sandbox.whole.packages)))
+    packages = " ".join(
+        dict.fromkeys((*_PACKAGES, *program.packages, *sandbox.contribution.packages))
+    )
     yield f"FROM {sandbox.host.image(program.base_image)}\n"
     # First of all, so that what a build that fails leaves behind can be told to be ours.
     yield "LABEL dev.companion.image=1\nUSER root\n"
@@ -61,14 +63,14 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     )
     yield from map(run, program.install)
     yield _USER.format(user=program.user, uid=uid, home=program.home)
-    yield from map(run, sandbox.whole.commands)
+    yield from map(run, sandbox.contribution.commands)
     if sandbox.gateway:
         yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
     yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in _COPIED if name in parts)
     yield f"LABEL dev.companion.project={sandbox.project} dev.companion.agent={sandbox.agent}\n"
     yield f"USER {uid}:{uid}\nWORKDIR {program.home}\n"
-    root = ("--root-hooks", str(uid)) if sandbox.whole.root_hooks else ()
+    root = ("--root-hooks", str(uid)) if sandbox.contribution.root_hooks else ()
     gate = () if sandbox.gateway else ("--no-gate",)
     words = ("/bin/bash", f"{LIB}/entrypoint.sh", *root, *gate)
     yield f"ENTRYPOINT {json.dumps(words)}\n"
@@ -78,7 +80,7 @@ def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
     yield File("entrypoint.sh", entrypoint)
     if sandbox.gateway:
         yield File("companion-sandbox.crt", sandbox.host.ca_certificate.encode())
-    hooks = {"root-hooks": sandbox.whole.root_hooks, "hooks": sandbox.whole.hooks}
+    hooks = {"root-hooks": sandbox.contribution.root_hooks, "hooks": sandbox.contribution.hooks}
     for directory, several in hooks.items():
         for index, hook in enumerate(several):
             path = f"{directory}/{index:02}-{hook.path.rsplit('/', 1)[-1]}"
@@ -88,11 +90,11 @@ def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
 
 def _home(sandbox: Sandbox) -> Iterator[File]:
     """Yield the agent's home files: the plugins' and Zed's, and the project's own over them."""
-    files = {f.path: File(f.path, f.text.encode()) for f in sandbox.whole.home}
+    files = {f.path: File(f.path, f.text.encode()) for f in sandbox.contribution.home}
     command = sandbox.program.acp_command
     if command and sandbox.ssh:
         text = zed.settings_of_sandbox(sandbox.agent, command)
         files[zed.SETTINGS_IN_HOME] = File(zed.SETTINGS_IN_HOME, text.encode())
-    for overlay in sandbox.whole.overlays:
+    for overlay in sandbox.contribution.overlays:
         files |= {f.path: f for f in sandbox.files_of(overlay)}
     yield from files.values()

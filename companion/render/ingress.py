@@ -53,7 +53,7 @@ def _doors(sandbox: Sandbox, port: int) -> Iterator[str]:
     namespace, to the address that it happens to list first.
     """
     outside, inside = (n.address(2) for n in (sandbox.egress_network, sandbox.internal_network))
-    strange = sandbox.whole.networks
+    strange = sandbox.contribution.networks
     yield f"  bind {'*' if strange else outside}:{port}\n"
     bridges = f"!{{ src -f {DOORS} }}"
     if sandbox.host.rootless:

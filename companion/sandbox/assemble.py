@@ -59,13 +59,13 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
             parts.append(_contribution(loaded, feature, origin, runtime))
         except ConfigError as error:
             problems += error.problems
-    whole = merge(parts)
-    problems += (at(origin, p, loaded.document) for origin, p in clashes(whole))
+    contribution = merge(parts)
+    problems += (at(origin, p, loaded.document) for origin, p in clashes(contribution))
     if not loaded.config.gateway:
-        problems += _needing_the_gateway(loaded, whole)
+        problems += _needing_the_gateway(loaded, contribution)
     if problems:
         raise ConfigError(problems)
-    return whole
+    return contribution
 
 
 def at(origin: Origin, problem: Problem, document: Document) -> Problem:
@@ -112,12 +112,12 @@ def _builtin(name: str, document: Document) -> RuntimeProgram:
     ])  # fmt: skip
 
 
-def _needing_the_gateway(loaded: Loaded, whole: Contribution) -> Iterator[Problem]:
+def _needing_the_gateway(loaded: Loaded, contribution: Contribution) -> Iterator[Problem]:
     """Yield a problem for all that only a gateway can do."""
     hint = "remove it, or `gateway: false`"
     if loaded.config.egress.mode != "open":
         what = "only a gateway can list what the agent may reach"
         yield Problem(what, hint, loaded.document.place(("egress",)))
-    for origin in dict.fromkeys(u.origin for u in whole.upstreams):
+    for origin in dict.fromkeys(u.origin for u in contribution.upstreams):
         what = f"{origin} needs the gateway: it adds the secrets, outside of the sandbox"
         yield Problem(what, hint, origin.place(loaded.document))

@@ -24,7 +24,7 @@ _RUNTIME = Origin(("runtime",))
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PathFacts:
     """What a path of the config turned out to be on disk; `real` has its symlinks resolved."""
 
     kind: Literal["file", "directory", "missing"]
@@ -85,7 +85,7 @@ class Sandbox:
     project: str
     agent: str
     program: RuntimeProgram
-    whole: Contribution
+    contribution: Contribution
     egress: Egress
     limits: Limits
     gateway: bool
@@ -94,12 +94,12 @@ class Sandbox:
     workdir: str
     allocation: Allocation
     host: HostFacts
-    found: Mapping[ProjectFile, Found]
+    found: Mapping[ProjectFile, PathFacts]
 
     @property
     def ssh(self) -> SshServer | None:
         """The agent's SSH server, if it has one."""
-        return self.whole.ssh[0] if self.whole.ssh else None
+        return self.contribution.ssh[0] if self.contribution.ssh else None
 
     @property
     def login(self) -> Login | None:
@@ -110,7 +110,7 @@ class Sandbox:
     @property
     def ports(self) -> tuple[Port, ...]:
         """Every port of the desktop that leads into the agent, each once, SSH first."""
-        ways = {port.way: port for port in self.whole.ports}
+        ways = {port.way: port for port in self.contribution.ports}
         ssh = (
             (Port("127.0.0.1", self.login.port, SSHD_PORT, self.ssh.origin),)
             if self.ssh and self.login
@@ -121,7 +121,7 @@ class Sandbox:
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
         """The configured endpoints, each once, in a stable order."""
-        found = {u.endpoint: u for u in self.whole.upstreams}
+        found = {u.endpoint: u for u in self.contribution.upstreams}
         return tuple(found[endpoint] for endpoint in sorted(found))
 
     def upstreams_by(self, scheme: Literal["http", "https"]) -> tuple[Upstream, ...]:
@@ -148,22 +148,24 @@ class Sandbox:
     def mounts(self) -> tuple[Mount, ...]:
         """All mounts; a home volume of our own unless the config gives one."""
         own = Mount(HOME_VOLUME, self.program.home, read_only=False, origin=_RUNTIME)
-        given = self.whole.mounts
+        given = self.contribution.mounts
         return given if any(m.target == own.target for m in given) else (own, *given)
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The agent's environment as the config gives it, each name once."""
-        return tuple({variable.name: variable for variable in self.whole.variables}.values())
+        return tuple({variable.name: variable for variable in self.contribution.variables}.values())
 
     def files_of(self, file: ProjectFile) -> tuple[File, ...]:
         """Return the content that was found for a path of the config."""
         return self.found[file].files
 
 
-def project_files(whole: Contribution) -> tuple[ProjectFile, ...]:
+def project_files(contribution: Contribution) -> tuple[ProjectFile, ...]:
     """Return every path of the config whose content becomes part of the sandbox."""
-    additions = (addition for part in fields(whole) for addition in getattr(whole, part.name))
+    additions = (
+        addition for part in fields(contribution) for addition in getattr(contribution, part.name)
+    )
     return tuple(file for addition in additions for file in _files_in(addition))
 
 
@@ -176,9 +178,9 @@ def _files_in(addition: object) -> Iterator[ProjectFile]:
             yield from _files_in(getattr(addition, part.name))
 
 
-def mount_files(whole: Contribution) -> tuple[ProjectFile, ...]:
+def mount_files(contribution: Contribution) -> tuple[ProjectFile, ...]:
     """Return every path of the config that the agent will see itself."""
-    return tuple(mount_file(mount) for mount in whole.mounts if not mount.is_volume)
+    return tuple(mount_file(mount) for mount in contribution.mounts if not mount.is_volume)
 
 
 def mount_file(mount: Mount) -> ProjectFile:

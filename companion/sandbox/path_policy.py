@@ -14,9 +14,9 @@ from companion.plugins.contribution import (
     ProjectFile,
 )
 from companion.sandbox.model import (
-    Found,
     HostFacts,
     Neighbour,
+    PathFacts,
     mount_file,
     project_files,
 )
@@ -44,16 +44,16 @@ class Bounds:
     """The desktop's file system takes `~/.SSH` for `~/.ssh`."""
 
 
-def steered_by(whole: Contribution, found: Mapping[ProjectFile, Found]) -> Iterator[str]:
+def steered_by(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -> Iterator[str]:
     """Yield the real paths of what a config names to become part of the sandbox, links included."""
-    for place in (found[file] for file in project_files(whole)):
+    for place in (found[file] for file in project_files(contribution)):
         if place.kind != "missing":
             yield from (*place.links, place.real)
 
 
-def writes(whole: Contribution, found: Mapping[ProjectFile, Found]) -> tuple[str, ...]:
+def writes(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -> tuple[str, ...]:
     """Return the directories of the desktop that an agent may write to."""
-    binds = (mount for mount in whole.mounts if not mount.is_volume and not mount.read_only)
+    binds = (mount for mount in contribution.mounts if not mount.is_volume and not mount.read_only)
     return tuple(found[mount_file(mount)].real for mount in binds)
 
 
@@ -73,32 +73,32 @@ def check_control(
 
 
 def check_files(
-    whole: Contribution,
-    found: Mapping[ProjectFile, Found],
+    contribution: Contribution,
+    found: Mapping[ProjectFile, PathFacts],
     control: Iterable[str],
     host: HostFacts,
     neighbours: Collection[Neighbour] = (),
 ) -> Iterator[tuple[Origin, Problem]]:
     """Yield a problem for each path that is missing or out of bounds, and where it is named."""
-    overlays = set(whole.overlays)
-    for file in project_files(whole):
+    overlays = set(contribution.overlays)
+    for file in project_files(contribution):
         wanted: Literal["file", "directory"] = "directory" if file in overlays else "file"
         if problem := _file_problem(file, found[file], wanted):
             yield file.origin, problem
     bounds = Bounds(
         home=host.home,
-        control=(*control, *steered_by(whole, found), *host.own_directories),
+        control=(*control, *steered_by(contribution, found), *host.own_directories),
         foreign=tuple(path for neighbour in neighbours for path in neighbour.steered_by),
-        writable=(*writes(whole, found), *(d for n in neighbours for d in n.writes)),
+        writable=(*writes(contribution, found), *(d for n in neighbours for d in n.writes)),
         ignores_case=host.ignores_case,
     )
-    for mount in whole.mounts:
+    for mount in contribution.mounts:
         if problem := _mount_problem(mount, found, bounds):
             yield mount.origin, problem
 
 
 def _file_problem(
-    file: ProjectFile, found: Found, wanted: Literal["file", "directory"]
+    file: ProjectFile, found: PathFacts, wanted: Literal["file", "directory"]
 ) -> Problem | None:
     if not found.inside:
         return Problem(f"{quoted(file.path)} leads out of the project", "give a path inside it")
@@ -110,7 +110,7 @@ def _file_problem(
 
 
 def _mount_problem(
-    mount: Mount, found: Mapping[ProjectFile, Found], bounds: Bounds
+    mount: Mount, found: Mapping[ProjectFile, PathFacts], bounds: Bounds
 ) -> Problem | None:
     if reason := target_refusal(mount.target):
         return Problem(f"the mount target {quoted(mount.target)} {reason}", "choose another")

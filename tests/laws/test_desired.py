@@ -95,10 +95,10 @@ def test_what_changes_for_the_gateway_reloads_under_its_name_and_restarts_nothin
 def test_another_header_of_a_service_reloads_that_service(given: Inputs):
     upstreams = tuple(
         replace(u, headers=u.headers[:1]) if len(u.headers) > 1 else u
-        for u in given.sandbox.whole.upstreams
+        for u in given.sandbox.contribution.upstreams
     )
-    whole = replace(given.sandbox.whole, upstreams=upstreams)
-    fewer = given._replace(sandbox=replace(given.sandbox, whole=whole))
+    contribution = replace(given.sandbox.contribution, upstreams=upstreams)
+    fewer = given._replace(sandbox=replace(given.sandbox, contribution=contribution))
     differing = set(given.gateway().reloads) ^ set(fewer.gateway().reloads)
     service = "service http://host.containers.internal:8000"
     assert {name for name, _ in differing} == {service, "secret ODD"}
@@ -176,10 +176,12 @@ def test_a_port_that_the_gateway_itself_listens_on_has_no_second_door(given: Inp
 def ways_in(given: Inputs, networks: tuple[str, ...], rootless: bool, port: int) -> list[str]:
     """Return the lines of a port's section about who may come in."""
     ssh = given.sandbox.ports[0]
-    whole = replace(
-        given.sandbox.whole, networks=networks, ports=(replace(ssh, container=port, host=port),)
+    contribution = replace(
+        given.sandbox.contribution,
+        networks=networks,
+        ports=(replace(ssh, container=port, host=port),),
     )
-    sandbox = replace(given.with_host(rootless=rootless).sandbox, whole=whole)
+    sandbox = replace(given.with_host(rootless=rootless).sandbox, contribution=contribution)
     text = ingress.render(sandbox).content.decode()
     section = text.partition(f"\nlisten port_{port}\n")[2].partition("\nlisten ")[0]
     lines = [line.strip() for line in section.splitlines()]

@@ -70,7 +70,7 @@ def made(tmp_path: Path) -> Made:
     (directory / "agent.yaml").write_text(CONFIG)
     (directory / ".env").write_text(f"KEY={KEY}\nPAT={PAT}\nCLIENT={CLIENT}\nUNUSED={KEY}\n")
     checked = check(home, AgentRef(project(directory)))
-    (provider,) = checked.whole.providers
+    (provider,) = checked.contribution.providers
     grant = Grant("notion", URL, URL, "https://as.test", "https://as.test/token", "me", "", "none",
                   ACCESS, REFRESH, 0, 4e9)  # fmt: skip
     grant_store.keep(home, checked.project.id, key_of(provider), grant)
@@ -94,7 +94,9 @@ def test_no_value_that_travels_shows_a_secret(made: Made, shown: Callable[[objec
     if shown is not pickle.dumps:
         answer = Answer(200, f'{{"access_token": "{ACCESS}"}}', is_json=True, challenge="")
         assert not shows(shown((grants, answer))), "they are kept, but not shown"
-        values = secret_values.resolve(made.home, made.checked.ref, secrets(made.checked.whole))
+        values = secret_values.resolve(
+            made.home, made.checked.ref, secrets(made.checked.contribution)
+        )
         assert {value.reveal() for value in values.values()} == {KEY, PAT, CLIENT, ACCESS}
         assert not shows(shown(values))
 

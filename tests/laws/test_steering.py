@@ -47,8 +47,8 @@ def test_a_file_that_a_new_plugin_names_is_watched(tmp_path: Path, is_shared: bo
     ref = AgentRef(Project(tmp_path, "team"), "coder")
     origin = Origin(("features", 0), is_shared, MADE_UP.name)
     context = Context("coder", "agent", "/home/agent", origin)
-    whole = MADE_UP.contribute(Options(banner="hello"), context)
-    assert tmp_path / place in steering_of(ref, whole)
+    contribution = MADE_UP.contribute(Options(banner="hello"), context)
+    assert tmp_path / place in steering_of(ref, contribution)
 
 
 def test_what_a_broken_config_named_last_is_watched_until_it_can_be_read_again(tmp_path: Path):

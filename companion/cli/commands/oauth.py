@@ -56,7 +56,7 @@ def _wanted(
     Raises:
         CompanionError: no agent has such a provider, or one that has cannot be read.
     """
-    known = [(checked, p) for checked in found for p in checked.whole.providers]
+    known = [(checked, p) for checked in found for p in checked.contribution.providers]
     wanted = {grants.key_of(p): (checked, p) for checked, p in known if p.name == name}
     if not wanted and problems:
         raise ConfigError(problems)
@@ -82,7 +82,7 @@ def _secret(checked: Checked, provider: Provider) -> str:
 def _bring_it_in(home: Paths, found: Sequence[Checked], name: str) -> Iterator[str]:
     """Let the agents that run and name the provider load its token; yield a sentence on each."""
     for checked in found:
-        if name in {provider.name for provider in checked.whole.providers}:
+        if name in {provider.name for provider in checked.contribution.providers}:
             try:
                 run.reconcile(home, checked.ref, comment, unasked=True)
                 yield f"{checked.config.name} can use it now"
