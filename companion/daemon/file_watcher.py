@@ -59,9 +59,9 @@ def steering_of(ref: AgentRef, contribution: Contribution) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(place for path in paths for place in (path, disk.real(path))))
 
 
-def first_start(place: AgentPaths) -> Path:
+def first_start(agent_paths: AgentPaths) -> Path:
     """Return what changes when somebody else starts an agent for the first time."""
-    return place.record if place.root.is_dir() else place.root
+    return agent_paths.record if agent_paths.root.is_dir() else agent_paths.root
 
 
 class _Place(NamedTuple):

@@ -263,11 +263,11 @@ class Loop:
 
     def _examine_agent(self, ref: AgentRef) -> None:
         """Take in what is remembered of an agent, and follow what steers it now."""
-        place = self.home.project(ref.project.id)
+        project_paths = self.home.project(ref.project.id)
         agent = inventory.agent_name(self.home, ref)
         steered = self._steering(ref)
-        self._watch.follow(ref.key, (*steered, first_start(place.agent(agent))))
-        record = store.read(place.agent(agent)) if agent else None
+        self._watch.follow(ref.key, (*steered, first_start(project_paths.agent(agent))))
+        record = store.read(project_paths.agent(agent)) if agent else None
         if record and record.engine:
             granted = (self.home.grants(ref.project.id),) if record.config.grants else ()
             self._watch.follow(ref.key, (*steered, *granted))
@@ -278,7 +278,7 @@ class Loop:
             agent=agent,
             alias=record.allocation.alias if record and record.allocation.ssh_port else "",
             engine=record.engine if record else None,
-            paused=place.paused.exists(),
+            paused=project_paths.paused.exists(),
             condition=Condition() if record and record.engine else Condition(Health.ABSENT),
         )
         self._tell(ProjectAdded(agent_view, new=old is None))
@@ -289,8 +289,8 @@ class Loop:
 
     def _wait_at(self, ref: AgentRef, error: CompanionError | OSError) -> None:
         """Show an agent that cannot be taken in; of a new one, the look to come tells why."""
-        place = self.home.project(ref.project.id)
-        records = place.root.glob("*/agent.json")
+        project_paths = self.home.project(ref.project.id)
+        records = project_paths.root.glob("*/agent.json")
         self._watch.follow(ref.key, (*self._steering(ref), *records))
         known = self.view.sandboxes.get(ref.key)
         if isinstance(error, CompanionError):

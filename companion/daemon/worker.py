@@ -76,8 +76,8 @@ def _carry_out(
 
     match work.order:
         case Order.LOOK:
-            place = home.project(ref.project.id)
-            if place.paused.exists() or home.paused.exists():
+            project_paths = home.project(ref.project.id)
+            if project_paths.paused.exists() or home.paused.exists():
                 return WorkFinished(key, "paused, changes wait for `companion resume`")
             if inventory.is_unlisted(ref):
                 registry.retire(home, ref, progress)

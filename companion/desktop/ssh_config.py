@@ -58,12 +58,12 @@ def include_line(home: Paths) -> str:
     return f'Include "{home.ssh_config.as_posix()}"'
 
 
-def last_alias(home: Paths, places: AgentPaths) -> str | None:
+def last_alias(home: Paths, agent_paths: AgentPaths) -> str | None:
     """Return the alias that an agent had when our files were written last, by its host key.
 
     For an agent whose record cannot be read; None: our files do not name its key.
     """
-    pin = _pin(places)
+    pin = _pin(agent_paths)
     with suppress(SshValueError):
         pins = known_hosts.parse(files.read_text(home.ssh_known_hosts) or "")
         return next((alias for alias, key in pins.items() if pin.startswith(key)), None)
@@ -73,20 +73,20 @@ def last_alias(home: Paths, places: AgentPaths) -> str | None:
 def _entries(home: Paths) -> Iterator[SshEntry]:
     before = config.logins(files.read_text(home.ssh_config) or "")
     for project_id, written in store.all_projects(home).items():
-        places = {name: home.project(project_id).agent(name) for name in written.names}
+        agent_paths = {name: home.project(project_id).agent(name) for name in written.names}
         for name, record in written.agents.items():
             port, alias = record.allocation.ssh_port, record.allocation.alias
-            if port and _pin(places[name]):
-                yield _entry(home, alias, port, record.config.user, _pin(places[name]))
+            if port and _pin(agent_paths[name]):
+                yield _entry(home, alias, port, record.config.user, _pin(agent_paths[name]))
         for name in written.broken:  # they keep the entry that they had
-            alias = last_alias(home, places[name]) or ""
+            alias = last_alias(home, agent_paths[name]) or ""
             if alias in before:
-                yield _entry(home, alias, *before[alias], _pin(places[name]))
+                yield _entry(home, alias, *before[alias], _pin(agent_paths[name]))
 
 
-def _pin(places: AgentPaths) -> str:
+def _pin(agent_paths: AgentPaths) -> str:
     """Return the line of an agent's public host key, or ""."""
-    return (files.read_text(places.host_key.with_suffix(".pub")) or "").strip()
+    return (files.read_text(agent_paths.host_key.with_suffix(".pub")) or "").strip()
 
 
 def _entry(home: Paths, alias: str, port: int, user: str, pin: str) -> SshEntry:

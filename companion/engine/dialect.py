@@ -154,14 +154,14 @@ def network_argv(dialect: Dialect, project: str, agent: str, network: Network) -
 
 
 def connect_argv(
-    dialect: Dialect, project: str, service: Service, place: Attachment
+    dialect: Dialect, project: str, service: Service, attachment: Attachment
 ) -> tuple[str, ...]:
     """Return the arguments that attach a created container to a further network."""
     network, name = (
-        network_name(project, place.network),
+        network_name(project, attachment.network),
         container_name(project, service.name),
     )
-    return ("network", "connect", *_addresses(dialect, place), network, name)
+    return ("network", "connect", *_addresses(dialect, attachment), network, name)
 
 
 def join_argv(project: str, service: Service, network: str) -> tuple[str, ...]:
@@ -269,9 +269,9 @@ def _hosts(dialect: Dialect, service: Service) -> tuple[str, ...]:
     return () if dialect.rootless else tuple(f"{name}:{address}" for name, address in service.hosts)
 
 
-def _addresses(dialect: Dialect, place: Attachment) -> tuple[str, ...]:
-    mac = ("--mac-address", place.mac) if dialect.random_macs else ()
-    return ("--ip", place.address, *mac)
+def _addresses(dialect: Dialect, attachment: Attachment) -> tuple[str, ...]:
+    mac = ("--mac-address", attachment.mac) if dialect.random_macs else ()
+    return ("--ip", attachment.address, *mac)
 
 
 def _mount(project: str, files: str, bind: Bind) -> str:

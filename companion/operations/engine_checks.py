@@ -126,9 +126,9 @@ def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
 
 def _take_off(home: Paths, engine: Engine) -> None:
     """Take a sandbox off an engine, unless it moved there meanwhile."""
-    places = home.project(engine.project).agent(engine.agent)
-    with agent_lock(places, lambda _: None):
-        record = store.read(places)
+    agent_paths = home.project(engine.project).agent(engine.agent)
+    with agent_lock(agent_paths, lambda _: None):
+        record = store.read(agent_paths)
         if record and (not record.engine or record.engine.name != engine.choice.name):
             remove_all(engine, engine.observe(), lambda _: None)
 

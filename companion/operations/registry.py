@@ -68,14 +68,14 @@ def forget(home: Paths, project_id: str, progress: Progress, *, volumes: bool = 
     Raises:
         CompanionError: the engine does not answer.
     """
-    written, place = store.all_projects(home)[project_id], home.project(project_id)
+    written, project_paths = store.all_projects(home)[project_id], home.project(project_id)
     project = Project(Path(written.directory), project_id)
     for agent in written.names:
         teardown.down(home, project, agent, progress, volumes=volumes)
         _discard(home, project, written, agent)
-    place.paused.unlink(missing_ok=True)
+    project_paths.paused.unlink(missing_ok=True)
     grant_store.forget(home, project_id)
-    shutil.rmtree(place.root)
+    shutil.rmtree(project_paths.root)
     ssh_config.sync(home)
     editor_settings.sync(home)
 
@@ -91,8 +91,8 @@ def _discard(home: Paths, project: Project, written: Written, agent: str) -> Non
     for engine in teardown.engines_of(written, project.id, agent, lambda _: None):
         for tag in engine.agent_images():
             engine.discard_image(tag)
-    record, places = written.agents.get(agent), home.project(project.id).agent(agent)
-    alias = record.allocation.alias if record else ssh_config.last_alias(home, places)
+    record, agent_paths = written.agents.get(agent), home.project(project.id).agent(agent)
+    alias = record.allocation.alias if record else ssh_config.last_alias(home, agent_paths)
     if alias:
         key = home.client_key(alias)
         for path in (key, key.with_name(f"{key.name}.pub")):

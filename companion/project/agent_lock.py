@@ -8,12 +8,12 @@ from companion.system.paths import AgentPaths
 
 
 @contextmanager
-def agent_lock(places: AgentPaths, progress: Callable[[str], None]) -> Iterator[None]:
+def agent_lock(agent_paths: AgentPaths, progress: Callable[[str], None]) -> Iterator[None]:
     """Be the only one who works on an agent; if another does, report it once and wait.
 
     Raises:
         CompanionError: the system refuses the lock; nothing was done.
     """
     text = "waiting for another companion that works on this agent"
-    with locks.exclusive(places.lock, lambda: progress(text)):
+    with locks.exclusive(agent_paths.lock, lambda: progress(text)):
         yield

@@ -27,27 +27,27 @@ def project(directory: Path) -> Project:
     return Project(real, f"{slug}-{digest(str(real))[:8]}")
 
 
-def fleet(place: Project) -> tuple[Fleet, Document] | None:
+def fleet(project: Project) -> tuple[Fleet, Document] | None:
     """Return what the project's fleet.yaml says, if it has one.
 
     Raises:
         ConfigError: it is wrong.
     """
-    text = files.read_text(place.fleet)
+    text = files.read_text(project.fleet)
     return None if text is None else decode.fleet(text, paths.FLEET_NAME)
 
 
-def agent_refs(place: Project) -> tuple[AgentRef, ...]:
+def agent_refs(project: Project) -> tuple[AgentRef, ...]:
     """Return the seats of a project, in the order of its fleet.yaml.
 
     Raises:
         ConfigError: fleet.yaml is wrong.
     """
-    found = fleet(place)
+    found = fleet(project)
     return (
-        tuple(AgentRef(place, folder) for folder in found[0].agents)
+        tuple(AgentRef(project, folder) for folder in found[0].agents)
         if found
-        else (AgentRef(place),)
+        else (AgentRef(project),)
     )
 
 

@@ -14,8 +14,8 @@ def agents_of(home: Paths, project: Project) -> tuple[AgentRef, ...]:
 
     A fleet.yaml that cannot be read leaves every agent where it was.
     """
-    place = home.project(project.id)
-    started = sorted(path.parent.name for path in place.root.glob("*/agent.json"))
+    project_paths = home.project(project.id)
+    started = sorted(path.parent.name for path in project_paths.root.glob("*/agent.json"))
     try:
         found = discovery.agent_refs(project)
     except CompanionError:
@@ -24,7 +24,10 @@ def agents_of(home: Paths, project: Project) -> tuple[AgentRef, ...]:
     if None in names:
         return found
     lost = (name for name in started if name not in names)
-    return (*found, *(AgentRef(project, name) for name in lost if _may_be_up(place.agent(name))))
+    return (
+        *found,
+        *(AgentRef(project, name) for name in lost if _may_be_up(project_paths.agent(name))),
+    )
 
 
 def is_unlisted(ref: AgentRef) -> bool:
@@ -42,8 +45,8 @@ def is_wanted(home: Paths, ref: AgentRef) -> bool:
     One that is new in a fleet, or back, is wanted if all others are: then the fleet is up as a
     whole.
     """
-    place = home.project(ref.project.id)
-    record = store.read(place.agent(agent_name(home, ref)))
+    project_paths = home.project(ref.project.id)
+    record = store.read(project_paths.agent(agent_name(home, ref)))
     if ref.folder and (record is None or record.wanted == "gone"):
         all_records = store.of_project(home, ref.project).agents.values()
         others = [other for other in all_records if other.wanted != "gone"]
@@ -73,10 +76,10 @@ def _is_up(record: AgentRecord | None) -> bool:
     return record is not None and record.wanted == "up"
 
 
-def _may_be_up(place: AgentPaths) -> bool:
+def _may_be_up(agent_paths: AgentPaths) -> bool:
     """Tell whether an agent is wanted up; what cannot be read is for who looks closer to say."""
     try:
-        return _is_up(store.read(place))
+        return _is_up(store.read(agent_paths))
     except CompanionError:
         return True
 

@@ -55,8 +55,8 @@ class AgentRef:
     @property
     def env_files(self) -> tuple[Path, ...]:
         """Files of secret values; the later ones count more."""
-        places = dict.fromkeys((self.project.directory, self.directory))
-        return tuple(place / paths.ENV_NAME for place in places)
+        directories = dict.fromkeys((self.project.directory, self.directory))
+        return tuple(directory / paths.ENV_NAME for directory in directories)
 
     def build(self, agent: str) -> Path:
         """Return the directory of what is generated for the agent that sits here."""

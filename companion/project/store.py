@@ -28,11 +28,11 @@ AGENTS = Store(
 )
 
 
-def register(place: ProjectPaths, directory: Path) -> bool:
+def register(project_paths: ProjectPaths, directory: Path) -> bool:
     """Remember that there is a project in `directory`; False: it was known."""
-    if place.state.exists():
+    if project_paths.state.exists():
         return False
-    PROJECTS.write(place.state, Registration(str(directory)))
+    PROJECTS.write(project_paths.state, Registration(str(directory)))
     return True
 
 
@@ -51,18 +51,18 @@ def of_project(home: Paths, project: Project) -> Written:
     return Written(str(project.directory), agents, broken)
 
 
-def read(place: AgentPaths) -> AgentRecord | None:
+def read(agent_paths: AgentPaths) -> AgentRecord | None:
     """Return what is remembered of an agent, or None if nothing is.
 
     Raises:
         CompanionError: the file is not ours or damaged.
     """
-    return AGENTS.read(place.record)
+    return AGENTS.read(agent_paths.record)
 
 
-def write(place: AgentPaths, record: AgentRecord) -> None:
+def write(agent_paths: AgentPaths, record: AgentRecord) -> None:
     """Remember `record`."""
-    AGENTS.write(place.record, record)
+    AGENTS.write(agent_paths.record, record)
 
 
 def is_registered(directory: Path) -> bool:
@@ -73,8 +73,8 @@ def is_registered(directory: Path) -> bool:
 def unregistered(home: Paths) -> tuple[Path, ...]:
     """Return the directories of projects whose first `up` is under way, or failed early."""
     with suppress(OSError):
-        places = [path for path in home.projects.iterdir() if path.is_dir()]
-        return tuple(path for path in places if not is_registered(path))
+        directories = [path for path in home.projects.iterdir() if path.is_dir()]
+        return tuple(path for path in directories if not is_registered(path))
     return ()
 
 

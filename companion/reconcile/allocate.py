@@ -70,13 +70,13 @@ def reserve(home: Paths, checked: Checked, engine: Driver | None) -> AgentRecord
     What another agent has, too, is chosen anew: records that were written at the same time by an
     older version, or copied, may hold the same alias, subnet or port.
     """
-    places = checked.places(home)
-    record = store.read(places)
+    agent_paths = checked.agent_paths(home)
+    record = store.read(agent_paths)
     if record and _is_settled(checked, record, _others(home, checked)):
         return record
     with locks.exclusive(home.allocation_lock):
-        record = propose(home, checked, store.read(places), engine)
-        store.write(places, record)
+        record = propose(home, checked, store.read(agent_paths), engine)
+        store.write(agent_paths, record)
     return record
 
 
@@ -84,7 +84,7 @@ def anew(home: Paths, checked: Checked, record: AgentRecord, engine: Driver) -> 
     """Choose other places for an agent that has some; all else that is remembered stays."""
     with locks.exclusive(home.allocation_lock):
         new = propose(home, checked, None, engine)
-        store.write(checked.places(home), replace(record, allocation=new.allocation))
+        store.write(checked.agent_paths(home), replace(record, allocation=new.allocation))
 
 
 def propose(

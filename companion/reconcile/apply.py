@@ -42,7 +42,7 @@ class Applier:
     target: Target
     contexts: Path
     home: Paths
-    places: AgentPaths
+    agent_paths: AgentPaths
     progress: Progress
     is_wanted: Callable[[Image], bool] = lambda _: True
     """Tells, while an image is built, whether the user's files still want it."""
@@ -66,7 +66,9 @@ class Applier:
             if login is None:
                 readiness.check_running(self.engine, self.target)
                 return 0.0
-            return readiness.wait_for_login(self.engine, self.target, login, self.home, self.places)
+            return readiness.wait_for_login(
+                self.engine, self.target, login, self.home, self.agent_paths
+            )
         except Exception:
             self._show_last_lines()
             raise
@@ -127,20 +129,20 @@ class Applier:
                 self.progress(f"  {step[:_WIDTH]}")
 
         code = self.engine.build(image, context, on_line, lambda: self.is_wanted(image))
-        files.write(self.places.build_log, "\n".join(lines) + "\n")
+        files.write(self.agent_paths.build_log, "\n".join(lines) + "\n")
         if code and not self.is_wanted(image):
             raise SupersededError("the files changed while their image was built")
         if code:
-            log, settings = str(self.places.build_log), str(self.home.settings)
+            log, settings = str(self.agent_paths.build_log), str(self.home.settings)
             raise failures.of_build(image, lines, log, settings)
 
     def _leave(self, choice: EngineChoice) -> None:
         """Take the sandbox off another engine; only then it is remembered as being on ours."""
         other = driver(choice, self.engine.project, self.engine.agent)
         remove_all(other, other.observe(), self.progress)
-        record = store.read(self.places)
+        record = store.read(self.agent_paths)
         if record:
-            store.write(self.places, record.on(self.engine.choice))
+            store.write(self.agent_paths, record.on(self.engine.choice))
 
     def _start(self, service: Service) -> None:
         self.engine.start(service)
@@ -162,7 +164,7 @@ class Applier:
         """Sshd reads its keys at each login, but for the host key: of that it must be told."""
         service = step.service
         if service.role is not Role.AGENT:
-            if not gateway_socket.reload(self.places.control):
+            if not gateway_socket.reload(self.agent_paths.control):
                 self.engine.run(service.name, "/bin/bash", f"{LIB}/reload.sh")
         elif self.target.login and step.is_about(HOST_KEY):
             user = self.target.login.user

@@ -32,7 +32,7 @@ def _kept_authority(home: Paths) -> "certificates.Authority | None":
     return certificates.Authority(certificate, key) if key and certificate else None
 
 
-def leaf_certificates(sandbox: Sandbox, home: Paths, places: AgentPaths) -> tuple[File, ...]:
+def leaf_certificates(sandbox: Sandbox, home: Paths, agent_paths: AgentPaths) -> tuple[File, ...]:
     """Return the certificates that the gateway shall show, with their keys.
 
     Those that are kept, as long as they are current; else new ones, which nothing has written yet.
@@ -42,13 +42,15 @@ def leaf_certificates(sandbox: Sandbox, home: Paths, places: AgentPaths) -> tupl
     signer, now = _kept_authority(home) if hosts else None, datetime.now(UTC)
     if signer is None:
         return ()
-    return tuple(_leaf(host, signer, now, places) for host in sorted(hosts))
+    return tuple(_leaf(host, signer, now, agent_paths) for host in sorted(hosts))
 
 
-def _leaf(host: str, signer: "certificates.Authority", now: datetime, places: AgentPaths) -> File:
+def _leaf(
+    host: str, signer: "certificates.Authority", now: datetime, agent_paths: AgentPaths
+) -> File:
     from companion.reconcile import certificates  # noqa: PLC0415 - slow to load
 
-    kept = files.read_text(places.certificates / f"{host}.pem") or ""
+    kept = files.read_text(agent_paths.certificates / f"{host}.pem") or ""
     leaf = (
         kept
         if certificates.is_current(kept, signer, now)

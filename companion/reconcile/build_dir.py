@@ -25,7 +25,7 @@ def write(home: Paths, checked: Checked, desired: Desired) -> None:
     target, build = desired.target, checked.ref.build(checked.config.name)
     contexts = {role: str(build / role) for role in (Role.GATEWAY, Role.AGENT)}
     contexts[Role.NET] = contexts[Role.GATEWAY]
-    mounted = str(checked.places(home).root)
+    mounted = str(checked.agent_paths(home).root)
     text = compose.render(checked.project.id, target, contexts, mounted)
     broken = tuple(closed_check.violations(text, target.services))
     if broken:

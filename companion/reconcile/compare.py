@@ -39,7 +39,7 @@ def preview(home: Paths, ref: AgentRef) -> Comparison:
         CompanionError: its files are wrong or the engine does not answer.
     """
     checked = check(home, ref)
-    record = store.read(checked.places(home))
+    record = store.read(checked.agent_paths(home))
     engine = engine_of(home, checked, record)
     return compare(home, checked, propose(home, checked, record, engine), engine)
 
@@ -84,7 +84,7 @@ def engine_of(home: Paths, checked: Checked, record: AgentRecord | None) -> Driv
 
 def engine_at(home: Paths, checked: Checked, choice: EngineChoice) -> Driver:
     """Return the engine of a choice, told where the agent's files lie."""
-    files = str(checked.places(home).root)
+    files = str(checked.agent_paths(home).root)
     return driver(choice, checked.project.id, checked.config.name, files)
 
 
@@ -94,11 +94,11 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     A certificate that must be renewed is a new one at each call, and so is the first host key.
     """
     sandbox = sandbox_of(checked, record)
-    places = checked.places(home)
+    agent_paths = checked.agent_paths(home)
     values = secret_values.resolve(home, checked.ref, sandbox.secrets)
     seals = secret_values.seals(values, record.salt)
-    leaves = authority.leaf_certificates(sandbox, home, places)
-    host_key = ssh_keys.host_key(sandbox, places)
+    leaves = authority.leaf_certificates(sandbox, home, agent_paths)
+    host_key = ssh_keys.host_key(sandbox, agent_paths)
     wanted = desire(sandbox, host_facts.assets(), seals, leaves, host_key)
     return wanted.filtered(seccomp.system_calls(home, record.engine))
 

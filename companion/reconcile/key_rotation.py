@@ -37,10 +37,10 @@ def rotate(
             has a host key of the user's, or its engine does not answer; or SSH did not answer
             after the change.
     """
-    places = check(home, ref).places(home)
-    with agent_lock(places, progress):
+    agent_paths = check(home, ref).agent_paths(home)
+    with agent_lock(agent_paths, progress):
         checked = check(home, ref)
-        record = store.read(places)
+        record = store.read(agent_paths)
         if record is None:
             raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")
         sandbox = sandbox_of(checked, record)
@@ -48,9 +48,9 @@ def rotate(
         engine = _running(checked, record)
         made: dict[str, str] = {}
         if client:
-            made["client_key"] = ssh_keys.new_client_key(sandbox, home, places)
+            made["client_key"] = ssh_keys.new_client_key(sandbox, home, agent_paths)
         if host:
-            made["host_key"] = ssh_keys.new_host_key(sandbox, places)
+            made["host_key"] = ssh_keys.new_host_key(sandbox, agent_paths)
         ssh_config.sync(home)
         if engine:
             _take_in(home, checked, record, engine, host=host)
@@ -80,13 +80,13 @@ def _take_in(
     home: Paths, checked: Checked, record: AgentRecord, engine: Driver, *, host: bool
 ) -> None:
     """Have the running sshd show the new host key, and see that we get in."""
-    target, places = desired_of(home, checked, record).target, checked.places(home)
+    target, agent_paths = desired_of(home, checked, record).target, checked.agent_paths(home)
     if host:
         reload_sshd(engine, record.config.login)
-        store.write(places, _told(record, target.service(Role.AGENT)))
+        store.write(agent_paths, _told(record, target.service(Role.AGENT)))
     try:
         if target.login:
-            readiness.wait_for_login(engine, target, target.login, home, places)
+            readiness.wait_for_login(engine, target, target.login, home, agent_paths)
     except CompanionError as error:
         what = f"the keys are new, but {error.problems[0].what}"
         raise CompanionError(what, "run `companion up`") from error

@@ -28,7 +28,7 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
         Directory.CERTIFICATES: desired.certificate_files,
     }
     if desired.sandbox.ssh:
-        found[Directory.SSHD] = ssh_keys.contents(desired, home, checked.places(home))
+        found[Directory.SSHD] = ssh_keys.contents(desired, home, checked.agent_paths(home))
     return found
 
 
@@ -38,13 +38,13 @@ def write(desired: Desired, home: Paths, checked: Checked) -> None:
     Raises:
         CompanionError: a secret cannot be read any more; no mounted file was written.
     """
-    places, owner = checked.places(home), desired.sandbox.host.uid
+    agent_paths, owner = checked.agent_paths(home), desired.sandbox.host.uid
     whole = contents(desired, home, checked)
-    files.make_private_dir(places.root)
+    files.make_private_dir(agent_paths.root)
     for directory, held in whole.items():
-        _fill(places.root / directory, held, owner)
-    files.make_private_dir(places.control)
-    files.give_to(places.control, owner)
+        _fill(agent_paths.root / directory, held, owner)
+    files.make_private_dir(agent_paths.control)
+    files.give_to(agent_paths.control, owner)
 
 
 def refresh_tokens(home: Paths, checked: Checked) -> None:
@@ -52,10 +52,13 @@ def refresh_tokens(home: Paths, checked: Checked) -> None:
 
     What renewed one may have ended the one before: going back must not bring that back.
     """
-    places, tokens = checked.places(home), (p.token for p in checked.contribution.providers)
-    there = [token for token in tokens if (places.secrets / token.name).exists()]
+    agent_paths, tokens = (
+        checked.agent_paths(home),
+        (p.token for p in checked.contribution.providers),
+    )
+    there = [token for token in tokens if (agent_paths.secrets / token.name).exists()]
     for file in _secret_files(secret_values.resolve(home, checked.ref, there)):
-        files.write(places.secrets / file.path, file.content, file.mode, checked.host.uid)
+        files.write(agent_paths.secrets / file.path, file.content, file.mode, checked.host.uid)
 
 
 def _secret_files(values: Mapping[SecretRef, Secret]) -> Iterator[File]:

@@ -48,7 +48,7 @@ def _end_of_gateway(engine: Driver) -> str:
 
 
 def wait_for_login(
-    engine: Driver, target: Target, login: Login, home: Paths, places: AgentPaths
+    engine: Driver, target: Target, login: Login, home: Paths, agent_paths: AgentPaths
 ) -> float:
     """Log in with our own key and the pinned host key; return the seconds it took.
 
@@ -58,7 +58,7 @@ def wait_for_login(
     begin = time.monotonic()
     while True:
         try:
-            _login(login, home, places, time.monotonic() + _SLICE)
+            _login(login, home, agent_paths, time.monotonic() + _SLICE)
         except probe.WrongHostKey as error:
             raise CompanionError(
                 f"another server answers: {error}", _LOOK, code=Code.LOGIN_FAILED
@@ -83,9 +83,9 @@ def check_running(engine: Driver, target: Target) -> None:
     _see_running(engine, target)
 
 
-def _login(login: Login, home: Paths, places: AgentPaths, deadline: float) -> None:
+def _login(login: Login, home: Paths, agent_paths: AgentPaths, deadline: float) -> None:
     key = home.client_key(login.alias)
-    pin = public_host_key(places)
+    pin = public_host_key(agent_paths)
     probe.wait_for_login("127.0.0.1", login.port, login.user, key, pin, deadline=deadline)
 
 
@@ -107,6 +107,6 @@ def _network_hint(engine: Driver, target: Target) -> str:
     return "the agent was not started"
 
 
-def public_host_key(places: AgentPaths) -> str:
+def public_host_key(agent_paths: AgentPaths) -> str:
     """Return the public half of an agent's host key."""
-    return Path(f"{places.host_key}.pub").read_text(encoding="ascii").strip()
+    return Path(f"{agent_paths.host_key}.pub").read_text(encoding="ascii").strip()

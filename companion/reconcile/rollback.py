@@ -24,25 +24,25 @@ def roll_back(
     home: Paths, checked: Checked, error: CompanionError, progress: Progress
 ) -> CompanionError:
     """Bring back what ran before; return what to tell the user. Volumes keep what was written."""
-    places = checked.places(home)
+    agent_paths = checked.agent_paths(home)
     try:
-        good, record = snapshot.read(places), store.read(places)
+        good, record = snapshot.read(agent_paths), store.read(agent_paths)
     except CompanionError as unreadable:
         what = f"{error}\nThere is nothing to go back to: {unreadable.problems[0].what}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")
     if good is None or record is None:
         return error
-    snapshot.restore_files(places)
+    snapshot.restore_files(agent_paths)
     engine = engine_at(home, checked, good.engine)
     target = good.target
     progress("going back to what ran before")
     mounted_files.refresh_tokens(home, checked)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
     record = replace(record, allocation=kept, applied=Applied())
-    store.write(places, record)
+    store.write(agent_paths, record)
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
-    applier = Applier(engine, target, contexts, home, places, progress)
+    applier = Applier(engine, target, contexts, home, agent_paths, progress)
     try:
         departures = migrate.departures(engine, record)
         images = [image.tag for image in target.images]
@@ -67,8 +67,8 @@ def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Pr
     podman keeps the address of a container whose removal was killed; it forgets with the network.
     For an image that is gone nothing is to be done: the next plan has its build.
     """
-    places = checked.places(home)
-    record = store.read(places)
+    agent_paths = checked.agent_paths(home)
+    record = store.read(agent_paths)
     if record is None or record.engine is None:
         return
     engine = engine_at(home, checked, record.engine)
@@ -76,6 +76,6 @@ def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Pr
         remove_all(engine, engine.observe(), progress)
     elif isinstance(error, PortTakenError):
         kept = replace(record.allocation, ssh_port=None)
-        store.write(places, replace(record, allocation=kept))
+        store.write(agent_paths, replace(record, allocation=kept))
     elif isinstance(error, SubnetTakenError):
         allocate.anew(home, checked, record, engine)

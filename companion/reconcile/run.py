@@ -118,13 +118,13 @@ def _attempts(request: _Request) -> Report:
     checked = check(home, request.ref)
     if checked.missing:
         raise ConfigError(checked.missing)
-    places = checked.places(home)
-    request = replace(request, last_stop_request=last_stop_request(places))
+    agent_paths = checked.agent_paths(home)
+    request = replace(request, last_stop_request=last_stop_request(agent_paths))
     renewed = _renew(home, checked, progress)
     if renewed:
         checked = check(home, request.ref)
-    with agent_lock(places, progress):
-        if request.last_stop_request != last_stop_request(places):
+    with agent_lock(agent_paths, progress):
+        if request.last_stop_request != last_stop_request(agent_paths):
             raise StoppedError("stopped before it was begun with")
         _require_wanted(request)
         authority.authority(home)
@@ -137,7 +137,7 @@ def _attempts(request: _Request) -> Report:
                 progress(str(error))
                 rollback.make_room(home, checked, error, progress)
             except SupersededError as error:
-                if request.last_stop_request != last_stop_request(places):
+                if request.last_stop_request != last_stop_request(agent_paths):
                     raise StoppedError("stopped while its image was built") from error
                 raise
     raise AssertionError("unreachable")
@@ -162,9 +162,9 @@ def generate(home: Paths, project: Project, progress: Progress = lambda _: None)
     authority.authority(home)
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
     for checked in all_checked:
-        with agent_lock(checked.places(home), progress):
+        with agent_lock(checked.agent_paths(home), progress):
             record = replace(reserve(home, checked, None), config=checked.summary)
-            store.write(checked.places(home), record)
+            store.write(checked.agent_paths(home), record)
             build_dir.write(home, checked, desired_of(home, checked, record))
     build_dir.write_env_example(home, project)
     store.register(home.project(project.id), project.directory)
@@ -175,7 +175,7 @@ def generate(home: Paths, project: Project, progress: Progress = lambda _: None)
 def _reconcile(request: _Request) -> Report:
     home, progress = request.home, request.progress
     checked = check(home, request.ref)
-    engine = engine_of(home, checked, store.read(checked.places(home)))
+    engine = engine_of(home, checked, store.read(checked.agent_paths(home)))
     record = replace(reserve(home, checked, engine), wanted="up")
     quick = settled(home, checked, record, engine) if request.only_if_changed else None
     seen = quick or compare(home, checked, record, engine, fresh=request.fresh)
@@ -198,7 +198,7 @@ def _carry_out(request: _Request, seen: Comparison) -> float:
     build_dir.write(home, checked, seen.desired)
     _claim(home, seen)
     build_dir.write_env_example(home, checked.project)
-    places = checked.places(home)
+    agent_paths = checked.agent_paths(home)
     mounted_files.write(seen.desired, home, checked)
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
@@ -207,15 +207,16 @@ def _carry_out(request: _Request, seen: Comparison) -> float:
         seen.desired.target,
         contexts,
         home,
-        places,
+        agent_paths,
         request.progress,
         lambda image: (
-            request.last_stop_request == last_stop_request(places) and _is_wanted(home, seen, image)
+            request.last_stop_request == last_stop_request(agent_paths)
+            and _is_wanted(home, seen, image)
         ),
     )
     waited = applier.perform(seen.plan)
     _remember(home, seen, complete=True)
-    snapshot.keep(places, seen.engine.choice, seen.desired.target)
+    snapshot.keep(agent_paths, seen.engine.choice, seen.desired.target)
     if seen.plan.change is Change.REBUILD:
         applier.remove_stale_images()
     return waited
@@ -253,8 +254,8 @@ def _claim(home: Paths, seen: Comparison) -> None:
     Raises:
         ConfigError: another agent may write to what steers this one, or the reverse.
     """
-    checked, places = seen.checked, seen.checked.places(home)
-    before = store.read(places)
+    checked, agent_paths = seen.checked, seen.checked.agent_paths(home)
+    before = store.read(agent_paths)
     _remember(home, seen, complete=not seen.plan.steps)
     if before is None or (before.config.steered_by, before.config.writes) == (
         checked.steered_by,
@@ -264,7 +265,7 @@ def _claim(home: Paths, seen: Comparison) -> None:
     try:
         check(home, checked.ref)
     except ConfigError:
-        store.write(places, before)
+        store.write(agent_paths, before)
         raise
 
 
@@ -285,7 +286,7 @@ def _remember(home: Paths, seen: Comparison, *, complete: bool) -> None:
         ),
         config=checked.summary,
     )
-    store.write(checked.places(home), record)
+    store.write(checked.agent_paths(home), record)
     store.register(home.project(checked.project.id), checked.project.directory)
 
 

@@ -26,28 +26,28 @@ class Snapshot:
 _SNAPSHOTS = Store(Snapshot, "the next `companion up` that works writes it anew")
 
 
-def keep(places: AgentPaths, engine: EngineChoice, target: Target) -> None:
+def keep(agent_paths: AgentPaths, engine: EngineChoice, target: Target) -> None:
     """Remember `target` on `engine`, and copies of its mounted files, as what to go back to."""
-    for directory in places.mounted:
-        files.copy_files(directory, places.good / directory.name)
-    _SNAPSHOTS.write(places.good / _NAME, Snapshot(engine, replace(target, images=())))
+    for directory in agent_paths.mounted:
+        files.copy_files(directory, agent_paths.good / directory.name)
+    _SNAPSHOTS.write(agent_paths.good / _NAME, Snapshot(engine, replace(target, images=())))
 
 
-def read(places: AgentPaths) -> Snapshot | None:
+def read(agent_paths: AgentPaths) -> Snapshot | None:
     """Return what ran well last, or None if there is nothing to go back to.
 
     Raises:
         CompanionError: it is damaged, or of another version of Companion.
     """
-    return _SNAPSHOTS.read(places.good / _NAME)
+    return _SNAPSHOTS.read(agent_paths.good / _NAME)
 
 
-def restore_files(places: AgentPaths) -> None:
+def restore_files(agent_paths: AgentPaths) -> None:
     """Put the mounted files of what ran well last back; read() comes first."""
-    for directory in places.mounted:
-        files.copy_files(places.good / directory.name, directory)
+    for directory in agent_paths.mounted:
+        files.copy_files(agent_paths.good / directory.name, directory)
 
 
-def forget(places: AgentPaths) -> None:
+def forget(agent_paths: AgentPaths) -> None:
     """Nothing runs any more: there is nothing to go back to."""
-    files.remove_tree(places.good)
+    files.remove_tree(agent_paths.good)

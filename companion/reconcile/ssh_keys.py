@@ -14,7 +14,7 @@ from ssh import authorized_keys, keys
 from ssh.public_key import Key
 
 
-def host_key(sandbox: Sandbox, places: AgentPaths) -> tuple[File, ...]:
+def host_key(sandbox: Sandbox, agent_paths: AgentPaths) -> tuple[File, ...]:
     """Return the host key that sshd shall show: the config's, else the one kept, else a new one.
 
     A new one is written by nothing yet. None without sshd.
@@ -26,65 +26,65 @@ def host_key(sandbox: Sandbox, places: AgentPaths) -> tuple[File, ...]:
     if server is None:
         return ()
     given = server.host_key
-    kept = _text(sandbox, given) if given else files.read_text(places.host_key)
+    kept = _text(sandbox, given) if given else files.read_text(agent_paths.host_key)
     try:
         return _pair(keys.generate(sandbox.agent).private if kept is None else kept)
     except ValueError:
-        where, what = (given.path, "host_key") if given else (places.host_key, "it")
+        where, what = (given.path, "host_key") if given else (agent_paths.host_key, "it")
         problem = f"{where} is not an Ed25519 private key without a passphrase"
         raise CompanionError(problem, f"remove {what}: companion makes and keeps one") from None
 
 
 def authorize(
-    sandbox: Sandbox, home: Paths, places: AgentPaths, also: tuple[Key, ...] = ()
+    sandbox: Sandbox, home: Paths, agent_paths: AgentPaths, also: tuple[Key, ...] = ()
 ) -> None:
     """Write who may log in; sshd reads it at every login. `also` may, until the next call."""
-    _replace_ssh_files((_authorized_keys(sandbox, home, places, also),), sandbox, places)
+    _replace_ssh_files((_authorized_keys(sandbox, home, agent_paths, also),), sandbox, agent_paths)
 
 
-def new_client_key(sandbox: Sandbox, home: Paths, places: AgentPaths) -> str:
+def new_client_key(sandbox: Sandbox, home: Paths, agent_paths: AgentPaths) -> str:
     """Put a new key of our own in the old one's place, in steps that each leave us a way in.
 
     Returns the public key's line.
     """
     alias = sandbox.allocation.alias
     made = keys.generate(alias)
-    authorize(sandbox, home, places, authorized_keys.parse(made.public).keys)
+    authorize(sandbox, home, agent_paths, authorized_keys.parse(made.public).keys)
     files.write(home.client_key(alias), made.private)
-    authorize(sandbox, home, places)
+    authorize(sandbox, home, agent_paths)
     return made.public
 
 
-def new_host_key(sandbox: Sandbox, places: AgentPaths) -> str:
+def new_host_key(sandbox: Sandbox, agent_paths: AgentPaths) -> str:
     """Put a new host key of our own in the old one's place; return its public line."""
     made = keys.generate(sandbox.agent)
-    _replace_ssh_files(_pair(made.private), sandbox, places)
+    _replace_ssh_files(_pair(made.private), sandbox, agent_paths)
     return made.public
 
 
-def _replace_ssh_files(changed: Iterable[File], sandbox: Sandbox, places: AgentPaths) -> None:
+def _replace_ssh_files(changed: Iterable[File], sandbox: Sandbox, agent_paths: AgentPaths) -> None:
     """Replace files of what runs, and of what may be brought back: a key that went stays away."""
-    kept = places.good / places.sshd.name
-    for directory in (places.sshd, *((kept,) if kept.is_dir() else ())):
+    kept = agent_paths.good / agent_paths.sshd.name
+    for directory in (agent_paths.sshd, *((kept,) if kept.is_dir() else ())):
         for file in changed:
             files.write(directory / file.path, file.content, file.mode, sandbox.host.uid)
 
 
-def contents(desired: Desired, home: Paths, places: AgentPaths) -> tuple[File, ...]:
+def contents(desired: Desired, home: Paths, agent_paths: AgentPaths) -> tuple[File, ...]:
     """Return the files of an agent's sshd."""
-    allowed = _authorized_keys(desired.sandbox, home, places)
+    allowed = _authorized_keys(desired.sandbox, home, agent_paths)
     return (*desired.host_key_files, allowed, sshd.render(desired.sandbox))
 
 
 def _authorized_keys(
-    sandbox: Sandbox, home: Paths, places: AgentPaths, also: tuple[Key, ...] = ()
+    sandbox: Sandbox, home: Paths, agent_paths: AgentPaths, also: tuple[Key, ...] = ()
 ) -> File:
     """Return the union of our own key, the config's, those that were added, and `also`."""
     own = _client_key(home, sandbox.allocation.alias)
     configured = _text(sandbox, sandbox.ssh.authorized_keys if sandbox.ssh else None)
-    texts = (own, configured, files.read_text(places.added_keys) or "")
+    texts = (own, configured, files.read_text(agent_paths.added_keys) or "")
     allowed = (authorized_keys.parse(text).keys for text in texts)
-    return File(places.authorized_keys.name, authorized_keys.merge(*allowed, also).encode())
+    return File(agent_paths.authorized_keys.name, authorized_keys.merge(*allowed, also).encode())
 
 
 def _client_key(home: Paths, alias: str) -> str:

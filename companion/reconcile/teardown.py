@@ -32,15 +32,15 @@ def down(
     Raises:
         CompanionError: its engine does not answer.
     """
-    places = home.project(project.id).agent(agent)
-    request_stop(places)
-    with agent_lock(places, progress):
+    agent_paths = home.project(project.id).agent(agent)
+    request_stop(agent_paths)
+    with agent_lock(agent_paths, progress):
         written = store.of_project(home, project)
         engines = engines_of(written, project.id, agent, progress)
         removed = [_clear(engine, progress, volumes=volumes) for engine in engines]
-        snapshot.forget(places)
+        snapshot.forget(agent_paths)
         if record := written.agents.get(agent):
-            store.write(places, replace(record, wanted=wanted, applied=Applied()))
+            store.write(agent_paths, replace(record, wanted=wanted, applied=Applied()))
     return any(removed)
 
 
@@ -58,11 +58,11 @@ def engines_of(written: Written, project: str, agent: str, progress: Progress) -
 
 def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> None:
     """Have an agent be on no engine if its own does not answer; what that holds is left there."""
-    places = home.project(project.id).agent(agent)
-    with agent_lock(places, progress):
-        record = store.read(places)
+    agent_paths = home.project(project.id).agent(agent)
+    with agent_lock(agent_paths, progress):
+        record = store.read(agent_paths)
         if record and record.engine and not driver(record.engine).answers():
-            store.write(places, record.on(None))
+            store.write(agent_paths, record.on(None))
 
 
 def _clear(engine: Driver, progress: Progress, *, volumes: bool) -> bool:
@@ -73,14 +73,14 @@ def _clear(engine: Driver, progress: Progress, *, volumes: bool) -> bool:
     return bool(observed.containers or observed.networks or removed)
 
 
-def request_stop(places: AgentPaths) -> None:
+def request_stop(agent_paths: AgentPaths) -> None:
     """Have whoever builds an image for an agent end that: it is to be stopped."""
-    if places.root.is_dir():
-        places.stop_request.touch()
+    if agent_paths.root.is_dir():
+        agent_paths.stop_request.touch()
 
 
-def last_stop_request(places: AgentPaths) -> int:
+def last_stop_request(agent_paths: AgentPaths) -> int:
     """Return when an agent was last asked to be stopped, in the file system's nanoseconds."""
     with suppress(OSError):
-        return places.stop_request.stat().st_mtime_ns
+        return agent_paths.stop_request.stat().st_mtime_ns
     return 0

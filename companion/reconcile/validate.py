@@ -58,7 +58,7 @@ class Checked:
         """The project that the agent is part of."""
         return self.ref.project
 
-    def places(self, home: Paths) -> AgentPaths:
+    def agent_paths(self, home: Paths) -> AgentPaths:
         """Return where we keep what belongs to the agent."""
         return home.project(self.project.id).agent(self.config.name)
 

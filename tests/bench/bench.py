@@ -330,9 +330,9 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
     home = _home(desk.home)
     ref = AgentRef(discovery.project(directory), names[50])
     handle = Engine(detect(engine, None), ref.project.id, ref.folder)
-    places = home.project(ref.project.id).agent(ref.folder)
-    record = store.read(places)
-    store.write(places, replace(record, engine=handle.choice))  # as after its first `up`
+    agent_paths = home.project(ref.project.id).agent(ref.folder)
+    record = store.read(agent_paths)
+    store.write(agent_paths, replace(record, engine=handle.choice))  # as after its first `up`
     takes, asks = [], []
     for number in range(8):
         more = f"limits: {{pids: {500 + number}}}\n"

@@ -20,9 +20,9 @@ SOURCES = (Files(Directory.SSHD), Files(Directory.SSHD, "sshd"), HostPath("sshd"
 
 
 def test_what_is_mounted_is_what_is_written():
-    places = AgentPaths(Path("/state/coder"))
+    agent_paths = AgentPaths(Path("/state/coder"))
     for name in Directory:
-        assert Files(name).on_host(str(places.root)) == str(getattr(places, name))
+        assert Files(name).on_host(str(agent_paths.root)) == str(getattr(agent_paths, name))
 
 
 def test_each_kind_of_source_is_a_definition_of_its_own():
@@ -35,9 +35,9 @@ def test_a_snapshot_keeps_each_kind_of_source(tmp_path: Path):
     target = generated(HERE / "everything", tmp_path).target
     binds = tuple(Bind(source, "/x", read_only=True) for source in SOURCES)
     target = replace(target, images=(), services=(replace(target.services[0], binds=binds),))
-    places = AgentPaths(tmp_path / "coder")
-    snapshot.keep(places, EngineChoice("podman", "podman"), target)
-    kept = snapshot.read(places)
+    agent_paths = AgentPaths(tmp_path / "coder")
+    snapshot.keep(agent_paths, EngineChoice("podman", "podman"), target)
+    kept = snapshot.read(agent_paths)
     assert kept is not None
     assert kept.target == target
 
@@ -46,14 +46,14 @@ def test_a_snapshot_keeps_each_kind_of_source(tmp_path: Path):
 def test_a_snapshot_that_cannot_be_read_is_reported_and_puts_nothing_back(
     tmp_path: Path, text: str
 ):
-    places = AgentPaths(tmp_path)
-    for directory, rules in ((places.gateway, "new"), (places.good / "gateway", "old")):
+    agent_paths = AgentPaths(tmp_path)
+    for directory, rules in ((agent_paths.gateway, "new"), (agent_paths.good / "gateway", "old")):
         directory.mkdir(parents=True)
         (directory / "rules").write_text(rules)
-    (places.good / "good.json").write_text(text)
+    (agent_paths.good / "good.json").write_text(text)
     with pytest.raises(CompanionError, match="is damaged"):
-        snapshot.read(places)
-    assert (places.gateway / "rules").read_text() == "new"
+        snapshot.read(agent_paths)
+    assert (agent_paths.gateway / "rules").read_text() == "new"
 
 
 @pytest.mark.parametrize("now", ["/state/coder", "/elsewhere/coder"])

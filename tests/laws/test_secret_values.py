@@ -104,11 +104,15 @@ def test_no_value_that_travels_shows_a_secret(made: Made, shown: Callable[[objec
 def test_the_gateways_files_and_nothing_else_get_the_values(made: Made):
     seen = made.compared()
     mounted_files.write(seen.desired, made.home, made.checked)
-    places = made.checked.places(made.home)
-    written = {p.name: base64.b64decode(p.read_bytes()).decode() for p in places.secrets.iterdir()}
+    agent_paths = made.checked.agent_paths(made.home)
+    written = {
+        p.name: base64.b64decode(p.read_bytes()).decode() for p in agent_paths.secrets.iterdir()
+    }
     token = OAuthToken("notion", URL, "me")
     assert written == {"KEY": KEY, "PAT": PAT, token.name: ACCESS}
-    others = [p for p in places.root.rglob("*") if p.is_file() and p.parent != places.secrets]
+    others = [
+        p for p in agent_paths.root.rglob("*") if p.is_file() and p.parent != agent_paths.secrets
+    ]
     assert others
     assert not [p for p in others if shows(p.read_bytes())]
 
@@ -144,9 +148,9 @@ def test_the_agents_own_env_counts_more_than_its_fleets_and_that_more_than_ours(
 
 def test_what_goes_wrong_while_secrets_are_written_shows_none(made: Made):
     seen = made.compared()
-    places = made.checked.places(made.home)
-    places.root.mkdir(parents=True)
-    places.secrets.write_text("no directory")
+    agent_paths = made.checked.agent_paths(made.home)
+    agent_paths.root.mkdir(parents=True)
+    agent_paths.secrets.write_text("no directory")
     with pytest.raises((CompanionError, OSError)) as caught:
         mounted_files.write(seen.desired, made.home, made.checked)
     assert not shows("".join(traceback.format_exception(caught.value)))

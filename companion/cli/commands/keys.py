@@ -21,16 +21,16 @@ def keys(arguments: Namespace) -> Result:
     """Show or change the keys of one agent; a change takes effect at the next login."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     ref = inventory.find_agent(home, project, arguments.agent)
-    places = home.project(project.id).agent(arguments.agent)
+    agent_paths = home.project(project.id).agent(arguments.agent)
     if arguments.action == "rotate":
         return _rotated(home, ref, arguments)
     if arguments.host or arguments.client:
         raise UsageError("--host and --client need `keys rotate`", "leave them out")
     if arguments.action == "add":
-        _save(home, ref, places, (*_added(places), *_given(arguments.key)))
+        _save(home, ref, agent_paths, (*_added(agent_paths), *_given(arguments.key)))
     elif arguments.action == "remove":
-        _save(home, ref, places, _without(_added(places), arguments.key))
-    return _listing(places)
+        _save(home, ref, agent_paths, _without(_added(agent_paths), arguments.key))
+    return _listing(agent_paths)
 
 
 def _rotated(home: Paths, ref: AgentRef, arguments: Namespace) -> Result:
@@ -44,9 +44,9 @@ def _rotated(home: Paths, ref: AgentRef, arguments: Namespace) -> Result:
     return Result(text="\n".join(lines), data=made)
 
 
-def _listing(places: AgentPaths) -> Result:
-    added = {key.fingerprint for key in _added(places)}
-    allowed = authorized_keys.parse(files.read_text(places.authorized_keys) or "").keys
+def _listing(agent_paths: AgentPaths) -> Result:
+    added = {key.fingerprint for key in _added(agent_paths)}
+    allowed = authorized_keys.parse(files.read_text(agent_paths.authorized_keys) or "").keys
     rows = [
         (key.fingerprint, key.type, key.comment, "added" if key.fingerprint in added else "own")
         for key in allowed
@@ -58,8 +58,8 @@ def _listing(places: AgentPaths) -> Result:
     )
 
 
-def _added(places: AgentPaths) -> tuple[Key, ...]:
-    return authorized_keys.parse(files.read_text(places.added_keys) or "").keys
+def _added(agent_paths: AgentPaths) -> tuple[Key, ...]:
+    return authorized_keys.parse(files.read_text(agent_paths.added_keys) or "").keys
 
 
 def _given(text: str | None) -> tuple[Key, ...]:
@@ -85,15 +85,15 @@ def _without(added: tuple[Key, ...], wanted: str | None) -> tuple[Key, ...]:
     return left
 
 
-def _save(home: Paths, ref: AgentRef, places: AgentPaths, added: tuple[Key, ...]) -> None:
+def _save(home: Paths, ref: AgentRef, agent_paths: AgentPaths, added: tuple[Key, ...]) -> None:
     """Remember the added keys and write the union that sshd reads at the next login."""
-    with agent_lock(places, comment):
-        record, checked = store.read(places), check(home, ref)
+    with agent_lock(agent_paths, comment):
+        record, checked = store.read(agent_paths), check(home, ref)
         if record is None:
             raise CompanionError(
                 f"{checked.config.name} has never been started",
                 "run `companion up`",
                 code=Code.NOT_STARTED,
             )
-        files.write(places.added_keys, authorized_keys.merge(added))
-        ssh_keys.authorize(sandbox_of(checked, record), home, places)
+        files.write(agent_paths.added_keys, authorized_keys.merge(added))
+        ssh_keys.authorize(sandbox_of(checked, record), home, agent_paths)

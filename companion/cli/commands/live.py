@@ -109,14 +109,14 @@ def _pause_file(arguments: Namespace) -> Path:
 
 def _known(arguments: Namespace) -> ProjectPaths:
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    place = home.project(project.id)
-    if not place.state.exists():
+    project_paths = home.project(project.id)
+    if not project_paths.state.exists():
         raise CompanionError(
             f"{project.directory} is not registered",
             "run `companion up` there",
             code=Code.NOT_REGISTERED,
         )
-    return place
+    return project_paths
 
 
 def _watch(greeting: str) -> Result:
