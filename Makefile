@@ -1,4 +1,4 @@
-# Everything that this project does on a machine begins here. All targets are idempotent.
+# Entry point for development tasks. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup run lint test test-fresh test-long mutants packages bench screenshots lock clean
@@ -8,15 +8,15 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 SCRIPTS := $(wildcard scripts/*.sh installer/*.sh assets/*/*.sh .ci/run)
 
-help: ## show this
+help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-setup: $(VENV)/.stamp ## make .venv with companion and its tools
+setup: $(VENV)/.stamp ## create .venv with Companion and its tools
 
 $(VENV)/.stamp: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "companion needs Python 3.11 or newer: make setup PYTHON=python3.13" >&2; exit 1; }
-	@echo "making $(VENV)"
+	@echo "creating $(VENV)"
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || bash scripts/packages.sh venv
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock 2>&1 | { grep -v '^WARNING' >&2 || true; }; exit $${PIPESTATUS[0]}
@@ -34,32 +34,32 @@ lint: setup ## check style, types, import directions and shell scripts
 	@mkdir -p build; $(BIN)/lint-imports > build/imports.log 2>&1 || { cat build/imports.log; exit 1; }
 	@$(BIN)/shellcheck -x $(SCRIPTS)
 
-test: ## run all tests on every engine, installing what is missing
+test: ## install what is missing and run all tests on both engines
 	@PYTEST_ARGS='$(PYTEST_ARGS)' bash scripts/test.sh
 
 test-fresh: ## run `make run` on fresh Debian machines, as root and as a user
 	@CACHE='$(CACHE)' bash scripts/fresh.sh
 
-test-long: ## run all tests with full counts, and drive the whole product on fresh machines
+test-long: ## run all tests with full counts, then drive the whole product on fresh machines
 	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash scripts/test.sh
 	@CACHE='$(CACHE)' bash scripts/fresh.sh drive
 
 packages: setup ## build the wheel and the source distribution into dist/
 	@bash installer/wheel.sh
 
-mutants: setup ## change the pure core a little, often; see what tests notice (ALL=1: every change)
+mutants: setup ## test the tests of the pure core by mutation (ALL=1: every mutant)
 	@nice $(BIN)/python scripts/mutants.py $(if $(ALL),--all)
 
-bench: ## measure, each figure beside what the engine itself needs
+bench: ## measure each kind of change next to what the engine itself needs
 	@bash scripts/test.sh bench
 
-screenshots: ## make docs/*.png anew, from the test that takes them
+screenshots: ## take the pictures in docs/*.png again
 	@PYTEST_ARGS='tests/engine/test_screen.py' bash scripts/test.sh
 	@mkdir -p docs && cp build/screenshots/*.png docs/
 
-lock: setup ## write requirements.lock again (UPGRADE=1: with the newest versions)
+lock: setup ## regenerate requirements.lock (UPGRADE=1: with the newest versions)
 	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock pyproject.toml
 
-clean: ## remove what was made here (not images)
+clean: ## remove everything built here, except images
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

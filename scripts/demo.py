@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Show the whole product on this machine with real parts: run by `make run`.
 
-Works in a directory and a home of its own, which it removes at the end; the images stay, so that
-the second run is quick. Exits 0 only if everything that it says truly happened.
+Works in its own directory and home, which it removes at the end; the images stay, so the second run
+is quick. Exits with 0 only if everything that it reports really happened.
 """
 
 import json

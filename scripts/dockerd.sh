@@ -1,6 +1,6 @@
 #!/bin/bash
-# A docker daemon of our own for the tests, where none answers. Never touches another one.
-# usage: dockerd.sh start|stop|running   (start prints the export that leads to the daemon)
+# Manages a Docker daemon for the tests, for machines where none is running. Never touches another one.
+# usage: dockerd.sh start|stop|running   (start prints the export that selects the daemon)
 set -euo pipefail
 
 run=/run/companion-dev
@@ -14,8 +14,8 @@ case ${1:-} in
   start)
     if ! ours || ! answers; then
       mkdir -p $run $data
-      # A daemon that has to switch forwarding on also makes the host drop what others forward,
-      # podman's internal networks included.
+      # If dockerd has to enable forwarding, it also makes the host drop other forwarded traffic,
+      # including that of Podman's internal networks.
       echo 1 >/proc/sys/net/ipv4/ip_forward
       rm -f $run/docker.pid
       setsid dockerd --data-root $data --exec-root $run/exec -H "$DOCKER_HOST" \
@@ -37,7 +37,7 @@ case ${1:-} in
       kill -0 "$pid" 2>/dev/null || exit 0
       sleep 0.1
     done
-    echo "dockerd ($pid) does not end" >&2
+    echo "dockerd ($pid) does not stop" >&2
     exit 1
     ;;
   *) echo "usage: dockerd.sh start|stop|running" >&2 && exit 2 ;;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Drive the whole product as its user would, by the command line alone: run by `make test-long`.
+"""Drive the whole product as a user would, from the command line only: run by `make test-long`.
 
-Works in a home of its own like the demonstration, on the engine that is named. Each step checks
-what it promises; the first promise that does not hold ends the run with exit code 1.
+Works in its own home, like the demo, on the given engine. Each step checks its own promise; the
+first one that fails ends the run with exit code 1.
 """
 
 import json

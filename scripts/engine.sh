@@ -1,9 +1,9 @@
 #!/bin/bash
-# Prints the shell exports that make podman work on machines where its defaults cannot:
-# - A root without CAP_SYS_RESOURCE (containers, small VMs) may not raise limits, and hybrid cgroups
+# Prints the shell exports that make Podman work on machines where its defaults do not:
+# - Root without CAP_SYS_RESOURCE (in containers, small VMs) cannot raise limits, and hybrid cgroups
 #   need runc.
-# - podman without root looks for its images below $HOME: whoever works with another HOME, as the
-#   demonstration and the tests do, would find none.
+# - Rootless Podman looks for images below $HOME. The demo and the tests use another HOME and would
+#   find none.
 set -euo pipefail
 
 command -v podman >/dev/null || exit 0
@@ -12,7 +12,7 @@ mkdir -p "$directory"
 
 may_raise_limits() { (((16#$(sed -n 's/^CapEff:\t//p' /proc/self/status) >> 24) & 1)); } # CAP_SYS_RESOURCE
 
-# Prints a storage.conf with the places and the driver that this user's podman has now.
+# Prints a storage.conf with the paths and the driver that this user's Podman uses now.
 storage() {
   podman info --format json | python3 -c '
 import json, sys
@@ -29,7 +29,7 @@ if program := store["graphOptions"].get("overlay.mount_program"):
 
 if [ "$(id -u)" != 0 ]; then
   [ -z "${CONTAINERS_STORAGE_CONF:-}" ] || exit 0
-  storage >"$directory/storage.conf" || { echo "podman does not answer this user: podman info" >&2; exit 1; }
+  storage >"$directory/storage.conf" || { echo "podman does not work for this user; run: podman info" >&2; exit 1; }
   printf 'export CONTAINERS_STORAGE_CONF=%q\n' "$directory/storage.conf"
 elif [ -z "${CONTAINERS_CONF:-}" ] && ! may_raise_limits; then
   cat >"$directory/containers.conf" <<'CONF'

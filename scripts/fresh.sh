@@ -1,16 +1,16 @@
 #!/bin/bash
-# Runs what a newcomer runs on fresh Debian machines, as root and as an ordinary user with sudo:
+# Runs the product on fresh Debian machines, as root and as an ordinary user with sudo:
 #   fresh.sh         the README's `make run`, in each release
 #   fresh.sh drive   scripts/drive.py, the whole product: podman 5 and docker 26 of Debian 13
-# Prints a line for each machine and user, and the log's end where one failed.
+# Prints one line per machine and user, and the end of the log if a run failed.
 #
-# Trees and packages come from a cache, but for one commit in ten (by its hash) and for CACHE=no.
+# Trees and packages come from a cache, except for one commit in ten (by its hash) and with CACHE=no.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 logs=$PWD/build/fresh own_cache=
 mkdir -p "$logs"
-set -m # each machine is a process group, which is ended as one
+set -m # each machine is a process group and is stopped as one
 
 # shellcheck disable=SC2329 # the trap calls it
 leave() {
@@ -27,10 +27,10 @@ trap 'exit 143' TERM
 if [ "${CACHE:-}" = no ] || ((16#$(git rev-parse HEAD | cut -c1-8) % 10 == 0)); then
   own_cache=$(mktemp -d /var/tmp/companion-cache.XXXXXX)
   export COMPANION_DEV_CACHE=$own_cache
-  echo "fresh machines: without a cache"
+  echo "fresh machines: not using the cache"
 fi
 
-try() { # NAME COMMAND…: prints the line, fails as COMMAND does
+try() { # NAME COMMAND…: prints the line; fails if COMMAND fails
   local name=$1 log begin=$SECONDS
   shift
   log=$logs/${name// /-}.log

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Makes assets/icons/NAME.ico, all sizes in one file, from NAME.svg, and docs/icons.png, which shows
-# them on light and dark. Needs rsvg-convert (librsvg2-bin).
+# Builds assets/icons/NAME.ico, with all sizes in one file, from NAME.svg, and docs/icons.png, which
+# shows them on light and dark. Needs rsvg-convert (librsvg2-bin).
 set -euo pipefail
 cd "$(dirname "$0")/../assets/icons"
 

@@ -1,18 +1,18 @@
 #!/bin/bash
-# Runs a command on a fresh Debian machine: a bare tree in namespaces of its own, removed afterwards.
+# Runs a command on a fresh Debian machine: a bare tree in its own namespaces, removed afterwards.
 # usage: machine.sh [--user] bookworm|trixie COMMAND [ARGUMENT…]
 #
-# The tree holds debootstrap's minbase, python3, make, git, ca-certificates and sudo, nothing else.
-# COMMAND runs in ~/companion, a clone of this checkout's last commit: as root, or with --user as an
+# The tree contains debootstrap's minbase, python3, make, git, ca-certificates and sudo, nothing else.
+# COMMAND runs in ~/companion, a clone of this checkout's last commit, as root or, with --user, as an
 # ordinary user who may use sudo. It has its own mounts, processes, host name, IPC, cgroups and network
-# (slirp4netns), so engines run inside and this machine's firewall stays as it is. When COMMAND ends,
-# everything ends.
+# (slirp4netns), so engines run inside and this machine's firewall does not change. When COMMAND exits,
+# everything inside is killed.
 #
-# From this machine it takes: the addresses of the Debian mirrors, apt's settings for proxies and
-# clocks, pip's addresses, and certificates trusted beyond Debian's.
+# Taken from this machine: the addresses of the Debian mirrors, apt's settings for proxies and clocks,
+# pip's index settings, and CA certificates that are trusted in addition to Debian's.
 #
-# COMPANION_DEV_CACHE   directory for trees (a week) and packages; default /var/cache/companion-dev
-# DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR   instead of those that apt names
+# COMPANION_DEV_CACHE   directory for trees (kept a week) and packages; default /var/cache/companion-dev
+# DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR   override the mirrors that apt is configured with
 set -euo pipefail
 
 # Not slirp4netns' default of 10.0.2.0/24: rootless engines inside the machine use that one.
@@ -31,7 +31,7 @@ pristine() {
   exec 9>"$tree.lock"
   flock 9
   if [ -z "$(find "$tree.done" -mtime -$week 2>/dev/null)" ]; then
-    echo "making a bare $suite tree" >&2
+    echo "building a bare $suite tree" >&2
     rm -rf "$tree" "$tree.done"
     debian_tree "$suite" "$tree" "$tree.log" --cache-dir="$cache/debs/$suite" \
       --include=python3,make,git,ca-certificates,sudo
@@ -119,10 +119,10 @@ connect() {
 leave() {
   local group
   trap - EXIT
-  [ -z "${machine:-}" ] || kill -KILL "$machine" 2>/dev/null || true # its first process dies with it, and all others
+  [ -z "${machine:-}" ] || kill -KILL "$machine" 2>/dev/null || true # kills its first process, and with it all others
   [ -z "${machine:-}" ] || wait "$machine" 2>/dev/null || true
   [ -z "${connection:-}" ] || kill "$connection" 2>/dev/null || true
-  for _ in $(seq 100); do # the kernel needs a moment to empty the groups
+  for _ in $(seq 100); do # the kernel takes a moment to empty the groups
     while read -r group; do
       [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
     done < <(cat "$work/groups" 2>/dev/null)
@@ -144,7 +144,7 @@ outside() {
   # shellcheck source=scripts/debian.sh
   . "$checkout/scripts/debian.sh"
   cache=${COMPANION_DEV_CACHE:-/var/cache/companion-dev}
-  [ -z "$(git -C "$checkout" status --porcelain)" ] || echo "machine.sh: what is not committed is not in the clone" >&2
+  [ -z "$(git -C "$checkout" status --porcelain)" ] || echo "machine.sh: uncommitted changes are not in the clone" >&2
   bash "$checkout/scripts/packages.sh" machine
   mirrors
   work=$(mktemp -d /var/tmp/companion-machine.XXXXXX) root=$work/root
@@ -179,7 +179,7 @@ control_group_mounts() {
   local top=$root/sys/fs/cgroup name
   if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
     mount -t cgroup2 cgroup2 "$top"
-    mkdir "$top/init" # a group with processes of its own hands no controllers down
+    mkdir "$top/init" # a group that holds processes cannot delegate controllers
     echo 1 >"$top/init/cgroup.procs"
     sed 's/[^ ]*/+&/g' "$top/cgroup.controllers" >"$top/cgroup.subtree_control" || true
     return

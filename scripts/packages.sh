@@ -1,8 +1,8 @@
 #!/bin/bash
-# Installs the Debian packages that are missing for a purpose, and says so; silent if none is.
+# Installs the Debian packages that are missing for a purpose; silent if none is missing.
 # usage: packages.sh run|docker|test|base|venv|machine
 set -euo pipefail
-PATH=$PATH:/usr/sbin:/sbin # users have programs of the system, too, but not in their path
+PATH=$PATH:/usr/sbin:/sbin # ordinary users have the system's programs, too, but not in PATH
 
 has() { command -v "$1" >/dev/null 2>&1; }
 offered() { apt-cache show "$1" >/dev/null 2>&1; }
@@ -10,8 +10,8 @@ docker_answers() { has docker && docker version --format '{{.Server.Version}}' >
 can_make_venvs() { python3 -c 'import ensurepip' 2>/dev/null; }
 is_root() { [ "$(id -u)" = 0 ]; }
 
-# Names packages to install unless something is there already: need PACKAGE… -- WHY -- CONDITION…
-# The condition is a program, the paths where a file may be, or one of the questions above.
+# Prints packages to install unless a condition holds: need PACKAGE… -- WHY -- CONDITION…
+# The condition is a program, paths of which one must exist, or one of the functions above.
 need() {
   local names=()
   while [ "$1" != -- ]; do names+=("$1"); shift; done
@@ -23,32 +23,32 @@ there() { for path in "$@"; do [ ! -e "$path" ] || return 0; done; return 1; }
 
 for_podman() {
   need podman -- "the engine" -- podman
-  need runc -- "starts podman's containers, also where control groups are mixed or limits may not be raised" -- runc
+  need runc -- "starts podman's containers, even with hybrid cgroups or without permission to raise limits" -- runc
   need catatonit -- "the first process of each container (--init)" -- /usr/libexec/podman/catatonit /usr/bin/catatonit
-  need netavark -- "makes podman's networks" -- /usr/lib/podman/netavark /usr/libexec/podman/netavark
-  need aardvark-dns -- "answers for names in podman's networks" -- /usr/lib/podman/aardvark-dns /usr/libexec/podman/aardvark-dns
-  need iptables -- "netavark of Debian 12 writes its rules with it" -- iptables
+  need netavark -- "creates podman's networks" -- /usr/lib/podman/netavark /usr/libexec/podman/netavark
+  need aardvark-dns -- "resolves names in podman's networks" -- /usr/lib/podman/aardvark-dns /usr/libexec/podman/aardvark-dns
+  need iptables -- "netavark in Debian 12 writes its rules with it" -- iptables
   need nftables -- "netavark since Debian 13 writes its rules with it" -- nft
 }
 
 for_rootless() {
-  need uidmap -- "gives podman the ids that /etc/subuid grants to a user" -- newuidmap
+  need uidmap -- "gives podman the IDs that /etc/subuid grants to a user" -- newuidmap
   need slirp4netns -- "the network of a user's containers, for podman 4" -- slirp4netns
   need passt -- "the network of a user's containers, for podman 5" -- pasta
-  # Without a storage.conf podman 4 of Debian 12 copies the whole image for each layer (vfs).
+  # Without a storage.conf, podman 4 in Debian 12 copies the whole image for each layer (vfs).
   [ -e /etc/containers/storage.conf ] || ! offered containers-storage ||
-    need containers-storage -- "brings the storage.conf that selects overlay" -- /usr/share/containers/storage.conf
+    need containers-storage -- "provides the storage.conf that selects overlay" -- /usr/share/containers/storage.conf
 }
 
 for_docker() {
   need docker.io -- "the other engine" -- dockerd
   ! offered docker-cli ||
-    need docker-cli -- "docker's client, apart from docker.io since Debian 13" -- docker
+    need docker-cli -- "docker's client, split from docker.io in Debian 13" -- docker
 }
 
 for_run() {
-  need openssh-client -- "the way into a sandbox" -- ssh
-  need iproute2 -- "companion asks for this machine's routes" -- ip
+  need openssh-client -- "logs in to sandboxes" -- ssh
+  need iproute2 -- "lists this machine's routes" -- ip
   docker_answers || for_podman
   is_root || docker_answers || for_rootless
 }
@@ -56,20 +56,20 @@ for_run() {
 for_test() {
   for_run
   for_podman
-  for_rootless # a test makes a user
+  for_rootless # a test creates a user
   docker_answers || for_docker
-  need openssh-server -- "judges keys and logins" -- /usr/sbin/sshd
-  need procps -- "tests look for processes that stay behind" -- ps
-  need strace -- "tests kill us at a system call that they name" -- strace
-  need curl -- "asks upstreams from this machine" -- curl
+  need openssh-server -- "checks keys and logins" -- /usr/sbin/sshd
+  need procps -- "tests look for leftover processes" -- ps
+  need strace -- "tests kill Companion at a given system call" -- strace
+  need curl -- "requests upstreams from this machine" -- curl
   need fuse-overlayfs -- "overlay for a test's user without a storage.conf" -- fuse-overlayfs
-  need nginx -- "an upstream of another make" -- /usr/sbin/nginx
+  need nginx -- "a second kind of upstream" -- /usr/sbin/nginx
   need nodejs npm -- "runs VS Code's settings parser" -- npm
   need neovim -- "an editor on a terminal" -- nvim
   need zsh -- "completes commands" -- zsh
   need fish -- "completes commands" -- fish
   need dbus -- "a session bus for the tray" -- dbus-daemon
-  need desktop-file-utils -- "judges the autostart entry" -- desktop-file-validate
+  need desktop-file-utils -- "checks the autostart entry" -- desktop-file-validate
   need xvfb -- "a screen for the tray" -- Xvfb
   need xfce4-panel xfconf xfwm4 adwaita-icon-theme fonts-dejavu-core -- "a panel that shows the tray" -- xfce4-panel
   need dunst -- "shows notifications" -- dunst
@@ -78,12 +78,12 @@ for_test() {
 }
 
 for_base() {
-  need debootstrap -- "makes base images where no registry answers" -- debootstrap
-  need debian-archive-keyring -- "proves Debian's packages" -- /usr/share/keyrings/debian-archive-keyring.gpg
+  need debootstrap -- "builds base images where no registry can be reached" -- debootstrap
+  need debian-archive-keyring -- "verifies the signatures of Debian's packages" -- /usr/share/keyrings/debian-archive-keyring.gpg
 }
 
 for_venv() {
-  need python3-venv -- "makes virtual environments; not in Debian's python3" -- can_make_venvs
+  need python3-venv -- "creates virtual environments; not part of Debian's python3" -- can_make_venvs
 }
 
 for_machine() {
@@ -102,7 +102,7 @@ mapfile -t packages < <(missing)
 
 root=()
 if ! has apt-get; then
-  echo "missing: ${packages[*]} (Debian's names); install them and run this again" >&2
+  echo "missing: ${packages[*]} (Debian package names); install them and try again" >&2
   exit 1
 elif ! is_root; then
   sudo -n true 2>/dev/null ||
@@ -111,7 +111,7 @@ elif ! is_root; then
 fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-failed() { tail -n 5 "$log" >&2; echo "the packages could not be installed: ${packages[*]}" >&2; exit 1; }
+failed() { tail -n 5 "$log" >&2; echo "could not install packages: ${packages[*]}" >&2; exit 1; }
 apt() { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$@" >"$log" 2>&1 </dev/null || failed; }
 apt update -qq
 mapfile -t packages < <(missing) # now that apt knows what this release offers

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs the checks and all tests with both engines, or the measurements; starts a docker daemon of its
-# own if none answers, and ends it again. Without root, an engine that does not answer is left out,
-# aloud.
+# Runs the linters and all tests on both engines, or the benchmarks. Starts its own Docker daemon if
+# none is running, and stops it afterwards. Without root, it skips Docker with a message if no daemon
+# is running.
 # usage: test.sh [bench]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +21,7 @@ if ! docker_answers; then
     exports=$(bash scripts/dockerd.sh start)
     eval "$exports"
   else
-    echo "no docker daemon answers: its tests are left out" >&2
+    echo "no Docker daemon is running; skipping its tests" >&2
     engines=podman
   fi
 fi
@@ -33,10 +33,9 @@ if [ "${1:-}" = bench ]; then
   .venv/bin/python tests/bench/bench.py ${engines//,/ }
   exit
 fi
-# VS Code's own settings parser judges what we write into settings.
+# VS Code's own settings parser checks what we write into settings.
 [ -d build/oracles/node_modules/jsonc-parser ] ||
   npm install --silent --no-fund --no-audit --prefix build/oracles jsonc-parser@3.3.1 >/dev/null
-# As there are two cores: each engine has a worker (tests/conftest.py), and who is done first goes on
-# with all else.
+# Each engine has a worker (tests/conftest.py); the one that finishes first runs all other tests.
 # shellcheck disable=SC2086 # several arguments
 .venv/bin/pytest --require-engines=$engines --numprocesses=2 --dist=loadscope ${PYTEST_ARGS:-}

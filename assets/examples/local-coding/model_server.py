@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A stand-in for a model on your desktop: enough of the OpenAI Responses API for Codex.
+"""Stand-in for a model on your desktop: enough of the OpenAI Responses API for Codex.
 
-A prompt that contains `run: COMMAND` makes the model ask for a shell call, and then quote its
-output. Every request is written to requests.jsonl with the Authorization header as it arrived.
+A prompt that contains `run: COMMAND` makes the model request a shell call and then quote its
+output. Every request is logged to requests.jsonl with the Authorization header that arrived.
 """
 
 import argparse
