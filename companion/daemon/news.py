@@ -63,7 +63,7 @@ class WorkFinished:
     text: str
     """The whole story in a sentence, or every problem, a line each."""
     trouble: Problem | None = None
-    lack: Problem | None = None
+    grant_problem: Problem | None = None
     """What it runs without, until the user does something."""
     changed: bool = False
     """Containers, rules or keys are others than before."""
@@ -130,11 +130,11 @@ def fold(view: View, news: News) -> View:
         case Progressed(sandbox, text):
             known = view.sandboxes.get(sandbox)
             return _with(view, replace(known, step=text)) if known else view
-        case WorkFinished(sandbox, _, trouble, lack, _, settled):
+        case WorkFinished(sandbox, _, trouble, grant_problem, _, settled):
             known = view.sandboxes.get(sandbox)
             if known is None:
                 return view
-            done = replace(known, step="", trouble=trouble, lack=lack)
+            done = replace(known, step="", trouble=trouble, grant_problem=grant_problem)
             return _with(view, replace(done, settled=known.settled or settled))
 
 
@@ -179,7 +179,9 @@ def _kept(new: AgentView, old: AgentView | None) -> AgentView:
     if old is None:
         return new
     seen = old.condition if old.health is not Health.UNKNOWN else new.condition
-    kept = replace(new, condition=seen, step=old.step, trouble=old.trouble, lack=old.lack)
+    kept = replace(
+        new, condition=seen, step=old.step, trouble=old.trouble, grant_problem=old.grant_problem
+    )
     return replace(kept, settled=old.settled)
 
 

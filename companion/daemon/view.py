@@ -37,7 +37,7 @@ class AgentView:
     """What is being done with it now; empty: nothing."""
     trouble: Problem | None = None
     """Why the last change did not work."""
-    lack: Problem | None = None
+    grant_problem: Problem | None = None
     """What it runs without, until the user does something."""
     settled: bool = False
     """It was seen to run as its files say, and no engine event came since."""

@@ -81,7 +81,7 @@ def first_line(problem: Problem | None) -> str:
 
 
 def _attention(agent_view: AgentView) -> str:
-    if problem := agent_view.trouble or agent_view.lack:
+    if problem := agent_view.trouble or agent_view.grant_problem:
         return f"{agent_view.name}: {first_line(problem)}"
     return last_output(agent_view) if agent_view.health is Health.CRASHED else ""
 

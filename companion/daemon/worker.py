@@ -107,13 +107,15 @@ def _reconcile(home: Paths, work: Work, agent_view: AgentView, progress: Progres
 
 
 def _ended(key: str, began: float, report: Report, since: str) -> WorkFinished:
-    lack = next(iter(report.lacks), None)
-    more = f"; {lack}" if lack else ""
+    grant_problem = next(iter(report.grant_problems), None)
+    more = f"; {grant_problem}" if grant_problem else ""
     if not report.plan.steps:
-        return WorkFinished(key, f"{_WORDS[Change.NONE]}{more}", lack=lack, settled=True)
+        return WorkFinished(
+            key, f"{_WORDS[Change.NONE]}{more}", grant_problem=grant_problem, settled=True
+        )
     if report.renewed and report.change is Change.RELOAD:  # once an hour: nothing to notify of
         text = f"renewed the token for {', '.join(report.renewed)}{more}"
-        return WorkFinished(key, text, lack=lack, settled=True)
+        return WorkFinished(key, text, grant_problem=grant_problem, settled=True)
     seconds = time.monotonic() - began
     text = f"{_WORDS[report.change]}, ready {seconds:.1f} s {since}{more}"
-    return WorkFinished(key, text, lack=lack, changed=True, settled=True)
+    return WorkFinished(key, text, grant_problem=grant_problem, changed=True, settled=True)

@@ -97,7 +97,7 @@ def renewed(grant: Grant, given: Tokens, now: float) -> Grant:
     )
 
 
-def lack(provider: Provider, grant: Grant | None, now: float) -> Problem | None:
+def problem(provider: Provider, grant: Grant | None, now: float) -> Problem | None:
     """Return why a provider has no token that counts, or soon will have none; and what to do."""
     name, again = provider.name, f"run `companion oauth {provider.name}`"
     if grant is None:

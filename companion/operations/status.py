@@ -108,7 +108,7 @@ def _checked(home: Paths, ref: AgentRef) -> tuple[Checked | None, tuple[Problem,
         checked = check(home, ref)
     except CompanionError as error:
         return None, error.problems
-    return checked, (*checked.missing, *checked.lacks)
+    return checked, (*checked.missing, *checked.grant_problems)
 
 
 def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:

@@ -57,8 +57,8 @@ class Report:
     plan: Plan
     seconds: float
     login_seconds: float
-    lacks: tuple[Problem, ...] = ()
-    """What it runs without, until the user does something."""
+    grant_problems: tuple[Problem, ...] = ()
+    """MCP servers without a valid token, and what the user can do about each."""
     renewed: tuple[str, ...] = ()
     """MCP servers whose tokens were renewed on the way."""
 
@@ -241,7 +241,7 @@ def _report(seen: Comparison, begin: float, waited: float) -> Report:
         plan=seen.plan,
         seconds=time.monotonic() - begin,
         login_seconds=waited,
-        lacks=seen.checked.lacks,
+        grant_problems=seen.checked.grant_problems,
     )
 
 

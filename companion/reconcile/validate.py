@@ -46,8 +46,8 @@ class Checked:
     """Variable → what it is used for."""
     missing: tuple[Problem, ...]
     """Variables that are used and have no value: no obstacle to generating, one to running."""
-    lacks: tuple[Problem, ...]
-    """What it can run without, until the user does something: tokens of MCP servers."""
+    grant_problems: tuple[Problem, ...]
+    """MCP servers without a valid token: warnings, the sandbox runs without them."""
     steered_by: tuple[str, ...]
     """The real paths of all that steers it: no other agent may write there."""
     writes: tuple[str, ...]
@@ -130,7 +130,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         host=host,
         uses=uses,
         missing=tuple(_missing(contribution, values, document)),
-        lacks=tuple(_lacks(home, ref, contribution, document)),
+        grant_problems=tuple(_grant_problems(home, ref, contribution, document)),
         steered_by=tuple(dict.fromkeys(control)),
         writes=writes(contribution, found),
     )
@@ -192,25 +192,25 @@ def _missing(
         name, where = variable.name, f"the {what} for {whom}"
         value = values.get(name)
         if not value:
-            lack = f"{name} has no value; it is needed for {where}"
+            problem = f"{name} has no value; it is needed for {where}"
             hint = f"add {name}=… to {paths.ENV_NAME}"
-            yield Problem(lack, hint, place, Code.SECRET_MISSING)
+            yield Problem(problem, hint, place, Code.SECRET_MISSING)
         elif not value.is_sendable:
             hint = "correct it: one line of printable ASCII"
             yield Problem(f"the value of {name} cannot be sent in {where}", hint, place)
 
 
-def _lacks(
+def _grant_problems(
     home: Paths, ref: AgentRef, contribution: Contribution, document: Document
 ) -> Iterator[Problem]:
-    """Yield a problem for each MCP server without a token that counts now."""
+    """Yield a problem for each MCP server that has no valid token now."""
     held, now = (
         grant_store.read(home, ref.project.id) if contribution.providers else {},
         time.time(),
     )
     for provider in contribution.providers:
-        if lack := grants.lack(provider, held.get(grants.key_of(provider)), now):
-            yield assemble.at(provider.origin, lack, document)
+        if problem := grants.problem(provider, held.get(grants.key_of(provider)), now):
+            yield assemble.at(provider.origin, problem, document)
 
 
 def _key_problems(

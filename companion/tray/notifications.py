@@ -33,12 +33,14 @@ RUNS_ALREADY = Notification(
 def notification_for(view: View, news: News) -> Notification | None:
     """Return the notification that news deserve."""
     match news:
-        case WorkFinished(sandbox, text, trouble, lack, changed):
+        case WorkFinished(sandbox, text, trouble, grant_problem, changed):
             agent_view = view.sandboxes.get(sandbox)
             if agent_view is None or not (trouble or changed):
                 return None
-            if trouble is None and lack:
-                return Notification(sandbox, f"{agent_view.name} needs you", first_line(lack))
+            if trouble is None and grant_problem:
+                return Notification(
+                    sandbox, f"{agent_view.name} needs you", first_line(grant_problem)
+                )
             if trouble is None:
                 return Notification(sandbox, f"{agent_view.name} is ready", text)
             verb, label = (

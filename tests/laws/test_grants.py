@@ -305,5 +305,5 @@ def test_what_is_lacking_is_said_as_long_as_it_is():
             "ended and could not be renewed: as.test",
         ),
     ):
-        assert says in str(grants.lack(provider, grant, now))
-    assert grants.lack(provider, GRANT, 3599) is None
+        assert says in str(grants.problem(provider, grant, now))
+    assert grants.problem(provider, GRANT, 3599) is None

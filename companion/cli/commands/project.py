@@ -80,7 +80,7 @@ def validate(arguments: Namespace) -> Result:
         data={
             "agents": [{"agent": c.config.name, "variables": sorted(c.uses)} for c in found],
         },
-        problems=tuple(dict.fromkeys(p for c in found for p in (*c.missing, *c.lacks))),
+        problems=tuple(dict.fromkeys(p for c in found for p in (*c.missing, *c.grant_problems))),
     )
 
 
@@ -100,7 +100,7 @@ def plan(arguments: Namespace) -> Result:
         data={"agents": [_facts(seen) for seen in found]},
         code=DIFFERENCES if arguments.check and any(seen.plan.steps for seen in found) else 0,
         problems=tuple(
-            dict.fromkeys(p for s in found for p in (*s.checked.missing, *s.checked.lacks))
+            dict.fromkeys(p for s in found for p in (*s.checked.missing, *s.checked.grant_problems))
         ),
     )
 
