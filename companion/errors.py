@@ -1,6 +1,6 @@
-"""What can go wrong that a user can cause or mend?
+"""Errors that a user can cause or fix, and the codes that scripts match.
 
-Named tuples, not dataclasses, whose import would be a fifth of the start of every command.
+Named tuples, because importing dataclasses would take a fifth of the start-up of every command.
 """
 
 import re
@@ -12,11 +12,11 @@ _RUN = re.compile(r"[\w+=-]{12,}")
 _CHANGE = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 _LONGEST_NAME = 24
 _LONGEST, _BEGINNING = 200, 40
-"""Characters of the longest path that a message repeats, and of what it shows of a longer one."""
+"""Characters: the longest path that a message repeats, and the prefix it shows of a longer one."""
 
 
 class Code(StrEnum):
-    """What a script may tell problems apart by, in `--json`; a value never changes its meaning."""
+    """The code of a problem in `--json`, for scripts; a value never changes its meaning."""
 
     FAILED = "failed"
     USAGE = "usage"
@@ -76,7 +76,7 @@ class Problem(NamedTuple):
 
     @property
     def located(self) -> str:
-        """What is wrong, after its place as `file:line:column: `."""
+        """What is wrong, prefixed with its position as `file:line:column: `."""
         return f"{self.place}: {self.what}" if self.place else self.what
 
     def __str__(self) -> str:
@@ -84,29 +84,29 @@ class Problem(NamedTuple):
 
 
 def quoted(text: str) -> str:
-    """Return a path that the user wrote, in quotes, without what looks like a secret.
+    """Quote a path that the user wrote, and mask anything in it that looks like a secret.
 
-    That is a run of 12 or more characters that changes between letters and digits three times.
-    Of what is too long to be a path, a pasted command for example, only the beginning is shown.
+    A secret is a run of 12 or more characters that alternates between letters and digits at least
+    three times. A text too long to be a path, such as a pasted command, is truncated.
     """
     shown = _RUN.sub(_hidden, text)
     return f"'{shown}'" if len(text) <= _LONGEST else f"'{shown[:_BEGINNING]}…'"
 
 
 def named(text: str) -> str:
-    """Return a key or name that the user wrote, in quotes; one that is too long to be one, not.
+    """Quote a key or name that the user wrote; mask one that is too long to be a name.
 
-    It takes no more than a forgotten colon to make a key of a secret.
+    A forgotten colon is enough to turn a secret into a key.
     """
     return quoted(text) if len(text) <= _LONGEST_NAME else "'…'"
 
 
 def _hidden(run: re.Match[str]) -> str:
-    return "…" if len(_CHANGE.findall(run[0])) >= 3 else run[0]  # noqa: PLR2004 - as said above
+    return "…" if len(_CHANGE.findall(run[0])) >= 3 else run[0]  # noqa: PLR2004 - see quoted()
 
 
 class CompanionError(Exception):
-    """An expected failure: what is wrong with what, the next step, and a code for scripts."""
+    """An expected failure: what is wrong, the next step, and a code for scripts."""
 
     code: ClassVar[Code] = Code.FAILED
 
@@ -120,7 +120,7 @@ class CompanionError(Exception):
 
 
 class ConfigError(CompanionError):
-    """The user's files say something we cannot follow; holds every problem found."""
+    """The user's files are invalid; holds every problem found, sorted by position."""
 
     code = Code.CONFIG_INVALID
 
@@ -131,7 +131,7 @@ class ConfigError(CompanionError):
 
 
 class EngineError(CompanionError):
-    """The container engine refused or failed; `log` is what it said."""
+    """The container engine refused or failed; `log` is its output."""
 
     code = Code.ENGINE_FAILED
 
@@ -143,66 +143,66 @@ class EngineError(CompanionError):
 
 
 class WorldChangedError(EngineError):
-    """Something of what was planned with is not so any more: another attempt may succeed."""
+    """The world changed since planning; a retry may succeed."""
 
     code = Code.WORLD_CHANGED
 
 
 class SubnetTakenError(WorldChangedError):
-    """The engine says that a subnet of ours overlaps another; the next one may fit."""
+    """One of our subnets overlaps another network; a different one may fit."""
 
     code = Code.SUBNET_TAKEN
 
 
 class AddressHeldError(WorldChangedError):
-    """The engine believes that a container of ours that is gone still has its address."""
+    """The engine still reserves the address of a container of ours that is gone."""
 
     code = Code.ADDRESS_HELD
 
 
 class NameTakenError(EngineError):
-    """A container of this name is there, though the engine did not list it among ours."""
+    """A container with this name exists, although the engine did not list it among ours."""
 
     code = Code.NAME_TAKEN
 
 
 class PortTakenError(WorldChangedError):
-    """Somebody else holds the port that a sandbox wants to publish."""
+    """Another process holds the port that a sandbox publishes."""
 
     code = Code.PORT_TAKEN
 
 
 class ImageGoneError(WorldChangedError):
-    """Somebody removed an image that was there a moment ago."""
+    """An image was removed since it was last seen."""
 
     code = Code.IMAGE_GONE
 
 
 class SupersededError(CompanionError):
-    """While an image was built the user's files came to want another one."""
+    """The user's files changed during a build and no longer need its image."""
 
     code = Code.SUPERSEDED
 
 
 class StoppedError(CompanionError):
-    """While an image was built somebody asked for the agent to be stopped."""
+    """The agent was asked to stop, or is not supposed to run."""
 
     code = Code.STOPPED
 
 
 class RolledBackError(CompanionError):
-    """A new configuration did not work; what ran before runs again."""
+    """A new configuration failed; the previous version is running again."""
 
     code = Code.ROLLED_BACK
 
 
 class AlreadyRunningError(CompanionError):
-    """Another watcher of this user runs."""
+    """Another watcher of this user is already running."""
 
     code = Code.ALREADY_RUNNING
 
 
 class UsageError(CompanionError):
-    """The command line itself makes no sense."""
+    """The command line is invalid."""
 
     code = Code.USAGE

@@ -1,1 +1,1 @@
-"""Projects and agents: where they are configured and what is remembered of them."""
+"""Projects and agents: their directories on disk, and the records we keep of them."""

@@ -1,4 +1,4 @@
-"""The lock of an agent: one process or thread at a time changes its sandbox, keys or record."""
+"""The agent lock: only one process or thread at a time changes its sandbox, keys or record."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from companion.system.paths import AgentPaths
 
 @contextmanager
 def agent_lock(agent_paths: AgentPaths, progress: Callable[[str], None]) -> Iterator[None]:
-    """Be the only one who works on an agent; if another does, report it once and wait.
+    """Hold an agent's lock; if it is taken, report that once and wait.
 
     Raises:
-        CompanionError: the system refuses the lock; nothing was done.
+        CompanionError: the system refuses the lock; nothing was changed.
     """
-    text = "waiting for another companion that works on this agent"
+    text = "waiting for another companion process that is changing this agent"
     with locks.exclusive(agent_paths.lock, lambda: progress(text)):
         yield

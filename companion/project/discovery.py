@@ -13,7 +13,7 @@ from companion.system import files, paths
 
 
 def project(directory: Path) -> Project:
-    """Return the project in `directory`, whether or not its files are any good.
+    """Return the project in `directory`, whether or not its files are valid.
 
     Raises:
         CompanionError: there is no such directory.
@@ -28,20 +28,20 @@ def project(directory: Path) -> Project:
 
 
 def fleet(project: Project) -> tuple[Fleet, Document] | None:
-    """Return what the project's fleet.yaml says, if it has one.
+    """Return the project's decoded fleet.yaml and its document; None without one.
 
     Raises:
-        ConfigError: it is wrong.
+        ConfigError: fleet.yaml is invalid.
     """
     text = files.read_text(project.fleet)
     return None if text is None else decode.fleet(text, paths.FLEET_NAME)
 
 
 def agent_refs(project: Project) -> tuple[AgentRef, ...]:
-    """Return the seats of a project, in the order of its fleet.yaml.
+    """Return the agents that a project configures, in the order of its fleet.yaml.
 
     Raises:
-        ConfigError: fleet.yaml is wrong.
+        ConfigError: fleet.yaml is invalid.
     """
     found = fleet(project)
     return (
@@ -52,10 +52,10 @@ def agent_refs(project: Project) -> tuple[AgentRef, ...]:
 
 
 def config_text(ref: AgentRef) -> str:
-    """Return the text of a seat's agent.yaml.
+    """Return the text of an agent's agent.yaml.
 
     Raises:
-        CompanionError: there is none, or it is one that a fleet's directory above lists.
+        CompanionError: there is none, or the agent belongs to a fleet in the parent directory.
     """
     text = files.read_text(ref.config)
     if text is None:

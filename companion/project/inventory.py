@@ -1,4 +1,4 @@
-"""Who sits in a project, by its files and by what is remembered of them?"""
+"""Inventory: the agents of a project, from its files and from our records."""
 
 from companion.config import decode
 from companion.errors import Code, CompanionError
@@ -10,9 +10,9 @@ from companion.system.paths import AgentPaths, Paths
 
 
 def agents_of(home: Paths, project: Project) -> tuple[AgentRef, ...]:
-    """Return the seats of a project, and one for each agent that runs and has lost its own.
+    """Return the agents that a project configures, and those that run but are no longer listed.
 
-    A fleet.yaml that cannot be read leaves every agent where it was.
+    While fleet.yaml cannot be read, every recorded agent keeps its directory.
     """
     project_paths = home.project(project.id)
     started = sorted(path.parent.name for path in project_paths.root.glob("*/agent.json"))
@@ -23,15 +23,15 @@ def agents_of(home: Paths, project: Project) -> tuple[AgentRef, ...]:
     names = {_name(ref) for ref in found}
     if None in names:
         return found
-    lost = (name for name in started if name not in names)
+    unlisted = (name for name in started if name not in names)
     return (
         *found,
-        *(AgentRef(project, name) for name in lost if _may_be_up(project_paths.agent(name))),
+        *(AgentRef(project, name) for name in unlisted if _may_be_up(project_paths.agent(name))),
     )
 
 
 def is_unlisted(ref: AgentRef) -> bool:
-    """Tell whether no agent is configured at a seat any more.
+    """Tell whether an agent is no longer configured in its project.
 
     Raises:
         CompanionError: fleet.yaml cannot be read.
@@ -40,10 +40,10 @@ def is_unlisted(ref: AgentRef) -> bool:
 
 
 def is_wanted(home: Paths, ref: AgentRef) -> bool:
-    """Tell whether the user wants the agent at a seat up.
+    """Tell whether the user wants an agent up.
 
-    One that is new in a fleet, or back, is wanted if all others are: then the fleet is up as a
-    whole.
+    An agent that is new in a fleet, or listed again, is wanted if all others are: the user then
+    wants the entire fleet up.
     """
     project_paths = home.project(ref.project.id)
     record = store.read(project_paths.agent(agent_name(home, ref)))
@@ -55,7 +55,7 @@ def is_wanted(home: Paths, ref: AgentRef) -> bool:
 
 
 def find_agent(home: Paths, project: Project, agent: str) -> AgentRef:
-    """Return the seat of an agent.
+    """Return the configured agent with a name.
 
     Raises:
         CompanionError: the project has no such agent.
@@ -68,7 +68,7 @@ def find_agent(home: Paths, project: Project, agent: str) -> AgentRef:
 
 
 def agent_name(home: Paths, ref: AgentRef) -> str:
-    """Return the name of the agent at a seat; while it cannot be read, that of who sat there."""
+    """Return an agent's name; while its config cannot be read, the name in our records."""
     return _name(ref) or next(iter(store.of_project(home, ref.project).names), "")
 
 
@@ -77,7 +77,7 @@ def _is_up(record: AgentRecord | None) -> bool:
 
 
 def _may_be_up(agent_paths: AgentPaths) -> bool:
-    """Tell whether an agent is wanted up; what cannot be read is for who looks closer to say."""
+    """Tell whether an agent is wanted up; True if its record cannot be read."""
     try:
         return _is_up(store.read(agent_paths))
     except CompanionError:
@@ -85,7 +85,7 @@ def _may_be_up(agent_paths: AgentPaths) -> bool:
 
 
 def _name(ref: AgentRef) -> str | None:
-    """Return the name of the agent at a seat; None: it cannot be read."""
+    """Return an agent's configured name; None if its config cannot be read."""
     if ref.folder:
         return ref.folder
     try:

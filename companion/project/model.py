@@ -1,4 +1,4 @@
-"""A project and the places in it where its agents are configured."""
+"""Projects, and references to the agents that they configure."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from companion.system import paths
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A directory of the user's; `directory` has its symlinks resolved."""
+    """A directory of the user that configures agents; symlinks in `directory` are resolved."""
 
     directory: Path
     id: str
@@ -26,42 +26,42 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class AgentRef:
-    """Where one agent is configured: in the project's directory, or in a fleet's `folder`."""
+    """Where an agent is configured: in the project's directory, or in a fleet's `folder`."""
 
     project: Project
     folder: str = ""
 
     @property
     def key(self) -> str:
-        """What tells this seat from all others of the user."""
+        """The agent's key, unique among all agents of the user."""
         return f"{self.project.id}/{self.folder}" if self.folder else self.project.id
 
     @property
     def name(self) -> str:
-        """What people call it: its project's directory, and its own."""
+        """The display name: the project's directory and, in a fleet, the agent's."""
         parts = (self.project.directory.name, self.folder)
         return "/".join(part for part in parts if part)
 
     @property
     def directory(self) -> Path:
-        """The directory of its agent.yaml."""
+        """The directory of the agent's agent.yaml."""
         return self.project.directory / self.folder
 
     @property
     def config(self) -> Path:
-        """Its agent.yaml."""
+        """The path of the agent's agent.yaml."""
         return self.directory / paths.CONFIG_NAME
 
     @property
     def env_files(self) -> tuple[Path, ...]:
-        """Files of secret values; the later ones count more."""
+        """Files of secret values; later ones override earlier ones."""
         directories = dict.fromkeys((self.project.directory, self.directory))
         return tuple(directory / paths.ENV_NAME for directory in directories)
 
     def build(self, agent: str) -> Path:
-        """Return the directory of what is generated for the agent that sits here."""
+        """Return the directory of the files that are generated for the agent."""
         return self.project.build / agent
 
     def named(self, file: Path) -> str:
-        """Return a file of the project as messages call it."""
+        """Return a file's path relative to the project, as messages show it."""
         return file.relative_to(self.project.directory).as_posix()

@@ -1,4 +1,4 @@
-"""What is remembered of projects and their agents."""
+"""Records: the state that we keep of projects and their agents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -11,19 +11,19 @@ from companion.sandbox.model import Allocation
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What was last started and loaded: digests only, never contents."""
+    """What was last started and loaded; digests only, never contents."""
 
     parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Service → field of its definition → digest; names in a plan what changed."""
+    """Service → field of its definition → digest; lets a plan name what changed."""
     loaded: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Service → reloadable entry → digest; a service is missing while that is uncertain."""
+    """Service → reloadable entry → digest; a service is absent while this is uncertain."""
     complete: bool = False
-    """Everything was applied successfully; False while an apply is under way."""
+    """True once everything was applied; False while an apply is under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigSummary:
-    """What must be known of an agent's config without reading its files."""
+    """The parts of an agent's config that must be available without reading its files."""
 
     user: str = "agent"
     """The login user in the sandbox."""
@@ -35,7 +35,7 @@ class ConfigSummary:
     uses: Mapping[str, str] = field(default_factory=dict)
     """Variable of .env → what it is used for."""
     grants: tuple[str, ...] = ()
-    """Keys of the OAuth grants whose tokens its gateway has, or would have."""
+    """Keys of the OAuth grants whose tokens its gateway holds, or would hold."""
     steered_by: tuple[str, ...] = ()
     """Real paths of the files that control it: no other agent may write there."""
     writes: tuple[str, ...] = ()
@@ -43,52 +43,52 @@ class ConfigSummary:
 
     @property
     def login(self) -> AgentLogin:
-        """Who the agent is in its container."""
+        """The agent's user in its container."""
         return AgentLogin(self.user, self.begun_by_root)
 
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """What is remembered of one agent; never holds a secret or a file's content."""
+    """The record of one agent; never holds a secret or a file's content."""
 
     allocation: Allocation
     salt: str = ""
-    """Keys the digests of its secrets."""
+    """The HMAC key for digests of the agent's secrets."""
     wanted: Literal["up", "down", "gone"] = "down"
-    """What the user wants; gone: it was up when its fleet stopped listing it."""
+    """What the user wants; gone: the agent was up when its fleet stopped listing it."""
     engine: EngineChoice | None = None
-    """The only engine that holds its containers and networks, or held them last."""
+    """The only engine that holds the agent's containers and networks, or last held them."""
     others: tuple[EngineChoice, ...] = ()
-    """Engines that may also hold its images and volumes: it moved, or is moving there."""
+    """Engines that may also hold something of the agent: it moved, or is moving there."""
     applied: Applied = field(default_factory=Applied)
     config: ConfigSummary = field(default_factory=ConfigSummary)
 
     @property
     def engines(self) -> tuple[EngineChoice, ...]:
-        """Every engine that may hold something of it, the current one first."""
+        """Every engine that may hold something of the agent, the current one first."""
         return (*((self.engine,) if self.engine else ()), *self.others)
 
     def on(self, engine: EngineChoice | None) -> "AgentRecord":
-        """Return the record with another current engine; the former one joins the others."""
+        """Return the record with another current engine; the previous one joins `others`."""
         others = (e for e in self.engines if engine is None or e.name != engine.name)
         return replace(self, engine=engine, others=tuple(others))
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What we remember of one project; what of it cannot be read is a value, too."""
+    """The records of one project, and a problem for each one that cannot be read."""
 
     directory: str
-    """The project's directory; where that cannot be read, the one in which we remember it."""
+    """The project's directory; if its file cannot be read, our own directory for the project."""
     agents: Mapping[str, AgentRecord] = field(default_factory=dict)
     broken: Mapping[str, Problem] = field(default_factory=dict)
-    """Agent → why its record cannot be read."""
+    """Agent name → why its record cannot be read."""
     problem: Problem | None = None
     """Why the project's own file cannot be read."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all agents, those with a broken record included."""
+        """The names of all agents, including those with a broken record."""
         return tuple(sorted({*self.agents, *self.broken}))
 
     @property
@@ -97,7 +97,7 @@ class Written:
         return (*((self.problem,) if self.problem else ()), *self.broken.values())
 
     def agent(self, name: str) -> AgentRecord | None:
-        """Return the record of an agent, or None if nothing is remembered of it.
+        """Return the record of an agent, or None if there is none.
 
         Raises:
             CompanionError: it cannot be read.
@@ -109,7 +109,7 @@ class Written:
 
 
 def upgraded(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a stored record in today's shape; before 0.2 the fields of its parts lay flat."""
+    """Return a stored record in the current shape; before 0.2 all fields were at the top level."""
     if "config" in data:
         return data
     parts = {"applied": Applied, "config": ConfigSummary}

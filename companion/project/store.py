@@ -1,4 +1,4 @@
-"""How does what we remember get to disk and back? A file per project, and one for each agent."""
+"""The record store: one file on disk for each project and one for each agent."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,10 +14,10 @@ from companion.system.paths import AgentPaths, Paths, ProjectPaths
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What makes a project known."""
+    """The content of project.json, whose existence registers a project."""
 
     directory: str
-    """Its absolute path."""
+    """The project's absolute path."""
 
 
 PROJECTS = Store(Registration, "remove it, and register the project again with `companion add`")
@@ -29,7 +29,7 @@ AGENTS = Store(
 
 
 def register(project_paths: ProjectPaths, directory: Path) -> bool:
-    """Remember that there is a project in `directory`; False: it was known."""
+    """Register the project in `directory`; return False if it already was."""
     if project_paths.state.exists():
         return False
     PROJECTS.write(project_paths.state, Registration(str(directory)))
@@ -37,7 +37,7 @@ def register(project_paths: ProjectPaths, directory: Path) -> bool:
 
 
 def of_project(home: Paths, project: Project) -> Written:
-    """Return what is remembered of a project, whether or not it is known."""
+    """Return the records of a project, whether or not it is registered."""
     agents: dict[str, AgentRecord] = {}
     broken: dict[str, Problem] = {}
     for path in sorted(home.project(project.id).root.glob("*/agent.json")):
@@ -46,32 +46,32 @@ def of_project(home: Paths, project: Project) -> Written:
                 broken[path.parent.name] = problem
             case AgentRecord() as record:
                 agents[path.parent.name] = record
-            case None:  # it went since it was listed
+            case None:  # it vanished since it was listed
                 pass
     return Written(str(project.directory), agents, broken)
 
 
 def read(agent_paths: AgentPaths) -> AgentRecord | None:
-    """Return what is remembered of an agent, or None if nothing is.
+    """Return an agent's record, or None if there is none.
 
     Raises:
-        CompanionError: the file is not ours or damaged.
+        CompanionError: the file is damaged or not ours.
     """
     return AGENTS.read(agent_paths.record)
 
 
 def write(agent_paths: AgentPaths, record: AgentRecord) -> None:
-    """Remember `record`."""
+    """Store an agent's record."""
     AGENTS.write(agent_paths.record, record)
 
 
 def is_registered(directory: Path) -> bool:
-    """Tell whether a project's directory of ours holds what registers it."""
+    """Tell whether our directory for a project holds the file that registers it."""
     return ProjectPaths(directory).state.exists()
 
 
 def unregistered(home: Paths) -> tuple[Path, ...]:
-    """Return the directories of projects whose first `up` is under way, or failed early."""
+    """Return our directories for projects whose first `up` is under way or failed early."""
     with suppress(OSError):
         directories = [path for path in home.projects.iterdir() if path.is_dir()]
         return tuple(path for path in directories if not is_registered(path))
@@ -79,7 +79,7 @@ def unregistered(home: Paths) -> tuple[Path, ...]:
 
 
 def directories(home: Paths) -> dict[str, Path]:
-    """Return the directory of every project that is known, by id."""
+    """Return the directory of every registered project with a readable file, by id."""
     found: dict[str, Path] = {}
     for path in sorted(home.projects.glob("*/project.json")):
         known = PROJECTS.look(path)
@@ -89,7 +89,7 @@ def directories(home: Paths) -> dict[str, Path]:
 
 
 def all_projects(home: Paths) -> dict[str, Written]:
-    """Return every project that is known, by id."""
+    """Return the records of every registered project, by id."""
     found: dict[str, Written] = {}
     readable = directories(home)
     for path in sorted(home.projects.glob("*/project.json")):
@@ -105,9 +105,9 @@ def all_projects(home: Paths) -> dict[str, Written]:
 
 
 def all_records(home: Paths) -> Iterator[tuple[tuple[str, str], AgentRecord]]:
-    """Yield every readable record with its project's id and its agent's name.
+    """Yield every readable record with its project's ID and its agent's name.
 
-    Unlike all_projects() it has the agents of projects whose first `up` is under way.
+    Unlike all_projects(), includes projects whose first `up` is under way.
     """
     for path in sorted(home.projects.glob("*/*/agent.json")):
         with suppress(CompanionError):

@@ -89,7 +89,7 @@ def test_who_waits_for_an_agent_says_so_once_and_goes_on_when_the_other_is_kille
     with held(agent_lock_of(desk)) as other, desk.start("-C", str(project), "generate") as child:
         assert child.stderr
         first = child.stderr.readline()
-        assert first == "waiting for another companion that works on this agent\n"
+        assert first == "waiting for another companion process that is changing this agent\n"
         other.send_signal(signal.SIGKILL)
         _, rest = child.communicate(timeout=60)
         assert (child.returncode, rest) == (0, "")
