@@ -206,7 +206,7 @@ class Loop:
             events = EngineEvents(choice, partial(self._inbox.put, Touched(choice)))
             self._engines[choice] = events
             self._threads.begin(events.listen)
-            self._threads.begin(events.beat)
+            self._threads.begin(events.poll)
 
     def _look_at_registry(self) -> None:
         """Take in projects that became known or were forgotten; the directory's time tells."""

@@ -1,1 +1,1 @@
-"""Docker and Podman: what they hold, and how they are asked."""
+"""Docker and Podman: their command lines, and what they report."""

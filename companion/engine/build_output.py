@@ -1,9 +1,9 @@
-"""Build output: the steps of an image build in what podman, docker and BuildKit print."""
+"""Build output: parses the steps of an image build from Podman, Docker and BuildKit."""
 
 import re
 
 PLAIN = {"BUILDKIT_PROGRESS": "plain"}
-"""Variables for a build; the flag `--progress` is unknown to a docker without buildx."""
+"""Environment of a build: Docker without buildx does not support the flag `--progress`."""
 _FORMS = (
     # "STEP 3/5: RUN x" of podman, "Step 3/5 : RUN x" of docker's old builder
     re.compile(r"step (?P<number>\d+)/(?P<count>\d+) ?: (?P<command>.+)", re.IGNORECASE),
@@ -15,7 +15,7 @@ _FORMS = (
 def step(line: str) -> str | None:
     """Return the step that a line announces, as "step 3/5: RUN x"; None for any other line.
 
-    BuildKit announces a step again whenever it says something after another one did.
+    BuildKit repeats a step's line whenever its output follows that of another step.
     """
     for form in _FORMS:
         if found := form.match(line):

@@ -42,29 +42,29 @@ _LIST_TRIES = 3
 class Engine:
     """One agent on an engine; implements `driver.Driver`.
 
-    Without an agent it stands for all containers and networks of the project; without either, for
-    the engine as a whole, and for all that we made there.
+    Without an agent, it covers all containers and networks of the project; without a project,
+    everything that we created on the engine.
     """
 
     choice: EngineChoice
     project: str = ""
     agent: str = ""
     files: str = ""
-    """The directory that holds the agent's `Files`; needed to create and to compare containers."""
+    """The directory that holds the agent's `Files`; required to create and compare containers."""
 
     @property
     def dialect(self) -> Dialect:
-        """The differences of this engine."""
+        """The command-line differences of this engine."""
         return replace(DIALECTS[self.choice.name], rootless=self.choice.rootless)
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that lead the engine's client to the recorded endpoint."""
+        """Variables that point the engine's client at the recorded endpoint."""
         return dict(self.choice.environment)
 
     @property
-    def _mine(self) -> tuple[str, ...]:
-        """The filter that lists what belongs to the agent, or to all of the project."""
+    def _own_filter(self) -> tuple[str, ...]:
+        """The options that list only objects of the agent, or of the project."""
         if not self.project:
             return ("--filter", f"label={LABEL}.project")
         owners = (("project", self.project), ("agent", self.agent))
@@ -73,7 +73,7 @@ class Engine:
 
     @property
     def _image(self) -> str:
-        """What the tags of the agent's images begin with."""
+        """The prefix of the tags of the agent's images."""
         return f"localhost/companion/{self.project}-{self.agent}:"
 
     def argv(self, *arguments: str) -> tuple[str, ...]:
@@ -93,12 +93,12 @@ class Engine:
         return done.stdout
 
     def observe(self, images: Collection[str] = ()) -> Observed:
-        """Return what the engine holds of the agent, and which of some images, by their tags.
+        """Return the agent's containers and networks, and which of `images` (tags) exist.
 
         Raises:
-            EngineError: it does not answer; then nothing may be concluded.
+            EngineError: the engine does not answer, so the state is unknown.
         """
-        with ThreadPoolExecutor() as asked:  # the engine's client starts slowly: ask all at once
+        with ThreadPoolExecutor() as asked:  # in parallel, as the engine's client starts slowly
             containers, networks = asked.submit(self.containers), asked.submit(self.networks)
             held = asked.submit(self.held, images)
             return Observed(containers.result(), networks.result(), held.result())
@@ -107,7 +107,7 @@ class Engine:
         """Check that a network that is not ours exists.
 
         Raises:
-            EngineError: it does not.
+            EngineError: it does not exist.
         """
         try:
             self.call("network", "inspect", name)
@@ -134,7 +134,7 @@ class Engine:
     ) -> int:
         """Build an image from a directory and return the build's exit code.
 
-        `on_line` gets each line of the build's output; once `is_wanted` says no, the build ends.
+        `on_line` receives each line of the output; the build ends once `is_wanted` returns False.
         """
         return process.build(
             self.argv(*build_argv(image, str(context))),
@@ -150,7 +150,7 @@ class Engine:
         create = create_argv(self.dialect, self.project, self.agent, service, self.files)
         try:
             self.call(*create)
-        except NameTakenError:  # half a container, of a podman that was killed while it made it
+        except NameTakenError:  # podman was killed while it created the container
             self.remove(name)
             self.call(*create)
         for extra in service.attachments[1:]:
@@ -172,21 +172,21 @@ class Engine:
         return self.call(*inside, *command, stdin=stdin, timeout=timeout)
 
     def describe(self, services: Iterable[str]) -> str:
-        """Return all that the engine shows of services' containers: a JSON list in their order."""
+        """Return the output of `inspect` for services' containers, a JSON list in their order."""
         return self.call("inspect", *(container_name(self.project, name) for name in services))
 
     def agent_arguments(self, login: AgentLogin, *options: str) -> tuple[str, ...]:
-        """Return the client's arguments that run the command after them as the agent's user."""
+        """Return the client's arguments that run a command, to be appended, as the agent's user."""
         name = container_name(self.project, self.agent)
-        return exec_argv(name, login.user, *options, begun_by_root=login.begun_by_root)
+        return exec_argv(name, login.user, *options, started_as_root=login.started_as_root)
 
     def remove(self, name: str) -> None:
         """Remove a container, running or not.
 
-        podman that was killed while it mounted the container's files needs more than one try.
+        Podman needs several attempts if it was killed while it mounted the container's files.
 
         Raises:
-            EngineError: it is still there after all tries.
+            EngineError: the container still exists after all attempts.
         """
         for _ in range(_REMOVE_TRIES - 1):
             try:
@@ -198,27 +198,27 @@ class Engine:
         self.call(*self.dialect.remove, name)
 
     def answers(self) -> bool:
-        """Tell whether the engine is there and talks to us."""
+        """Tell whether the engine is installed and responds."""
         argv = self.argv(*self.dialect.probe)
         return process.run(argv, env=self.environment, timeout=_FAST).code == 0
 
     def containers(self) -> tuple[Container, ...]:
         """Return the agent's containers, running or not."""
-        return self._looked(self._containers)
+        return self._retried(self._containers)
 
-    def _looked(self, look: Callable[[], T]) -> T:
-        """Look; retry when an object vanishes between list and inspect."""
+    def _retried(self, query: Callable[[], T]) -> T:
+        """Call `query` again if an object vanishes between list and inspect."""
         for _ in range(_LIST_TRIES - 1):
             try:
-                return look()
+                return query()
             except EngineError:
                 if not self.answers():
                     raise
-        return look()
+        return query()
 
     def _containers(self) -> tuple[Container, ...]:
-        # A container that somebody runs of our image has the image's labels, but no service.
-        ours = (*self._mine, "--filter", f"label={LABEL}.service")
+        # A container that the user runs from our image inherits its labels, but has no service.
+        ours = (*self._own_filter, "--filter", f"label={LABEL}.service")
         ids = self.call("ps", "--all", "--quiet", "--no-trunc", *ours, timeout=_FAST).split()
         if not ids:
             return ()
@@ -226,58 +226,58 @@ class Engine:
         return tuple(parse_container(data, self.files) for data in found)
 
     def last_lines(self, container: str, count: int) -> tuple[str, ...]:
-        """Return the last lines that a container said; control characters are made visible."""
+        """Return a container's last lines of output; unprintable characters become �."""
         argv = self.argv("logs", "--tail", str(count), container)
         done = process.run(argv, env=self.environment, timeout=_FAST, merged=True)
         lines = done.stdout.splitlines()[-count:]
         return tuple("".join(c if c.isprintable() else "�" for c in line) for line in lines)
 
     def networks(self) -> dict[str, str]:
-        """Return the agent's networks (without the project's prefix) and their subnets."""
-        return self._looked(self._networks)
+        """Return the subnets of the agent's networks, by name without the project's prefix."""
+        return self._retried(self._networks)
 
     def _networks(self) -> dict[str, str]:
-        names = self.call("network", "ls", "--quiet", *self._mine, timeout=_FAST).split()
+        names = self.call("network", "ls", "--quiet", *self._own_filter, timeout=_FAST).split()
         if not names:
             return {}
         found = json.loads(self.call("network", "inspect", *names, timeout=_FAST))
         return dict(parse_network(self.project, data) for data in found)
 
     def holds_any(self) -> bool:
-        """Tell whether there are containers or networks of the agent."""
+        """Tell whether the agent has containers or networks."""
         return bool(self.containers() or self.networks())
 
     def held(self, tags: Collection[str]) -> frozenset[str]:
-        """Return which of these images are there; podman lists all of many in a second and more."""
-        return self._looked(lambda: self._held(tags)) if tags else frozenset()
+        """Return which of these images exist; podman takes seconds to list all of many images."""
+        return self._retried(lambda: self._held(tags)) if tags else frozenset()
 
     def _held(self, tags: Collection[str]) -> frozenset[str]:
         asked = ("image", "inspect", "--format", "{{range .RepoTags}}{{println .}}{{end}}", *tags)
         done = process.run(self.argv(*asked), env=self.environment, timeout=_FAST)
-        if done.code:  # it tells of those that are there all the same
+        if done.code:  # the output still lists the images that exist
             failure = failures.of_call(self.choice.name, asked, done)
             if not isinstance(failure, ImageGoneError):
                 raise failure
         return frozenset(done.stdout.split()) & frozenset(tags)
 
     def images(self) -> frozenset[str]:
-        """Return the tags of all images that companion built, for any project."""
+        """Return the tags of all images that Companion built, for any project."""
         shape = ("--filter", f"label={LABEL}.image=1", "--format", "{{.Repository}}:{{.Tag}}")
-        return self._looked(lambda: frozenset(self.call("images", *shape, timeout=_FAST).split()))
+        return self._retried(lambda: frozenset(self.call("images", *shape, timeout=_FAST).split()))
 
     def agent_images(self) -> frozenset[str]:
         """Return the tags of the images that were built for the agent.
 
-        By name: podman lists an image that has any of several labels, so those of others, too.
+        Selected by name: given several labels, podman lists images that have any of them.
         """
         return frozenset(tag for tag in self.images() if tag.startswith(self._image))
 
     def unused_images(self, keep: str) -> frozenset[str]:
-        """Return what builds that failed left behind, and gateways that no container is made of.
+        """Return images that failed builds left behind, and gateway images without containers.
 
-        `keep` is the tag of the gateway's image that the next sandbox will use.
+        `keep` is the tag of the gateway image that the next sandbox will use.
         """
-        return self._looked(lambda: self._unused_images(keep))
+        return self._retried(lambda: self._unused_images(keep))
 
     def _unused_images(self, keep: str) -> frozenset[str]:
         ours = ("--filter", f"label={LABEL}.image=1", "--filter", "dangling=true")
@@ -287,20 +287,20 @@ class Engine:
         return frozenset((*torn, *(tag for tag in old if tag not in {keep, *used})))
 
     def discard_image(self, tag: str) -> None:
-        """Remove an image if nothing uses it; one in use stays."""
+        """Remove an image unless it is in use."""
         process.run(self.argv("rmi", tag), env=self.environment, timeout=_SLOW)
 
     def remove_volumes(self) -> int:
-        """Remove the agent's volumes and return how many there were."""
+        """Remove the agent's volumes and return their number."""
         names = self.call("volume", "ls", "--quiet", timeout=_FAST).split()
-        mine = [name for name in names if name.startswith(f"{self.project}_{self.agent}_")]
-        for name in mine:
+        own = [name for name in names if name.startswith(f"{self.project}_{self.agent}_")]
+        for name in own:
             self.call("volume", "rm", name)
-        return len(mine)
+        return len(own)
 
     def subnets(self) -> list[str]:
-        """Return the subnets of all networks of the engine, whoever made them."""
-        return self._looked(self._subnets)
+        """Return the subnets of all networks of the engine, including those of others."""
+        return self._retried(self._subnets)
 
     def _subnets(self) -> list[str]:
         names = self.call("network", "ls", "--quiet", timeout=_FAST).split()
@@ -308,6 +308,6 @@ class Engine:
             return []
         asked = ("network", "inspect", *names)
         done = process.run(self.argv(*asked), env=self.environment, timeout=_FAST)
-        if done.code and not failures.only_vanished(done):  # others come and go as they like
+        if done.code and not failures.only_vanished(done):  # networks of others come and go
             raise failures.of_call(self.choice.name, asked, done)
         return re.findall(r'"[Ss]ubnet": *"([0-9./]+)"', done.stdout)

@@ -1,4 +1,4 @@
-"""Detection: the engine that a config names, that is recorded, or that answers on this machine."""
+"""Detection: finds the engine that a config names, a record names, or this machine runs."""
 
 import os
 import shutil
@@ -9,22 +9,22 @@ from companion.engine.model import EngineChoice
 from companion.errors import Code, CompanionError
 from companion.system import process
 
-_FAST = 20.0
-_ABOUT = (
+_TIMEOUT = 20.0
+_INFO = (
     "info",
     "--format",
     "{{.Host.Security.Rootless}} {{.Host.Security.SECCOMPProfilePath}}",
 )
-# Variables of the engines' own clients that say which engine is meant.
+# Variables by which the engines' own clients select an endpoint.
 _ENDPOINT = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST",
              "CONTAINER_CONNECTION", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")  # fmt: skip
 
 
 def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
-    """Return the engine to use: the config's, else the one recorded, else what answers here.
+    """Return the engine to use: the configured one, else the recorded one, else a running one.
 
     Raises:
-        CompanionError: there is none, or the one that is wanted does not answer.
+        CompanionError: no engine is running, or the configured one does not answer.
     """
     if known and wanted in {None, known.name}:
         return known
@@ -44,7 +44,7 @@ def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
 
 
 def installed() -> tuple[EngineChoice, ...]:
-    """Return every engine that is installed here, whether or not it answers."""
+    """Return every engine that is installed here, whether or not it is running."""
     found = {choice.name: choice for name in DIALECTS if (choice := _choice(name))}
     return tuple(found.values())
 
@@ -64,15 +64,15 @@ def _required(name: str) -> EngineChoice:
 
 
 def _choice(name: str) -> EngineChoice | None:
-    """Return the engine called `name`; a `docker` that is podman's shim is podman."""
+    """Return the engine called `name`, if installed; podman for podman's `docker` shim."""
     binary = shutil.which(name)
     if binary is None:
         return None
-    if name == "docker" and "podman" in process.run((binary, "--version"), timeout=_FAST).stdout:
+    if name == "docker" and "podman" in process.run((binary, "--version"), timeout=_TIMEOUT).stdout:
         name = "podman"
     endpoint = tuple((key, os.environ[key]) for key in _ENDPOINT if key in os.environ)
     if name == "docker":
         return EngineChoice("docker", binary, endpoint)
-    said = process.run((binary, *_ABOUT), timeout=_FAST).stdout
-    rootless, _, seccomp = said.strip().partition(" ")
+    output = process.run((binary, *_INFO), timeout=_TIMEOUT).stdout
+    rootless, _, seccomp = output.strip().partition(" ")
     return EngineChoice("podman", binary, endpoint, rootless == "true", seccomp)

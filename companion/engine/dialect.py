@@ -1,4 +1,4 @@
-"""How do docker and podman want things said, and what do they answer? Table, argv, parsers."""
+"""Dialects: the command lines and outputs of Docker and Podman, and where they differ."""
 
 import csv
 import io
@@ -28,20 +28,20 @@ class Dialect:
     internal: tuple[str, ...]
     log_driver: str
     random_macs: bool
-    """Containers get a new MAC address each time unless one is given."""
+    """Containers get a new MAC address at each creation unless one is given."""
     names_guests: bool
-    """A container in another's network namespace may have a hostname of its own."""
+    """A container in another one's network namespace may have its own hostname."""
     events: tuple[str, ...]
-    """Prints a line for each container that starts, ends or goes, labels included."""
+    """Prints a line, with labels, for each container that starts, ends or is removed."""
     builds_here: bool
-    """The client builds images itself, in its own process; else a daemon does."""
+    """The client builds images in its own process; otherwise a daemon does."""
     storage: tuple[str, ...]
     """Prints the name of the storage driver."""
     better_storage: str
-    """The next step where that is vfs, which copies every layer of an image."""
+    """The hint if the driver is vfs, which copies every layer of an image."""
     silent: str
     rootless: bool = False
-    """Containers live in user namespaces, where nobody is the desktop's user unless asked for."""
+    """Containers run in user namespaces, which map the desktop's user only on request."""
 
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -169,9 +169,9 @@ def join_argv(project: str, service: Service, network: str) -> tuple[str, ...]:
     return ("network", "connect", network, container_name(project, service.name))
 
 
-def exec_argv(name: str, user: str, *options: str, begun_by_root: bool) -> tuple[str, ...]:
-    """Return the arguments that run the command after them as the agent, with nothing to gain."""
-    if not begun_by_root:
+def exec_argv(name: str, user: str, *options: str, started_as_root: bool) -> tuple[str, ...]:
+    """Return the arguments that run a command, to be appended, as the unprivileged agent."""
+    if not started_as_root:
         return ("exec", *options, "--user", user, name)
     become = ("--reuid", user, "--regid", user, "--init-groups")
     nothing = ("--inh-caps=-all", "--bounding-set=-all")
@@ -183,14 +183,14 @@ def exec_argv(name: str, user: str, *options: str, begun_by_root: bool) -> tuple
 def build_argv(image: Image, context: str) -> tuple[str, ...]:
     """Return the arguments that build an image from a context directory."""
     arguments = each("--build-arg", (f"{key}={value}" for key, value in image.arguments))
-    # Without --force-rm docker keeps the container of a step that failed.
+    # Without --force-rm, docker keeps the container of a failed step.
     return ("build", "--force-rm", *arguments, "--tag", image.tag, context)
 
 
 def parse_container(data: Mapping[str, Any], files: str) -> Container:
     """Return a container from one element of `inspect`'s JSON (the same shape in both engines).
 
-    One that mounts `Files` of another directory than `files` has no definition of ours.
+    If it mounts `Files` from a directory other than `files`, its spec is empty, so it is replaced.
     """
     labels: Mapping[str, str] = data["Config"].get("Labels") or {}
     elsewhere = files and labels.get(f"{LABEL}.files", "") != files
@@ -215,7 +215,7 @@ def parse_container(data: Mapping[str, Any], files: str) -> Container:
 def parse_network(project: str, data: Mapping[str, Any]) -> tuple[str, str]:
     """Return name (without the project's prefix) and subnet from `network inspect`.
 
-    docker answers with IPAM.Config, podman with subnets.
+    docker reports IPAM.Config, podman reports subnets.
     """
     name = str(data.get("Name") or data.get("name")).removeprefix(f"{project}_")
     ranges = (data.get("IPAM") or {}).get("Config") or data.get("subnets") or [{}]
@@ -257,7 +257,7 @@ def _network_argv(dialect: Dialect, project: str, service: Service) -> tuple[str
 
 
 def _user_namespace(dialect: Dialect, project: str, service: Service) -> tuple[str, ...]:
-    """Lead the desktop user's id into the namespace: what we mount is that user's alone."""
+    """Map the desktop user's ID into the namespace: only that user can read what we mount."""
     if not dialect.rootless:
         return ()
     holder = service.network_of and container_name(project, service.network_of)
@@ -265,7 +265,7 @@ def _user_namespace(dialect: Dialect, project: str, service: Service) -> tuple[s
 
 
 def _hosts(dialect: Dialect, service: Service) -> tuple[str, ...]:
-    """Without root the bridge is not on the desktop: podman names the address that is."""
+    """Return host names, but none on a rootless engine: there podman names the desktop itself."""
     return () if dialect.rootless else tuple(f"{name}:{address}" for name, address in service.hosts)
 
 
@@ -293,12 +293,12 @@ def _optional(flag: str, value: str) -> tuple[str, ...]:
 
 
 def each(flag: str, values: Iterable[str]) -> Iterator[str]:
-    """Return the flag before each value: `-v a -v b`."""
+    """Repeat a flag before each value: `-v a -v b`."""
     return (word for value in values for word in (flag, value))
 
 
 def _instant(text: str) -> str:
-    """Return an engine's time as a UTC text that sorts: podman prints the local zone."""
+    """Return an engine's time as a sortable UTC text; podman prints the local time zone."""
     try:
         cut = re.sub(r"(\.\d{6})\d*", r"\1", text)
         return datetime.fromisoformat(cut).astimezone(UTC).isoformat(timespec="microseconds")

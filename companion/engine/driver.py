@@ -1,7 +1,7 @@
-"""The driver: what reconciling asks of an engine, in terms of services, networks and images.
+"""The driver: the engine interface for services, networks and images.
 
-`client.Engine` implements it for Docker and Podman. Another kind of engine implements it beside
-that, and `driver()` is where it is chosen.
+`client.Engine` implements it for Docker and Podman. Another kind of engine would implement it too,
+and `driver()` would choose it.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -14,7 +14,7 @@ from companion.spec.containers import Image, Network, Service
 
 
 class Driver(Protocol):
-    """One agent's sandbox on one engine. Whatever fails raises EngineError."""
+    """One agent's sandbox on one engine. Failures raise EngineError."""
 
     @property
     def choice(self) -> EngineChoice:
@@ -22,7 +22,7 @@ class Driver(Protocol):
 
     @property
     def project(self) -> str:
-        """The id of the agent's project."""
+        """The ID of the agent's project."""
 
     @property
     def agent(self) -> str:
@@ -33,16 +33,16 @@ class Driver(Protocol):
         """The directory that holds the agent's `Files`."""
 
     def answers(self) -> bool:
-        """Tell whether the engine is there and talks to us."""
+        """Tell whether the engine is installed and responds."""
 
     def observe(self, images: Collection[str] = ()) -> Observed:
-        """Return what the engine holds of the agent, and which of these images, by tag."""
+        """Return the agent's containers and networks, and which of `images` (tags) exist."""
 
     def containers(self) -> tuple[Container, ...]:
         """Return the agent's containers, running or not."""
 
     def holds_any(self) -> bool:
-        """Tell whether there are containers or networks of the agent."""
+        """Tell whether the agent has containers or networks."""
 
     def subnets(self) -> list[str]:
         """Return the subnets of all networks of the engine, as CIDR texts."""
@@ -54,10 +54,10 @@ class Driver(Protocol):
         """Create a network of the agent."""
 
     def remove_network(self, name: str) -> None:
-        """Remove a network of the agent, by the name that observe() gives."""
+        """Remove a network of the agent, by its name as observe() returns it."""
 
     def held(self, tags: Collection[str]) -> frozenset[str]:
-        """Return which of these images the engine has."""
+        """Return which of these images (tags) exist."""
 
     def build(
         self,
@@ -66,16 +66,16 @@ class Driver(Protocol):
         on_line: Callable[[str], None],
         is_wanted: Callable[[], bool],
     ) -> int:
-        """Build an image and return the exit code; ends early once it is not wanted any more."""
+        """Build an image and return the exit code; stop early once `is_wanted` returns False."""
 
     def start(self, service: Service) -> None:
-        """Create and start what runs a service."""
+        """Create and start a service's container."""
 
     def remove(self, name: str) -> None:
-        """Remove what runs a service, by the name that observe() gives."""
+        """Remove a container, by its name as observe() returns it."""
 
     def run(self, service: str, *command: str, user: str = "") -> str:
-        """Run a command where a service runs and return its output."""
+        """Run a command in a service's container and return its output."""
 
     def run_as_agent(
         self, login: AgentLogin, *command: str, stdin: str, timeout: float = ...
@@ -83,24 +83,24 @@ class Driver(Protocol):
         """Run a command as the agent's user and return its output; `timeout` in seconds."""
 
     def describe(self, services: Iterable[str]) -> str:
-        """Return all that the engine shows of services: a JSON list in their order."""
+        """Return the output of `inspect` for services, a JSON list in their order."""
 
     def last_lines(self, container: str, count: int) -> tuple[str, ...]:
-        """Return the last lines of a container's log, control characters made visible."""
+        """Return a container's last lines of output; unprintable characters become �."""
 
     def agent_images(self) -> frozenset[str]:
         """Return the tags of the images that were built for the agent."""
 
     def discard_image(self, tag: str) -> None:
-        """Remove an image if nothing uses it."""
+        """Remove an image unless it is in use."""
 
     def remove_volumes(self) -> int:
-        """Remove the agent's volumes and return how many there were."""
+        """Remove the agent's volumes and return their number."""
 
 
 def driver(choice: EngineChoice, project: str = "", agent: str = "", files: str = "") -> Driver:
     """Return the driver of one agent on an engine.
 
-    Without project and agent it stands for the engine as a whole, and for all that we made there.
+    Without project and agent, it covers everything that we created on the engine.
     """
     return Engine(choice, project, agent, files)

@@ -1,4 +1,4 @@
-"""Did containers change behind our back? One process per engine prints a line for each event."""
+"""Engine events: reports that containers may have changed, from `events` of each engine."""
 
 import threading
 from collections.abc import Callable
@@ -10,58 +10,58 @@ from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.system import process
 
-_SILENCE = 5.0
-"""Seconds until an engine that ended the conversation is asked again."""
-_EARLY, _PULSE = 2.0, 300.0
-"""Seconds to a look that catches what happened before we were listening; and to the next ones."""
-_AFTERTHOUGHT = 1.5
-"""Seconds from an event to a second look: engines tell before they have finished."""
+_RESTART_DELAY = 5.0
+"""Seconds until `events` is started again after it ended."""
+_FIRST_CHECK, _INTERVAL = 2.0, 300.0
+"""Seconds to the first check, for changes before `events` ran; and between later checks."""
+_SETTLE = 1.5
+"""Seconds from an event to a second check: engines report before they have finished."""
 
 
 class EngineEvents:
     """Calls `on_change` whenever an engine's containers may have changed.
 
-    listen() and beat() each want a thread of their own until stop().
+    Run listen() and poll() in a thread each; both return after stop().
     """
 
     def __init__(self, choice: EngineChoice, on_change: Callable[[], None]) -> None:
         self._engine = Engine(choice)
         self._on_change = on_change
-        self._stopped, self._moved = threading.Event(), threading.Event()
-        self._told: process.Lines | None = None
+        self._stopped, self._changed = threading.Event(), threading.Event()
+        self._events: process.Lines | None = None
 
     def stop(self) -> None:
-        """Have listen() and beat() return; callable from any thread."""
+        """Make listen() and poll() return; callable from any thread."""
         self._stopped.set()
-        self._moved.set()
-        if self._told:
-            self._told.kill()
+        self._changed.set()
+        if self._events:
+            self._events.kill()
 
     def listen(self) -> None:
         """Follow the engine's own events until stopped."""
         while not self._stopped.is_set():
             self._on_change()
-            with suppress(CompanionError):  # the engine's client may be gone; the look says so
+            with suppress(CompanionError):  # the client may be gone; the observer reports that
                 self._follow()
             self._on_change()
-            self._stopped.wait(_SILENCE)
+            self._stopped.wait(_RESTART_DELAY)
 
     def _follow(self) -> None:
         argv = self._engine.argv(*self._engine.dialect.events)
-        self._told = process.Lines(argv, env=self._engine.environment)
-        if self._stopped.is_set():  # meanwhile: then stop() did not see it
-            self._told.kill()
-        for line in self._told:
+        self._events = process.Lines(argv, env=self._engine.environment)
+        if self._stopped.is_set():  # stop() ran before the process was assigned
+            self._events.kill()
+        for line in self._events:
             if LABEL in line:
                 self._on_change()
-                self._moved.set()
+                self._changed.set()
 
-    def beat(self) -> None:
-        """Look again until stopped: some time after an event, and now and then without one."""
-        pause = _EARLY
+    def poll(self) -> None:
+        """Report a possible change until stopped: a while after each event, and periodically."""
+        pause = _FIRST_CHECK
         while not self._stopped.is_set():
-            if self._moved.wait(pause):
-                self._stopped.wait(_AFTERTHOUGHT)
-                self._moved.clear()
+            if self._changed.wait(pause):
+                self._stopped.wait(_SETTLE)
+                self._changed.clear()
             self._on_change()
-            pause = _PULSE
+            pause = _INTERVAL

@@ -1,4 +1,4 @@
-"""What an engine's failure means: its exit code and output, as one of our errors."""
+"""Failures: maps an engine's exit code and output to one of our errors."""
 
 import re
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from companion.spec.containers import Image
 from companion.system.process import TIMED_OUT, Completed
 
 _REASON = 300
-"""Characters of the engine's own reason that a message repeats."""
-_TAIL = 8
-"""Lines of a build's output that a message repeats."""
+"""The maximum number of characters of the engine's own reason in a message."""
+_TAIL_LINES = 8
+"""The number of lines of a build's output in a message."""
 _STEP = re.compile(r"step \d+/\d+ ?: *", re.IGNORECASE)
 _NO_BASE = re.compile(
     r"ERROR \[internal\] load metadata|failed to (resolve source metadata|create LLB definition)"
 )
-"""What BuildKit, which counts steps in another way, says of a base image that it cannot get."""
+"""BuildKit's output for a base image that it cannot pull; it has no steps before that."""
 _VANISHED = re.compile(r"(?i:no such (network|object)|network (\S+ )?not found)")
 _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
     (
@@ -42,11 +42,11 @@ _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
     (r"(?i:image not known|no such image)", ImageGoneError, "run `companion up`"),
     (r"(?i:overlaps|already (used|being used)|subnet .* is already)", SubnetTakenError, ""),
 )
-"""What the output matches, the error that it means, and the next step; the first match counts."""
+"""Pattern of the output, the error that it means, and the hint; the first match wins."""
 
 
 def of_call(name: str, arguments: Sequence[str], done: Completed) -> EngineError:
-    """Return the error that a failed call of the engine called `name` means."""
+    """Return the error for a failed call of the engine `name`."""
     log = (done.stderr or done.stdout).strip()
     lines = log.splitlines() or [f"exit code {done.code}"]
     reason = _reason(lines)
@@ -65,33 +65,33 @@ def of_call(name: str, arguments: Sequence[str], done: Completed) -> EngineError
 def only_vanished(done: Completed) -> bool:
     """Tell whether an `inspect` failed only because objects vanished since they were listed.
 
-    Then its standard output has all others.
+    In that case, its standard output holds all other objects.
     """
-    told = [line for line in done.stderr.splitlines() if "error" in line.lower()]
-    return bool(told) and all(map(_VANISHED.search, told))
+    errors = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+    return bool(errors) and all(map(_VANISHED.search, errors))
 
 
 def of_build(image: Image, lines: Sequence[str], log: str, settings: str) -> EngineError:
-    """Return the error that a failed build means.
+    """Return the error for a failed build.
 
     Args:
-        image: what was built.
-        lines: all that the engine said.
-        log: the file that has those lines.
-        settings: the user's settings.yaml, where `images:` names mirrors.
+        image: the image that was being built.
+        lines: the engine's entire output.
+        log: the path of the file with those lines.
+        settings: the path of the user's settings.yaml, whose `images:` names mirrors.
     """
     text = "\n".join(lines) + "\n"
     if _ended_at_base(lines):
         what = f"cannot pull {image.base}, the base of the {image.role} image: {_reason(lines)}"
         hint = f"connect to its registry, or map it to an image you have: images: in {settings}"
         return EngineError(what, hint, text, code=Code.PULL_FAILED)
-    tail = "\n".join(f"  {line}" for line in lines[-_TAIL:])
+    tail = "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
     what = f"the {image.role} image could not be built:\n{tail}"
-    return EngineError(what, f"the whole log is {log}", text, code=Code.BUILD_FAILED)
+    return EngineError(what, f"see the full log in {log}", text, code=Code.BUILD_FAILED)
 
 
 def _ended_at_base(lines: Sequence[str]) -> bool:
-    """Tell whether a build got no further than its base image."""
+    """Tell whether a build failed at its base image."""
     steps = [_STEP.sub("", line, count=1) for line in lines if _STEP.match(line)]
     if steps:
         return steps[-1].upper().startswith("FROM ")
@@ -99,7 +99,7 @@ def _ended_at_base(lines: Sequence[str]) -> bool:
 
 
 def _reason(lines: Sequence[str]) -> str:
-    """Return the engine's own reason: from its first line of an error on, as one line."""
+    """Return the engine's own reason as one line, from its first error line on."""
     first = next((n for n, line in enumerate(lines) if line.startswith("Error")), len(lines) - 1)
-    told = " ".join(" ".join(lines[first:]).split())[:_REASON]
-    return re.sub(r"^Error( response from daemon)?: ", "", told)
+    errors = " ".join(" ".join(lines[first:]).split())[:_REASON]
+    return re.sub(r"^Error( response from daemon)?: ", "", errors)

@@ -1,7 +1,7 @@
-"""How is a running gateway told to take in what changed, without the engine?
+"""The gateway socket: reloads a running gateway without the engine.
 
-It listens on a socket in a directory that it shares with the desktop. Where nobody is reached by
-it, as with an engine on another machine, the engine carries the same word (apply.py).
+The gateway listens on a socket in a directory that it shares with the desktop. If the socket is not
+reachable, as with an engine on another machine, apply.py reloads the gateway through the engine.
 """
 
 import os
@@ -14,16 +14,16 @@ from companion.errors import EngineError
 
 SOCKET = "reload.sock"
 _DONE = "taken in"
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 
 
 def reload(directory: Path) -> bool:
-    """Have the gateway whose socket lies in `directory` take in what is mounted; wait for it.
+    """Make the gateway whose socket is in `directory` reload its mounted files, and wait for it.
 
-    Returns False if nobody listens there or the answer did not come to its end.
+    Returns False if nothing listens on the socket or the answer is incomplete.
 
     Raises:
-        EngineError: it did not take it in; the old rules hold.
+        EngineError: the gateway rejected the files; the previous rules stay in effect.
     """
     if sys.platform != "linux":
         return False
@@ -32,18 +32,18 @@ def reload(directory: Path) -> bool:
         answer = _ask(directory)
     lines = answer.splitlines()
     if lines and lines[-1] != _DONE:
-        raise EngineError(f"the gateway did not take it in: {lines[-1]}", "", answer)
+        raise EngineError(f"the gateway failed to reload: {lines[-1]}", "", answer)
     return bool(lines)
 
 
 def _ask(directory: Path) -> str:
-    """Return all that the gateway answers. A socket's path must be short: it begins at a handle."""
+    """Return the gateway's answer; a file descriptor keeps the socket's path short enough."""
     handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(_PATIENCE)
-            line.connect(f"/proc/self/fd/{handle}/{SOCKET}")
-            with line.makefile(encoding="utf-8", errors="replace") as said:
-                return said.read()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_TIMEOUT)
+            connection.connect(f"/proc/self/fd/{handle}/{SOCKET}")
+            with connection.makefile(encoding="utf-8", errors="replace") as answer:
+                return answer.read()
     finally:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""Values: the engine that a project uses, and what it reports."""
+"""Values: the engine that an agent uses, and what it reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,22 +9,22 @@ from companion.spec.containers import Role
 
 
 class Health(StrEnum):
-    """How an agent's sandbox is, in the words of `status`."""
+    """The state of an agent's sandbox, as `status` prints it."""
 
     UNKNOWN = "unknown"
-    """The engine was not asked yet."""
+    """Not yet observed."""
     ABSENT = "absent"
     STOPPED = "stopped"
     CRASHED = "crashed"
-    """The agent ended by itself, with a failure."""
+    """The agent exited with a failure."""
     BROKEN = "broken"
-    """The agent runs, but its way out does not: it must be started anew, in order."""
+    """The agent runs, but its gateway does not: all must be restarted in order."""
     RUNNING = "running"
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """The health of one agent, and what it said last if it crashed."""
+    """The health of one agent, and its last output if it crashed."""
 
     health: Health = Health.UNKNOWN
     exit_code: int = 0
@@ -37,7 +37,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of ours as the engine reports it; times are the engine's ISO texts."""
+    """One of our containers as the engine reports it; times are UTC texts in ISO format."""
 
     id: str
     name: str
@@ -56,37 +56,37 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class AgentLogin:
-    """Who the agent is in its container."""
+    """The agent's user in its container."""
 
     user: str
-    begun_by_root: bool = False
-    """The container starts as root, for root hooks: root's rights must be given up first."""
+    started_as_root: bool = False
+    """The container starts as root, for root hooks: commands must drop root first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the engine holds of one project."""
+    """What an engine holds of an agent or project."""
 
     containers: tuple[Container, ...] = ()
     networks: Mapping[str, str] = field(default_factory=dict)
     """Name without the project's prefix → subnet."""
     images: frozenset[str] = frozenset()
-    """Tags of those images that it was asked for."""
+    """Tags of the requested images that exist."""
 
     def container(self, service: str) -> Container | None:
-        """Return the container of a service, if there is one."""
+        """Return the container of a service, or None."""
         return next((c for c in self.containers if c.service == service), None)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """The engine that a project uses, recorded at its first `up`."""
+    """The engine that an agent uses, recorded at its first `up`."""
 
     name: Literal["docker", "podman"]
     binary: str
     environment: tuple[tuple[str, str], ...] = ()
     """Variables that point the engine's client at its endpoint, e.g. DOCKER_HOST."""
     rootless: bool = False
-    """It runs as an ordinary user: its containers live in user namespaces."""
+    """The engine runs as an ordinary user, its containers in user namespaces."""
     seccomp: str = ""
-    """Its own list of system calls, where that allows more than docker's."""
+    """The path of its own seccomp profile, if that allows more than docker's."""

@@ -1,7 +1,7 @@
-"""Network probe: can an engine start a container on a network of its own?
+"""Network probe: tests that an engine can start a container on a new network.
 
-An engine that lacks a tool of its networks answers, and registers a network: only a container that
-starts on it needs the firewall and, without root, the way out.
+An engine without one of its network tools still responds and registers a network. It needs the
+firewall and, when rootless, the tool for outbound traffic only to start a container there.
 """
 
 import re
@@ -17,7 +17,7 @@ _EMPTY_TAR = "\0" * 10240
 _CREATE = ("create", "--pull", "never")
 _PROGRAM = "/probe"
 _NO_PROGRAM = re.compile(rf"{_PROGRAM}\b.*(no such file|not found)", re.IGNORECASE | re.DOTALL)
-"""How the start of an empty container ends once its network is there."""
+"""The error of starting an empty container after its network was set up."""
 _PACKAGES = (
     (r"failed to find plugin", "netavark, or containernetworking-plugins"),
     (r"\bnft\b|nftables", "nftables"),
@@ -28,11 +28,11 @@ _PACKAGES = (
     (r"\bpasta\b", "passt"),
     (r"\bnew[ug]idmap\b", "uidmap"),
 )
-"""What an engine says of a tool that is missing, and the Debian package that has it."""
+"""Pattern of an engine's output for a missing tool, and the Debian package with that tool."""
 
 
 def probe(engine: Engine) -> None:
-    """Start an empty container on a new network, and remove all of it.
+    """Start an empty container on a new network, and remove both.
 
     Raises:
         EngineError: the engine refused; if a tool is missing, the hint names its package.
@@ -67,7 +67,7 @@ def _require_plugins(engine: Engine) -> None:
 
 
 def hint(log: str) -> str:
-    """Return the next step if a tool is missing, by what the engine said; else ""."""
+    """Return the next step if a tool is missing, from the engine's output; else ""."""
     found = (package for shape, package in _PACKAGES if re.search(shape, log))
     return next((f"install {package}" for package in found), "")
 

@@ -1,8 +1,8 @@
-"""Which system calls may a sandbox make on podman? The engine's own list without namespaces.
+"""Seccomp: podman's own profile, without the system calls that create namespaces.
 
-docker's list forbids what makes namespaces, mounts and kernel keys to who has no capability;
-podman's allows it, and lets each program be root in a user namespace, with more of the kernel in
-reach. The format is that of containers/common (pkg/seccomp).
+Without capabilities, docker's profile forbids creating namespaces, mounts and kernel keys. Podman's
+allows it, so that any program can be root in a user namespace, which exposes more of the kernel.
+The format is that of containers/common (pkg/seccomp).
 """
 
 import json
@@ -24,14 +24,14 @@ _FORBIDDEN = frozenset((
     "umount2", "unshare",
 ))  # fmt: skip
 _NAMESPACES = 0x7E020000
-"""The flags of clone(2) that make namespaces."""
+"""The flags of clone(2) that create namespaces."""
 _ALLOW, _REFUSE, _ENOSYS = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", 38
 _S390 = ["s390", "s390x"]
 
 
 @cache
 def system_calls(home: Paths, engine: EngineChoice | None) -> str:
-    """Return the path of the list of system calls that an engine shall allow, "" for its own."""
+    """Return the path of the seccomp profile for an engine's containers; "" for its default."""
     if engine is None or not engine.seccomp:
         return ""
     with suppress(CompanionError):
@@ -44,10 +44,10 @@ def system_calls(home: Paths, engine: EngineChoice | None) -> str:
 
 
 def tightened(text: str) -> str:
-    """Return a profile of podman's without the calls that make namespaces; "" if it is none.
+    """Return a podman profile without the calls that create namespaces; "" if it is invalid.
 
-    Threads and processes are made as before: clone() without such a flag is allowed, and clone3(),
-    whose flags no filter can see, says that it does not exist, so that libraries use the former.
+    Threads and processes still work: clone() is allowed without such a flag. clone3(), whose flags
+    no filter can read, fails with ENOSYS, so that libraries fall back to clone().
     """
     try:
         profile: Profile = json.loads(text)
@@ -63,7 +63,7 @@ def tightened(text: str) -> str:
 
 
 def _without(rule: Profile) -> Profile:
-    """Return a rule that allows nothing forbidden; what needs a capability is not ours to judge."""
+    """Remove the forbidden calls from an allowing rule; keep rules that require a capability."""
     if rule["action"] != _ALLOW or (rule.get("includes") or {}).get("caps"):
         return rule
     return rule | {"names": [name for name in rule["names"] if name not in _FORBIDDEN]}

@@ -168,7 +168,7 @@ class Applier:
                 self.engine.run(service.name, "/bin/bash", f"{LIB}/reload.sh")
         elif self.target.login and step.is_about(HOST_KEY):
             user = self.target.login.user
-            reload_sshd(self.engine, AgentLogin(user, begun_by_root=service.user == ROOT))
+            reload_sshd(self.engine, AgentLogin(user, started_as_root=service.user == ROOT))
 
     def _show_last_lines(self) -> None:
         """Show the last lines of each container: they usually say why."""

@@ -54,7 +54,7 @@ def test_a_base_image_that_cannot_be_pulled_is_named_with_the_setting_that_helps
 def test_a_later_step_that_fails_is_not_blamed_on_the_base_image(lines: tuple[str, ...]):
     error = failures.of_build(image("base"), lines, "/s/build.log", "/c/settings.yaml")
     assert "the agent image could not be built" in str(error)
-    assert "the whole log is /s/build.log" in str(error)
+    assert "see the full log in /s/build.log" in str(error)
 
 
 VANISHED = {
