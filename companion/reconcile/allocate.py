@@ -1,4 +1,4 @@
-"""The subnets, port and alias of an agent: the kept ones, or new ones that nobody has."""
+"""Allocation: the subnets, port and alias of an agent, kept or newly chosen."""
 
 import hashlib
 import ipaddress
@@ -23,10 +23,10 @@ _PREFIX = 28
 def choose_subnets(seed: str, taken: Collection[str]) -> tuple[str, str]:
     """Return two /28 subnets that overlap none of `taken` (CIDR texts).
 
-    Where the search begins comes from `seed`: the same project gets the same subnets again.
+    `seed` determines where the search starts, so that an agent gets the same subnets again.
 
     Raises:
-        CompanionError: every pool is covered, e.g. by a VPN that routes everything private.
+        CompanionError: every pool is taken, e.g. by a VPN that routes all private addresses.
     """
     used = [ipaddress.ip_network(subnet, strict=False) for subnet in taken]
     free = (c for c in _candidates(seed) if not any(c.overlaps(u) for u in used if u.version == 4))  # noqa: PLR2004
@@ -38,7 +38,7 @@ def choose_subnets(seed: str, taken: Collection[str]) -> tuple[str, str]:
 
 
 def choose_port(taken: Collection[int], is_free: Callable[[int], bool]) -> int:
-    """Return the first choose_port from 2222 up that nobody has.
+    """Return the first free port from 2222 up.
 
     Raises:
         CompanionError: none is left.
@@ -46,7 +46,7 @@ def choose_port(taken: Collection[int], is_free: Callable[[int], bool]) -> int:
     for candidate in range(FIRST_PORT, 65536):
         if candidate not in taken and is_free(candidate):
             return candidate
-    raise CompanionError("no free choose_port from 2222 up", "stop what holds them")
+    raise CompanionError("no free port from 2222 up", "stop a program that listens on one")
 
 
 def _candidates(seed: str) -> Iterator[ipaddress.IPv4Network]:
@@ -65,10 +65,10 @@ _Others = tuple[AgentRecord, ...]
 
 
 def reserve(home: Paths, checked: Checked, engine: Driver | None) -> AgentRecord:
-    """Return the agent's record with all that must be chosen; what is chosen is remembered.
+    """Return the agent's record with a complete allocation, and store it if it is new.
 
-    What another agent has, too, is chosen anew: records that were written at the same time by an
-    older version, or copied, may hold the same alias, subnet or port.
+    Values that another agent also has are replaced: copied records, or records that an older
+    version wrote concurrently, may share an alias, a subnet or a port.
     """
     agent_paths = checked.agent_paths(home)
     record = store.read(agent_paths)
@@ -81,7 +81,7 @@ def reserve(home: Paths, checked: Checked, engine: Driver | None) -> AgentRecord
 
 
 def anew(home: Paths, checked: Checked, record: AgentRecord, engine: Driver) -> None:
-    """Choose other places for an agent that has some; all else that is remembered stays."""
+    """Replace an agent's allocation; the rest of its record stays."""
     with locks.exclusive(home.allocation_lock):
         new = propose(home, checked, None, engine)
         store.write(checked.agent_paths(home), replace(record, allocation=new.allocation))
@@ -90,7 +90,7 @@ def anew(home: Paths, checked: Checked, record: AgentRecord, engine: Driver) -> 
 def propose(
     home: Paths, checked: Checked, record: AgentRecord | None, engine: Driver | None
 ) -> AgentRecord:
-    """Return the record with an allocation for the agent: the kept one, or a newly chosen one."""
+    """Return the record with an allocation, kept or newly chosen, without storing it."""
     others = _others(home, checked)
     if record and _is_settled(checked, record, others):
         return record
@@ -109,20 +109,20 @@ def propose(
 
 
 def _is_settled(checked: Checked, record: AgentRecord, others: _Others) -> bool:
-    """Tell whether a record holds all that its config needs, and nothing that another has."""
+    """Tell whether a record's allocation is complete and shared with no other agent."""
     return _is_complete(checked, record) and not _shared(checked, record.allocation, others)
 
 
-def _shared(checked: Checked, mine: Allocation, others: _Others) -> frozenset[str]:
-    """Return which fields of an allocation another agent has, too; a configured port is as told."""
+def _shared(checked: Checked, own: Allocation, others: _Others) -> frozenset[str]:
+    """Return the fields of an allocation that another agent also has; ignore configured ports."""
     asked = {server.port for server in checked.contribution.ssh}
     found: set[str] = set()
     for other in (record.allocation for record in others):
-        if other.alias == mine.alias:
+        if other.alias == own.alias:
             found.add("alias")
-        if not _subnets(other).isdisjoint(_subnets(mine)):
+        if not _subnets(other).isdisjoint(_subnets(own)):
             found.add("subnets")
-        if mine.ssh_port and other.ssh_port == mine.ssh_port and mine.ssh_port not in asked:
+        if own.ssh_port and other.ssh_port == own.ssh_port and own.ssh_port not in asked:
             found.add("ssh_port")
     return frozenset(found)
 
@@ -130,7 +130,7 @@ def _shared(checked: Checked, mine: Allocation, others: _Others) -> frozenset[st
 def _unshared(
     record: AgentRecord | None, checked: Checked, others: _Others, engine: Driver | None
 ) -> Allocation:
-    """Return the kept allocation, but for what another agent has, too; without one, a new one."""
+    """Return the kept allocation with shared values replaced, or a new one if there is none."""
     if record is None:
         return _new_allocation(checked, others, engine)
     kept, shared = record.allocation, _shared(checked, record.allocation, others)
@@ -150,7 +150,7 @@ def _subnets(allocation: Allocation) -> frozenset[str]:
 
 
 def _is_complete(checked: Checked, record: AgentRecord | None) -> bool:
-    """Tell whether a record holds all that its config needs: nothing must be chosen."""
+    """Tell whether a record's allocation has all that its config needs."""
     server = checked.contribution.ssh[0] if checked.contribution.ssh else None
     if record is None:
         return False
@@ -163,9 +163,9 @@ def _is_complete(checked: Checked, record: AgentRecord | None) -> bool:
 
 
 def _others(home: Paths, checked: Checked) -> _Others:
-    """Return the records of all other agents, of projects whose first `up` is under way, too."""
-    mine = checked.project.id, checked.config.name
-    return tuple(record for who, record in store.all_records(home) if who != mine)
+    """Return the records of all other agents, including those whose first `up` is under way."""
+    own = checked.project.id, checked.config.name
+    return tuple(record for who, record in store.all_records(home) if who != own)
 
 
 def _new_allocation(checked: Checked, others: _Others, engine: Driver | None) -> Allocation:
@@ -177,7 +177,7 @@ def _new_allocation(checked: Checked, others: _Others, engine: Driver | None) ->
 
 
 def _alias(checked: Checked, taken: Collection[str]) -> str:
-    """Return the shortest alias that no other agent has."""
+    """Return the shortest free alias."""
     agent, project = checked.config.name, checked.project.id
     names = (agent, f"{agent}-{project.rpartition('-')[0]}", f"{agent}-{project}")
     return next(a for n in names if (a := f"{n}{ALIAS_SUFFIX}") not in taken)

@@ -1,4 +1,4 @@
-"""Apply: perform the steps of a plan. Only this changes containers, networks and images."""
+"""Apply: performs the steps of a plan; only this module changes containers and networks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Applier:
-    """Everything that performing the steps of one agent needs."""
+    """Performs plans for one agent."""
 
     engine: Driver
     target: Target
@@ -45,18 +45,18 @@ class Applier:
     agent_paths: AgentPaths
     progress: Progress
     is_wanted: Callable[[Image], bool] = lambda _: True
-    """Tells, while an image is built, whether the user's files still want it."""
+    """Tells, during a build, whether the user's files still need the image."""
 
     def perform(self, plan: Plan) -> float:
         """Perform all steps in order and wait until the sandbox is ready.
 
-        Returns the seconds that the wait for SSH took, 0 if nothing was started.
+        Returns the seconds of waiting for SSH, 0 if nothing was started.
 
         Raises:
-            EngineError: a step failed; the next run sees what is there and repairs it.
-        SupersededError: an image that was being built is not wanted any more.
+            EngineError: a step failed; the next run observes the state and repairs it.
+            SupersededError: an image is no longer needed, so its build ended.
         """
-        self._see_networks(plan)
+        self._require_networks(plan)
         for step in plan.steps:
             self._perform(step)
         if not plan.starts:
@@ -73,14 +73,14 @@ class Applier:
             self._show_last_lines()
             raise
 
-    def _see_networks(self, plan: Plan) -> None:
-        """See that the networks that are not ours are there, before anything is touched."""
+    def _require_networks(self, plan: Plan) -> None:
+        """Check that networks that are not ours exist, before anything is changed."""
         starts = (step.service for step in plan.steps if isinstance(step, Start))
         for network in {name for service in starts for name in service.joins}:
             self.engine.require_network(network)
 
     def remove_stale_images(self) -> None:
-        """Remove images of this agent that no definition of ours wants any more."""
+        """Remove images of this agent that its target no longer uses."""
         keep = {image.tag for image in self.target.images}
         for tag in self.engine.agent_images() - keep:
             self.engine.discard_image(tag)
@@ -113,19 +113,19 @@ class Applier:
             return self.is_wanted(image)
 
         with build_turn(self.home, self.engine.choice.name, image, is_wanted):
-            if not self.engine.held((image.tag,)):  # nobody built it since the plan was made
+            if not self.engine.held((image.tag,)):  # not built since the plan was made
                 self._run_build(image)
 
     def _run_build(self, image: Image) -> None:
         context = self.contexts / image.role
         lines: list[str] = []
-        begun: set[str] = set()
+        reported: set[str] = set()
 
         def on_line(line: str) -> None:
             lines.append(line)
             step = build_output.step(line)
-            if step and step not in begun:
-                begun.add(step)
+            if step and step not in reported:
+                reported.add(step)
                 self.progress(f"  {step[:_WIDTH]}")
 
         code = self.engine.build(image, context, on_line, lambda: self.is_wanted(image))
@@ -137,7 +137,7 @@ class Applier:
             raise failures.of_build(image, lines, log, settings)
 
     def _leave(self, choice: EngineChoice) -> None:
-        """Take the sandbox off another engine; only then it is remembered as being on ours."""
+        """Remove the sandbox from another engine, then record that it is on ours."""
         other = driver(choice, self.engine.project, self.engine.agent)
         remove_all(other, other.observe(), self.progress)
         record = store.read(self.agent_paths)
@@ -155,13 +155,13 @@ class Applier:
                 raise
 
     def _remove(self, service: Service) -> None:
-        """Remove a service's container at once."""
+        """Remove a service's container."""
         for container in self.engine.containers():
             if container.service == service.name:
                 self.engine.remove(container.name)
 
     def _reload(self, step: Reload) -> None:
-        """Sshd reads its keys at each login, but for the host key: of that it must be told."""
+        """Reload a service; sshd needs that for its host key only: it reads the rest at logins."""
         service = step.service
         if service.role is not Role.AGENT:
             if not gateway_socket.reload(self.agent_paths.control):
@@ -171,14 +171,14 @@ class Applier:
             reload_sshd(self.engine, AgentLogin(user, started_as_root=service.user == ROOT))
 
     def _show_last_lines(self) -> None:
-        """Show the last lines of each container: they usually say why."""
+        """Report the last output of each container, which usually shows the cause."""
         for container in self.engine.containers():
             for line in self.engine.last_lines(container.name, _LOG_TAIL):
                 self.progress(f"{container.service} | {line}")
 
 
 def reload_sshd(engine: Driver, login: AgentLogin) -> None:
-    """Have the agent's sshd read its host key anew; open sessions survive.
+    """Make the agent's sshd reload its host key; open sessions survive.
 
     Raises:
         EngineError: the engine refused.
@@ -188,7 +188,7 @@ def reload_sshd(engine: Driver, login: AgentLogin) -> None:
 
 
 def remove_all(engine: Driver, observed: Observed, progress: Progress) -> None:
-    """Remove containers, dependents first (agent, gateway, net), and then networks."""
+    """Remove containers, dependents first (agent, gateway, net), then networks."""
     for container in sorted(observed.containers, key=lambda c: c.role):
         progress(f"removing {container.service}")
         engine.remove(container.name)

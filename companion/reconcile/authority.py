@@ -1,4 +1,4 @@
-"""The sandbox CA and the gateway's leaf certificates, as kept on the desktop."""
+"""The sandbox CA and the gateway's leaf certificates, as stored on the desktop."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def authority(home: Paths) -> "certificates.Authority":
-    """Return the user's sandbox CA, made at the first call."""
+    """Return the user's sandbox CA; create it at the first call."""
     with locks.exclusive(home.ca_key.with_name("lock")):
         if kept := _kept_authority(home):
             return kept
@@ -33,10 +33,10 @@ def _kept_authority(home: Paths) -> "certificates.Authority | None":
 
 
 def leaf_certificates(sandbox: Sandbox, home: Paths, agent_paths: AgentPaths) -> tuple[File, ...]:
-    """Return the certificates that the gateway shall show, with their keys.
+    """Return the certificates that the gateway presents, with their keys.
 
-    Those that are kept, as long as they are current; else new ones, which nothing has written yet.
-    None before there is a CA.
+    Stored certificates are reused while they are current; new ones are not yet written to disk.
+    Without a CA, there are none.
     """
     hosts = {u.host for u in sandbox.upstreams_by("https")}
     signer, now = _kept_authority(home) if hosts else None, datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What lies in `.build/AGENT/`? The sandbox as files, for people, compose tools and builds."""
+"""Build directory: the sandbox as files in `.build/AGENT/`, for users, compose and builds."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -17,10 +17,9 @@ from companion.system.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, Paths
 
 
 def write(home: Paths, checked: Checked, desired: Desired) -> None:
-    """Write an agent's part of `.build/`, after a check that the result really is closed.
+    """Write an agent's directory in `.build/`, after checking that the sandbox is closed.
 
-    Paths in the compose file are absolute: several of a fleet may be given to a compose tool at
-    once.
+    Paths in the compose file are absolute, so that a compose tool can combine those of a fleet.
     """
     target, build = desired.target, checked.ref.build(checked.config.name)
     contexts = {role: str(build / role) for role in (Role.GATEWAY, Role.AGENT)}
@@ -30,13 +29,15 @@ def write(home: Paths, checked: Checked, desired: Desired) -> None:
     broken = tuple(closed_check.violations(text, target.services))
     if broken:
         raise CompanionError(f"refusing to write an open sandbox: {'; '.join(broken)}")
-    whole = [File(COMPOSE_NAME, text.encode())]
+    all_files = [File(COMPOSE_NAME, text.encode())]
     for image in target.images:
-        whole += [replace(f, path=f"{image.role}/{f.path}") for f in image.files]
-    whole += [replace(f, path=f"gateway-config/{f.path}") for f in desired.gateway_files]
-    tree = {file.path: (file.content, file.mode) for file in whole}
+        all_files += [replace(f, path=f"{image.role}/{f.path}") for f in image.files]
+    all_files += [replace(f, path=f"gateway-config/{f.path}") for f in desired.gateway_files]
+    tree = {file.path: (file.content, file.mode) for file in all_files}
     if build.parent.is_symlink():
-        raise CompanionError(f"{build.parent} is a symbolic link", "remove it: it is ours to write")
+        raise CompanionError(
+            f"{build.parent} is a symbolic link", "remove it; Companion creates a directory there"
+        )
     if not files.tree_equals(build, tree):
         files.replace_tree(build, tree)
     if files.read_text(build.parent / ".gitignore") is None:
@@ -44,16 +45,17 @@ def write(home: Paths, checked: Checked, desired: Desired) -> None:
 
 
 def clear(project: Project, agents: Collection[str]) -> None:
-    """Remove what was generated for agents that are not among `agents`."""
+    """Remove the generated files of agents that are not in `agents`."""
     for path in project.build.iterdir():
         if path.is_dir() and path.name not in agents:
             files.remove_tree(path)
 
 
 def write_env_example(home: Paths, project: Project) -> None:
-    """Keep .env.example current, unless the user wrote one that is not ours.
+    """Update .env.example, unless the user replaced it.
 
-    It names what all agents of the project use; who remembered that last, writes it last.
+    It lists the variables of all agents in the project. As each agent is recorded first, the last
+    one to write includes all others.
     """
     path = project.directory / ENV_EXAMPLE_NAME
     with locks.exclusive(home.project(project.id).example_lock):

@@ -1,4 +1,4 @@
-"""Turns at building: what several agents need is built once, and the others find it there."""
+"""Build turns: agents that need the same image take turns, so that it is built once."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,32 +9,32 @@ from companion.spec.containers import Image
 from companion.system import locks, process
 from companion.system.paths import Paths
 
-_PULSE = 0.1
-_DOUBT = 2.0
-"""Seconds between looks whether an image that waits for its turn is still wanted."""
+_POLL_INTERVAL = 0.1
+_CHECK_INTERVAL = 2.0
+"""Seconds between checks that a waiting image is still needed."""
 
 
 @contextmanager
 def build_turn(
     home: Paths, engine: str, image: Image, is_wanted: Callable[[], bool]
 ) -> Iterator[None]:
-    """Be the only one who builds images of one recipe on an engine.
+    """Hold the lock for building images of one recipe on an engine.
 
-    Two builds at once of the same steps would each run all of them; in turn, the second finds the
-    layers of the first, or the very image.
+    Concurrent builds of the same steps would each run all of them. In turn, the second build finds
+    the layers of the first, or the image itself.
 
     Raises:
-        SupersededError: the image is not wanted any more.
+        SupersededError: the image is no longer needed.
     """
-    doubt = time.monotonic() + _DOUBT
+    next_check = time.monotonic() + _CHECK_INTERVAL
     while True:
-        with locks.attempt(home.build_lock(engine, image.recipe)) as mine:
-            if mine:
+        with locks.attempt(home.build_lock(engine, image.recipe)) as is_held:
+            if is_held:
                 yield
                 return
         process.heed_interrupt()
-        if time.monotonic() > doubt:
-            doubt = time.monotonic() + _DOUBT
+        if time.monotonic() > next_check:
+            next_check = time.monotonic() + _CHECK_INTERVAL
             if not is_wanted():
                 raise SupersededError("the files changed while their image waited to be built")
-        time.sleep(_PULSE)
+        time.sleep(_POLL_INTERVAL)

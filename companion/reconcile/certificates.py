@@ -1,4 +1,4 @@
-"""How are the sandbox CA and its leaf certificates made, and when must they be renewed?"""
+"""Certificates: issues the sandbox CA and its leaf certificates, and tells when to renew."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,14 +22,14 @@ _CLOCK_SKEW = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """The CA: PEM texts of its certificate and its key."""
+    """The CA's certificate and private key, as PEM."""
 
     certificate: str
     key: str = field(repr=False)
 
 
 def new_authority(now: datetime) -> Authority:
-    """Return a new CA that can sign leaves only (path length 0), valid for 10 years."""
+    """Return a new CA for leaf certificates only (path length 0), valid for 10 years."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("Companion sandbox CA")
     certificate = (
@@ -63,7 +63,7 @@ def issue(authority: Authority, host: str, now: datetime) -> str:
 
 
 def is_current(leaf: str, authority: Authority, now: datetime) -> bool:
-    """Tell whether a leaf (as issue() returns it) is the CA's and has a third of its life left."""
+    """Tell whether a leaf (from issue()) is the CA's, with over a third of its lifetime left."""
     try:
         certificate = x509.load_pem_x509_certificate(leaf.encode())
         issuer = x509.load_pem_x509_certificate(authority.certificate.encode())

@@ -1,4 +1,4 @@
-"""Is a generated compose file really closed? Reads the file as engines do, trusts no renderer."""
+"""Closed check: verifies that a generated compose file is closed, independent of the renderer."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,10 +13,10 @@ _SOCKETS = ("docker.sock", "podman.sock", "containerd.sock")
 
 
 def violations(compose: str, services: tuple[Service, ...]) -> Iterator[str]:
-    """Yield a sentence for each rule that the text of a docker-compose.yml breaks.
+    """Yield a sentence for each rule that the text of a docker-compose.yml violates.
 
-    Ports may be published beyond this machine, and an agent be started by root for its hooks, only
-    where `services` say so: the user asked for it.
+    A port beyond this machine, or an agent that starts as root for its hooks, is allowed only if
+    `services` contain it: then the user configured it.
     """
     document: Any = strict_yaml.parse(compose, "docker-compose.yml").data
     roles = {service.name: service.role for service in services}
@@ -59,7 +59,7 @@ def _common(service: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rights(service: Mapping[str, Any], role: Role | None, *, hooked: bool) -> Iterator[str]:
-    """Yield what is too much of user and capabilities; `hooked`: root begins, for its hooks."""
+    """Yield violations by user, root file system and capabilities; `hooked`: has root hooks."""
     hooks = _HOOK_CAPABILITIES if hooked else set()
     held = _HOLDER_CAPABILITIES if role is Role.NET else hooks
     if set(service.get("cap_add", ())) - held:

@@ -1,4 +1,4 @@
-"""What should an agent's sandbox be, what is it, and what leads from here to there?"""
+"""Comparison: the desired and the observed state of a sandbox, and the plan between them."""
 
 from dataclasses import dataclass, replace
 
@@ -20,11 +20,11 @@ from companion.system.paths import Paths
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """An agent seen whole: what should be, what is, and the way from here to there."""
+    """The desired and observed state of an agent's sandbox, and the plan between them."""
 
     checked: Checked
     was_on: EngineChoice | None
-    """The engine that the agent is on until the plan's steps take it off."""
+    """The engine that the agent is on before the plan is applied."""
     record: AgentRecord
     desired: Desired
     engine: Driver
@@ -33,10 +33,10 @@ class Comparison:
 
 
 def preview(home: Paths, ref: AgentRef) -> Comparison:
-    """Look at an agent without changing anything.
+    """Compare an agent's sandbox without changing anything.
 
     Raises:
-        CompanionError: its files are wrong or the engine does not answer.
+        CompanionError: the agent's files are invalid, or the engine does not answer.
     """
     checked = check(home, ref)
     record = store.read(checked.agent_paths(home))
@@ -47,10 +47,10 @@ def preview(home: Paths, ref: AgentRef) -> Comparison:
 def compare(
     home: Paths, checked: Checked, record: AgentRecord, engine: Driver, *, fresh: bool = False
 ) -> Comparison:
-    """Compare what should be with what the engine holds; `fresh` replaces what is right, too.
+    """Compare the desired state with the engine's; `fresh` also replaces what does not differ.
 
     Raises:
-        CompanionError: the engine does not answer, or the one that the agent is on.
+        CompanionError: the engine, or the one that the agent is still on, does not answer.
     """
     departures, then = migrate.departures(engine, record), record.on(engine.choice)
     desired = desired_of(home, checked, then)
@@ -62,7 +62,7 @@ def compare(
 def settled(
     home: Paths, checked: Checked, record: AgentRecord, engine: Driver
 ) -> Comparison | None:
-    """Compare what should be with what is remembered; None: only a look can tell."""
+    """Compare the desired state with the record; None if the engine must be observed."""
     if record.engine != engine.choice:
         return None
     desired = desired_of(home, checked, record)
@@ -73,25 +73,26 @@ def settled(
 
 
 def engine_of(home: Paths, checked: Checked, record: AgentRecord | None) -> Driver:
-    """Return the engine that a config names, else the one that has the agent, else a found one.
+    """Return the configured engine, else the agent's current one, else one that is running.
 
     Raises:
-        CompanionError: it is not there or does not answer.
+        CompanionError: the engine is not installed or does not answer.
     """
     choice = detect(checked.config.container_runtime, record.engine if record else None)
     return engine_at(home, checked, choice)
 
 
 def engine_at(home: Paths, checked: Checked, choice: EngineChoice) -> Driver:
-    """Return the engine of a choice, told where the agent's files lie."""
+    """Return the driver of a chosen engine for the agent."""
     files = str(checked.agent_paths(home).root)
     return driver(choice, checked.project.id, checked.config.name, files)
 
 
 def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
-    """Return what should be, at the places and with the seals of the agent's record.
+    """Return the desired state, with the record's allocation and salt.
 
-    A certificate that must be renewed is a new one at each call, and so is the first host key.
+    A certificate that is due for renewal is new at each call, as is a host key before the first
+    write.
     """
     sandbox = sandbox_of(checked, record)
     agent_paths = checked.agent_paths(home)
@@ -104,7 +105,7 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
 
 
 def sandbox_of(checked: Checked, record: AgentRecord) -> Sandbox:
-    """Return the sandbox that a checked config means, at the places that the record holds."""
+    """Return the sandbox of a checked config, with the record's allocation."""
     config, engine = checked.config, record.engine
     return Sandbox(
         project=checked.project.id,

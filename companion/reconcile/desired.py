@@ -1,4 +1,4 @@
-"""What should be there? One sandbox as images, networks, services and mounted files."""
+"""Desired state: one sandbox as images, networks, services and mounted files."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -28,7 +28,7 @@ from companion.spec.containers import (
 GATEWAY_BASE = "docker.io/library/debian:bookworm-slim"
 NOBODY = "65534:65534"
 ROOT = "0:0"
-# The same on both engines: podman adds these to a read-only container by itself, docker does not.
+# Explicit, because only podman adds these to a read-only container by default.
 _SCRATCH = tuple(f"{path}:mode=1777" for path in ("/run", "/tmp", "/var/tmp"))  # noqa: S108
 _NO_IPV6 = (
     ("net.ipv6.conf.all.disable_ipv6", "1"),
@@ -36,16 +36,16 @@ _NO_IPV6 = (
 )
 CONTROL = "/companion/control"
 BECOME_THE_AGENT = ("SETGID", "SETPCAP", "SETUID")
-"""What root needs to become the agent for good, with no capability left to gain."""
+"""Capabilities that root needs to become the agent and drop all capabilities for good."""
 HOST_KEY = "host key"
-"""What sshd must be told of when it changes: OpenSSH keeps it in memory from 9.8 on."""
+"""The reloadable entry for which sshd must be signaled: since 9.8, OpenSSH keeps it in memory."""
 _RESOLV = Bind(Files(Directory.RESOLVER, "resolv.conf"), "/etc/resolv.conf", read_only=True)
 _LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
 
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """The static files that go into images."""
+    """The static files of images."""
 
     gateway: tuple[File, ...]
     entrypoint: bytes
@@ -53,7 +53,7 @@ class Assets:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What one agent's sandbox shall be: for the engine, and for the directories it mounts."""
+    """The desired state of one sandbox: for the engine, and for the directories it mounts."""
 
     target: Target
     sandbox: Sandbox
@@ -63,7 +63,7 @@ class Desired:
     host_key_files: tuple[File, ...] = field(repr=False)
 
     def filtered(self, seccomp: str) -> "Desired":
-        """Return the same with a list of system calls for all containers; "" for the engine's."""
+        """Return a copy with a seccomp profile (path) for all containers; "" is the default."""
         services = tuple(replace(service, seccomp=seccomp) for service in self.target.services)
         return replace(self, target=replace(self.target, services=services))
 
@@ -75,14 +75,14 @@ def desire(
     leaves: tuple[File, ...],
     host_key: tuple[File, ...],
 ) -> Desired:
-    """Return what `sandbox` means for the engine.
+    """Return the desired state of `sandbox`.
 
     Args:
         sandbox: the sandbox as a value.
         assets: static files for the images.
-        seals: keyed digests of the secrets' values: a new value is a new definition.
-        leaves: the certificates of the hosts that are intercepted, with their keys.
-        host_key: the host key that sshd shall show, private and public; nothing without sshd.
+        seals: keyed digests of the secrets' values; a new digest causes a reload.
+        leaves: the certificates of the intercepted hosts, with their keys.
+        host_key: the private and public host key of sshd; empty without sshd.
     """
     agent_image = dockerfile.render(sandbox, assets.entrypoint)
     keys = tuple(_keys(sandbox, host_key))
@@ -164,14 +164,14 @@ def _gateway(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Serv
 
 
 def _fixed(contents: tuple[File, ...]) -> tuple[File, ...]:
-    """Return the files that are read at start only: ingress and names are never reloaded."""
+    """Return the files that are read only at start: ingress and names are never reloaded."""
     return tuple(f for f in contents if f.path == "ingress.cfg" or f.path.endswith(".conf"))
 
 
 def _reloads(
     sandbox: Sandbox, seals: Mapping[SecretRef, str], leaves: tuple[File, ...]
 ) -> Iterator[tuple[str, str]]:
-    """Yield, one by one, what the gateway lets through and adds: what is missing was narrowed."""
+    """Yield each thing that the gateway allows or adds; a removed entry narrows the rules."""
     yield "egress mode", sandbox.egress.mode
     yield "log level", sandbox.log_level
     yield "trusted certificates", digest(sandbox.host.trusted_certificates.decode("latin-1"))
@@ -234,7 +234,7 @@ def _agent(sandbox: Sandbox, image: Image) -> Service:
 
 
 def _begun_by_root(agent: Service, sandbox: Sandbox) -> Service:
-    """Return the agent as root starts it: to run the root hooks, and then to be the agent only."""
+    """Return the agent started as root, which runs the root hooks and then becomes the agent."""
     capabilities = tuple(sorted({*BECOME_THE_AGENT, *sandbox.contribution.capabilities}))
     given = tuple((f"COMPANION_SET_{name}", v) for name, v in environment.render(sandbox))
     return replace(
@@ -247,7 +247,7 @@ def _begun_by_root(agent: Service, sandbox: Sandbox) -> Service:
 
 
 def _without_gateway(agent: Service, sandbox: Sandbox) -> Service:
-    """Return the agent on a network of its own, with its ports published by itself."""
+    """Return the agent on its own network, publishing its own ports."""
     outside = sandbox.egress_network
     return replace(
         agent,
@@ -264,12 +264,12 @@ def _published(sandbox: Sandbox) -> tuple[Publish, ...]:
 
 
 def _host_names(outside: Network) -> tuple[tuple[str, str], ...]:
-    """Return the names by which docker and podman call this machine."""
+    """Return the names that docker and podman give this machine."""
     return tuple((f"host.{word}.internal", outside.address(1)) for word in ("containers", "docker"))
 
 
 def _keys(sandbox: Sandbox, host_key: tuple[File, ...]) -> Iterator[tuple[str, str]]:
-    """Yield what sshd takes in while it runs: at each login, or when it is told."""
+    """Yield what sshd loads while it runs: at each login, or when it is signaled."""
     given = sandbox.ssh.authorized_keys if sandbox.ssh else None
     if given:
         yield "authorized keys", digest_files(sandbox.files_of(given))
@@ -280,7 +280,7 @@ def _keys(sandbox: Sandbox, host_key: tuple[File, ...]) -> Iterator[tuple[str, s
 def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:
     """Return the config's mounts, outer targets before inner ones.
 
-    A volume has its agent's name before its own: no agent of a fleet gets another's by its name.
+    A volume's name is prefixed with its agent's, so that agents of a fleet do not share volumes.
     """
     found = sandbox.found
 

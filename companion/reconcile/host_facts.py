@@ -1,4 +1,4 @@
-"""What the desktop contributes to every sandbox: user, addresses, CA, static image files."""
+"""Host facts: the user, addresses, CA and static image files for every sandbox."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ DEFAULT_UID = 1000
 
 
 def host(home: Paths, settings: Settings) -> HostFacts:
-    """Return what the desktop tells. The CA's text is empty until there is one."""
+    """Return the facts of this desktop; the CA certificate is empty before there is a CA."""
     own = (home.config, home.data, home.state, home.home / ".ssh")
     return HostFacts(
         uid=files.user_id() or DEFAULT_UID,

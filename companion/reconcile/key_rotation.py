@@ -1,8 +1,8 @@
-"""How does an agent get new keys, so that every place follows and nobody is locked out meanwhile?
+"""Key rotation: gives an agent new keys without ever locking the user out.
 
-The desktop's files change first, in an order in which each leaves a way in; sshd is told last. Who
-is killed half-way leaves at most an old key that still counts: the next `up` writes all of it anew,
-and tells sshd what it may not have heard.
+The desktop's files change first, in an order that always allows a login; sshd is reloaded last. An
+interrupted rotation leaves at most an old key valid: the next `up` rewrites all files and reloads
+sshd if needed.
 """
 
 from dataclasses import replace
@@ -28,13 +28,13 @@ from ssh import keys
 def rotate(
     home: Paths, ref: AgentRef, progress: Progress, *, host: bool, client: bool
 ) -> dict[str, str]:
-    """Give an agent a new host key, a new client key, or both; sessions go on.
+    """Give an agent a new host key, a new client key, or both; sessions survive.
 
-    Returns what was made, `host_key` and `client_key`, and its fingerprint.
+    Returns the fingerprint of each new key, by `host_key` and `client_key`.
 
     Raises:
-        CompanionError: nothing was changed, because the agent was never started, takes no logins,
-            has a host key of the user's, or its engine does not answer; or SSH did not answer
+        CompanionError: nothing was changed, because the agent was never started, accepts no logins,
+            has a host key from the user, or its engine does not answer; or SSH did not answer
             after the change.
     """
     agent_paths = check(home, ref).agent_paths(home)
@@ -53,14 +53,16 @@ def rotate(
             made["host_key"] = ssh_keys.new_host_key(sandbox, agent_paths)
         ssh_config.sync(home)
         if engine:
-            _take_in(home, checked, record, engine, host=host)
+            _activate(home, checked, record, engine, host=host)
     return {what: keys.fingerprint(public) for what, public in made.items()}
 
 
 def _require_ours(sandbox: Sandbox, *, host: bool) -> None:
     server = sandbox.ssh
     if server is None:
-        raise CompanionError(f"{sandbox.agent} takes no logins", "add the ssh plugin to agent.yaml")
+        raise CompanionError(
+            f"{sandbox.agent} accepts no logins", "add the ssh plugin to agent.yaml"
+        )
     if host and server.host_key:
         what = f"agent.yaml gives {sandbox.agent} its host key: {server.host_key.path}"
         hint = "put another key there and run `companion up`; --client rotates our own key alone"
@@ -68,7 +70,7 @@ def _require_ours(sandbox: Sandbox, *, host: bool) -> None:
 
 
 def _running(checked: Checked, record: AgentRecord) -> Driver | None:
-    """Return the engine in which the agent runs; where it does not, its next sshd reads all."""
+    """Return the engine on which the agent runs; None if it is down: its next sshd reads all."""
     if record.engine is None:
         return None
     engine = driver(record.engine, checked.project.id, checked.config.name)
@@ -76,24 +78,24 @@ def _running(checked: Checked, record: AgentRecord) -> Driver | None:
     return engine if runs else None
 
 
-def _take_in(
+def _activate(
     home: Paths, checked: Checked, record: AgentRecord, engine: Driver, *, host: bool
 ) -> None:
-    """Have the running sshd show the new host key, and see that we get in."""
+    """Reload the running sshd if the host key changed, and check that a login works."""
     target, agent_paths = desired_of(home, checked, record).target, checked.agent_paths(home)
     if host:
         reload_sshd(engine, record.config.login)
-        store.write(agent_paths, _told(record, target.service(Role.AGENT)))
+        store.write(agent_paths, _with_host_key(record, target.service(Role.AGENT)))
     try:
         if target.login:
             readiness.wait_for_login(engine, target, target.login, home, agent_paths)
     except CompanionError as error:
-        what = f"the keys are new, but {error.problems[0].what}"
+        what = f"the keys were replaced, but {error.problems[0].what}"
         raise CompanionError(what, "run `companion up`") from error
 
 
-def _told(record: AgentRecord, agent: Service) -> AgentRecord:
-    """Return the record of a host key that was taken in; what else is uncertain stays so."""
+def _with_host_key(record: AgentRecord, agent: Service) -> AgentRecord:
+    """Return the record with the new host key loaded; other uncertain entries stay uncertain."""
     applied = record.applied
     held = applied.loaded.get(agent.name)
     if held is None:

@@ -1,8 +1,8 @@
-"""Which engines besides its own may hold something of an agent, and how does it leave them?
+"""Migration: finds engines besides its own that hold something of an agent, to leave them.
 
-A record names the one engine that has the agent's containers and networks. While another gets them
-the record names that among the others, and the two change places when the first holds nothing any
-more. So at any moment a record says where to look.
+A record names the one engine that has the agent's containers and networks. During a move, it lists
+the new engine among the others, and swaps the two once the old engine holds nothing. So a record
+always names every engine to check.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ from companion.reconcile.reasons import Reason, Why
 
 
 def departures(engine: Driver, record: AgentRecord) -> tuple[LeaveEngine, ...]:
-    """Return the steps that take an agent off every engine but `engine`.
+    """Return the steps that remove an agent from every engine but `engine`.
 
     Raises:
-        CompanionError: the one that it is on does not answer.
+        CompanionError: the agent's current engine does not answer.
     """
     others = (c for c in record.engines if c.name != engine.choice.name)
     found = (_departure(_on(choice, engine), engine, record) for choice in others)
@@ -31,7 +31,7 @@ def departures(engine: Driver, record: AgentRecord) -> tuple[LeaveEngine, ...]:
 def holding_engines(
     record: AgentRecord, project: str, agent: str, progress: Callable[[str], None]
 ) -> Iterator[Driver]:
-    """Yield each engine that may hold something of an agent; of a silent one it left, say so.
+    """Yield each engine that may hold something of an agent; report former ones that are silent.
 
     Raises:
         CompanionError: the one that it is on does not answer.
@@ -44,7 +44,7 @@ def holding_engines(
         elif _holds(engine) is not None:
             yield engine
         else:
-            progress(f"{choice.name} does not answer: what it holds of {agent} stays there")
+            progress(f"{choice.name} does not answer; its containers of {agent} remain")
 
 
 def _on(choice: EngineChoice, engine: Driver) -> Driver:
@@ -55,12 +55,12 @@ def _on(choice: EngineChoice, engine: Driver) -> Driver:
 def possible_engines(project: str, agent: str, progress: Callable[[str], None]) -> Iterator[Driver]:
     """Yield each engine that may hold something of an agent whose record cannot be read.
 
-    What it holds is found by its labels; of one that does not answer, say so.
+    Containers are found by their labels; engines that do not answer are reported.
     """
     for choice in detection.installed():
         engine = driver(choice, project, agent)
         if _holds(engine) is None:
-            progress(f"{choice.name} does not answer: what it may hold of {agent} stays there")
+            progress(f"{choice.name} does not answer; any containers of {agent} remain")
         else:
             yield engine
 
@@ -77,7 +77,7 @@ def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngin
 
 
 def _holds(engine: Driver) -> bool | None:
-    """Tell whether an engine holds containers or networks of an agent; None: it does not say."""
+    """Tell whether an engine holds containers or networks of an agent; None if unreachable."""
     if engine.answers():
         with suppress(CompanionError):
             return engine.holds_any()
@@ -85,7 +85,7 @@ def _holds(engine: Driver) -> bool | None:
 
 
 def _require_answer(engine: Driver) -> None:
-    """See that the engine that an agent is on answers: else nothing may be concluded."""
+    """Check that an agent's current engine answers: otherwise its state is unknown."""
     if not engine.answers():
         name = engine.choice.name
         hint = f"start {name}; if it is gone for good, run `companion down --abandon` first"

@@ -1,4 +1,4 @@
-"""The files that containers have mounted: gateway rules, secrets, certificates, sshd."""
+"""Mounted files: gateway rules, secrets, certificates and sshd keys of containers."""
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,10 +15,10 @@ from companion.system.paths import Paths
 
 
 def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory, tuple[File, ...]]:
-    """Return what each directory that is only ours to write shall hold; secrets are read now.
+    """Return the desired files of each mounted directory, with the current secrets.
 
     Raises:
-        CompanionError: a secret cannot be read any more.
+        CompanionError: a secret can no longer be read.
     """
     values = secret_values.resolve(home, checked.ref, desired.sandbox.secrets)
     found = {
@@ -33,42 +33,42 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
 
 
 def write(desired: Desired, home: Paths, checked: Checked) -> None:
-    """Write everything that the containers of one agent will have mounted.
+    """Write all files that the containers of one agent mount.
 
     Raises:
-        CompanionError: a secret cannot be read any more; no mounted file was written.
+        CompanionError: a secret can no longer be read; no mounted file was written.
     """
     agent_paths, owner = checked.agent_paths(home), desired.sandbox.host.uid
-    whole = contents(desired, home, checked)
+    all_contents = contents(desired, home, checked)
     files.make_private_dir(agent_paths.root)
-    for directory, held in whole.items():
-        _fill(agent_paths.root / directory, held, owner)
+    for directory, directory_files in all_contents.items():
+        _fill(agent_paths.root / directory, directory_files, owner)
     files.make_private_dir(agent_paths.control)
     files.give_to(agent_paths.control, owner)
 
 
 def refresh_tokens(home: Paths, checked: Checked) -> None:
-    """Put the tokens that count now where a gateway has those that counted once.
+    """Refresh mounted tokens, so that a rollback restores no revoked one.
 
-    What renewed one may have ended the one before: going back must not bring that back.
+    Renewing a token may revoke the previous one.
     """
     agent_paths, tokens = (
         checked.agent_paths(home),
         (p.token for p in checked.contribution.providers),
     )
-    there = [token for token in tokens if (agent_paths.secrets / token.name).exists()]
-    for file in _secret_files(secret_values.resolve(home, checked.ref, there)):
+    present = [token for token in tokens if (agent_paths.secrets / token.name).exists()]
+    for file in _secret_files(secret_values.resolve(home, checked.ref, present)):
         files.write(agent_paths.secrets / file.path, file.content, file.mode, checked.host.uid)
 
 
 def _secret_files(values: Mapping[SecretRef, Secret]) -> Iterator[File]:
-    """Yield a file per secret, in base64 as lists take it; without a value it is empty: 503."""
+    """Yield a base64 file per secret; without a value it is empty, and the gateway answers 503."""
     for secret, value in values.items():
         yield File(secret.name, base64.b64encode(value.encoded()), files.PRIVATE)
 
 
 def _fill(directory: Path, contents: Iterable[File], owner: int) -> None:
-    """Make a directory hold exactly these files, each replaced as one step."""
+    """Make a directory hold exactly these files, each replaced atomically."""
     files.make_private_dir(directory)
     files.give_to(directory, owner)
     wanted = {file.path: file for file in contents}

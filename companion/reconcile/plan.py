@@ -1,4 +1,4 @@
-"""Which steps lead from what is there to what should be there, and why each?"""
+"""Plan: the ordered steps from observed to desired state, each with its reason."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _MISSING = Why(Reason.MISSING, "it does not exist yet")
 
 @dataclass(frozen=True, slots=True)
 class BuildImage:
-    """Build an image while the old sandbox goes on."""
+    """Build an image while the old sandbox keeps running."""
 
     image: Image
     why: Why
@@ -37,7 +37,7 @@ class BuildImage:
 
 @dataclass(frozen=True, slots=True)
 class LeaveEngine:
-    """Take the sandbox off another engine; its images and volumes stay there."""
+    """Remove the sandbox from another engine, except its images and volumes."""
 
     engine: EngineChoice
     why: Why
@@ -61,7 +61,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class RemoveNetwork:
-    """Remove a network that no longer has the right shape."""
+    """Remove a network that differs or is no longer needed."""
 
     name: str
     why: Why
@@ -97,19 +97,19 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """Let a running service take in what changed; no container restarts."""
+    """Reload a running service; no container restarts."""
 
     service: Service
     why: Why
     changed: tuple[str, ...] = ()
-    """Names of what it has not taken in; none while that is not certain."""
+    """The entries that it has not loaded; empty while that is uncertain."""
 
     def describe(self) -> str:
         """Return the step in words."""
         return f"reload {self.service.name}"
 
     def is_about(self, name: str) -> bool:
-        """Tell whether the service may not have taken in what is called `name`."""
+        """Tell whether the service may not have loaded the entry `name`."""
         return not self.changed or name in self.changed
 
 
@@ -133,7 +133,7 @@ class Plan:
 
     @property
     def starts(self) -> frozenset[Role]:
-        """The roles whose containers are started anew."""
+        """The roles whose containers are started."""
         return frozenset(step.service.role for step in self.steps if isinstance(step, Start))
 
 
@@ -145,14 +145,14 @@ def plan(
     fresh: bool = False,
     departures: Iterable[LeaveEngine] = (),
 ) -> Plan:
-    """Return the least that makes `observed` equal `desired`.
+    """Return the fewest steps that turn `observed` into `desired`.
 
     Args:
-        desired: what should be there.
+        desired: the state to reach.
         observed: what the engine holds.
-        record: what was last started and loaded, for reloads and for the reasons.
+        record: what was last started and loaded, for reloads and reasons.
         fresh: replace every container even if nothing differs (`companion restart`).
-        departures: the other engines to leave; two would want the same port and subnets.
+        departures: the other engines to leave first, as both would need the same port and subnets.
     """
     wrong_networks = dict(_network_reasons(desired, observed))
     reasons = dict(
@@ -173,9 +173,9 @@ def plan(
 
 
 def reloads(desired: Target, record: AgentRecord) -> Plan | None:
-    """Return the plan if what is remembered differs in reloads at most, without a look; else None.
+    """Return the plan if the record differs at most in reloads; None if the engine must be asked.
 
-    Only right while nobody else touched the containers.
+    Valid only if nobody else changed the containers.
     """
     parts = {service.name: dict(service.parts) for service in desired.services}
     if not record.applied.complete or parts != {
@@ -186,12 +186,12 @@ def reloads(desired: Target, record: AgentRecord) -> Plan | None:
 
 
 def _reloads(service: Service, record: AgentRecord) -> Iterator[Reload]:
-    """Yield a reload if a service that stays has not taken in what is desired."""
+    """Yield a reload if a service that stays has not loaded all that is desired."""
     wanted, held = dict(service.reloads), record.applied.loaded.get(service.name)
     if held == wanted or not (wanted or held):
         return
     if held is None:
-        yield Reload(service, Why(Reason.NOT_LOADED, "it is not certain what it loaded last"))
+        yield Reload(service, Why(Reason.NOT_LOADED, "what it loaded last is uncertain"))
         return
     gone = sorted(name for name in held if held[name] != wanted.get(name))
     new = sorted(name for name in wanted if name not in held)
@@ -209,8 +209,8 @@ def _builds(desired: Target, observed: Observed) -> Iterator[BuildImage]:
 def _removals(desired: Target, observed: Observed, reasons: Mapping[str, Why]) -> Iterator[Remove]:
     """Yield removals, dependents first."""
     wanted = {service.name for service in desired.services}
-    mine = (c for c in observed.containers if c.agent == desired.agent)
-    for container in sorted(mine, key=_start_order, reverse=True):
+    own = (c for c in observed.containers if c.agent == desired.agent)
+    for container in sorted(own, key=_start_order, reverse=True):
         if container.service not in wanted:
             yield Remove(container.name, _NOT_WANTED)
         elif container.service in reasons:
@@ -235,7 +235,7 @@ def _start_reasons(
     *,
     fresh: bool,
 ) -> Iterator[tuple[str, Why]]:
-    """Yield the services that must be started anew; services come in their start order."""
+    """Yield the services that must be restarted and why; services are in start order."""
     restarted: set[str] = set()
     for service in desired.services:
         container = observed.container(service.name)
@@ -252,7 +252,7 @@ def _start_reasons(
         elif not container.running:
             why = Why(Reason.STOPPED, f"it is {container.status}")
         elif service.role is Role.NET and _restarted(container, observed):
-            text = "it was restarted by somebody else, and must be seen to be closed"
+            text = "another program restarted it; its network must be checked again"
             why = Why(Reason.RESTARTED_ELSEWHERE, text)
         elif fresh:
             why = Why(Reason.RESTART_REQUESTED, "a restart was requested")
@@ -270,13 +270,13 @@ def _difference(service: Service, before: Mapping[str, str]) -> Why:
 
 
 def _restarted(holder: Container, observed: Observed) -> bool:
-    """Tell whether a holder is younger than the agent that lives in its namespace."""
+    """Tell whether a net holder started after the agent that runs in its namespace."""
     guests = (c for c in observed.containers if c.role is Role.AGENT and c.agent == holder.agent)
     return any(guest.started < holder.started for guest in guests)
 
 
 def _lost_namespace(container: Container, service: Service, observed: Observed) -> bool:
-    """Tell whether the container hangs in the namespace of a holder that is gone or restarted."""
+    """Tell whether the container's network holder is gone or was restarted."""
     if not service.network_of:
         return False
     holder = observed.container(service.network_of)

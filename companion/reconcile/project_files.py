@@ -1,4 +1,4 @@
-"""What the paths of a config turn out to be on disk."""
+"""Project files: resolves the paths of a config on disk, and reads their contents."""
 
 import os
 import stat
@@ -22,70 +22,73 @@ _MOST_LINKS = 40  # as Linux
 
 
 def find(ref: AgentRef, contribution: Contribution) -> dict[ProjectFile, PathFacts]:
-    """Look at every path that a config names: what it is, where it really lies, what is in it."""
+    """Return the kind, real path and content of every path that a config names."""
     found = {file: _find(ref, file, content=True) for file in project_files(contribution)}
     return found | {file: _find(ref, file, content=False) for file in mount_files(contribution)}
 
 
 def control_files(ref: AgentRef) -> tuple[str, ...]:
-    """Return what steers an agent by its name, with every link on the way: it may not write there.
+    """Return the files that control an agent, and every link to them: it may not write there.
 
-    What its config names comes on top.
+    Files that its config names are not included.
     """
     own = (ref.config, ref.project.fleet, *ref.env_files, ref.project.build)
-    return tuple(dict.fromkeys(p for path in own for p in (str(path), *_way(path))))
+    return tuple(dict.fromkeys(p for path in own for p in (str(path), *_real_paths(path))))
 
 
 def others_of_fleet(ref: AgentRef, agents: Iterable[str]) -> tuple[str, ...]:
-    """Return the directories of an agent's fellows; `agents` are those of the whole fleet."""
+    """Return the directories of an agent's siblings; `agents` are all names in the fleet."""
     others = (ref.project.directory / name for name in agents if name != ref.folder)
-    return tuple(dict.fromkeys(p for path in others for p in (str(path), *_way(path))))
+    return tuple(dict.fromkeys(p for path in others for p in (str(path), *_real_paths(path))))
 
 
 def path_of(ref: AgentRef, file: ProjectFile) -> Path:
-    """Return what a config means by a path: what a fleet shares starts at the fleet's directory."""
+    """Return the path that a config names, relative to the fleet's directory if it is shared."""
     named = files.expanded(Path(file.path))
     return (ref.project.directory if file.origin.is_shared else ref.directory) / named
 
 
 def _find(ref: AgentRef, file: ProjectFile, *, content: bool) -> PathFacts:
-    whole, path = ref.project.directory, path_of(ref, file)
+    project_directory, path = ref.project.directory, path_of(ref, file)
     real = files.real(path)
-    inside = real.is_relative_to(whole) and real not in {whole, ref.directory}
+    inside = real.is_relative_to(project_directory) and real not in {
+        project_directory,
+        ref.directory,
+    }
     links = tuple(_links(path))
     status = files.status(real)
     if status is None:
         return PathFacts("missing", str(real), inside, links)
     read = content and inside
     if stat.S_ISDIR(status.st_mode):
-        return PathFacts("directory", str(real), inside, links, _whole_tree(real) if read else ())
+        return PathFacts("directory", str(real), inside, links, _read_tree(real) if read else ())
     single = (File("", files.read_bytes(real)),) if read and stat.S_ISREG(status.st_mode) else ()
     return PathFacts("file", str(real), inside, links, single)
 
 
-def _way(path: Path) -> tuple[str, ...]:
-    """Return where the links lie that lead to a path, and where it really is."""
+def _real_paths(path: Path) -> tuple[str, ...]:
+    """Return the real paths of all links to a path, and its own real path."""
     return (*_links(path), str(files.real(path)))
 
 
 def _links(path: Path) -> Iterator[str]:
-    """Yield where each symbolic link really lies that an absolute path leads through."""
-    place, left = Path(path.anchor), list(reversed(path.parts[1:]))
+    """Yield the real path of each symbolic link in an absolute path."""
+    current, remaining = Path(path.anchor), list(reversed(path.parts[1:]))
     followed = 0
-    while left and followed < _MOST_LINKS:
-        step = place / left.pop()
+    while remaining and followed < _MOST_LINKS:
+        candidate = current / remaining.pop()
         try:
-            target = step.readlink()
-        except OSError:  # it is none, or no path at all
-            place = step.parent.parent if step.name == ".." else step
+            target = candidate.readlink()
+        except OSError:  # not a link, or missing
+            current = candidate.parent.parent if candidate.name == ".." else candidate
             continue
-        yield str(step)
+        yield str(candidate)
         followed += 1
-        place = Path(target.anchor) if target.is_absolute() else place
-        left += reversed(target.parts[1:] if target.is_absolute() else target.parts)
+        current = Path(target.anchor) if target.is_absolute() else current
+        remaining += reversed(target.parts[1:] if target.is_absolute() else target.parts)
 
 
-def _whole_tree(root: Path) -> tuple[File, ...]:
+def _read_tree(root: Path) -> tuple[File, ...]:
     try:
         return tuple(_tree(root))
     except OSError as error:
@@ -94,7 +97,7 @@ def _whole_tree(root: Path) -> tuple[File, ...]:
 
 
 def _tree(root: Path) -> Iterator[File]:
-    """Yield a directory's files, sorted; symlinks are refused: they could lead anywhere."""
+    """Yield a directory's files, sorted; refuse symlinks, which could point anywhere."""
     total = count = 0
     for directory, folders, names in os.walk(root):
         folders.sort()

@@ -1,4 +1,4 @@
-"""Is a sandbox what it claims to be: closed to the world, and open to its owner's key?"""
+"""Readiness: checks that a sandbox is closed to the network and accepts its user's key."""
 
 import re
 import time
@@ -13,32 +13,32 @@ from companion.system import files
 from companion.system.paths import AgentPaths, Paths
 from ssh import probe
 
-_LOOK = "its last lines are above"
+_SEE_OUTPUT = "see its last output above"
 _LAST_LINES = 8
 _SLICE = 2.0
-"""Seconds of trying after which we look whether the agent still runs."""
+"""Seconds of login attempts between checks that the agent still runs."""
 LOGIN_PATIENCE = 30.0
-"""Seconds that a new container gets until its sshd lets us in."""
+"""Seconds until the sshd of a new container must accept our login."""
 
 
 def check_closed(engine: Driver, target: Target) -> None:
-    """Try to get out of the agent's namespace from inside, before the agent lives there.
+    """Try to connect out of the agent's namespace, before the agent runs there.
 
     Raises:
-        EngineError: something got out, or the gate did not open.
+        EngineError: a connection got out, or the gateway did not respond.
     """
     holder, bridge = target.service(Role.NET).name, target.internal.address(1)
     try:
         engine.run(holder, "/bin/bash", f"{LIB}/closed.sh", bridge, user=NOBODY)
     except EngineError as error:
         if end := _end_of_gateway(engine):
-            raise EngineError(f"the gateway does not stay up: {end}", _LOOK, error.log) from None
-        what = f"the sandbox's network is not as it must be ({error.log or 'no answer'})"
+            raise EngineError(f"the gateway keeps exiting: {end}", _SEE_OUTPUT, error.log) from None
+        what = f"the check of the sandbox's network failed ({error.log or 'no answer'})"
         raise EngineError(what, _network_hint(engine, target), error.log) from None
 
 
 def _end_of_gateway(engine: Driver) -> str:
-    """Return what the gateway said as it ended last, "" if it did not; the engine restarts it."""
+    """Return the gateway's output at its last exit, "" if none; the engine restarts it."""
     gateways = (c.name for c in engine.containers() if c.role is Role.GATEWAY)
     for lines in (engine.last_lines(name, _LAST_LINES) for name in gateways):
         for number in reversed(range(len(lines))):
@@ -53,7 +53,7 @@ def wait_for_login(
     """Log in with our own key and the pinned host key; return the seconds it took.
 
     Raises:
-        CompanionError: the agent ended, nobody lets us in within 30 s, or somebody else answers.
+        CompanionError: the agent exited, no login within 30 s, or the host key is another one.
     """
     begin = time.monotonic()
     while True:
@@ -61,26 +61,26 @@ def wait_for_login(
             _login(login, home, agent_paths, time.monotonic() + _SLICE)
         except probe.WrongHostKey as error:
             raise CompanionError(
-                f"another server answers: {error}", _LOOK, code=Code.LOGIN_FAILED
+                f"another server answers: {error}", _SEE_OUTPUT, code=Code.LOGIN_FAILED
             ) from None
         except probe.ProbeError as error:
-            _see_running(engine, target)
+            _require_running(engine, target)
             if time.monotonic() > begin + LOGIN_PATIENCE:
                 raise CompanionError(
-                    f"SSH does not answer: {error}", _LOOK, code=Code.LOGIN_FAILED
+                    f"SSH does not answer: {error}", _SEE_OUTPUT, code=Code.LOGIN_FAILED
                 ) from None
         else:
             return time.monotonic() - begin
 
 
 def check_running(engine: Driver, target: Target) -> None:
-    """See that an agent that takes no logins stays up for half a second.
+    """Check that an agent without SSH stays up for half a second.
 
     Raises:
-        EngineError: it ended.
+        EngineError: it exited.
     """
     time.sleep(0.5)
-    _see_running(engine, target)
+    _require_running(engine, target)
 
 
 def _login(login: Login, home: Paths, agent_paths: AgentPaths, deadline: float) -> None:
@@ -89,16 +89,16 @@ def _login(login: Login, home: Paths, agent_paths: AgentPaths, deadline: float) 
     probe.wait_for_login("127.0.0.1", login.port, login.user, key, pin, deadline=deadline)
 
 
-def _see_running(engine: Driver, target: Target) -> None:
+def _require_running(engine: Driver, target: Target) -> None:
     name = target.service(Role.AGENT).name
     for container in engine.containers():
         if container.service == name and not container.running:
-            what = f"the agent ended at once with exit code {container.exit_code}"
-            raise EngineError(what, _LOOK, code=Code.AGENT_ENDED)
+            what = f"the agent exited at startup with exit code {container.exit_code}"
+            raise EngineError(what, _SEE_OUTPUT, code=Code.AGENT_ENDED)
 
 
 def _network_hint(engine: Driver, target: Target) -> str:
-    """Say what to do; a docker daemon on the same host drops podman's internal traffic."""
+    """Return the hint; a docker daemon on the same host may drop podman's internal traffic."""
     subnet = target.internal.subnet
     filtered = files.read_text(Path("/proc/sys/net/bridge/bridge-nf-call-iptables")) or ""
     if engine.choice.name == "podman" and filtered.strip() == "1":

@@ -1,4 +1,4 @@
-"""Reasons: why a step of a plan is needed, as a code for scripts and in words for people."""
+"""Reasons: why a plan needs a step, as a code for scripts and as text for users."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +22,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The reason of a step, and the same in words for people."""
+    """The reason for a step, as a code and as text for users."""
 
     reason: Reason
     text: str

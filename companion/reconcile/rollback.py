@@ -1,4 +1,4 @@
-"""What if a change does not work? Make room and try again, or go back to what ran before."""
+"""Rollback: after a failed change, resolve the conflict or restore the previous version."""
 
 from dataclasses import replace
 
@@ -23,19 +23,19 @@ from companion.system.paths import Paths
 def roll_back(
     home: Paths, checked: Checked, error: CompanionError, progress: Progress
 ) -> CompanionError:
-    """Bring back what ran before; return what to tell the user. Volumes keep what was written."""
+    """Restore the previous version, except volumes; return the error for the user."""
     agent_paths = checked.agent_paths(home)
     try:
-        good, record = snapshot.read(agent_paths), store.read(agent_paths)
+        previous, record = snapshot.read(agent_paths), store.read(agent_paths)
     except CompanionError as unreadable:
-        what = f"{error}\nThere is nothing to go back to: {unreadable.problems[0].what}"
+        what = f"{error}\nThere is no version to roll back to: {unreadable.problems[0].what}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")
-    if good is None or record is None:
+    if previous is None or record is None:
         return error
     snapshot.restore_files(agent_paths)
-    engine = engine_at(home, checked, good.engine)
-    target = good.target
-    progress("going back to what ran before")
+    engine = engine_at(home, checked, previous.engine)
+    target = previous.target
+    progress("rolling back to the previous version")
     mounted_files.refresh_tokens(home, checked)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
     record = replace(record, allocation=kept, applied=Applied())
@@ -47,25 +47,25 @@ def roll_back(
         departures = migrate.departures(engine, record)
         images = [image.tag for image in target.images]
         applier.perform(plan(target, engine.observe(images), record, departures=departures))
-    except CompanionError as worse:
-        what = f"{error}; and what ran before did not come back: {worse}"
+    except CompanionError as rollback_error:
+        what = f"{error}; the rollback failed, too: {rollback_error}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")
     cause = error.problems[0]
-    what = f"{cause.located}\nthe sandbox that ran before is back"
+    what = f"{cause.located}\nthe previous version is running again"
     return RolledBackError(what, cause.hint)
 
 
 def can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:
-    """Tell whether another choice may help: a port that the config names may not move."""
+    """Tell whether another allocation may help; a configured port must not change."""
     chosen_by_user = any(server.port for server in checked.contribution.ssh)
     return not (isinstance(error, PortTakenError) and chosen_by_user)
 
 
 def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Progress) -> None:
-    """Do what lets the next attempt succeed: take the pieces away, or choose another place.
+    """Resolve a conflict before the next attempt: remove the containers, or reallocate.
 
-    podman keeps the address of a container whose removal was killed; it forgets with the network.
-    For an image that is gone nothing is to be done: the next plan has its build.
+    Podman keeps the address of a container whose removal was killed, until its network is removed.
+    A missing image needs nothing: the next plan builds it.
     """
     agent_paths = checked.agent_paths(home)
     record = store.read(agent_paths)

@@ -1,9 +1,9 @@
-"""START HERE: how does an agent.yaml become a running sandbox?
+"""START HERE: reconciling turns an agent.yaml into a running sandbox.
 
     check → desire → observe → plan → apply
 
-CLI, tray and watcher call this and decide nothing themselves. Running it twice is the same as
-once; dying half-way is repaired by the next run, because every step looks at what is there.
+CLI, tray and watcher call this and decide nothing themselves. It is idempotent: a second run
+changes nothing, and the next run repairs an interrupted one, because it observes the actual state.
 """
 
 import time
@@ -47,7 +47,7 @@ _ATTEMPTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What reconcile() did, and how to get in now; times in seconds."""
+    """What reconcile() did, and how to log in; times in seconds."""
 
     agent: str
     alias: str
@@ -60,12 +60,12 @@ class Report:
     grant_problems: tuple[Problem, ...] = ()
     """MCP servers without a valid token, and what the user can do about each."""
     renewed: tuple[str, ...] = ()
-    """MCP servers whose tokens were renewed on the way."""
+    """MCP servers whose tokens were renewed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One call of reconcile(), as its steps pass it on; `begin` on the monotonic clock."""
+    """The arguments of one call of reconcile(); `begin` is on the monotonic clock."""
 
     home: Paths
     ref: AgentRef
@@ -75,7 +75,7 @@ class _Request:
     unasked: bool
     begin: float
     last_stop_request: int = 0
-    """When the agent was last asked to be stopped, before this wish was heard."""
+    """The last stop request for the agent before this call."""
 
 
 def reconcile(
@@ -87,19 +87,19 @@ def reconcile(
     only_if_changed: bool = False,
     unasked: bool = False,
 ) -> Report:
-    """Make the sandbox of one agent what its agent.yaml says, and wait until SSH answers.
+    """Make the sandbox of one agent match its agent.yaml, and wait until SSH answers.
 
     Args:
-        home: the user's places.
+        home: the user's paths.
         ref: where the agent is configured.
-        progress: gets one sentence per step.
-        fresh: replace every container even if nothing differs.
-        only_if_changed: ask the engine nothing if nothing differs from the last success.
-        unasked: nobody asked just now, so only if the user wants the agent up.
+        progress: receives one sentence per step.
+        fresh: replace every container, even if nothing differs.
+        only_if_changed: do not call the engine if nothing differs from the last success.
+        unasked: not requested by the user, so run only if the user wants the agent up.
 
     Raises:
-        ConfigError: the files are wrong; nothing was touched.
-        StoppedError: the user wants, or came to want, the agent down.
+        ConfigError: the files are invalid; nothing was changed.
+        StoppedError: the user wants the agent down.
         CompanionError: the engine refused or SSH does not answer.
     """
     begin = time.monotonic()
@@ -108,11 +108,11 @@ def reconcile(
         try:
             return _attempts(request)
         except SupersededError as error:
-            progress(f"{error}: the newest counts")
+            progress(f"{error}: starting over with the newest files")
 
 
 def _attempts(request: _Request) -> Report:
-    """Reconcile; where something of ours is in the way, make room and try again."""
+    """Reconcile; after a conflict, resolve it and retry."""
     home, progress = request.home, request.progress
     _require_wanted(request)
     checked = check(home, request.ref)
@@ -125,7 +125,7 @@ def _attempts(request: _Request) -> Report:
         checked = check(home, request.ref)
     with agent_lock(agent_paths, progress):
         if request.last_stop_request != last_stop_request(agent_paths):
-            raise StoppedError("stopped before it was begun with")
+            raise StoppedError("stopped before the change began")
         _require_wanted(request)
         authority.authority(home)
         for attempt in range(1, _ATTEMPTS + 1):
@@ -149,7 +149,7 @@ def _require_wanted(request: _Request) -> None:
 
 
 def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]:
-    """Renew the tokens that end soon; what comes of it is a secret like any other."""
+    """Renew the tokens that expire soon; return the names of their servers."""
     trusted, providers = checked.host.trusted_certificates, checked.contribution.providers
     if not providers:
         return ()
@@ -158,7 +158,7 @@ def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]
 
 
 def generate(home: Paths, project: Project, progress: Progress = lambda _: None) -> Path:
-    """Write `.build/` as `up` would, without an engine; return it."""
+    """Write `.build/` as `up` would, without an engine; return its path."""
     authority.authority(home)
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
     for checked in all_checked:
@@ -177,86 +177,86 @@ def _reconcile(request: _Request) -> Report:
     checked = check(home, request.ref)
     engine = engine_of(home, checked, store.read(checked.agent_paths(home)))
     record = replace(reserve(home, checked, engine), wanted="up")
-    quick = settled(home, checked, record, engine) if request.only_if_changed else None
-    seen = quick or compare(home, checked, record, engine, fresh=request.fresh)
-    if quick and not quick.plan.steps:
-        return _report(seen, request.begin, 0.0)
+    settled_comparison = settled(home, checked, record, engine) if request.only_if_changed else None
+    comparison = settled_comparison or compare(home, checked, record, engine, fresh=request.fresh)
+    if settled_comparison and not settled_comparison.plan.steps:
+        return _report(comparison, request.begin, 0.0)
     try:
-        waited = _carry_out(request, seen)
+        login_seconds = _carry_out(request, comparison)
     except (WorldChangedError, SupersededError):
         raise
     except CompanionError as error:
-        if quick:
+        if settled_comparison:
             return _reconcile(replace(request, only_if_changed=False))
         raise rollback.roll_back(home, checked, error, progress) from error
-    return _report(seen, request.begin, waited)
+    return _report(comparison, request.begin, login_seconds)
 
 
-def _carry_out(request: _Request, seen: Comparison) -> float:
-    """Write what is mounted, perform the plan, remember it; return how long the login took."""
-    home, checked = request.home, seen.checked
-    build_dir.write(home, checked, seen.desired)
-    _claim(home, seen)
+def _carry_out(request: _Request, comparison: Comparison) -> float:
+    """Write mounted files, perform the plan and record it; return the seconds of the login."""
+    home, checked = request.home, comparison.checked
+    build_dir.write(home, checked, comparison.desired)
+    _claim(home, comparison)
     build_dir.write_env_example(home, checked.project)
     agent_paths = checked.agent_paths(home)
-    mounted_files.write(seen.desired, home, checked)
+    mounted_files.write(comparison.desired, home, checked)
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
     applier = Applier(
-        seen.engine,
-        seen.desired.target,
+        comparison.engine,
+        comparison.desired.target,
         contexts,
         home,
         agent_paths,
         request.progress,
         lambda image: (
             request.last_stop_request == last_stop_request(agent_paths)
-            and _is_wanted(home, seen, image)
+            and _is_wanted(home, comparison, image)
         ),
     )
-    waited = applier.perform(seen.plan)
-    _remember(home, seen, complete=True)
-    snapshot.keep(agent_paths, seen.engine.choice, seen.desired.target)
-    if seen.plan.change is Change.REBUILD:
+    login_seconds = applier.perform(comparison.plan)
+    _record(home, comparison, complete=True)
+    snapshot.keep(agent_paths, comparison.engine.choice, comparison.desired.target)
+    if comparison.plan.change is Change.REBUILD:
         applier.remove_stale_images()
-    return waited
+    return login_seconds
 
 
-def _is_wanted(home: Paths, seen: Comparison, image: Image) -> bool:
-    """Tell whether the user's files, as they are now, still want an image; if they can be read."""
+def _is_wanted(home: Paths, comparison: Comparison, image: Image) -> bool:
+    """Tell whether the user's current files still need an image; True if they are invalid."""
     try:
-        desired = desired_of(home, check(home, seen.checked.ref), seen.record)
+        desired = desired_of(home, check(home, comparison.checked.ref), comparison.record)
     except CompanionError:
         return True
     return image in desired.target.images
 
 
-def _report(seen: Comparison, begin: float, waited: float) -> Report:
+def _report(comparison: Comparison, begin: float, login_seconds: float) -> Report:
     return Report(
-        agent=seen.checked.config.name,
-        alias=seen.record.allocation.alias,
-        ssh_port=seen.record.allocation.ssh_port,
-        engine=seen.engine.choice.name,
-        change=seen.plan.change,
-        plan=seen.plan,
+        agent=comparison.checked.config.name,
+        alias=comparison.record.allocation.alias,
+        ssh_port=comparison.record.allocation.ssh_port,
+        engine=comparison.engine.choice.name,
+        change=comparison.plan.change,
+        plan=comparison.plan,
         seconds=time.monotonic() - begin,
-        login_seconds=waited,
-        grant_problems=seen.checked.grant_problems,
+        login_seconds=login_seconds,
+        grant_problems=comparison.checked.grant_problems,
     )
 
 
-def _claim(home: Paths, seen: Comparison) -> None:
-    """Remember what is being started, before anything is.
+def _claim(home: Paths, comparison: Comparison) -> None:
+    """Record what is being started, before anything is.
 
-    If the agent now writes to other places or is steered from others, check again: another one may
-    have been checked at the same time. As both remember before they check, one at least sees both.
+    If the paths that the agent writes to, or is controlled by, have changed, check again: another
+    agent may be checked concurrently. As both record before they check, at least one sees both.
 
     Raises:
-        ConfigError: another agent may write to what steers this one, or the reverse.
+        ConfigError: another agent may write to files that control this one, or the reverse.
     """
-    checked, agent_paths = seen.checked, seen.checked.agent_paths(home)
+    checked, agent_paths = comparison.checked, comparison.checked.agent_paths(home)
     before = store.read(agent_paths)
-    _remember(home, seen, complete=not seen.plan.steps)
+    _record(home, comparison, complete=not comparison.plan.steps)
     if before is None or (before.config.steered_by, before.config.writes) == (
         checked.steered_by,
         checked.writes,
@@ -269,19 +269,19 @@ def _claim(home: Paths, seen: Comparison) -> None:
         raise
 
 
-def _remember(home: Paths, seen: Comparison, *, complete: bool) -> None:
-    """Remember what is being started; complete only once all of it succeeded.
+def _record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
+    """Record what is being started; `complete` once all of it succeeded.
 
-    Where the agent is on another engine it stays so until it is taken off that.
-    The project is known after its agent: who sees the one finds the other.
+    The recorded engine stays the previous one until the agent is removed from it.
+    The project is registered after its agent is recorded, so that it is never seen without one.
     """
-    checked = seen.checked
-    on = seen.engine.choice if complete else seen.was_on or seen.engine.choice
+    checked = comparison.checked
+    on = comparison.engine.choice if complete else comparison.was_on or comparison.engine.choice
     record = replace(
-        seen.record.on(on),
+        comparison.record.on(on),
         applied=Applied(
-            parts={s.name: s.parts for s in seen.desired.target.services},
-            loaded=_loaded(seen, complete=complete),
+            parts={s.name: s.parts for s in comparison.desired.target.services},
+            loaded=_loaded(comparison, complete=complete),
             complete=complete,
         ),
         config=checked.summary,
@@ -290,10 +290,10 @@ def _remember(home: Paths, seen: Comparison, *, complete: bool) -> None:
     store.register(home.project(checked.project.id), checked.project.directory)
 
 
-def _loaded(seen: Comparison, *, complete: bool) -> dict[str, dict[str, str]]:
-    """Return what each service has taken in; what is being changed is not certain until the end."""
+def _loaded(comparison: Comparison, *, complete: bool) -> dict[str, dict[str, str]]:
+    """Return what each service has loaded, without those whose change is under way."""
     if complete:
-        return {s.name: dict(s.reloads) for s in seen.desired.target.services}
-    touched = {s.service.name for s in seen.plan.steps if isinstance(s, Start | Reload)}
-    held = seen.record.applied.loaded
+        return {s.name: dict(s.reloads) for s in comparison.desired.target.services}
+    touched = {s.service.name for s in comparison.plan.steps if isinstance(s, Start | Reload)}
+    held = comparison.record.applied.loaded
     return {name: dict(entries) for name, entries in held.items() if name not in touched}

@@ -1,4 +1,4 @@
-"""Secret values: read where they stand, to write a file or make a seal, and kept nowhere."""
+"""Secret values: read from their sources when needed, and stored nowhere else."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ from companion.system.paths import Paths
 
 
 class Secret:
-    """A value that no repr shows and no pickle takes along; false while there is none."""
+    """A value that is never shown by repr() or pickled; falsy if empty."""
 
     __slots__ = ("_value",)
 
@@ -28,12 +28,12 @@ class Secret:
         return self._value
 
     def encoded(self) -> bytes:
-        """Return the bytes that the environment or the file held."""
+        """Return the original bytes from the environment or the file."""
         return self._value.encode(errors="surrogateescape")
 
     @property
     def is_sendable(self) -> bool:
-        """Tell whether a header may hold it: one line of printable ASCII."""
+        """Tell whether a header can hold the value: one line of printable ASCII."""
         return all(" " <= char <= "~" for char in self._value)
 
     def __bool__(self) -> bool:
@@ -50,7 +50,7 @@ NOTHING = Secret("")
 
 
 def environment(ref: AgentRef) -> dict[str, Secret]:
-    """Return our environment with the project's .env on top, and the agent's own on top of that.
+    """Return our environment, overridden by the project's .env and then by the agent's own.
 
     Raises:
         ConfigError: .env is malformed.
@@ -63,10 +63,10 @@ def environment(ref: AgentRef) -> dict[str, Secret]:
 
 
 def resolve(home: Paths, ref: AgentRef, secrets: Iterable[SecretRef]) -> dict[SecretRef, Secret]:
-    """Return the values that count now; one that is not set, or has ended, is empty.
+    """Return the current values; one that is not set, or has expired, is empty.
 
     Raises:
-        CompanionError: .env or the file of the grants is damaged.
+        CompanionError: .env or the file of grants is damaged.
     """
     wanted = tuple(secrets)
     variables = environment(ref) if any(isinstance(s, EnvVar) for s in wanted) else {}
@@ -94,7 +94,7 @@ def client_secret(ref: AgentRef, provider: Provider) -> str:
 
 
 def seals(values: Mapping[SecretRef, Secret], salt: str) -> dict[SecretRef, str]:
-    """Return keyed digests of secrets: equal values show as equal, and nothing else shows."""
+    """Return keyed digests of secrets, which reveal only whether values are equal."""
     return {secret: _seal(value, salt) for secret, value in values.items()}
 
 

@@ -1,7 +1,6 @@
-"""What ran well last, and how does it get back to where its containers look for it?
+"""Snapshot: the last working version of a sandbox, for rollbacks.
 
-Kept beside the mounted directories after every success. Volumes are not part of it: what the agent
-wrote stays written.
+It is stored beside the mounted directories after every success. It does not include volumes.
 """
 
 from dataclasses import dataclass, replace
@@ -17,37 +16,37 @@ _NAME = "good.json"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What ran well, and on which engine."""
+    """A version that worked, and its engine."""
 
     engine: EngineChoice
     target: Target
 
 
-_SNAPSHOTS = Store(Snapshot, "the next `companion up` that works writes it anew")
+_SNAPSHOTS = Store(Snapshot, "the next successful `companion up` replaces it")
 
 
 def keep(agent_paths: AgentPaths, engine: EngineChoice, target: Target) -> None:
-    """Remember `target` on `engine`, and copies of its mounted files, as what to go back to."""
+    """Store `target`, its engine and copies of its mounted files as the last working version."""
     for directory in agent_paths.mounted:
         files.copy_files(directory, agent_paths.good / directory.name)
     _SNAPSHOTS.write(agent_paths.good / _NAME, Snapshot(engine, replace(target, images=())))
 
 
 def read(agent_paths: AgentPaths) -> Snapshot | None:
-    """Return what ran well last, or None if there is nothing to go back to.
+    """Return the last working version, or None if there is none.
 
     Raises:
-        CompanionError: it is damaged, or of another version of Companion.
+        CompanionError: the snapshot is damaged, or was written by a newer Companion.
     """
     return _SNAPSHOTS.read(agent_paths.good / _NAME)
 
 
 def restore_files(agent_paths: AgentPaths) -> None:
-    """Put the mounted files of what ran well last back; read() comes first."""
+    """Restore the mounted files of the last working version; call read() first."""
     for directory in agent_paths.mounted:
         files.copy_files(agent_paths.good / directory.name, directory)
 
 
 def forget(agent_paths: AgentPaths) -> None:
-    """Nothing runs any more: there is nothing to go back to."""
+    """Remove the snapshot, after the sandbox was taken down."""
     files.remove_tree(agent_paths.good)

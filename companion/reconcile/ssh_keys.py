@@ -1,4 +1,4 @@
-"""Host keys, client keys and authorized_keys of an agent, as kept on the desktop."""
+"""SSH keys: the host key, client key and authorized_keys of an agent on the desktop."""
 
 from collections.abc import Iterable
 
@@ -15,12 +15,12 @@ from ssh.public_key import Key
 
 
 def host_key(sandbox: Sandbox, agent_paths: AgentPaths) -> tuple[File, ...]:
-    """Return the host key that sshd shall show: the config's, else the one kept, else a new one.
+    """Return the host key for sshd: the configured one, else the stored one, else a new one.
 
-    A new one is written by nothing yet. None without sshd.
+    A new key is not yet written to disk. Empty without sshd.
 
     Raises:
-        CompanionError: the config's is no such key.
+        CompanionError: the key is not an unencrypted Ed25519 key.
     """
     server = sandbox.ssh
     if server is None:
@@ -32,18 +32,18 @@ def host_key(sandbox: Sandbox, agent_paths: AgentPaths) -> tuple[File, ...]:
     except ValueError:
         where, what = (given.path, "host_key") if given else (agent_paths.host_key, "it")
         problem = f"{where} is not an Ed25519 private key without a passphrase"
-        raise CompanionError(problem, f"remove {what}: companion makes and keeps one") from None
+        raise CompanionError(problem, f"remove {what}; Companion then creates one") from None
 
 
 def authorize(
     sandbox: Sandbox, home: Paths, agent_paths: AgentPaths, also: tuple[Key, ...] = ()
 ) -> None:
-    """Write who may log in; sshd reads it at every login. `also` may, until the next call."""
+    """Write authorized_keys, which sshd reads at every login; allow `also` until the next call."""
     _replace_ssh_files((_authorized_keys(sandbox, home, agent_paths, also),), sandbox, agent_paths)
 
 
 def new_client_key(sandbox: Sandbox, home: Paths, agent_paths: AgentPaths) -> str:
-    """Put a new key of our own in the old one's place, in steps that each leave us a way in.
+    """Replace our own client key, in steps that each keep a login possible.
 
     Returns the public key's line.
     """
@@ -56,14 +56,14 @@ def new_client_key(sandbox: Sandbox, home: Paths, agent_paths: AgentPaths) -> st
 
 
 def new_host_key(sandbox: Sandbox, agent_paths: AgentPaths) -> str:
-    """Put a new host key of our own in the old one's place; return its public line."""
+    """Replace our own host key; return its public line."""
     made = keys.generate(sandbox.agent)
     _replace_ssh_files(_pair(made.private), sandbox, agent_paths)
     return made.public
 
 
 def _replace_ssh_files(changed: Iterable[File], sandbox: Sandbox, agent_paths: AgentPaths) -> None:
-    """Replace files of what runs, and of what may be brought back: a key that went stays away."""
+    """Replace files for sshd and in the snapshot, so that a rollback restores no old key."""
     kept = agent_paths.good / agent_paths.sshd.name
     for directory in (agent_paths.sshd, *((kept,) if kept.is_dir() else ())):
         for file in changed:
@@ -79,7 +79,7 @@ def contents(desired: Desired, home: Paths, agent_paths: AgentPaths) -> tuple[Fi
 def _authorized_keys(
     sandbox: Sandbox, home: Paths, agent_paths: AgentPaths, also: tuple[Key, ...] = ()
 ) -> File:
-    """Return the union of our own key, the config's, those that were added, and `also`."""
+    """Return the union of our own key, the configured and added ones, and `also`."""
     own = _client_key(home, sandbox.allocation.alias)
     configured = _text(sandbox, sandbox.ssh.authorized_keys if sandbox.ssh else None)
     texts = (own, configured, files.read_text(agent_paths.added_keys) or "")
@@ -88,7 +88,7 @@ def _authorized_keys(
 
 
 def _client_key(home: Paths, alias: str) -> str:
-    """Return the public line of our own key for one sandbox, made at the first call."""
+    """Return the public line of our own key for one sandbox; create it at the first call."""
     path = home.client_key(alias)
     private = files.read_text(path)
     if private is None:
@@ -103,7 +103,7 @@ def _pair(private: str) -> tuple[File, ...]:
     """Return the two files of a host key.
 
     Raises:
-        ValueError: it is not one that we can pin.
+        ValueError: it is not an unencrypted Ed25519 key.
     """
     public = f"{keys.public_of(private)}\n"
     return (

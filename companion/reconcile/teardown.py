@@ -1,4 +1,4 @@
-"""How is an agent's sandbox taken away, and whoever works on it meanwhile kept off?"""
+"""Teardown: stops work on an agent, and removes its sandbox."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,13 +24,13 @@ def down(
     volumes: bool = False,
     wanted: Literal["down", "gone"] = "down",
 ) -> bool:
-    """Remove an agent's containers and networks, and its volumes if asked, on all its engines.
+    """Remove an agent's containers and networks, and its `volumes` if set, on all its engines.
 
-    Works without a readable agent.yaml, and without a readable record: then on every engine that
-    answers. Returns False if nothing was there.
+    Does not need a readable agent.yaml. Without a readable record, uses every engine that answers.
+    Returns False if there was nothing to remove.
 
     Raises:
-        CompanionError: its engine does not answer.
+        CompanionError: the agent's engine does not answer.
     """
     agent_paths = home.project(project.id).agent(agent)
     request_stop(agent_paths)
@@ -48,7 +48,7 @@ def engines_of(written: Written, project: str, agent: str, progress: Progress) -
     """Yield each engine that holds, or may hold, something of an agent.
 
     Raises:
-        CompanionError: the one that it is on does not answer.
+        CompanionError: the agent's current engine does not answer.
     """
     if record := written.agents.get(agent):
         yield from migrate.holding_engines(record, project, agent, progress)
@@ -57,7 +57,7 @@ def engines_of(written: Written, project: str, agent: str, progress: Progress) -
 
 
 def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> None:
-    """Have an agent be on no engine if its own does not answer; what that holds is left there."""
+    """Forget the containers of an agent if its engine does not answer; they remain there."""
     agent_paths = home.project(project.id).agent(agent)
     with agent_lock(agent_paths, progress):
         record = store.read(agent_paths)
@@ -66,7 +66,7 @@ def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> No
 
 
 def _clear(engine: Driver, progress: Progress, *, volumes: bool) -> bool:
-    """Remove what an engine holds of an agent; tell whether there was anything."""
+    """Remove an agent from an engine; tell whether there was anything to remove."""
     observed = engine.observe()
     remove_all(engine, observed, progress)
     removed = engine.remove_volumes() if volumes else 0
@@ -74,13 +74,13 @@ def _clear(engine: Driver, progress: Progress, *, volumes: bool) -> bool:
 
 
 def request_stop(agent_paths: AgentPaths) -> None:
-    """Have whoever builds an image for an agent end that: it is to be stopped."""
+    """Request that the agent stops: this ends a build that is under way for it."""
     if agent_paths.root.is_dir():
         agent_paths.stop_request.touch()
 
 
 def last_stop_request(agent_paths: AgentPaths) -> int:
-    """Return when an agent was last asked to be stopped, in the file system's nanoseconds."""
+    """Return the time of the last stop request, in nanoseconds of the file system; 0 if none."""
     with suppress(OSError):
         return agent_paths.stop_request.stat().st_mtime_ns
     return 0

@@ -1,4 +1,4 @@
-"""Is an agent's configuration good? Reads all of it and reports every problem at once."""
+"""Validation: reads an agent's entire configuration and reports all problems at once."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,7 @@ _OPENINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An agent whose configuration is good, with everything that was read for it."""
+    """An agent with a valid configuration, and everything that was read for it."""
 
     ref: AgentRef
     config: AgentConfig
@@ -43,15 +43,15 @@ class Checked:
     found: Mapping[ProjectFile, PathFacts]
     host: HostFacts
     uses: Mapping[str, str]
-    """Variable → what it is used for."""
+    """Variable of .env → what it is used for."""
     missing: tuple[Problem, ...]
-    """Variables that are used and have no value: no obstacle to generating, one to running."""
+    """Used variables without a value: allowed in `generate`, errors in `up`."""
     grant_problems: tuple[Problem, ...]
     """MCP servers without a valid token: warnings, the sandbox runs without them."""
     steered_by: tuple[str, ...]
-    """The real paths of all that steers it: no other agent may write there."""
+    """The real paths of files that control the agent: no other agent may write there."""
     writes: tuple[str, ...]
-    """The directories of the desktop that it may write to."""
+    """The directories of the desktop that the agent may write to."""
 
     @property
     def project(self) -> Project:
@@ -59,12 +59,12 @@ class Checked:
         return self.ref.project
 
     def agent_paths(self, home: Paths) -> AgentPaths:
-        """Return where we keep what belongs to the agent."""
+        """Return the paths of our files for the agent."""
         return home.project(self.project.id).agent(self.config.name)
 
     @property
     def summary(self) -> ConfigSummary:
-        """What is remembered of the config after the agent was started."""
+        """The parts of the config that the agent's record keeps."""
         return ConfigSummary(
             user=self.program.user,
             begun_by_root=bool(self.contribution.root_hooks),
@@ -78,27 +78,27 @@ class Checked:
 
     @property
     def egress(self) -> str:
-        """What stands between the agent and the network: `listed`, `open` or `no gateway`."""
+        """The agent's egress mode: `listed`, `open` or `no gateway`."""
         return self.config.egress.mode if self.config.gateway else "no gateway"
 
     @property
     def openings(self) -> tuple[str, ...]:
-        """What the config opens that is closed by default, as sentences."""
+        """Sentences about what the config opens that is closed by default."""
         hooks = [hook.path for hook in self.contribution.root_hooks]
         rooted = f"root runs {', '.join(hooks)} at each start, and may write to the agent's system"
         return (*filter(None, [_OPENINGS.get(self.egress)]), *([rooted] if hooks else ()))
 
     @property
     def workdir(self) -> str:
-        """Where commands start in the sandbox, template variables replaced."""
+        """The directory in which commands start in the sandbox, template variables expanded."""
         return expand(self.config.workdir, user=self.program.user, home=self.program.home)
 
 
 def check(home: Paths, ref: AgentRef) -> Checked:
-    """Read and check what one agent shall be.
+    """Read and check the configuration of one agent.
 
     Raises:
-        ConfigError: with all problems of the first stage that has any.
+        ConfigError: holds all problems of the first stage that has any.
     """
     above = discovery.fleet(ref.project)
     loaded = _load(ref, above)
@@ -109,11 +109,11 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     host = host_facts.host(home, own)
     found = project_files.find(ref, contribution)
     control = project_files.control_files(ref)
-    fellows = project_files.others_of_fleet(ref, above[0].agents if above else ())
+    siblings = project_files.others_of_fleet(ref, above[0].agents if above else ())
     neighbours = tuple(_neighbours(home, ref, config.name))
     problems = [
         assemble.at(origin, p, document)
-        for origin, p in check_files(contribution, found, (*control, *fellows), host, neighbours)
+        for origin, p in check_files(contribution, found, (*control, *siblings), host, neighbours)
     ]
     control = (*control, *steered_by(contribution, found))
     problems += (*_key_problems(contribution, found), *check_control(control, host, neighbours))
@@ -137,29 +137,29 @@ def check(home: Paths, ref: AgentRef) -> Checked:
 
 
 def contribution_of(ref: AgentRef) -> Contribution:
-    """Return what an agent's config asks for; only agent.yaml and fleet.yaml are read for it.
+    """Return the contribution of an agent's config; reads only agent.yaml and fleet.yaml.
 
     Raises:
-        ConfigError: they are wrong.
+        ConfigError: one of them is invalid.
     """
     loaded = _load(ref, discovery.fleet(ref.project))
     return assemble.additions(loaded, assemble.program(loaded.config, loaded.document))
 
 
 def _neighbours(home: Paths, ref: AgentRef, agent: str) -> Iterator[Neighbour]:
-    """Yield all other agents that are known, and what other projects begin with."""
+    """Yield all other recorded agents, and the config files of other projects."""
     for project_id, written in store.all_projects(home).items():
-        mine = project_id == ref.project.id
-        if not mine:
+        is_same_project = project_id == ref.project.id
+        if not is_same_project:
             other = model.Project(Path(written.directory), project_id)
-            begins = (
+            config_files = (
                 other.directory / paths.CONFIG_NAME,
                 other.fleet,
                 other.directory / paths.ENV_NAME,
             )
-            yield Neighbour(written.directory, tuple(map(str, begins)))
+            yield Neighbour(written.directory, tuple(map(str, config_files)))
         for name, record in written.agents.items():
-            if record.wanted != "gone" and not (mine and name == agent):
+            if record.wanted != "gone" and not (is_same_project and name == agent):
                 who = f"{name} of {written.directory}"
                 yield Neighbour(who, record.config.steered_by, record.config.writes)
 
@@ -174,7 +174,7 @@ def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:
 
 
 def _uses(contribution: Contribution) -> Iterator[tuple[EnvVar, str, str, Origin]]:
-    """Yield each variable that is used, with what it is, for whom, and who asked for it."""
+    """Yield each used variable with its purpose, its recipient and its origin in the config."""
     for upstream in contribution.upstreams:
         for header in upstream.headers:
             if isinstance(header.secret, EnvVar):

@@ -240,9 +240,9 @@ def test_a_gateway_that_ends_is_named_and_not_the_firewall(desk: Desk):
     fake.set(refuse=["exec"], said=f"{words}\n{end}\n")
     done = fake.companion("up")
     assert done.code == 1
-    assert f"the gateway does not stay up: {words}; {end}" in done.err
+    assert f"the gateway keeps exiting: {words}; {end}" in done.err
     fake.set(said="")
-    assert "the sandbox's network is not as it must be" in fake.companion("up").err
+    assert "the check of the sandbox's network failed" in fake.companion("up").err
 
 
 def test_start_up_stays_within_four_times_the_interpreter(desk: Desk):

@@ -166,7 +166,7 @@ def test_a_damaged_snapshot_restores_nothing_and_is_reported_beside_the_failure(
     done = fake.companion("up")
     assert done.code == 1
     assert "create is refused" in done.err
-    assert "nothing to go back to" in done.err
+    assert "no version to roll back to" in done.err
     assert str(snapshot) in done.err
     old, new = ((parent / "gateway/hosts.map").read_text() for parent in (snapshot.parent, place))
     assert new != old, "files of a snapshot that cannot be read were put back"
@@ -318,7 +318,7 @@ def test_a_way_back_that_fails_says_so_and_the_next_up_repairs_it(fake: Fake):
     fake.set(refuse=["start"])
     done = fake.companion("up")
     assert done.code == 1
-    assert "start is refused; and what ran before did not come back: " in done.err
+    assert "start is refused; the rollback failed, too: " in done.err
     fake.set(refuse=[])
     fake.companion("up").ok()
     fake.is_whole()

@@ -72,7 +72,7 @@ def test_images_are_built_on_the_new_engine_while_the_old_one_has_the_sandbox(pa
     done = docker.companion("up")
     assert done.code == 1
     assert "could not be built" in done.err
-    assert "the sandbox that ran before is back" in done.err
+    assert "the previous version is running again" in done.err
     assert runs(podman)
     assert not podman.world["calls"]
     assert where(podman) == ("podman", "running")
@@ -90,7 +90,7 @@ def test_what_does_not_start_on_the_new_engine_is_back_on_the_old_one(pair: Pair
     done = docker.companion("up")
     assert done.code == 1
     assert f"{refused} is refused" in done.err
-    assert "the sandbox that ran before is back" in done.err
+    assert "the previous version is running again" in done.err
     assert runs(podman)
     assert not runs(docker)
     assert where(podman) == ("podman", "running")
@@ -164,7 +164,7 @@ def test_uninstall_clears_every_engine_and_names_the_one_that_is_silent(pair: Pa
     podman.set(refuse=["version", "ps"])
     done = docker.companion("uninstall", "--yes", "--purge")
     assert done.code == 1
-    assert "podman does not answer: what it holds of coder stays there" in done.err
+    assert "podman does not answer; its containers of coder remain" in done.err
     assert "not removed: what podman holds: podman ps failed" in done.out
     assert not docker.world["images"]
     assert podman.world["images"]

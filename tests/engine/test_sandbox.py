@@ -523,7 +523,7 @@ BROKEN = {
     ),
     "does not start": (
         "    entrypoint_hooks: [hook.sh]\n",
-        "the agent ended at once with exit code 1",
+        "the agent exited at startup with exit code 1",
     ),
     "cannot be created": ('    env: ["HOME=/nowhere"]\nlimits: {memory: 1k}\n', "failed"),
 }
@@ -539,7 +539,7 @@ def test_a_change_that_does_not_work_is_rolled_back(box: Box, how: str):
         done = box.companion("up")
         assert done.code == 1
         assert reason in done.err
-        assert "  the sandbox that ran before is back" in done.err.splitlines()
+        assert "  the previous version is running again" in done.err.splitlines()
         assert box.run("cat ~/kept") == "still mine"
         assert box.known_hosts.read_text() == pins
         assert contents(box) == mounted

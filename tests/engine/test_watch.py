@@ -102,7 +102,7 @@ def test_a_save_during_a_build_ends_it_and_the_newest_wins(box: Box):
             assert box.ids() == before
             config.write_text(with_command("touch /built"))
             wait_until(lambda: "project: rebuilt, ready" in log.read_text(), 60, tell=log.read_text)
-            assert "the newest counts" in log.read_text()
+            assert "starting over with the newest files" in log.read_text()
             assert box.run("ls /built") == "/built"
             assert not running(slow)
             assert pieces(box) == left

@@ -175,7 +175,7 @@ DAMAGES: dict[str, tuple[Damage, list[str], set[str]]] = {
     "restart net": (
         each(Role.NET, started="0001-9999"),
         HOLDER,
-        {"it was restarted by somebody else, and must be seen to be closed", NEW_HOLDER},
+        {"another program restarted it; its network must be checked again", NEW_HOLDER},
     ),
     "agent elsewhere": (each(Role.AGENT, network_mode="container:x"), AGENT, {NEW_HOLDER}),
     "lose default": (
@@ -226,7 +226,7 @@ REASONS = {
     "its subnet is 10.9.9.0/28 instead of 10.231.0.16/28": Reason.NETWORK_CHANGED,
     NEW_HOLDER: Reason.NAMESPACE_REPLACED,
     "it is exited": Reason.STOPPED,
-    "it was restarted by somebody else, and must be seen to be closed": Reason.RESTARTED_ELSEWHERE,
+    "another program restarted it; its network must be checked again": Reason.RESTARTED_ELSEWHERE,
     "no longer part of the sandbox": Reason.NOT_WANTED,
 }
 """The code that each reason has for scripts."""
@@ -312,7 +312,7 @@ def test_what_was_loaded_last_and_is_not_certain_is_loaded_again(desired: Target
     before = held(desired)
     record = replace(before, applied=replace(before.applied, loaded={}))
     todo = plan(desired, world(desired), record)
-    why = Why(Reason.NOT_LOADED, "it is not certain what it loaded last")
+    why = Why(Reason.NOT_LOADED, "what it loaded last is uncertain")
     loading = [desired.service(role) for role in (Role.GATEWAY, Role.AGENT)]
     assert todo.steps == tuple(Reload(service, why) for service in loading)
     assert all(step.is_about("anything") for step in todo.steps)
