@@ -80,7 +80,7 @@ def reserve(home: Paths, checked: Checked, engine: Driver | None) -> AgentRecord
     return record
 
 
-def anew(home: Paths, checked: Checked, record: AgentRecord, engine: Driver) -> None:
+def reallocate(home: Paths, checked: Checked, record: AgentRecord, engine: Driver) -> None:
     """Replace an agent's allocation; the rest of its record stays."""
     with locks.exclusive(home.allocation_lock):
         new = propose(home, checked, None, engine)

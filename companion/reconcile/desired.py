@@ -210,7 +210,7 @@ def _net(sandbox: Sandbox, image: Image) -> Service:
 def _agent(sandbox: Sandbox, image: Image) -> Service:
     keys = (Bind(Files(Directory.SSHD), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
     names = (_RESOLV,) if sandbox.gateway else ()
-    whole = Service(
+    service = Service(
         name=sandbox.agent,
         role=Role.AGENT,
         image=image.tag,
@@ -229,11 +229,11 @@ def _agent(sandbox: Sandbox, image: Image) -> Service:
         cpu_shares=512,
     )
     if sandbox.contribution.root_hooks:
-        whole = _begun_by_root(whole, sandbox)
-    return whole if sandbox.gateway else _without_gateway(whole, sandbox)
+        service = _started_as_root(service, sandbox)
+    return service if sandbox.gateway else _without_gateway(service, sandbox)
 
 
-def _begun_by_root(agent: Service, sandbox: Sandbox) -> Service:
+def _started_as_root(agent: Service, sandbox: Sandbox) -> Service:
     """Return the agent started as root, which runs the root hooks and then becomes the agent."""
     capabilities = tuple(sorted({*BECOME_THE_AGENT, *sandbox.contribution.capabilities}))
     given = tuple((f"COMPANION_SET_{name}", v) for name, v in environment.render(sandbox))

@@ -124,7 +124,7 @@ class Plan:
 
     @property
     def change(self) -> Change:
-        """The class of the whole plan."""
+        """The class of the entire plan."""
         if any(isinstance(step, BuildImage) for step in self.steps):
             return Change.REBUILD
         if any(not isinstance(step, Reload) for step in self.steps):
