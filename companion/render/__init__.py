@@ -1,1 +1,1 @@
-"""One module per file format; each owns the quoting of its format."""
+"""Renderers, one module per file format; each module owns its format's quoting."""

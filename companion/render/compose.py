@@ -1,4 +1,4 @@
-"""What does the sandbox look like as a compose file? The same values that the engine gets."""
+"""The sandbox as a compose file, rendered from the same values that the engine gets."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -27,10 +27,10 @@ def render(
     """Return docker-compose.yml.
 
     Args:
-        project: the project's id, which goes before all names.
+        project: the project's id, the prefix of all names.
         target: the sandbox.
-        contexts: the directory of each image's build context.
-        files: the directory that holds the agent's `Files`.
+        contexts: role → directory of the image's build context.
+        files: the directory on the host that holds the agent's `Files`.
     """
     by_tag = {image.tag: image for image in target.images}
     document: Compose = {
@@ -47,14 +47,14 @@ def render(
 def _service(
     project: str, service: Service, image: Image, contexts: Mapping[Role, str], files: str
 ) -> Compose:
-    """Return one service; empty values are left out."""
-    whole: Compose = {
+    """Return one service without its empty values."""
+    service_map: Compose = {
         "container_name": f"{project}-{service.name}",
         "image": service.image,
         "build": _build(image, contexts),
         "command": [_escape(word) for word in service.command],
         "user": service.user,
-        # docker refuses a hostname of one's own in another's namespace; it has the holder's then.
+        # docker refuses a hostname for a container in another's namespace, whose name it shares.
         "hostname": "" if service.network_of else service.hostname,
         "init": True,
         "restart": service.restart,
@@ -79,7 +79,7 @@ def _service(
         "logging": {"options": {"max-size": "10m"}},
         "depends_on": _dependencies(service),
     }
-    return {key: value for key, value in whole.items() if value}
+    return {key: value for key, value in service_map.items() if value}
 
 
 def _security(service: Service) -> list[str]:
@@ -125,5 +125,5 @@ def _joined(services: Iterable[Service]) -> Compose:
 
 
 def _escape(text: str) -> str:
-    """A `$` would be read as a variable of the compose file."""
+    """Escape `$`, which compose would expand as a variable."""
     return text.replace("$", "$$")

@@ -1,9 +1,9 @@
-"""What do the gateway's two dnsmasq processes read?
+"""Configuration of the gateway's two dnsmasq processes.
 
-The agent's is a sinkhole: names have one meaningless address, but those of intercepted services
-another, and no query leaves. The inner one answers HAProxy only, from the gateway's /etc/hosts and
-the engine's own resolver, which gateway.sh names: to read /etc/resolv.conf, dnsmasq would take one
-of the few inotify instances that the desktop's user has.
+The sinkhole answers the agent. It resolves intercepted services to one placeholder address and all
+other names to another, and forwards no query. The resolver answers HAProxy only, from the
+gateway's /etc/hosts and the engine's own resolver. gateway.sh passes the latter as an option: to
+watch /etc/resolv.conf, dnsmasq would use one of the user's few inotify instances.
 """
 
 from companion.render.haproxy import RESOLVER_PORT, TLS_DEFAULT
@@ -12,13 +12,13 @@ from companion.spec.containers import File
 
 SINKHOLE = "192.0.2.1"
 DIRECT = "192.0.2.2"
-"""Who dials this one by TLS is led past the frontend that only reads names (net.sh)."""
+"""TLS to this address bypasses the frontend that only reads the SNI (see net.sh)."""
 
 _COMMON = "keep-in-foreground\nuser=\ngroup=\nbind-interfaces\nno-resolv\n"
 
 
 def render(sandbox: Sandbox) -> tuple[File, ...]:
-    """Return sinkhole.conf with the names that it reads anew at each reload, and resolver.conf."""
+    """Return sinkhole.conf, the hosts file that it rereads at each reload, and resolver.conf."""
     sinkhole = (
         f"{_COMMON}port=53\nlisten-address={sandbox.internal_network.address(2)}\n"
         f"pid-file=/tmp/sinkhole.pid\nno-hosts\naddn-hosts=/tmp/gateway/direct.hosts\n"
@@ -36,6 +36,6 @@ def render(sandbox: Sandbox) -> tuple[File, ...]:
 
 
 def resolv_conf(sandbox: Sandbox) -> File:
-    """Return the resolv.conf of the agent's namespace."""
+    """Return the resolv.conf for the agent's network namespace."""
     text = f"nameserver {sandbox.internal_network.address(2)}\noptions ndots:0\n"
     return File("resolv.conf", text.encode())

@@ -1,7 +1,7 @@
-"""What is the agent's image built from?
+"""Dockerfile and build context of the agent's image.
 
-Layers go from what rarely changes to what often does: packages, the runtime's installation, the
-user, the plugins' commands, the sandbox CA, and last the project's own hooks and home files.
+Layers are ordered from rarely to often changed: packages, the runtime's installation, the user,
+the plugins' commands, the sandbox CA, and last the project's own hooks and home files.
 """
 
 import json
@@ -31,7 +31,7 @@ RUN set -eu; \\
 
 
 def render(sandbox: Sandbox, entrypoint: bytes) -> Image:
-    """Return the agent's image with its whole build context."""
+    """Return the agent's image with its complete build context."""
     context = tuple(_context(sandbox, entrypoint))
     text = "".join(_lines(sandbox, {file.path.split("/")[0] for file in context}))
     return Image(
@@ -43,7 +43,7 @@ def render(sandbox: Sandbox, entrypoint: bytes) -> Image:
 
 
 def run(command: str) -> str:
-    """Return a RUN instruction in exec form, so that no text of it is read as a Dockerfile."""
+    """Return a RUN instruction in exec form, which keeps Dockerfile syntax in `command` inert."""
     return f"RUN {json.dumps(['/bin/sh', '-ec', command])}\n"
 
 
@@ -53,9 +53,9 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
         dict.fromkeys((*_PACKAGES, *program.packages, *sandbox.contribution.packages))
     )
     yield f"FROM {sandbox.host.image(program.base_image)}\n"
-    # First of all, so that what a build that fails leaves behind can be told to be ours.
+    # First, so that leftovers of a failed build can be recognized as ours.
     yield "LABEL dev.companion.image=1\nUSER root\n"
-    # openssh-server makes host keys when it is installed; a key in an image is everybody's key.
+    # Installing openssh-server generates host keys; a key in an image would be shared by all.
     yield (
         "RUN apt-get update"
         f" && apt-get install -y --no-install-recommends {packages}"
@@ -81,15 +81,15 @@ def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
     if sandbox.gateway:
         yield File("companion-sandbox.crt", sandbox.host.ca_certificate.encode())
     hooks = {"root-hooks": sandbox.contribution.root_hooks, "hooks": sandbox.contribution.hooks}
-    for directory, several in hooks.items():
-        for index, hook in enumerate(several):
+    for directory, files in hooks.items():
+        for index, hook in enumerate(files):
             path = f"{directory}/{index:02}-{hook.path.rsplit('/', 1)[-1]}"
             yield from (File(path, f.content) for f in sandbox.files_of(hook))
     yield from (File(f"home/{f.path}", f.content, f.mode) for f in _home(sandbox))
 
 
 def _home(sandbox: Sandbox) -> Iterator[File]:
-    """Yield the agent's home files: the plugins' and Zed's, and the project's own over them."""
+    """Yield the agent's home files: the plugins' and Zed's, overridden by the project's own."""
     files = {f.path: File(f.path, f.text.encode()) for f in sandbox.contribution.home}
     command = sandbox.program.acp_command
     if command and sandbox.ssh:

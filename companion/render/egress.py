@@ -1,8 +1,8 @@
-"""Which hosts may a sandbox reach without being configured one by one?
+"""Egress presets, and the addresses that no sandbox may reach.
 
-Presets name what a tool needs to install and update itself; each is public and documented by its
-maker. Addresses that are never reached are the IANA special-purpose registry (RFC 6890 and
-successors) plus the desktop's own.
+A preset lists the hosts that a tool needs to install and update itself; each is public and
+documented by its vendor. SPECIAL_ADDRESSES are IANA's special-purpose registry (RFC 6890 and
+successors); the desktop's own addresses are added at render time.
 """
 
 from companion.config.models import Egress
@@ -41,6 +41,6 @@ SPECIAL_ADDRESSES = (
 
 
 def allowed_hosts(egress: Egress) -> tuple[str, ...]:
-    """Return the hosts and `*.` patterns that may be reached on 443 and 80, sorted."""
+    """Return the hosts and `*.` patterns that may be reached on ports 443 and 80, sorted."""
     presets = (host for preset in egress.presets for host in PRESETS[preset])
     return tuple(sorted({*egress.allow, *presets}))

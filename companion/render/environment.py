@@ -1,4 +1,4 @@
-"""Which variables has every process in the agent? Its own, and those that lead tools to the CA."""
+"""Environment of the agent's processes: configured variables, and those that point to the CA."""
 
 from companion.sandbox.model import Sandbox
 
@@ -7,7 +7,7 @@ _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def render(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
-    """Return (name, value) pairs, sorted; the config's own win."""
+    """Return (name, value) pairs, sorted; configured variables override ours."""
     trust = {
         "NODE_USE_SYSTEM_CA": "1",
         "NODE_EXTRA_CA_CERTS": CA_FILE,

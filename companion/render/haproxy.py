@@ -1,8 +1,8 @@
-"""What does the HAProxy process read that decides what gets out?
+"""Configuration of the HAProxy process that controls egress.
 
-`egress.cfg` decides by SNI or Host plus the port of the listener; the address that the agent
-dialled gives no right to anything. What changes often is not in it but in maps, which a running
-process takes in: hosts, and the secrets (`secrets.map`, made in the gateway).
+`egress.cfg` decides by SNI or Host plus the listener's port; the address that the agent dialed
+grants nothing. What changes often is kept in maps, which a running process can update: hosts, and
+the secrets (`secrets.map`, written in the gateway).
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,9 +19,9 @@ CERTIFICATES = "/companion/certificates"
 RESOLVER_PORT = 5353
 HTTP_DEFAULT, TLS_DEFAULT = 80, 443
 DIRECT_PORT = 1
-"""Where TLS to port 443 of a configured service arrives; net.sh leads it there."""
+"""Port that receives TLS to port 443 of a configured service; net.sh redirects it here."""
 OWN_PORTS = (HTTP_DEFAULT, TLS_DEFAULT, DIRECT_PORT)
-"""Where the gateway always listens for the agent, or may."""
+"""Ports on which the gateway listens, or may listen, for the agent."""
 
 GLOBAL = """\
 global
@@ -65,8 +65,8 @@ defaults
   errorfile 503 unreachable.http
 """
 
-# What looks like an address and is none (999.0.0.1, or 0177.0.0.1, which some read as 127.0.0.1) is
-# a name that nobody has: without an address of its own a request would go where the agent dialled.
+# Malformed addresses (999.0.0.1, or 0177.0.0.1, which some parsers read as 127.0.0.1) are resolved
+# as names and fail: with no address set, a request would go to the address that the agent dialed.
 _TO_UPSTREAM = """\
   http-request set-var(txn.ip) var(txn.host),ipmask(32) if {{ var(txn.host) -m reg ^(0|[1-9][0-9]*)(\\.(0|[1-9][0-9]*)){{3}}$ }}
   http-request do-resolve(txn.ip,engine,ipv4) var(txn.host) unless {{ var(txn.ip) -m found }}
@@ -76,13 +76,13 @@ _TO_UPSTREAM = """\
   http-request return status 403 content-type text/plain string "gateway: refused, this name leads to a private address\\n" if {{ var(txn.ip) -m ip -f never.lst }} !{{ var(txn.endpoint),map_str({endpoints}) -m found }}
 """  # noqa: E501 - HAProxy has no line continuation
 
-# HAProxy answers 503 when nobody listens; to the agent this gateway is what failed to reach them.
+# HAProxy answers 503 when nothing listens upstream; for the agent that is a 502 of the gateway.
 _UNREACHABLE = (
     b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     b"gateway: the service does not answer\n"
 )
 
-# In a storm only refusals are logged: a line for each request would cost as much as the request.
+# Under heavy load only refusals are logged: a line per request would cost as much as the request.
 _FORWARD = """\
   http-request set-log-level silent if { fe_req_rate gt 200 }
   http-request set-dst var(txn.ip)
@@ -90,7 +90,7 @@ _FORWARD = """\
   http-request set-var(txn.reason) str(ok)
 """
 
-# Connections that an older worker keeps may not make one more request by rules that are gone.
+# Connections kept by an older worker must not send further requests under removed rules.
 _STALE = "  http-request reject if { var(txn.endpoint) -m str -f stale.lst }\n"
 _USE = "  use-server %[var({variable})] if TRUE\n"
 _ANY_STREAM = f"  server any 0.0.0.0:0\n  server-template s 0-{streams.SLOTS - 1} 0.0.0.0:0\n"
@@ -102,7 +102,7 @@ _LOG = (
 
 
 def render(sandbox: Sandbox) -> tuple[File, ...]:
-    """Return the configuration and the lists that it and the gateway's scripts read."""
+    """Return egress.cfg and the files that it and the gateway's scripts read."""
     return (
         File("egress.cfg", _egress(sandbox).encode()),
         File("unreachable.http", _UNREACHABLE),
@@ -176,7 +176,7 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
         "  tcp-request inspect-delay 5s\n"
         "  tcp-request content set-var(sess.port) dst_port\n"
         "  tcp-request content set-var(sess.reason) str(not-tls)\n"
-        # HAProxy waits at this rule until the whole ClientHello is there, in however many segments.
+        # HAProxy waits at this rule for the complete ClientHello, in however many segments.
         "  tcp-request content reject if !{ req.ssl_hello_type 1 }\n"
         "  tcp-request content set-var(sess.sni) req.ssl_sni,lower\n"
         "  tcp-request content set-var(sess.reason) str(name)\n"
@@ -208,21 +208,21 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
 
 
 def _intercept(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
-    """Terminate TLS for configured endpoints only; the header belongs to the SNI.
+    """Yield the frontend that terminates TLS for configured endpoints and adds their headers.
 
-    Whoever dialled DIRECT comes straight in, others by the frontend that reads the SNI first. What
-    is judged is the same.
+    Connections to dns.DIRECT arrive here directly, others through the frontend that reads the SNI.
+    The same checks apply to both.
     """
     yield "\nbackend intercept\n  mode tcp\n  server loop abns@intercept send-proxy-v2\n"
     yield "\nfrontend intercepted\n  mode http\n  option idle-close-on-response\n"
     tls = "ssl crt certificates/ strict-sni alpn h2,http/1.1"
     yield f"  bind abns@intercept accept-proxy {tls}\n"
     yield f"  bind {address}:{DIRECT_PORT} {tls}\n"
-    came_straight = f"{{ dst_port {DIRECT_PORT} }}"
-    yield _only_from_agent(sandbox, came_straight)
+    is_direct = f"{{ dst_port {DIRECT_PORT} }}"
+    yield _only_from_agent(sandbox, is_direct)
     yield _LOG.format(kind="https")
     yield "  http-request set-var(txn.port) dst_port\n"
-    yield f"  http-request set-var(txn.port) int({TLS_DEFAULT}) if {came_straight}\n"
+    yield f"  http-request set-var(txn.port) int({TLS_DEFAULT}) if {is_direct}\n"
     yield requests.SANE
     yield requests.UPGRADES
     yield _STALE
@@ -252,7 +252,7 @@ def _intercept(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) 
 
 
 def ports(upstreams: tuple[Upstream, ...], *defaults: int) -> list[int]:
-    """Return the ports of services and these, each once, in order."""
+    """Return the services' ports and the defaults, sorted and without duplicates."""
     return sorted({*defaults, *(u.port for u in upstreams)})
 
 
@@ -261,13 +261,16 @@ def _binds(address: str, ports: Iterable[int]) -> Iterator[str]:
 
 
 def _only_from_agent(sandbox: Sandbox, condition: str = "") -> str:
-    """The desktop has an address on this network too: its other users get no key from us."""
+    """Reject all clients but the agent.
+
+    The desktop has an address on this network, too, and its other users must get no secret.
+    """
     stranger = f"!{{ src {sandbox.internal_network.address(3)} }}"
     return f"  tcp-request connection reject if {f'{condition} {stranger}'.lstrip()}\n"
 
 
 def _listed(sandbox: Sandbox, rule: str, server: str, name: str) -> str:
-    """Set the server that stands for the listed host; in open mode any host has one."""
+    """Return rules that set the server of a listed host; in open mode every host has one."""
     any_host = f"  {rule} set-var({server}) str(any) unless {{ var({server}) -m found }}\n"
     return (
         f"  {rule} set-var({server}) var({name}),map_str(hosts.map)"

@@ -1,4 +1,4 @@
-"""What does the HAProxy process read through which the desktop gets in?
+"""Configuration of the HAProxy process that forwards the desktop's connections to the agent.
 
 It carries SSH and is never reloaded.
 """
@@ -9,16 +9,16 @@ from companion.render import haproxy
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 
-DOORS = "/tmp/doors.lst"  # noqa: S108 - in the gateway, which has no other users
-"""The addresses of the gateway's own gateways; written when it starts."""
+_BRIDGES = "/tmp/doors.lst"  # noqa: S108 - in the gateway, which has no other users
+"""The bridge addresses of the gateway's networks; written when the gateway starts."""
 
 _DEFAULTS = """
 defaults
   log global
   mode tcp
   option dontlognull
-  # A caller is held while the agent is replaced: asked again every 100 ms (HAProxy waits as long as
-  # a connect may take, one second at most), for five seconds.
+  # A client waits while the agent is replaced: HAProxy retries every 100 ms (it waits for the
+  # connect timeout, at most one second), for five seconds.
   timeout connect 100ms
   retries 50
   timeout client 24h
@@ -28,38 +28,38 @@ defaults
 
 def render(sandbox: Sandbox) -> File:
     """Return ingress.cfg."""
-    inner = sorted({port.container for port in sandbox.ports})
-    ways = "".join(_way_in(sandbox, port) for port in inner)
+    ports = sorted({port.container for port in sandbox.ports})
     # HAProxy does not start without a listener.
-    listeners = ways or "\nlisten nobody\n  bind 127.0.0.1:2\n"
+    placeholder = "\nlisten nobody\n  bind 127.0.0.1:2\n"
+    listeners = "".join(_listener(sandbox, port) for port in ports) or placeholder
     head = haproxy.GLOBAL.format(log_level="info", descriptors=512)
     return File("ingress.cfg", (head + _DEFAULTS + listeners).encode())
 
 
-def _way_in(sandbox: Sandbox, port: int) -> str:
+def _listener(sandbox: Sandbox, port: int) -> str:
     inside = sandbox.internal_network
     return (
-        f"\nlisten port_{port}\n{''.join(_doors(sandbox, port))}"
+        f"\nlisten port_{port}\n{''.join(_binds(sandbox, port))}"
         f'  log-format "in port={port} bytes=%U/%B ms=%Tt term=%ts"\n'
         f"  server agent {inside.address(3)}:{port}\n"
     )
 
 
-def _doors(sandbox: Sandbox, port: int) -> Iterator[str]:
-    """Yield where the desktop may come in: by which of our addresses, and from which of its own.
+def _binds(sandbox: Sandbox, port: int) -> Iterator[str]:
+    """Yield the addresses to listen on, and the rule that rejects all clients but the desktop.
 
-    On somebody else's network the engine may lead it to any of ours; whoever else is there comes
-    from an address that is no gateway's. Without root, podman leads in by a process in our own
-    namespace, to the address that it happens to list first.
+    Once the gateway joins foreign networks, the engine may forward to any of its addresses; other
+    containers there connect from an address that is not a bridge's. Rootless podman forwards from a
+    process in the gateway's own namespace, to whichever address it lists first.
     """
     outside, inside = (n.address(2) for n in (sandbox.egress_network, sandbox.internal_network))
-    strange = sandbox.contribution.networks
-    yield f"  bind {'*' if strange else outside}:{port}\n"
-    bridges = f"!{{ src -f {DOORS} }}"
+    foreign_networks = sandbox.contribution.networks
+    yield f"  bind {'*' if foreign_networks else outside}:{port}\n"
+    not_desktop = f"!{{ src -f {_BRIDGES} }}"
     if sandbox.host.rootless:
-        bridges += f" !{{ src {outside} {inside} }}"
+        not_desktop += f" !{{ src {outside} {inside} }}"
         taken = haproxy.ports(sandbox.upstreams, *haproxy.OWN_PORTS)
-        if not strange and port not in taken:
+        if not foreign_networks and port not in taken:
             yield f"  bind {inside}:{port}\n"
-    if strange or sandbox.host.rootless:
-        yield f"  tcp-request connection reject if {bridges}\n"
+    if foreign_networks or sandbox.host.rootless:
+        yield f"  tcp-request connection reject if {not_desktop}\n"

@@ -1,4 +1,4 @@
-"""What happens to a request before it goes anywhere: is it refused, and what is put in its head?"""
+"""HAProxy rules for requests: sanity checks, upgrades, and the injection of secret headers."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from companion.plugins.contribution import EnvVar, Header, OAuthToken, Upstream
 
 NAME = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
 
-# A request that two parsers could read differently is refused before anything is decided; txn.port
-# is the port that the agent dialled.
+# Requests that two parsers could read differently are refused before any other rule; txn.port is
+# the port that the agent dialed.
 SANE = """\
   http-request set-var(txn.path) path
   http-request set-var(txn.hosthdr) req.hdr(host),lower
@@ -29,9 +29,9 @@ SANE = """\
   http-request return status 421 content-type text/plain string "gateway: Host names another port\\n" if { var(txn.hostport) -m found } !{ var(txn.hostport) -m len 0 } !{ var(txn.hostport),strcmp(txn.port) eq 0 }
 """.replace("NAME", NAME)  # noqa: E501 - HAProxy has no line continuation
 
-# What follows an upgrade is not judged. So there is one to WebSocket only, where no second request
-# can follow; to HTTP/2 (h2c) one could. `Connection` could also name a header of ours, which some
-# upstreams would drop then.
+# Nothing after an upgrade is checked. Therefore only WebSocket is allowed, where no second request
+# can follow; over HTTP/2 (h2c) one could. `Connection` could also name one of our headers, which
+# some upstreams would then drop.
 UPGRADES = """\
   http-request del-header connection
   http-request del-header http2-settings
@@ -41,32 +41,33 @@ UPGRADES = """\
 
 
 def injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
-    """Yield the rules that put the headers of each upstream in, with their secrets."""
+    """Yield the rules that set the headers of each upstream, with their secrets."""
     for upstream in upstreams:
         for index, header in enumerate(upstream.headers):
             yield from _injection(upstream, header, f"txn.secret{index}")
 
 
 def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[str]:
-    here = f"{{ var(txn.endpoint) -m str {upstream.endpoint} }}"
+    condition = f"{{ var(txn.endpoint) -m str {upstream.endpoint} }}"
     secret = f"var({variable})"
     if header.basic_user:
         secret = f"str({header.basic_user}:),concat(,{variable}),base64"
     value = f"{quote(header.prefix)}%[{secret}]{quote(header.suffix)}"
     lookup = f"str({header.secret.name}),map_str(secrets.map),b64dec"
     yield (
-        f"  http-request set-var({variable}) {lookup} if {here}\n"
+        f"  http-request set-var({variable}) {lookup} if {condition}\n"
         "  http-request set-var(txn.reason) str(no-secret)"
-        f" if {here} !{{ var({variable}) -m found }}\n"
+        f" if {condition} !{{ var({variable}) -m found }}\n"
         "  http-request return status 503 content-type text/plain string"
-        f' "gateway: {_lack(header)}\\n" if {here} !{{ var({variable}) -m found }}\n'
+        f' "gateway: {_missing(header)}\\n" if {condition} !{{ var({variable}) -m found }}\n'
     )
     if spellings := _spellings(header.name):
-        yield f'  http-request del-header "{_literal(spellings)}" -m reg if {here}\n'
-    yield f'  http-request set-header "{_literal(header.name)}" "{value}" if {here}\n'
+        yield f'  http-request del-header "{_literal(spellings)}" -m reg if {condition}\n'
+    yield f'  http-request set-header "{_literal(header.name)}" "{value}" if {condition}\n'
 
 
-def _lack(header: Header) -> str:
+def _missing(header: Header) -> str:
+    """Return what the agent is told when a header's secret has no value."""
     match header.secret:
         case EnvVar(name):
             return f"{name} has no value"
@@ -75,9 +76,9 @@ def _lack(header: Header) -> str:
 
 
 def _spellings(name: str) -> str:
-    """Return a regular expression of all names that an upstream may take for this one.
+    """Return a regular expression for all names that an upstream may read as this one, or "".
 
-    Many read X_Api_Key as X-Api-Key, because CGI calls both HTTP_X_API_KEY.
+    Many upstreams read X_Api_Key as X-Api-Key, because CGI maps both to HTTP_X_API_KEY.
     """
     if not set("-_") & set(name):
         return ""
@@ -94,7 +95,7 @@ def quote(text: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """Return `text` as it stands between double quotes."""
+    """Return `text` escaped for use between double quotes."""
     if any(ord(char) < ord(" ") for char in text):
         raise ValueError("a control character in a HAProxy string")
     for char in ("\\", '"', "$"):

@@ -1,4 +1,4 @@
-"""What does the agent's sshd read? Keys only, the agent's own user, no privileges to give."""
+"""Configuration of the agent's sshd: public keys only, the agent's user only, no privileges."""
 
 from companion.config.models import SSHD_PORT
 from companion.render import environment
@@ -9,7 +9,7 @@ KEYS = "/companion/sshd"
 
 
 def render(sandbox: Sandbox) -> File:
-    """Return sshd_config; sessions get the same environment as the container's own processes."""
+    """Return sshd_config; sessions get the same environment as the container's processes."""
     text = (
         f"Port {SSHD_PORT}\n"
         f"HostKey {KEYS}/host_key\n"
@@ -20,7 +20,7 @@ def render(sandbox: Sandbox) -> File:
         "AuthenticationMethods publickey\n"
         "PasswordAuthentication no\n"
         "KbdInteractiveAuthentication no\n"
-        # A command reads the mounted directory anew at each login, whoever owns the file.
+        # A command reads the mounted file at each login, whoever owns it.
         "AuthorizedKeysFile none\n"
         f"AuthorizedKeysCommand /bin/cat {KEYS}/authorized_keys\n"
         f"AuthorizedKeysCommandUser {sandbox.program.user}\n"
@@ -33,7 +33,7 @@ def render(sandbox: Sandbox) -> File:
         "PermitUserRC no\n"
         "PrintMotd no\n"
         "Subsystem sftp internal-sftp\n"
-        # Only the first SetEnv line counts, so there is one.
+        # sshd uses only the first SetEnv line.
         f"{_set_env(sandbox)}"
     )
     return File("sshd_config", text.encode())
@@ -45,7 +45,7 @@ def _set_env(sandbox: Sandbox) -> str:
 
 
 def _assignment(name: str, value: str) -> str:
-    """Quote one assignment as sshd_config reads it (misc.c, argv_split)."""
+    """Quote one assignment for sshd_config (OpenSSH's misc.c, argv_split)."""
     if any(ord(char) < ord(" ") for char in value):
         raise ValueError("a control character in an sshd_config value")
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')

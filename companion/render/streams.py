@@ -1,8 +1,8 @@
-"""Which lists does the gateway read, and how does it end what is no longer allowed?
+"""Maps and lists that the gateway reads, and those that let it end streams no longer allowed.
 
-Each stream goes to a HAProxy server that stands for what let it through: `s0`-`s255` for listed
-hosts, `u…` for a configured endpoint, `any` for any host in open mode. So streams of a host that is
-gone can be ended, and those of all others live on.
+Each stream goes to a HAProxy server that stands for the rule that allowed it: `s0`-`s255` for
+listed hosts, `u…` for a configured endpoint, `any` for any host in open mode. So the streams of a
+removed host can be ended while all others continue.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from companion.sandbox.model import Sandbox
 from companion.spec.containers import File, digest
 
 SLOTS = 256
-"""Each costs the gateway 10 KB."""
+"""Number of servers for listed hosts; each costs the gateway 10 KB of memory."""
 
 
 def render(sandbox: Sandbox) -> tuple[File, ...]:
@@ -40,7 +40,7 @@ def server(upstream: Upstream) -> str:
 
 
 def _slot(host: str) -> str:
-    """Return the server that stands for a listed host or pattern, and seldom for two."""
+    """Return the server that stands for a listed host or pattern; two seldom share one."""
     return f"s{int.from_bytes(hashlib.sha256(host.encode()).digest()[:2]) % SLOTS}"
 
 
@@ -53,9 +53,9 @@ def _never(sandbox: Sandbox) -> tuple[str, ...]:
 
 
 def _streams(sandbox: Sandbox) -> Iterator[str]:
-    """Yield a line for each backend/server with what let its streams through.
+    """Yield a line for each backend/server with the rule that allows its streams.
 
-    The streams end when their line is gone.
+    The gateway ends the streams whose line is removed.
     """
     bounds = digest(_never(sandbox))
     listed = [(_slot(host), host) for host in _hosts(sandbox)]
@@ -74,7 +74,7 @@ def _streams(sandbox: Sandbox) -> Iterator[str]:
 def _rules(sandbox: Sandbox) -> Iterator[str]:
     """Yield a line for each endpoint with a digest of its headers.
 
-    Workers with older rules serve an endpoint no more when its line is gone.
+    Workers with older rules stop serving an endpoint once its line is removed.
     """
     for upstream in sandbox.upstreams:
         yield f"{upstream.endpoint} {digest([asdict(h) for h in upstream.headers])}"
