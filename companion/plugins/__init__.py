@@ -1,4 +1,4 @@
-"""Which plugins are there? To add one: write its file, import it, name it here."""
+"""The plugins. To add one, write its module, import it here and list it."""
 
 from companion.plugins import (
     claude_code,

@@ -1,4 +1,4 @@
-"""What is a plugin? A name, typed options, and a pure function from options to a contribution."""
+"""Plugin types: a name, typed options, and a pure function from options to a contribution."""
 
 import re
 from collections.abc import Callable
@@ -37,7 +37,7 @@ _TEMPLATES = ("{{ .AGENT_HOME }}", "{{ .AGENT_USER }}")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a plugin may know of the agent that it contributes to."""
+    """Facts that a plugin gets about the agent that it contributes to."""
 
     agent: str
     user: str
@@ -71,7 +71,7 @@ class FeaturePlugin:
 
 @dataclass(frozen=True, slots=True)
 class RefusedPlugin:
-    """A plugin that the reference system has and we have not; its options are checked first."""
+    """A plugin of the reference system that we do not support; its options are checked first."""
 
     name: str
     options: type[BaseModel]

@@ -1,4 +1,4 @@
-"""Claude Code: as a runtime with its ACP adapter, and as a feature that brings CLI and key."""
+"""Claude Code: a runtime with its ACP adapter, and a feature that adds the CLI and an API key."""
 
 import json
 
@@ -17,7 +17,7 @@ from companion.plugins.contribution import (
 _PACKAGE, _PINNED = "@anthropic-ai/claude-code", "2.1.161"
 _DUMMY = "dummy"
 _VARIABLES = (("ANTHROPIC_API_KEY", _DUMMY), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"))
-# Without it the first start in a terminal wants an account, and reaches for hosts of the login.
+# Without these the first start in a terminal asks for an account and contacts the login hosts.
 _SET_UP = {"hasCompletedOnboarding": True, "customApiKeyResponses": {"approved": [_DUMMY]}}
 
 RUNTIME = npm.runtime(
@@ -36,7 +36,7 @@ class Options(Model):
 
 
 def contribute(options: Options, context: Context) -> Contribution:
-    """Install the CLI unless the image has it; the gateway sends the key instead of a dummy."""
+    """Install the CLI unless the image has it; the gateway sends the key in place of a dummy."""
     header = Header("x-api-key", "", EnvVar(options.api_key), "")
     return Contribution(
         home=(HomeFile(".claude.json", json.dumps(_SET_UP), context.origin),),

@@ -1,4 +1,4 @@
-"""Codex: as a runtime with its ACP adapter, and as a feature that brings CLI and key."""
+"""Codex: a runtime with its ACP adapter, and a feature that adds the CLI and an API key."""
 
 from companion.config.models import Model
 from companion.plugins import npm
@@ -7,7 +7,8 @@ from companion.plugins.contribution import Contribution, EnvVar, Header, Upstrea
 
 _PACKAGE, _PINNED = "@openai/codex", "0.136.0"
 _HOST = "api.openai.com"
-# The container is the sandbox: where the engine allows no second one inside, no command would run.
+# The container is the sandbox: Codex's own would fail, and every command with it, on engines that
+# allow no nested sandbox.
 _ALWAYS = (
     'sandbox_mode = "danger-full-access"',
     "[features]",
@@ -15,7 +16,7 @@ _ALWAYS = (
     "[analytics]",
     "enabled = false",
 )
-# OpenAI as a provider that needs no login: neither the CLI nor an editor asks for an account.
+# A provider entry without login: neither the CLI nor an editor asks for an account.
 _PROVIDER = (
     'model_provider = "gateway"',
     *_ALWAYS,
@@ -27,7 +28,7 @@ _PROVIDER = (
 
 
 def _defaults(lines: tuple[str, ...]) -> str:
-    """Return the command that writes what holds unless a config.toml in the home says otherwise."""
+    """Return the command that writes the system-wide defaults, which the home's own override."""
     words = " ".join(f"'{line}'" for line in lines)
     return f"mkdir -p /etc/codex && printf '%s\\n' {words} >/etc/codex/config.toml"
 

@@ -1,4 +1,4 @@
-"""What can one plugin add to a sandbox, and when do two additions clash?"""
+"""Contribution: what one plugin can add to a sandbox, and which additions clash."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -11,14 +11,14 @@ from companion.errors import Problem
 
 @dataclass(frozen=True, slots=True)
 class EnvVar:
-    """A secret that a variable of .env or of our environment holds."""
+    """A secret that is stored in a variable of .env or of our environment."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class OAuthToken:
-    """A secret that an MCP server gives: the access token that the user granted us there."""
+    """A secret issued by an MCP server: the access token that the user granted us."""
 
     provider: str
     url: str
@@ -26,33 +26,33 @@ class OAuthToken:
 
     @property
     def name(self) -> str:
-        """What the gateway calls it; no variable has such a name.
+        """The token's name in the gateway, which no variable can have.
 
-        Another server or client has another one, so that no gateway takes its token for this one's.
+        It differs per server and client, so that no gateway uses a token of another one.
         """
-        who = hashlib.sha256(f"{self.url} {self.client_id}".encode()).hexdigest()
-        return f"oauth.{self.provider}.{who[:12]}"
+        issuer = hashlib.sha256(f"{self.url} {self.client_id}".encode()).hexdigest()
+        return f"oauth.{self.provider}.{issuer[:12]}"
 
 
 SecretRef: TypeAlias = EnvVar | OAuthToken
-"""Where a secret is found; its value is read only to write a file or to make a seal."""
+"""Reference to a secret; its value is read only to write a file or compute a seal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header that the gateway sets, with a secret in it."""
+    """A header with a secret, set by the gateway."""
 
     name: str
     prefix: str
     secret: SecretRef
     suffix: str
     basic_user: str = ""
-    """With it, the value is that of HTTP's Basic scheme: user and secret, in base64."""
+    """If set, the value is HTTP Basic authentication: this user and the secret, in base64."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """One endpoint that the agent may reach, and what the gateway adds on the way there."""
+    """One endpoint that the agent may reach, and the headers that the gateway adds."""
 
     scheme: Literal["http", "https"]
     host: str
@@ -62,18 +62,18 @@ class Upstream:
 
     @property
     def endpoint(self) -> str:
-        """`host:port`, the key of everything that the gateway decides."""
+        """`host:port`, the key of all the gateway's decisions."""
         return f"{self.host}:{self.port}"
 
     @property
     def meaning(self) -> tuple[object, ...]:
-        """What it is, whoever asked for it."""
+        """The upstream without its origin: equal ones do not clash."""
         return self.scheme, self.endpoint, self.headers
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """An MCP server where the user authorises us by OAuth."""
+    """An MCP server where the user authorizes us by OAuth."""
 
     name: str
     url: str
@@ -88,13 +88,13 @@ class Provider:
 
     @property
     def meaning(self) -> tuple[object, ...]:
-        """What it is, whoever asked for it."""
+        """The provider without its origin: equal ones do not clash."""
         return self.url, self.client_id, self.client_secret
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
-    """A file or directory of the project that an option of a plugin names."""
+    """A file or directory of the project that a plugin's option names."""
 
     path: str
     origin: Origin
@@ -111,7 +111,7 @@ class Mount:
 
     @property
     def is_volume(self) -> bool:
-        """Tell a named volume from a path."""
+        """Whether the source is a named volume rather than a path."""
         return not self.source.startswith(("/", "."))
 
 
@@ -126,7 +126,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class HomeFile:
-    """A file that the agent's home begins with; the project's own of that path counts more."""
+    """A file in the agent's initial home; the project's own file of that path overrides it."""
 
     path: str
     text: str
@@ -135,7 +135,7 @@ class HomeFile:
 
 @dataclass(frozen=True, slots=True)
 class SshServer:
-    """The agent takes logins. `port` is the desktop's port, None: choose one and keep it."""
+    """The agent's SSH server. `port` is the desktop's port; None: choose one and keep it."""
 
     port: int | None
     authorized_keys: ProjectFile | None
@@ -145,7 +145,7 @@ class SshServer:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A port of the desktop that leads to a port of the agent."""
+    """A desktop port that is forwarded to a port of the agent."""
 
     address: str
     host: int
@@ -153,14 +153,14 @@ class Port:
     origin: Origin
 
     @property
-    def way(self) -> tuple[str, int, int]:
-        """Where it leads, whoever asked for it."""
+    def route(self) -> tuple[str, int, int]:
+        """The port without its origin: equal ones do not clash."""
         return self.address, self.host, self.container
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeProgram:
-    """The program that the sandbox is for, and the image it needs."""
+    """The agent program and the image that it needs."""
 
     base_image: str
     install: tuple[str, ...]
@@ -178,15 +178,15 @@ class RuntimeProgram:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """Everything that a plugin adds. Merging joins each part in order: a monoid."""
+    """Everything that a plugin adds. Merging concatenates each field in order: a monoid."""
 
     packages: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     hooks: tuple[ProjectFile, ...] = ()
     root_hooks: tuple[ProjectFile, ...] = ()
-    """Scripts that root runs at each start, before everything else and for nothing else."""
+    """Scripts that run as root at each start, before everything else."""
     capabilities: tuple[str, ...] = ()
-    """What root may do in the root hooks, besides becoming the agent."""
+    """Capabilities of the root hooks, besides those needed to become the agent."""
     overlays: tuple[ProjectFile, ...] = ()
     home: tuple[HomeFile, ...] = ()
     mounts: tuple[Mount, ...] = ()
@@ -194,7 +194,7 @@ class Contribution:
     upstreams: tuple[Upstream, ...] = ()
     providers: tuple[Provider, ...] = ()
     networks: tuple[str, ...] = ()
-    """Networks of the engine that are not ours, on which the gateway finds services."""
+    """Foreign networks of the engine, where the gateway reaches services."""
     ssh: tuple[SshServer, ...] = ()
     ports: tuple[Port, ...] = ()
 
@@ -205,19 +205,19 @@ class Contribution:
 
 
 def secrets(contribution: Contribution) -> tuple[SecretRef, ...]:
-    """Return every secret that is used, by the gateway or to authorise us, each once."""
-    sent = (header.secret for upstream in contribution.upstreams for header in upstream.headers)
-    shown = (provider.client_secret for provider in contribution.providers)
-    return tuple(dict.fromkeys((*sent, *filter(None, shown))))
+    """Return every secret used by the gateway or for OAuth, without duplicates."""
+    injected = (h.secret for upstream in contribution.upstreams for h in upstream.headers)
+    client_secrets = (provider.client_secret for provider in contribution.providers)
+    return tuple(dict.fromkeys((*injected, *filter(None, client_secrets))))
 
 
 def merge(parts: Iterable[Contribution]) -> Contribution:
-    """Return all parts as one, in order."""
+    """Return the concatenation of all parts, in order."""
     return sum(parts, start=Contribution())
 
 
 def clashes(contribution: Contribution) -> tuple[tuple[Origin, Problem], ...]:
-    """Return, for each pair of additions that cannot both hold, the second one and the problem."""
+    """Return a problem for each pair of contradictory additions, with the origin of the second."""
     return (
         *_conflicts("variable", ((v.name, v.value, v.origin) for v in contribution.variables)),
         *_conflicts("service", ((u.endpoint, u.meaning, u.origin) for u in contribution.upstreams)),
@@ -232,27 +232,31 @@ def clashes(contribution: Contribution) -> tuple[tuple[Origin, Problem], ...]:
 
 
 def _mixed_ports(contribution: Contribution) -> Iterator[tuple[Origin, Problem]]:
-    """Yield a problem for each service on a port where others speak TLS and it does not, or so."""
+    """Yield a problem for each port that serves both http and https upstreams."""
     first = {80: "http", 443: "https"}
     for upstream in contribution.upstreams:
         scheme = first.setdefault(upstream.port, upstream.scheme)
         if scheme != upstream.scheme:
             what = f"{upstream.scheme}://{upstream.endpoint} is on a port of {scheme} services"
-            yield upstream.origin, Problem(what, "the gateway takes one of both on a port")
+            yield (
+                upstream.origin,
+                Problem(what, "give one of them another port: a port has one scheme"),
+            )
 
 
 def _ports(contribution: Contribution) -> Iterator[tuple[str, object, Origin]]:
-    yield from ((str(p.host), p.way, p.origin) for p in contribution.ports)
+    yield from ((str(p.host), p.route, p.origin) for p in contribution.ports)
     yield from ((str(s.port), s, s.origin) for s in contribution.ssh if s.port)
 
 
 def _conflicts(
     what: str, claims: Iterable[tuple[str, object, Origin]]
 ) -> Iterator[tuple[Origin, Problem]]:
+    """Yield a problem for each claim (key, value, origin) that differs from its key's first."""
     first: dict[str, tuple[object, Origin]] = {}
     for key, value, origin in claims:
-        held, holder = first.setdefault(key, (value, origin))
-        if held != value:
+        first_value, first_origin = first.setdefault(key, (value, origin))
+        if first_value != value:
             name = f"{what} {key}".strip()
-            both = f"{holder} and {origin} both define the {name}"
+            both = f"{first_origin} and {origin} both define the {name}"
             yield origin, Problem(both, "remove one of them")

@@ -1,4 +1,4 @@
-"""The project's own additions: commands, hooks, ports, volumes, home files, environment."""
+"""A project's own additions: commands, hooks, ports, volumes, home files, environment."""
 
 import re
 from typing import Annotated
@@ -35,7 +35,7 @@ def _volume(text: str) -> str:
 def _capability(text: str) -> str:
     name = text.upper().removeprefix("CAP_")
     if name not in _CAPABILITIES:
-        raise ValueError(f"must be one of {', '.join(_CAPABILITIES)}: others open the sandbox")
+        raise ValueError(f"must be one of {', '.join(_CAPABILITIES)}: others weaken the sandbox")
     return name
 
 
@@ -54,12 +54,12 @@ class Options(Model):
     @model_validator(mode="after")
     def _capabilities_are_for_hooks(self) -> "Options":
         if self.capabilities and not self.root_hooks:
-            raise ValueError("gives capabilities, but no root_hooks: nothing else ever has any")
+            raise ValueError("gives capabilities but no root_hooks: only those can use them")
         return self
 
 
 def contribute(options: Options, context: Context) -> Contribution:
-    """Translate each option; paths stay as the user wrote them, resolved by nobody here."""
+    """Translate each option; paths stay as the user wrote them and are not resolved here."""
 
     def file(path: str, *option: str | int) -> ProjectFile:
         return ProjectFile(context.expand(path), context.origin.at(*option))

@@ -83,7 +83,7 @@ class ServiceOptions(Model):
     def _has_its_network(self) -> "ServiceOptions":
         is_docker = self.url.startswith("docker://")
         if is_docker and self.network is None:
-            raise ValueError("needs `network`: where its container is found")
+            raise ValueError("needs `network`: the engine network of its container")
         if self.network is not None and not is_docker:
             raise ValueError("takes `network` only with a docker:// url")
         return self
@@ -102,7 +102,7 @@ class Options(Model):
 
 
 def contribute(options: Options, context: Context) -> Contribution:
-    """Add one upstream per service; its path plays no part in what is reached."""
+    """Add one upstream per service; the path of its URL is ignored."""
     return Contribution(
         upstreams=tuple(
             _upstream(s, context.origin.at("services", i)) for i, s in enumerate(options.services)

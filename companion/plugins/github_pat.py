@@ -1,4 +1,4 @@
-"""GitHub over HTTPS, for git and its API, with a token that the agent never sees."""
+"""GitHub over HTTPS, for git and the API, with a token that the agent never sees."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ class Options(Model):
 
 
 def contribute(options: Options, context: Context) -> Contribution:
-    """Authenticate by the Basic scheme, which git and the API both take.
+    """Add HTTP Basic authentication, which git and the API both accept.
 
     Source: GitHub's documentation of HTTP-based git access by an installation.
     """

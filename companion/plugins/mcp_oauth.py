@@ -1,4 +1,4 @@
-"""MCP servers that the user authorises by OAuth, with tokens that the agent never sees."""
+"""MCP servers that the user authorizes by OAuth, with tokens that the agent never sees."""
 
 import re
 from collections.abc import Mapping
@@ -43,20 +43,20 @@ def _printable(text: str) -> str:
 
 
 class ServerOptions(Model):
-    """One MCP server, and who we are there: without client_id, who it says we are."""
+    """One MCP server and our client there; without client_id, the server assigns one."""
 
     mcp_url: Annotated[Line, AfterValidator(_server)]
     client_id: Annotated[Line, AfterValidator(_printable)] = ""
     client_secret: Reference | None = None
 
     @model_validator(mode="after")
-    def _known(self) -> "ServerOptions":
+    def _has_client_id(self) -> "ServerOptions":
         if self.client_secret and not self.client_id:
             raise ValueError("gives a client_secret, but no client_id")
         return self
 
     @property
-    def place(self) -> tuple[str, int]:
+    def address(self) -> tuple[str, int]:
         """Host and port."""
         parts = urlsplit(self.mcp_url)
         return hostname(parts.hostname or ""), parts.port or _TLS
@@ -69,17 +69,17 @@ class Options(Model):
         Mapping[Annotated[str, AfterValidator(_name)], ServerOptions], Field(min_length=1)
     ]
     token_dir: Line = ""
-    """Read and not used: the reference system keeps its tokens there, in the agent."""
+    """Accepted but unused: the reference system keeps its tokens there, in the agent."""
 
     @model_validator(mode="after")
     def _one_token_each(self) -> "Options":
-        if len({server.place for server in self.providers.values()}) != len(self.providers):
-            raise ValueError("has two providers on one host and port, which gets one token")
+        if len({server.address for server in self.providers.values()}) != len(self.providers):
+            raise ValueError("has two providers on one host and port, which can have only one")
         return self
 
 
 def contribute(options: Options, context: Context) -> Contribution:
-    """Let the agent reach each server; the gateway adds what `companion oauth` fetched."""
+    """Let the agent reach each server; the gateway adds the token from `companion oauth`."""
     providers = tuple(
         Provider(
             name,
@@ -92,7 +92,7 @@ def contribute(options: Options, context: Context) -> Contribution:
     )
     return Contribution(
         providers=providers,
-        upstreams=tuple(_upstream(p, *options.providers[p.name].place) for p in providers),
+        upstreams=tuple(_upstream(p, *options.providers[p.name].address) for p in providers),
     )
 
 
@@ -103,7 +103,7 @@ def _upstream(provider: Provider, host: str, port: int) -> Upstream:
 
 PLUGIN = FeaturePlugin(
     name="mcp-oauth",
-    summary="MCP servers that `companion oauth` authorises, the token injected by the gateway",
+    summary="MCP servers that `companion oauth` authorizes, the token injected by the gateway",
     options=Options,
     contribute=contribute,
 )

@@ -1,4 +1,4 @@
-"""What do the agents from npm have in common?"""
+"""Building blocks shared by the agents that npm installs."""
 
 from companion.plugins.base import RuntimePlugin
 from companion.plugins.contribution import RuntimeProgram
@@ -11,15 +11,18 @@ _ENSURE = (
 
 
 def install(*packages: str) -> str:
-    """Return the command that installs packages for everybody."""
+    """Return the command that installs packages system-wide."""
     names = " ".join(packages)
     return f"npm install -g --no-fund --no-audit {names} && npm cache clean --force"
 
 
 def added(program: str, package: str, pinned: str, version: str | None) -> tuple[str, ...]:
-    """Return the commands that add a program to any image; what is there stays, unless asked."""
-    unless = f"command -v {program} >/dev/null || " if version is None else ""
-    return (_ENSURE, f"{unless}{{ {install(f'{package}@{version or pinned}')}; }}")
+    """Return the commands that add a program to any image.
+
+    Without an explicit `version`, an installed program stays and `pinned` is the version to add.
+    """
+    unless_installed = f"command -v {program} >/dev/null || " if version is None else ""
+    return (_ENSURE, f"{unless_installed}{{ {install(f'{package}@{version or pinned}')}; }}")
 
 
 def runtime(
@@ -31,15 +34,15 @@ def runtime(
     commands: tuple[str, ...] = (),
     debian: tuple[str, ...] = (),
 ) -> RuntimePlugin:
-    """Return a runtime that is a CLI and its ACP adapter; people and editors start them.
+    """Return a runtime of a CLI and its ACP adapter, which people and editors start.
 
     Args:
-        name: what `runtime` in agent.yaml says.
+        name: the name for `runtime` in agent.yaml.
         summary: one line for `companion plugins`.
-        packages: what npm installs.
+        packages: npm packages to install.
         adapter: the command that speaks ACP.
-        commands: what else is to be done once they are installed.
-        debian: packages of Debian's that they need.
+        commands: further commands to run after the installation.
+        debian: Debian packages that they need.
     """
     program = RuntimeProgram(
         base_image=_NODE,

@@ -1,4 +1,4 @@
-"""Pi: as a runtime with its ACP adapter, and as a feature that brings CLI and providers' keys."""
+"""Pi: a runtime with its ACP adapter, and a feature that adds the CLI and its providers' keys."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -11,12 +11,12 @@ from companion.plugins.base import Context, FeaturePlugin, Reference, Version
 from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream, Variable
 
 _PACKAGE, _PINNED = "@earendil-works/pi-coding-agent", "0.75.5"
-# What it searches files with: where they are missing it would fetch them from GitHub.
+# Pi's search tools: it would download missing ones from GitHub.
 _DEBIAN = ("fd-find", "ripgrep")
 _QUIET = (("PI_SKIP_VERSION_CHECK", "1"), ("PI_TELEMETRY", "0"))
 
 Provider = Literal["anthropic", "openai", "google"]
-# Host, header with its prefix, and the variable in which pi looks for a key.
+# Host, header, the header's prefix, and the variable from which pi reads the key.
 _PROVIDERS: Mapping[Provider, tuple[str, str, str, str]] = {
     "anthropic": ("api.anthropic.com", "x-api-key", "", "ANTHROPIC_API_KEY"),
     "openai": ("api.openai.com", "Authorization", "Bearer ", "OPENAI_API_KEY"),
@@ -41,8 +41,8 @@ class Options(Model):
 
     @model_validator(mode="after")
     def _all_have_keys(self) -> "Options":
-        if lacking := [p for p in self.providers if p not in self.provider_keys]:
-            raise ValueError(f"has no key in provider_keys for {', '.join(lacking)}")
+        if missing := [p for p in self.providers if p not in self.provider_keys]:
+            raise ValueError(f"has no key in provider_keys for {', '.join(missing)}")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Login from the desktop: an OpenSSH server in the agent, keys only, through the gateway."""
+"""SSH logins from the desktop through the gateway: an OpenSSH server in the agent, keys only."""
 
 from typing import Annotated, Literal
 
@@ -27,7 +27,7 @@ class Options(Model):
 
 
 def contribute(options: Options, context: Context) -> Contribution:
-    """Add sshd and say which keys may log in."""
+    """Add sshd and the keys that may log in."""
 
     def file(path: str | None, option: str) -> ProjectFile | None:
         return ProjectFile(path, context.origin.at(option)) if path is not None else None

@@ -1,4 +1,4 @@
-"""A chat channel into the sandbox, which the reference system has and we do not want."""
+"""A chat channel into the sandbox: part of the reference system, refused here."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -6,7 +6,7 @@ from companion.plugins.base import RefusedPlugin
 
 
 class Options(BaseModel):
-    """Anything: it is refused whatever it says."""
+    """Any options: the plugin is always refused."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -14,6 +14,6 @@ class Options(BaseModel):
 PLUGIN = RefusedPlugin(
     name="telegram",
     options=Options,
-    why="is not supported: a chat channel into the sandbox is a way past its walls",
+    why="is not supported: a chat channel would bypass the sandbox's isolation",
     instead="remove it, and use SSH or an editor",
 )

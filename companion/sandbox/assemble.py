@@ -1,4 +1,4 @@
-"""Which program and which additions does a config ask for? Looks plugins up and merges them."""
+"""Assemble: the runtime program and the merged contributions that a config asks for."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,10 +15,10 @@ from companion.plugins.contribution import Contribution, Port, RuntimeProgram, c
 
 
 def program(config: AgentConfig, document: Document) -> RuntimeProgram:
-    """Return the runtime that a config names or defines.
+    """Return the runtime that a config names or defines inline.
 
     Raises:
-        ConfigError: there is no such runtime.
+        ConfigError: no runtime has this name.
     """
     given = config.runtime
     if given.base_image is None:
@@ -35,22 +35,22 @@ def program(config: AgentConfig, document: Document) -> RuntimeProgram:
         ),
     )
 
-    def filled(words: tuple[str, ...]) -> tuple[str, ...]:
+    def expanded(words: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(expand(word, user=inline.user, home=inline.home) for word in words)
 
     return replace(
         inline,
-        install=filled(inline.install),
-        command=filled(inline.command),
-        acp_command=filled(inline.acp_command),
+        install=expanded(inline.install),
+        command=expanded(inline.command),
+        acp_command=expanded(inline.acp_command),
     )
 
 
 def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
-    """Return what all features add.
+    """Return the merged contributions of all features.
 
     Raises:
-        ConfigError: unknown plugins, wrong options, clashes; all of them at once.
+        ConfigError: unknown plugins, invalid options and clashes, all at once.
     """
     problems: list[Problem] = []
     parts = [Contribution(ports=runtime.ports)]
@@ -62,14 +62,14 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
     contribution = merge(parts)
     problems += (at(origin, p, loaded.document) for origin, p in clashes(contribution))
     if not loaded.config.gateway:
-        problems += _needing_the_gateway(loaded, contribution)
+        problems += _gateway_needs(loaded, contribution)
     if problems:
         raise ConfigError(problems)
     return contribution
 
 
 def at(origin: Origin, problem: Problem, document: Document) -> Problem:
-    """Return a problem with the place of its origin."""
+    """Return the problem with the place (file, line, column) of its origin."""
     return problem._replace(place=origin.place(document))
 
 
@@ -87,7 +87,8 @@ def _feature(feature: Feature, origin: Origin, document: Document) -> FeaturePlu
     """Return the plugin of a feature.
 
     Raises:
-        ConfigError: there is none, or it is refused; of the latter wrong options are said first.
+        ConfigError: the plugin does not exist or is refused; a refused plugin's invalid options
+            are reported first.
     """
     known = {plugin.name: plugin for plugin in plugins.FEATURES}
     if feature.plugin in known:
@@ -112,12 +113,12 @@ def _builtin(name: str, document: Document) -> RuntimeProgram:
     ])  # fmt: skip
 
 
-def _needing_the_gateway(loaded: Loaded, contribution: Contribution) -> Iterator[Problem]:
-    """Yield a problem for all that only a gateway can do."""
+def _gateway_needs(loaded: Loaded, contribution: Contribution) -> Iterator[Problem]:
+    """Yield a problem for everything in the config that needs a gateway."""
     hint = "remove it, or `gateway: false`"
     if loaded.config.egress.mode != "open":
-        what = "only a gateway can list what the agent may reach"
+        what = "only the gateway can restrict what the agent may reach"
         yield Problem(what, hint, loaded.document.place(("egress",)))
     for origin in dict.fromkeys(u.origin for u in contribution.upstreams):
-        what = f"{origin} needs the gateway: it adds the secrets, outside of the sandbox"
+        what = f"{origin} needs the gateway, which adds secrets outside the sandbox"
         yield Problem(what, hint, origin.place(loaded.document))

@@ -1,4 +1,4 @@
-"""One whole sandbox as a value, before any file format."""
+"""Sandbox: one agent's complete sandbox as a value, independent of any file format."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -25,29 +25,32 @@ _RUNTIME = Origin(("runtime",))
 
 @dataclass(frozen=True, slots=True)
 class PathFacts:
-    """What a path of the config turned out to be on disk; `real` has its symlinks resolved."""
+    """A configured path as found on disk; `real` is the path with symlinks resolved."""
 
     kind: Literal["file", "directory", "missing"]
     real: str
     inside: bool
+    """Whether `real` lies inside the project and is not the project or agent directory itself."""
     links: tuple[str, ...] = ()
-    """Where the symbolic links lie that lead to it."""
+    """Real paths of the symbolic links that were followed to get there."""
     files: tuple[File, ...] = ()
-    """The file itself (path "") or the directory's files, where content was asked for."""
+    """The file itself (path "") or the directory's files, if content was requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another agent, or a project without one: real paths that steer it, and where it may write."""
+    """Another agent, or a project without one."""
 
     name: str
     steered_by: tuple[str, ...]
+    """Real paths of the files that configure it."""
     writes: tuple[str, ...] = ()
+    """Real paths of the directories that it may write to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What was chosen once for an agent and is kept: alias, two /28 subnets and the SSH port."""
+    """Values that are chosen once per agent and then kept: alias, two /28 subnets, SSH port."""
 
     alias: str
     egress_subnet: str
@@ -57,7 +60,7 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What the desktop tells: who the containers run as, and what they must never reach."""
+    """Facts about the desktop: the user that containers run as, and what they must not reach."""
 
     uid: int
     home: str
@@ -66,21 +69,21 @@ class HostFacts:
     ca_certificate: str
     images: tuple[tuple[str, str], ...] = ()
     rootless: bool = False
-    """The engine has no root: it leads the desktop in by whichever of the gateway's addresses."""
+    """The engine runs without root: it forwards the desktop to any of the gateway's addresses."""
     trusted_certificates: bytes = b""
     """PEM of CAs that the gateway trusts besides the public ones."""
     ignores_case: bool = False
-    """The file system takes names that differ in case only for one."""
+    """The file system treats names that differ only in case as one."""
 
     def image(self, reference: str) -> str:
-        """Return the mirror that the user's settings give for an image, or the image."""
+        """Return the mirror of an image in the user's settings, or else the reference itself."""
         mirrors = {qualified(name): mirror for name, mirror in self.images}
         return mirrors.get(qualified(reference), reference)
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """One agent's sandbox, complete."""
+    """One agent's complete sandbox."""
 
     project: str
     agent: str
@@ -89,7 +92,7 @@ class Sandbox:
     egress: Egress
     limits: Limits
     gateway: bool
-    """All traffic goes through a gateway; without one the agent is on a network of its own."""
+    """All traffic goes through a gateway; without one, the agent has its own open network."""
     log_level: LogLevel
     workdir: str
     allocation: Allocation
@@ -103,26 +106,26 @@ class Sandbox:
 
     @property
     def login(self) -> Login | None:
-        """How the desktop gets in, if the agent takes logins."""
+        """How the desktop logs in, if the agent accepts SSH logins."""
         port = self.allocation.ssh_port
         return Login(self.allocation.alias, port, self.program.user) if self.ssh and port else None
 
     @property
     def ports(self) -> tuple[Port, ...]:
-        """Every port of the desktop that leads into the agent, each once, SSH first."""
-        ways = {port.way: port for port in self.contribution.ports}
+        """Every desktop port that is forwarded to the agent, without duplicates, SSH first."""
+        by_route = {port.route: port for port in self.contribution.ports}
         ssh = (
             (Port("127.0.0.1", self.login.port, SSHD_PORT, self.ssh.origin),)
             if self.ssh and self.login
             else ()
         )
-        return (*ssh, *ways.values())
+        return (*ssh, *by_route.values())
 
     @property
     def upstreams(self) -> tuple[Upstream, ...]:
-        """The configured endpoints, each once, in a stable order."""
-        found = {u.endpoint: u for u in self.contribution.upstreams}
-        return tuple(found[endpoint] for endpoint in sorted(found))
+        """The configured endpoints, without duplicates, sorted."""
+        by_endpoint = {u.endpoint: u for u in self.contribution.upstreams}
+        return tuple(by_endpoint[endpoint] for endpoint in sorted(by_endpoint))
 
     def upstreams_by(self, scheme: Literal["http", "https"]) -> tuple[Upstream, ...]:
         """Return the configured endpoints of one scheme."""
@@ -130,39 +133,40 @@ class Sandbox:
 
     @property
     def secrets(self) -> tuple[SecretRef, ...]:
-        """The secrets that the gateway needs."""
-        found = {header.secret for upstream in self.upstreams for header in upstream.headers}
-        return tuple(sorted(found, key=lambda secret: secret.name))
+        """The secrets that the gateway needs, sorted by name."""
+        used = {header.secret for upstream in self.upstreams for header in upstream.headers}
+        return tuple(sorted(used, key=lambda secret: secret.name))
 
     @property
     def egress_network(self) -> Network:
-        """The gateway's way out."""
+        """The network through which the gateway reaches the outside."""
         return Network(f"{self.agent}-default", self.allocation.egress_subnet, internal=False)
 
     @property
     def internal_network(self) -> Network:
-        """The agent's only network, shared with nobody but its gateway."""
+        """The agent's only network, shared only with its gateway."""
         return Network(f"{self.agent}-internal", self.allocation.internal_subnet, internal=True)
 
     @property
     def mounts(self) -> tuple[Mount, ...]:
-        """All mounts; a home volume of our own unless the config gives one."""
+        """All mounts, with a home volume of ours unless the config mounts something there."""
         own = Mount(HOME_VOLUME, self.program.home, read_only=False, origin=_RUNTIME)
-        given = self.contribution.mounts
-        return given if any(m.target == own.target for m in given) else (own, *given)
+        configured = self.contribution.mounts
+        has_home = any(mount.target == own.target for mount in configured)
+        return configured if has_home else (own, *configured)
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """The agent's environment as the config gives it, each name once."""
+        """The agent's configured environment, without duplicates."""
         return tuple({variable.name: variable for variable in self.contribution.variables}.values())
 
     def files_of(self, file: ProjectFile) -> tuple[File, ...]:
-        """Return the content that was found for a path of the config."""
+        """Return the files found at a configured path."""
         return self.found[file].files
 
 
 def project_files(contribution: Contribution) -> tuple[ProjectFile, ...]:
-    """Return every path of the config whose content becomes part of the sandbox."""
+    """Return every configured path whose content becomes part of the sandbox."""
     additions = (
         addition for part in fields(contribution) for addition in getattr(contribution, part.name)
     )
@@ -170,7 +174,7 @@ def project_files(contribution: Contribution) -> tuple[ProjectFile, ...]:
 
 
 def _files_in(addition: object) -> Iterator[ProjectFile]:
-    """Yield what an addition names, at any depth: a new kind of addition needs no line here."""
+    """Yield the ProjectFiles in an addition at any depth, so that new kinds need no change here."""
     if isinstance(addition, ProjectFile):
         yield addition
     elif is_dataclass(addition):
@@ -179,17 +183,17 @@ def _files_in(addition: object) -> Iterator[ProjectFile]:
 
 
 def mount_files(contribution: Contribution) -> tuple[ProjectFile, ...]:
-    """Return every path of the config that the agent will see itself."""
+    """Return every configured path that is mounted into the agent."""
     return tuple(mount_file(mount) for mount in contribution.mounts if not mount.is_volume)
 
 
 def mount_file(mount: Mount) -> ProjectFile:
-    """Return the path that a mount of the desktop names."""
+    """Return the desktop path of a mount."""
     return ProjectFile(mount.source, mount.origin)
 
 
 def qualified(reference: str) -> str:
-    """Return an image reference as engines understand it: node:24 is docker.io/library/node:24."""
+    """Return the full image reference: node:24 becomes docker.io/library/node:24."""
     head, slash, _ = reference.partition("/")
     if slash and ("." in head or ":" in head or head == "localhost"):
         return reference

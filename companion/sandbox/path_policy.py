@@ -1,4 +1,4 @@
-"""Which paths of the desktop a sandbox may read, mount or be steered by."""
+"""Path policy: the desktop paths that a sandbox may read, mount, or be configured by."""
 
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -8,11 +8,7 @@ from typing import Literal
 
 from companion.config.origin import Origin
 from companion.errors import Problem, quoted
-from companion.plugins.contribution import (
-    Contribution,
-    Mount,
-    ProjectFile,
-)
+from companion.plugins.contribution import Contribution, Mount, ProjectFile
 from companion.sandbox.model import (
     HostFacts,
     Neighbour,
@@ -31,28 +27,28 @@ _TARGETS = ("/bin", "/boot", "/companion", "/dev", "/etc", "/lib", "/lib64", "/p
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What no mount may be, contain or lie in; absolute paths with symlinks resolved."""
+    """Paths that no mount may be, contain or lie in; absolute, with symlinks resolved."""
 
     home: str
     control: tuple[str, ...]
     """agent.yaml, .env, .build, hooks, overlays, key files and companion's own directories."""
     foreign: tuple[str, ...] = ()
-    """What steers other agents, of any project."""
+    """Files that configure other agents, of any project."""
     writable: tuple[str, ...] = ()
-    """Where an agent may write, this one or another."""
+    """Directories that this or another agent may write to."""
     ignores_case: bool = False
-    """The desktop's file system takes `~/.SSH` for `~/.ssh`."""
+    """The desktop's file system treats `~/.SSH` and `~/.ssh` as one."""
 
 
 def steered_by(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -> Iterator[str]:
-    """Yield the real paths of what a config names to become part of the sandbox, links included."""
-    for place in (found[file] for file in project_files(contribution)):
-        if place.kind != "missing":
-            yield from (*place.links, place.real)
+    """Yield the real paths of all files that become part of the sandbox, links included."""
+    for facts in (found[file] for file in project_files(contribution)):
+        if facts.kind != "missing":
+            yield from (*facts.links, facts.real)
 
 
 def writes(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -> tuple[str, ...]:
-    """Return the directories of the desktop that an agent may write to."""
+    """Return the desktop directories that an agent may write to."""
     binds = (mount for mount in contribution.mounts if not mount.is_volume and not mount.read_only)
     return tuple(found[mount_file(mount)].real for mount in binds)
 
@@ -60,7 +56,7 @@ def writes(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -
 def check_control(
     control: Iterable[str], host: HostFacts, neighbours: Iterable[Neighbour]
 ) -> Iterator[Problem]:
-    """Yield a problem for each neighbour that may write to what steers an agent."""
+    """Yield a problem for each neighbour that may write to a file that configures the agent."""
     paths, ignores_case = tuple(control), host.ignores_case
     for neighbour in neighbours:
         pairs = (
@@ -69,7 +65,7 @@ def check_control(
         if exposed := next(((path, tree) for path, tree in pairs if tree), None):
             path, tree = exposed
             what = f"{path} lies in {tree}, which is writable for {neighbour.name}"
-            yield Problem(what, "keep what steers one agent out of what another is given")
+            yield Problem(what, "keep an agent's configuration out of other agents' mounts")
 
 
 def check_files(
@@ -79,7 +75,7 @@ def check_files(
     host: HostFacts,
     neighbours: Collection[Neighbour] = (),
 ) -> Iterator[tuple[Origin, Problem]]:
-    """Yield a problem for each path that is missing or out of bounds, and where it is named."""
+    """Yield the origin and a problem for each path that is missing or out of bounds."""
     overlays = set(contribution.overlays)
     for file in project_files(contribution):
         wanted: Literal["file", "directory"] = "directory" if file in overlays else "file"
@@ -101,7 +97,7 @@ def _file_problem(
     file: ProjectFile, found: PathFacts, wanted: Literal["file", "directory"]
 ) -> Problem | None:
     if not found.inside:
-        return Problem(f"{quoted(file.path)} leads out of the project", "give a path inside it")
+        return Problem(f"{quoted(file.path)} is outside the project", "give a path inside it")
     if found.kind == "missing":
         return Problem(f"there is no {wanted} {quoted(file.path)}", "create it or correct the path")
     if found.kind != wanted:
@@ -116,43 +112,43 @@ def _mount_problem(
         return Problem(f"the mount target {quoted(mount.target)} {reason}", "choose another")
     if mount.is_volume:
         return None
-    place = found[mount_file(mount)]
-    if reason := refusal(place.real, place.links, bounds):
+    facts = found[mount_file(mount)]
+    if reason := refusal(facts.real, facts.links, bounds):
         what = f"the mount {quoted(mount.source)} {reason}"
-        return Problem(what, "mount a sub-directory such as ./work")
-    if not mount.source.startswith("/") and not place.inside:
-        what = f"the mount {quoted(mount.source)} leads out of the project"
-        return Problem(what, "give a path inside it, or an absolute one")
-    if place.kind != "directory":
+        return Problem(what, "mount a subdirectory such as ./work")
+    if not mount.source.startswith("/") and not facts.inside:
+        what = f"the mount {quoted(mount.source)} is outside the project"
+        return Problem(what, "give a path inside it, or an absolute path")
+    if facts.kind != "directory":
         return Problem(f"there is no directory {quoted(mount.source)} to mount", "create it")
     return None
 
 
 def refusal(real: str, links: Iterable[str], bounds: Bounds) -> str | None:
-    """Say why the host directory `real` (symlinks resolved) must not be mounted, or None.
+    """Return why the host directory `real` (symlinks resolved) must not be mounted, or None.
 
-    `links` is where the symbolic links lie that lead to it.
+    `links` are the real paths of the symbolic links that lead to it.
     """
     ignores_case = bounds.ignores_case
     if within(real, _SYSTEM_TREES, ignores_case=ignores_case) or real == "/":
         return "belongs to the system"
-    if _holds(real, bounds.home, ignores_case=ignores_case):
+    if _contains(real, bounds.home, ignores_case=ignores_case):
         return "is or contains your home directory"
     for control in bounds.control:
         if relation := _relation(real, control, ignores_case=ignores_case):
             return f"{relation} {PurePosixPath(control).name}, which the agent must not change"
     for control in bounds.foreign:
         if relation := _relation(real, control, ignores_case=ignores_case):
-            return f"{relation} {control}, which steers another agent"
+            return f"{relation} {control}, which configures another agent"
     for step in (*links, real):
         trees = (tree for tree in bounds.writable if tree != step)
         if tree := within(step, trees, ignores_case=ignores_case):
-            return f"leads through {tree}, where an agent may change what it leads to"
+            return f"leads through {tree}, where an agent can redirect it"
     return None
 
 
 def target_refusal(target: str) -> str | None:
-    """Say why nothing may be mounted at `target` in the container, or None."""
+    """Return why nothing may be mounted at `target` in the container, or None."""
     path = PurePosixPath(target)
     if not path.is_absolute() or ".." in path.parts or len(path.parts) == 1:
         return "must be an absolute path below /"
@@ -160,23 +156,23 @@ def target_refusal(target: str) -> str | None:
 
 
 def within(path: str, trees: Iterable[str], *, ignores_case: bool = False) -> str | None:
-    """Return the first directory that `path` is or lies in, or None."""
-    return next((tree for tree in trees if _holds(tree, path, ignores_case=ignores_case)), None)
+    """Return the first of the directories that `path` is or lies in, or None."""
+    return next((tree for tree in trees if _contains(tree, path, ignores_case=ignores_case)), None)
 
 
 def _relation(real: str, control: str, *, ignores_case: bool) -> str | None:
-    holds, held = (
-        _holds(outer, inner, ignores_case=ignores_case)
+    contains, is_contained = (
+        _contains(outer, inner, ignores_case=ignores_case)
         for outer, inner in ((real, control), (control, real))
     )
-    if holds and held:
+    if contains and is_contained:
         return "is"
-    if holds:
+    if contains:
         return "contains"
-    return "lies in" if held else None
+    return "lies in" if is_contained else None
 
 
-def _holds(outer: str, inner: str, *, ignores_case: bool) -> bool:
+def _contains(outer: str, inner: str, *, ignores_case: bool) -> bool:
     """Tell whether `inner` is `outer` or lies below it."""
     if ignores_case:
         outer, inner = _folded(outer), _folded(inner)
@@ -184,5 +180,5 @@ def _holds(outer: str, inner: str, *, ignores_case: bool) -> bool:
 
 
 def _folded(path: str) -> str:
-    """Return what all spellings of a path share where case is ignored, and how accents are made."""
+    """Return a form equal for all spellings of a path that differ in case or Unicode form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())

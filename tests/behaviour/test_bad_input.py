@@ -20,7 +20,7 @@ CASES = {
     HEAD + "egress: [\n": ["agent.yaml:4:1: not valid YAML"],
     HEAD + "log_level: loud\n": ["agent.yaml:3:12: 'log_level' must be 'info' or 'debug'"],
     HEAD + "gateway: no\n": ["agent.yaml:3:10: 'gateway' must be true or false; it is text"],
-    HEAD + "gateway: false\negress: listed\n": ["agent.yaml:4:9: only a gateway can list"],
+    HEAD + "gateway: false\negress: listed\n": ["agent.yaml:4:9: only the gateway can restrict"],
     HEAD + "gateway: false\nfeatures:\n  - plugin: external-services\n    services:\n"
     "      - url: https://x.test\n": [
         "agent.yaml:7:9: features[0].services[0] (external-services) needs the gateway"
@@ -40,7 +40,7 @@ CASES = {
     ],
     HEAD + "features:\n  - plugin: mcp-oauth\n    providers:\n"
     "      a: {mcp_url: 'https://mcp.test/a'}\n      b: {mcp_url: 'https://MCP.test:443/b'}\n": [
-        "agent.yaml:4:5: the plugin has two providers on one host and port, which gets one token"
+        "agent.yaml:4:5: the plugin has two providers on one host and port, which can have only one"
     ],
     HEAD + "features:\n  - plugin: mcp-oauth\n    providers:\n"
     "      n: {mcp_url: 'https://mcp.test', client_secret: '${A}'}\n": [
@@ -57,7 +57,7 @@ CASES = {
         "agent.yaml:5:20: entry 1 of 'capabilities' must be one of CHOWN, DAC_OVERRIDE, FOWNER:"
     ],
     HEAD + "features:\n  - plugin: custom-runtime\n    capabilities: [CHOWN]\n": [
-        "agent.yaml:4:5: the plugin gives capabilities, but no root_hooks"
+        "agent.yaml:4:5: the plugin gives capabilities but no root_hooks"
     ],
     HEAD + "features:\n  - plugin: ssh\n    port: 3000\n"
     "  - plugin: custom-runtime\n    ports: ['3000:80']\n": [
@@ -83,7 +83,7 @@ CASES = {
         "agent.yaml:5:11: 'port' should be less than or equal to 65535"
     ],
     HEAD + "features:\n  - plugin: ssh\n    authorized_keys: ../../k.pub\n": [
-        "agent.yaml:5:22: '../../k.pub' leads out of the project"
+        "agent.yaml:5:22: '../../k.pub' is outside the project"
     ],
     HEAD + "features:\n  - plugin: ssh\n    authorized_keys: k.pub\n": [
         "agent.yaml:5:22: there is no file 'k.pub'; create it or correct the path"
@@ -220,7 +220,7 @@ MOUNT = AGENT + "  - plugin: custom-runtime\n    runtime_volumes: ['{}:/srv/x']\
         (".", "contains agent.yaml"),
         ("./.build", "is .build"),
         ("./link-to-here", "contains agent.yaml"),
-        ("./link-out", "leads out of the project"),
+        ("./link-out", "is outside the project"),
         ("..", "is or contains your home directory"),
         ("/", "belongs to the system"),
         ("/etc/ssl", "belongs to the system"),
@@ -312,10 +312,10 @@ def test_no_agent_is_given_what_steers_another_nor_steered_by_what_another_is_gi
     inner = desk.project(AGENT, "code/inner")
     said = desk.companion("-C", str(inner), "validate").problems[0]
     what = f"{inner}/agent.yaml lies in {desk.home}/code, which is writable for coder of "
-    assert said.startswith(f"{what}{fake.project}; keep what ")
+    assert said.startswith(f"{what}{fake.project}; keep an agent's ")
     desk.companion("add", str(inner)).ok()
     said = fake.companion("validate").err
-    assert f"contains {inner}/agent.yaml, which steers another agent" in said
+    assert f"contains {inner}/agent.yaml, which configures another agent" in said
     desk.companion("remove", str(inner)).ok()
     fake.companion("validate").ok()
 
@@ -437,7 +437,7 @@ def basics(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("service", "message"),
     [
-        ("{url: 'docker://db:80'}", "needs `network`: where its container is found"),
+        ("{url: 'docker://db:80'}", "needs `network`: the engine network of its container"),
         ("{url: 'http://db', network: x}", "takes `network` only with a docker:// url"),
         ("{url: 'docker://db', network: host}", "'network' must be the name of a network"),
         ("{url: 'docker://db', network: 'a b'}", "'network' must be the name of a network"),

@@ -86,7 +86,7 @@ def test_what_is_no_agent_any_more_leaves_the_build(desk: Desk, fleet: Path):
         ("[coder, reviewer]", "[coder, coder-net]", "both an agent 'coder' and 'coder-net'"),
         ("[coder, reviewer]", "[coder, tester]", "there is no agent.yaml in "),
         ("agents:", "agnets:", "fleet.yaml:1:1: unknown key 'agnets'; did you mean 'agents'?"),
-        ("keys.pub", "../keys.pub", "fleet.yaml:6:24: '../keys.pub' leads out of the project"),
+        ("keys.pub", "../keys.pub", "fleet.yaml:6:24: '../keys.pub' is outside the project"),
         ("plugin: ssh", "plugin: shh", "fleet.yaml:5:15: there is no plugin 'shh'"),
         ("authorized_keys:", "authorised_keys:", "fleet.yaml:6:7: unknown key 'authorised_keys'"),
         (
