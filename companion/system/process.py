@@ -187,9 +187,17 @@ def build(
     heed_interrupt()
     lines, ended = Lines(argv, env=env, apart=True), threading.Event()
 
+    def is_still_wanted() -> bool:
+        try:
+            return not _interrupted.is_set() and is_wanted()
+        except KeyboardInterrupt:
+            return False
+        except Exception:  # noqa: BLE001 - a failed check must not end the guard
+            return True
+
     def guard() -> None:
         while not ended.wait(_DOUBT):
-            if _interrupted.is_set() or not is_wanted():
+            if not is_still_wanted():
                 lines.end(builds_here=builds_here)
                 return
 

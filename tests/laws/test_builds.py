@@ -1,0 +1,32 @@
+"""A build ends once its result is not wanted anymore, whatever the check for that raises."""
+
+from collections.abc import Callable
+
+import pytest
+
+from companion.system import process
+
+ENDED = -15
+BUILD = ("sleep", "5")
+
+
+def answering(*answers: bool | BaseException) -> Callable[[], bool]:
+    left = iter(answers)
+
+    def is_wanted() -> bool:
+        answer = next(left)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    return is_wanted
+
+
+@pytest.mark.parametrize(
+    "answers", [(False,), (KeyboardInterrupt(),), (ValueError(), False)], ids=repr
+)
+def test_a_build_ends_once_unwanted_even_if_that_check_raises(
+    answers: tuple[bool | BaseException, ...],
+):
+    code = process.build(BUILD, print, answering(*answers), env={}, builds_here=False)
+    assert code == ENDED
