@@ -21,6 +21,11 @@ _GATEWAY_PORTS = {0, 1, 53}
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\Z")
+_NUMBER = r"(0x[0-9a-f]*|[0-9]+)"
+_ADDRESS = re.compile(rf"{_NUMBER}(\.{_NUMBER})*\Z")
+"""Whatever inet_aton reads: 10.0.0.5, and 10.5, 012.0.0.5, 0xa000005 and 167772165."""
+NAMELESS = "TLS to an address sends no name for the gateway to decide by"
+USE_A_NAME = "use a name that leads to it, such as an entry in your DNS"
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}\Z")
 _PORT = re.compile(r"((?P<address>[0-9]+(\.[0-9]+){3}):)?(?P<host>[0-9]+)(:(?P<inner>[0-9]+))?\Z")
 _MEMORY = re.compile(r"[1-9][0-9]*[kmg]\Z")
@@ -105,9 +110,25 @@ def hostname(text: str) -> str:
     return lowered
 
 
+def is_address(host: str) -> bool:
+    """Tell whether programs take a host for an IP address, in any spelling."""
+    return ":" in host or bool(_ADDRESS.match(host.lower()))
+
+
+def tls_name(host: str) -> str:
+    """Return a host name in lower case; refuse everything else, and addresses too."""
+    if is_address(host):
+        raise ValueError(f"must have a host name: {NAMELESS}; {USE_A_NAME}")
+    return hostname(host)
+
+
 def host_pattern(text: str) -> str:
     """Return a host name, or `*.` and a host name for everything below it."""
-    return "*." + hostname(text[2:]) if text.startswith("*.") else hostname(text)
+    wildcard, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
+    if is_address(name):
+        other = "for plain HTTP add http://ADDRESS to the plugin external-services"
+        raise ValueError(f"must be a host name: {NAMELESS}; {USE_A_NAME}, or {other}")
+    return wildcard + hostname(name)
 
 
 Line = Annotated[str, AfterValidator(single_line)]

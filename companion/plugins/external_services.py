@@ -7,7 +7,15 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
 
-from companion.config.models import Line, Model, hostname, service_port
+from companion.config.models import (
+    NAMELESS,
+    USE_A_NAME,
+    Line,
+    Model,
+    hostname,
+    is_address,
+    service_port,
+)
 from companion.config.origin import Origin
 from companion.plugins.base import Context, FeaturePlugin
 from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream
@@ -16,6 +24,7 @@ _REFERENCE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}\Z")
 _FORBIDDEN = {"host", "connection", "content-length", "transfer-encoding", "upgrade"}
 _DEFAULT_PORTS = {"docker": 80, "http": 80, "https": 443}
+_DOTTED = re.compile(r"(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}\Z")
 _NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 _NO_NETWORKS = {"host", "none"}
 
@@ -39,18 +48,32 @@ def _header_value(value: str) -> str:
     return value
 
 
+def _address(scheme: str, host: str) -> None:
+    """Refuse an address at which the gateway cannot reach a service."""
+    if scheme == "https":
+        other = "" if ":" in host else ", or http:// if the service speaks it"
+        raise ValueError(f"must have a host name: {NAMELESS}; {USE_A_NAME}{other}")
+    if ":" in host:
+        raise ValueError("must have a host name or an IPv4 address: the gateway has no IPv6")
+    if scheme == "http" and not _DOTTED.match(host):
+        raise ValueError("must have its address as four decimal numbers, such as 10.0.0.5")
+
+
 def _url(url: str) -> str:
     scheme, _, rest = url.partition("://")
     if scheme not in _DEFAULT_PORTS or not rest:
         raise ValueError("must begin with http://, https:// or docker://")
     try:
         parts = urlsplit(url)
-        hostname(parts.hostname or "")
-        port = parts.port
+        host, port = parts.hostname or "", parts.port
+        if not is_address(host):
+            hostname(host)
     except ValueError:
         raise ValueError(
             "must be a URL such as https://api.example.com or http://host:8000"
         ) from None
+    if is_address(host):
+        _address(scheme, host)
     service_port(port)
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError("must have no user, query or fragment: headers carry the secret")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from companion.config.models import Line, Model, hostname
+from companion.config.models import Line, Model, tls_name
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream, Variable
 
@@ -15,7 +15,7 @@ class Options(Model):
     """Options of the github-pat plugin."""
 
     token: Reference
-    domains: tuple[Annotated[Line, AfterValidator(hostname)], ...] = (
+    domains: tuple[Annotated[Line, AfterValidator(tls_name)], ...] = (
         "api.github.com",
         "github.com",
     )

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from companion.config.models import Line, Model, hostname, service_port
+from companion.config.models import Line, Model, hostname, is_address, service_port, tls_name
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import Contribution, EnvVar, Header, Provider, Upstream
 
@@ -24,10 +24,12 @@ def _name(text: str) -> str:
 def _server(url: str) -> str:
     try:
         parts = urlsplit(url)
-        hostname(parts.hostname or "")
-        port = parts.port
+        host, port = parts.hostname or "", parts.port
+        if not is_address(host):
+            hostname(host)
     except ValueError:
         raise ValueError("must be a URL such as https://mcp.example.com/mcp") from None
+    tls_name(host)
     service_port(port)
     if parts.scheme != "https" or parts.username is not None:
         raise ValueError("must begin with https:// and have no user")

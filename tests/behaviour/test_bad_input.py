@@ -53,6 +53,21 @@ CASES = {
     HEAD + "features:\n  - plugin: mcp-oauth\n    providers: {n: {mcp_url: 'http://mcp.test'}}\n": [
         "agent.yaml:5:30: 'mcp_url' must begin with https:// and have no user"
     ],
+    HEAD
+    + "features:\n  - plugin: mcp-oauth\n    providers: {n: {mcp_url: 'https://10.0.0.5/mcp'}}\n": [
+        "agent.yaml:5:30: 'mcp_url' must have a host name: TLS to an address sends no name"
+    ],
+    HEAD + "features:\n  - plugin: mcp-oauth\n    providers: {n: {mcp_url: 'https://[::1]'}}\n": [
+        "agent.yaml:5:30: 'mcp_url' must have a host name: TLS to an address sends no name"
+    ],
+    HEAD + "features:\n  - plugin: github-pat\n    token: ${A}\n    domains: [10.0.0.5]\n": [
+        "agent.yaml:6:15: entry 1 of 'domains' must have a host name: TLS to an address sends no "
+    ],
+    HEAD + "egress: {allow: [a.test, 10.0.0.5, '*.0.5', '::1']}\n": [
+        "agent.yaml:3:26: entry 2 of 'allow' must be a host name: TLS to an address sends no name",
+        "agent.yaml:3:36: entry 3 of 'allow' must be a host name: TLS to an address sends no name",
+        "agent.yaml:3:45: entry 4 of 'allow' must be a host name: TLS to an address sends no name",
+    ],
     HEAD + "features:\n  - plugin: custom-runtime\n    capabilities: [NET_ADMIN]\n": [
         "agent.yaml:5:20: entry 1 of 'capabilities' must be one of CHOWN, DAC_OVERRIDE, FOWNER:"
     ],
@@ -129,6 +144,14 @@ SERVICE = HEAD + "features:\n  - plugin: external-services\n    services:\n     
         ("http://a b", "must be a URL such as"),
         ("https://x.test:1", "must have another port: 1 is the gateway's own"),
         ("http://x.test:53", "must have another port: 53 is the gateway's own"),
+        ("https://10.0.0.5/v1", "in your DNS, or http:// if the service speaks it"),
+        ("https://[2001:db8::5]:8443", "use a name that leads to it, such as an entry in your DNS"),
+        ("https://10.5", "must have a host name: TLS to an address sends no name"),
+        ("https://0xA000005", "must have a host name: TLS to an address sends no name"),
+        ("https://012.0.0.5", "must have a host name: TLS to an address sends no name"),
+        ("https://167772165", "must have a host name: TLS to an address sends no name"),
+        ("http://[::1]", "must have a host name or an IPv4 address: the gateway has no IPv6"),
+        ("http://167772165", "must have its address as four decimal numbers, such as 10.0.0.5"),
     ],
 )
 def test_a_service_url_that_cannot_be_followed_is_refused(desk: Desk, url: str, message: str):
@@ -136,6 +159,17 @@ def test_a_service_url_that_cannot_be_followed_is_refused(desk: Desk, url: str, 
     assert done.code == 1
     assert done.problems[0].startswith("agent.yaml:6:14: 'url' ")
     assert message in done.err
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://10.0.0.5:8000", "docker://10.0.0.5", "https://10.test", "https://0.5.x", "http://5.a"],
+)
+def test_an_address_by_plain_http_and_a_name_that_begins_with_numbers_are_fine(
+    desk: Desk, url: str
+):
+    network = "        network: shared\n" if url.startswith("docker") else ""
+    desk.companion("-C", str(desk.project(SERVICE.format(url) + network)), "validate").ok()
 
 
 @pytest.mark.parametrize("value", ["sk-very-secret", "${A} ${B}", "${A}$B", "é ${A}", ""])
