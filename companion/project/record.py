@@ -41,6 +41,14 @@ class ConfigSummary:
     writes: tuple[str, ...] = ()
     """Directories of the desktop that it may write to."""
 
+    def joined(self, other: "ConfigSummary") -> "ConfigSummary":
+        """Return this summary with all paths of both, while containers of either may run."""
+        return replace(
+            self,
+            steered_by=tuple(dict.fromkeys((*self.steered_by, *other.steered_by))),
+            writes=tuple(dict.fromkeys((*self.writes, *other.writes))),
+        )
+
     @property
     def login(self) -> AgentLogin:
         """The agent's user in its container."""

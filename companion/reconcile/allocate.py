@@ -77,6 +77,7 @@ def reserve(home: Paths, checked: Checked, engine: Driver | None) -> AgentRecord
     with locks.exclusive(home.allocation_lock):
         record = propose(home, checked, store.read(agent_paths), engine)
         store.write(agent_paths, record)
+    store.register(home.project(checked.project.id), checked.project.directory)
     return record
 
 

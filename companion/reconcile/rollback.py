@@ -28,8 +28,8 @@ def roll_back(
     try:
         previous, record = snapshot.read(agent_paths), store.read(agent_paths)
     except CompanionError as unreadable:
-        what = f"{error}\nThere is no version to roll back to: {unreadable.problems[0].what}"
-        return CompanionError(what, "correct agent.yaml and run `companion up`")
+        what = f"{_located(error)}\nThere is no version to roll back to: {_located(unreadable)}"
+        return CompanionError(what, error.problems[0].hint, code=error.problems[0].code)
     if previous is None or record is None:
         return error
     snapshot.restore_files(agent_paths)
@@ -38,7 +38,8 @@ def roll_back(
     progress("rolling back to the previous version")
     mounted_files.refresh_tokens(home, checked)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
-    record = replace(record, allocation=kept, applied=Applied())
+    config = previous.config or record.config
+    record = replace(record, allocation=kept, applied=Applied(), config=config)
     store.write(agent_paths, record)
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
@@ -50,9 +51,12 @@ def roll_back(
     except CompanionError as rollback_error:
         what = f"{error}; the rollback failed, too: {rollback_error}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")
-    cause = error.problems[0]
-    what = f"{cause.located}\nthe previous version is running again"
-    return RolledBackError(what, cause.hint)
+    what = f"{_located(error)}\nthe previous version is running again"
+    return RolledBackError(what, error.problems[0].hint)
+
+
+def _located(error: CompanionError) -> str:
+    return "\n".join(problem.located for problem in error.problems)
 
 
 def can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:

@@ -37,6 +37,7 @@ from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier, Progress
 from companion.reconcile.compare import Comparison, compare, desired_of, engine_of, settled
 from companion.reconcile.plan import Change, Plan, Reload, Start
+from companion.reconcile.snapshot import Snapshot
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked, check
 from companion.spec.containers import Image
@@ -163,7 +164,11 @@ def generate(home: Paths, project: Project, progress: Progress = lambda _: None)
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
     for checked in all_checked:
         with agent_lock(checked.agent_paths(home), progress):
-            record = replace(reserve(home, checked, None), config=checked.summary)
+            record = reserve(home, checked, None)
+            summary = checked.summary
+            if record.engine:  # a sandbox may run: what it is stays recorded until `up` changes it
+                summary = replace(record.config, uses=summary.uses)
+            record = replace(record, config=summary)
             store.write(checked.agent_paths(home), record)
             build_dir.write(home, checked, desired_of(home, checked, record))
     build_dir.write_env_example(home, project)
@@ -216,7 +221,8 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     )
     login_seconds = applier.perform(comparison.plan)
     _record(home, comparison, complete=True)
-    snapshot.keep(agent_paths, comparison.engine.choice, comparison.desired.target)
+    version = Snapshot(comparison.engine.choice, comparison.desired.target, checked.summary)
+    snapshot.keep(agent_paths, version)
     if comparison.plan.change is Change.REBUILD:
         applier.remove_stale_images()
     return login_seconds
@@ -284,7 +290,7 @@ def _record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
             loaded=_loaded(comparison, complete=complete),
             complete=complete,
         ),
-        config=checked.summary,
+        config=checked.summary if complete else checked.summary.joined(comparison.record.config),
     )
     store.write(checked.agent_paths(home), record)
     store.register(home.project(checked.project.id), checked.project.directory)

@@ -4,11 +4,13 @@ It is stored beside the mounted directories after every success. It does not inc
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from companion.engine.model import EngineChoice
+from companion.project.record import ConfigSummary
 from companion.spec.containers import Target
 from companion.system import files
-from companion.system.json_store import Store
+from companion.system.json_store import Fields, Store
 from companion.system.paths import AgentPaths
 
 _NAME = "good.json"
@@ -20,16 +22,34 @@ class Snapshot:
 
     engine: EngineChoice
     target: Target
+    config: ConfigSummary | None = None
+    """What the config said; None: written before 0.2."""
 
 
-_SNAPSHOTS = Store(Snapshot, "the next successful `companion up` replaces it")
+def _upgraded(fields: Fields) -> Fields:
+    """Return the fields of a snapshot of 0.1, where a mount's source was a text."""
+    services = [
+        service | {"binds": [_upgraded_bind(bind) for bind in service["binds"]]}
+        for service in fields["target"]["services"]
+    ]
+    return {**fields, "target": fields["target"] | {"services": services}}
 
 
-def keep(agent_paths: AgentPaths, engine: EngineChoice, target: Target) -> None:
-    """Store `target`, its engine and copies of its mounted files as the last working version."""
+def _upgraded_bind(bind: dict[str, Any]) -> dict[str, Any]:
+    rest = {name: value for name, value in bind.items() if name != "volume"}
+    kind = "name" if bind.get("volume") else "path"
+    return rest | {"source": {kind: bind["source"]}}
+
+
+_SNAPSHOTS = Store(Snapshot, "the next successful `companion up` replaces it", upgrade=_upgraded)
+
+
+def keep(agent_paths: AgentPaths, snapshot: Snapshot) -> None:
+    """Store the last working version, without its images, and copies of its mounted files."""
     for directory in agent_paths.mounted:
         files.copy_files(directory, agent_paths.good / directory.name)
-    _SNAPSHOTS.write(agent_paths.good / _NAME, Snapshot(engine, replace(target, images=())))
+    target = replace(snapshot.target, images=())
+    _SNAPSHOTS.write(agent_paths.good / _NAME, replace(snapshot, target=target))
 
 
 def read(agent_paths: AgentPaths) -> Snapshot | None:

@@ -1,5 +1,6 @@
 """What is mounted is a value, the same on every machine; only a driver makes a path of it."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ from test_plan import held, world
 from companion.engine.dialect import DIALECTS, create_argv, parse_container
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
+from companion.project.record import ConfigSummary
 from companion.reconcile import snapshot
 from companion.reconcile.plan import Start, plan
 from companion.spec.containers import Bind, Directory, Files, HostPath, Role, Service, Volume
@@ -36,10 +38,30 @@ def test_a_snapshot_keeps_each_kind_of_source(tmp_path: Path):
     binds = tuple(Bind(source, "/x", read_only=True) for source in SOURCES)
     target = replace(target, images=(), services=(replace(target.services[0], binds=binds),))
     agent_paths = AgentPaths(tmp_path / "coder")
-    snapshot.keep(agent_paths, EngineChoice("podman", "podman"), target)
-    kept = snapshot.read(agent_paths)
-    assert kept is not None
-    assert kept.target == target
+    version = snapshot.Snapshot(EngineChoice("podman", "podman"), target, ConfigSummary("node"))
+    snapshot.keep(agent_paths, version)
+    assert snapshot.read(agent_paths) == version
+
+
+def test_a_snapshot_of_0_1_still_leads_back(tmp_path: Path):
+    """There a source was a text, and a volume had a flag."""
+    target = generated(HERE / "everything", tmp_path).target
+    binds = (
+        Bind(HostPath("/srv/x"), "/x", read_only=False),
+        Bind(Volume("home"), "/h", read_only=False),
+    )
+    target = replace(target, images=(), services=(replace(target.services[0], binds=binds),))
+    version = snapshot.Snapshot(EngineChoice("podman", "podman"), target)
+    agent_paths = AgentPaths(tmp_path / "coder")
+    snapshot.keep(agent_paths, version)
+    path = agent_paths.good / "good.json"
+    old = json.loads(path.read_text())
+    del old["version"], old["config"]
+    for bind in old["target"]["services"][0]["binds"]:
+        source = bind["source"]
+        bind |= {"source": source.get("path") or source["name"], "volume": "name" in source}
+    path.write_text(json.dumps(old))
+    assert snapshot.read(agent_paths) == version
 
 
 @pytest.mark.parametrize("text", ['{"engine"', '{"engine": {"name": "podman"}}', "", "[]"])
