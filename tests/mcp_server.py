@@ -1,4 +1,4 @@
-"""An MCP server and who authorises for it, by HTTPS; what it shall do wrong is set on it."""
+"""An MCP server and its authorization server, over HTTPS; tests set what they shall do wrong."""
 
 import base64
 import hashlib

@@ -1,6 +1,7 @@
-"""How does the gateway come to the access token of an MCP server? All of OAuth is in here.
+"""OAuth: obtain, store and renew the access tokens of MCP servers.
 
-Pure: `discovery`, `protocol` and `answers` say what is asked and what answers mean, `grants` when
-something is to be done. The world: `store` keeps grants, `web` asks servers, `callback` hears the
-browser. Two ways lead to a token: `authorise` asks the user, `renew` does not.
+Pure: `discovery`, `protocol` and `answers` build requests and validate responses; `grants` decides
+when a token is due for renewal. Effects: `grant_store` keeps grants, `web` sends HTTPS requests,
+`callback` receives the browser's redirect. There are two ways to a token: `authorize` asks the
+user, `renew` does not.
 """

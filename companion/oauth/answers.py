@@ -1,4 +1,4 @@
-"""What do the answers of OAuth's servers mean, and which addresses do we speak to at all? Pure."""
+"""Validate the responses of OAuth servers, and the URLs that Companion may contact. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -16,24 +16,26 @@ _TOKEN = re.compile(r"[!-~]+\Z")
 
 
 def is_safe(url: str) -> bool:
-    """Tell whether a URL is one that we speak to: https, with a host and nothing hidden in it."""
+    """Tell whether a URL may be contacted: https, with a host, no user info and no fragment."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         return False
-    plain = bool(_TOKEN.match(url)) and not set('"<>\\^`{|}') & set(url)
-    return plain and parts.scheme == "https" and bool(parts.hostname) and not _hides(url)
+    is_plain = bool(_TOKEN.match(url)) and not set('"<>\\^`{|}') & set(url)
+    return (
+        is_plain and parts.scheme == "https" and bool(parts.hostname) and not _has_hidden_parts(url)
+    )
 
 
-def _hides(url: str) -> bool:
+def _has_hidden_parts(url: str) -> bool:
     parts = urlsplit(url)
     return "@" in parts.netloc or "#" in url
 
 
 def _endpoint(url: str) -> str:
     if not is_safe(url):
-        raise ValueError("is no https address")
+        raise ValueError("is not an https URL")
     return url
 
 
@@ -47,14 +49,14 @@ Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Sendable = Annotated[str, AfterValidator(_sendable)]
 
 
-class Answer(BaseModel):
-    """What a server answered; what we do not know of it is left out."""
+class OAuthMessage(BaseModel):
+    """A JSON document that a server sent; unknown members are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
-class Resource(Answer):
-    """What an MCP server says of itself (RFC 9728)."""
+class Resource(OAuthMessage):
+    """Metadata of an MCP server, a protected resource (RFC 9728)."""
 
     resource: Endpoint
     authorization_servers: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
@@ -62,12 +64,12 @@ class Resource(Answer):
 
     @property
     def issuer(self) -> str:
-        """The authorization server that we go to: the first that it names."""
+        """The authorization server to use: the first one listed."""
         return self.authorization_servers[0]
 
 
-class Server(Answer):
-    """What an authorization server says of itself (RFC 8414)."""
+class AuthorizationServer(OAuthMessage):
+    """Metadata of an authorization server (RFC 8414)."""
 
     issuer: Endpoint
     authorization_endpoint: Endpoint
@@ -79,16 +81,19 @@ class Server(Answer):
     authorization_response_iss_parameter_supported: bool = False
 
 
-class Client(Answer):
-    """Who we are at an authorization server (RFC 7591); `method`: how the secret is shown."""
+class Client(OAuthMessage):
+    """Our registration at an authorization server (RFC 7591).
+
+    `method` is how the client authenticates at the token endpoint.
+    """
 
     client_id: Sendable
     client_secret: str | None = Field(default=None, repr=False)
     method: str = Field(default="", alias="token_endpoint_auth_method")
 
 
-class Tokens(Answer):
-    """What a token endpoint gives; seconds."""
+class Tokens(OAuthMessage):
+    """A token response (RFC 6749, section 5.1); `expires_in` is in seconds."""
 
     access_token: Sendable = Field(repr=False)
     token_type: str
@@ -96,44 +101,50 @@ class Tokens(Answer):
     refresh_token: str | None = Field(default=None, repr=False)
 
     @property
-    def life(self) -> float:
-        """How long the access token counts; servers that do not say mean an hour, mostly."""
+    def lifetime(self) -> float:
+        """Seconds for which the access token is valid; an hour, the usual value, if unstated."""
         given = self.expires_in or 0.0
         return given if 0 < given < _FOREVER else AN_HOUR
 
 
-class _Refusal(Answer):
+class _ErrorMessage(OAuthMessage):
     error: Annotated[str, Field(pattern=_ERROR.pattern)]
     error_description: str | None = None
 
 
-A = TypeVar("A", bound=Answer)
+A = TypeVar("A", bound=OAuthMessage)
 
 
-def parsed(model: type[A], text: str, what: str) -> A:
-    """Decode an answer; what is wrong with it is said without a value, which may be a secret."""
+def parse(model: type[A], text: str, what: str) -> A:
+    """Parse a JSON document into `model`.
+
+    Raises:
+        CompanionError: it is invalid; the message names members only, as values may be secret.
+    """
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        wrong = {str(loc[0]) for detail in error.errors() if (loc := detail["loc"])}
-        names = ", ".join(sorted(wrong))
+        members = {str(loc[0]) for detail in error.errors() if (loc := detail["loc"])}
+        names = ", ".join(sorted(members))
         about = f": {names}" if names else ""
-        raise CompanionError(f"{what} is not what OAuth says{about}", "tell who runs it") from None
+        raise CompanionError(
+            f"{what} is not valid OAuth{about}", "report it to the server's operator"
+        ) from None
 
 
-def refusal(text: str, hidden: Iterable[str]) -> tuple[str, str]:
-    """Return the error code of an answer, "" if it is none of OAuth's, and a sentence on it."""
+def oauth_error(text: str, hidden: Iterable[str]) -> tuple[str, str]:
+    """Return the code and the description of an OAuth error; both "" if it is none."""
     try:
-        said = _Refusal.model_validate_json(text)
+        found = _ErrorMessage.model_validate_json(text)
     except ValidationError:
         return "", ""
-    return said.error, sentence(said.error, said.error_description or "", hidden)
+    return found.error, describe_error(found.error, found.error_description or "", hidden)
 
 
-def sentence(error: str, more: str, hidden: Iterable[str] = ()) -> str:
-    """Return an error and what a server says of it, unless that has one of `hidden` in it."""
-    named = error if _ERROR.fullmatch(error) else "an error without a name"
-    if not more or any(secret in more for secret in hidden if secret):
-        return named
-    plain = "".join(char if char.isprintable() else " " for char in more)
-    return f"{named} ({' '.join(plain.split())[:200]})"
+def describe_error(error: str, description: str, hidden: Iterable[str] = ()) -> str:
+    """Format an error code with its description, unless the latter repeats one of `hidden`."""
+    code = error if _ERROR.fullmatch(error) else "an unnamed error"
+    if not description or any(secret in description for secret in hidden if secret):
+        return code
+    plain = "".join(char if char.isprintable() else " " for char in description)
+    return f"{code} ({' '.join(plain.split())[:200]})"

@@ -1,6 +1,6 @@
-"""How does the answer come back from the browser? To a port of ours on 127.0.0.1 (RFC 8252).
+"""Receive the authorization response on a port of 127.0.0.1 (RFC 8252).
 
-Where the browser runs on another machine, its user pastes the address that it could not open.
+If the browser runs on another machine, the user pastes the address that it could not open.
 """
 
 import os
@@ -14,61 +14,63 @@ from queue import Empty, SimpleQueue
 
 from companion.errors import CompanionError
 
-_PATIENCE = 600.0
-_SILENCE = 10.0
-_LINE = 1 << 16
+_WAIT_TIMEOUT = 600.0
+_READ_TIMEOUT = 10.0
+_READ_SIZE = 1 << 16
 _PATH = "/callback"
 _PAGE = """\
 <!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Companion</title><p>{text}</p></html>
 """
-_TAKEN = "Companion has the answer: go back to your terminal. This window can be closed."
-_STRANGE = "This is not what Companion waits for."
+_ACCEPTED = (
+    "Companion received the response. You can close this window and return to your terminal."
+)
+_REFUSED = "This is not the response that Companion is waiting for."
 
 
 @dataclass(slots=True)
 class Callback:
-    """A place that a browser is sent back to, and what came there."""
+    """A local redirect URI, and the response that arrives there."""
 
     redirect: str
-    """The address that an authorization server shall send the browser to."""
-    is_answer: Callable[[str], bool] = lambda _: False
-    """Judges each address that comes; all others are refused, and waited on."""
+    """The redirect URI (RFC 6749) that the authorization server sends the browser to."""
+    is_response: Callable[[str], bool] = lambda _: False
+    """Decides which address is the response; others are refused and the wait continues."""
     _answers: "SimpleQueue[str]" = field(default_factory=SimpleQueue)
 
     def offer(self, url: str) -> bool:
-        """Take an address that came back, if it is the answer."""
-        if not self.is_answer(url):
+        """Accept an address if it is the response; return whether it was."""
+        if not self.is_response(url):
             return False
         self._answers.put(url)
         return True
 
     def wait(self) -> str:
-        """Return the answer.
+        """Return the address of the response.
 
         Raises:
-            CompanionError: nobody came back in ten minutes.
+            CompanionError: none came within ten minutes.
         """
         try:
-            return self._answers.get(timeout=_PATIENCE)
+            return self._answers.get(timeout=_WAIT_TIMEOUT)
         except Empty:
-            what = "nobody came back from the browser in ten minutes"
+            what = "no response from the browser within ten minutes"
             raise CompanionError(what, "run the command again") from None
 
 
 @contextmanager
-def listening(port: int) -> Iterator[Callback]:
-    """Listen for the browser on a port of 127.0.0.1, 0 for any that is free.
+def listen(port: int) -> Iterator[Callback]:
+    """Listen for the browser on a port of 127.0.0.1; 0: any free port.
 
     Raises:
-        CompanionError: the port is taken.
+        CompanionError: the port cannot be used.
     """
     try:
         server = _Server(("127.0.0.1", port), _Handler)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         what = f"cannot listen on port {port} of 127.0.0.1: {reason}"
-        raise CompanionError(what, "give another --port") from None
+        raise CompanionError(what, "choose another --port") from None
     callback = Callback(f"http://127.0.0.1:{server.server_port}{_PATH}")
     server.callback = callback
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -79,16 +81,16 @@ def listening(port: int) -> Iterator[Callback]:
         server.server_close()
 
 
-def hear_pastes(callback: Callback, tell: Callable[[str], None]) -> None:
-    """Take addresses that the user pastes into the terminal, too; what is none is said."""
+def accept_pasted(callback: Callback, tell: Callable[[str], None]) -> None:
+    """Also accept addresses that the user pastes into the terminal, in a thread of its own."""
 
     def read() -> None:
-        # Not by sys.stdin: a thread that waits in there is in the way of the end of the process.
-        while said := os.read(sys.stdin.fileno(), _LINE):
-            for pasted in said.decode(errors="replace").split():
+        # Not sys.stdin: a thread that blocks in there keeps the process from ending.
+        while data := os.read(sys.stdin.fileno(), _READ_SIZE):
+            for pasted in data.decode(errors="replace").split():
                 if callback.offer(pasted):
                     return
-                tell(f"that is not the answer, which begins with {callback.redirect}?")
+                tell(f"that is not the address to paste; it starts with {callback.redirect}?")
 
     threading.Thread(target=read, daemon=True).start()
 
@@ -100,15 +102,15 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = _SILENCE
+    timeout = _READ_TIMEOUT
     server: _Server
 
     def do_GET(self) -> None:
-        """Take the answer, or say that this is none."""
+        """Accept the response, or answer 400."""
         callback = self.server.callback
-        taken = callback.offer(callback.redirect.removesuffix(_PATH) + self.path)
-        page = _PAGE.format(text=_TAKEN if taken else _STRANGE).encode()
-        self.send_response(200 if taken else 400)
+        accepted = callback.offer(callback.redirect.removesuffix(_PATH) + self.path)
+        page = _PAGE.format(text=_ACCEPTED if accepted else _REFUSED).encode()
+        self.send_response(200 if accepted else 400)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(page)))
         self.send_header("Cache-Control", "no-store")
@@ -117,4 +119,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(page)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the address has the code in it."""
+        """Log nothing: the address contains the authorization code."""

@@ -1,6 +1,6 @@
-"""Where are the grants of a project kept? In one file of the desktop that nothing else sees.
+"""The grants of each project, in one private file per project on the desktop.
 
-No container has it mounted. One of another project that names the same server has no part in it.
+No container mounts it. Another project that uses the same server has grants of its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,39 +15,44 @@ from companion.system.paths import Paths
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _StoredGrants:
     """All grants of a project, by key."""
 
     grants: Mapping[str, Grant] = field(default_factory=dict)
 
 
 def _upgraded(fields: Fields) -> Fields:
-    """Return a stored file in today's shape; before 0.2 the grants were all of it."""
+    """Return stored fields in the current shape; before 0.2 the grants were the whole file."""
     return {"grants": fields}
 
 
-_PROJECTS = Store(_Kept, "remove it, and authorise again with `companion oauth`", upgrade=_upgraded)
+_PROJECTS = Store(
+    _StoredGrants, "remove it, and authorize again with `companion oauth`", upgrade=_upgraded
+)
 
 
 def read(home: Paths, project_id: str) -> Grants:
     """Return all grants of a project.
 
     Raises:
-        CompanionError: the file is not ours or damaged.
+        CompanionError: the file is damaged or cannot be read.
     """
-    return (_PROJECTS.read(home.grants(project_id)) or _Kept()).grants
+    return (_PROJECTS.read(home.grants(project_id)) or _StoredGrants()).grants
 
 
 def keep(home: Paths, project_id: str, key: str, grant: Grant, *, new: bool = True) -> None:
-    """Remember a grant; to be called inside held(). One that is not new may have been forgotten."""
-    known = read(home, project_id)
-    if not new and key not in known:
+    """Store a grant; call it inside locked().
+
+    With `new=False` a grant that was forgotten meanwhile is not stored again.
+    """
+    stored = read(home, project_id)
+    if not new and key not in stored:
         return
-    _PROJECTS.write(home.grants(project_id), _Kept({**known, key: grant}))
+    _PROJECTS.write(home.grants(project_id), _StoredGrants({**stored, key: grant}))
 
 
 def forget(home: Paths, project_id: str) -> None:
-    """Forget all grants of a project, to the last trace."""
+    """Remove all grants of a project, and the lock file."""
     if home.grants(project_id).exists():
         with held(home, project_id):
             home.grants(project_id).unlink()
@@ -56,7 +61,7 @@ def forget(home: Paths, project_id: str) -> None:
 
 @contextmanager
 def held(home: Paths, project_id: str) -> Iterator[None]:
-    """Be the only one who changes a project's grants: a refresh token may count only once."""
+    """Lock a project's grants for a change: a refresh token may be valid only once."""
     with locks.exclusive(_lock(home, project_id)):
         yield
 

@@ -1,7 +1,7 @@
-"""What is asked of an authorization server, and what comes back to the desktop? Pure.
+"""OAuth messages: requests to an authorization server, and the meaning of its responses. Pure.
 
-Source: OAuth 2.1, RFC 7591 (registering a client), 7636 (PKCE), 8252 (the way back to the desktop),
-8707 (the resource), 9207 (the issuer in the answer).
+Source: OAuth 2.1, RFC 7591 (client registration), 7636 (PKCE), 8252 (native apps), 8707 (resource
+indicators), 9207 (issuer identification).
 """
 
 import base64
@@ -12,15 +12,22 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote, quote_plus, urlencode, urlsplit, urlunsplit
 
 from companion.errors import CompanionError
-from companion.oauth.answers import Client, Resource, Server, Tokens, parsed, sentence
+from companion.oauth.answers import (
+    AuthorizationServer,
+    Client,
+    Resource,
+    Tokens,
+    describe_error,
+    parse,
+)
 
 CLIENT_NAME = "Companion"
 _SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One authorisation under way: what nobody else may know, and where the answer comes to."""
+class AuthorizationRequest:
+    """One authorization in progress: its secrets, and the redirect URI of the response."""
 
     state: str = field(repr=False)
     verifier: str = field(repr=False)
@@ -28,7 +35,7 @@ class Question:
 
 
 def registration(redirect: str) -> str:
-    """Return what is sent to become known to an authorization server."""
+    """Return the JSON of a dynamic client registration request."""
     wanted = {
         "client_name": CLIENT_NAME,
         "redirect_uris": [redirect],
@@ -40,12 +47,12 @@ def registration(redirect: str) -> str:
 
 
 def client(text: str) -> Client:
-    """Return who an authorization server says we are."""
-    return parsed(Client, text, "the answer to the registration")
+    """Parse the response to a registration."""
+    return parse(Client, text, "the response to the registration")
 
 
-def method(known: Client, where: Server) -> str:
-    """Return how a client shows its secret, "none" if it has none."""
+def method(known: Client, where: AuthorizationServer) -> str:
+    """Return the client authentication method at the token endpoint, "none" without a secret."""
     if not known.client_secret:
         return "none"
     if known.method in _SECRET_METHODS:
@@ -54,14 +61,16 @@ def method(known: Client, where: Server) -> str:
     return next((m for m in _SECRET_METHODS if m in offered), _SECRET_METHODS[0])
 
 
-def authorisation_url(where: Server, what: Resource, client_id: str, question: Question) -> str:
-    """Return the address that the user's browser must go to."""
-    challenge = hashlib.sha256(question.verifier.encode()).digest()
-    asked = {
+def authorization_url(
+    where: AuthorizationServer, what: Resource, client_id: str, pending: AuthorizationRequest
+) -> str:
+    """Return the URL to open in the user's browser."""
+    challenge = hashlib.sha256(pending.verifier.encode()).digest()
+    parameters = {
         "response_type": "code",
         "client_id": client_id,
-        "redirect_uri": question.redirect,
-        "state": question.state,
+        "redirect_uri": pending.redirect,
+        "state": pending.state,
         "code_challenge": base64.urlsafe_b64encode(challenge).rstrip(b"=").decode(),
         "code_challenge_method": "S256",
         "resource": what.resource,
@@ -70,60 +79,60 @@ def authorisation_url(where: Server, what: Resource, client_id: str, question: Q
     if scopes and "offline_access" in (where.scopes_supported or ()):
         scopes.append("offline_access")
     if scopes:
-        asked["scope"] = " ".join(dict.fromkeys(scopes))
+        parameters["scope"] = " ".join(dict.fromkeys(scopes))
     parts = urlsplit(where.authorization_endpoint)
-    query = "&".join(filter(None, (parts.query, urlencode(asked, quote_via=quote))))
+    query = "&".join(filter(None, (parts.query, urlencode(parameters, quote_via=quote))))
     return urlunsplit(parts._replace(query=query))
 
 
-def is_answer(url: str, question: Question) -> bool:
-    """Tell whether a URL that came back answers this question and no other."""
+def is_response(url: str, pending: AuthorizationRequest) -> bool:
+    """Tell whether a redirected URL is the response to this request and no other."""
     try:
-        parts, back = urlsplit(url), urlsplit(question.redirect)
+        parts, expected = urlsplit(url), urlsplit(pending.redirect)
     except ValueError:
         return False
-    return parts.path == back.path and _only(url, "state") == question.state
+    return parts.path == expected.path and _only(url, "state") == pending.state
 
 
-def code(url: str, where: Server) -> str:
-    """Return the code from an answer.
+def code(url: str, where: AuthorizationServer) -> str:
+    """Return the authorization code from a response.
 
     Raises:
-        CompanionError: the user or the server said no, or another server answered.
+        CompanionError: the user or the server refused, or another server responded.
     """
     issuer = _only(url, "iss")
     required = where.authorization_response_iss_parameter_supported
     if (issuer or required) and issuer != where.issuer:
-        what = f"the answer is not from {where.issuer}"
-        raise CompanionError(what, "nothing was sent; somebody may have mixed up two servers")
+        what = f"the response is not from {where.issuer}"
+        raise CompanionError(what, "the code was not used; this may be a mix-up attack")
     if refused := _only(url, "error"):
-        said = sentence(refused, _only(url, "error_description"))
-        raise CompanionError(f"{where.issuer} did not authorise us: {said}", "try again")
+        reason = describe_error(refused, _only(url, "error_description"))
+        raise CompanionError(f"{where.issuer} did not authorize Companion: {reason}", "try again")
     if not (found := _only(url, "code")):
-        raise CompanionError(f"{where.issuer} answered without a code", "try again")
+        raise CompanionError(f"{where.issuer} responded without an authorization code", "try again")
     return found
 
 
-def exchange(given: str, question: Question, what: Resource) -> dict[str, str]:
-    """Return the form that turns a code into tokens, but for who we are."""
+def exchange(given: str, pending: AuthorizationRequest, what: Resource) -> dict[str, str]:
+    """Return the form that exchanges a code for tokens, without client authentication."""
     return {
         "grant_type": "authorization_code",
         "code": given,
-        "redirect_uri": question.redirect,
-        "code_verifier": question.verifier,
+        "redirect_uri": pending.redirect,
+        "code_verifier": pending.verifier,
         "resource": what.resource,
     }
 
 
 def renewal(refresh_token: str, resource_: str) -> dict[str, str]:
-    """Return the form that turns a refresh token into new tokens, but for who we are."""
+    """Return the form that exchanges a refresh token for new tokens, not yet authenticated."""
     return {"grant_type": "refresh_token", "refresh_token": refresh_token, "resource": resource_}
 
 
-def signed(
+def authenticated(
     form: Mapping[str, str], client_id: str, secret: str, how: str
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return a form and the headers that say who we are at a token endpoint."""
+    """Return a form and headers that authenticate the client at a token endpoint by `how`."""
     if how == "client_secret_basic":
         pair = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
         return dict(form), {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
@@ -132,18 +141,20 @@ def signed(
 
 
 def tokens(text: str) -> Tokens:
-    """Return what a token endpoint gave.
+    """Parse the response of a token endpoint.
 
     Raises:
-        CompanionError: it makes no sense.
+        CompanionError: it is invalid, or the token is not a bearer token.
     """
-    found = parsed(Tokens, text, "the answer of the token endpoint")
+    found = parse(Tokens, text, "the response of the token endpoint")
     if found.token_type.lower() != "bearer":
-        raise CompanionError("the token is not of the type Bearer", "tell who runs the server")
+        raise CompanionError(
+            "the token is not of type Bearer", "report it to the server's operator"
+        )
     return found
 
 
 def _only(url: str, name: str) -> str:
-    """Return a parameter that a URL has exactly once, "" otherwise."""
+    """Return a query parameter that occurs exactly once in a URL, "" otherwise."""
     found = parse_qs(urlsplit(url).query).get(name, [])
     return found[0] if len(found) == 1 else ""

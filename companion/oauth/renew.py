@@ -1,4 +1,4 @@
-"""How does a token get a successor before it ends, without the user?"""
+"""Renew access tokens before they expire, without the user."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -11,10 +11,10 @@ from companion.plugins.contribution import Provider
 from companion.system.paths import Paths
 
 _OK = 200
-_FINAL = frozenset({"invalid_grant", "unauthorized_client"})
-"""A client that is not known may be a slip in .env."""
-_PATIENCE = 60.0
-"""Who stops to wait may lose the only refresh token that counts."""
+_FINAL_ERRORS = frozenset({"invalid_grant", "unauthorized_client"})
+"""Errors that no retry can cure. `invalid_client` is none: it may be a typo in .env."""
+_TIMEOUT = 60.0
+"""Seconds; giving up early may lose the only valid refresh token."""
 
 
 def renew(
@@ -25,10 +25,17 @@ def renew(
     trusted: bytes,
     tell: Callable[[str], None],
 ) -> tuple[str, ...]:
-    """Renew the tokens that end soon, and return whose; why one could not be is remembered.
+    """Renew the tokens that are due, and return the names of their providers.
 
-    Whoever else wants to renew one meanwhile waits, and finds it renewed. `client_secret` returns
-    what .env says of a provider's client, "" if nothing.
+    A failure is stored with the grant. Concurrent callers wait and find the tokens renewed.
+
+    Args:
+        home: the user's directories.
+        project_id: the project whose grants to renew.
+        providers: the MCP servers in use.
+        client_secret: returns a provider's client secret from .env, "" if there is none.
+        trusted: additional CA certificates, in PEM.
+        tell: receives a message for each step.
     """
     keys = {grants.key_of(provider): provider for provider in providers}
     if not _due(home, project_id, keys):
@@ -38,31 +45,31 @@ def renew(
         for key, grant in _due(home, project_id, keys).items():
             tell(f"renewing the token for {grant.provider}")
             secret = client_secret(keys[key]) or grant.client_secret
-            after = _renewed(grant, secret, trusted)
-            grant_store.keep(home, project_id, key, after, new=False)
-            if after.failure:
-                tell(f"the token for {grant.provider} could not be renewed: {after.failure}")
+            result = _renewed(grant, secret, trusted)
+            grant_store.keep(home, project_id, key, result, new=False)
+            if result.failure:
+                tell(f"the token for {grant.provider} could not be renewed: {result.failure}")
             else:
                 renewed.append(grant.provider)
     return tuple(renewed)
 
 
 def _due(home: Paths, project_id: str, keys: Iterable[str]) -> dict[str, Grant]:
-    held, now = grant_store.read(home, project_id), time.time()
-    return {key: held[key] for key in keys if grants.is_due(held.get(key), now)}
+    stored, now = grant_store.read(home, project_id), time.time()
+    return {key: stored[key] for key in keys if grants.is_due(stored.get(key), now)}
 
 
 def _renewed(grant: Grant, secret: str, trusted: bytes) -> Grant:
-    from companion.oauth.web import Web  # noqa: PLC0415 - most runs ask nobody
+    from companion.oauth.web import Web  # noqa: PLC0415 - most runs renew nothing
 
     form = protocol.renewal(grant.refresh_token, grant.resource)
-    signed, headers = protocol.signed(form, grant.client_id, secret, grant.method)
+    authenticated, headers = protocol.authenticated(form, grant.client_id, secret, grant.method)
     try:
-        answer = Web(trusted, _PATIENCE).post_form(grant.token_endpoint, signed, headers)
-        if answer.status == _OK:
-            return grants.renewed(grant, protocol.tokens(answer.text), time.time())
+        response = Web(trusted, _TIMEOUT).post_form(grant.token_endpoint, authenticated, headers)
+        if response.status == _OK:
+            return grants.renewed(grant, protocol.tokens(response.text), time.time())
     except CompanionError as error:
         return replace(grant, tried=time.time(), failure=error.problems[0].what)
-    code, said = answers.refusal(answer.text, (grant.refresh_token, secret))
-    failure = said or f"{grant.issuer} answers with status {answer.status}"
-    return replace(grant, tried=time.time(), failure=failure, refused=code in _FINAL)
+    code, description = answers.oauth_error(response.text, (grant.refresh_token, secret))
+    failure = description or f"{grant.issuer} responded with status {response.status}"
+    return replace(grant, tried=time.time(), failure=failure, refused=code in _FINAL_ERRORS)

@@ -1,4 +1,4 @@
-"""How is a server asked by HTTPS? The only place on the desktop that speaks HTTP to others."""
+"""HTTPS requests to OAuth servers: the only code on the desktop that sends HTTP to others."""
 
 import http.client
 import ssl
@@ -16,12 +16,12 @@ from companion.errors import CompanionError
 from companion.oauth.answers import is_safe
 
 _LIMIT = 1 << 20
-_NEXT = "look at your network, and try again"
+_NEXT = "check your network, then try again"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server answered; there may be tokens in it."""
+class Response:
+    """An HTTP response; its text may contain tokens."""
 
     status: int
     text: str = field(repr=False)
@@ -30,80 +30,80 @@ class Answer:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect is an answer like any other: nobody sends us, or what we know, elsewhere."""
+    """Returns redirects as responses: no server may send us, or our secrets, elsewhere."""
 
     def redirect_request(self, *_: object) -> None:
-        """Follow none."""
+        """Follow no redirect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """Asks servers."""
+    """Sends requests to servers."""
 
     trusted: bytes = b""
-    """CAs in PEM that count besides the system's."""
+    """CA certificates in PEM, trusted in addition to the system's."""
     patience: float = 20.0
-    """Seconds in which a whole answer must have come, however slowly it does."""
+    """Seconds within which a response must be complete."""
 
     def challenge(self, url: str) -> str:
-        """Return how a server asks who we are: its WWW-Authenticate header."""
-        return self._ask(url, None, {}, limit=0).challenge  # a stream of events has no end
+        """Return the WWW-Authenticate header of a server, "" without one."""
+        return self._ask(url, None, {}, limit=0).challenge  # an event stream never ends
 
-    def get(self, url: str) -> Answer:
-        """Ask for what is at an address."""
+    def get(self, url: str) -> Response:
+        """Send a GET request."""
         return self._ask(url, None, {})
 
-    def post_form(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
-        """Send a form."""
+    def post_form(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Response:
+        """Post a form."""
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._ask(url, urlencode(form).encode(), {**headers, **kind})
 
-    def post_json(self, url: str, text: str) -> Answer:
-        """Send JSON."""
+    def post_json(self, url: str, text: str) -> Response:
+        """Post JSON."""
         return self._ask(url, text.encode(), {"Content-Type": "application/json"})
 
     def _ask(
         self, url: str, body: bytes | None, headers: Mapping[str, str], limit: int = _LIMIT
-    ) -> Answer:
-        """Return the answer, whatever its status.
+    ) -> Response:
+        """Return the response, whatever its status.
 
         Raises:
-            CompanionError: it is no https address, or there was no whole answer in time.
+            CompanionError: the URL is not https, or no complete response came in time.
         """
         if not is_safe(url):
-            raise CompanionError(f"{url} is no https address", "only those are asked")
+            raise CompanionError(f"{url} is not an https URL", "OAuth servers must use HTTPS")
         own = {"Accept": "application/json", "User-Agent": f"companion/{__version__}"}
         request = urllib.request.Request(url, body, {**own, **headers})  # noqa: S310 - https only
-        outcomes: SimpleQueue[Answer | CompanionError] = SimpleQueue()
-        # A time-out of the socket's begins anew with each byte, so it is another thread that waits.
-        asking = threading.Thread(
+        outcomes: SimpleQueue[Response | CompanionError] = SimpleQueue()
+        # A socket's timeout starts anew with each byte, so the request runs in another thread.
+        worker = threading.Thread(
             target=lambda: outcomes.put(self._outcome(request, limit)), daemon=True
         )
-        asking.start()
+        worker.start()
         try:
             outcome = outcomes.get(timeout=self.patience)
         except Empty:
-            what = f"{request.host} does not come to the end of its answer"
+            what = f"{request.host} did not complete its response within {self.patience:.0f} s"
             raise CompanionError(what, _NEXT) from None
         if isinstance(outcome, CompanionError):
             raise outcome
         return outcome
 
-    def _outcome(self, request: urllib.request.Request, limit: int) -> Answer | CompanionError:
+    def _outcome(self, request: urllib.request.Request, limit: int) -> Response | CompanionError:
         try:
-            with self._open(request) as answer:
-                data = answer.read(limit + 1) if limit else b""
+            with self._open(request) as response:
+                data = response.read(limit + 1) if limit else b""
                 if len(data) > limit:
-                    what = f"{request.host} answers with more than a MiB"
-                    return CompanionError(what, "that is no OAuth")
-                return _decoded(answer, data)
+                    what = f"{request.host} responded with more than 1 MiB"
+                    return CompanionError(what, "check the server's URL")
+                return _decoded(response, data)
         except OSError as error:
             reason = getattr(error, "reason", None) or error
             return CompanionError(f"{request.host} does not answer: {reason}", _NEXT)
         except (http.client.HTTPException, ValueError) as error:
-            # Only its kind: its text may repeat what we sent.
+            # Only its type: its text may repeat what we sent.
             kind = type(error).__name__
-            return CompanionError(f"{request.host} answers no HTTP: {kind}", _NEXT)
+            return CompanionError(f"{request.host} sent an invalid HTTP response: {kind}", _NEXT)
 
     def _open(self, request: urllib.request.Request) -> urllib.response.addinfourl:
         context = ssl.create_default_context()
@@ -112,16 +112,16 @@ class Web:
         secure = urllib.request.HTTPSHandler(context=context)
         opener = urllib.request.build_opener(secure, _NoRedirects)
         try:
-            answer: urllib.response.addinfourl = opener.open(request, timeout=self.patience)
+            response: urllib.response.addinfourl = opener.open(request, timeout=self.patience)
         except urllib.error.HTTPError as error:
             return error
-        return answer
+        return response
 
 
-def _decoded(answer: urllib.response.addinfourl, data: bytes) -> Answer:
-    headers = answer.headers
-    return Answer(
-        status=answer.status or 0,
+def _decoded(response: urllib.response.addinfourl, data: bytes) -> Response:
+    headers = response.headers
+    return Response(
+        status=response.status or 0,
         text=data.decode(errors="replace"),
         is_json="json" in (headers.get("Content-Type") or ""),
         challenge=headers.get("WWW-Authenticate") or "",

@@ -94,18 +94,19 @@ def _grants(home: Paths) -> Iterator[Finding]:
     """What users granted us at MCP servers; what has ended is said of its agent."""
     for project_id, written in store.all_projects(home).items():
         about = f"grants of {written.directory}"
-        yield from guarded(about, partial(_grants_of, home, project_id, written.directory))
+        yield from guarded(about, partial(_countedof, home, project_id, written.directory))
 
 
-def _grants_of(home: Paths, project_id: str, directory: str) -> Iterator[Finding]:
+def _countedof(home: Paths, project_id: str, directory: str) -> Iterator[Finding]:
     found = grant_store.read(home, project_id).values()
     for grant in found:
         if not grant.renewable:
-            what = f"the token for {grant.provider} ends at {grants.clock(grant.until)}"
+            what = f"the token for {grant.provider} expires at {grants.clock(grant.until)}"
             again = f"`companion -C {directory} oauth {grant.provider}`"
             yield Finding(Level.WARNING, f"{what}, and cannot be renewed", f"run {again}")
-    if whole := sum(grant.renewable for grant in found):
-        yield Finding(Level.OK, f"{whole} grants of MCP servers in {directory} can be renewed")
+    if count := sum(grant.renewable for grant in found):
+        counted = "1 grant" if count == 1 else f"{count} grants"
+        yield Finding(Level.OK, f"{counted} of MCP servers in {directory} can be renewed")
 
 
 def _inotify(_: Paths) -> Iterator[Finding]:

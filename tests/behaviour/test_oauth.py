@@ -1,4 +1,4 @@
-"""companion oauth: the user authorises an MCP server once, and no token is where it must not be."""
+"""companion oauth: the user authorizes an MCP server once, and no token is where it must not be."""
 
 import base64
 import json
@@ -83,9 +83,9 @@ def ends_in(fake: Fake, seconds: float) -> None:
     change(fake, since=time.time() + seconds - 3600, until=time.time() + seconds)
 
 
-def test_who_has_not_authorised_has_a_sandbox_all_the_same_and_is_told(fake: Fake):
+def test_who_has_not_authorized_has_a_sandbox_all_the_same_and_is_told(fake: Fake):
     done = fake.companion("up").ok()
-    told = "agent.yaml:8:7: notion is not authorised yet; run `companion oauth notion`"
+    told = "agent.yaml:8:7: notion is not authorized yet; run `companion oauth notion`"
     assert told in done.problems
     assert token(fake) == ""
     for command in ("status", "validate", "plan"):
@@ -95,7 +95,7 @@ def test_who_has_not_authorised_has_a_sandbox_all_the_same_and_is_told(fake: Fak
     assert "no valid token for notion: run `companion oauth notion` on the desktop" in egress
 
 
-def test_a_user_authorises_once_and_the_gateway_gets_the_access_token_only(fake: Fake, mcp: Mcp):
+def test_a_user_authorizes_once_and_the_gateway_gets_the_access_token_only(fake: Fake, mcp: Mcp):
     up = fake.companion("up").ok()
     calls = len(fake.world["calls"])
     done = fake.companion("oauth", "notion").ok()
@@ -105,7 +105,7 @@ def test_a_user_authorises_once_and_the_gateway_gets_the_access_token_only(fake:
     assert token(fake) == access
     assert not fake.world["calls"][calls:]  # a reload: nothing is created or removed
     after = fake.companion("up").ok()
-    assert "not authorised" not in after.err
+    assert "not authorized" not in after.err
     assert fake.companion("status", "--json").ok().agent["state"] == "running"
     (form,) = mcp.forms("authorization_code")
     assert form["resource"] == mcp.url
@@ -159,7 +159,7 @@ def test_where_no_browser_runs_the_address_that_came_back_can_be_pasted(fake: Fa
         assert answer.startswith("http://127.0.0.1:")
         os.write(ours, b"http://127.0.0.1/callback?code=theirs&state=guessed\n")
         assert child.stderr
-        assert any("that is not the answer" in line for line in child.stderr)
+        assert any("that is not the address to paste" in line for line in child.stderr)
         os.write(ours, f"{answer}\n".encode())
         assert child.wait(20) == 0
     assert len(mcp.access) == 1
@@ -177,36 +177,36 @@ def sent_back(fake: Fake, url: str) -> str:
 MISCHIEF: dict[str, tuple[dict[str, Any], str]] = {
     "another issuer answers": (
         {"answer": {"iss": "https://evil.test"}},
-        "the answer is not from https://localhost:PORT/as",
+        "the response is not from https://localhost:PORT/as",
     ),
     "the metadata is another issuer's": (
         {"metadata": {"issuer": "https://evil.test"}},
-        "the metadata of https://localhost:PORT/as is that of another server, https://evil.test",
+        "the metadata of https://localhost:PORT/as belongs to another server, https://evil.test",
     ),
     "tokens without TLS": (
         {"metadata": {"token_endpoint": "http://localhost:80/token"}},
-        "the metadata of https://localhost:PORT/as is not what OAuth says: token_endpoint",
+        "the metadata of https://localhost:PORT/as is not valid OAuth: token_endpoint",
     ),
     "no registration": (
         {"metadata": {"registration_endpoint": None}},
-        "lets no client register itself; register one there, and give notion its client_id",
+        "does not support dynamic client registration; register a client there and set client_id",
     ),
     "the user says no": (
         {"answer": {"code": "", "error": "access_denied", "error_description": "not today"}},
-        "did not authorise us: access_denied (not today)",
+        "did not authorize Companion: access_denied (not today)",
     ),
     "no token, and the answer repeats the code": (
         {"token_answer": (400, {"error": "invalid_request"})},
-        "gives no token: invalid_request; try again",
+        "issued no token: invalid_request; try again",
     ),
     "tokens are somewhere else": (
         {"token_answer": (302, {"Location": "/mcp"})},
-        "gives no token:",
+        "issued no token:",
     ),
     "the server hangs up": ({"drops": True}, "localhost:PORT does not answer"),
     "an endless answer": (
         {"resource": {"more": "x" * (1 << 20)}},
-        "localhost:PORT answers with more than a MiB",
+        "localhost:PORT responded with more than 1 MiB",
     ),
 }
 
@@ -237,12 +237,12 @@ def test_a_server_whose_certificate_nobody_signed_is_told_nothing(fake: Fake, mc
 
 
 def test_an_older_server_is_its_own_authority(fake: Fake, mcp: Mcp):
-    """Without metadata of its own, an MCP server authorises at its origin."""
+    """Without metadata of its own, an MCP server authorizes at its origin."""
     mcp.resource = {"authorization_servers": []}
-    assert "is not what OAuth says: authorization_servers" in fake.companion("oauth", "notion").err
+    assert "is not valid OAuth: authorization_servers" in fake.companion("oauth", "notion").err
     (fake.project / "agent.yaml").write_text(CONFIG.format(url=f"{mcp.origin}/old"))
     done = fake.companion("oauth", "notion")
-    assert f"{mcp.origin} does not say how it authorises" in done.err
+    assert f"{mcp.origin} publishes no OAuth metadata" in done.err
     asked = [path for path, _, _ in mcp.asked]
     assert "/.well-known/oauth-authorization-server" in asked
     assert "/.well-known/openid-configuration" in asked
@@ -278,15 +278,15 @@ def test_a_server_that_rotates_nothing_leaves_the_refresh_token_as_it_is(fake: F
     assert grant(fake)["refresh_token"] == before
 
 
-def test_a_refused_renewal_says_authorise_again_and_the_sandbox_goes_on(fake: Fake, mcp: Mcp):
+def test_a_refused_renewal_says_authorize_again_and_the_sandbox_goes_on(fake: Fake, mcp: Mcp):
     fake.companion("up").ok()
     fake.companion("oauth", "notion").ok()
     calls, (access,) = len(fake.world["calls"]), mcp.access
     mcp.refresh.clear()
     ends_in(fake, 200)
-    told = "authorise again: run `companion oauth notion`"
+    told = "authorize again: run `companion oauth notion`"
     done = fake.companion("up").ok()
-    assert "does not renew the token for notion any more: invalid_grant" in done.err
+    assert "no longer renews the token for notion: invalid_grant" in done.err
     assert told in done.err
     assert token(fake) == access  # it counts until its end
     ends_in(fake, -1)
@@ -390,14 +390,14 @@ def test_the_watcher_takes_an_ended_token_away_and_says_so_once(fake: Fake, mcp:
         finally:
             child.terminate()
         said = child.communicate()[1]
-    assert said.count("the token for notion ended at") == 1, said
+    assert said.count("the token for notion expired at") == 1, said
 
 
 def test_another_project_that_names_the_same_server_gets_nothing(fake: Fake, mcp: Mcp):
     fake.companion("oauth", "notion").ok()
     other = fake.desk.project(CONFIG.format(url=mcp.url).replace("coder", "other"), name="other")
     done = fake.desk.companion("-C", str(other), "up").ok()
-    assert "notion is not authorised yet" in done.err
+    assert "notion is not authorized yet" in done.err
     (file,) = (fake.desk.home / ".local/state/companion/projects").glob("other-*/other/secrets/*")
     assert file.read_text() == ""
 
@@ -406,10 +406,10 @@ def test_another_server_or_client_is_another_grant(fake: Fake, mcp: Mcp):
     fake.companion("oauth", "notion").ok()
     text = (fake.project / "agent.yaml").read_text()
     (fake.project / "agent.yaml").write_text(text.replace("/mcp}", "/other}"))
-    assert "notion is not authorised yet" in fake.companion("up").ok().err
+    assert "notion is not authorized yet" in fake.companion("up").ok().err
     assert token(fake) == ""
     (fake.project / "agent.yaml").write_text(text)
-    assert "not authorised" not in fake.companion("up").ok().err
+    assert "not authorized" not in fake.companion("up").ok().err
     assert token(fake) in mcp.access
 
 
@@ -442,7 +442,7 @@ def test_no_variable_can_be_taken_for_a_token(fake: Fake, mcp: Mcp):
     name = OAuthToken("notion", mcp.url, "").name
     fake.desk.environment[name] = "from the environment"
     (fake.project / ".env").write_text(f"'{name}'=from-env\n")
-    assert "notion is not authorised yet" in fake.companion("up").ok().err
+    assert "notion is not authorized yet" in fake.companion("up").ok().err
     assert token(fake) == ""
 
 
@@ -483,7 +483,7 @@ def test_all_agents_of_a_fleet_that_name_a_server_share_one_grant(desk: Desk, mc
     assert "two/agent.yaml:" in fake.companion("oauth", "elsewhere").err
     (fleet / "two/agent.yaml").write_text(good)
     assert len(mcp.access) == 1
-    assert "not authorised" not in fake.companion("up").ok().err
+    assert "not authorized" not in fake.companion("up").ok().err
     found = (desk.home / ".local/state/companion/projects").glob("*/*/secrets/oauth.notion.*")
     assert len({path.read_text() for path in found}) == 1
 
@@ -493,19 +493,19 @@ def test_a_damaged_file_of_grants_is_named(fake: Fake):
     grants_file(fake).write_text("{")
     done = fake.companion("up")
     assert done.code == 1
-    assert f"{grants_file(fake)} is damaged; remove it, and authorise again" in done.problems[0]
+    assert f"{grants_file(fake)} is damaged; remove it, and authorize again" in done.problems[0]
 
 
 def test_doctor_names_a_grant_that_ends_and_cannot_be_renewed(fake: Fake, mcp: Mcp):
     mcp.renews = False
     fake.companion("oauth", "notion").ok()
     found = {one["what"]: one["level"] for one in doctor(fake)}
-    assert any("the token for notion ends at" in w and found[w] == "warning" for w in found)
+    assert any("the token for notion expires at" in w and found[w] == "warning" for w in found)
     mcp.renews = True
     fake.companion("oauth", "notion").ok()
     grants_file(fake).chmod(0o644)
     found = {one["what"]: one["level"] for one in doctor(fake)}
-    assert found["1 grants of MCP servers can be renewed"] == "ok"
+    assert found[f"1 grant of MCP servers in {fake.project} can be renewed"] == "ok"
     assert found[f"others may read {grants_file(fake)}"] == "failed"
 
 

@@ -119,9 +119,9 @@ def test_an_mcp_server_without_a_token_is_shown_beside_the_sandbox_that_runs(
         until(lambda: "Start" in texts(running.panel.rows()))
         running.panel.click("Start")
         note = running.panel.wait_for_note("project needs you")
-        assert note.text == "agent.yaml:6:17: n is not authorised yet; run `companion oauth n`"
+        assert note.text == "agent.yaml:6:17: n is not authorized yet; run `companion oauth n`"
         title = running.panel.properties()["Title"]
-        assert title.startswith("Companion: project: agent.yaml:6:17: n is not authorised yet")
+        assert title.startswith("Companion: project: agent.yaml:6:17: n is not authorized yet")
 
 
 def test_pausing_and_starting_at_login_are_remembered(alone: Tray):

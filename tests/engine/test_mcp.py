@@ -1,4 +1,4 @@
-"""An MCP server behind a real gateway: authorised once, its token renewed, never in the agent."""
+"""An MCP server behind a real gateway: authorized once, its token renewed, never in the agent."""
 
 import base64
 import socket

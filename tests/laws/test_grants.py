@@ -19,9 +19,9 @@ from companion.config.origin import Origin
 from companion.daemon.timers import Timers
 from companion.errors import CompanionError
 from companion.oauth import answers, discovery, grants, protocol
-from companion.oauth.answers import Client, Server, Tokens
+from companion.oauth.answers import AuthorizationServer, Client, Tokens
 from companion.oauth.grants import Grant
-from companion.oauth.protocol import Question
+from companion.oauth.protocol import AuthorizationRequest
 from companion.oauth.web import Web
 from companion.plugins.contribution import Provider
 from companion.reconcile import certificates
@@ -33,7 +33,7 @@ SERVER = {
     "token_endpoint": "https://as.test/token",
 }
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendix B
-QUESTION = Question("the-state", VERIFIER, "http://127.0.0.1:4000/callback")
+REQUEST = AuthorizationRequest("the-state", VERIFIER, "http://127.0.0.1:4000/callback")
 GRANT = Grant("n", URL, URL, ISSUER, SERVER["token_endpoint"], "me", "", "none", "a", "r", 0, 3600)
 
 
@@ -44,14 +44,14 @@ def refused(call, *arguments: str) -> str:
 
 
 def test_metadata_is_looked_for_where_the_standards_say():
-    assert discovery.resource_places(f"{URL}?x=1", "") == (
+    assert discovery.resource_metadata_urls(f"{URL}?x=1", "") == (
         "https://mcp.test/.well-known/oauth-protected-resource/mcp?x=1",
         "https://mcp.test/.well-known/oauth-protected-resource",
     )
     named = 'Bearer realm="x", resource_metadata="https://mcp.test/about"'
-    assert discovery.resource_places(URL, named)[0] == "https://mcp.test/about"
-    assert len(discovery.resource_places(URL, named.replace("https", "http"))) == 2
-    assert discovery.server_places(ISSUER) == (
+    assert discovery.resource_metadata_urls(URL, named)[0] == "https://mcp.test/about"
+    assert len(discovery.resource_metadata_urls(URL, named.replace("https", "http"))) == 2
+    assert discovery.server_metadata_urls(ISSUER) == (
         "https://as.test/.well-known/oauth-authorization-server/tenant",
         "https://as.test/.well-known/openid-configuration/tenant",
         "https://as.test/tenant/.well-known/openid-configuration",
@@ -61,18 +61,18 @@ def test_metadata_is_looked_for_where_the_standards_say():
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"issuer": "https://evil.test"}, "is that of another server, https://evil.test"),
-        ({"issuer": f"{ISSUER}/more"}, "is that of another server"),
-        ({"token_endpoint": "http://as.test/token"}, "is not what OAuth says: token_endpoint"),
-        ({"token_endpoint": "https://as.test@evil.test/"}, "not what OAuth says: token_endpoint"),
-        ({"token_endpoint": "https://as.test/#x"}, "is not what OAuth says: token_endpoint"),
-        ({"token_endpoint": "https:///token"}, "is not what OAuth says: token_endpoint"),
-        ({"token_endpoint": None}, "is not what OAuth says: token_endpoint"),
-        ({"authorization_endpoint": "file:///etc/passwd"}, "OAuth says: authorization_endpoint"),
-        ({"authorization_endpoint": "javascript:1"}, "OAuth says: authorization_endpoint"),
-        ({"authorization_endpoint": "https://as.test/ --x"}, "OAuth says: authorization_endpoint"),
-        ({"registration_endpoint": "http://as.test"}, "OAuth says: registration_endpoint"),
-        ({"code_challenge_methods_supported": ["plain"]}, "knows no PKCE with S256"),
+        ({"issuer": "https://evil.test"}, "belongs to another server, https://evil.test"),
+        ({"issuer": f"{ISSUER}/more"}, "belongs to another server"),
+        ({"token_endpoint": "http://as.test/token"}, "is not valid OAuth: token_endpoint"),
+        ({"token_endpoint": "https://as.test@evil.test/"}, "not valid OAuth: token_endpoint"),
+        ({"token_endpoint": "https://as.test/#x"}, "is not valid OAuth: token_endpoint"),
+        ({"token_endpoint": "https:///token"}, "is not valid OAuth: token_endpoint"),
+        ({"token_endpoint": None}, "is not valid OAuth: token_endpoint"),
+        ({"authorization_endpoint": "file:///etc/passwd"}, "valid OAuth: authorization_endpoint"),
+        ({"authorization_endpoint": "javascript:1"}, "valid OAuth: authorization_endpoint"),
+        ({"authorization_endpoint": "https://as.test/ --x"}, "valid OAuth: authorization_endpoint"),
+        ({"registration_endpoint": "http://as.test"}, "valid OAuth: registration_endpoint"),
+        ({"code_challenge_methods_supported": ["plain"]}, "does not support PKCE with S256"),
     ],
 )
 def test_metadata_of_somebody_else_or_without_tls_is_refused(changed: dict[str, object], says: str):
@@ -106,8 +106,8 @@ def test_a_resource_is_the_server_that_was_asked_or_what_it_is_part_of(resource:
 def test_the_browser_is_sent_with_a_challenge_a_state_and_the_resource():
     text = {"resource": URL, "authorization_servers": [ISSUER], "scopes_supported": ["read"]}
     what = discovery.resource(json.dumps(text), URL)
-    where = Server(**SERVER, scopes_supported=("offline_access",))
-    url = protocol.authorisation_url(where, what, "me & you", QUESTION)
+    where = AuthorizationServer(**SERVER, scopes_supported=("offline_access",))
+    url = protocol.authorization_url(where, what, "me & you", REQUEST)
     assert url.startswith("https://as.test/authorize?tenant=1&")
     assert VERIFIER not in url
     asked = {name: value for name, (value,) in parse_qs(urlsplit(url).query).items()}
@@ -135,17 +135,17 @@ def test_the_browser_is_sent_with_a_challenge_a_state_and_the_resource():
     ],
 )
 def test_only_an_answer_with_our_state_is_ours(query: str, is_ours: bool):
-    assert protocol.is_answer(f"http://127.0.0.1:4000{query}", QUESTION) is is_ours
+    assert protocol.is_response(f"http://127.0.0.1:4000{query}", REQUEST) is is_ours
 
 
 def test_an_answer_of_another_issuer_is_refused_and_one_without_if_it_was_promised():
-    where = Server(**SERVER)
-    careful = Server(**SERVER, authorization_response_iss_parameter_supported=True)
-    back = f"{QUESTION.redirect}?code=c&state=the-state"
+    where = AuthorizationServer(**SERVER)
+    careful = AuthorizationServer(**SERVER, authorization_response_iss_parameter_supported=True)
+    back = f"{REQUEST.redirect}?code=c&state=the-state"
     assert protocol.code(back, where) == "c"
     assert protocol.code(f"{back}&iss={ISSUER}", careful) == "c"
     for url, server in ((f"{back}&iss=https://evil.test", where), (back, careful)):
-        assert "the answer is not from https://as.test/tenant" in refused(
+        assert "the response is not from https://as.test/tenant" in refused(
             lambda u=url, s=server: protocol.code(u, s)
         )
 
@@ -173,9 +173,9 @@ def test_an_answer_of_another_issuer_is_refused_and_one_without_if_it_was_promis
 def test_a_client_shows_its_secret_as_the_server_wants(
     known: Client, offered: tuple[str, ...], how: str
 ):
-    where = Server(**SERVER, token_endpoint_auth_methods_supported=offered)
+    where = AuthorizationServer(**SERVER, token_endpoint_auth_methods_supported=offered)
     assert protocol.method(known, where) == how
-    form, headers = protocol.signed({"a": "b"}, "me", known.client_secret or "", how)
+    form, headers = protocol.authenticated({"a": "b"}, "me", known.client_secret or "", how)
     assert bool(headers) == (how == "client_secret_basic")
     assert (form.get("client_id"), form.get("client_secret")) == {
         "none": ("me", None),
@@ -204,7 +204,7 @@ def test_tokens_that_no_header_can_carry_are_refused_without_repeating_them(answ
 )
 def test_a_life_that_is_not_said_is_an_hour(said: object, life: float):
     text = json.dumps({"access_token": "a", "token_type": "Bearer", "expires_in": said})
-    assert protocol.tokens(text).life == life
+    assert protocol.tokens(text).lifetime == life
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_a_life_that_is_not_said_is_an_hour(said: object, life: float):
     ],
 )
 def test_what_a_server_says_is_repeated_but_no_secret_of_ours(text: str, code: str, sentence: str):
-    assert answers.refusal(text, ("hush", "")) == (code, sentence)
+    assert answers.oauth_error(text, ("hush", "")) == (code, sentence)
 
 
 @given(
@@ -289,20 +289,20 @@ def test_an_answer_that_never_ends_is_not_waited_for(tmp_path: Path, said: bytes
         tls = context.wrap_socket(plain, server_side=True)
         threading.Thread(target=drip, args=(tls,), daemon=True).start()
         web = Web(authority.certificate.encode(), patience=1)
-        assert "does not come to the end" in refused(web.get, f"https://localhost:{port}/")
+        assert "did not complete its response" in refused(web.get, f"https://localhost:{port}/")
 
 
 def test_what_is_lacking_is_said_as_long_as_it_is():
     provider = Provider("notion", URL, "", None, Origin(("features", 0)))
     gone = replace(GRANT, refused=True, failure="invalid_grant")
     for grant, now, says in (
-        (None, 0, "notion is not authorised yet; run `companion oauth notion`"),
-        (gone, 0, "does not renew the token for notion any more: invalid_grant; authorise again"),
-        (replace(GRANT, refresh_token=""), 3600, "ended at 1970-01-01 01:00 UTC; run `companion"),
+        (None, 0, "notion is not authorized yet; run `companion oauth notion`"),
+        (gone, 0, "no longer renews the token for notion: invalid_grant; authorize again"),
+        (replace(GRANT, refresh_token=""), 3600, "expired at 1970-01-01 01:00 UTC; run `companion"),
         (
             replace(GRANT, failure="as.test does not answer"),
             3600,
-            "ended and could not be renewed: as.test",
+            "has expired and could not be renewed: as.test",
         ),
     ):
         assert says in str(grants.problem(provider, grant, now))

@@ -15,7 +15,7 @@ from companion.engine.model import EngineChoice, Observed
 from companion.errors import CompanionError
 from companion.oauth import grant_store
 from companion.oauth.grants import Grant, key_of
-from companion.oauth.web import Answer
+from companion.oauth.web import Response
 from companion.plugins.contribution import EnvVar, OAuthToken, secrets
 from companion.project.discovery import project
 from companion.project.model import AgentRef
@@ -92,8 +92,8 @@ def test_no_value_that_travels_shows_a_secret(made: Made, shown: Callable[[objec
     for value in (seen, seen.checked, seen.desired, seen.desired.sandbox, seen.plan, Plan(())):
         assert not shows(shown(value))
     if shown is not pickle.dumps:
-        answer = Answer(200, f'{{"access_token": "{ACCESS}"}}', is_json=True, challenge="")
-        assert not shows(shown((grants, answer))), "they are kept, but not shown"
+        response = Response(200, f'{{"access_token": "{ACCESS}"}}', is_json=True, challenge="")
+        assert not shows(shown((grants, response))), "they are kept, but not shown"
         values = secret_values.resolve(
             made.home, made.checked.ref, secrets(made.checked.contribution)
         )

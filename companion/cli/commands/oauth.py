@@ -7,7 +7,7 @@ from companion.cli.output import Result, comment
 from companion.config import decode
 from companion.errors import CompanionError, ConfigError, Problem, StoppedError
 from companion.oauth import grant_store, grants
-from companion.oauth.authorise import Way, authorise
+from companion.oauth.authorize import Prompt, authorize
 from companion.oauth.grants import Grant
 from companion.oauth.web import Web
 from companion.plugins.contribution import Provider
@@ -23,11 +23,11 @@ def oauth(arguments: Namespace) -> Result:
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     found, problems = _checked(home, project)
     wanted = _wanted(found, problems, arguments.provider)
-    way = Way(comment, arguments.print_only, arguments.port)
+    prompt = Prompt(comment, arguments.print_only, arguments.port)
     granted = []
     for key, (checked, provider) in wanted.items():
         secret = _secret(checked, provider)
-        grant = authorise(provider, secret, Web(checked.host.trusted_certificates), way)
+        grant = authorize(provider, secret, Web(checked.host.trusted_certificates), prompt)
         with grant_store.held(home, project.id):
             grant_store.keep(home, project.id, key, grant)
         store.register(home.project(project.id), project.directory)
