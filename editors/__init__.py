@@ -1,1 +1,1 @@
-"""Editors' settings files, text to text; knows nothing of companion."""
+"""Editors' settings files as text-to-text functions; independent of Companion."""

@@ -1,4 +1,4 @@
-"""What is an editor to us? Where its settings lie, what goes in, and how it opens a folder."""
+"""Editor types: where settings are stored, which entries to add, and how to open a folder."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Platform = Literal["linux", "darwin", "win32"]
 
 @dataclass(frozen=True, slots=True)
 class Desktop:
-    """Where a user's programs keep their settings; absolute paths with forward slashes."""
+    """Where a user's programs store settings; absolute paths with forward slashes."""
 
     platform: Platform
     home: str
@@ -28,19 +28,19 @@ class Remote:
     workdir: str
     acp_command: tuple[str, ...] = ()
     ssh: str = "ssh"
-    """OpenSSH's client on the desktop: its path, for programs with another PATH than ours."""
+    """Path of OpenSSH's client on the desktop, for programs whose PATH differs from ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How an editor is told to open a folder of a sandbox."""
+    """How to make an editor open a folder of a sandbox."""
 
     commands: tuple[str, ...]
-    """Names or absolute paths of its command line, in order of preference."""
+    """Names or absolute paths of its command-line tool, in order of preference."""
     arguments: Callable[[Remote, str], tuple[str, ...]]
-    """The command line's arguments that open a folder of a sandbox."""
+    """Return the arguments that open a folder of a sandbox."""
     url: Callable[[Remote, str], str]
-    """The same as a URL that the desktop opens."""
+    """Return the URL that opens a folder of a sandbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Editor:
     settings: Callable[[Desktop], str]
     """The user's settings file."""
     entries: Callable[[Remote], tuple[Entry, ...]]
-    """What must stand in the settings for one sandbox."""
+    """Return the settings entries for one sandbox."""
     opening: Opening | None = None
-    """None: there is no telling it."""
+    """None: the editor cannot be made to open a folder."""
     only_if_named: bool = False
-    """What it is told lets an agent ask for more than its sandbox: the user must want it."""
+    """Its entries let an agent request access beyond its sandbox, so the user must opt in."""

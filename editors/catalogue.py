@@ -1,4 +1,4 @@
-"""Which editors do we know?"""
+"""The supported editors."""
 
 from editors import jetbrains, vscode, zed
 

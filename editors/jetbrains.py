@@ -1,8 +1,8 @@
-"""JetBrains IDEs: the agents that their AI chat starts for local projects, here over SSH.
+"""JetBrains IDEs: agents that the AI chat starts for local projects, run over SSH.
 
 Source: jetbrains.com/help/ai-assistant/acp.html. The IDE starts the command on the desktop and
-speaks ACP with it: in the chat the agent may ask for files and commands of the desktop. No command
-of theirs that could be relied on opens a folder over SSH.
+speaks ACP with it: in the chat, the agent may request files and commands of the desktop. The IDEs
+have no reliable command to open a folder over SSH.
 """
 
 import shlex
@@ -16,7 +16,7 @@ def _settings(desktop: Desktop) -> str:
 
 
 def _entries(remote: Remote) -> tuple[Entry, ...]:
-    """A shell in the sandbox reads the command, so its words are quoted for it."""
+    """Return the agent server; a shell in the sandbox parses the command, so words are quoted."""
     if not remote.acp_command:
         return ()
     command = map(shlex.quote, remote.acp_command)

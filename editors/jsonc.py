@@ -1,8 +1,8 @@
-"""How does a value get into a JSON file with comments, and out again, without touching the rest?
+"""Insert, replace and remove values in JSON with comments without touching anything else.
 
 Settings files are JSON with `//` and `/* */` comments and trailing commas. Every edit is a splice:
-bytes outside it stay. remove() is the exact inverse of the put() that inserted. Nothing is edited
-in a file that does not parse.
+bytes outside it are unchanged. remove() is the exact inverse of an inserting put(). A file that
+does not parse is never edited.
 """
 
 import json
@@ -41,10 +41,10 @@ def get(text: str, path: Path) -> tuple[Json, ...]:
 
 
 def put(text: str, path: Path, value: Json) -> str:
-    """Return the text with `value` at `path`; what is missing on the way there is made.
+    """Return the text with `value` at `path`; missing parents are created.
 
     Raises:
-        JsoncError: the text does not parse, or something on the way is neither object nor array.
+        JsoncError: the text does not parse, or a parent has the wrong type.
     """
     root = parse(text)
     if root is None:
@@ -66,7 +66,7 @@ def put(text: str, path: Path, value: Json) -> str:
 
 
 def remove(text: str, path: Path) -> str:
-    """Return the text without what stands at `path`; without a path, without the whole value.
+    """Return the text without the value at `path`; an empty path removes the root value.
 
     Raises:
         JsoncError: the text does not parse.
@@ -82,7 +82,7 @@ def remove(text: str, path: Path) -> str:
 
 
 def _find(node: Node, step: Step) -> Element | None:
-    """Return the element that counts: of equal keys the last one."""
+    """Return the element that is in effect: of duplicate keys the last one."""
     if isinstance(step, Match):
         fits = (e for e in node.elements if node.kind == "[" and _is(e.node, step))
         return next(fits, None)
@@ -101,7 +101,7 @@ def _plain(node: Node) -> Json:
 
 
 def _wrap(path: Path, value: Json, at: Step = "") -> Json:
-    """Return `value` inside what a path makes around it; `at` is the step that leads to it all."""
+    """Return `value` wrapped in the containers of a path; `at` is the step before the path."""
     for step, before in reversed(list(zip(path, (at, *path), strict=False))):
         value = [value] if isinstance(step, Match) else {step: value}
         if isinstance(before, Match) and isinstance(value, dict):
@@ -110,7 +110,7 @@ def _wrap(path: Path, value: Json, at: Step = "") -> Json:
 
 
 def _insert(text: str, node: Node, step: Step, value: Json) -> str:
-    """Put an element last; a comment at the end of the line before stays with its own."""
+    """Append an element; a comment at the end of the previous line stays with that line."""
     newline = "\r\n" if "\r\n" in text else "\n"
     key = "" if isinstance(step, Match) else f"{json.dumps(step, ensure_ascii=False)}: "
     if node.elements:
@@ -132,7 +132,7 @@ def _insert(text: str, node: Node, step: Step, value: Json) -> str:
 
 
 def _cut(text: str, node: Node, element: Element) -> str:
-    """Take an element out, and the comma that it brought along."""
+    """Remove an element and its comma."""
     begin, end = element.free, element.end
     if _ends_in_line_comment(text, begin) and not re.match(r"[ \t]*\r?\n", text[end:]):
         begin = text.index("\n", begin) + 1
@@ -149,7 +149,7 @@ def _ends_in_line_comment(text: str, offset: int) -> bool:
 
 
 def _content_end(text: str, node: Node) -> int:
-    """Return where the last comment of an empty container ends, or where its inside begins."""
+    """Return the end of the last comment in an empty container, or the start of its content."""
     inside = (t for t in tokens(text) if node.start < t.start < node.end - 1)
     return max((t.end for t in inside if t.kind == "comment"), default=node.start + 1)
 

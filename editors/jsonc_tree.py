@@ -1,6 +1,6 @@
-"""What does a JSON file with comments hold, and where exactly does it stand?
+"""Parser for JSON with comments that keeps the exact position of every value.
 
-`//` and `/* */` comments and trailing commas are allowed, as editors allow them.
+`//` and `/* */` comments and trailing commas are accepted, as editors accept them.
 """
 
 import json
@@ -23,7 +23,7 @@ _DEPTH = 100
 
 
 class JsoncError(ValueError):
-    """The text is not JSON with comments, or not of the shape that an edit needs."""
+    """The text is not JSON with comments, or lacks the structure that an edit needs."""
 
     def __init__(self, text: str, offset: int, what: str) -> None:
         before = text[:offset].removeprefix(BOM)
@@ -35,7 +35,7 @@ class JsoncError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value: its span, and either what it holds or what it is."""
+    """A value: its span, and either its elements or its scalar value."""
 
     start: int
     end: int
@@ -53,19 +53,19 @@ class Element:
     start: int
     node: Node
     free: int
-    """Where the token or comment before it ends."""
+    """End offset of the preceding token or comment."""
     comma: int | None
-    """Where the comma after it ends."""
+    """End offset of the comma after it."""
 
     @property
     def end(self) -> int:
-        """Where its comma ends, or else the value."""
+        """End offset of its comma, or else of its value."""
         return self.comma or self.node.end
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A comment, a mark or a scalar, and where the one before ends (`free`)."""
+    """A comment, mark or scalar; `free` is the end offset of the preceding token."""
 
     kind: str
     start: int
@@ -74,16 +74,16 @@ class Token:
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """Yield all but the space.
+    """Yield all tokens except whitespace.
 
     Raises:
-        JsoncError: something is no token.
+        JsoncError: an unexpected character.
     """
     offset = free = 1 if text.startswith(BOM) else 0
     while offset < len(text):
         match = _TOKEN.match(text, offset)
         if not match:
-            raise JsoncError(text, offset, f"{text[offset]!r} does not belong here")
+            raise JsoncError(text, offset, f"{text[offset]!r} is not allowed here")
         offset, kind = match.end(), match.lastgroup or ""
         if kind != "space":
             yield Token(kind, match.start(), offset, free)
@@ -91,15 +91,15 @@ def tokens(text: str) -> Iterator[Token]:
 
 
 def parse(text: str) -> Node | None:
-    """Return the root, or None if the text holds nothing but comments.
+    """Return the root, or None if the text contains nothing but comments.
 
     Raises:
         JsoncError: the text does not parse.
     """
-    meant = [token for token in tokens(text) if token.kind != "comment"]
-    if not meant:
+    significant = [token for token in tokens(text) if token.kind != "comment"]
+    if not significant:
         return None
-    return _Reader(text, meant).document()
+    return _Reader(text, significant).document()
 
 
 class _Reader:
@@ -111,7 +111,7 @@ class _Reader:
     def document(self) -> Node:
         root = self._value(0)
         if self._next < len(self._tokens):
-            raise self._wrong("one value is all that a file holds")
+            raise self._wrong("the file must end after its first value")
         return root
 
     def _value(self, depth: int) -> Node:

@@ -1,4 +1,4 @@
-"""Which entries of a settings file are ours, and how do they come and go? Text to text."""
+"""Our entries in a settings file: merge wanted ones, remove stale ones, keep the user's."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from editors.jsonc_tree import Json
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value that we want at a place of a settings file."""
+    """A value that we want at a path of a settings file."""
 
     path: Path
     value: Json
@@ -18,17 +18,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """What is ours in one file: the values as we wrote them, and what was made to hold them."""
+    """Our entries in one file as we wrote them, and the containers created to hold them."""
 
     entries: tuple[Entry, ...] = ()
     made: tuple[Path, ...] = ()
 
 
 def merge(text: str, wanted: Iterable[Entry], owned: Owned) -> tuple[str, Owned]:
-    """Return the text with exactly the wanted entries of ours, and what is ours in it then.
+    """Return the text with exactly the wanted entries of ours, and the new ownership.
 
-    What the user wrote at one of our places, or changed there since, is theirs and stays. With
-    nothing wanted, the text is again what it was before us.
+    Values that the user wrote at one of our paths, or changed there since, are theirs and stay.
+    With nothing wanted, the text is restored to its original state.
 
     Raises:
         JsoncError: the text does not parse.
@@ -52,12 +52,12 @@ def merge(text: str, wanted: Iterable[Entry], owned: Owned) -> tuple[str, Owned]
 
 
 def _holders(path: Path) -> tuple[Path, ...]:
-    """Return what stands around a place, outermost first; () is the whole file."""
+    """Return the paths of the parents, outermost first; () is the root."""
     return tuple(path[:length] for length in range(len(path)))
 
 
 def _tidy(text: str, made: tuple[Path, ...], places: set[Path]) -> tuple[str, tuple[Path, ...]]:
-    """Take away what we made to hold entries, innermost first, where it holds none any more."""
+    """Remove containers that we created and that are now empty, innermost first."""
     kept: list[Path] = []
     for path in sorted(made, key=len, reverse=True):
         needed = any(place[: len(path)] == path for place in places)
@@ -69,14 +69,14 @@ def _tidy(text: str, made: tuple[Path, ...], places: set[Path]) -> tuple[str, tu
 
 
 def _holds_more(text: str, path: Path) -> bool:
-    """Tell whether the user put something in there; an array's object that we made is all ours."""
+    """Return whether a container is not empty; an array's object that we created is all ours."""
     if path and isinstance(path[-1], jsonc.Match):
         return False
     return any(jsonc.get(text, path))
 
 
 def _is_ours(there: tuple[Json, ...], written: Json) -> bool:
-    """Tell whether a value is what we wrote; an editor may have added keys of its own."""
+    """Return whether a value is what we wrote; an editor may have added keys."""
     for value in there:
         if isinstance(value, dict) and isinstance(written, dict):
             return all(key in value and value[key] == part for key, part in written.items())
@@ -85,6 +85,6 @@ def _is_ours(there: tuple[Json, ...], written: Json) -> bool:
 
 
 def _over(there: tuple[Json, ...], value: Json) -> Json:
-    """Return the value with the keys that an editor added to it."""
+    """Return the value with any keys that an editor added to the current one."""
     kept = [old for old in there if isinstance(old, dict) and isinstance(value, dict)]
     return {**kept[0], **value} if kept else value

@@ -1,4 +1,4 @@
-"""VS Code and the editors made from it: Remote-SSH settings, and the two ways to open a folder.
+"""VS Code and its forks: Remote-SSH settings, and the two ways to open a folder.
 
 Sources: the settings that Remote-SSH prints in its log, open-remote-ssh's source (sshDestination),
 Cursor's behaviour (it uses the hexadecimal form itself; the plain one opens a second window).
@@ -47,7 +47,7 @@ def _product(
 
 
 def _entries(remote: Remote) -> tuple[Entry, ...]:
-    """Without its platform, Remote-SSH asks before it connects for the first time."""
+    """Return the remote's platform; without it, Remote-SSH asks before the first connection."""
     return (Entry(("remote.SSH.remotePlatform", remote.alias), "linux"),)
 
 

@@ -1,7 +1,7 @@
 """Zed: its SSH connections, its agent servers, and how it opens a folder.
 
 Source: Zed's settings_content crate (SshConnection, CustomAgentServerSettings) and open_listener.
-In a remote project Zed starts the agent there, so the command is one of the sandbox.
+In a remote project Zed starts the agent in the sandbox, so the command is the sandbox's own.
 """
 
 import json
@@ -22,7 +22,7 @@ def agent_server(command: tuple[str, ...]) -> Json:
 
 
 def settings_of_sandbox(agent: str, command: tuple[str, ...]) -> str:
-    """Return the settings for the sandbox's own home; strict JSON."""
+    """Return the settings file for the sandbox's home; strict JSON."""
     return json.dumps({"agent_servers": {_name(agent): agent_server(command)}}, indent=2) + "\n"
 
 
@@ -38,7 +38,10 @@ def _settings(desktop: Desktop) -> str:
 
 
 def _entries(remote: Remote) -> tuple[Entry, ...]:
-    """The upload spares the wait for a download that the sandbox may not make."""
+    """Return the connection and the agent server.
+
+    Zed uploads its server: the sandbox may not be allowed to download it.
+    """
     connection = ("ssh_connections", Match("host", remote.alias), "upload_binary_over_ssh")
     entries = (Entry(connection, value=True),)
     if not remote.acp_command:

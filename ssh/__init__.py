@@ -1,1 +1,1 @@
-"""OpenSSH's own files as text to text, and a login probe; knows nothing of companion."""
+"""OpenSSH's files as text-to-text functions, and a login probe; independent of Companion."""

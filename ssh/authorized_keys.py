@@ -1,4 +1,4 @@
-"""Which keys does an authorized_keys text give, and what is wrong with the rest of it?"""
+"""Parse and merge authorized_keys texts."""
 
 import re
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _PRIVATE = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A line (counted from 1) that is no plain public key; the message never repeats the line."""
+    """A line (counted from 1) that is not a plain public key; the message never repeats it."""
 
     line: int
     message: str
@@ -23,21 +23,21 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """All keys of a text, in its order, and all problems."""
+    """All keys of a text, in order, and all problems."""
 
     keys: tuple[Key, ...]
     problems: tuple[Problem, ...]
 
 
 def parse(text: str) -> Parsed:
-    """Read a text of sshd(8)'s AUTHORIZED_KEYS FORMAT, without its options.
+    """Parse a text in sshd(8)'s AUTHORIZED_KEYS FORMAT, without options.
 
-    Never raises. A text with a private key in it gives no keys and that one problem: every other
-    line may be a part of the secret.
+    Never raises. A text that contains a private key yields no keys and only that problem, because
+    every other line may be part of the secret.
     """
     keys: list[Key] = []
     problems: list[Problem] = []
-    # Not splitlines(): it also splits at characters that mean nothing to sshd.
+    # Not splitlines(): it also splits at characters that sshd does not treat as line breaks.
     for number, raw in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         line = raw.strip()
         if _PRIVATE.match(line):
@@ -53,7 +53,7 @@ def parse(text: str) -> Parsed:
 
 
 def merge(*groups: Iterable[Key]) -> str:
-    """Return the union as a text, in order of first appearance; the first comment stays."""
+    """Return the union as a text, in order of first appearance; a key keeps its first comment."""
     union: dict[str, Key] = {}
     for group in groups:
         for key in group:

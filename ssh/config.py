@@ -1,4 +1,4 @@
-"""What stands in our own ssh_config, and how does the user's own come to include it?"""
+"""Our own ssh_config, and the Include of it in the user's ssh_config."""
 
 import re
 from collections.abc import Iterable
@@ -17,10 +17,10 @@ _ARGUMENT = re.compile(r'"([^"]*)"|(\S+)')
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host entry; the two paths are absolute, with forward slashes.
+    """One host entry; both paths are absolute, with forward slashes.
 
     Raises:
-        SshValueError: ssh would read a value as something else than itself.
+        SshValueError: ssh would not read a value literally.
     """
 
     alias: str
@@ -40,10 +40,10 @@ class Host:
 
 
 def render(hosts: Iterable[Host]) -> str:
-    """Return our whole file, sorted by alias.
+    """Return our complete file, sorted by alias.
 
     Raises:
-        SshValueError: two hosts have one alias; ssh would mix them.
+        SshValueError: two hosts have the same alias; ssh would mix them.
     """
     entries: dict[str, str] = {}
     for host in hosts:
@@ -54,18 +54,18 @@ def render(hosts: Iterable[Host]) -> str:
 
 
 def logins(text: str) -> dict[str, tuple[int, str]]:
-    """Return alias → port and user from a file that render() wrote."""
+    """Return alias → (port, user) from a file that render() wrote."""
     return {alias: (int(port), user) for alias, port, user in _LOGIN.findall(text)}
 
 
 def add_include(text: str, path: str) -> str:
     """Return a user's ssh_config with our Include at the very top.
 
-    After a Host or Match it would belong to that block; from there it is moved. An Include that
-    counts already stays where it is. All else keeps its bytes.
+    After a Host or Match it would belong to that block, so it is moved from there. An Include that
+    already applies to all hosts stays in place. All other bytes are unchanged.
 
     Raises:
-        SshValueError: ssh would read another path.
+        SshValueError: ssh would not read the path literally.
     """
     block = (_COMMENT, f"Include {values.path('the included file', path)}", "")
     if has_include(text, path):
@@ -77,7 +77,7 @@ def add_include(text: str, path: str) -> str:
 
 
 def has_include(text: str, path: str) -> bool:
-    """Tell whether a user's ssh_config includes `path` for all hosts: before any Host or Match."""
+    """Return whether a user's ssh_config includes `path` before any Host or Match."""
     for line in text.removeprefix(_BOM).split("\n"):
         keyword, arguments = _directive(line)
         if keyword in {"host", "match"}:
@@ -99,7 +99,7 @@ def remove_include(text: str, path: str) -> str:
 
 
 def _directive(line: str) -> tuple[str, list[str]]:
-    """Return a line's keyword in lower case and its arguments, if they matter to us."""
+    """Return the keyword in lower case and its arguments of a Host, Match or Include line."""
     match = _DIRECTIVE.match(line)
     if not match:
         return "", []
@@ -107,9 +107,9 @@ def _directive(line: str) -> tuple[str, list[str]]:
 
 
 def _entry(host: Host) -> str:
-    # A `Host *` of the user's own may lead everything through a jump host: not these.
+    # A `Host *` of the user's may route everything through a jump host; ProxyCommand none opts out.
     # HostKeyAlias is spelled out because ssh does not expand %h there. No IdentityAgent: VSCodium
-    # takes its "none" for a socket; IdentitiesOnly keeps the agent's other keys out of it.
+    # reads its "none" as a socket; IdentitiesOnly keeps ssh-agent's other keys out.
     return (
         f"\nHost {host.alias}\n"
         f"  HostName {host.hostname}\n"

@@ -1,7 +1,7 @@
-"""How is a key pair made, and what is public about it?
+"""Generate Ed25519 key pairs and derive their public parts.
 
-By `cryptography`, because paramiko can neither generate nor write Ed25519 keys. It is imported when
-a key is asked for: it takes a tenth of a second.
+Uses `cryptography`, because paramiko can neither generate nor write Ed25519 keys. It is imported
+lazily: the import takes a tenth of a second.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from ssh.values import SshValueError
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """`private` is a whole file in OpenSSH's format; `public` one line without its line break."""
+    """`private` is a complete file in OpenSSH's format; `public` is one line without line break."""
 
     private: str = field(repr=False)
     public: str
@@ -63,6 +63,6 @@ def fingerprint(public: str) -> str:
     """Return `SHA256:…` of a public key line, as `ssh-keygen -l` prints it.
 
     Raises:
-        SshValueError: it is no public key.
+        SshValueError: it is not a public key.
     """
     return public_key.parse(public).fingerprint

@@ -1,4 +1,4 @@
-"""Which host key does each of our aliases have? Our own known_hosts file, written whole."""
+"""Our own known_hosts file: the pinned host key of each alias; always rewritten completely."""
 
 from collections.abc import Mapping
 
@@ -12,8 +12,8 @@ def render(pins: Mapping[str, str]) -> str:
     """Return the file for alias → public host key line, sorted by alias, comments dropped.
 
     Raises:
-        SshValueError: an alias or key is bad, or the key is not Ed25519: our ssh_config asks
-            servers for no other, so that the pin would never match.
+        SshValueError: an alias or key is invalid, or the key is not Ed25519: our ssh_config
+            requests no other type, so the pin would never match.
     """
     return "".join(f"{alias(name)} {_pin(key)}\n" for name, key in sorted(pins.items()))
 
@@ -22,7 +22,7 @@ def parse(text: str) -> dict[str, str]:
     """Return alias → `ssh-ed25519 AAAA…` from a file that render() wrote.
 
     Raises:
-        SshValueError: somebody else wrote into it.
+        SshValueError: the file was changed by something else.
     """
     lines = (line.partition(" ") for line in text.split("\n") if line)
     return {alias(name): _pin(key) for name, _, key in lines}

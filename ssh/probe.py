@@ -1,4 +1,4 @@
-"""Does a server let us in, and is it the one that we know? The only file here with a network."""
+"""Login probe: checks that the pinned server accepts our key; the only module here on a network."""
 
 # ruff: noqa: N818 - the errors are named after what was found
 
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
     from paramiko import PKey, Transport
 
 _INTERVAL = 0.05
-"""Seconds between two attempts while nobody answers."""
+"""Seconds between two attempts while nothing answers."""
 _REFUSED_INTERVAL = 0.5
-"""Seconds after a refusal: sshd >= 9.8 counts them and shuts out those with many."""
+"""Seconds after a refusal: sshd >= 9.8 blocks clients with many failed logins."""
 _PATIENCE = 1.0
 """Seconds that even the first attempt gets."""
 _LONGEST = 200
-"""Characters of a stranger's words that are repeated."""
+"""Maximum number of characters repeated from an untrusted server."""
 _LOG = "ssh.probe.paramiko"
 
 
 class ProbeError(Exception):
-    """The login did not work."""
+    """The login failed."""
 
 
 class NotListening(ProbeError):
-    """Nobody is there, or what is there does not say `SSH-2.0`.
+    """Nothing listens, or the listener does not send `SSH-2.0`.
 
-    The second is usual: podman accepts connections on published ports that nobody serves.
+    The latter is common: podman accepts connections on published ports without a server behind.
     """
 
 
 class ProbeTimeout(ProbeError):
-    """An SSH server is there but did not get through a login in time."""
+    """An SSH server answers but did not complete a login in time."""
 
 
 class LoginRefused(ProbeError):
-    """The right server does not take our key or does not run a command for it."""
+    """The right server rejects our key or does not run a command for it."""
 
 
 class WrongHostKey(ProbeError):
-    """Another server answers than the pinned one; nothing about us was sent to it."""
+    """A server other than the pinned one answers; nothing about us was sent to it."""
 
     def __init__(self, expected: str, got: str) -> None:
         super().__init__(f"the server has the host key {got} and not the pinned {expected}")
@@ -60,7 +60,7 @@ class WrongHostKey(ProbeError):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A login that worked: the server's banner, and how long it took with connecting and `true`."""
+    """A successful login: the server's banner, and the seconds it took including `true`."""
 
     server_version: str
     seconds: float
@@ -72,16 +72,16 @@ def login(
     """Log in with one key and nothing else, run `true`, hang up; all of it within `timeout` s.
 
     Args:
-        host: an IP address; looking up a name is the one thing that could not be bounded.
+        host: an IP address; a name lookup could not be bounded in time.
         port: the server's TCP port.
-        user: whom to log in as.
+        user: the user to log in as.
         private_key: file of the Ed25519 key to offer.
-        host_key: public key line that the server must prove to have before it hears of ours.
-        timeout: seconds; nothing is tried if there are none.
+        host_key: public key line that the server must prove to own before we offer our key.
+        timeout: seconds; if not positive, nothing is tried.
 
     Raises:
-        ProbeError: its subclass says why not.
-        ValueError: `host` is no address, or `host_key` no key.
+        ProbeError: the login failed; the subclass tells why.
+        ValueError: `host` is not an address, or `host_key` is not a key.
         OSError, paramiko.SSHException: the private key cannot be read.
     """
     import paramiko  # noqa: PLC0415 - start-up time is a budget
@@ -91,7 +91,7 @@ def login(
     key = paramiko.Ed25519Key.from_private_key_file(str(private_key))
     with closing(_connect(address, port, timeout)) as connection:
         transport = paramiko.Transport(connection)
-        # A line that paramiko logs as an error is an answer to us; children inherit the level.
+        # What paramiko logs as an error is a result for us; child loggers inherit the level.
         logging.getLogger(_LOG).setLevel(logging.CRITICAL + 1)
         transport.set_log_channel(_LOG)
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = timeout
@@ -109,12 +109,12 @@ def wait_for_login(
 ) -> Login:
     """Try to log in until time.monotonic() is `deadline`; arguments and errors as of login().
 
-    A refusal is tried again, because authorized_keys may follow within moments; a wrong host key
-    is not. At the deadline the last attempt that it did not cut short says why.
+    A refusal is retried, because authorized_keys may follow within moments; a wrong host key is
+    not. At the deadline, the error of the last attempt that it did not cut short is raised.
     """
     begin, reason = time.monotonic(), None
     while True:
-        # A port that accepts and stays silent may get its sshd later: hang up and knock again.
+        # A port that accepts and stays silent may get its sshd later: hang up and reconnect.
         patience = max(_PATIENCE, time.monotonic() - begin)
         left = deadline - time.monotonic()
         try:
@@ -135,14 +135,14 @@ def _connect(address: str, port: int, timeout: float) -> socket.socket:
     try:
         return socket.create_connection((address, port), timeout)
     except OSError as error:
-        raise NotListening(f"nobody listens on {address} port {port}: {error}") from None
+        raise NotListening(f"nothing listens on {address} port {port}: {error}") from None
 
 
 def _within(seconds: float, transport: "Transport", user: str, key: "PKey", pin: Key) -> None:
-    """Converse in a thread of its own and stop waiting for it after so many seconds.
+    """Run the login in a separate thread and wait for it at most `seconds`.
 
-    paramiko's own timeouts bound single steps and not all of them (exec_command has none). The
-    thread that we leave behind ends as soon as the caller closes the connection.
+    paramiko's timeouts bound only some single steps (exec_command has none). A thread left behind
+    ends as soon as the caller closes the connection.
     """
     answer: Future[None] = Future()
     Thread(target=_answer, args=(answer, transport, user, key, pin), daemon=True).start()
@@ -170,21 +170,21 @@ def _converse(transport: "Transport", user: str, key: "PKey", pin: Key) -> None:
     if shown != Key(pin.type, pin.blob):
         raise WrongHostKey(pin.fingerprint, shown.fingerprint)
     if transport.auth_publickey(user, key):
-        raise LoginRefused("the server wants more than a key")
+        raise LoginRefused("the server requires more than a key")
     channel = transport.open_session()
     channel.exec_command("true")
     if status := channel.recv_exit_status():
-        raise LoginRefused(f"the key was taken, but `true` ended with {status}")
+        raise LoginRefused(f"the key was accepted, but `true` exited with {status}")
 
 
 def _diagnosis(transport: "Transport", error: Exception) -> ProbeError:
-    """Say what an error of paramiko means, by how far the conversation got."""
+    """Return the meaning of an error from paramiko, judged by how far the login got."""
     from paramiko import AuthenticationException  # noqa: PLC0415 - start-up time is a budget
 
     if not transport.remote_version.startswith("SSH-2.0"):
-        return NotListening("what listens does not say SSH-2.0")
+        return NotListening("the listener does not speak SSH-2.0")
     if isinstance(error, TimeoutError):
-        return ProbeTimeout("the server did not get through a login in time")
+        return ProbeTimeout("the server did not complete a login in time")
     if isinstance(error, AuthenticationException):
-        return LoginRefused(f"the server does not take our key: {error}")
+        return LoginRefused(f"the server rejected our key: {error}")
     return ProbeError(f"the connection broke: {repr(error)[:_LONGEST]}")

@@ -1,4 +1,4 @@
-"""What is one public key, as `ssh-keygen` writes it into a .pub file?"""
+"""One public key, as `ssh-keygen` writes it into a .pub file."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One public key that is what it says; `blob` is base64.
+    """One public key whose blob (base64) matches its type.
 
     Raises:
         SshValueError: unknown type, damaged blob, or a comment that breaks the line.
@@ -53,11 +53,11 @@ class Key:
 
 
 def parse(line: str) -> Key:
-    """Read `type base64 [comment]`.
+    """Parse `type base64 [comment]`.
 
     Raises:
-        SshValueError: it is no plain public key; the message never repeats the line, which may be
-            a secret that was pasted into the wrong place.
+        SshValueError: it is not a plain public key; the message never repeats the line, which may
+            be a secret that was pasted into the wrong place.
     """
     kind, blob, comment, *_ = [*line.split(maxsplit=2), "", "", ""]
     if kind not in _FIELDS and _FIELDS.keys() & line.split():
@@ -71,14 +71,14 @@ def _decoded(blob: str) -> bytes:
         data = base64.b64decode(blob, validate=True)
     except ValueError:
         data = b""
-    # One key has one spelling: merging compares text.
+    # Accept only the canonical encoding: merging compares text.
     if base64.b64encode(data).decode() != blob:
         raise SshValueError("the key is damaged: it is not base64")
     return data
 
 
 def _fields(data: bytes) -> list[bytes]:
-    """Split a blob into its fields, each with its length in front as 4 bytes (RFC 4251 5)."""
+    """Split a blob into its fields, each prefixed by its length in 4 bytes (RFC 4251 5)."""
     fields = []
     while data:
         end = 4 + int.from_bytes(data[:4], "big")

@@ -1,4 +1,4 @@
-"""Which values may stand in a file that OpenSSH reads, where a newline is a new directive?"""
+"""Checks for values in files that OpenSSH reads, where a newline starts a new directive."""
 
 import re
 import unicodedata
@@ -11,7 +11,7 @@ _EXPANDED = frozenset('"\\%$*?[')
 
 
 class SshValueError(ValueError):
-    """A value that OpenSSH would read as something else than itself."""
+    """A value that OpenSSH would not read literally."""
 
 
 def one_line(what: str, value: str) -> str:
@@ -29,9 +29,9 @@ def alias(value: str) -> str:
     """Return a host alias unchanged.
 
     Raises:
-        SshValueError: it has other characters than a-z, 0-9, dot, dash and underscore. Patterns
-            (`*?!,`) mean other hosts; VS Code turns capitals into small letters, which ssh does
-            not take for the same host.
+        SshValueError: it has characters other than a-z, 0-9, dot, dash and underscore. Patterns
+            (`*?!,`) match other hosts; VS Code lowercases capitals, which ssh treats as another
+            host.
     """
     if not _ALIAS.fullmatch(value):
         raise SshValueError(f"a host alias may have a-z, 0-9 and ._- only: {value!r}")
@@ -50,7 +50,7 @@ def word(what: str, value: str) -> str:
 
 
 def path(what: str, value: str) -> str:
-    r"""Return a path in the double quotes that ssh_config(5) wants around spaces.
+    r"""Return a path in the double quotes that ssh_config(5) requires around spaces.
 
     Raises:
         SshValueError: it is empty, breaks the line, or has one of `"%$*?[` or a backslash: ssh
@@ -65,7 +65,7 @@ def port(value: int) -> int:
     """Return a TCP port unchanged.
 
     Raises:
-        SshValueError: it is not in 1-65535; ssh would then refuse the file, for every host.
+        SshValueError: it is not in 1-65535; ssh would reject the entire file.
     """
     if not 1 <= value <= 65535:  # noqa: PLR2004 - what 16 bits hold
         raise SshValueError(f"not a port: {value}")

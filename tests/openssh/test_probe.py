@@ -89,7 +89,7 @@ def test_an_unknown_client_key_is_refused(sshd, tmp_path):
 
 
 def test_an_account_that_runs_no_command_is_no_login(start_sshd):
-    with pytest.raises(probe.LoginRefused, match="ended with 1"):
+    with pytest.raises(probe.LoginRefused, match="exited with 1"):
         login(start_sshd("ForceCommand exit 1"))
 
 
