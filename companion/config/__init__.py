@@ -1,1 +1,1 @@
-"""The types of agent.yaml and the way from its text to them."""
+"""Configuration files: their types, strict YAML parsing, and decoding."""

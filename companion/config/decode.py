@@ -1,4 +1,4 @@
-"""What does the user's text mean, and what is wrong with it, all at once, each with its place?"""
+"""Decode configuration texts into models; report all problems at once, each with its place."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=BaseModel)
 _A_KEY = "[key]"
-"""By this pydantic says that the key before is wrong, not what it leads to."""
+"""pydantic's marker for a problem with the preceding key itself, not with its value."""
 
 
 def agent(text: str, file: str = "agent.yaml") -> tuple[AgentConfig, Document]:
     """Decode an agent.yaml.
 
     Raises:
-        ConfigError: every problem that the text has on its own.
+        ConfigError: every problem within this text.
     """
     document = strict_yaml.parse(text, file)
     return decode(AgentConfig, document.data, document, ()), document
@@ -35,7 +35,7 @@ def fleet(text: str, file: str = "fleet.yaml") -> tuple[Fleet, Document]:
     """Decode a fleet.yaml.
 
     Raises:
-        ConfigError: every problem that the text has on its own.
+        ConfigError: every problem within this text.
     """
     document = strict_yaml.parse(text, file)
     return decode(Fleet, document.data, document, ()), document
@@ -43,7 +43,7 @@ def fleet(text: str, file: str = "fleet.yaml") -> tuple[Fleet, Document]:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What one agent is configured to be, with everything that its fleet shares."""
+    """One agent's configuration, joined with everything that its fleet shares."""
 
     config: AgentConfig
     features: tuple[tuple[Origin, Feature], ...]
@@ -53,17 +53,18 @@ class Loaded:
 def loaded(config: AgentConfig, document: Document, above: tuple[Fleet, Document] | None) -> Loaded:
     """Return an agent's config joined with its fleet's.
 
-    What the agent says itself counts more; a shared feature gives way to one of the same plugin.
+    The agent's own values override shared ones, and its features override those of the same plugin.
     """
     own = _features(config.features, is_shared=False)
     if above is None:
         return Loaded(config, own, document)
-    shared, mine = above[0].shared, {feature.plugin for feature in config.features}
-    given = (f for f in _features(shared.features, is_shared=True) if f[1].plugin not in mine)
-    said = {key: getattr(shared, key) for key in ("container_runtime", "egress")}
-    missing = {k: v for k, v in said.items() if v and k not in config.model_fields_set}
+    shared, own_plugins = above[0].shared, {feature.plugin for feature in config.features}
+    features = _features(shared.features, is_shared=True)
+    inherited = (f for f in features if f[1].plugin not in own_plugins)
+    values = {key: getattr(shared, key) for key in ("container_runtime", "egress")}
+    missing = {k: v for k, v in values.items() if v and k not in config.model_fields_set}
     joined = document.joined(above[1], SHARED)
-    return Loaded(config.model_copy(update=missing), (*given, *own), joined)
+    return Loaded(config.model_copy(update=missing), (*inherited, *own), joined)
 
 
 def _features(
@@ -76,10 +77,10 @@ def _features(
 
 
 def decode(model: type[M], data: Any, document: Document, at: Location) -> M:  # noqa: ANN401 - the user's
-    """Return `data`, which stands at `at` in the document, as a `model`.
+    """Return `data`, located at `at` in the document, as a `model`.
 
     Raises:
-        ConfigError: everything in `data` that does not fit.
+        ConfigError: every invalid part of `data`.
     """
     try:
         return model.model_validate(data)
@@ -103,7 +104,7 @@ def _problem(
 
 
 def _called(where: Location) -> str:
-    """Return what the last part of a location is called: a key, or an entry of a list."""
+    """Return the name of the last part of a location: a key, or an entry of a list."""
     if where[-1] == _A_KEY:
         return f"the key {named(str(where[-2]))}"
     if isinstance(where[-1], str):
@@ -152,7 +153,7 @@ def _got(value: object) -> str:
         case None:
             return "it is empty"
         case bool() | int():
-            return "it is a number or truth value: put it in quotes if you mean text"
+            return "it is a number or boolean: put it in quotes if you mean text"
         case str():
             return "it is text"
         case tuple():
@@ -162,14 +163,14 @@ def _got(value: object) -> str:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return a hint which of the known words may have been meant."""
+    """Return a hint that names the closest known word, or else all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(names)}"
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterable[str]:
-    """Return the keys that a mapping at `location` below `model` may have."""
+    """Return the keys that are valid for a mapping at `location` in `model`."""
     for part in location:
         if isinstance(part, str) and part in model.model_fields:
             inner = _model_in(model.model_fields[part].annotation)

@@ -1,4 +1,4 @@
-"""Which values does a project's .env give?"""
+"""A project's .env: parsing it, and the text of .env.example."""
 
 from collections.abc import Mapping
 from io import StringIO
@@ -12,7 +12,7 @@ def parse(text: str, file: str) -> Mapping[str, str]:
     """Return name → value; the format is python-dotenv's, without interpolation.
 
     Raises:
-        ConfigError: a line that assigns nothing. Values never appear in a message.
+        ConfigError: a line is not an assignment. Values never appear in a message.
     """
     values: dict[str, str] = {}
     problems: list[Problem] = []
@@ -28,7 +28,7 @@ def parse(text: str, file: str) -> Mapping[str, str]:
 
 
 def example(names: Mapping[str, str]) -> str:
-    """Return the text of .env.example for variables (name → where it is used)."""
+    """Return the text of .env.example for variables (name → its use)."""
     lines = ["# Values for .env, which stays on your machine: never commit it."]
     for name, use in sorted(names.items()):
         lines += ["", f"# {use}", f"{name}="]
@@ -36,5 +36,5 @@ def example(names: Mapping[str, str]) -> str:
 
 
 def _first_line(text: str, line: int) -> int:
-    """Skip the blank lines that the parser counts to the binding that follows them."""
+    """Return the line after the blank lines, which the parser counts as part of the binding."""
     return line + len(text) - len(text.lstrip("\n"))

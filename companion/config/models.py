@@ -1,6 +1,6 @@
-"""What may an agent.yaml say?
+"""Types of agent.yaml and fleet.yaml.
 
-Types only. Decoding, messages and schema all come from here. Lists arrive as tuples.
+Decoding, messages and schema all derive from them. Lists arrive as tuples.
 """
 
 import ipaddress
@@ -13,10 +13,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 Engine = Literal["docker", "podman"]
 LogLevel = Literal["info", "debug"]
 SSHD_PORT = 2222
-"""Where sshd listens in the agent's namespace."""
+"""Port of sshd in the agent's namespace."""
 _GATE = 1
 _GATEWAY_PORTS = {0, 1, 53}
-"""No port, and where the gateway itself listens for the agent."""
+"""0 is not a port; on the others the gateway itself listens for the agent."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
@@ -33,7 +33,7 @@ _CPUS = re.compile(r"[0-9]+(\.[0-9]{1,2})?\Z")
 
 
 class Model(BaseModel):
-    """Frozen, and a key that it does not know is an error."""
+    """Base of all models: frozen, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -67,7 +67,7 @@ def split_port(text: str) -> tuple[str, int, int]:
     """Return (address, host port, container port) of `3000`, `8080:3000`, `0.0.0.0:8080:3000`.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text has none of these forms, or the port is reserved.
     """
     match = _PORT.match(text)
     host = int(match["host"]) if match else 0
@@ -75,7 +75,7 @@ def split_port(text: str) -> tuple[str, int, int]:
     if not match or not all(0 < port < 1 << 16 for port in (host, inner)):
         raise ValueError("must be PORT, HOST:CONTAINER or ADDRESS:HOST:CONTAINER")
     if inner in {_GATE, SSHD_PORT}:
-        raise ValueError(f"takes the container's port {inner}, which is companion's own")
+        raise ValueError(f"uses the container's port {inner}, which is reserved for Companion")
     return str(ipaddress.IPv4Address(match["address"] or "127.0.0.1")), host, inner
 
 
@@ -99,11 +99,15 @@ def _cpus(text: str) -> str:
 def service_port(port: int | None) -> None:
     """Refuse a port that no service behind the gateway can have."""
     if port in _GATEWAY_PORTS:
-        raise ValueError(f"must have another port: {port} is the gateway's own")
+        raise ValueError(f"must have another port: {port} is reserved for the gateway")
 
 
 def hostname(text: str) -> str:
-    """Return a DNS name or IPv4 address in lower case; refuse everything else."""
+    """Return a DNS name or IPv4 address in lower case.
+
+    Raises:
+        ValueError: the text is neither.
+    """
     lowered = text.lower()
     if not _HOST.match(lowered):
         raise ValueError("must be a host name such as api.example.com")
@@ -123,7 +127,7 @@ def tls_name(host: str) -> str:
 
 
 def host_pattern(text: str) -> str:
-    """Return a host name, or `*.` and a host name for everything below it."""
+    """Return a host name, or `*.` and a host name, which matches all names below it."""
     wildcard, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
     if is_address(name):
         other = "for plain HTTP add http://ADDRESS to the plugin external-services"
@@ -181,7 +185,7 @@ class Egress(Model):
 
 
 class Limits(Model):
-    """How much of the machine the agent may take."""
+    """How much of the machine's resources the agent may use."""
 
     memory: Annotated[str, AfterValidator(_memory)] = "8g"
     pids: Annotated[int, Field(ge=16, le=100_000)] = 4096
@@ -189,7 +193,7 @@ class Limits(Model):
 
 
 class Feature(Model):
-    """One plugin to switch on; every further key is an option of that plugin."""
+    """One plugin to enable; all other keys are options of that plugin."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
@@ -203,7 +207,7 @@ class Feature(Model):
 
 
 class Shared(Model):
-    """What all agents of a fleet have, as far as they do not say otherwise themselves."""
+    """Defaults for all agents of a fleet; an agent's own values override them."""
 
     container_runtime: Engine | None = None
     egress: Egress | None = None
@@ -211,7 +215,7 @@ class Shared(Model):
 
 
 class Fleet(Model):
-    """The whole of one fleet.yaml: the directories of its agents, and what they share."""
+    """One fleet.yaml: the directories of its agents, and what they share."""
 
     agents: Annotated[tuple[Annotated[str, AfterValidator(_name)], ...], Field(min_length=1)]
     shared: Shared = Shared()
@@ -229,7 +233,7 @@ class Fleet(Model):
 
 
 class AgentConfig(Model):
-    """The whole of one agent.yaml."""
+    """One agent.yaml."""
 
     name: Annotated[str, AfterValidator(_name)]
     runtime: Runtime

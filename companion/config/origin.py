@@ -1,4 +1,4 @@
-"""Origin: where a config asks for something, so that a message can name file, line and column."""
+"""Origin: the source of a configured value, so that messages can name file, line and column."""
 
 from dataclasses import dataclass, replace
 
@@ -6,18 +6,18 @@ from companion.config.strict_yaml import Document, Location
 from companion.errors import Place
 
 SHARED = "shared"
-"""The key of fleet.yaml for what all agents have."""
+"""The key of fleet.yaml for what all agents share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A value of agent.yaml, or of what fleet.yaml shares, and the plugin that reads it."""
+    """A value of agent.yaml, or of fleet.yaml's `shared`, and the plugin that reads it."""
 
     location: Location
     """Keys and indexes from the top of agent.yaml, or from `shared` of fleet.yaml."""
     is_shared: bool = False
     plugin: str = ""
-    """Empty for what Companion reads itself."""
+    """Empty for values that Companion reads itself."""
 
     def at(self, *parts: str | int) -> "Origin":
         """Return the origin of a part of the value."""
@@ -25,7 +25,7 @@ class Origin:
 
     @property
     def joined(self) -> Location:
-        """The location in a document that the fleet's is joined to."""
+        """The location in the document that joins agent.yaml and fleet.yaml."""
         return (SHARED, *self.location) if self.is_shared else self.location
 
     def place(self, document: Document) -> Place:

@@ -1,4 +1,4 @@
-"""What did the user set for companion as a whole? `settings.yaml` in the config directory."""
+"""The user's settings for all projects: `settings.yaml` in the config directory."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ def parse(text: str | None, file: str) -> Settings:
     """Decode settings.yaml.
 
     Raises:
-        ConfigError: everything that is wrong with it.
+        ConfigError: every problem of the text.
     """
     if text is None or not text.strip():
         return Settings()

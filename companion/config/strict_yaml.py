@@ -1,7 +1,7 @@
-"""What does a YAML text say, strictly, and at which line and column does it say each thing?
+"""Strict YAML parser that keeps the line and column of every value; also dumps YAML.
 
-The only importer of yaml. Stricter than yaml.safe_load on purpose: `no`, `022` and `3.10` stay
-the text that the user wrote, duplicate keys, tags and merge keys are refused.
+The only importer of yaml. Deliberately stricter than yaml.safe_load: `no`, `022` and `3.10` stay
+text as written; duplicate keys, tags and merge keys are refused.
 """
 
 import re
@@ -26,24 +26,24 @@ _KNOWN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map")}
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed text: plain values, and where each of them stands."""
+    """A parsed text: plain values, and the place of each."""
 
     file: str
     data: Plain
     places: Mapping[Location, Place]
     values: Mapping[Location, Place]
-    """Where scalars stand; `places` holds their keys."""
+    """Places of scalars; `places` has those of their keys."""
 
     def place(self, location: Location) -> Place:
-        """Return the place of the value at `location`, or of what of it there is."""
+        """Return the place of the value at `location`, or of its nearest existing parent."""
         return self._nearest(location, {**self.places, **self.values})
 
     def key_place(self, location: Location) -> Place:
-        """Return the place of the key that `location` names, or of what of it there is."""
+        """Return the place of the key at `location`, or of its nearest existing parent."""
         return self._nearest(location, self.places)
 
     def joined(self, other: "Document", key: str) -> "Document":
-        """Return this document with what stands below the top key of another one."""
+        """Return this document with the places below one top-level key of another."""
 
         def below(found: Mapping[Location, Place]) -> dict[Location, Place]:
             return {where: place for where, place in found.items() if where[:1] == (key,)}
@@ -61,7 +61,7 @@ def parse(text: str, file: str) -> Document:
     """Parse one YAML document; lists become tuples.
 
     Raises:
-        ConfigError: with a place for everything that is not strict YAML.
+        ConfigError: the text is not strict YAML; each problem has its place.
     """
     try:
         _refuse_depth(text)
@@ -96,7 +96,7 @@ def dump(data: object) -> str:
 
 
 def _refuse_depth(text: str) -> None:
-    """Look at the nesting before libyaml does, which would recurse into it without a limit."""
+    """Check the nesting depth first: libyaml would recurse without a limit."""
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -149,18 +149,20 @@ class _Reader:
     def _items(
         self, node: yaml.MappingNode, location: Location, depth: int
     ) -> Iterator[tuple[str, Plain]]:
-        seen: dict[str, int] = {}
+        first_lines: dict[str, int] = {}
         for key, child in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.value == "<<":
                 self._refuse(key, "keys must be plain text", "write the key out")
                 continue
             name: str = key.value
-            if name in seen:
+            if name in first_lines:
                 self._refuse(
-                    key, f"{named(name)} is given twice", f"the first is on line {seen[name]}"
+                    key,
+                    f"{named(name)} is given twice",
+                    f"the first is on line {first_lines[name]}",
                 )
                 continue
-            seen[name] = key.start_mark.line + 1
+            first_lines[name] = key.start_mark.line + 1
             self.places[(*location, name)] = self._place(key)
             yield name, self.value(child, (*location, name), depth + 1)
 

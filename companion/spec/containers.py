@@ -1,4 +1,4 @@
-"""What do we ask of a container engine? Images, networks and services as complete values."""
+"""Specification for a container engine: images, networks and services as complete values."""
 
 import hashlib
 import ipaddress
@@ -28,7 +28,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image and the whole context it is built from; the tag is a digest of both."""
+    """An image with its complete build context; the tag contains a digest of both."""
 
     name: str
     role: Role
@@ -37,7 +37,7 @@ class Image:
 
     @property
     def tag(self) -> str:
-        """Name with content digest: two images of one tag are the same image."""
+        """Name with content digest: images with the same tag are identical."""
         seal = hashlib.sha256(json.dumps(self.arguments).encode())
         for file in sorted(self.files, key=lambda f: f.path):
             seal.update(f"\0{file.path}\0{file.mode:o}\0{len(file.content)}\0".encode())
@@ -46,14 +46,14 @@ class Image:
 
     @property
     def recipe(self) -> str:
-        """Digest of the steps that build it, whoever it is for: such images share their layers."""
+        """Digest of the build steps without labels: images with equal recipes share layers."""
         texts = (file.content.decode() for file in self.files if file.path == "Dockerfile")
         steps = [line for text in texts for line in text.splitlines() if line[:5] != "LABEL"]
         return digest([steps, self.arguments])
 
     @property
     def base(self) -> str:
-        """The image that its Dockerfile begins with, build arguments replaced."""
+        """The base image of its Dockerfile, with build arguments expanded."""
         dockerfile = next(file for file in self.files if file.path == "Dockerfile")
         lines = dockerfile.content.decode().splitlines()
         words = (line.removeprefix("FROM ") for line in lines if line.startswith("FROM "))
@@ -64,7 +64,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network of its own for one agent."""
+    """A network for one agent."""
 
     name: str
     subnet: str
@@ -77,24 +77,24 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A service's place on a network."""
+    """A service's network and its address there."""
 
     network: str
     address: str
 
     @property
     def mac(self) -> str:
-        """A MAC address that stays with the IP address, as docker derives it.
+        """The MAC address derived from the IP address, as docker does it.
 
-        A new container with another one would be unreachable until its neighbours' ARP entries
-        expire, half a minute later.
+        A new container with a different one would be unreachable until its neighbors' ARP entries
+        expire half a minute later.
         """
         return "02:42:" + ":".join(f"{int(part):02x}" for part in self.address.split("."))
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """A port of the desktop's loopback address that leads to a container's port."""
+    """A port of a desktop address, loopback by default, that is forwarded to a container's port."""
 
     host_port: int
     container_port: int
@@ -105,7 +105,7 @@ class Publish:
 
 
 class Directory(StrEnum):
-    """The directories of our own files that a sandbox has mounted."""
+    """The directories of our own files that are mounted into a sandbox."""
 
     GATEWAY = "gateway"
     """The gateway's configuration."""
@@ -113,7 +113,7 @@ class Directory(StrEnum):
     CERTIFICATES = "certificates"
     """Leaf certificates with their keys."""
     CONTROL = "control"
-    """Shared with the gateway, which listens on a socket in it."""
+    """Holds the socket on which the gateway listens for commands."""
     RESOLVER = "resolver"
     SSHD = "sshd"
     """Host key, authorized keys and configuration."""
@@ -121,7 +121,7 @@ class Directory(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """A directory of ours, or one file in it; where it lies is the driver's business."""
+    """A directory of ours, or one file in it; the driver decides its location on the host."""
 
     directory: Directory
     file: str = ""
@@ -133,7 +133,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class HostPath:
-    """A directory of the user's on the desktop; absolute, symlinks resolved."""
+    """A desktop directory of the user; absolute, with symlinks resolved."""
 
     path: str
 
@@ -151,7 +151,7 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """What the container sees at `target`. The kinds of source share no field: see `parts`."""
+    """A mount at `target` in the container. Source types share no field name: see `parts`."""
 
     source: Files | HostPath | Volume
     target: str
@@ -160,7 +160,7 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One container, whole: from this value come the engine's argv and the compose file."""
+    """One container: the source of both the engine's argv and the compose file."""
 
     name: str
     role: Role
@@ -170,7 +170,7 @@ class Service:
     hostname: str = ""
     attachments: tuple[Attachment, ...] = ()
     joins: tuple[str, ...] = ()
-    """Networks that are not ours, besides the attachments."""
+    """Foreign networks, besides the attachments."""
     network_of: str = ""
     publish: tuple[Publish, ...] = ()
     binds: tuple[Bind, ...] = ()
@@ -178,9 +178,9 @@ class Service:
     environment: tuple[tuple[str, str], ...] = ()
     capabilities: tuple[str, ...] = ()
     seccomp: str = ""
-    """Path of the list of system calls, on the desktop; without it the engine's own holds."""
+    """Desktop path of the seccomp profile; if empty, the engine's default applies."""
     writable: bool = False
-    """Its own system may be written, by root; else it is read-only for everybody."""
+    """Root may write to the root file system; otherwise it is read-only."""
     sysctls: tuple[tuple[str, str], ...] = ()
     hosts: tuple[tuple[str, str], ...] = ()
     workdir: str = ""
@@ -190,25 +190,25 @@ class Service:
     cpus: str = ""
     cpu_shares: int = 0
     configuration: tuple[tuple[str, str], ...] = ()
-    """Digests of what the container reads from its mounts at start: name → digest."""
+    """Digests of what the container reads from its mounts at start, as (name, digest)."""
     reloads: tuple[tuple[str, str], ...] = ()
-    """Digests of what it can take in while it runs: name → digest. No part of its identity."""
+    """Digests of what it can reload while running, as (name, digest); not part of `spec`."""
 
     @property
     def parts(self) -> Mapping[str, str]:
-        """Field name → digest of its value: comparing two says *what* differs."""
+        """Field name → digest of its value: a comparison shows which fields differ."""
         fields = {name: value for name, value in asdict(self).items() if name != "reloads"}
         return {name: digest(value) for name, value in fields.items()}
 
     @property
     def spec(self) -> str:
-        """Digest of the whole definition; the container carries it as a label."""
+        """Digest of the complete definition; stored as a label of the container."""
         return digest(dict(self.parts))
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How the desktop gets into a sandbox."""
+    """SSH login from the desktop to a sandbox."""
 
     alias: str
     port: int
@@ -217,7 +217,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """All that the engine shall hold of one agent's sandbox; plain data, so that it can be kept."""
+    """The desired engine objects of one agent's sandbox; plain data that can be stored."""
 
     agent: str
     login: Login | None
@@ -231,7 +231,7 @@ class Target:
 
     @property
     def internal(self) -> Network:
-        """The network that the agent's namespace is on."""
+        """The network of the agent's namespace."""
         return next(n for n in self.networks if n.internal)
 
 
@@ -241,5 +241,5 @@ def digest(value: object) -> str:
 
 
 def digest_files(files: tuple[File, ...]) -> str:
-    """Return a short digest of files, whatever their order."""
+    """Return a short digest of files, independent of their order."""
     return digest(sorted((f.path, f.mode, hashlib.sha256(f.content).hexdigest()) for f in files))
