@@ -65,7 +65,7 @@ def test_init_and_schema_write_the_comment_and_up_and_generate_do_not(desk: Desk
     assert (project / "agent.yaml").read_text() == f"{first}\n{AGENT}"
     desk.companion("-C", str(project), "generate").ok()
     again = desk.companion("-C", str(project), "schema", "--write").ok()
-    assert "all is current" in again.out
+    assert "up to date" in again.out
     old = f"# yaml-language-server: $schema=.build/schema.json\n{AGENT}"
     (project / "agent.yaml").write_text(old)
     desk.companion("-C", str(project), "schema", "--write").ok()
