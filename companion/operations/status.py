@@ -134,13 +134,16 @@ def condition(engine: Engine, containers: Collection[Container]) -> Condition:
 
 
 def health_of(containers: Collection[Container]) -> Health:
-    """Judge by an agent's containers: what was stopped by hand ended with 0 or by a signal."""
-    if not containers:
-        return Health.ABSENT
+    """Judge by an agent's containers: what was stopped by hand ended with 0 or by a signal.
+
+    Without the agent's own container it is absent: up, restart and down remove that one first.
+    """
     by_role = {c.role: c for c in containers}
     agent, holder, gateway = (by_role.get(r) for r in (Role.AGENT, Role.NET, Role.GATEWAY))
-    if agent is None or not agent.running:
-        failed = agent and (agent.out_of_memory or agent.exit_code not in _STOPPED_BY_HAND)
+    if agent is None:
+        return Health.ABSENT
+    if not agent.running:
+        failed = agent.out_of_memory or agent.exit_code not in _STOPPED_BY_HAND
         return Health.CRASHED if failed else Health.STOPPED
     if not agent.network_mode.startswith("container:"):
         return Health.RUNNING  # it has no gateway

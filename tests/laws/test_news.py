@@ -15,8 +15,11 @@ from companion.daemon.news import (
 from companion.daemon.scheduler import Touched
 from companion.daemon.view import AgentView, View
 from companion.daemon.wording import line
-from companion.engine.model import Condition, EngineChoice, Health
+from companion.engine.client import Engine
+from companion.engine.model import Condition, Container, EngineChoice, Health
+from companion.operations.status import condition
 from companion.project.model import AgentRef, Project
+from companion.spec.containers import Role
 
 PODMAN, DOCKER = (EngineChoice(name, f"/usr/bin/{name}") for name in ("podman", "docker"))
 REF = AgentRef(Project(Path("/p"), "p-1"))
@@ -87,3 +90,18 @@ def test_an_agent_is_settled_from_its_first_settled_work_until_its_engine_says_o
     assert done.sandboxes[AGENT.id].settled
     assert fold(done, WorkFinished(AGENT.id, "paused")).sandboxes[AGENT.id].settled
     assert not fold(done, observed(Health.BROKEN)).sandboxes[AGENT.id].settled
+
+
+def container(role: Role) -> Container:
+    return Container(
+        id=role, name=f"p-{role}", project="p-1", service=role, agent="coder", role=role,
+        spec="", running=True, status="running", exit_code=0, out_of_memory=False,
+        started="2026-01-01T00:00:00Z", network_mode="",
+    )  # fmt: skip
+
+
+def test_an_agent_whose_container_was_removed_was_not_stopped_by_anyone():
+    left = (container(Role.GATEWAY), container(Role.NET))
+    news = EngineObserved(PODMAN, {"p-1": {"coder": condition(Engine(PODMAN), left)}})
+    agent, reaction = after(news)
+    assert (agent.health, reaction) == (Health.ABSENT, ())
