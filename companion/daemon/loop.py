@@ -178,7 +178,7 @@ class Loop:
         self._inbox.put(news)
 
     def _tell(self, news: News) -> None:
-        """Draw the news into the picture and show it; that an engine is still silent is none."""
+        """Fold news into the view and show both; that an engine is still silent is no news."""
         before = self.view
         if isinstance(news, EngineSilent) and news.engine in before.silent:
             return

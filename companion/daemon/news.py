@@ -111,7 +111,7 @@ News = (
 
 
 def fold(view: View, news: News) -> View:
-    """Return the picture after the news."""
+    """Return the view after the news."""
     match news:
         case ProjectAdded(agent_view):
             return _with(view, _kept(agent_view, view.sandboxes.get(agent_view.id)))

@@ -29,7 +29,7 @@ class Timers:
 
     def due(self, now: float) -> tuple[str, ...]:
         """Return the sandboxes whose moment has come and that did not hear of it."""
-        return tuple(s for s, alarm in self._set.items() if alarm.at <= now and not alarm.rang)
+        return tuple(s for s, timer in self._set.items() if timer.at <= now and not timer.rang)
 
     def ring(self, sandbox: str) -> None:
         """Remember that a sandbox heard of its moment."""

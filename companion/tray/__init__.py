@@ -1,1 +1,1 @@
-"""The icon on the desktop: a picture in, rows and pixels out, clicks back."""
+"""The tray icon: takes the view, draws its icon and menu, and reports clicks."""

@@ -1,4 +1,4 @@
-"""How do picture and clicks meet pystray? Images, menu items, and this platform's backend."""
+"""The connection of view and clicks to pystray: images, menu items, the platform's backend."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What stands in the tray's menu? A pure function from the picture to rows."""
+"""The tray's menu: a pure function from the view to rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

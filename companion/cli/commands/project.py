@@ -63,16 +63,16 @@ def init(arguments: Namespace) -> Result:
 def validate(arguments: Namespace) -> Result:
     """Check everything, write nothing."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    all_seats, found = discovery.agent_refs(project), []
+    refs, found = discovery.agent_refs(project), []
     problems: list[Problem] = []
-    for ref in all_seats:
+    for ref in refs:
         try:
             found.append(check(home, ref))
         except ConfigError as error:
             problems += error.problems
     if problems:
         raise ConfigError(problems)
-    files_read = [ref.named(ref.config) for ref in all_seats]
+    files_read = [ref.named(ref.config) for ref in refs]
     if project.fleet.exists():
         files_read.insert(0, paths.FLEET_NAME)
     return Result(
