@@ -74,9 +74,13 @@ def _clear(engine: Driver, progress: Progress, *, volumes: bool) -> bool:
 
 
 def request_stop(agent_paths: AgentPaths) -> None:
-    """Request that the agent stops: this ends a build that is under way for it."""
+    """Request that the agent stops: this ends a build that is under way for it.
+
+    If the request cannot be written, down() still waits for the build and stops the agent.
+    """
     if agent_paths.root.is_dir():
-        agent_paths.stop_request.touch()
+        with suppress(OSError):
+            agent_paths.stop_request.touch()
 
 
 def last_stop_request(agent_paths: AgentPaths) -> int:

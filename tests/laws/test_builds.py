@@ -1,10 +1,13 @@
 """A build ends once its result is not wanted anymore, whatever the check for that raises."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from companion.reconcile import teardown
 from companion.system import process
+from companion.system.paths import AgentPaths
 
 ENDED = -15
 BUILD = ("sleep", "5")
@@ -30,3 +33,9 @@ def test_a_build_ends_once_unwanted_even_if_that_check_raises(
 ):
     code = process.build(BUILD, print, answering(*answers), env={}, builds_here=False)
     assert code == ENDED
+
+
+def test_a_stop_request_that_cannot_be_written_raises_nothing(tmp_path: Path):
+    agent_paths = AgentPaths(tmp_path)
+    agent_paths.stop_request.symlink_to(agent_paths.stop_request)
+    teardown.request_stop(agent_paths)
