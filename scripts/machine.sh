@@ -126,7 +126,7 @@ leave() {
     while read -r group; do
       [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
     done < <(cat "$work/groups" 2>/dev/null)
-    xargs -r ls -d <"$work/groups" >/dev/null 2>&1 || break
+    [ -n "$(xargs -r ls -d 2>/dev/null <"$work/groups")" ] || break
     sleep 0.1
   done
   packages_out "$suite"
