@@ -293,7 +293,9 @@ def test_a_refused_renewal_says_authorize_again_and_the_sandbox_goes_on(fake: Fa
     assert told in fake.companion("up").ok().err
     assert token(fake) == ""
     assert len(mcp.forms("refresh_token")) == 1  # the server was not asked again
+    assert not fake.world["calls"][calls:]
     assert any(told in one["hint"] for one in doctor(fake))
+    calls = len(fake.world["calls"])
     fake.companion("oauth", "notion").ok()
     assert token(fake) in mcp.access
     assert not fake.world["calls"][calls:]

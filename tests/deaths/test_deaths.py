@@ -326,6 +326,7 @@ def test_a_way_back_that_fails_says_so_and_the_next_up_repairs_it(fake: Fake):
 
 def test_without_a_compose_front_end_the_message_says_what_to_install(fake: Fake):
     fake.desk.environment["PATH"] = f"{fake.desk.home / 'programs'}:/bin"
+    fake.set(refuse=["compose"])
     done = fake.companion("compose", "ps")
     assert done.code == 1
     assert "install podman-compose" in done.err

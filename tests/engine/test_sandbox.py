@@ -303,7 +303,11 @@ def test_a_new_host_and_a_removed_one_count_at_once_and_ssh_stays(box: Box):
         try:
             plan = box.companion("plan", "--json", "--check")
             assert plan.agent["steps"] == [
-                {"step": "reload coder-gateway", "reason": "changed: host added.test"}
+                {
+                    "step": "reload coder-gateway",
+                    "code": "not-loaded",
+                    "reason": "changed: host added.test",
+                }
             ]
             box.companion("up").ok()
             assert "no address" in box.run(asks)

@@ -144,7 +144,11 @@ def test_a_certificate_that_ends_soon_is_renewed_without_a_restart(proxied: Prox
     plan = box.companion("plan", "--check", "--json")
     assert plan.code == 4
     assert plan.agent["steps"] == [
-        {"step": "reload coder-gateway", "reason": f"changed: certificate {HOST}"}
+        {
+            "step": "reload coder-gateway",
+            "code": "not-loaded",
+            "reason": f"changed: certificate {HOST}",
+        }
     ]
     assert box.companion("up", "--json").ok().agent["change"] == "reload"
     left = shown(proxied).not_valid_after_utc - datetime.now(UTC)
