@@ -51,6 +51,25 @@ def merge(text: str, wanted: Iterable[Entry], owned: Owned) -> tuple[str, Owned]
     return text, Owned(tuple(ours), tuple(sorted(dict.fromkeys(made), key=len)))
 
 
+def settle(text: str, owned: Owned, intended: Owned) -> tuple[bool, Owned]:
+    """Return whether an intended write of entries shows in the text, and what is ours in it then.
+
+    A value is ours only if it is what was written or intended: what the user wrote stays theirs.
+
+    Raises:
+        JsoncError: the text does not parse.
+    """
+    before = {entry.path: entry for entry in owned.entries}
+    shown = {
+        entry.path: entry
+        for entry in intended.entries
+        if _is_ours(jsonc.get(text, entry.path), entry.value)
+    }
+    happened = any(before.get(path) != entry for path, entry in shown.items())
+    made = intended.made if happened else owned.made
+    return happened, Owned(tuple({**before, **shown}.values()), made)
+
+
 def _holders(path: Path) -> tuple[Path, ...]:
     """Return the paths of the parents, outermost first; () is the root."""
     return tuple(path[:length] for length in range(len(path)))

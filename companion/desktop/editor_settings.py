@@ -17,7 +17,7 @@ from companion.system.paths import Paths
 from editors.base import Desktop, Editor, Opening, Remote
 from editors.catalogue import EDITORS
 from editors.jsonc_tree import JsoncError
-from editors.owned import Entry, Owned, merge
+from editors.owned import Entry, Owned, merge, settle
 
 Outcome = Literal["written", "unchanged", "failed"]
 
@@ -46,6 +46,9 @@ class _File:
 
     owned: Owned = field(default_factory=Owned)
     made: bool = False
+    intended: Owned | None = None
+    """What a write that is under way, or was killed, makes ours."""
+    intended_made: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +219,15 @@ def _write(home: Paths, here: InstalledEditor, wanted: tuple[Entry, ...]) -> Syn
     memory = _read(home)
     name = str(here.settings)
     before = memory.files.get(name, _File())
+    others = {n: f for n, f in memory.files.items() if n != name}
     try:
         text = files.read_text(here.settings)
+        before = _settled(before, text or "")
         new, owned = merge(text or "", wanted, before.owned)
         made = before.made if text is not None else bool(new)
+        if new != (text or ""):
+            intent = replace(before, intended=owned, intended_made=made)
+            _remember(home, replace(memory, files={**others, name: intent}))
         if made and not new:
             here.settings.unlink(missing_ok=True)
         elif wanted and new != (text or ""):
@@ -230,11 +238,17 @@ def _write(home: Paths, here: InstalledEditor, wanted: tuple[Entry, ...]) -> Syn
         return Synced(here, "failed", _snippet(here, error, wanted))
     except CompanionError as error:
         return Synced(here, "failed", str(error))
-    after = {n: f for n, f in memory.files.items() if n != name}
-    if owned != Owned():
-        after[name] = _File(owned, made)
-    _remember(home, replace(memory, files=after))
+    after = {name: _File(owned, made)} if owned != Owned() else {}
+    _remember(home, replace(memory, files={**others, **after}))
     return Synced(here, "written" if new != (text or "") else "unchanged")
+
+
+def _settled(file: _File, text: str) -> _File:
+    """Return what is ours in a file after a write that may have been killed."""
+    if file.intended is None:
+        return file
+    happened, owned = settle(text, file.owned, file.intended)
+    return _File(owned, file.intended_made if happened else file.made)
 
 
 def _snippet(here: InstalledEditor, error: JsoncError, wanted: tuple[Entry, ...]) -> str:
