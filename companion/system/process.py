@@ -155,20 +155,6 @@ class Lines:
         return self._child.wait()
 
 
-def stream(
-    argv: Sequence[str], on_line: Callable[[str], None], *, env: Mapping[str, str] | None = None
-) -> int:
-    """Run `argv`, pass each line of its output (stderr included) on, return its exit code."""
-    lines = Lines(argv, env=env)
-    try:
-        for line in lines:
-            on_line(line)
-    except BaseException:
-        lines.kill()
-        raise
-    return lines.code
-
-
 def build(
     argv: Sequence[str],
     on_line: Callable[[str], None],
@@ -177,9 +163,10 @@ def build(
     env: Mapping[str, str],
     builds_here: bool,
 ) -> int:
-    """Run the build `argv` like stream(), and end it when its result is not wanted any more.
+    """Run the build `argv`, pass on each line of its output, and return its exit code.
 
-    `builds_here` says that the build goes on in this process, not in a daemon.
+    It ends early once its result is not wanted any more. `builds_here` says that the build goes on
+    in this process, not in a daemon.
 
     Raises:
         KeyboardInterrupt: interrupt() was called; the build has ended.
