@@ -56,6 +56,8 @@ def carry_out(
     """Carry out an order on a sandbox; every failure is in the answer."""
     try:
         return _carry_out(home, work, agent_view, tell)
+    except StoppedError as error:  # no trouble: somebody asked for it
+        return WorkFinished(agent_view.id, str(error))
     except CompanionError as error:
         return WorkFinished(agent_view.id, f"not changed: {error}", error.problems[0])
     except Exception as error:  # noqa: BLE001 - one sandbox's bug must not end the watch
@@ -82,10 +84,7 @@ def _carry_out(
             if inventory.is_unlisted(ref):
                 registry.retire(home, ref, progress)
                 return WorkFinished(key, "not configured any more: taken down")
-            try:
-                return _reconcile(home, work, agent_view, progress)
-            except StoppedError as error:  # it was told to who stopped it
-                return WorkFinished(key, str(error))
+            return _reconcile(home, work, agent_view, progress)
         case Order.START:
             return _ended(key, work.since, run.reconcile(home, ref, progress), "after the click")
         case Order.RESTART:
