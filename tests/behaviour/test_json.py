@@ -71,6 +71,12 @@ def test_a_problem_has_the_code_that_a_script_would_act_on(desk: Desk, line: str
     assert [problem["code"] for problem in answer["problems"]] == [code]
 
 
+def test_editor_settings_that_cannot_be_read_are_a_matter_of_file_access(desk: Desk):
+    (desk.home / ".config/Code/User/settings.json").mkdir(parents=True)
+    answer = desk.companion("editors", "sync", "--json")
+    assert (answer.code, problem(answer.out)) == (1, "file-access")
+
+
 def test_what_an_engine_does_has_codes_too(desk: Desk):
     fake = fresh(desk)
     assert codes(fake.companion("plan", "--json").out) == {"missing", "image-missing"}

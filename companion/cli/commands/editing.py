@@ -7,7 +7,7 @@ from companion.cli.commands.lifecycle import offer_include
 from companion.cli.output import Result, comment, report, table
 from companion.desktop import editor_settings
 from companion.desktop.editor_settings import InstalledEditor, Synced
-from companion.errors import Problem
+from companion.errors import Code, Problem
 from companion.operations import open_editor
 from companion.project import discovery, inventory
 from companion.system.paths import Paths
@@ -21,7 +21,7 @@ def editors(arguments: Namespace) -> Result:
     change = editor_settings.sync if arguments.action == "sync" else editor_settings.remove
     done = change(home, arguments.editor)
     rows = [(s.found.editor.name, s.outcome, str(s.found.settings)) for s in done]
-    failed = tuple(Problem(s.problem) for s in done if s.problem)
+    failed = tuple(Problem(s.problem, code=Code.FILE_ACCESS) for s in done if s.problem)
     nothing = (
         "no supported editor found"
         if arguments.action == "sync"
@@ -74,6 +74,6 @@ def _way(here: InstalledEditor) -> str:
 def _tell(done: tuple[Synced, ...]) -> None:
     for one in done:
         if one.problem:
-            report([Problem(one.problem)], label="warning")
+            report([Problem(one.problem, code=Code.FILE_ACCESS)], label="warning")
         elif one.outcome == "written":
             comment(f"updated {one.found.settings}")
