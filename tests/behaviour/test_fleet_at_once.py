@@ -161,3 +161,13 @@ def test_an_interrupt_ends_builds_that_are_under_way(interrupted: Fake):
     _, err = child.communicate(timeout=20)
     assert child.returncode == 130, err
     assert len(calls(team, "build")) == 1
+
+
+def test_an_agent_that_cannot_be_retired_hides_none_of_those_that_run(team: Fake):
+    team.companion("up").ok()
+    (team.project / "fleet.yaml").write_text("agents: [zoe, max]\n")
+    team.set(refuse=["rm"])
+    done = team.companion("up", "--json")
+    assert done.code == 1
+    assert [agent["agent"] for agent in done.data["agents"]] == ["zoe", "max"]
+    assert "amy" in done.out

@@ -101,7 +101,7 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     answers, problems = _each_agent(tuple(refs), bring_up)
     reports = answers.values()
     if not chosen:
-        _retire(home, project)
+        problems += _retire(home, project)
     if any(report.ssh_port for report in reports):
         offer_include(home, yes=arguments.yes)
     return Result(
@@ -172,13 +172,18 @@ def _in_order(project: Project, agents: Iterable[str]) -> Sequence[str]:
     return sorted(agents, key=lambda name: order.index(name) if name in order else len(order))
 
 
-def _retire(home: Paths, project: Project) -> None:
-    """Take down agents that are no longer configured."""
+def _retire(home: Paths, project: Project) -> tuple[Problem, ...]:
+    """Take down agents that are no longer configured; return the problems of those that remain."""
     here = discovery.agent_refs(project)
+    failed: dict[str, CompanionError] = {}
     for ref in inventory.agents_of(home, project):
         if ref not in here:
             comment(f"{ref.folder} is no longer configured")
-            registry.retire(home, ref, comment)
+            try:
+                registry.retire(home, ref, comment)
+            except CompanionError as error:
+                failed[ref.folder] = error
+    return _problems(failed)
 
 
 def _sentence(home: Paths, report: Report) -> str:
