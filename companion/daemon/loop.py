@@ -45,7 +45,7 @@ from companion.oauth import grant_store, grants
 from companion.project import inventory, store
 from companion.project.model import AgentRef, Project
 from companion.reconcile import teardown
-from companion.system import files, locks, log
+from companion.system import files, locks, log, process
 from companion.system.paths import Paths
 
 REGISTRY_INTERVAL = 2.0
@@ -109,6 +109,7 @@ class Loop:
             for events in self._engines.values():
                 events.stop()
             self._watch.stop()
+            process.interrupt()  # ends builds: they would go on without the lock
             self._threads.end(_PATIENCE)
 
     def ask(self, sandbox: str, order: Order) -> None:

@@ -6,12 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from desk import AGENT, COMPANION, Desk
-from fake_project import fresh
+from fake_project import Fake, fresh
 
 NO_INOTIFY = 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"'
 POLLING = ("unshare", "-Ur", "sh", "-c", NO_INOTIFY, "sh")
@@ -243,3 +243,30 @@ def test_a_first_up_that_failed_early_does_not_have_the_registry_read_over_and_o
     first, *later = map(int, done.stdout.split())
     assert first > 0
     assert later == [first, first]
+
+
+def builds(project: Path) -> list[bytes]:
+    """Return the command lines of the builds of a project that run now."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(file.read_bytes())
+    return [line for line in found if b"\0build\0" in line and bytes(project) in line]
+
+
+def test_a_build_ends_with_the_watch_that_began_it(desk: Desk):
+    config = AGENT.partition("features")[0]
+    project = desk.project(config)
+    fake = Fake(desk, project, "docker")
+    fake.companion("up").ok()
+    fake.set(gather=["build", 99], gathered=0)
+    (project / "agent.yaml").write_text(config.replace("bookworm-slim", "12"))
+    with subprocess.Popen([COMPANION, "watch"], env=desk.environment) as child:
+        try:
+            wait_until(lambda: bool(builds(project)))
+        finally:
+            child.terminate()
+            child.wait(timeout=60)
+            left = builds(project)
+            fake.set(gather=["", 0])
+    assert not left
