@@ -1,4 +1,4 @@
-"""What does a click do? Each runs in a thread of its own; failures become notifications."""
+"""The actions of clicks: each runs in a thread of its own; failures become notifications."""
 
 import sys
 import threading
@@ -21,21 +21,21 @@ from companion.tray.notifications import Notification
 
 @dataclass(slots=True)
 class Actions:
-    """Carries clicks out."""
+    """Carries out clicks."""
 
     home: Paths
     loop: Loop
     tell: Callable[[Notification], None]
     quit: Callable[[], None]
     _waiting: dict[str, Click] = field(default_factory=dict)
-    """Clicks that need a sandbox that is being started, by sandbox; the newest counts."""
+    """The latest click on each sandbox that must start before the click can be carried out."""
 
     def __call__(self, click: Click) -> None:
-        """Begin to do what a click means."""
+        """Start to carry out a click."""
         threading.Thread(target=self._safely, args=(click,), daemon=True).start()
 
     def ended(self, news: WorkFinished) -> None:
-        """Go on with what waited for a sandbox; if it did not start, the news say why."""
+        """Carry out the click that waited for a sandbox; drop it if the start failed."""
         if news.settled or news.trouble:
             click = self._waiting.pop(news.sandbox, None)
             if click and news.settled:
@@ -45,14 +45,14 @@ class Actions:
         try:
             self._do(click)
         except CompanionError as error:
-            self.tell(Notification("click", "That did not work", str(error)))
+            self.tell(Notification("click", "Action failed", str(error)))
         except Exception as error:  # noqa: BLE001 - one click's bug must not end the tray
-            self.tell(Notification("click", "This is a bug in companion", repr(error)))
+            self.tell(Notification("click", "Unexpected error in Companion", repr(error)))
 
     def _do(self, click: Click) -> None:
-        deeds: dict[Verb, Callable[[Click], object]] = {
-            Verb.OPEN: self._get_in,
-            Verb.TERMINAL: self._get_in,
+        handlers: dict[Verb, Callable[[Click], object]] = {
+            Verb.OPEN: self._enter,
+            Verb.TERMINAL: self._enter,
             Verb.START: lambda c: self.loop.ask(c.sandbox, Order.START),
             Verb.RESTART: lambda c: self.loop.ask(c.sandbox, Order.RESTART),
             Verb.STOP: lambda c: self.loop.ask(c.sandbox, Order.STOP),
@@ -68,10 +68,10 @@ class Actions:
             Verb.LOGIN_OFF: lambda _: autostart.turn_off(self.home),
             Verb.QUIT: lambda _: self.quit(),
         }
-        deeds[click.verb](click)
+        handlers[click.verb](click)
 
-    def _get_in(self, click: Click) -> None:
-        """Open an editor or a terminal in a sandbox, starting it first if need be."""
+    def _enter(self, click: Click) -> None:
+        """Open an editor or a terminal in a sandbox; start the sandbox first if necessary."""
         agent_view = self._view(click)
         if agent_view.health is not Health.RUNNING:
             self._waiting[agent_view.id] = click
@@ -83,8 +83,8 @@ class Actions:
             process.launch(programs.terminal(ssh))
             return
         if not ssh_config.is_included(self.home):
-            text = f"Editors look in {self.home.user_ssh_config}. One line there is enough."
-            title = "ssh does not find the sandboxes yet"
+            text = f"Editors need one line in {self.home.user_ssh_config} to find your sandboxes."
+            title = "SSH setup required"
             self.tell(Notification("include", title, text, Click(Verb.INCLUDE), "Add the line"))
             return
         here = editor_settings.choose(self.home, click.editor)
@@ -92,7 +92,7 @@ class Actions:
             if one.problem:
                 self.tell(
                     Notification(
-                        "click", f"{here.editor.name}'s settings stay as they are", one.problem
+                        "click", f"Could not update {here.editor.name}'s settings", one.problem
                     )
                 )
         editor_settings.open_folder(self.home, here, remote, open_editor.folder(remote, None))
@@ -108,8 +108,8 @@ class Actions:
 
     def _include(self, _: Click) -> None:
         ssh_config.include(self.home)
-        text = f"One line was added at the top of {self.home.user_ssh_config}."
-        self.tell(Notification("click", "ssh and editors find the sandboxes now", text))
+        text = f"Added one line at the top of {self.home.user_ssh_config}."
+        self.tell(Notification("click", "SSH is set up", text))
 
     def _add(self, _: Click) -> None:
         if directory := programs.choose_folder():
@@ -123,10 +123,10 @@ class Actions:
         if programs.copy(text):
             self.tell(Notification("click", "Copied", text))
         else:
-            self.tell(Notification("click", "No program here copies text", text))
+            self.tell(Notification("click", "No clipboard program found", text))
 
     def _view(self, click: Click) -> AgentView:
         try:
             return self.loop.view.sandboxes[click.sandbox]
         except KeyError:
-            raise CompanionError("this sandbox is not known any more") from None
+            raise CompanionError("this sandbox was removed") from None

@@ -1,4 +1,4 @@
-"""How do loop and icon live together? The icon has the main thread, as macOS demands."""
+"""The tray application: the icon in the main thread, as macOS requires, the loop in another."""
 
 import signal
 import threading
@@ -16,27 +16,27 @@ from companion.tray.actions import Actions
 from companion.tray.menu import DesktopInfo, Row
 from companion.tray.notifications import NO_TRAY, RUNS_ALREADY, Notification, notification_for
 
-_GOODBYE = 5.0
-"""Seconds that the loop has to end."""
+_STOP_TIMEOUT = 5.0
+"""Seconds to wait for the loop to end."""
 
 
 class App:
-    """The tray of one user, from its start to Quit; `say` gets each piece of news, too."""
+    """The tray of one user, from its start to Quit; `say` also receives each piece of news."""
 
     def __init__(self, home: Paths, say: Callable[[View, News], None]) -> None:
         self._home, self._say = home, say
         self._loop = Loop(home, self._show)
-        self._clicks = Actions(home, self._loop, self._tell, self._quit)
-        self._mood = icon_state(View())
+        self._actions = Actions(home, self._loop, self._tell, self._quit)
+        self._state = icon_state(View())
         self._icon = icon.make(
-            menu.title(View()), self._rows, self._clicks, lambda: self._tell(NO_TRAY)
+            menu.title(View()), self._rows, self._actions, lambda: self._tell(NO_TRAY)
         )
 
     def run(self) -> None:
         """Show the icon and keep the projects current until the user quits.
 
         Raises:
-            AlreadyRunningError: a tray or a watch of this user runs.
+            AlreadyRunningError: a `tray` or `watch` of this user is running.
         """
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._icon.stop())
@@ -45,7 +45,7 @@ class App:
                 thread = threading.Thread(target=self._loop.run, daemon=True)
                 self._icon.run(lambda _: self._begin(thread))
                 self._loop.stop()
-                thread.join(_GOODBYE)
+                thread.join(_STOP_TIMEOUT)
         except AlreadyRunningError:
             self._icon.run(lambda _: self._announce_end())
             raise
@@ -72,17 +72,17 @@ class App:
         return menu.rows(self._loop.view, desk)
 
     def _tell(self, one: Notification) -> None:
-        icon.show_notification(self._icon, one, self._clicks)
+        icon.show_notification(self._icon, one, self._actions)
 
     def _show(self, view: View, news: News) -> None:
-        """Draw what the loop has news of (in the loop's thread)."""
+        """Show news from the loop; called in the loop's thread."""
         self._say(view, news)
-        if (now := icon_state(view)) is not self._mood:
-            self._mood = now
+        if (now := icon_state(view)) is not self._state:
+            self._state = now
             self._icon.icon = icon.image(now)
         self._icon.title = menu.title(view)
         self._icon.update_menu()
         if one := notification_for(view, news):
             self._tell(one)
         if isinstance(news, WorkFinished):
-            self._clicks.ended(news)
+            self._actions.ended(news)

@@ -20,7 +20,7 @@ OnClick = Callable[[Click], None]
 
 
 class Item(pystray.MenuItem):  # type: ignore[misc]
-    """A menu item that remembers which row it is."""
+    """A menu item that keeps the key of its row."""
 
     def __init__(self, row: Row, on_click: OnClick) -> None:
         checked = row.checked
@@ -50,7 +50,7 @@ def menu(rows: Callable[[], Iterable[Row]], on_click: OnClick) -> pystray.Menu:
 
 
 def image(icon_state: IconState) -> Image.Image:
-    """Return the icon for a mood, in all its sizes (an .ico)."""
+    """Return the image for a state, in all its sizes (an .ico)."""
     return Image.open(assets.assets_directory() / "icons" / f"{icon_state}.ico")
 
 
@@ -79,7 +79,7 @@ def make(
 
 
 def _gtk_backend() -> type[pystray.Icon] | None:
-    """Return pystray's GTK backend, which also knows X11's old trays, if it can work here."""
+    """Return pystray's GTK backend, which also supports X11 trays, if it is usable here."""
     if not os.environ.get("DISPLAY"):
         return None
     try:
@@ -91,7 +91,7 @@ def _gtk_backend() -> type[pystray.Icon] | None:
 
 
 def show_notification(icon: pystray.Icon, notification: Notification, on_click: OnClick) -> None:
-    """Show a notification; only our own backend can tell of a click on it."""
+    """Show a notification; only our own backend reports clicks on it."""
     click, shown = notification.click, notification
     if hasattr(icon, "notify_about"):
         act = (lambda: on_click(click)) if click else None

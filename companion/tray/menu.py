@@ -21,9 +21,9 @@ class Verb(StrEnum):
     START = "start"
     STOP = "stop"
     LOGS = "logs"
-    """What the sandbox says."""
+    """Show the output of the sandbox."""
     LOG = "log"
-    """What companion did."""
+    """Open Companion's own log."""
     COPY = "copy"
     EDIT = "edit"
     INCLUDE = "include"
@@ -37,7 +37,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """A click: what to do, and with what; `editor` is an editor's id."""
+    """A click: the action and its target; `editor` is an editor's id."""
 
     verb: Verb
     sandbox: str = ""
@@ -46,7 +46,7 @@ class Click:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a menu; without click and rows it only tells something."""
+    """One row of a menu; without a click and inner rows it is only a label."""
 
     key: str
     """Stays the same while the row means the same, whatever its text."""
@@ -63,12 +63,12 @@ SEPARATOR = Row("-", "-")
 
 @dataclass(frozen=True, slots=True)
 class DesktopInfo:
-    """What the menu must know of the desktop."""
+    """The facts about the desktop that the menu depends on."""
 
     editors: tuple[tuple[str, str], ...] = ()
-    """Id and name of each editor that is here, the one used last first."""
+    """Id and name of each installed editor, the last used first."""
     included: bool = True
-    """~/.ssh/config names the sandboxes."""
+    """Whether ~/.ssh/config includes the sandboxes."""
     at_login: bool = False
 
 
@@ -91,7 +91,7 @@ def _rows(view: View, desk: DesktopInfo) -> Iterator[Row]:
     else:
         for agent_view in views:
             inner = (
-                Row(f"{agent_view.id}:state", _cut(_state(agent_view)), _mend(agent_view)),
+                Row(f"{agent_view.id}:state", _cut(_state(agent_view)), _repair(agent_view)),
                 *_sandbox(agent_view, desk, default=False),
             )
             yield Row(
@@ -112,7 +112,7 @@ def _rows(view: View, desk: DesktopInfo) -> Iterator[Row]:
 
 
 def _sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iterator[Row]:
-    """Yield what can be done with one; whose file names no agent yet can only be edited."""
+    """Yield the actions on one sandbox; without an agent in its file, only editing is possible."""
 
     def row(verb: Verb, text: str) -> Row:
         return Row(f"{agent_view.id}:{verb}", text, Click(verb, agent_view.id))
@@ -149,14 +149,14 @@ def _editors(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iter
 
 
 def _remedy(view: View) -> Click | None:
-    """A click on the status row leads to what needs attention."""
+    """Return the click of the status row: to the first sandbox that needs attention."""
     if icon_state(view) is not IconState.ATTENTION:
         return None
-    cures = (_mend(agent_view) for agent_view in view.sandboxes.values())
-    return next((cure for cure in cures if cure), None)
+    repairs = (_repair(agent_view) for agent_view in view.sandboxes.values())
+    return next((repair for repair in repairs if repair), None)
 
 
-def _mend(agent_view: AgentView) -> Click | None:
+def _repair(agent_view: AgentView) -> Click | None:
     if agent_view.trouble is None:
         return Click(Verb.LOGS, agent_view.id) if agent_view.health is Health.CRASHED else None
     return Click(Verb.EDIT if agent_view.trouble.place else Verb.LOG, agent_view.id)

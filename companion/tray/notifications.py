@@ -1,4 +1,4 @@
-"""Which news is worth a notification, and what does it say? Pure."""
+"""The notifications: which news deserve one, and its text. Pure."""
 
 from dataclasses import dataclass
 
@@ -10,28 +10,26 @@ from companion.tray.menu import Click, Verb
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One notification; a newer one of the same topic takes its place on the screen."""
+    """One notification; a newer one with the same topic replaces it on the screen."""
 
     topic: str
     title: str
     text: str
     click: Click | None = None
     label: str = ""
-    """What a click on it does, in words."""
+    """The label of its action."""
 
 
 NO_TRAY = Notification(
     "tray",
-    "Companion runs, but this desktop has no tray",
-    "Your sandboxes are kept current all the same. Use `companion --help` in a terminal.",
+    "Companion is running, but this desktop has no tray",
+    "Your sandboxes stay up to date. In a terminal, `companion --help` lists the commands.",
 )
-RUNS_ALREADY = Notification(
-    "tray", "Companion is running already", "Look for its icon in the tray."
-)
+RUNS_ALREADY = Notification("tray", "Companion is already running", "Its icon is in the tray.")
 
 
 def notification_for(view: View, news: News) -> Notification | None:
-    """Return the notification that news deserve."""
+    """Return the notification for a piece of news; None: it deserves none."""
     match news:
         case WorkFinished(sandbox, text, trouble, grant_problem, changed):
             agent_view = view.sandboxes.get(sandbox)
@@ -39,7 +37,7 @@ def notification_for(view: View, news: News) -> Notification | None:
                 return None
             if trouble is None and grant_problem:
                 return Notification(
-                    sandbox, f"{agent_view.name} needs you", first_line(grant_problem)
+                    sandbox, f"{agent_view.name} needs attention", first_line(grant_problem)
                 )
             if trouble is None:
                 return Notification(sandbox, f"{agent_view.name} is ready", text)
@@ -48,15 +46,15 @@ def notification_for(view: View, news: News) -> Notification | None:
             )
             click = Click(verb, sandbox)
             return Notification(
-                sandbox, f"{agent_view.name} was not changed", first_line(trouble), click, label
+                sandbox, f"{agent_view.name}: change not applied", first_line(trouble), click, label
             )
         case WorkCrashed(sandbox, text):
             agent_view = view.sandboxes.get(sandbox)
             title = f"{agent_view.agent if agent_view else sandbox} crashed"
-            return Notification(sandbox, title, text, Click(Verb.LOGS, sandbox), "Show its log")
+            return Notification(sandbox, title, text, Click(Verb.LOGS, sandbox), "Show log")
         case WatchDegraded(why):
-            return Notification("watch", "Saves are seen late", why)
+            return Notification("watch", "File changes may be detected late", why)
         case EngineSilent(engine, why):
-            return Notification(f"engine:{engine.name}", f"{engine.name} does not answer", why)
+            return Notification(f"engine:{engine.name}", f"{engine.name} is not responding", why)
         case _:
             return None

@@ -64,7 +64,7 @@ def test_clicks_start_the_desktops_programs(alone: Tray):
     panel.click("Logs")
     until(lambda: alone.called("x-terminal-emulator")[-3:] == ["logs", "coder", "--follow"])
     panel.click("Copy SSH command")
-    assert "takes logins" in panel.wait_for_note("did not work").text
+    assert "takes logins" in panel.wait_for_note("Action failed").text
 
 
 def test_a_mistake_is_shown_with_its_place_and_a_click_leads_there(alone: Tray):
@@ -75,7 +75,7 @@ def test_a_mistake_is_shown_with_its_place_and_a_click_leads_there(alone: Tray):
     until(lambda: "Restart" in texts(panel.rows()))
     idle = panel.properties()["IconPixmap"]
     (project / "agent.yaml").write_text(BROKEN)
-    note = panel.wait_for_note("project was not changed")
+    note = panel.wait_for_note("project: change not applied")
     assert note.text.startswith("agent.yaml:3:9: ")
     assert note.actions == ["default", "Open agent.yaml"]
     assert panel.properties()["Title"].startswith("Companion: project: agent.yaml:3:9: ")
@@ -93,7 +93,7 @@ def test_a_secret_in_the_wrong_place_is_shown_nowhere(alone: Tray, mistake: str)
     desk.companion("add", str(project)).ok()
     until(lambda: "Restart" in texts(panel.rows()))
     (project / ("agent.yaml" if "\n" in mistake else ".env")).write_text(mistake)
-    note = panel.wait_for_note("project was not changed")
+    note = panel.wait_for_note("project: change not applied")
     shown = (note.text, panel.properties()["Title"], *texts(panel.rows()))
     assert note.text.startswith((".env:1:1", "agent.yaml:"))
     no_secret_in(*shown)
@@ -104,7 +104,7 @@ def test_what_a_notification_says_is_not_markup(alone: Tray):
     alone.desk.companion("add", str(project)).ok()
     until(lambda: "Restart" in texts(alone.panel.rows()))
     (project / "agent.yaml").write_text(AGENT.replace("egress: listed", "'<b>x</b>&': 1"))
-    assert "&lt;b&gt;x&lt;/b&gt;&amp;" in alone.panel.wait_for_note("was not changed").text
+    assert "&lt;b&gt;x&lt;/b&gt;&amp;" in alone.panel.wait_for_note("change not applied").text
 
 
 def test_an_mcp_server_without_a_token_is_shown_beside_the_sandbox_that_runs(
@@ -118,7 +118,7 @@ def test_an_mcp_server_without_a_token_is_shown_beside_the_sandbox_that_runs(
         running.panel.wait_for_icon()
         until(lambda: "Start" in texts(running.panel.rows()))
         running.panel.click("Start")
-        note = running.panel.wait_for_note("project needs you")
+        note = running.panel.wait_for_note("project needs attention")
         assert note.text == "agent.yaml:6:17: n is not authorized yet; run `companion oauth n`"
         title = running.panel.properties()["Title"]
         assert title.startswith("Companion: project: agent.yaml:6:17: n is not authorized yet")
@@ -145,7 +145,7 @@ def test_a_second_start_says_that_it_runs(alone: Tray):
     second = alone.desk.companion("tray")
     assert second.code == 1
     assert "companion is running already" in second.err
-    alone.panel.wait_for_note("running already")
+    alone.panel.wait_for_note("already running")
     assert alone.process.poll() is None
 
 
@@ -166,7 +166,7 @@ def test_an_engine_that_falls_silent_is_shown_until_it_is_back(alone: Tray):
     attention = panel.properties()["IconPixmap"]
     silent.touch()
     until(lambda: panel.rows()[0].text == "docker does not answer")
-    assert panel.wait_for_note("docker does not answer")
+    assert panel.wait_for_note("docker is not responding")
     assert panel.properties()["IconPixmap"] != attention
     silent.unlink()
     until(lambda: "refused" in panel.rows()[0].text, 30)

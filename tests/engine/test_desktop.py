@@ -74,7 +74,7 @@ def test_a_save_restarts_and_a_broken_one_keeps_the_old_sandbox(box: Box, shown:
     shown.panel.wait_for_note("project is ready", 60)
     until(lambda: shown.panel.properties()["IconPixmap"] == idle, 60)
     with box.changed("    env: [\n"):
-        note = shown.panel.wait_for_note("project was not changed")
+        note = shown.panel.wait_for_note("project: change not applied")
         assert note.text.startswith("agent.yaml:")
         assert box.run("id -un") == "agent"
     until(lambda: shown.panel.properties()["IconPixmap"] == idle)

@@ -1,4 +1,4 @@
-"""How does an icon get on a Linux desktop? A pystray backend over D-Bus, without GTK and X11.
+"""A pystray backend for Linux desktops: over D-Bus, without GTK and X11.
 
 It shows item.py's icon and dbusmenu.py's menu, and speaks org.freedesktop.Notifications. It extends
 pystray's private base class: pystray is pinned, and tests/desktop holds the contract.
@@ -24,8 +24,8 @@ from companion.tray.linux.item import MENU_PATH, ItemInterface
 ITEM_PATH = "/StatusNotifierItem"
 PATIENCE = 10.0
 """Seconds that a panel may take to appear before we say that there is none."""
-_GOODBYE = 2.0
-"""Seconds that a notification has to get out before we go."""
+_SEND_TIMEOUT = 2.0
+"""Seconds to wait at the end for notifications that are being sent."""
 _WATCHER, _WATCHER_PATH = "org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher"
 _NOTES, _NOTES_PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 _BUS, _BUS_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
@@ -134,7 +134,7 @@ class Icon(_base.Icon):  # type: ignore[misc]
         try:
             await self._done.wait()
             if self._tasks:
-                await asyncio.wait(self._tasks, timeout=_GOODBYE)
+                await asyncio.wait(self._tasks, timeout=_SEND_TIMEOUT)
         finally:
             session.cancel()
             self._running = False

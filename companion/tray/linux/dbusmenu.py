@@ -1,4 +1,4 @@
-"""How does a pystray menu look on the session bus? The interface com.canonical.dbusmenu.
+"""A pystray menu on the session bus: the interface com.canonical.dbusmenu.
 
 Source: the interface's description in libdbusmenu; checked against xfce4-panel 4.18.
 """

@@ -1,4 +1,4 @@
-"""What does an icon look like on the session bus? The interface org.kde.StatusNotifierItem.
+"""An icon on the session bus: the interface org.kde.StatusNotifierItem.
 
 Source: the specification at freedesktop.org; checked against xfce4-panel 4.18.
 """
