@@ -1,4 +1,4 @@
-"""Which editors are on this desktop, and how do they get to know the sandboxes?"""
+"""Editor settings: the editors on this desktop, and our entries in their settings."""
 
 import shutil
 import sys

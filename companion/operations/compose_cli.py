@@ -1,7 +1,7 @@
-"""Which program speaks compose for an engine, and how is it led to what companion made?
+"""Compose front ends: the program for an engine, and the options that name our files.
 
-It shows and enters what runs; what changes containers is companion's own: compose front ends
-disagree on what must be made anew, and know nothing of the order in which a sandbox is closed.
+They show and enter what runs. Changing containers is left to Companion: Compose front ends disagree
+on what must be recreated, and do not know the order in which a sandbox is closed.
 """
 
 import shutil

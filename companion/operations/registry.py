@@ -1,4 +1,4 @@
-"""What does it mean to know a project, and to forget it or an agent of it?"""
+"""The registry: add projects, and remove them or single agents."""
 
 import shutil
 from pathlib import Path

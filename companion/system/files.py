@@ -1,4 +1,4 @@
-"""How does a file get its new content without ever being half-written?"""
+"""Files: read, write atomically, copy and remove; never half-written, private by default."""
 
 import contextlib
 import os

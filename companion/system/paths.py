@@ -1,4 +1,4 @@
-"""Where is every directory and file that we read or write?"""
+"""Paths: every directory and file that we read or write."""
 
 import os
 from dataclasses import dataclass

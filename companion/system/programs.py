@@ -1,4 +1,4 @@
-"""Which programs of this desktop open terminals and files, copy text and ask for a folder?"""
+"""Desktop programs that open terminals and files, copy text and ask for a directory."""
 
 import os
 import shlex

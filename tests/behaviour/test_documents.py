@@ -1,4 +1,4 @@
-"""Do our documents say what is there?"""
+"""Our documents say what is there."""
 
 import re
 import tomllib

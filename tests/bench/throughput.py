@@ -1,4 +1,4 @@
-"""B6: what does the gateway cost on the way to a service, beside the way without it?
+"""B6: the cost of the gateway on the way to a service, next to a direct connection.
 
 The same client runs in the sandbox and in a container of the same image on the engine's own
 network; both ask the same nginx, at an address that is public as far as the gateway knows.

@@ -1,4 +1,4 @@
-"""What if the engine itself hangs, restarts, or the whole machine does?"""
+"""The engine itself hangs or restarts, or the whole machine does."""
 
 import os
 import signal

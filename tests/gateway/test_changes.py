@@ -1,4 +1,4 @@
-"""Does what the gateway serves go on while its rules and certificates change?"""
+"""Traffic survives changes of the gateway's rules and certificates."""
 
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""Are the keys we accept those that OpenSSH accepts, and are the rest explained?"""
+"""OpenSSH accepts the keys that we accept; the others are explained."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""Does OpenSSH find the pins in our known_hosts?"""
+"""OpenSSH finds the pins in our known_hosts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Does a probe tell a good login from all the bad ones, in the time that it has?"""
+"""The probe tells a good login from all the bad ones, in bounded time."""
 
 import dataclasses
 import socket

@@ -1,4 +1,4 @@
-"""Does ssh itself read our config as we mean it, and is a user's own file safe with us?"""
+"""ssh reads our config as intended, and a user's own file stays intact."""
 
 import dataclasses
 import re

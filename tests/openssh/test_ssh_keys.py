@@ -1,4 +1,4 @@
-"""Does OpenSSH agree with us on what a key is?"""
+"""OpenSSH and our library agree on keys."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key

@@ -1,4 +1,4 @@
-"""Is what we ship complete, and does it bring nothing that it should not?"""
+"""The wheel is complete and contains nothing else."""
 
 import subprocess
 import sys
