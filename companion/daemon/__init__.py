@@ -1,1 +1,1 @@
-"""What keeps sandboxes current while nobody looks."""
+"""The daemon behind `watch` and the tray: it applies every save."""

@@ -1,4 +1,4 @@
-"""Which files steer a project, and how do we hear of their changes? The one user of watchdog."""
+"""The file watcher: the files that control a project, and events when they change (watchdog)."""
 
 import os
 import stat
@@ -32,14 +32,14 @@ _KINDS: list[type[events.FileSystemEvent]] = [
     events.DirMovedEvent,
 ]
 POLL_INTERVAL = 2
-"""Seconds between looks where the system gives no watches."""
+"""Seconds between polls if the system provides no watches."""
 MAX_DIRECTORIES = 2000
-"""Directories of one tree that are watched, each by itself."""
+"""Limit of directories of one tree that are watched individually."""
 _CURE = f"looking every {POLL_INTERVAL} s instead (raise fs.inotify.max_user_instances or _watches)"
 
 
 def steering(ref: AgentRef, before: Iterable[Path] = ()) -> tuple[Path, ...]:
-    """Return the files and directories whose change may mean something.
+    """Return the files and directories whose change may matter.
 
     While the config cannot be read, those followed `before` stay, besides agent.yaml and the like.
     """
@@ -50,7 +50,7 @@ def steering(ref: AgentRef, before: Iterable[Path] = ()) -> tuple[Path, ...]:
 
 
 def steering_of(ref: AgentRef, contribution: Contribution) -> tuple[Path, ...]:
-    """Return the files that steer an agent by their names, and those that its plugins name.
+    """Return the files that always control an agent, and those that its plugins name.
 
     What lies behind a link is followed there, too: its changes are not told of under the link.
     """
@@ -60,12 +60,12 @@ def steering_of(ref: AgentRef, contribution: Contribution) -> tuple[Path, ...]:
 
 
 def first_start(agent_paths: AgentPaths) -> Path:
-    """Return what changes when somebody else starts an agent for the first time."""
+    """Return the path that changes when another process starts an agent for the first time."""
     return agent_paths.record if agent_paths.root.is_dir() else agent_paths.root
 
 
 class _Place(NamedTuple):
-    """A directory to watch: this very one, and not another that takes its place."""
+    """A directory to watch, by identity: not another one that replaces it."""
 
     path: Path
     identity: tuple[int, int]
@@ -95,27 +95,27 @@ class Watch:
             self._observer = self._polling(error)
 
     def follow(self, key: str, files: Iterable[Path]) -> None:
-        """Follow these files for a key, and none that were followed for it before."""
+        """Follow exactly these files for a key."""
         self._files = {**self._files, key: tuple(dict.fromkeys(files))}
         self.look_again()
 
     def followed(self, key: str) -> tuple[Path, ...]:
-        """Return what is followed for a key."""
+        """Return the files that are followed for a key."""
         return self._files.get(key, ())
 
     def forget(self, key: str) -> None:
-        """Follow nothing for a key any more."""
+        """Stop following files for a key."""
         self._files = {k: files for k, files in self._files.items() if k != key}
         self.look_again()
 
     def stop(self) -> None:
-        """Stop watching; returns when no further call will come."""
+        """Stop watching; return once no further call will come."""
         for observer in self._observers:
             observer.stop()
             observer.join(timeout=5)
 
     def look_again(self) -> None:
-        """Watch the directories that are there now, also those that took the place of others."""
+        """Watch the directories that exist now, including those that replaced others."""
         wanted, alive = self._wanted(), self._alive()
         for place in tuple(self._watches):
             observer, watch = self._watches[place]
@@ -144,12 +144,12 @@ class Watch:
         }
 
     def _alive(self) -> set[ObservedWatch]:
-        """Return the watches that still tell of something: one ends with its directory."""
+        """Return the watches that are still alive; one ends with its directory."""
         emitters = (emitter for observer in self._observers for emitter in observer.emitters)
         return {emitter.watch for emitter in emitters if emitter.should_keep_running()}
 
     def _begin(self, place: _Place) -> _Begun | None:
-        """Begin to watch; None: it has just gone, so look again, or nobody can look at it."""
+        """Start a watch; None if the directory has just vanished or cannot be read."""
         try:
             return self._observer, self._schedule(self._observer, place)
         except OSError as error:
@@ -162,7 +162,7 @@ class Watch:
         return None
 
     def _polling(self, error: OSError) -> BaseObserver:
-        """Return what looks now and then instead; the first time, say why."""
+        """Return a polling observer instead, and say why the first time."""
         if self._poller is None:
             reason = error.strerror or error
             self._hindered(f"the system watches no more files for us ({reason}): {_CURE}")
@@ -180,7 +180,7 @@ class Watch:
         self._tell([str(name) for name in (event.src_path, event.dest_path) if name])
 
     def _tell(self, names: Iterable[str]) -> None:
-        """Say for whom it counts that something happened at these paths."""
+        """Report the keys that follow one of these paths."""
         changed = [f"{name}{os.sep}" for name in names]
         for key, files in self._files.items():
             followed = (f"{file}{os.sep}" for file in files)
@@ -189,7 +189,7 @@ class Watch:
 
 
 def _identity(directory: Path) -> tuple[int, int] | None:
-    """Return what tells a directory from another in its place; None: it is none."""
+    """Return a directory's identity, or None if it is not a directory."""
     status = disk.status(directory)
     if status is None or not stat.S_ISDIR(status.st_mode):
         return None
@@ -197,12 +197,12 @@ def _identity(directory: Path) -> tuple[int, int] | None:
 
 
 def _nearest(directory: Path) -> Path:
-    """Return the directory, or the first one above it that is there."""
+    """Return the directory, or its nearest existing parent."""
     return next(filter(_identity, (directory, *directory.parents)), directory)
 
 
 def _is_small(tree: Path) -> bool:
-    """Tell whether a directory has few enough directories in it to watch them all."""
+    """Tell whether a directory has few enough subdirectories to watch all of them."""
     return all(number < MAX_DIRECTORIES for number, _ in enumerate(os.walk(tree)))
 
 

@@ -49,11 +49,11 @@ from companion.system import files, locks, log, process
 from companion.system.paths import Paths
 
 REGISTRY_INTERVAL = 2.0
-"""Seconds between looks at the list of known projects."""
+"""Seconds between checks for registered and removed projects."""
 _PATIENCE = 3.0
-"""Seconds that work under way has to reach its next step when we end; later runs repair it."""
+"""Seconds that work under way gets to reach its next step at the end; the next run repairs it."""
 _PAUSE = "*"
-"""What the file watcher calls the file that pauses everything."""
+"""The file watcher's key for the file that pauses all projects."""
 
 
 class PauseTouched:
@@ -62,7 +62,7 @@ class PauseTouched:
 
 @contextmanager
 def alone(home: Paths) -> Iterator[None]:
-    """Be the one watcher of this user.
+    """Hold the lock of this user's only watcher.
 
     Raises:
         AlreadyRunningError: another one is.
@@ -75,7 +75,7 @@ def alone(home: Paths) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Loop:
-    """The watcher of one user; `show` gets each piece of news, from the loop's thread only."""
+    """The watcher of one user; `show` is called for all news, from the loop's thread only."""
 
     home: Paths
     show: Callable[[View, News], None]
@@ -113,7 +113,7 @@ class Loop:
             self._threads.end(_PATIENCE)
 
     def ask(self, sandbox: str, order: Order) -> None:
-        """Have something done with a sandbox; callable from any thread."""
+        """Order work on a sandbox; callable from any thread."""
         self._inbox.put(Asked(sandbox, order))
 
     def stop(self) -> None:
@@ -121,7 +121,7 @@ class Loop:
         self._inbox.put(None)
 
     def _turn(self) -> bool:
-        """Take one item, or the time that passed, and do what it means; False: it is the end."""
+        """Process one item of the inbox, or the passing of time; return False at the end."""
         self._look_at_registry()
         self._look_at_grants()
         item = self._next()
@@ -139,7 +139,7 @@ class Loop:
         return True
 
     def _request_stop(self, event: Event) -> None:
-        """A stop waits for the work under way: that shall not begin or go on with a build."""
+        """Ask work under way to stop: a stop waits for it, so it must not build any more."""
         agent_view = self._agent(event.subject) if isinstance(event, Asked) else None
         if agent_view and event == Asked(agent_view.id, Order.STOP):
             teardown.request_stop(
@@ -174,12 +174,12 @@ class Loop:
             self._inbox.put(Finished(work.subject))
 
     def _report(self, news: News) -> None:
-        """Pass on how far work has come (from its worker), and end it there if we are ending."""
+        """Report progress from a worker, and end its work there if the loop ends."""
         self._threads.interrupt_if_ending()
         self._inbox.put(news)
 
     def _tell(self, news: News) -> None:
-        """Fold news into the view and show both; that an engine is still silent is no news."""
+        """Fold news into the view and show both, unless an engine is merely still silent."""
         before = self.view
         if isinstance(news, EngineSilent) and news.engine in before.silent:
             return
@@ -210,7 +210,7 @@ class Loop:
             self._threads.begin(events.poll)
 
     def _look_at_registry(self) -> None:
-        """Take in projects that became known or were forgotten; the directory's time tells."""
+        """Add projects that were registered and drop those that were removed."""
         try:
             changed = self.home.projects.stat().st_mtime
         except FileNotFoundError:
@@ -228,7 +228,7 @@ class Loop:
             self._take_in(Project(there[project_id], project_id))
 
     def _look_at_grants(self) -> None:
-        """Look again at each sandbox with a token that must be renewed now.
+        """Reconcile each sandbox whose token must be renewed now.
 
         One in trouble is left alone: to look would be to try again what did not work.
         """
@@ -239,7 +239,7 @@ class Loop:
                 self._inbox.put(Touched(key))
 
     def _take_in(self, project: Project, again: str = "") -> None:
-        """Know which agents a project has now; look anew at what is new, and at one `again`."""
+        """Update the agents of a project; examine new ones, and the one with the key `again`."""
         if not files.is_directory(project.directory):
             return
         before = self.view.sandboxes
@@ -256,14 +256,14 @@ class Loop:
                 self._follow_agent(ref)
 
     def _follow_agent(self, ref: AgentRef) -> None:
-        """Take in one agent of a project; that it cannot be is its problem and no other's."""
+        """Follow one agent of a project; if that fails, it is shown as this agent's problem."""
         try:
             self._examine_agent(ref)
         except (CompanionError, OSError) as error:
             self._wait_at(ref, error)
 
     def _examine_agent(self, ref: AgentRef) -> None:
-        """Take in what is remembered of an agent, and follow what steers it now."""
+        """Read an agent's record and follow the files that control it."""
         project_paths = self.home.project(ref.project.id)
         agent = inventory.agent_name(self.home, ref)
         steered = self._steering(ref)
@@ -289,7 +289,7 @@ class Loop:
                 self._inbox.put(Touched(ref.key))
 
     def _wait_at(self, ref: AgentRef, error: CompanionError | OSError) -> None:
-        """Show an agent that cannot be taken in; of a new one, the look to come tells why."""
+        """Show an agent that cannot be examined; for a new one, its first reconcile says why."""
         project_paths = self.home.project(ref.project.id)
         records = project_paths.root.glob("*/agent.json")
         self._watch.follow(ref.key, (*self._steering(ref), *records))
@@ -308,7 +308,7 @@ class Loop:
         return (*steering(ref, before), self.home.project(ref.project.id).paused)
 
     def _next_due(self, ref: AgentRef, keys: tuple[str, ...]) -> float:
-        """Return when a token must be renewed; that a file is damaged is for reconcile() to say."""
+        """Return when a token must be renewed; reconcile() reports a damaged file."""
         if not keys:
             return math.inf
         with suppress(CompanionError):

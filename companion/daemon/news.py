@@ -11,7 +11,7 @@ from companion.errors import Problem
 
 @dataclass(frozen=True, slots=True)
 class ProjectAdded:
-    """A sandbox became known, or what we remember of it changed."""
+    """A sandbox was added, or its record changed."""
 
     agent_view: AgentView
     new: bool = False
@@ -19,7 +19,7 @@ class ProjectAdded:
 
 @dataclass(frozen=True, slots=True)
 class ProjectRemoved:
-    """A sandbox is not known any more."""
+    """A sandbox was removed."""
 
     sandbox: str
 
@@ -33,7 +33,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class EngineObserved:
-    """An engine answered: project → agent → condition; what is missing has no containers."""
+    """An engine answered: project → agent → condition; missing agents have no containers."""
 
     engine: EngineChoice
     conditions: Mapping[str, Mapping[str, Condition]]
@@ -61,37 +61,37 @@ class WorkFinished:
 
     sandbox: str
     text: str
-    """The whole story in a sentence, or every problem, a line each."""
+    """The outcome in a sentence, or every problem on a line of its own."""
     trouble: Problem | None = None
     grant_problem: Problem | None = None
     """What it runs without, until the user does something."""
     changed: bool = False
-    """Containers, rules or keys are others than before."""
+    """Containers, rules or keys changed."""
     settled: bool = False
-    """The sandbox was seen to run as its files say."""
+    """The sandbox was observed to match its files."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkCrashed:
-    """An agent was seen to have ended with a failure."""
+    """An agent exited with a failure."""
 
     sandbox: str
     text: str
-    """Who, how, and what it said last."""
+    """The agent, its exit code and its last line."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentStopped:
-    """An agent was seen to have ended, neither by work of ours nor with a failure."""
+    """An agent exited without a failure, and not by our work."""
 
     sandbox: str
     text: str
-    """Who, and with which exit code."""
+    """The agent and its exit code."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchDegraded:
-    """The watcher cannot do its work as it should; it goes on all the same."""
+    """The watcher continues with reduced function."""
 
     why: str
 
@@ -141,7 +141,7 @@ def fold(view: View, news: News) -> View:
 def reactions(
     before: View, after: View, news: News
 ) -> tuple[Touched | WorkCrashed | AgentStopped, ...]:
-    """Return what follows from news: agents to look at again, and ends to report.
+    """Return what follows from news: agents to reconcile again, and exits to report.
 
     An engine that answers again may have lost anything meanwhile, and a broken sandbox must be
     started anew.
@@ -161,13 +161,13 @@ def reactions(
 
 
 def _end(agent_view: AgentView) -> str:
-    """Return how an agent stopped that nobody asked us to stop."""
+    """Return the text for an agent that stopped unexpectedly."""
     code = agent_view.condition.exit_code
     return f"{agent_view.agent} stopped (exit code {code}); `companion up` starts it again"
 
 
 def turned(before: View, agent_view: AgentView, health: Health) -> bool:
-    """Tell whether a sandbox that nobody works on got this health, and had another before."""
+    """Tell whether a sandbox without work under way changed to this health."""
     old = before.sandboxes.get(agent_view.id)
     return (
         not agent_view.step and agent_view.health is health and not (old and old.health is health)
@@ -175,7 +175,7 @@ def turned(before: View, agent_view: AgentView, health: Health) -> bool:
 
 
 def _kept(new: AgentView, old: AgentView | None) -> AgentView:
-    """Keep what only work and the engine tell."""
+    """Keep the fields that only workers and engines report."""
     if old is None:
         return new
     seen = old.condition if old.health is not Health.UNKNOWN else new.condition

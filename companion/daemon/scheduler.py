@@ -17,7 +17,7 @@ DEBOUNCE = 0.04
 PATIENCE = 2.0
 """Seconds after which a burst is handled even if it goes on."""
 AT_ONCE = 8
-"""Limit of concurrent work for looks; what a user asked for never waits."""
+"""Limit of concurrent work; what a user asked for is exempt."""
 
 
 class Order(StrEnum):
@@ -62,7 +62,7 @@ Event = Touched | Asked | Finished | Tick
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Effect: carry out the order; `since` is when it, or the first unseen change, came."""
+    """Effect: carry out the order; `since` is when it, or the first unprocessed change, arrived."""
 
     subject: Subject
     order: Order

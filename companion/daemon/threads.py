@@ -1,4 +1,4 @@
-"""Threads of the watcher: begun as work comes, asked to end together, and waited for."""
+"""Threads of the watcher: started per work, interrupted and joined together."""
 
 import threading
 import time
@@ -10,14 +10,14 @@ P = ParamSpec("P")
 
 
 class Threads:
-    """The threads that are at work; all are daemons: none that hangs keeps us from ending."""
+    """The running threads; all are daemon threads, so that a hanging one cannot block the exit."""
 
     def __init__(self) -> None:
         self._ending = threading.Event()
         self._begun: list[threading.Thread] = []
 
     def begin(self, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Do some work in a thread of its own; to be called from one thread only."""
+        """Start work in a new thread; call from one thread only."""
 
         def do() -> None:
             with suppress(KeyboardInterrupt):
@@ -29,7 +29,7 @@ class Threads:
         thread.start()
 
     def interrupt_if_ending(self) -> None:
-        """Interrupt the calling thread like Ctrl-C would, once all are to end.
+        """Raise KeyboardInterrupt in the calling thread once end() was called.
 
         Raises:
             KeyboardInterrupt: end() was called.
@@ -38,7 +38,7 @@ class Threads:
             raise KeyboardInterrupt
 
     def end(self, patience: float) -> bool:
-        """Ask all to end and wait for them, `patience` seconds in all; False: one is left."""
+        """Ask all threads to end and join them within `patience` seconds; False if one is left."""
         self._ending.set()
         until = time.monotonic() + patience
         for thread in self._begun:

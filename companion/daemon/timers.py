@@ -1,4 +1,4 @@
-"""When must a sandbox be looked at though nothing changed? When a token of its gateway is due."""
+"""Timers: when a sandbox must be reconciled without a change, because a token expires."""
 
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +11,7 @@ class _Timer:
 
 @dataclass(slots=True)
 class Timers:
-    """Sandbox → when, in Unix time. Each moment rings once, whatever the look at it comes to.
+    """Sandbox → time, in Unix seconds. Each fires once, whatever comes of it.
 
     By the clock on the wall: the other one stands still while the machine sleeps.
     """
@@ -19,18 +19,18 @@ class Timers:
     _set: dict[str, _Timer] = field(default_factory=dict)
 
     def set(self, sandbox: str, at: float) -> None:
-        """Ring for a sandbox at a moment; one that rang for this very moment does not again."""
+        """Set the time for a sandbox; one that fired for exactly this time does not fire again."""
         if sandbox not in self._set or self._set[sandbox].at != at:
             self._set[sandbox] = _Timer(at)
 
     def forget(self, sandbox: str) -> None:
-        """Never ring for a sandbox."""
+        """Remove the timer of a sandbox."""
         self._set.pop(sandbox, None)
 
     def due(self, now: float) -> tuple[str, ...]:
-        """Return the sandboxes whose moment has come and that did not hear of it."""
+        """Return the sandboxes whose timer is due and has not fired."""
         return tuple(s for s, timer in self._set.items() if timer.at <= now and not timer.rang)
 
     def ring(self, sandbox: str) -> None:
-        """Remember that a sandbox heard of its moment."""
+        """Mark the timer of a sandbox as fired."""
         self._set[sandbox] = replace(self._set[sandbox], rang=True)

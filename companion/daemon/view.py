@@ -10,7 +10,7 @@ from companion.project.model import AgentRef
 
 
 class IconState(StrEnum):
-    """How everything together is: what the icon shows."""
+    """The overall state that the icon shows."""
 
     IDLE = "idle"
     WORKING = "working"
@@ -21,45 +21,45 @@ class IconState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """One agent's sandbox, as far as we know it."""
+    """One agent's sandbox as last reported."""
 
     ref: AgentRef
     agent: str = ""
-    """Its name; empty: its file names none yet."""
+    """Its name; empty while its file names none."""
     alias: str = ""
-    """Its SSH alias; empty: it takes no logins, or was never started."""
+    """Its SSH alias; empty if it accepts no logins or was never started."""
     engine: EngineChoice | None = None
     paused: bool = False
-    """Saves are left alone."""
+    """Saves are not applied."""
     condition: Condition = field(default_factory=Condition)
-    """How it was when the engine was asked last."""
+    """Its condition when the engine was last observed."""
     step: str = ""
-    """What is being done with it now; empty: nothing."""
+    """The work under way; empty for none."""
     trouble: Problem | None = None
-    """Why the last change did not work."""
+    """Why the last change failed."""
     grant_problem: Problem | None = None
     """What it runs without, until the user does something."""
     settled: bool = False
-    """It was seen to run as its files say, and no engine event came since."""
+    """It matched its files when last observed, and no engine event came since."""
 
     @property
     def id(self) -> str:
-        """What tells it from all others."""
+        """Its unique key."""
         return self.ref.key
 
     @property
     def name(self) -> str:
-        """What people call the place where it is configured."""
+        """The display name of its project or directory."""
         return self.ref.name
 
     @property
     def health(self) -> Health:
-        """How its sandbox is."""
+        """The health of its sandbox."""
         return self.condition.health
 
     @property
     def word(self) -> str:
-        """Its state for people."""
+        """Its state as shown to the user."""
         words = {Health.UNKNOWN: "…", Health.ABSENT: "stopped"}
         word = words.get(self.health, str(self.condition))
         return f"{word}, paused" if self.paused else word
@@ -76,12 +76,12 @@ class View:
 
     @property
     def missed(self) -> tuple[str, ...]:
-        """The names of engines that do not answer and have a sandbox that is known."""
+        """The names of silent engines that have a registered sandbox."""
         used = {agent_view.engine for agent_view in self.sandboxes.values()}
         return tuple(sorted({engine.name for engine in self.silent & used}))
 
 
 def last_output(agent_view: AgentView) -> str:
-    """Return how an agent ended and the last line it said."""
+    """Return how an agent ended, and its last line of output."""
     said = [line.strip() for line in agent_view.condition.last_output if line.strip()]
     return ": ".join((f"{agent_view.agent} {agent_view.condition}", *said[-1:]))

@@ -19,7 +19,7 @@ from companion.errors import Problem
 
 
 def icon_state(view: View) -> IconState:
-    """Return what the icon shows."""
+    """Return the state that the icon shows."""
     views = view.sandboxes.values()
     if any(agent_view.step for agent_view in views):
         return IconState.WORKING
@@ -31,7 +31,7 @@ def icon_state(view: View) -> IconState:
 
 
 def headline(view: View) -> str:
-    """Return the one sentence that says how everything is."""
+    """Return one sentence about the overall state."""
     views = tuple(view.sandboxes.values())
     match icon_state(view):
         case IconState.WORKING:
@@ -49,7 +49,7 @@ def headline(view: View) -> str:
 
 
 def line(view: View, news: News) -> str:
-    """Return the news as a line for a terminal or the log; empty: not worth one."""
+    """Return the news as a line for a terminal or the log; empty if it deserves none."""
     match news:
         case ProjectAdded(agent_view, new=True):
             return f"{agent_view.name}: watching {agent_view.ref.directory}"

@@ -28,7 +28,7 @@ _WORDS = {
 
 
 def observe(choice: EngineChoice) -> EngineObserved | EngineSilent:
-    """Ask an engine for the containers of all sandboxes; every failure is in the answer."""
+    """Observe all sandboxes on an engine; failures are part of the news."""
     try:
         return EngineObserved(choice, _conditions(Engine(choice)))
     except CompanionError as error:
@@ -53,7 +53,7 @@ def carry_out(
     agent_view: AgentView,
     tell: Callable[[Progressed], None],
 ) -> WorkFinished:
-    """Carry out an order on a sandbox; every failure is in the answer."""
+    """Carry out an order on a sandbox; failures are part of the news."""
     try:
         return _carry_out(home, work, agent_view, tell)
     except StoppedError as error:  # no trouble: somebody asked for it

@@ -252,10 +252,10 @@ def _settled(file: _File, text: str) -> _File:
 
 
 def _snippet(here: InstalledEditor, error: JsoncError, wanted: tuple[Entry, ...]) -> str:
-    """Say where the file is broken, and what to paste once it is mended."""
+    """Say where the file is broken, and what to paste once it is repaired."""
     paste, _ = merge("", wanted, Owned())
     where = f"{here.settings}:{error.line}:{error.column}: {error.what}"
-    return f"{where}, mend it and run this again" + (f", or add:\n{paste}" if wanted else "")
+    return f"{where}, correct it and run this again" + (f", or add:\n{paste}" if wanted else "")
 
 
 def _read(home: Paths) -> _Memory:

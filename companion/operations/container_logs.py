@@ -10,16 +10,16 @@ from companion.engine.model import Container
 from companion.system.process import Lines
 
 Line = tuple[str, str]
-"""A service, and what it said."""
+"""A service and one line of its log."""
 _AHEAD = 1000
-"""Lines that are read before somebody wants them."""
+"""Lines read ahead of the consumer."""
 
 
 @contextmanager
 def lines(
     engine: Engine, containers: Iterable[Container], *, follow: bool
 ) -> Iterator[Iterator[Line]]:
-    """Give the lines of one container after the other; with `follow`, of all as they come.
+    """Yield the lines of one container after the other; with `follow`, of all as they arrive.
 
     The programs that read them end with the context.
 

@@ -28,7 +28,7 @@ _INSTANCES, _MORE_INSTANCES = 16, 1024
 
 
 def examine(home: Paths) -> Iterator[Finding]:
-    """Yield what each check finds; one that itself fails is a finding, too."""
+    """Yield the findings of all checks; a check that fails is a finding, too."""
     yield from guarded("packages", _packages)
     yield from engine_checks.examine(home)
     for about, check in _CHECKS.items():
@@ -36,7 +36,7 @@ def examine(home: Paths) -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """Our own packages, not a stranger's of the same name."""
+    """Our packages are not hidden by others of the same name."""
     root = Path(__file__).parents[2]
     for name in ("ssh", "editors"):
         found = importlib.util.find_spec(name)
@@ -48,7 +48,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _ssh(home: Paths) -> Iterator[Finding]:
-    """The client, and our line in its configuration."""
+    """The SSH client is installed and includes our configuration."""
     if shutil.which("ssh") is None:
         yield Finding(Level.FAILED, "there is no ssh client", "install openssh-client")
     if ssh_config.is_included(home):
@@ -60,7 +60,7 @@ def _ssh(home: Paths) -> Iterator[Finding]:
 
 
 def _private(home: Paths) -> Iterator[Finding]:
-    """Keys, secrets and state that nobody else may read; Windows has no modes."""
+    """Keys, secrets and state are readable by their owner only; Windows has no modes."""
     if os.name != "posix":
         return
     secret = [home.ca_key, *home.all_grants.glob("*.json"), *(home.ssh / "keys").glob("*"),
@@ -69,14 +69,14 @@ def _private(home: Paths) -> Iterator[Finding]:
     there = [path for path in secret if path.suffix != ".pub" and path.is_file()]
     loose = [path for path in there if stat.S_IMODE(path.stat().st_mode) & 0o077]
     for path in loose:
-        mend = partial(path.chmod, files.PRIVATE)
-        yield Finding(Level.FAILED, f"others may read {path}", "take their right away", mend)
+        repair = partial(path.chmod, files.PRIVATE)
+        yield Finding(Level.FAILED, f"others may read {path}", "make it private", repair)
     if not loose:
         yield Finding(Level.OK, f"{len(there)} private files are private")
 
 
 def _certificates(home: Paths) -> Iterator[Finding]:
-    """Certificates that the gateways show to their agents."""
+    """The leaf certificates of the gateways are ours and current."""
     leaves = list(home.projects.glob("*/*/certificates/*.pem"))
     if not leaves:
         return
@@ -91,13 +91,13 @@ def _certificates(home: Paths) -> Iterator[Finding]:
 
 
 def _grants(home: Paths) -> Iterator[Finding]:
-    """What users granted us at MCP servers; what has ended is said of its agent."""
+    """OAuth grants can be renewed; an expired one is reported with its agent."""
     for project_id, written in store.all_projects(home).items():
         about = f"grants of {written.directory}"
-        yield from guarded(about, partial(_countedof, home, project_id, written.directory))
+        yield from guarded(about, partial(_grants_of, home, project_id, written.directory))
 
 
-def _countedof(home: Paths, project_id: str, directory: str) -> Iterator[Finding]:
+def _grants_of(home: Paths, project_id: str, directory: str) -> Iterator[Finding]:
     found = grant_store.read(home, project_id).values()
     for grant in found:
         if not grant.renewable:
@@ -110,7 +110,7 @@ def _countedof(home: Paths, project_id: str, directory: str) -> Iterator[Finding
 
 
 def _inotify(_: Paths) -> Iterator[Finding]:
-    """Enough of what Linux counts for programs that watch files."""
+    """Linux's limits for watching files are high enough."""
     found = inotify.limits()
     if found is None:
         return
@@ -124,7 +124,7 @@ def _inotify(_: Paths) -> Iterator[Finding]:
 
 
 def _projects(home: Paths) -> Iterator[Finding]:
-    """Every known project: its directory, its files, and whether it runs as it shall."""
+    """Every registered project has its directory, valid files and the state that it should have."""
     for project_id, written in store.all_projects(home).items():
         directory = Path(written.directory)
         for problem in written.problems:
@@ -135,7 +135,9 @@ def _projects(home: Paths) -> Iterator[Finding]:
             yield from guarded(str(directory), partial(_agents, home, directory, project_id))
         else:
             hint = f"run `companion remove {directory}`"
-            yield Finding(Level.WARNING, f"{directory} is gone, its project is known still", hint)
+            yield Finding(
+                Level.WARNING, f"{directory} is gone, but its project is still registered", hint
+            )
 
 
 def _agents(home: Paths, directory: Path, project_id: str) -> Iterator[Finding]:

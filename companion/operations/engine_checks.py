@@ -1,4 +1,4 @@
-"""Engine checks: what `doctor` looks at in docker and podman, each engine by itself."""
+"""Engine checks: what `doctor` examines in Docker and Podman, each engine separately."""
 
 import shutil
 from collections.abc import Callable, Collection, Iterator
@@ -25,7 +25,7 @@ _SPARE_SUBNET = "10.211.0.0/24"
 
 
 def examine(home: Paths) -> Iterator[Finding]:
-    """Yield what is found in each engine that is installed; one that is silent hides no other."""
+    """Yield the findings for each installed engine; a silent engine hides no other."""
     answering: list[EngineChoice] = []
     for name in filter(shutil.which, DIALECTS):
         yield from guarded(name, partial(_answers, name, answering))
@@ -37,7 +37,7 @@ def examine(home: Paths) -> Iterator[Finding]:
 
 
 def _answers(name: str, answering: list[EngineChoice]) -> Iterator[Finding]:
-    """Add the engine to those that answer."""
+    """The engine answers; if so, add it to `answering`."""
     try:
         choice = detect(name, None)
     except CompanionError as error:
@@ -50,7 +50,7 @@ def _answers(name: str, answering: list[EngineChoice]) -> Iterator[Finding]:
 
 
 def _network(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
-    """A network with a container on it: that is where a missing firewall tool shows."""
+    """A container starts on a network of its own; a missing firewall tool shows here."""
     try:
         network_probe.probe(Engine(choice))
     except CompanionError as error:
@@ -62,7 +62,7 @@ def _network(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
 
 
 def _storage(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
-    """Storage that shares the layers of images."""
+    """The storage driver shares the layers of images."""
     engine = Engine(choice)
     if engine.call(*engine.dialect.storage).strip() == "vfs":
         what = f"{choice.name} stores a whole copy for each layer of an image (driver vfs)"
@@ -70,7 +70,7 @@ def _storage(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
 
 
 def _desktop(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
-    """Services of this machine, from networks of an engine without root."""
+    """A rootless engine's networks reach services of this machine."""
     if not choice.rootless:
         return
     address, shown = network.outward_address(), ""
@@ -85,7 +85,7 @@ def _desktop(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
 
 
 def _compose(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
-    """A program that shows as compose does what we made."""
+    """There is a Compose front end for the engine."""
     try:
         compose_cli.front_end(choice)
     except CompanionError as error:
@@ -94,7 +94,7 @@ def _compose(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
 
 
 def _images(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
-    """Images that nothing will use again: of builds that failed, of older gateways."""
+    """No image of a failed build or an older gateway is left."""
     own = settings.parse(files.read_text(home.settings), str(home.settings))
     current = desired.image_of_gateways(host_facts.host(home, own), host_facts.assets()).tag
     engine = Engine(choice)
@@ -111,7 +111,7 @@ def _discard(engine: Engine, images: Collection[str]) -> None:
 
 
 def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
-    """Sandboxes on an engine that their agents are not on."""
+    """No sandbox is left on an engine that its agent has moved from."""
     known = store.all_projects(home)
     on = {(i, agent): r.engine for i, w in known.items() for agent, r in w.agents.items()}
     held = {(c.project, c.agent) for c in Engine(choice).containers()}
@@ -120,12 +120,12 @@ def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
         if right is None or right.name != choice.name:
             whose = f"{agent} in {known[project].directory}"
             what = f"{choice.name} holds containers of {whose}, which is not on it"
-            mend = partial(_take_off, home, Engine(choice, project, agent))
-            yield Finding(Level.WARNING, what, "take them away", mend)
+            repair = partial(_take_off, home, Engine(choice, project, agent))
+            yield Finding(Level.WARNING, what, "remove them", repair)
 
 
 def _take_off(home: Paths, engine: Engine) -> None:
-    """Take a sandbox off an engine, unless it moved there meanwhile."""
+    """Remove a sandbox from an engine, unless it has moved there since."""
     agent_paths = home.project(engine.project).agent(engine.agent)
     with agent_lock(agent_paths, lambda _: None):
         record = store.read(agent_paths)

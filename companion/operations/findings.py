@@ -17,16 +17,16 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; `mend` repairs it, where we can."""
+    """What one check found; `repair` mends it, if we can."""
 
     level: Level
     what: str
     hint: str = ""
-    mend: Callable[[], None] | None = None
+    repair: Callable[[], None] | None = None
 
 
 def guarded(about: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """Yield what a check finds; if the check itself fails, that is a finding and ends no other.
+    """Yield what a check finds; a check that fails is itself a finding and ends no other.
 
     `about` names what is checked.
     """
@@ -39,22 +39,22 @@ def guarded(about: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Find
         yield Finding(Level.FAILED, f"{about}: the check failed, a bug in companion: {error!r}")
 
 
-def repair(findings: Iterable[Finding]) -> tuple[int, tuple[Finding, ...]]:
+def repair_all(findings: Iterable[Finding]) -> tuple[int, tuple[Finding, ...]]:
     """Repair what can be; return how many were, and a finding for each repair that failed."""
     failed: list[Finding] = []
     done = 0
     for finding in findings:
-        if finding.mend is None:
+        if finding.repair is None:
             continue
-        problems = tuple(guarded(f"not repaired: {finding.what}", _repairing(finding.mend)))
+        problems = tuple(guarded(f"not repaired: {finding.what}", _repairing(finding.repair)))
         failed += problems
         done += not problems
     return done, tuple(failed)
 
 
-def _repairing(mend: Callable[[], None]) -> Callable[[], Iterable[Finding]]:
+def _repairing(repair: Callable[[], None]) -> Callable[[], Iterable[Finding]]:
     def check() -> Iterable[Finding]:
-        mend()
+        repair()
         return ()
 
     return check

@@ -1,4 +1,4 @@
-"""What may stand in agent.yaml and fleet.yaml, as JSON Schema for editors? From the same types.
+"""JSON Schema of agent.yaml and fleet.yaml for editors, from the same types as the decoder.
 
 Editors find it by the comment on a file's first line that `init` and `schema --write` put there:
 https://github.com/redhat-developer/yaml-language-server
@@ -38,7 +38,7 @@ def text(schema: Schema) -> str:
 
 
 def write(project: Project) -> tuple[Path, ...]:
-    """Write the schemas into `.build/`, and the comments that lead there into the user's files.
+    """Write the schemas into `.build/`, and comments that refer to them into the user's files.
 
     Returns what was written; of the user's files only the first line is touched.
 
@@ -60,7 +60,7 @@ def write(project: Project) -> tuple[Path, ...]:
 
 
 def pointed(name: str, content: bytes) -> bytes:
-    """Return a file of a new project with the comment that leads to its schema, if it has one.
+    """Return a new project's file with a comment that refers to its schema, if it has one.
 
     `name` is relative to the project's directory; only configs have schemas.
     """
@@ -74,7 +74,7 @@ def pointed(name: str, content: bytes) -> bytes:
 
 
 def _point(config: Path, name: str) -> bool:
-    """Lead a config to its schema; False: it does already, or there is no such file."""
+    """Add the schema comment to a config; return False if it is there or there is no file."""
     old = files.read_text(config)
     if old is None:
         return False
@@ -86,7 +86,7 @@ def _point(config: Path, name: str) -> bool:
 
 
 def _whole(schema: Schema) -> Schema:
-    """Return what pydantic tells of a model, with what the models leave to validators."""
+    """Return pydantic's schema of a model, completed by what validators check."""
     inner: Schema = schema["$defs"]
     if "Runtime" in inner:
         names = [{"const": p.name, "description": p.summary} for p in plugins.RUNTIMES]

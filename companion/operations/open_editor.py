@@ -1,4 +1,4 @@
-"""What must be before an editor or a terminal can get into a sandbox? It runs, and is reachable."""
+"""Open a sandbox in an editor or terminal: start it and find the directory to open."""
 
 from companion.desktop import editor_settings, ssh_config
 from companion.engine.model import Health
@@ -40,6 +40,6 @@ def remote(home: Paths, project: Project, agent: str) -> Remote:
 
 
 def folder(remote: Remote, path: str | None) -> str:
-    """Return the absolute folder to open: the workdir, or a path that may be relative to it."""
+    """Return the absolute directory to open: the workdir, or a path relative to it."""
     base = remote.workdir or "/"
     return base if path is None else path if path.startswith("/") else f"{base}/{path}"

@@ -16,7 +16,7 @@ from companion.system.paths import Paths
 
 
 def add(home: Paths, directory: Path) -> bool:
-    """Know a project from now on, without starting it; False: it was known.
+    """Register a project without starting it; return False if it already was.
 
     Raises:
         CompanionError: there is no agent.yaml.
@@ -28,7 +28,7 @@ def add(home: Paths, directory: Path) -> bool:
 
 
 def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = False) -> None:
-    """Take a project's sandboxes down and forget it; its directory stays, its volumes by default.
+    """Remove a project's sandboxes and forget it; keep its directory and, by default, its volumes.
 
     Args:
         home: the user's places.
@@ -43,7 +43,7 @@ def remove(home: Paths, directory: Path, progress: Progress, *, volumes: bool = 
 
 
 def _find(home: Paths, directory: Path) -> str:
-    """Return the id of a project; the directory that was recorded may be a symlink, or gone, now.
+    """Return a project's id; the recorded directory may now be a symlink, or gone.
 
     Raises:
         CompanionError: it is not registered.
@@ -63,7 +63,7 @@ def _find(home: Paths, directory: Path) -> str:
 
 
 def forget(home: Paths, project_id: str, progress: Progress, *, volumes: bool = False) -> None:
-    """Take the sandboxes of a project down and forget it, wherever its directory is now.
+    """Remove the sandboxes of a project and forget it, wherever its directory is now.
 
     Raises:
         CompanionError: the engine does not answer.
@@ -81,13 +81,13 @@ def forget(home: Paths, project_id: str, progress: Progress, *, volumes: bool = 
 
 
 def retire(home: Paths, ref: AgentRef, progress: Progress) -> None:
-    """Take down an agent that is not configured any more; its volumes and its keys stay."""
+    """Remove the sandbox of an agent that is no longer configured; keep its volumes and keys."""
     teardown.down(home, ref.project, ref.folder, progress, wanted="gone")
     files.remove_tree(ref.build(ref.folder))
 
 
 def _discard(home: Paths, project: Project, written: Written, agent: str) -> None:
-    """Remove an agent's images and keys; down() told which engine does not answer."""
+    """Remove an agent's images and keys; down() reported engines that do not answer."""
     for engine in teardown.engines_of(written, project.id, agent, lambda _: None):
         for tag in engine.agent_images():
             engine.discard_image(tag)

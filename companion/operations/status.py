@@ -120,7 +120,7 @@ def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
 
 
 def condition(engine: Engine, containers: Collection[Container]) -> Condition:
-    """Return how one agent is, judged by its containers; asks for its last lines if it crashed."""
+    """Return the condition of one agent by its containers, with its last lines if it crashed."""
     health = health_of(containers)
     agent = next((c for c in containers if c.role is Role.AGENT), None)
     if agent is None or health not in {Health.CRASHED, Health.STOPPED}:
@@ -134,7 +134,7 @@ def condition(engine: Engine, containers: Collection[Container]) -> Condition:
 
 
 def health_of(containers: Collection[Container]) -> Health:
-    """Judge by an agent's containers: what was stopped by hand ended with 0 or by a signal.
+    """Return the health by an agent's containers; stopped by hand means exit code 0 or a signal.
 
     Without the agent's own container it is absent: up, restart and down remove that one first.
     """

@@ -1,4 +1,4 @@
-"""How does companion leave? With everything that it made, and nothing that the user wrote."""
+"""Uninstall: remove everything that Companion created and nothing that the user wrote."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from companion.system.paths import Paths
 
 @dataclass(frozen=True, slots=True)
 class UninstallReport:
-    """What was forgotten, and what could not be taken back."""
+    """What was removed, and what could not be."""
 
     projects: tuple[str, ...]
     left: tuple[str, ...]
 
 
 def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> UninstallReport:
-    """Take back sandboxes, images, SSH and editor entries, autostart, keys and state.
+    """Remove sandboxes, images, SSH and editor entries, autostart, keys and state.
 
     Your settings.yaml and all projects' own files stay; volumes do unless `volumes` says so.
 
@@ -59,13 +59,13 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
 
 
 def _is_build_of(directory: Path, project_id: str) -> bool:
-    """Tell whether what is generated in a directory, which is a symlink now, is the project's."""
+    """Tell whether the generated files in a directory that is now a symlink are the project's."""
     files_there = Project(directory, project_id).build.glob(f"*/{paths.COMPOSE_NAME}")
     return any(project_id in (files.read_text(file) or "") for file in files_there)
 
 
 def _discard_images(engines: Iterable[EngineChoice]) -> Iterator[str]:
-    """Remove what is not an agent's own, which went with it; yield what cannot be."""
+    """Remove what belongs to no single agent; yield what cannot be removed."""
     for engine in map(Engine, engines):
         try:
             for image in engine.unused_images(keep=""):

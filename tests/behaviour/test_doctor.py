@@ -59,7 +59,8 @@ def test_what_is_broken_is_named_with_what_to_do(fake: Fake):
     fake.project.rename(fake.desk.home / "elsewhere")
     said = fake.desk.companion("doctor").out
     gone = (
-        f"{fake.project} is gone, its project is known still\n         tip: run `companion remove"
+        f"{fake.project} is gone, but its project is still registered\n"
+        "         tip: run `companion remove"
     )
     assert gone in said
 

@@ -21,20 +21,20 @@ def doctor(arguments: Namespace) -> Result:
     """Diagnose this machine; repair what can be repaired if asked."""
     home = Paths.of_user()
     found = tuple(doctoring.examine(home))
-    if arguments.fix and any(finding.mend for finding in found):
-        mended, failures = findings.repair(found)
-        comment(f"repaired {plural(mended, 'problem')}; checking again")
+    if arguments.fix and any(finding.repair for finding in found):
+        repaired, failures = findings.repair_all(found)
+        comment(f"repaired {plural(repaired, 'problem')}; checking again")
         found = (*doctoring.examine(home), *failures)
     return Result(
         text="\n".join(map(_line, found)),
-        data=[{"level": f.level, "what": f.what, "hint": f.hint, "fixable": bool(f.mend)}
+        data=[{"level": f.level, "what": f.what, "hint": f.hint, "fixable": bool(f.repair)}
               for f in found],
         code=1 if any(finding.level is Level.FAILED for finding in found) else 0,
     )  # fmt: skip
 
 
 def _line(finding: Finding) -> str:
-    hint = finding.hint + (" (`companion doctor --fix` repairs it)" if finding.mend else "")
+    hint = finding.hint + (" (`companion doctor --fix` repairs it)" if finding.repair else "")
     tip = f"\n{' ' * _LEVEL}tip: {hint}" if hint else ""
     return f"{finding.level.ljust(_LEVEL)}{finding.what}{tip}"
 
