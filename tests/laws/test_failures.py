@@ -7,8 +7,8 @@ from companion.spec.containers import File, Image, Role
 from companion.system.process import Completed
 
 NO_HOST = (
-    'pinging container registry registry-1.docker.io: Get "https://registry-1.docker.io/v2/": '
-    "dial tcp: lookup registry-1.docker.io on 10.0.0.53:53: no such host"
+    'pinging container registry registry.example: Get "https://registry.example/v2/": '
+    "dial tcp: lookup registry.example on 10.0.0.53:53: no such host"
 )
 PODMAN = (
     "STEP 1/9: FROM docker.io/library/node:24-slim",
@@ -17,11 +17,11 @@ PODMAN = (
 )
 DOCKER = (
     "Step 1/9 : FROM docker.io/library/node:24-slim",
-    'Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io: no such host',
+    'Get "https://registry.example/v2/": dial tcp: lookup registry.example: no such host',
 )
 BUILDKIT = (
     "#2 [internal] load metadata for docker.io/library/node:24-slim",
-    "#2 ERROR: failed to do request: dial tcp: lookup registry-1.docker.io: no such host",
+    "#2 ERROR: failed to do request: dial tcp: lookup registry.example: no such host",
     "ERROR: failed to solve: failed to resolve source metadata: dial tcp: no such host",
 )
 LATER = {
