@@ -109,7 +109,7 @@ class Loop:
             for events in self._engines.values():
                 events.stop()
             self._watch.stop()
-            process.interrupt()  # ends builds: they would go on without the lock
+            process.end_builds()  # they would go on without the lock
             self._threads.end(_PATIENCE)
 
     def ask(self, sandbox: str, order: Order) -> None:

@@ -23,7 +23,7 @@ _DOUBT = 0.5
 """Seconds between looks whether a build is still wanted."""
 _PULSE = 0.1
 _CURE = "check that it is installed"
-_interrupted = threading.Event()
+_interrupted, _builds_end = threading.Event(), threading.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,15 @@ def interrupt() -> None:
     under way are ended; any other program ends by itself.
     """
     _interrupted.set()
+    end_builds()
+
+
+def end_builds() -> None:
+    """End all builds, for good: this process is to end. Other programs may finish their step.
+
+    From now on build() raises KeyboardInterrupt.
+    """
+    _builds_end.set()
 
 
 def heed_interrupt() -> None:
@@ -169,14 +178,14 @@ def build(
     in this process, not in a daemon.
 
     Raises:
-        KeyboardInterrupt: interrupt() was called; the build has ended.
+        KeyboardInterrupt: interrupt() or end_builds() was called; the build has ended.
     """
-    heed_interrupt()
+    _heed_end_of_builds()
     lines, ended = Lines(argv, env=env, apart=True), threading.Event()
 
     def is_still_wanted() -> bool:
         try:
-            return not _interrupted.is_set() and is_wanted()
+            return not _builds_end.is_set() and is_wanted()
         except KeyboardInterrupt:
             return False
         except Exception:  # noqa: BLE001 - a failed check must not end the guard
@@ -198,8 +207,13 @@ def build(
         raise
     finally:
         ended.set()
-    heed_interrupt()
+    _heed_end_of_builds()
     return lines.code
+
+
+def _heed_end_of_builds() -> None:
+    if _builds_end.is_set():
+        raise KeyboardInterrupt
 
 
 def _contained(ancestor: int) -> Iterator[int]:
