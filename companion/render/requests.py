@@ -41,29 +41,38 @@ UPGRADES = """\
 
 
 def injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
-    """Yield the rules that set the headers of each upstream, with their secrets."""
+    """Yield the rules that set the headers of each upstream, with their secrets.
+
+    What the agent sent is deleted before anything is set: our headers may resemble each other.
+    """
     for upstream in upstreams:
+        condition = f"if {{ var(txn.endpoint) -m str {upstream.endpoint} }}"
         for index, header in enumerate(upstream.headers):
-            yield from _injection(upstream, header, f"txn.secret{index}")
+            yield from _lookup(header, f"txn.secret{index}", condition)
+        for spellings in filter(None, (_spellings(header.name) for header in upstream.headers)):
+            yield f'  http-request del-header "{_literal(spellings)}" -m reg {condition}\n'
+        for index, header in enumerate(upstream.headers):
+            value = _value(header, f"txn.secret{index}")
+            yield f'  http-request set-header "{_literal(header.name)}" "{value}" {condition}\n'
 
 
-def _injection(upstream: Upstream, header: Header, variable: str) -> Iterator[str]:
-    condition = f"{{ var(txn.endpoint) -m str {upstream.endpoint} }}"
+def _lookup(header: Header, variable: str, condition: str) -> Iterator[str]:
+    """Yield the rules that read a secret's value, and those that refuse a request without it."""
+    missing = f"{condition} !{{ var({variable}) -m found }}"
+    lookup = f"str({header.secret.name}),map_str(secrets.map),b64dec"
+    yield f"  http-request set-var({variable}) {lookup} {condition}\n"
+    yield f"  http-request set-var(txn.reason) str(no-secret) {missing}\n"
+    yield (
+        "  http-request return status 503 content-type text/plain string"
+        f' "gateway: {_missing(header)}\\n" {missing}\n'
+    )
+
+
+def _value(header: Header, variable: str) -> str:
     secret = f"var({variable})"
     if header.basic_user:
         secret = f"str({header.basic_user}:),concat(,{variable}),base64"
-    value = f"{quote(header.prefix)}%[{secret}]{quote(header.suffix)}"
-    lookup = f"str({header.secret.name}),map_str(secrets.map),b64dec"
-    yield (
-        f"  http-request set-var({variable}) {lookup} if {condition}\n"
-        "  http-request set-var(txn.reason) str(no-secret)"
-        f" if {condition} !{{ var({variable}) -m found }}\n"
-        "  http-request return status 503 content-type text/plain string"
-        f' "gateway: {_missing(header)}\\n" if {condition} !{{ var({variable}) -m found }}\n'
-    )
-    if spellings := _spellings(header.name):
-        yield f'  http-request del-header "{_literal(spellings)}" -m reg if {condition}\n'
-    yield f'  http-request set-header "{_literal(header.name)}" "{value}" if {condition}\n'
+    return f"{quote(header.prefix)}%[{secret}]{quote(header.suffix)}"
 
 
 def _missing(header: Header) -> str:
@@ -76,13 +85,14 @@ def _missing(header: Header) -> str:
 
 
 def _spellings(name: str) -> str:
-    """Return a regular expression for all names that an upstream may read as this one, or "".
+    """Return a regular expression for all names that an upstream may read as this one.
 
-    Many upstreams read X_Api_Key as X-Api-Key, because CGI maps both to HTTP_X_API_KEY.
+    CGI, WSGI and PHP turn some or all of what is neither letter nor digit into an underscore, and
+    others drop it: X.Api.Key and X_Api_Key both arrive as HTTP_X_API_KEY.
     """
-    if not set("-_") & set(name):
-        return ""
-    return f"^{''.join('[-_]' if c in '-_' else re.escape(c) for c in name.lower())}$"
+    characters = re.sub(r"[^a-z0-9]", "", name.lower())
+    between = "[^a-z0-9]*"
+    return f"^{between}{between.join(characters)}{between}$" if characters else ""
 
 
 def quote(text: str) -> str:

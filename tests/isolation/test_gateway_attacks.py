@@ -4,7 +4,7 @@ import os
 import re
 import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -44,6 +44,7 @@ control, each request is shown to be an attack, or an honest one next to it is s
 | request | result |
 |---|---|
 """
+NEVER_ARRIVES = "this header is deleted: the upstream sees the injected value only"
 ARRIVES_AS_JUDGED = "refused, or it arrives as the one request that the gateway judged"
 
 
@@ -52,6 +53,10 @@ def test_the_document_names_every_request(request: pytest.FixtureRequest):
     rows += [(f"{w}, over HTTP/2", f"refused: {said}") for w, (_, said) in H2_MISLEADING.items()]
     rows += [(what, ARRIVES_AS_JUDGED) for what in SMUGGLED]
     rows += [(f"{what}, over HTTP/2", "refused: the stream is reset") for what in H2_SMUGGLED]
+    rows += [(f"`{line}` for the injected `X-Api-Key`", NEVER_ARRIVES) for line in OWN]
+    rows += [
+        (f"`{line}` for the injected `Authorization`", NEVER_ARRIVES) for line in AUTHORIZATION
+    ]
     text = HEAD + "".join(f"| {what} | {became} |\n" for what, became in rows)
     if request.config.getoption("--update"):
         DOCUMENT.write_text(text)
@@ -150,17 +155,35 @@ def test_what_http_2_smuggles_is_no_request_to_an_upstream(proxied: Proxied):
     assert proxied.listener.heard[-1].body == b"body"
 
 
-OWN = ("X-Api-Key: mine", "x-api-key: mine", "X_Api_Key: mine", "x-api_KEY: mine")
-AUTHORIZATION = ("Authorization: mine", "AUTHORIZATION: Bearer mine", "authorization: mine")
+OWN = (
+    *("X-Api-Key: mine", "x-api-key: mine", "X_Api_Key: mine", "x-api_KEY: mine"),
+    *("X.Api.Key: mine", "X~Api~Key: mine", "XApiKey: mine", "_X-Api--Key-: mine"),
+)
+OTHERS_OWN = ("X-Api-Keys: other", "Api-Key: other")
+AUTHORIZATION = (
+    *("Authorization: mine", "AUTHORIZATION: Bearer mine", "authorization: mine"),
+    *("Authorization.: mine", "author_ization: mine"),
+)
+SPELLINGS = {
+    "WSGI and nginx": lambda name: name.upper().replace("-", "_"),
+    "PHP": lambda name: re.sub("[-. ]", "_", name.upper()),
+    "Apache": lambda name: re.sub("[^A-Z0-9]", "_", name.upper()),
+    "nothing but letters and digits": lambda name: re.sub("[^A-Z0-9]", "", name.upper()),
+}
+"""How applications name the variable of a header, so that they take several for one."""
 
 
 def test_an_upstream_sees_the_injected_value_only(proxied: Proxied):
-    request = get(HERE, *OWN).format(path="/own-key") + END
+    request = get(HERE, *OWN, *OTHERS_OWN).format(path="/own-key") + END
     _, (heard,) = through(proxied, request)
     assert heard.values("x-api-key") == [SECRETS["TWO"]]
     assert b"mine" not in heard.head
+    assert heard.head.count(b"other") == len(OTHERS_OWN)
     (control,) = past(proxied, request)
     assert control.head.count(b"mine") == len(OWN)
+    for taken in SPELLINGS.values():
+        assert values(heard, taken, "X-Api-Key") == [SECRETS["TWO"]]
+        assert "mine" in values(control, taken, "X-Api-Key")[1:], "this one takes no other for it"
     place = f"{HOST}:{LISTENER_TLS}"
     request = get(place, *AUTHORIZATION).format(path="/own-authorization") + END
     _, (heard,) = through(proxied, request, LISTENER_TLS, HOST)
@@ -168,6 +191,12 @@ def test_an_upstream_sees_the_injected_value_only(proxied: Proxied):
     assert b"mine" not in heard.head
     assert ask_h2(proxied, fields(("authorization", "mine")), "/own-h2") == "ok"
     assert proxied.listener.heard[-1].values("authorization") == [f"Bearer {SECRETS['FOUR']}"]
+
+
+def values(heard: Heard, taken: Callable[[str], str], name: str) -> list[str]:
+    """Return the values that an application finds for a header by its own spelling of names."""
+    pairs = [line.partition(": ") for line in heard.head.decode().split("\r\n")[1:]]
+    return [value for other, _, value in pairs if taken(other) == taken(name)]
 
 
 def test_connection_cannot_take_the_injected_header_away(proxied: Proxied):
