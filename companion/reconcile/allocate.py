@@ -1,40 +1,20 @@
 """Allocation: the subnets, port and alias of an agent, kept or newly chosen."""
 
-import hashlib
-import ipaddress
 import secrets
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from companion.engine.driver import Driver
 from companion.errors import CompanionError
 from companion.project import store
 from companion.project.record import AgentRecord
+from companion.reconcile import subnets
 from companion.reconcile.validate import Checked
 from companion.sandbox.model import Allocation
 from companion.system import locks, network
 from companion.system.paths import Paths
 
 FIRST_PORT = 2222
-_POOLS = ("10.231.0.0/16", "172.30.0.0/16", "192.168.224.0/19")
-_PREFIX = 28
-
-
-def choose_subnets(seed: str, taken: Collection[str]) -> tuple[str, str]:
-    """Return two /28 subnets that overlap none of `taken` (CIDR texts).
-
-    `seed` determines where the search starts, so that an agent gets the same subnets again.
-
-    Raises:
-        CompanionError: every pool is taken, e.g. by a VPN that routes all private addresses.
-    """
-    used = [ipaddress.ip_network(subnet, strict=False) for subnet in taken]
-    free = (c for c in _candidates(seed) if not any(c.overlaps(u) for u in used if u.version == 4))  # noqa: PLR2004
-    first, second = next(free, None), next(free, None)
-    if first is None or second is None:
-        hint = f"free a part of {' or '.join(_POOLS)} (a VPN may route all of it)"
-        raise CompanionError("no private subnet is left for a sandbox", hint)
-    return str(first), str(second)
 
 
 def choose_port(taken: Collection[int], is_free: Callable[[int], bool]) -> int:
@@ -49,22 +29,15 @@ def choose_port(taken: Collection[int], is_free: Callable[[int], bool]) -> int:
     raise CompanionError("no free port from 2222 up", "stop a program that listens on one")
 
 
-def _candidates(seed: str) -> Iterator[ipaddress.IPv4Network]:
-    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big")
-    for pool in map(ipaddress.IPv4Network, _POOLS):
-        count = 1 << (_PREFIX - pool.prefixlen)
-        for step in range(count):
-            offset = (number + step) % count << (32 - _PREFIX)
-            yield ipaddress.IPv4Network((int(pool.network_address) + offset, _PREFIX))
-
-
 ALIAS_SUFFIX = ".sandbox"
 
 
 _Others = tuple[AgentRecord, ...]
 
 
-def reserve(home: Paths, checked: Checked, engine: Driver | None) -> AgentRecord:
+def reserve(
+    home: Paths, checked: Checked, engine: Driver | None, progress: Callable[[str], None]
+) -> AgentRecord:
     """Return the agent's record with a complete allocation, and store it if it is new.
 
     Values that another agent also has are replaced: copied records, or records that an older
@@ -75,17 +48,34 @@ def reserve(home: Paths, checked: Checked, engine: Driver | None) -> AgentRecord
     if record and _is_settled(checked, record, _others(home, checked)):
         return record
     with locks.exclusive(home.allocation_lock):
-        record = propose(home, checked, store.read(agent_paths), engine)
+        before = store.read(agent_paths)
+        record = propose(home, checked, before, engine)
         store.write(agent_paths, record)
+    if engine and not (before and before.allocation.subnets == record.allocation.subnets):
+        _report_covering(record.allocation, progress)
     store.register(home.project(checked.project.id), checked.project.directory)
     return record
 
 
-def reallocate(home: Paths, checked: Checked, record: AgentRecord, engine: Driver) -> None:
+def reallocate(
+    home: Paths,
+    checked: Checked,
+    record: AgentRecord,
+    engine: Driver,
+    progress: Callable[[str], None],
+) -> None:
     """Replace an agent's allocation; the rest of its record stays."""
     with locks.exclusive(home.allocation_lock):
         new = propose(home, checked, None, engine)
         store.write(checked.agent_paths(home), replace(record, allocation=new.allocation))
+    _report_covering(new.allocation, progress)
+
+
+def _report_covering(allocation: Allocation, progress: Callable[[str], None]) -> None:
+    """Report that a VPN, for example, routes the sandbox's subnets, too."""
+    if route := subnets.covering(allocation.subnets, network.routes()):
+        own = " and ".join(allocation.subnets)
+        progress(f"{route} is routed elsewhere (by a VPN?); {own} in it are the sandbox's now")
 
 
 def propose(
@@ -121,7 +111,7 @@ def _shared(checked: Checked, own: Allocation, others: _Others) -> frozenset[str
     for other in (record.allocation for record in others):
         if other.alias == own.alias:
             found.add("alias")
-        if not _subnets(other).isdisjoint(_subnets(own)):
+        if not {*other.subnets}.isdisjoint(own.subnets):
             found.add("subnets")
         if own.ssh_port and other.ssh_port == own.ssh_port and own.ssh_port not in asked:
             found.add("ssh_port")
@@ -146,10 +136,6 @@ def _unshared(
     return kept
 
 
-def _subnets(allocation: Allocation) -> frozenset[str]:
-    return frozenset((allocation.egress_subnet, allocation.internal_subnet))
-
-
 def _is_complete(checked: Checked, record: AgentRecord | None) -> bool:
     """Tell whether a record's allocation has all that its config needs."""
     server = checked.contribution.ssh[0] if checked.contribution.ssh else None
@@ -170,10 +156,11 @@ def _others(home: Paths, checked: Checked) -> _Others:
 
 
 def _new_allocation(checked: Checked, others: _Others, engine: Driver | None) -> Allocation:
-    taken = [subnet for r in others for subnet in _subnets(r.allocation)]
+    taken = [subnet for r in others for subnet in r.allocation.subnets]
     if engine:
-        taken += [*network.taken_subnets(), *engine.subnets()]
-    outer, inner = choose_subnets(f"{checked.project.id}/{checked.config.name}", taken)
+        taken += engine.subnets()
+    routes = network.routes() if engine else []
+    outer, inner = subnets.choose(f"{checked.project.id}/{checked.config.name}", taken, routes)
     return Allocation(_alias(checked, {r.allocation.alias for r in others}), outer, inner)
 
 

@@ -82,4 +82,4 @@ def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Pr
         kept = replace(record.allocation, ssh_port=None)
         store.write(agent_paths, replace(record, allocation=kept))
     elif isinstance(error, SubnetTakenError):
-        allocate.reallocate(home, checked, record, engine)
+        allocate.reallocate(home, checked, record, engine, progress)

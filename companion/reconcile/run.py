@@ -164,7 +164,7 @@ def generate(home: Paths, project: Project, progress: Progress = lambda _: None)
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
     for checked in all_checked:
         with agent_lock(checked.agent_paths(home), progress):
-            record = reserve(home, checked, None)
+            record = reserve(home, checked, None, progress)
             summary = checked.summary
             if record.engine:  # a sandbox may run: what it is stays recorded until `up` changes it
                 summary = replace(record.config, uses=summary.uses)
@@ -181,7 +181,7 @@ def _reconcile(request: _Request) -> Report:
     home, progress = request.home, request.progress
     checked = check(home, request.ref)
     engine = engine_of(home, checked, store.read(checked.agent_paths(home)))
-    record = replace(reserve(home, checked, engine), wanted="up")
+    record = replace(reserve(home, checked, engine, progress), wanted="up")
     settled_comparison = settled(home, checked, record, engine) if request.only_if_changed else None
     comparison = settled_comparison or compare(home, checked, record, engine, fresh=request.fresh)
     if settled_comparison and not settled_comparison.plan.steps:

@@ -57,6 +57,11 @@ class Allocation:
     internal_subnet: str
     ssh_port: int | None = None
 
+    @property
+    def subnets(self) -> tuple[str, str]:
+        """The subnets of both networks, the one that leads out first."""
+        return self.egress_subnet, self.internal_subnet
+
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:

@@ -10,18 +10,18 @@ from contextlib import suppress
 from typing import Any
 
 from companion.system import process, route_tables
+from companion.system.route_tables import Route
 
 _PATIENCE = 5.0
 _ROUTES = {"darwin": ("netstat", "-rn", "-f", "inet"), "win32": ("route", "print", "-4")}
 """Platform without `ip` → what prints its routes."""
 
 
-def taken_subnets() -> list[str]:
-    """Return every subnet that the host has a route to, as CIDR texts."""
-    if other := _ROUTES.get(sys.platform):
-        return list(route_tables.subnets(process.run(other, timeout=_PATIENCE).stdout))
-    routes = _ip_json("-4", "route", "show", "table", "all")
-    return [r["dst"] for r in routes if re.match(r"[0-9.]+(/[0-9]+)?\Z", str(r.get("dst", "")))]
+def routes() -> list[Route]:
+    """Return the routes of this machine, without default ones."""
+    if printing := _ROUTES.get(sys.platform):
+        return list(route_tables.other(process.run(printing, timeout=_PATIENCE).stdout))
+    return list(route_tables.linux(_ip_json("-4", "route", "show", "table", "all")))
 
 
 def outward_address() -> str:

@@ -76,7 +76,7 @@ utun6: flags=8051<UP,POINTOPOINT,RUNNING,MULTICAST> mtu 1420
 
 
 def test_the_subnets_that_macos_routes_are_taken():
-    assert list(route_tables.subnets(MACOS)) == [
+    assert list(map(str, route_tables.subnets(MACOS))) == [
         "10.8.0.0/24",
         "10.8.0.3/32",
         "127.0.0.0/8",
@@ -89,7 +89,7 @@ def test_the_subnets_that_macos_routes_are_taken():
 
 
 def test_the_subnets_that_windows_routes_are_taken():
-    assert list(route_tables.subnets(WINDOWS)) == ["127.0.0.0/8", "172.28.208.0/20"]
+    assert list(map(str, route_tables.subnets(WINDOWS))) == ["127.0.0.0/8", "172.28.208.0/20"]
 
 
 def test_the_addresses_of_macos_are_known():
