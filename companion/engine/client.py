@@ -197,10 +197,24 @@ class Engine:
                 return
         self.call(*self.dialect.remove, name)
 
+    def require_answer(self) -> None:
+        """Check that the engine responds.
+
+        Raises:
+            EngineError: it does not run, or refuses our user; the message repeats its client.
+        """
+        argv = self.argv(*self.dialect.probe)
+        done = process.run(argv, env=self.environment, timeout=_FAST)
+        if done.code:
+            raise failures.of_probe(self.choice.name, done)
+
     def answers(self) -> bool:
         """Tell whether the engine is installed and responds."""
-        argv = self.argv(*self.dialect.probe)
-        return process.run(argv, env=self.environment, timeout=_FAST).code == 0
+        try:
+            self.require_answer()
+        except EngineError:
+            return False
+        return True
 
     def containers(self) -> tuple[Container, ...]:
         """Return the agent's containers, running or not."""

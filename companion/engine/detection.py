@@ -6,7 +6,7 @@ import shutil
 from companion.engine.client import Engine
 from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
-from companion.errors import Code, CompanionError
+from companion.errors import Code, CompanionError, EngineError
 from companion.system import process
 
 _TIMEOUT = 20.0
@@ -30,14 +30,16 @@ def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
         return known
     if wanted:
         return _required(wanted)
-    for name in DIALECTS:
-        choice = _choice(name)
-        if choice and Engine(choice).answers():
+    failure: EngineError | None = None
+    for choice in filter(None, map(_choice, DIALECTS)):
+        try:
+            Engine(choice).require_answer()
+        except EngineError as error:
+            failure = failure or error
+        else:
             return choice
-    if shutil.which("docker"):
-        raise CompanionError(
-            "the docker daemon does not answer", DIALECTS["docker"].silent, code=Code.ENGINE_SILENT
-        )
+    if failure:
+        raise failure
     raise CompanionError(
         "neither docker nor podman is installed", "install one of them", code=Code.NO_ENGINE
     )
@@ -56,10 +58,7 @@ def _required(name: str) -> EngineChoice:
         raise CompanionError(
             f"container_runtime is {name}, which is not installed", hint, code=Code.NO_ENGINE
         )
-    if not Engine(choice).answers():
-        raise CompanionError(
-            f"{name} does not answer", DIALECTS[name].silent, code=Code.ENGINE_SILENT
-        )
+    Engine(choice).require_answer()
     return choice
 
 

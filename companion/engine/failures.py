@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import takewhile
 
+from companion.engine import access
 from companion.engine.dialect import DIALECTS
 from companion.errors import (
     AddressHeldError,
@@ -26,6 +27,8 @@ _NO_BASE = re.compile(
     r"ERROR \[internal\] load metadata|failed to (resolve source metadata|create LLB definition)"
 )
 """BuildKit's output for a base image that it cannot pull; it has no steps before that."""
+_SILENT = re.compile(r"^(cannot|failed to) connect to the docker", re.IGNORECASE)
+"""The client's output if no daemon listens, before and since Docker 29."""
 _VANISHED = re.compile(r"(?i:no such (network|object)|network (\S+ )?not found)")
 _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
     (
@@ -47,19 +50,46 @@ _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
 
 def of_call(name: str, arguments: Sequence[str], done: Completed) -> EngineError:
     """Return the error for a failed call of the engine `name`."""
-    log = (done.stderr or done.stdout).strip()
-    lines = log.splitlines() or [f"exit code {done.code}"]
-    reason = _reason(lines)
+    log, reason = _output(done)
+    # What runs in a container must not send the user to a socket of its choice.
+    if arguments[:1] != ("exec",) and (denied := _denied(name, log, reason)):
+        return denied
     words = takewhile(lambda word: not word.startswith("-"), arguments[:2])
     what = f"{name} {' '.join(words)} failed: {reason}"
     for pattern, kind, hint in _RULES:
         if re.search(pattern, log):
             return kind(what, hint, log)
-    if done.code == TIMED_OUT or re.search(r"^Cannot connect to", reason):
-        return EngineError(
-            f"{name} does not answer", DIALECTS[name].silent, log, code=Code.ENGINE_SILENT
-        )
+    if done.code == TIMED_OUT or _SILENT.search(reason):
+        return _silent(name, "", log)
     return EngineError(what, "", log)
+
+
+def of_probe(name: str, done: Completed) -> EngineError:
+    """Return the error if the engine `name` did not answer at all, with its client's own words."""
+    log, reason = _output(done)
+    said = "" if done.code == TIMED_OUT else f": {reason}"
+    return _denied(name, log, reason) or _silent(name, said, log)
+
+
+def _silent(name: str, said: str, log: str) -> EngineError:
+    return EngineError(
+        f"{name} does not answer{said}", DIALECTS[name].silent, log, code=Code.ENGINE_SILENT
+    )
+
+
+def _denied(name: str, log: str, reason: str) -> EngineError | None:
+    """Return the error if the engine's socket refuses our user."""
+    socket = access.denied_socket(log)
+    if not socket:
+        return None
+    what = f"{name} refuses your user: {reason}"
+    return EngineError(what, access.hint(socket), log, code=Code.ENGINE_DENIED)
+
+
+def _output(done: Completed) -> tuple[str, str]:
+    """Return a failed call's output, and the reason in it as one line."""
+    log = (done.stderr or done.stdout).strip()
+    return log, _reason(log.splitlines() or [f"exit code {done.code}"])
 
 
 def only_vanished(done: Completed) -> bool:

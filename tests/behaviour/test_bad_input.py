@@ -1,5 +1,7 @@
 """Bad input gets one clear message with file, line and column, exit code 1, and nothing written."""
 
+import json
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -439,17 +441,58 @@ def test_a_wanted_engine_that_is_missing_is_said(desk: Desk, tmp_path: Path):
     )
 
 
-def test_a_silent_daemon_is_said(desk: Desk, tmp_path: Path):
-    silent = tmp_path / "bin" / "docker"
-    silent.parent.mkdir()
-    silent.write_text("#!/bin/sh\necho Cannot connect to the Docker daemon >&2; exit 1\n")
-    silent.chmod(0o755)
-    quiet = Desk(desk.home, desk.environment | {"PATH": f"{silent.parent}:{basics(tmp_path)}"})
-    done = quiet.companion("-C", str(desk.project()), "up")
+def failing_docker(desk: Desk, tmp_path: Path, words: str) -> Desk:
+    """Return a desk whose only engine is a docker client that ends with these words."""
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f"#!/bin/sh\necho {shlex.quote(words)} >&2; exit 1\n")
+    docker.chmod(0o755)
+    return Desk(desk.home, desk.environment | {"PATH": f"{docker.parent}:{basics(tmp_path)}"})
+
+
+ON_DOCKER = AGENT + "container_runtime: docker\n"
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (AGENT, "Cannot connect to the Docker daemon at unix:///x.sock. Is the daemon running?"),
+        (ON_DOCKER, "failed to connect to the docker API at unix:///x.sock; check if it exists"),
+    ],
+    ids=["28", "29"],
+)
+def test_a_silent_daemon_is_reported_in_the_words_of_its_client(
+    desk: Desk, tmp_path: Path, config: str, words: str
+):
+    done = failing_docker(desk, tmp_path, words).companion("-C", str(desk.project(config)), "up")
     assert done.code == 1
     assert done.err == (
-        "error: the docker daemon does not answer\ntip: start the docker daemon, or use podman\n"
+        f"error: docker does not answer: {words}\ntip: start the docker daemon, or use podman\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (AGENT, 'Docker daemon socket at unix://SOCKET: Get "http://x": dial unix: denied'),
+        (ON_DOCKER, "docker API at unix://SOCKET"),
+    ],
+    ids=["28", "29"],
+)
+def test_a_user_whom_the_socket_refuses_learns_why_and_which_group_may(
+    desk: Desk, tmp_path: Path, config: str, words: str
+):
+    socket = tmp_path / "docker.sock"
+    socket.touch()
+    said = f"permission denied while trying to connect to the {words}"
+    said = said.replace("SOCKET", str(socket))
+    refused = failing_docker(desk, tmp_path, said)
+    done = refused.companion("-C", str(desk.project(config)), "up", "--json")
+    (problem,) = json.loads(done.out)["problems"]
+    assert problem["code"] == "engine-denied"
+    assert problem["what"] == f"docker refuses your user: {said}"
+    assert str(socket) in problem["hint"]
+    assert "docker refuses your user" in refused.companion("doctor").out
 
 
 def empty_path(desk: Desk, tmp_path: Path) -> Desk:

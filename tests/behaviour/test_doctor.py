@@ -85,7 +85,7 @@ def test_a_fleet_that_cannot_be_read_hides_no_other_project(fake: Fake):
 def test_a_silent_engine_hides_no_other_check(fake: Fake):
     fake.set(refuse=["version", "ps", "network", "info"])
     found = levels(fake)
-    assert found["podman does not answer"] == "warning"
+    assert found["podman does not answer: version is refused"] == "warning"
     assert any(what.endswith("private files are private") for what in found), found
     assert any(what.startswith(f"{fake.project}: podman") for what in found), found
 

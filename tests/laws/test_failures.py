@@ -2,8 +2,9 @@
 
 import pytest
 
-from companion.engine import failures
+from companion.engine import access, failures
 from companion.spec.containers import File, Image, Role
+from companion.system.groups import Membership
 from companion.system.process import Completed
 
 NO_HOST = (
@@ -70,3 +71,24 @@ def test_what_vanished_since_it_was_listed_is_told_from_every_other_failure(text
     assert failures.only_vanished(Completed(125, "[]", text + text))
     assert not failures.only_vanished(Completed(125, "[]", text + OTHER))
     assert not failures.only_vanished(Completed(124, "", "podman: no answer within 20 s"))
+
+
+@pytest.mark.parametrize(
+    ("own", "step"),
+    [
+        (Membership("docker", "ada", False, False), "sudo usermod -aG docker ada"),
+        (Membership("docker", "ada", True, False), "log out and in again"),
+        (Membership("docker", "ada", True, True), "see `ls -l /run/docker.sock`"),
+        (Membership("root", "ada", False, False), "see `ls -l /run/docker.sock`"),
+        (None, "see `ls -l /run/docker.sock`"),
+    ],
+    ids=str,
+)
+def test_the_way_to_a_socket_depends_on_its_group(own: Membership | None, step: str):
+    assert step in access.step("/run/docker.sock", own)
+
+
+def test_output_of_a_container_names_no_socket_to_the_user():
+    trap = Completed(1, "", "permission denied: unix:///home/ada/trap.sock")
+    assert "trap" not in failures.of_call("docker", ("exec", "x"), trap).problems[0].hint
+    assert "trap" in failures.of_call("docker", ("ps",), trap).problems[0].hint
