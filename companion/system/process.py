@@ -35,6 +35,17 @@ class Completed:
     stderr: str
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """All that a program gets: its whole environment and its working directory.
+
+    Its output is taken for UTF-8 with every other byte kept, as in names of files.
+    """
+
+    environment: Mapping[str, str]
+    directory: Path
+
+
 def interrupt() -> None:
     """End the work of all threads at their next program, for good: this process is to end.
 
@@ -66,6 +77,7 @@ def run(
     timeout: float = 60.0,
     stdin: str | None = None,
     merged: bool = False,
+    alone: Alone | None = None,
 ) -> Completed:
     """Run `argv` to its end and return what it said; never raises for its exit code.
 
@@ -77,6 +89,7 @@ def run(
         timeout: seconds; afterwards the program is killed and the code is 124.
         stdin: text for its standard input; without it the program reads nothing.
         merged: what it says on stderr stands in its stdout, in the order in which it was said.
+        alone: it gets nothing of our own environment and directory.
 
     Raises:
         KeyboardInterrupt: interrupt() was called.
@@ -85,12 +98,14 @@ def run(
     try:
         child = subprocess.Popen(
             argv,
-            env=_environment(env),
+            env=alone.environment if alone else _environment(env),
+            cwd=alone.directory if alone else None,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             text=True,
-            errors="replace",
+            encoding="utf-8" if alone else None,
+            errors="surrogateescape" if alone else "replace",
             process_group=0,
         )
     except OSError as error:

@@ -36,6 +36,12 @@ _CHOOSERS = (
 )
 
 
+def find(name: str) -> str | None:
+    """Return the absolute path of a program on PATH; relative entries of PATH are not looked up."""
+    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return shutil.which(name, path=os.pathsep.join(p for p in places if Path(p).is_absolute()))
+
+
 def opener(target: str) -> tuple[str, ...]:
     """Return the argv that opens a file or an address with what the user chose for it."""
     if sys.platform == "darwin":
