@@ -57,3 +57,5 @@ class Editor:
     """None: the editor cannot be made to open a folder."""
     only_if_named: bool = False
     """Its entries let an agent request access beyond its sandbox, so the user must opt in."""
+    ssh_config_key: str | None = None
+    """The top-level setting that names the SSH config it reads instead of ~/.ssh/config."""

@@ -43,6 +43,7 @@ def _product(
         settings=settings,
         entries=_entries,
         opening=Opening(commands=(command, bundle), arguments=arguments, url=url),
+        ssh_config_key="remote.SSH.configFile",
     )
 
 

@@ -19,6 +19,8 @@ _ARGUMENT = re.compile(r'"([^"]*)"|(\S+)')
 class Host:
     """One host entry; both paths are absolute, with forward slashes.
 
+    `hostname` is an IPv4 address of this machine: connections start from it, too.
+
     Raises:
         SshValueError: ssh would not read a value literally.
     """
@@ -67,7 +69,7 @@ def add_include(text: str, path: str) -> str:
     Raises:
         SshValueError: ssh would not read the path literally.
     """
-    block = (_COMMENT, f"Include {values.path('the included file', path)}", "")
+    block = (_COMMENT, include_line(path), "")
     if has_include(text, path):
         return text
     rest = remove_include(text, path).removeprefix(_BOM)
@@ -82,7 +84,7 @@ def has_include(text: str, path: str) -> bool:
         keyword, arguments = _directive(line)
         if keyword in {"host", "match"}:
             return False
-        if keyword == "include" and path in arguments:
+        if keyword == "include" and _is_matched(path, arguments):
             return True
     return False
 
@@ -91,11 +93,28 @@ def remove_include(text: str, path: str) -> str:
     """Return a user's ssh_config without our Include: the exact inverse of add_include()."""
     kept: list[str] = []
     for line in re.split(r"(?<=\n)", text.removeprefix(_BOM)):
-        if _directive(line) != ("include", [path]):
+        keyword, arguments = _directive(line)
+        if keyword != "include" or len(arguments) > 1 or not _is_matched(path, arguments):
             kept.append(line)
         elif kept and kept[-1].rstrip("\r\n") == _COMMENT:
             kept.pop()
     return (_BOM if text.startswith(_BOM) else "") + "".join(kept)
+
+
+def include_line(path: str) -> str:
+    """Return the line that add_include() adds, without its end.
+
+    Raises:
+        SshValueError: ssh would not read the path literally.
+    """
+    return f"Include {_pattern(path)}"
+
+
+def _is_matched(path: str, arguments: Iterable[str]) -> bool:
+    try:
+        return _pattern(path).strip('"') in arguments
+    except SshValueError:
+        return False
 
 
 def _directive(line: str) -> tuple[str, list[str]]:
@@ -106,26 +125,55 @@ def _directive(line: str) -> tuple[str, list[str]]:
     return match[1].lower(), [quoted or bare for quoted, bare in _ARGUMENT.findall(match[2])]
 
 
+def _pattern(path: str) -> str:
+    """Return a quoted argument of Include, a glob pattern, that matches exactly one path.
+
+    A backslash would be removed twice by some versions of ssh and once by others, so it is matched
+    by a range of characters around it.
+    """
+    quoted = values.path("the included file", path)
+    return re.sub(r"[*?[]", r"\\\g<0>", quoted.replace("\\", "\0")).replace("\0", "[[-^]")
+
+
 def _entry(host: Host) -> str:
-    # A `Host *` of the user's may route everything through a jump host; ProxyCommand none opts out.
-    # HostKeyAlias is spelled out because ssh does not expand %h there. No IdentityAgent: VSCodium
-    # reads its "none" as a socket; IdentitiesOnly keeps ssh-agent's other keys out.
+    # ssh uses the first value of an option, and our entry comes first, so it gives all that a `Host
+    # *` of the user's could break or open. It cannot give what accumulates (forwards, SendEnv,
+    # CertificateFile), nor what OpenSSH before 8.5 does not know: one unknown keyword breaks ssh
+    # for all hosts, and IgnoreUnknown would replace the user's. PubkeyAcceptedKeyTypes is the name
+    # of PubkeyAcceptedAlgorithms that all versions know. VSCodium reads "IdentityAgent none" as a
+    # socket. HostKeyAlias is spelled out because ssh does not expand %h there.
     return (
         f"\nHost {host.alias}\n"
         f"  HostName {host.hostname}\n"
         f"  Port {host.port}\n"
         f"  User {host.user}\n"
+        f"  AddressFamily inet\n"
+        f"  BindAddress {host.hostname}\n"
         f"  ProxyCommand none\n"
+        f"  CanonicalizeHostname no\n"
         f"  HostKeyAlias {host.alias}\n"
         f"  HostKeyAlgorithms ssh-ed25519\n"
         f"  UserKnownHostsFile {values.path('the known_hosts file', host.known_hosts_file)}\n"
         f"  GlobalKnownHostsFile /dev/null\n"
+        f"  RevokedHostKeys none\n"
         f"  StrictHostKeyChecking yes\n"
+        f"  NoHostAuthenticationForLocalhost no\n"
+        f"  VerifyHostKeyDNS no\n"
+        f"  CheckHostIP no\n"
         f"  UpdateHostKeys no\n"
         f"  IdentityFile {values.path('the identity file', host.identity_file)}\n"
         f"  IdentitiesOnly yes\n"
+        f"  AddKeysToAgent no\n"
         f"  PreferredAuthentications publickey\n"
+        f"  PubkeyAuthentication yes\n"
+        f"  PubkeyAcceptedKeyTypes ssh-ed25519\n"
         f"  ForwardAgent no\n"
         f"  ForwardX11 no\n"
+        f"  ExitOnForwardFailure no\n"
+        f"  GatewayPorts no\n"
+        f"  Tunnel no\n"
+        f"  PermitLocalCommand no\n"
+        f"  RemoteCommand none\n"
+        f"  RequestTTY auto\n"
         f"  ServerAliveInterval 15\n"
     )

@@ -7,7 +7,8 @@ _BREAKS = {"Cc", "Zl", "Zp", "Cs"}
 """Unicode categories: control characters, line and paragraph separators, lone surrogates."""
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _WORD = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:-]*")
-_EXPANDED = frozenset('"\\%$*?[')
+_EXPANDED = re.compile(r"""["%]|\$\{|\\(?=["'\\]|\Z)""")
+"""What some version of ssh does not read literally in quotes."""
 
 
 class SshValueError(ValueError):
@@ -53,11 +54,11 @@ def path(what: str, value: str) -> str:
     r"""Return a path in the double quotes that ssh_config(5) requires around spaces.
 
     Raises:
-        SshValueError: it is empty, breaks the line, or has one of `"%$*?[` or a backslash: ssh
-            expands those, each directive in its own way. Windows paths need forward slashes.
+        SshValueError: it is empty, breaks the line, or has `"`, `%`, `${`, or a backslash before
+            a quote, a backslash or the end: versions of ssh differ in how they read those.
     """
-    if not one_line(what, value) or _EXPANDED.intersection(value):
-        raise SshValueError(f'{what} is empty or has one of " \\ % $ * ? [: {value!r}')
+    if not one_line(what, value) or _EXPANDED.search(value):
+        raise SshValueError(f'{what} is empty or has " % ${{ or a double backslash: {value!r}')
     return f'"{value}"'
 
 

@@ -3,17 +3,19 @@
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from companion.desktop import ssh_config
-from companion.errors import Code, CompanionError
+from companion.errors import Code, CompanionError, Problem
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.system import files, locks, process, programs
+from companion.system import files, locks, process, programs, user_files
 from companion.system.json_store import Store
 from companion.system.paths import Paths
+from editors import jsonc
 from editors.base import Desktop, Editor, Opening, Remote
 from editors.catalogue import EDITORS
 from editors.jsonc_tree import JsoncError
@@ -188,17 +190,39 @@ def command(here: InstalledEditor, remote: Remote, path: str) -> tuple[str, ...]
     return programs.opener(how.url(remote, path))
 
 
+def ssh_problem(home: Paths, here: InstalledEditor) -> Problem | None:
+    """Return why an editor's ssh would not find the sandboxes, None if it would."""
+    other = other_ssh_config(here)
+    if ssh_config.is_included(home, other):
+        return None
+    line = f"put `{ssh_config.include_line(home)}` at its top"
+    if other is None:
+        what = f"{here.editor.name} reads {home.user_ssh_config}, which does not name the sandboxes"
+        return Problem(what, f"{line}, or use --yes", code=Code.FILE_ACCESS)
+    what = f"{here.editor.name} reads {other}, which does not name the sandboxes"
+    named = f"{here.settings}: {here.editor.ssh_config_key}"
+    return Problem(f"{what} ({named})", line, code=Code.FILE_ACCESS)
+
+
+def other_ssh_config(here: InstalledEditor) -> Path | None:
+    """Return the SSH config that an editor's settings name; None: it reads ~/.ssh/config."""
+    if here.editor.ssh_config_key is None:
+        return None
+    with suppress(CompanionError, JsoncError):
+        text = files.read_text(here.settings) or ""
+        for value in jsonc.get(text, (here.editor.ssh_config_key,)):
+            return files.expanded(Path(value)) if isinstance(value, str) and value else None
+    return None
+
+
 def open_folder(home: Paths, here: InstalledEditor, remote: Remote, path: str) -> tuple[str, ...]:
     """Open a folder of a running sandbox in an editor; return the argv that did it.
 
     Raises:
         CompanionError: the editor's ssh would not find the sandbox, or it did not start.
     """
-    if not ssh_config.is_included(home):
-        what = f"{here.editor.name} reads {home.user_ssh_config}, which does not name the sandboxes"
-        raise CompanionError(
-            what, f"put `{ssh_config.include_line(home)}` at its top, or use --yes"
-        )
+    if problem := ssh_problem(home, here):
+        raise CompanionError(problem.what, problem.hint, code=problem.code)
     argv = command(here, remote, path)
     process.launch(argv)
     with locks.exclusive(home.editors.with_suffix(".lock")):
@@ -231,9 +255,9 @@ def _write(home: Paths, here: InstalledEditor, wanted: tuple[Entry, ...]) -> Syn
         if made and not new:
             here.settings.unlink(missing_ok=True)
         elif wanted and new != (text or ""):
-            files.write_users_own(here.settings, new, text)
+            user_files.write(here.settings, new, text)
         elif text is not None and not wanted:
-            files.take_back_from_users_own(here.settings, new, text)
+            user_files.restore(here.settings, new, text)
     except JsoncError as error:
         return Synced(here, "failed", _snippet(here, error, wanted))
     except CompanionError as error:

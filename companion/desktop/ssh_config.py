@@ -1,13 +1,15 @@
-"""How does every program on the desktop find the sandboxes? Our SSH config and known_hosts."""
+"""SSH config and known_hosts: how every program on the desktop finds the sandboxes."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from companion.errors import Code, CompanionError
 from companion.project import store
-from companion.system import files, locks
+from companion.system import files, locks, user_files
 from companion.system.paths import AgentPaths, Paths
-from ssh import config, known_hosts
+from ssh import config, known_hosts, values
 from ssh.values import SshValueError
 
 
@@ -19,9 +21,34 @@ class SshEntry:
     pin: str
 
 
+def require_readable(home: Paths) -> None:
+    """Check that ssh can be told where our keys are, before there are any.
+
+    Raises:
+        CompanionError: the path of our data directory has characters that ssh expands.
+    """
+    with _expressible(home):
+        values.path("the path of our keys", home.client_key("x").as_posix())
+
+
+@contextmanager
+def _expressible(home: Paths) -> Iterator[None]:
+    try:
+        yield
+    except SshValueError as error:
+        what = f"ssh cannot read files in {str(home.ssh)!r}: {error}"
+        raise CompanionError(
+            what, "set XDG_DATA_HOME to a directory with a plain name", code=Code.FILE_ACCESS
+        ) from None
+
+
 def sync(home: Paths) -> None:
-    """Write our SSH config and known_hosts anew from what is remembered of all projects."""
-    with locks.exclusive(home.ssh / "lock"):
+    """Write our SSH config and known_hosts anew from what is remembered of all projects.
+
+    Raises:
+        CompanionError: the path of our data directory has characters that ssh expands.
+    """
+    with _expressible(home), locks.exclusive(home.ssh / "lock"):
         # Of records with one alias the first keeps it; the next `up` of the other heals that.
         entries = {e.host.alias: e for e in reversed(tuple(_entries(home)))}.values()
         files.write(
@@ -30,32 +57,45 @@ def sync(home: Paths) -> None:
         files.write(home.ssh_config, config.render(e.host for e in entries))
 
 
-def is_included(home: Paths) -> bool:
-    """Tell whether the user's ~/.ssh/config includes ours."""
-    return config.has_include(
-        files.read_text(home.user_ssh_config) or "", home.ssh_config.as_posix()
-    )
+def is_included(home: Paths, by: Path | None = None) -> bool:
+    """Tell whether ~/.ssh/config (or another file that ssh reads) includes ours.
+
+    A file that cannot be read does not.
+    """
+    try:
+        text = user_files.read(by or home.user_ssh_config) or ""
+    except CompanionError:
+        return False
+    return config.has_include(text, home.ssh_config.as_posix())
 
 
 def include(home: Paths) -> None:
-    """Put our one Include line at the top of the user's ~/.ssh/config."""
-    text = files.read_text(home.user_ssh_config)
-    new = config.add_include(text or "", home.ssh_config.as_posix())
+    """Put our one Include line at the top of the user's ~/.ssh/config.
+
+    Raises:
+        CompanionError: that file cannot be read or written; the user can add include_line() to it.
+    """
+    text = user_files.read(home.user_ssh_config)
+    with _expressible(home):
+        new = config.add_include(text or "", home.ssh_config.as_posix())
     if new != text:
-        files.write_users_own(home.user_ssh_config, new, text)
+        user_files.write(home.user_ssh_config, new, text)
 
 
 def exclude(home: Paths) -> None:
     """Take our Include line out of the user's ~/.ssh/config; a file that only had it goes."""
-    text = files.read_text(home.user_ssh_config)
+    if not files.is_file(home.user_ssh_config):
+        return
+    text = user_files.read(home.user_ssh_config)
     if text is not None:
         new = config.remove_include(text, home.ssh_config.as_posix())
-        files.take_back_from_users_own(home.user_ssh_config, new, text)
+        user_files.restore(home.user_ssh_config, new, text)
 
 
 def include_line(home: Paths) -> str:
     """Return the line that include() writes, for users who write it themselves."""
-    return f'Include "{home.ssh_config.as_posix()}"'
+    with _expressible(home):
+        return config.include_line(home.ssh_config.as_posix())
 
 
 def last_alias(home: Paths, agent_paths: AgentPaths) -> str | None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from companion.desktop import ssh_config
+from companion.desktop import editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.oauth import grant_store, grants
 from companion.operations import engine_checks, status
@@ -57,6 +57,10 @@ def _ssh(home: Paths) -> Iterator[Finding]:
         what = f"{home.user_ssh_config} does not include the sandboxes"
         hint = "plain `ssh NAME.sandbox` and editors need it"
         yield Finding(Level.WARNING, what, hint, partial(ssh_config.include, home))
+    for here in editor_settings.found(home):
+        problem = editor_settings.ssh_problem(home, here)
+        if problem and editor_settings.other_ssh_config(here):
+            yield Finding(Level.WARNING, problem.what, problem.hint)
 
 
 def _private(home: Paths) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from companion.config.models import AgentConfig, Fleet
 from companion.plugins.base import FeaturePlugin
 from companion.project.discovery import agent_refs
 from companion.project.model import Project
-from companion.system import files, paths
+from companion.system import files, paths, user_files
 
 Schema = dict[str, Any]
 COMMENT = "# yaml-language-server: $schema="
@@ -81,7 +81,7 @@ def _point(config: Path, name: str) -> bool:
     new = pointed(name, old.encode()).decode()
     if new == old:
         return False
-    files.write_users_own(config, new, old)
+    user_files.write(config, new, old)
     return True
 
 

@@ -52,10 +52,18 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
             f"{s.found.settings}: {s.problem}" for s in editor_settings.remove(home) if s.problem
         )
         autostart.turn_off(home)
-        ssh_config.exclude(home)
+        silent += tuple(_exclude(home))
     for ours in (home.data, *(() if left else (home.state,))):
         files.remove_tree(ours)
     return UninstallReport(tuple(w.directory for w in known.values()), (*left, *silent))
+
+
+def _exclude(home: Paths) -> Iterator[str]:
+    """Remove our line from the user's ~/.ssh/config; yield why it cannot be."""
+    try:
+        ssh_config.exclude(home)
+    except CompanionError as error:
+        yield f"our line in {home.user_ssh_config}: {error}"
 
 
 def _is_build_of(directory: Path, project_id: str) -> bool:

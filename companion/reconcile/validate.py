@@ -10,7 +10,8 @@ from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Fleet
 from companion.config.origin import Origin
 from companion.config.strict_yaml import Document
-from companion.errors import Code, ConfigError, Place, Problem
+from companion.desktop import ssh_config
+from companion.errors import Code, CompanionError, ConfigError, Place, Problem
 from companion.oauth import grant_store, grants
 from companion.plugins.base import expand
 from companion.plugins.contribution import Contribution, EnvVar, ProjectFile, RuntimeProgram
@@ -117,6 +118,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     ]
     control = (*control, *steered_by(contribution, found))
     problems += (*_key_problems(contribution, found), *check_control(control, host, neighbours))
+    problems += _ssh_problems(home, contribution, document)
     if problems:
         raise ConfigError(problems)
     values = secret_values.environment(ref)
@@ -211,6 +213,16 @@ def _grant_problems(
     for provider in contribution.providers:
         if problem := grants.problem(provider, held.get(grants.key_of(provider)), now):
             yield assemble.at(provider.origin, problem, document)
+
+
+def _ssh_problems(home: Paths, contribution: Contribution, document: Document) -> Iterator[Problem]:
+    """Yield a problem if ssh could not be told where our keys are."""
+    try:
+        if contribution.ssh:
+            ssh_config.require_readable(home)
+    except CompanionError as error:
+        for server in contribution.ssh:
+            yield assemble.at(server.origin, error.problems[0], document)
 
 
 def _key_problems(

@@ -6,6 +6,8 @@ from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 
 KEYS = "/companion/sshd"
+_TRIES = 128
+"""More keys than a client offers: those of the user's ssh-agent may come before ours."""
 
 
 def render(sandbox: Sandbox) -> File:
@@ -18,6 +20,7 @@ def render(sandbox: Sandbox) -> File:
         "UsePAM no\n"
         "PidFile none\n"
         "AuthenticationMethods publickey\n"
+        f"MaxAuthTries {_TRIES}\n"
         "PasswordAuthentication no\n"
         "KbdInteractiveAuthentication no\n"
         # A command reads the mounted file at each login, whoever owns it.

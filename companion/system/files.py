@@ -10,7 +10,6 @@ from pathlib import Path
 
 from companion.errors import Code, CompanionError
 
-_BACKUP = ".before-companion"
 PRIVATE = 0o600
 PRIVATE_DIR = 0o700
 _OTHERS_WRITE = 0o022
@@ -18,14 +17,14 @@ READABLE = 0o644
 READABLE_DIR = 0o755
 
 
-def read_text(path: Path) -> str | None:
-    """Return the text of a file, or None if there is none.
+def read_text(path: Path, errors: str = "strict") -> str | None:
+    """Return the text of a file, or None if there is none; `errors` is as in bytes.decode().
 
     Raises:
         CompanionError: it exists but cannot be read or is not UTF-8.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8", errors=errors, newline="") as file:
             return file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -89,6 +88,12 @@ def status(path: Path) -> os.stat_result | None:
         return path.stat()
     except (OSError, ValueError):
         return None
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a file; of what the system says nothing, there is not."""
+    found = status(path)
+    return found is not None and stat.S_ISREG(found.st_mode)
 
 
 def is_directory(path: Path) -> bool:
@@ -163,11 +168,16 @@ def write(path: Path, content: str | bytes, mode: int = PRIVATE, owner: int | No
         return False
     make_private_dir(path.parent)
     with _writing(path):
-        _replace(path, data, mode, owner)
+        replace(path, data, mode, owner)
     return True
 
 
-def _replace(path: Path, data: bytes, mode: int, owner: int | None) -> None:
+def replace(path: Path, data: bytes, mode: int, owner: int | None = None) -> None:
+    """Replace a file atomically, whatever it holds; the directory must exist.
+
+    Raises:
+        OSError: the system refuses; the file is as it was before.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     try:
@@ -183,60 +193,6 @@ def _replace(path: Path, data: bytes, mode: int, owner: int | None) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def write_users_own(path: Path, new: str, expected: str | None) -> None:
-    """Replace a file that belongs to the user, only if it still reads `expected`.
-
-    Symlinks are followed, the mode is kept, one backup is made at the first touch.
-
-    Raises:
-        CompanionError: somebody changed the file since it was read.
-    """
-    _write_users_own(path, new, expected, backup=True)
-
-
-def _write_users_own(path: Path, new: str, expected: str | None, *, backup: bool) -> None:
-    target = path.resolve()
-    try:
-        _replace_users_own(path, target, new, expected, backup=backup)
-    except OSError as error:
-        what = f"cannot write {target}: {error.strerror}"
-        raise CompanionError(
-            what, "change its owner or mode, or edit it yourself", code=Code.FILE_ACCESS
-        ) from None
-
-
-def take_back_from_users_own(path: Path, new: str, expected: str) -> None:
-    """Do as write_users_own() does, without a backup: the file as it was before had one made.
-
-    A backup that tells nothing goes, and an empty file of ours.
-
-    Raises:
-        CompanionError: somebody changed the file since it was read.
-    """
-    if new != expected:
-        _write_users_own(path, new, expected, backup=False)
-    target = path.resolve()
-    backup = target.with_name(target.name + _BACKUP)
-    if read_text(backup) == new:
-        backup.unlink()
-    elif not new and expected:
-        target.unlink()
-
-
-def _replace_users_own(
-    path: Path, target: Path, new: str, expected: str | None, *, backup: bool
-) -> None:
-    if read_text(target) != expected:
-        raise CompanionError(f"{path} changed while we worked on it", "run the command again")
-    mode = target.stat().st_mode & 0o7777 if expected is not None else PRIVATE
-    kept = target.with_name(target.name + _BACKUP)
-    if backup and expected is not None and not kept.exists():
-        _replace(kept, expected.encode(), mode, None)
-    if new != expected:
-        make_private_dir(target.parent)
-        _replace(target, new.encode(), mode, None)
 
 
 def give_to(path: Path, owner: int) -> None:

@@ -82,12 +82,13 @@ class Actions:
             ssh = ("ssh", "-F", str(self.home.ssh_config), remote.alias)
             process.launch(programs.terminal(ssh))
             return
-        if not ssh_config.is_included(self.home):
+        here = editor_settings.choose(self.home, click.editor)
+        other = editor_settings.other_ssh_config(here)
+        if other is None and not ssh_config.is_included(self.home):
             text = f"Editors need one line in {self.home.user_ssh_config} to find your sandboxes."
             title = "SSH setup required"
             self.tell(Notification("include", title, text, Click(Verb.INCLUDE), "Add the line"))
             return
-        here = editor_settings.choose(self.home, click.editor)
         for one in editor_settings.sync(self.home, here.editor.id):
             if one.problem:
                 self.tell(

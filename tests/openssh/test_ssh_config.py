@@ -99,8 +99,8 @@ def test_a_value_is_refused_or_is_exactly_what_ssh_reads(effective, plain, name,
     except SshValueError:
         return
     expected = plain | {FIELDS[name]: [value.lower() if name == "hostname" else value]}
-    if name == "alias":
-        expected["hostkeyalias"] = [value]
+    if other := {"alias": "hostkeyalias", "hostname": "bindaddress"}.get(name):
+        expected[other] = [value]
     assert effective(render([host]), host.alias) == expected
 
 
@@ -201,7 +201,137 @@ def test_our_lines_end_like_the_users(newline):
     assert added.count(newline) == added.count("\n") == 3
 
 
-@pytest.mark.parametrize("path", ["", 'a"b', "a\nHost *", "C:\\x", "~/%d", "/a/*", "/[a]"])
+@pytest.mark.parametrize("path", ["", 'a"b', "a\nHost *", "/x\\\\y", "~/%d", "/${HOME}/x"])
 def test_a_path_that_ssh_would_expand_is_not_included(path):
     with pytest.raises(SshValueError):
         add_include("", path)
+
+
+@pytest.mark.parametrize("name", ["a[1]", "CORP\\jdoe", "a$b", "a*b", "what?", "it's", "a b", "ü"])
+def test_ssh_finds_our_files_in_a_home_of_an_odd_name(effective, tmp_path, name):
+    """The neighbour's name fits where the odd characters are taken for a pattern."""
+    for home in (name, re.sub(r"[^a-z]", "", name) or "x", re.sub(r"[^a-z]+", "1", name)):
+        (tmp_path / home).mkdir(exist_ok=True)
+        (tmp_path / home / "config").write_text("Host *\n  Port 7\n")
+    ours = tmp_path / name / "config"
+    host = dataclasses.replace(
+        HOST, identity_file=f"{ours.parent}/key", known_hosts_file=f"{ours.parent}/known"
+    )
+    ours.write_text(render([host]))
+    for file in tmp_path.glob("*/config"):
+        file.chmod(0o600)
+    added = add_include("Host *\n  Port 1\n", str(ours))
+    read = effective(added, HOST.alias)
+    assert read["port"] == ["40022"]
+    assert read["identityfile"] == [f"{ours.parent}/key"]
+    assert read["userknownhostsfile"] == [f"{ours.parent}/known"]
+    assert has_include(added, str(ours))
+    assert remove_include(added, str(ours)) == "Host *\n  Port 1\n"
+
+
+LEFT_TO_THE_USER = {
+    # no harm, and a matter of taste or of the user's network
+    "compression", "connectionattempts", "connecttimeout", "controlmaster", "controlpath",
+    "controlpersist", "enableescapecommandline", "escapechar", "fingerprinthash", "hashknownhosts",
+    "ipqos", "loglevel", "logverbose", "numberofpasswordprompts", "rekeylimit",
+    "serveralivecountmax", "streamlocalbindmask", "streamlocalbindunlink", "syslogfacility",
+    "tcpkeepalive", "visualhostkey", "xauthlocation",
+    # policy of the machine
+    "casignaturealgorithms", "ciphers", "kexalgorithms", "macs", "requiredrsasize",
+    # without effect where only public keys are tried, or beside what we give
+    "batchmode", "canonicaldomains", "canonicalizefallbacklocal", "canonicalizemaxdots",
+    "canonicalizePermittedcnames", "enablesshkeysign", "forwardx11timeout", "forwardx11trusted",
+    "gssapiauthentication", "gssapidelegatecredentials", "hostbasedacceptedalgorithms",
+    "hostbasedauthentication", "kbdinteractiveauthentication", "localcommand",
+    "passwordauthentication", "pkcs11provider", "proxyusefdpass", "securitykeyprovider",
+    "tunneldevice", "identityagent", "bindinterface", "certificatefile",
+    # what accumulates: it cannot be taken back
+    "dynamicforward", "localforward", "remoteforward", "sendenv", "setenv", "permitremoteopen",
+}  # fmt: skip
+"""What a `Host *` of the user's still decides for a sandbox."""
+HOSTILE = """\
+Host *
+  AddKeysToAgent yes
+  AddressFamily inet6
+  BatchMode yes
+  BindAddress 203.0.113.9
+  CanonicalDomains example.com
+  CanonicalizeFallbackLocal no
+  CanonicalizeHostname always
+  CanonicalizeMaxDots 3
+  CertificateFile ~/.ssh/id-cert.pub
+  CheckHostIP yes
+  Ciphers aes256-ctr
+  Compression yes
+  ConnectTimeout 3
+  ControlMaster auto
+  ControlPath ~/.ssh/%C
+  DynamicForward 1080
+  EnableSSHKeysign yes
+  EscapeChar none
+  ExitOnForwardFailure yes
+  ForwardAgent yes
+  ForwardX11 yes
+  ForwardX11Trusted yes
+  GatewayPorts yes
+  GlobalKnownHostsFile /etc/hosts
+  HashKnownHosts yes
+  HostbasedAuthentication yes
+  HostKeyAlgorithms ssh-rsa
+  HostKeyAlias other
+  HostName bastion.example.com
+  IdentitiesOnly no
+  IdentityAgent ~/.1password/agent.sock
+  IdentityFile ~/.ssh/id_rsa
+  KbdInteractiveAuthentication no
+  KexAlgorithms curve25519-sha256
+  LocalCommand touch /tmp/it
+  LocalForward 5432 localhost:5432
+  LogLevel QUIET
+  NoHostAuthenticationForLocalhost yes
+  PasswordAuthentication no
+  PermitLocalCommand yes
+  PKCS11Provider /usr/lib/opensc-pkcs11.so
+  Port 2200
+  PreferredAuthentications password
+  ProxyJump bastion.example.com
+  PubkeyAcceptedKeyTypes rsa-sha2-256
+  PubkeyAuthentication no
+  RemoteCommand tmux new -A -s main
+  RemoteForward 52698 localhost:52698
+  RequestTTY force
+  RevokedHostKeys /etc/ssh/revoked
+  SendEnv AWS_*
+  SetEnv TERM=xterm
+  StrictHostKeyChecking no
+  Tunnel yes
+  UpdateHostKeys yes
+  User root
+  UserKnownHostsFile /dev/null
+  VerifyHostKeyDNS yes
+  VisualHostKey yes
+"""
+
+
+def test_the_users_host_star_decides_nothing_that_could_break_or_open_a_login(effective):
+    ours, alone = render([HOST]), effective(render([HOST]), HOST.alias)
+    both = effective(ours + HOSTILE, HOST.alias)
+    assert both["identityfile"][0] == alone["identityfile"][0]
+    changed = {name for name in {*alone, *both} if alone.get(name) != both.get(name)}
+    assert changed - LEFT_TO_THE_USER == {"identityfile"}
+
+
+KNOWN_SINCE_7_6 = """
+    AddKeysToAgent AddressFamily BindAddress CanonicalizeHostname CheckHostIP ExitOnForwardFailure
+    ForwardAgent ForwardX11 GatewayPorts GlobalKnownHostsFile Host HostKeyAlgorithms HostKeyAlias
+    HostName IdentitiesOnly IdentityFile NoHostAuthenticationForLocalhost PermitLocalCommand Port
+    PreferredAuthentications ProxyCommand PubkeyAcceptedKeyTypes PubkeyAuthentication RemoteCommand
+    RequestTTY RevokedHostKeys ServerAliveInterval StrictHostKeyChecking Tunnel UpdateHostKeys User
+    UserKnownHostsFile VerifyHostKeyDNS
+"""
+
+
+def test_every_keyword_is_known_to_the_oldest_ssh_in_use():
+    """An unknown one would break ssh for all hosts; checked against readconf.c of V_7_6_P1."""
+    used = re.findall(r"(?m)^\s*([A-Z]\w+)", render([HOST]))
+    assert set(used) <= set(KNOWN_SINCE_7_6.split())

@@ -48,7 +48,8 @@ def open_in_editor(arguments: Namespace) -> Result:
         argv = editor_settings.command(here, remote, path)
         url = editor_settings.opening(here.editor).url(remote, path)
         return Result(text=shlex.join(argv), data={"command": argv, "url": url})
-    offer_include(home, yes=arguments.yes)
+    if editor_settings.other_ssh_config(here) is None:
+        offer_include(home, yes=arguments.yes)
     _tell(editor_settings.sync(home, here.editor.id))
     argv = editor_settings.open_folder(home, here, remote, path)
     text = f"{here.editor.name} opens {path} of {remote.alias}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from companion.cli.output import Result, ask, comment
+from companion.cli.output import Result, ask, comment, report
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, Problem
 from companion.operations import registry
@@ -71,7 +71,7 @@ def unknown_agent(name: str, project: Project, known: Iterable[str]) -> Companio
 
 
 def offer_include(home: Paths, *, yes: bool) -> None:
-    """Add our one line to ~/.ssh/config if the user says so."""
+    """Add our one line to ~/.ssh/config if the user says so; that it fails is a remark."""
     if ssh_config.is_included(home):
         return
     line = ssh_config.include_line(home)
@@ -82,8 +82,14 @@ def offer_include(home: Paths, *, yes: bool) -> None:
         comment(f"  {line}")
         yes = ask("Add it at the top? [Y/n] ", at_the_end="n").lower() in {"", "y", "yes"}
     if yes:
-        ssh_config.include(home)
-        comment(f"added one Include line at the top of {home.user_ssh_config}")
+        try:
+            ssh_config.include(home)
+        except CompanionError as error:
+            what = f"the sandboxes are not in your SSH config: {error.problems[0].what}"
+            hint = f"where that file comes from, add at its top: {line}"
+            report([Problem(what, hint, code=Code.FILE_ACCESS)], label="warning")
+        else:
+            comment(f"added one Include line at the top of {home.user_ssh_config}")
     else:
         comment(f"tip: for plain `ssh`, run `companion up --yes`, or add at the top of"
                 f" {home.user_ssh_config}: {line}")  # fmt: skip

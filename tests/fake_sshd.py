@@ -1,0 +1,60 @@
+"""An SSH server for sandboxes of the fake engine: it lets every key in, and `true` succeeds."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import paramiko
+from fake_project import Fake
+
+from ssh import keys
+
+FEATURE = "  - plugin: ssh\n    port: {}\n    host_key: host_key\n"
+
+
+class _Everyone(paramiko.ServerInterface):
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return paramiko.AUTH_SUCCESSFUL
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        threading.Thread(target=_succeed, args=(channel,), daemon=True).start()
+        return True
+
+
+@contextmanager
+def answering(fake: Fake) -> Iterator[None]:
+    """Give the project's agent the ssh plugin, and answer at its port while the block runs."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    key = fake.project / "host_key"
+    key.touch(0o600)
+    key.write_text(keys.generate("host").private)
+    with (fake.project / "agent.yaml").open("a") as config:
+        config.write(FEATURE.format(listener.getsockname()[1]))
+    threading.Thread(target=_serve, args=(listener, key), daemon=True).start()
+    try:
+        yield
+    finally:
+        listener.close()
+
+
+def _serve(listener: socket.socket, key: Path) -> None:
+    with suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            transport = paramiko.Transport(connection)
+            transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(key)))
+            with suppress(OSError, EOFError, paramiko.SSHException):
+                transport.start_server(threading.Event(), _Everyone())
+
+
+def _succeed(channel: paramiko.Channel) -> None:
+    channel.send_exit_status(0)
+    channel.close()
