@@ -3,6 +3,7 @@
 # the home files up to date, runs the hooks, then sshd (if there is one) and the command given.
 # usage: entrypoint.sh [--root-hooks UID] [--no-gate] COMMAND...
 #        entrypoint.sh --run COMMAND...    only with the agent's variables
+#        entrypoint.sh --sshd OPTION...    only sshd
 set -euo pipefail
 
 lib=/usr/local/lib/companion
@@ -18,6 +19,25 @@ done
 if [ "${1:-}" = --run ]; then
   shift
   exec env "${given[@]}" "$@"
+fi
+
+# Sessions get the variables of the container, those of its base image included. sshd passes on none
+# by itself, and uses only the first SetEnv, a line that cannot hold a line break.
+sshd_options() {
+  local assigned=() pair
+  while IFS= read -r -d '' pair; do
+    case $pair in
+      _=* | SHLVL=* | PWD=* | OLDPWD=* | TERM=* | HOSTNAME=* | container=* | *[$'\n\r']*) continue ;;
+    esac
+    pair=${pair//\\/\\\\}
+    assigned+=("\"${pair//\"/\\\"}\"")
+  done < <(env -0)
+  options=(-f /companion/sshd/sshd_config -o "SetEnv ${assigned[*]}")
+}
+if [ "${1:-}" = --sshd ]; then
+  shift
+  sshd_options
+  exec /usr/sbin/sshd "$@" "${options[@]}"
 fi
 
 if [ "${1:-}" = --root-hooks ]; then
@@ -81,11 +101,11 @@ run() {
   echo "$1 $status" >&9
 }
 if [ -e /companion/sshd/sshd_config ]; then
-  config=/companion/sshd/sshd_config
+  sshd_options
   # All logins come from the gateway's address: penalties for one caller would shut out all.
   penalties=(-o PerSourcePenalties=no) # OpenSSH 9.8 and later
-  /usr/sbin/sshd -t -f "$config" "${penalties[@]}" 2>/dev/null || penalties=()
-  run sshd /usr/sbin/sshd -D -e -f "$config" "${penalties[@]}" &
+  /usr/sbin/sshd -t "${options[@]}" "${penalties[@]}" 2>/dev/null || penalties=()
+  run sshd /usr/sbin/sshd -D -e "${options[@]}" "${penalties[@]}" &
 fi
 run command "$@" &
 trap 'trap - TERM; kill 0; exit 0' TERM INT

@@ -5,6 +5,6 @@ set -euo pipefail
 for process in /proc/[0-9]*; do
   title=$(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) || continue
   case $title in
-    "sshd: "*"[listener]"*) kill -HUP "${process#/proc/}" ;;
+    "sshd: /usr/sbin/sshd -D "*) kill -HUP "${process#/proc/}" ;;
   esac
 done

@@ -24,6 +24,7 @@ class Dialect:
     name: Literal["docker", "podman"]
     probe: tuple[str, ...]
     remove: tuple[str, ...]
+    """Removes a container with its anonymous volumes, which base images may ask for."""
     remove_network: tuple[str, ...]
     internal: tuple[str, ...]
     log_driver: str
@@ -48,7 +49,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "docker": Dialect(
         name="docker",
         probe=("version", "--format", "{{.Server.Version}}"),
-        remove=("rm", "--force"),
+        remove=("rm", "--force", "--volumes"),
         remove_network=("network", "rm"),
         internal=("--internal",),
         log_driver="json-file",
@@ -69,7 +70,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "podman": Dialect(
         name="podman",
         probe=("version", "--format", "{{.Client.Version}}"),
-        remove=("rm", "--force", "--ignore", "--time", "0"),
+        remove=("rm", "--force", "--volumes", "--ignore", "--time", "0"),
         remove_network=("network", "rm", "--force"),
         internal=("--internal", "--disable-dns", "--opt", "isolate=true"),
         log_driver="k8s-file",

@@ -39,6 +39,7 @@ _TITLE = re.compile(r'^\s*try "([^"]+)"', re.MULTILINE)
 _CHECK = "check: "
 _INSIDE = "\ninside() {"
 _NOBODY_LISTENS = 81
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _TELLING = 6
 """A secret that is shorter stands in many a text by chance."""
 
@@ -212,11 +213,14 @@ def limits(_: Service, data: Mapping[str, Any]) -> str:
 
 
 def mounts(files: str, service: Service, data: Mapping[str, Any]) -> str:
-    """Say what a container mounts beyond its definition; `files` is where its `Files` lie."""
+    """Say what a container mounts beyond its definition; `files` is where its `Files` lie.
+
+    A volume that its base image asks for is its own: it is new and ends with the container.
+    """
     wanted = {(bind.target, bind.read_only) for bind in service.binds}
     given = (bind.source for bind in service.binds)
     sources = {source.on_host(files) for source in given if not isinstance(source, Volume)}
-    binds = [m for m in data["Mounts"] if m["Type"] != "tmpfs"]
+    binds = [m for m in data["Mounts"] if m["Type"] != "tmpfs" and not _is_anonymous(m)]
     wrong = (
         m["Destination"]
         for m in binds
@@ -224,6 +228,10 @@ def mounts(files: str, service: Service, data: Mapping[str, Any]) -> str:
         or (m["Type"] == "bind" and m["Source"] not in sources)
     )
     return ", ".join(sorted(wrong))
+
+
+def _is_anonymous(mount: Mapping[str, Any]) -> bool:
+    return mount["Type"] == "volume" and bool(_ANONYMOUS.fullmatch(mount["Name"]))
 
 
 def ports(service: Service, data: Mapping[str, Any]) -> str:

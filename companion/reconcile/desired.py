@@ -28,8 +28,13 @@ from companion.spec.containers import (
 GATEWAY_BASE = "docker.io/library/debian:bookworm-slim"
 NOBODY = "65534:65534"
 ROOT = "0:0"
-# Explicit, because only podman adds these to a read-only container by default.
-_SCRATCH = tuple(f"{path}:mode=1777" for path in ("/run", "/tmp", "/var/tmp"))  # noqa: S108
+# Explicit, because only podman adds these to a read-only container by default. Docker's are not
+# executable: compilers, installers and language runtimes run what they put there.
+_SCRATCH = tuple(
+    f"{path}:rw,exec,nosuid,nodev,mode=1777"
+    for path in ("/run", "/tmp", "/var/tmp")  # noqa: S108
+)
+_SCRATCH_OF_OURS = tuple(options.replace("exec", "noexec") for options in _SCRATCH)
 _NO_IPV6 = (
     ("net.ipv6.conf.all.disable_ipv6", "1"),
     ("net.ipv6.conf.default.disable_ipv6", "1"),
@@ -49,6 +54,7 @@ class Assets:
 
     gateway: tuple[File, ...]
     entrypoint: bytes
+    profile: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def desire(
         leaves: the certificates of the intercepted hosts, with their keys.
         host_key: the private and public host key of sshd; empty without sshd.
     """
-    agent_image = dockerfile.render(sandbox, assets.entrypoint)
+    agent_image = dockerfile.render(sandbox, assets.entrypoint, assets.profile)
     keys = tuple(_keys(sandbox, host_key))
     agent = replace(_agent(sandbox, agent_image), reloads=keys)
     if not sandbox.gateway:
@@ -152,7 +158,7 @@ def _gateway(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Serv
             Bind(Files(Directory.CERTIFICATES), haproxy.CERTIFICATES, read_only=True),
             Bind(Files(Directory.CONTROL), CONTROL, read_only=False),
         ),
-        tmpfs=_SCRATCH,
+        tmpfs=_SCRATCH_OF_OURS,
         sysctls=(_LOW_PORTS, *_NO_IPV6),
         hosts=_host_names(outside),
         restart="on-failure",
@@ -198,7 +204,7 @@ def _net(sandbox: Sandbox, image: Image) -> Service:
         hostname=sandbox.agent,
         attachments=(Attachment(inside.name, inside.address(3)),),
         binds=(_RESOLV,),
-        tmpfs=_SCRATCH,
+        tmpfs=_SCRATCH_OF_OURS,
         capabilities=("NET_ADMIN", *BECOME_THE_AGENT),
         sysctls=(_LOW_PORTS, *_NO_IPV6),
         memory="64m",

@@ -35,4 +35,7 @@ def assets() -> Assets:
     root = assets_directory()
     names = ("Dockerfile", "closed.sh", "gateway.sh", "net.sh", "reload.sh", "stage.sh")
     gateway = tuple(File(n, files.read_bytes(root / "gateway" / n)) for n in names)
-    return Assets(gateway, files.read_bytes(root / "agent" / "entrypoint.sh"))
+    entrypoint, profile = (
+        files.read_bytes(root / "agent" / name) for name in ("entrypoint.sh", "profile.sh")
+    )
+    return Assets(gateway, entrypoint, profile)

@@ -30,9 +30,10 @@ RUN set -eu; \\
 """
 
 
-def render(sandbox: Sandbox, entrypoint: bytes) -> Image:
+def render(sandbox: Sandbox, entrypoint: bytes, profile: bytes) -> Image:
     """Return the agent's image with its complete build context."""
-    context = tuple(_context(sandbox, entrypoint))
+    scripts = (File("entrypoint.sh", entrypoint), File("profile.sh", profile))
+    context = (*scripts, *_context(sandbox))
     text = "".join(_lines(sandbox, {file.path.split("/")[0] for file in context}))
     return Image(
         name=f"{sandbox.project}-{sandbox.agent}",
@@ -67,6 +68,8 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     if sandbox.gateway:
         yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
+    # First in its directory: others there may add to PATH.
+    yield "COPY profile.sh /etc/profile.d/00-companion.sh\n"
     yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in _COPIED if name in parts)
     yield f"LABEL dev.companion.project={sandbox.project} dev.companion.agent={sandbox.agent}\n"
     yield f"USER {uid}:{uid}\nWORKDIR {program.home}\n"
@@ -76,8 +79,7 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     yield f"ENTRYPOINT {json.dumps(words)}\n"
 
 
-def _context(sandbox: Sandbox, entrypoint: bytes) -> Iterator[File]:
-    yield File("entrypoint.sh", entrypoint)
+def _context(sandbox: Sandbox) -> Iterator[File]:
     if sandbox.gateway:
         yield File("companion-sandbox.crt", sandbox.host.ca_certificate.encode())
     hooks = {"root-hooks": sandbox.contribution.root_hooks, "hooks": sandbox.contribution.hooks}

@@ -1,7 +1,6 @@
 """Configuration of the agent's sshd: public keys only, the agent's user only, no privileges."""
 
 from companion.config.models import SSHD_PORT
-from companion.render import environment
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 
@@ -11,7 +10,7 @@ _TRIES = 128
 
 
 def render(sandbox: Sandbox) -> File:
-    """Return sshd_config; sessions get the same environment as the container's processes."""
+    """Return sshd_config; entrypoint.sh adds the environment of its sessions."""
     text = (
         f"Port {SSHD_PORT}\n"
         f"HostKey {KEYS}/host_key\n"
@@ -36,20 +35,5 @@ def render(sandbox: Sandbox) -> File:
         "PermitUserRC no\n"
         "PrintMotd no\n"
         "Subsystem sftp internal-sftp\n"
-        # sshd uses only the first SetEnv line.
-        f"{_set_env(sandbox)}"
     )
     return File("sshd_config", text.encode())
-
-
-def _set_env(sandbox: Sandbox) -> str:
-    variables = environment.render(sandbox)
-    return f"SetEnv {' '.join(_assignment(*v) for v in variables)}\n" if variables else ""
-
-
-def _assignment(name: str, value: str) -> str:
-    """Quote one assignment for sshd_config (OpenSSH's misc.c, argv_split)."""
-    if any(ord(char) < ord(" ") for char in value):
-        raise ValueError("a control character in an sshd_config value")
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{name}={escaped}"'

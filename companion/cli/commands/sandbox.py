@@ -14,7 +14,7 @@ from companion.errors import Code, CompanionError
 from companion.operations import container_logs
 from companion.project import discovery, store
 from companion.project.record import AgentRecord
-from companion.render import sshd
+from companion.render.dockerfile import LIB
 from companion.spec.containers import Role
 from companion.system import process
 from companion.system.paths import Paths
@@ -49,7 +49,7 @@ def proxy(arguments: Namespace) -> Result:
     """Serve SSH on stdin and stdout: an sshd of its own, as the agent's user in its container."""
     target = _target(arguments)
     _require_logins(target.record, arguments.agent)
-    code = target.attach((), ("/usr/sbin/sshd", "-i", "-f", f"{sshd.KEYS}/sshd_config"))
+    code = target.attach((), ("/bin/bash", f"{LIB}/entrypoint.sh", "--sshd", "-i"))
     if code and not target.runs():
         raise CompanionError(
             f"{arguments.agent} is not running", "run `companion up`", code=Code.NOT_STARTED

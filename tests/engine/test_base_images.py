@@ -1,0 +1,87 @@
+"""What a base image brings along: variables, volumes and tools, as toolchains' images do."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from desk import COMPANION, make_desk
+from sandboxes import FIRST_PORT, Box
+
+from companion.operations import audit
+from companion.spec.containers import Role, Service
+
+pytestmark = pytest.mark.engine
+BASE = """\
+FROM localhost/companion/debian:bookworm-slim
+WORKDIR /opt/go/bin
+RUN printf '#!/bin/sh\\necho works\\n' >gotool && chmod +x gotool
+ENV PATH=/opt/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ENV GOPATH=/go ODD='say "hi" \\ # there, $HOME'
+VOLUME ["/srv/data"]
+"""
+CONFIG = """\
+name: coder
+runtime: {{base_image: "{image}"}}
+container_runtime: {engine}
+egress: {{mode: listed}}
+features:
+  - plugin: ssh
+    port: {port}
+  - plugin: custom-runtime
+    env: ["COLOUR=red"]
+"""
+TELL = 'gotool; echo "$GOPATH"; echo "$ODD"; echo "$COLOUR"'
+TOLD = ["works", "/go", 'say "hi" \\ # there, $HOME', "red"]
+
+
+@pytest.fixture(scope="module")
+def based(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    """A sandbox on a base image like those of toolchains."""
+    desk = make_desk(tmp_path_factory.mktemp(f"based-{engine}") / "home")
+    image = f"localhost/companion-tests/toolchain:{desk.home.parent.name}"
+    context = desk.home / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text(BASE)
+    subprocess.run([engine, "build", "--quiet", "--tag", image, context], check=True)
+    text = CONFIG.format(engine=engine, image=image, port=FIRST_PORT[engine] + 7)
+    box = Box(engine, desk, desk.project(text, name="based"), {})
+    try:
+        box.bring_up()
+        yield box
+    finally:
+        box.companion("remove", str(box.project), "--volumes")
+        subprocess.run([engine, "rmi", "--force", image], check=False, capture_output=True)
+
+
+def test_a_base_images_variables_are_there_by_every_way_in(based: Box):
+    quoted = f"bash -lc '{TELL}'"
+    proxy = f"ProxyCommand={COMPANION} -C {based.project} proxy coder"
+    ways = {
+        "exec": based.companion("exec", "coder", "--", "bash", "-c", TELL),
+        "SSH": based.ssh(TELL),
+        "a login shell": based.ssh(quoted),
+        "proxy": based.desk.ssh(based.alias, TELL, "-o", proxy),
+    }
+    told = {way: done.ok().out.splitlines() for way, done in ways.items()}
+    assert told == dict.fromkeys(ways, TOLD)
+
+
+def test_the_agent_can_run_what_it_writes_to_a_directory_for_temporary_files(based: Box):
+    for path in ("/tmp", "/var/tmp"):
+        based.run(f"cp /bin/true {path}/program && {path}/program && rm {path}/program")
+    mounts = based.run("grep ^tmpfs /proc/mounts").splitlines()
+    options = {line.split()[1]: line.split()[3].split(",") for line in mounts}
+    for path in ("/tmp", "/var/tmp", "/run"):
+        assert "noexec" not in options[path]
+        assert {"nosuid", "nodev"} <= set(options[path])
+
+
+def test_a_base_images_volume_ends_with_its_container_and_is_no_hole(based: Box):
+    data = based.inspect("coder")
+    (name,) = (m["Name"] for m in data["Mounts"] if m["Destination"] == "/srv/data")
+    nothing = Service("coder", Role.AGENT, "", "1000", ())
+    assert "/srv/data" not in audit.mounts("", nothing, data)
+    based.engine("volume", "inspect", name)
+    based.companion("restart").ok()
+    argv = [based.name, "volume", "inspect", name]
+    assert subprocess.run(argv, check=False, capture_output=True).returncode != 0
