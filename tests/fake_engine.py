@@ -213,7 +213,7 @@ def parse(argv: list[str]) -> tuple[list[str], dict[str, list[str]]]:
         if word.startswith("--") and word != "--version" and not words[3:] and "=" not in word:
             value = "" if word in flags else rest.pop(0)
             options.setdefault(word[2:], []).append(value)
-        elif not word.startswith("--filter="):
+        elif not word.startswith(("--filter=", "--http-proxy=", "--env-host=")):
             words.append(word)
     return words, options
 

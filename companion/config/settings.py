@@ -1,9 +1,43 @@
 """The user's settings for all projects: `settings.yaml` in the config directory."""
 
 from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
 
 from companion.config import decode, strict_yaml
 from companion.config.models import Image, Line, Model
+
+
+def _proxy(url: str) -> str:
+    """Refuse a proxy's URL with a password: a step of a build could store it in the image."""
+    problem = "must be a URL such as http://proxy.example.com:3128"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(problem) from None
+    if parts.username is not None:
+        raise ValueError(
+            "must have no user and password: a step of a build could store them in the image."
+            " Run a local proxy that adds them, such as cntlm or px"
+        )
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or not port
+        or parts.path.strip("/")
+    ):
+        raise ValueError(problem)
+    return url
+
+
+class Build(Model):
+    """How image builds reach the network."""
+
+    proxy: Annotated[Line, AfterValidator(_proxy)] = ""
+    """The proxy that the steps of builds use; the desktop's own proxy variables never count."""
 
 
 class Settings(Model):
@@ -13,6 +47,7 @@ class Settings(Model):
     """Image → mirror to use instead: for closed networks and local stand-ins."""
     trusted_certificates: tuple[Line, ...] = ()
     """PEM files of CAs that gateways trust besides the public ones: for company networks."""
+    build: Build = Build()
 
 
 def parse(text: str | None, file: str) -> Settings:

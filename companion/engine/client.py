@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from companion.engine import build_output, failures
+from companion.engine import build_output, failures, podman_settings
+from companion.engine.builds import build_argv
 from companion.engine.dialect import (
     DIALECTS,
     LABEL,
     Dialect,
-    build_argv,
     connect_argv,
     container_name,
     create_argv,
@@ -28,7 +28,7 @@ from companion.engine.dialect import (
 )
 from companion.engine.model import AgentLogin, Container, EngineChoice, Observed
 from companion.errors import Code, EngineError, ImageGoneError, NameTakenError
-from companion.spec.containers import Image, Network, Service
+from companion.spec.containers import BuildNetwork, Image, Network, Service
 from companion.system import process
 
 T = TypeVar("T")
@@ -58,9 +58,10 @@ class Engine:
         return replace(DIALECTS[self.choice.name], rootless=self.choice.rootless)
 
     @property
-    def environment(self) -> dict[str, str]:
-        """Variables that point the engine's client at the recorded endpoint."""
-        return dict(self.choice.environment)
+    def environment(self) -> dict[str, str | None]:
+        """The client's variables: the recorded endpoint, and nothing that changes our commands."""
+        ignored = dict.fromkeys(self.dialect.ignores)
+        return {**ignored, **podman_settings.override(self.choice), **dict(self.choice.environment)}
 
     @property
     def _own_filter(self) -> tuple[str, ...]:
@@ -129,6 +130,7 @@ class Engine:
         self,
         image: Image,
         context: Path,
+        network: BuildNetwork,
         on_line: Callable[[str], None],
         is_wanted: Callable[[], bool],
     ) -> int:
@@ -136,8 +138,9 @@ class Engine:
 
         `on_line` receives each line of the output; the build ends once `is_wanted` returns False.
         """
+        podman_settings.require_nothing_added(self.choice, self.call)
         return process.build(
-            self.argv(*build_argv(image, str(context))),
+            self.argv(*build_argv(self.dialect, image, str(context), network)),
             on_line,
             is_wanted,
             env=self.environment | build_output.PLAIN,
@@ -146,6 +149,7 @@ class Engine:
 
     def start(self, service: Service) -> None:
         """Create a service's container on all its networks and start it."""
+        podman_settings.require_nothing_added(self.choice, self.call)
         name = container_name(self.project, service.name)
         create = create_argv(self.dialect, self.project, self.agent, service, self.files)
         try:

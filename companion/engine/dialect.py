@@ -10,9 +10,22 @@ from typing import Any, Literal
 
 from companion.engine.model import Container
 from companion.render.dockerfile import LIB
-from companion.spec.containers import Attachment, Bind, Image, Network, Role, Service, Volume
+from companion.spec.containers import (
+    Attachment,
+    Bind,
+    Network,
+    Role,
+    Service,
+    Volume,
+)
 
 LABEL = "dev.companion"
+PROXIES = tuple(
+    case(f"{kind}_proxy")
+    for kind in ("all", "ftp", "http", "https", "no")
+    for case in (str.lower, str.upper)
+)
+"""Variables by which programs find a proxy; its URL may contain a password."""
 _EVENTS = ("--filter=type=container", "--filter=event=start", "--filter=event=pause",
            "--filter=event=unpause")  # fmt: skip
 
@@ -41,6 +54,15 @@ class Dialect:
     better_storage: str
     """The hint if the driver is vfs, which copies every layer of an image."""
     silent: str
+    ignores: tuple[str, ...]
+    """Variables of the desktop that would change the meaning of our commands. The rest stays, as
+    credential helpers and remote engines need it."""
+    create_clean: tuple[str, ...] = ()
+    """Options that keep the desktop's environment out of a container."""
+    build_clean: tuple[str, ...] = ()
+    """The same for a build."""
+    adds_proxies: bool = False
+    """The client adds the proxies of its own settings to each container and build."""
     rootless: bool = False
     """Containers run in user namespaces, which map the desktop's user only on request."""
 
@@ -66,6 +88,8 @@ DIALECTS: Mapping[str, Dialect] = {
         storage=("info", "--format", "{{.Driver}}"),
         better_storage='set "storage-driver": "overlay2" in daemon.json, and restart docker',
         silent="start the docker daemon, or use podman",
+        ignores=("DOCKER_CONTENT_TRUST", "BUILDX_BUILDER"),
+        adds_proxies=True,
     ),
     "podman": Dialect(
         name="podman",
@@ -89,6 +113,15 @@ DIALECTS: Mapping[str, Dialect] = {
         " ~/.config/containers (root: /etc/containers), and run `podman system reset`, which"
         " removes all images, containers and volumes of podman",
         silent="try `podman info`",
+        ignores=(
+            "BUILDAH_ISOLATION",
+            "BUILDAH_LAYERS",
+            "LISTEN_FDS",
+            "NOTIFY_SOCKET",
+            "PODMAN_USERNS",
+        ),
+        create_clean=("--http-proxy=false", "--env-host=false"),
+        build_clean=("--http-proxy=false",),
     ),
 }
 
@@ -130,7 +163,8 @@ def create_argv(
         *each("--cap-add", service.capabilities),
         *each("--sysctl", (f"{key}={value}" for key, value in service.sysctls)),
         *each("--add-host", _hosts(dialect, service)),
-        *each("--env", (f"{name}={value}" for name, value in service.environment)),
+        *dialect.create_clean,
+        *each("--env", (f"{name}={value}" for name, value in _environment(dialect, service))),
         *each("--tmpfs", service.tmpfs),
         *each("--mount", (_mount(project, files, bind) for bind in service.binds)),
         *each("--publish", map(str, service.publish)),
@@ -179,13 +213,6 @@ def exec_argv(name: str, user: str, *options: str, started_as_root: bool) -> tup
     with_variables = ("/bin/bash", f"{LIB}/entrypoint.sh", "--run")
     run = ("/usr/bin/setpriv", *become, *nothing, *with_variables)
     return ("exec", *options, "--user", "0:0", name, *run)
-
-
-def build_argv(image: Image, context: str) -> tuple[str, ...]:
-    """Return the arguments that build an image from a context directory."""
-    arguments = each("--build-arg", (f"{key}={value}" for key, value in image.arguments))
-    # Without --force-rm, docker keeps the container of a failed step.
-    return ("build", "--force-rm", *arguments, "--tag", image.tag, context)
 
 
 def parse_container(data: Mapping[str, Any], files: str) -> Container:
@@ -244,6 +271,14 @@ def _labels(project: str, agent: str, service: Service) -> Iterator[str]:
 
 def _label(key: str, value: str) -> tuple[str, str]:
     return "--label", f"{LABEL}.{key}={value}"
+
+
+def _environment(dialect: Dialect, service: Service) -> Iterator[tuple[str, str]]:
+    """Yield a service's variables, and an empty one for each proxy that the client would add."""
+    own = dict(service.environment)
+    if dialect.adds_proxies:
+        yield from ((name, "") for name in PROXIES if name not in own)
+    yield from own.items()
 
 
 def _hostname(dialect: Dialect, service: Service) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from companion.engine.client import Engine
 from companion.engine.model import AgentLogin, Container, EngineChoice, Observed
-from companion.spec.containers import Image, Network, Service
+from companion.spec.containers import BuildNetwork, Image, Network, Service
 
 
 class Driver(Protocol):
@@ -63,6 +63,7 @@ class Driver(Protocol):
         self,
         image: Image,
         context: Path,
+        network: BuildNetwork,
         on_line: Callable[[str], None],
         is_wanted: Callable[[], bool],
     ) -> int:

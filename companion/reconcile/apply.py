@@ -25,7 +25,7 @@ from companion.reconcile.plan import (
     Step,
 )
 from companion.render.dockerfile import LIB
-from companion.spec.containers import Image, Role, Service, Target
+from companion.spec.containers import BuildNetwork, Image, Role, Service, Target
 from companion.system import assets, files
 from companion.system.paths import AgentPaths, Paths
 
@@ -44,6 +44,7 @@ class Applier:
     home: Paths
     agent_paths: AgentPaths
     progress: Progress
+    build_network: BuildNetwork
     is_wanted: Callable[[Image], bool] = lambda _: True
     """Tells, during a build, whether the user's files still need the image."""
 
@@ -128,7 +129,9 @@ class Applier:
                 reported.add(step)
                 self.progress(f"  {step[:_WIDTH]}")
 
-        code = self.engine.build(image, context, on_line, lambda: self.is_wanted(image))
+        code = self.engine.build(
+            image, context, self.build_network, on_line, lambda: self.is_wanted(image)
+        )
         files.write(self.agent_paths.build_log, "\n".join(lines) + "\n")
         if code and not self.is_wanted(image):
             raise SupersededError("the files changed while their image was built")

@@ -5,7 +5,7 @@ from pathlib import Path
 from companion.config.settings import Settings
 from companion.reconcile.desired import Assets
 from companion.sandbox.model import HostFacts
-from companion.spec.containers import File
+from companion.spec.containers import BuildNetwork, File
 from companion.system import files, network
 from companion.system.assets import assets_directory
 from companion.system.paths import Paths
@@ -22,6 +22,7 @@ def host(home: Paths, settings: Settings) -> HostFacts:
         own_directories=tuple(str(directory.resolve()) for directory in own),
         addresses=tuple(sorted(network.public_addresses())),
         ca_certificate=files.read_text(home.ca_certificate) or "",
+        build_network=BuildNetwork(proxy=settings.build.proxy),
         ignores_case=files.ignores_case(home.home),
         images=tuple(sorted(settings.images.items())),
         trusted_certificates=b"".join(

@@ -43,7 +43,9 @@ def roll_back(
     store.write(agent_paths, record)
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
-    applier = Applier(engine, target, contexts, home, agent_paths, progress)
+    applier = Applier(
+        engine, target, contexts, home, agent_paths, progress, checked.host.build_network
+    )
     try:
         departures = migrate.departures(engine, record)
         images = [image.tag for image in target.images]

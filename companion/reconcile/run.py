@@ -214,6 +214,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
         home,
         agent_paths,
         request.progress,
+        checked.host.build_network,
         lambda image: (
             request.last_stop_request == last_stop_request(agent_paths)
             and _is_wanted(home, comparison, image)

@@ -1,7 +1,7 @@
 """Sandbox: one agent's complete sandbox as a value, independent of any file format."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Literal
 
 from companion.config.models import SSHD_PORT, Egress, Limits, LogLevel
@@ -17,7 +17,7 @@ from companion.plugins.contribution import (
     Upstream,
     Variable,
 )
-from companion.spec.containers import File, Login, Network
+from companion.spec.containers import BuildNetwork, File, Login, Network
 
 HOME_VOLUME = "home"
 _RUNTIME = Origin(("runtime",))
@@ -77,6 +77,7 @@ class HostFacts:
     """The engine runs without root: it forwards the desktop to any of the gateway's addresses."""
     trusted_certificates: bytes = b""
     """PEM of CAs that the gateway trusts besides the public ones."""
+    build_network: BuildNetwork = field(default_factory=BuildNetwork)
     ignores_case: bool = False
     """The file system treats names that differ only in case as one."""
 

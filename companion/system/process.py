@@ -16,6 +16,8 @@ from pathlib import Path
 
 from companion.errors import CompanionError
 
+Environment = Mapping[str, str | None]
+"""Variables for a program, on top of our own environment; None removes one."""
 NOT_STARTED = 127
 TIMED_OUT = 124
 _LAST_LINES = 20.0
@@ -73,7 +75,7 @@ def heed_interrupt() -> None:
 def run(
     argv: Sequence[str],
     *,
-    env: Mapping[str, str] | None = None,
+    env: Environment | None = None,
     timeout: float = 60.0,
     stdin: str | None = None,
     merged: bool = False,
@@ -85,7 +87,7 @@ def run(
 
     Args:
         argv: the program and its arguments; no shell is involved.
-        env: variables set on top of our own environment.
+        env: variables set on top of our own environment; None removes one.
         timeout: seconds; afterwards the program is killed and the code is 124.
         stdin: text for its standard input; without it the program reads nothing.
         merged: what it says on stderr stands in its stdout, in the order in which it was said.
@@ -134,7 +136,7 @@ class Lines:
     """
 
     def __init__(
-        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, apart: bool = False
+        self, argv: Sequence[str], *, env: Environment | None = None, apart: bool = False
     ) -> None:
         try:
             self._child = subprocess.Popen(
@@ -184,7 +186,7 @@ def build(
     on_line: Callable[[str], None],
     is_wanted: Callable[[], bool],
     *,
-    env: Mapping[str, str],
+    env: Environment,
     builds_here: bool,
 ) -> int:
     """Run the build `argv`, pass on each line of its output, and return its exit code.
@@ -277,7 +279,7 @@ def launch(argv: Sequence[str], text: str = "") -> None:
             child.stdin.write(text.encode())
 
 
-def attach(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
+def attach(argv: Sequence[str], *, env: Environment | None = None) -> int:
     """Run `argv` on our own terminal and return its exit code."""
     try:
         return subprocess.call(argv, env=_environment(env))
@@ -289,5 +291,8 @@ def _why_not(argv: Sequence[str], error: OSError) -> str:
     return f"{argv[0]} could not be started: {error.strerror}"
 
 
-def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:
-    return None if extra is None else {**os.environ, **extra}
+def _environment(extra: Environment | None) -> dict[str, str] | None:
+    if extra is None:
+        return None
+    merged: dict[str, str | None] = {**os.environ, **extra}
+    return {name: value for name, value in merged.items() if value is not None}
