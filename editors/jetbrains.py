@@ -16,11 +16,15 @@ def _settings(desktop: Desktop) -> str:
 
 
 def _entries(remote: Remote) -> tuple[Entry, ...]:
-    """Return the agent server; a shell in the sandbox parses the command, so words are quoted."""
+    """Return the agent server; a shell in the sandbox parses the command, so words are quoted.
+
+    Without `--` after the host, ssh would take a command that begins with a dash for its own
+    option: `-oProxyCommand=…` would run on the desktop.
+    """
     if not remote.acp_command:
         return ()
     command = map(shlex.quote, remote.acp_command)
-    server = {"command": remote.ssh, "args": ["-T", remote.alias, *command], "env": {}}
+    server = {"command": remote.ssh, "args": ["-T", remote.alias, "--", *command], "env": {}}
     return (Entry(("agent_servers", remote.alias), server),)
 
 

@@ -1,7 +1,9 @@
 """Zed: its SSH connections, its agent servers, and how it opens a folder.
 
 Source: Zed's settings_content crate (SshConnection, CustomAgentServerSettings) and open_listener.
-In a remote project Zed starts the agent in the sandbox, so the command is the sandbox's own.
+Zed starts an agent server where the project is (agent_server_store): in the sandbox for a remote
+project, but on the desktop for a local one. The desktop's settings are sent to the sandbox, so both
+have the same entry. It names a program that only sandboxes have, never a command of the project's.
 """
 
 import json
@@ -14,16 +16,14 @@ from editors.owned import Entry
 
 SETTINGS_IN_HOME = ".config/zed/settings.json"
 """Where Zed's server in a sandbox reads settings, below the home directory."""
+PROGRAM_IN_SANDBOX = "/usr/local/lib/companion/acp"
+"""What starts the agent in a sandbox; on a desktop, only root could put a program there."""
+_SERVER: Json = {"type": "custom", "command": PROGRAM_IN_SANDBOX, "args": [], "env": {}}
 
 
-def agent_server(command: tuple[str, ...]) -> Json:
-    """Return the registration of an agent that speaks ACP."""
-    return {"type": "custom", "command": command[0], "args": list(command[1:]), "env": {}}
-
-
-def settings_of_sandbox(agent: str, command: tuple[str, ...]) -> str:
-    """Return the settings file for the sandbox's home; strict JSON."""
-    return json.dumps({"agent_servers": {_name(agent): agent_server(command)}}, indent=2) + "\n"
+def settings_of_sandbox(agent: str) -> str:
+    """Return the settings file for the home of a sandbox whose agent speaks ACP; strict JSON."""
+    return json.dumps({"agent_servers": {_name(agent): _SERVER}}, indent=2) + "\n"
 
 
 def _name(agent: str) -> str:
@@ -46,8 +46,7 @@ def _entries(remote: Remote) -> tuple[Entry, ...]:
     entries = (Entry(connection, value=True),)
     if not remote.acp_command:
         return entries
-    place = ("agent_servers", _name(remote.agent))
-    return (*entries, Entry(place, agent_server(remote.acp_command)))
+    return (*entries, Entry(("agent_servers", _name(remote.agent)), _SERVER))
 
 
 def _arguments(remote: Remote, path: str) -> tuple[str, ...]:

@@ -51,6 +51,13 @@ def _name(text: str) -> str:
     return text
 
 
+def _workdir(text: str) -> str:
+    """Refuse a relative path: in an editor's `ssh://HOST/PATH`, it would be part of the host."""
+    if not text.startswith(("/", "{{ .AGENT_HOME }}")):
+        raise ValueError("must be an absolute path, such as {{ .AGENT_HOME }}/work")
+    return text
+
+
 def _user(text: str) -> str:
     if not _USER.match(text) or text == "root":
         raise ValueError("must be a Unix user name other than root")
@@ -240,7 +247,7 @@ class AgentConfig(Model):
     container_runtime: Engine | None = None
     log_level: LogLevel = "info"
     gateway: bool = True
-    workdir: Line = "{{ .AGENT_HOME }}"
+    workdir: Annotated[Line, AfterValidator(_workdir)] = "{{ .AGENT_HOME }}"
     egress: Egress = Egress(mode="open")
     limits: Limits = Limits()
     features: tuple[Feature, ...] = ()

@@ -5,6 +5,7 @@ the plugins' commands, the sandbox CA, and last the project's own hooks and home
 """
 
 import json
+import shlex
 from collections.abc import Iterator
 
 from companion.render import environment
@@ -70,6 +71,8 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
     # First in its directory: others there may add to PATH.
     yield "COPY profile.sh /etc/profile.d/00-companion.sh\n"
+    if _speaks_acp(sandbox):
+        yield f"COPY acp {zed.PROGRAM_IN_SANDBOX}\n"
     yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in _COPIED if name in parts)
     yield f"LABEL dev.companion.project={sandbox.project} dev.companion.agent={sandbox.agent}\n"
     yield f"USER {uid}:{uid}\nWORKDIR {program.home}\n"
@@ -80,6 +83,9 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
 
 
 def _context(sandbox: Sandbox) -> Iterator[File]:
+    if _speaks_acp(sandbox):
+        command = " ".join(map(shlex.quote, sandbox.program.acp_command))
+        yield File("acp", f"#!/bin/sh\nexec {command}\n".encode(), 0o755)
     if sandbox.gateway:
         yield File("companion-sandbox.crt", sandbox.host.ca_certificate.encode())
     hooks = {"root-hooks": sandbox.contribution.root_hooks, "hooks": sandbox.contribution.hooks}
@@ -90,12 +96,16 @@ def _context(sandbox: Sandbox) -> Iterator[File]:
     yield from (File(f"home/{f.path}", f.content, f.mode) for f in _home(sandbox))
 
 
+def _speaks_acp(sandbox: Sandbox) -> bool:
+    """Tell whether editors can reach the agent, and have something to start."""
+    return bool(sandbox.ssh and sandbox.program.acp_command)
+
+
 def _home(sandbox: Sandbox) -> Iterator[File]:
     """Yield the agent's home files: the plugins' and Zed's, overridden by the project's own."""
     files = {f.path: File(f.path, f.text.encode()) for f in sandbox.contribution.home}
-    command = sandbox.program.acp_command
-    if command and sandbox.ssh:
-        text = zed.settings_of_sandbox(sandbox.agent, command)
+    if _speaks_acp(sandbox):
+        text = zed.settings_of_sandbox(sandbox.agent)
         files[zed.SETTINGS_IN_HOME] = File(zed.SETTINGS_IN_HOME, text.encode())
     for overlay in sandbox.contribution.overlays:
         files |= {f.path: f for f in sandbox.files_of(overlay)}

@@ -20,6 +20,7 @@ CASES = {
     HEAD + "egres: open\n": ["agent.yaml:3:1: unknown key 'egres'; did you mean 'egress'?"],
     HEAD + "name: again\n": ["agent.yaml:3:1: 'name' is given twice; the first is on line 1"],
     HEAD + "egress: [\n": ["agent.yaml:4:1: not valid YAML"],
+    HEAD + "workdir: .evil.test/x\n": ["agent.yaml:3:10: 'workdir' must be an absolute path"],
     HEAD + "log_level: loud\n": ["agent.yaml:3:12: 'log_level' must be 'info' or 'debug'"],
     HEAD + "gateway: no\n": ["agent.yaml:3:10: 'gateway' must be true or false; it is text"],
     HEAD + "gateway: false\negress: listed\n": ["agent.yaml:4:9: only the gateway can restrict"],
