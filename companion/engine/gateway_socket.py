@@ -7,6 +7,7 @@ reachable, as with an engine on another machine, apply.py reloads the gateway th
 import os
 import socket
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from companion.errors import EngineError
 SOCKET = "reload.sock"
 _DONE = "taken in"
 _TIMEOUT = 60.0
+"""Seconds for the whole answer."""
+_LONGEST = 64 * 1024
+"""Bytes of an answer: a few lines, or HAProxy's complaints about a configuration."""
 
 
 def reload(directory: Path) -> bool:
@@ -43,7 +47,22 @@ def _ask(directory: Path) -> str:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(_TIMEOUT)
             connection.connect(f"/proc/self/fd/{handle}/{SOCKET}")
-            with connection.makefile(encoding="utf-8", errors="replace") as answer:
-                return answer.read()
+            return _read(connection).decode(errors="replace")
     finally:
         os.close(handle)
+
+
+def _read(connection: socket.socket) -> bytes:
+    """Read to the end, within bounds: who took the gateway over answers as it likes.
+
+    Raises:
+        OSError: the answer does not end in time, or is too long.
+    """
+    answer, until = bytearray(), time.monotonic() + _TIMEOUT
+    while part := connection.recv(_LONGEST):
+        answer += part
+        left = until - time.monotonic()
+        if len(answer) > _LONGEST or left <= 0:
+            raise TimeoutError("the gateway's answer does not end")
+        connection.settimeout(left)
+    return bytes(answer)

@@ -1,5 +1,6 @@
 """A gateway is asked by its socket, however long the path, and what it answers counts."""
 
+import contextlib
 import socket
 import sys
 import threading
@@ -53,3 +54,29 @@ def test_where_nobody_listens_the_engine_must_be_asked(
     if left == "socket":
         answer(place, monkeypatch, b"")
     assert not gateway_socket.reload(place)
+
+
+def endless(place: Path, monkeypatch: pytest.MonkeyPatch, part: bytes) -> threading.Event:
+    """Say it again and again to the next caller; the event tells that it hung up."""
+    server, hung_up = socket.socket(socket.AF_UNIX), threading.Event()
+    with monkeypatch.context() as there:
+        there.chdir(place)
+        server.bind(gateway_socket.SOCKET)
+    server.listen()
+
+    def serve() -> None:
+        with server, server.accept()[0] as caller, contextlib.suppress(OSError):
+            while True:
+                caller.sendall(part)
+        hung_up.set()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return hung_up
+
+
+def test_an_answer_without_an_end_is_not_read_for_ever(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    hung_up = endless(place, monkeypatch, b"x" * 65536)
+    assert not gateway_socket.reload(place)
+    assert hung_up.wait(10)
