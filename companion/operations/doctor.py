@@ -80,18 +80,24 @@ def _private(home: Paths) -> Iterator[Finding]:
 
 
 def _certificates(home: Paths) -> Iterator[Finding]:
-    """The leaf certificates of the gateways are ours and current."""
-    leaves = list(home.projects.glob("*/*/certificates/*.pem"))
-    if not leaves:
+    """The sandbox CA and the leaf certificates of the gateways are ours and valid now."""
+    signer, now = authority.kept_authority(home), datetime.now(UTC)
+    if signer is None:
         return
-    signer, now = authority.authority(home), datetime.now(UTC)
+    if flaw := certificates.authority_flaw(signer, now):
+        hint = f"check the clock, then run `companion up` for each project: it is {now:%F %T} UTC"
+        yield Finding(Level.FAILED, f"the sandbox CA {flaw}", hint)
+        return
+    leaves = list(home.projects.glob("*/*/certificates/*.pem"))
     texts = {leaf: files.read_text(leaf) or "" for leaf in leaves}
-    old = [leaf for leaf, text in texts.items() if not certificates.is_current(text, signer, now)]
-    for leaf in old:
-        what = f"the certificate for {leaf.stem} is not ours or ends soon"
-        yield Finding(Level.WARNING, what, f"run `companion up` ({leaf.parent.parent.name})")
-    if not old:
-        yield Finding(Level.OK, f"{len(leaves)} certificates are current")
+    flaws = {leaf: certificates.flaw(text, signer, now) for leaf, text in texts.items()}
+    for leaf, flaw in flaws.items():
+        if flaw:
+            what = f"the certificate for {leaf.stem} {flaw}"
+            yield Finding(Level.WARNING, what, f"run `companion up` ({leaf.parent.parent.name})")
+    if leaves and not any(flaws.values()):
+        counted = "1 certificate is" if len(leaves) == 1 else f"{len(leaves)} certificates are"
+        yield Finding(Level.OK, f"{counted} current")
 
 
 def _grants(home: Paths) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """The sandbox CA and the gateway's leaf certificates, as stored on the desktop."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,20 +13,26 @@ if TYPE_CHECKING:
     from companion.reconcile import certificates
 
 
-def authority(home: Paths) -> "certificates.Authority":
-    """Return the user's sandbox CA; create it at the first call."""
+def authority(
+    home: Paths, progress: Callable[[str], object] = lambda _: None
+) -> "certificates.Authority":
+    """Return the user's sandbox CA; create it at the first call, and replace one with a flaw."""
     with locks.exclusive(home.ca_key.with_name("lock")):
-        if kept := _kept_authority(home):
-            return kept
+        kept, now = kept_authority(home), datetime.now(UTC)
         from companion.reconcile import certificates  # noqa: PLC0415 - slow to load
 
-        made = certificates.new_authority(datetime.now(UTC))
+        if kept and not (flaw := certificates.authority_flaw(kept, now)):
+            return kept
+        if kept:
+            progress(f"the sandbox CA {flaw}: creating another; images are built for it")
+        made = certificates.new_authority(now)
         files.write(home.ca_key, made.key)
         files.write(home.ca_certificate, made.certificate, files.READABLE)
         return made
 
 
-def _kept_authority(home: Paths) -> "certificates.Authority | None":
+def kept_authority(home: Paths) -> "certificates.Authority | None":
+    """Return the user's sandbox CA as it is; None: there is none."""
     from companion.reconcile import certificates  # noqa: PLC0415 - slow to load
 
     key, certificate = files.read_text(home.ca_key), files.read_text(home.ca_certificate)
@@ -39,7 +46,7 @@ def leaf_certificates(sandbox: Sandbox, home: Paths, agent_paths: AgentPaths) ->
     Without a CA, there are none.
     """
     hosts = {u.host for u in sandbox.upstreams_by("https")}
-    signer, now = _kept_authority(home) if hosts else None, datetime.now(UTC)
+    signer, now = kept_authority(home) if hosts else None, datetime.now(UTC)
     if signer is None:
         return ()
     return tuple(_leaf(host, signer, now, agent_paths) for host in sorted(hosts))
@@ -51,9 +58,6 @@ def _leaf(
     from companion.reconcile import certificates  # noqa: PLC0415 - slow to load
 
     kept = files.read_text(agent_paths.certificates / f"{host}.pem") or ""
-    leaf = (
-        kept
-        if certificates.is_current(kept, signer, now)
-        else certificates.issue(signer, host, now)
-    )
+    outdated = certificates.flaw(kept, signer, now)
+    leaf = certificates.issue(signer, host, now) if outdated else kept
     return File(f"{host}.pem", leaf.encode(), files.PRIVATE)

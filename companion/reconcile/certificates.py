@@ -62,15 +62,41 @@ def issue(authority: Authority, host: str, now: datetime) -> str:
     return _pem(key) + certificate.public_bytes(Encoding.PEM).decode()
 
 
-def is_current(leaf: str, authority: Authority, now: datetime) -> bool:
-    """Tell whether a leaf (from issue()) is the CA's, with over a third of its lifetime left."""
+def flaw(leaf: str, authority: Authority, now: datetime) -> str:
+    """Return why a leaf (from issue()) must be renewed, "" if it is current.
+
+    It is while it is the CA's and over a third of its lifetime is left. It is not valid yet if the
+    clock was ahead when it was made.
+    """
     try:
         certificate = x509.load_pem_x509_certificate(leaf.encode())
         issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
         certificate.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature):
-        return False
-    return certificate.not_valid_after_utc - now > LEAF_LIFETIME / 3
+        return "was not issued by the sandbox CA"
+    return _untimely(certificate, now, LEAF_LIFETIME / 3)
+
+
+def authority_flaw(authority: Authority, now: datetime) -> str:
+    """Return why the CA must be replaced, "" if the leaves that it issues now will be valid."""
+    try:
+        certificate = x509.load_pem_x509_certificate(authority.certificate.encode())
+        key = load_pem_private_key(authority.key.encode(), password=None)
+    except (ValueError, TypeError):
+        return "is damaged"
+    if certificate.public_key() != key.public_key():
+        return "does not belong to its key"
+    return _untimely(certificate, now, LEAF_LIFETIME)
+
+
+def _untimely(certificate: x509.Certificate, now: datetime, needed: timedelta) -> str:
+    """Return what is wrong with a certificate's times if it must be valid for `needed`."""
+    if certificate.not_valid_before_utc > now:
+        return "is not valid yet"
+    left = certificate.not_valid_after_utc - now
+    if left <= timedelta(0):
+        return "is expired"
+    return "" if left > needed else "expires soon"
 
 
 def _builder(

@@ -76,4 +76,4 @@ def _fill(directory: Path, contents: Iterable[File], owner: int) -> None:
         files.write(directory / file.path, file.content, file.mode, owner)
     for path in directory.iterdir():
         if path.name not in wanted:
-            path.unlink()
+            files.remove(path)

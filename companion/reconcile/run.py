@@ -128,7 +128,7 @@ def _attempts(request: _Request) -> Report:
         if request.last_stop_request != last_stop_request(agent_paths):
             raise StoppedError("stopped before the change began")
         _require_wanted(request)
-        authority.authority(home)
+        authority.authority(home, progress)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return replace(_reconcile(request), renewed=renewed)
@@ -160,7 +160,7 @@ def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]
 
 def generate(home: Paths, project: Project, progress: Progress = lambda _: None) -> Path:
     """Write `.build/` as `up` would, without an engine; return its path."""
-    authority.authority(home)
+    authority.authority(home, progress)
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
     for checked in all_checked:
         with agent_lock(checked.agent_paths(home), progress):
