@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from editors.jsonc_tree import BOM, Element, Json, JsoncError, Node, parse, tokens
+from editors.jsonc_tree import BOM, BREAK, Element, Json, JsoncError, Node, parse, tokens
 
 _SAME_LINE = re.compile(r"(?:[ \t]*/\*[^\r\n]*?\*/)*(?P<line>[ \t]*//[^\r\n]*)?")
 
@@ -48,7 +48,9 @@ def put(text: str, path: Path, value: Json) -> str:
     """
     root = parse(text)
     if root is None:
-        return text + json.dumps(_wrap(path, value), indent=2, ensure_ascii=False) + "\n"
+        shown = json.dumps(_wrap(path, value), indent=2, ensure_ascii=False)
+        ended = not _ends_in_line_comment(text, len(text))
+        return text + (f"{shown}\n" if ended else _newline(text) + shown)
     node = root
     for depth, step in enumerate(path):
         wanted = "[" if isinstance(step, Match) else "{"
@@ -73,12 +75,20 @@ def remove(text: str, path: Path) -> str:
     """
     node = parse(text)
     if not path:
-        return text if node is None else text[: node.start] + text[node.end :].removeprefix("\n")
+        return text if node is None else _without_root(text, node)
     for step in path[:-1]:
         found = _find(node, step) if node else None
         node = found.node if found else None
     last = _find(node, path[-1]) if node else None
     return text if node is None or last is None else _cut(text, node, last)
+
+
+def _without_root(text: str, root: Node) -> str:
+    """Return the text without its root and the line break that put() added after or before it."""
+    before, after = text[: root.start], text[root.end :]
+    if not after and (breaks := list(BREAK.finditer(before))) and breaks[-1].end() == len(before):
+        return before[: breaks[-1].start()]
+    return before + after.removeprefix("\n")
 
 
 def _find(node: Node, step: Step) -> Element | None:
@@ -111,22 +121,22 @@ def _wrap(path: Path, value: Json, at: Step = "") -> Json:
 
 def _insert(text: str, node: Node, step: Step, value: Json) -> str:
     """Append an element; a comment at the end of the previous line stays with that line."""
-    newline = "\r\n" if "\r\n" in text else "\n"
     key = "" if isinstance(step, Match) else f"{json.dumps(step, ensure_ascii=False)}: "
     if node.elements:
         last = node.elements[-1]
         comments = _SAME_LINE.match(text, last.end)
         at = comments.end() if comments else last.end
         indent = _indent(text, last.start)
-        many = "\n" in text[last.free : last.start] or bool(comments and comments["line"])
+        between = BREAK.search(text, last.free, last.start)
+        many = bool(between or (comments and comments["line"]))
         before = text[: last.node.end] + ("" if last.comma else ",") + text[last.node.end : at]
         after = ("," if last.comma else "") + text[at:]
     else:
         at = _content_end(text, node)
         indent = _indent(text, node.start) + _unit(text)
-        many = "\n" in text[node.start : node.end]
+        many = bool(BREAK.search(text, node.start, node.end))
         before, after = text[:at], text[at:]
-    gap = newline + indent if many else "" if at == node.start + 1 else " "
+    gap = _newline(text) + indent if many else "" if at == node.start + 1 else " "
     shown = _pretty(text, value, indent) if many else json.dumps(value, ensure_ascii=False)
     return before + gap + key + shown + after
 
@@ -134,8 +144,9 @@ def _insert(text: str, node: Node, step: Step, value: Json) -> str:
 def _cut(text: str, node: Node, element: Element) -> str:
     """Remove an element and its comma."""
     begin, end = element.free, element.end
-    if _ends_in_line_comment(text, begin) and not re.match(r"[ \t]*\r?\n", text[end:]):
-        begin = text.index("\n", begin) + 1
+    if _ends_in_line_comment(text, begin) and not re.match(r"[ \t]*[\r\n]", text[end:]):
+        ended = BREAK.search(text, begin)
+        begin = ended.end() if ended else begin
     index = node.elements.index(element)
     if element.comma is None and index:
         comma = node.elements[index - 1].comma or begin
@@ -159,16 +170,21 @@ def _dump(text: str, value: Json, offset: int) -> str:
 
 
 def _pretty(text: str, value: Json, indent: str) -> str:
-    newline = "\r\n" if "\r\n" in text else "\n"
     lines = json.dumps(value, indent=_unit(text), ensure_ascii=False).split("\n")
-    return (newline + indent).join(lines)
+    return (_newline(text) + indent).join(lines)
+
+
+def _newline(text: str) -> str:
+    """Return the line break that a text uses; a lone carriage return is one, too."""
+    found = BREAK.search(text)
+    return found[0] if found else "\n"
 
 
 def _indent(text: str, offset: int) -> str:
-    line = text[text.rfind("\n", 0, offset) + 1 : offset].removeprefix(BOM)
+    line = re.split(r"[\r\n]", text[:offset])[-1].removeprefix(BOM)
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def _unit(text: str) -> str:
-    match = re.search(r"\n([ \t]+)[^\s/*]", text)
+    match = re.search(r"[\r\n]([ \t]+)[^\s/*]", text)
     return match[1] if match else "  "

@@ -19,6 +19,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 BOM = "\ufeff"
+BREAK = re.compile(r"\r\n?|\n")
+"""A line break; VS Code's parser ends a line comment at a lone carriage return, too."""
 _DEPTH = 100
 
 
@@ -26,9 +28,8 @@ class JsoncError(ValueError):
     """The text is not JSON with comments, or lacks the structure that an edit needs."""
 
     def __init__(self, text: str, offset: int, what: str) -> None:
-        before = text[:offset].removeprefix(BOM)
-        self.line = before.count("\n") + 1
-        self.column = len(before) - (before.rfind("\n") + 1) + 1
+        lines = BREAK.split(text[:offset].removeprefix(BOM))
+        self.line, self.column = len(lines), len(lines[-1]) + 1
         self.what = what
         super().__init__(f"{self.line}:{self.column}: {what}")
 

@@ -43,7 +43,7 @@ def merge(text: str, wanted: Iterable[Entry], owned: Owned) -> tuple[str, Owned]
     before = {entry.path: entry.value for entry in owned.entries}
     for entry in entries:
         there = jsonc.get(text, entry.path)
-        if there and not _is_ours(there, before.get(entry.path)):
+        if there and not (entry.path in before and _is_ours(there, before[entry.path])):
             continue
         made += tuple(path for path in _holders(entry.path) if not jsonc.get(text, path))
         text = jsonc.put(text, entry.path, _over(there, entry.value))
@@ -79,6 +79,8 @@ def _tidy(text: str, made: tuple[Path, ...], places: set[Path]) -> tuple[str, tu
     """Remove containers that we created and that are now empty, innermost first."""
     kept: list[Path] = []
     for path in sorted(made, key=len, reverse=True):
+        if any(_is_scalar(value) for value in jsonc.get(text, path)):
+            continue
         needed = any(place[: len(path)] == path for place in places)
         if needed or _holds_more(text, path):
             kept.append(path)
@@ -92,6 +94,11 @@ def _holds_more(text: str, path: Path) -> bool:
     if path and isinstance(path[-1], jsonc.Match):
         return False
     return any(jsonc.get(text, path))
+
+
+def _is_scalar(value: Json) -> bool:
+    """Return whether a value cannot be a container of ours: the user put it in place of one."""
+    return not isinstance(value, dict | list)
 
 
 def _is_ours(there: tuple[Json, ...], written: Json) -> bool:

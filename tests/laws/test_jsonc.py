@@ -1,12 +1,16 @@
 """Edits of settings files: what we put in comes out again, and no byte of the user's moves."""
 
 import json
+import re
+from contextlib import suppress
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from editors import jsonc
 from editors.jsonc import Match
+from editors.jsonc_tree import JsoncError
 from editors.owned import Entry, Owned, merge
 
 KEYS = st.sampled_from(["a", "remote.SSH.remotePlatform", "ssh_connections", 'q"\\', "ü"])
@@ -17,6 +21,7 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 GAPS = ["", " ", "\n", "\n  ", "\n\t", " /* x */ ", " // y\n", "\n  // z }\n  ", "\r\n    "]
+GAPS += ["\r", "// y\r", "\r  // z }\r  "]
 
 
 @st.composite
@@ -79,6 +84,39 @@ def test_entries_go_in_and_out_without_a_trace(case: tuple[str, dict], wanted: l
     assert merge(written, [], owned) == (text, Owned())
 
 
+@pytest.mark.parametrize(
+    "text", ["", "// c", "// c\n", "// c\r", "/* c */", " // a\r\n// b", "\ufeff// c"]
+)
+def test_a_file_without_a_value_is_as_before_without_our_entries(text: str):
+    written, owned = merge(text, WANTED, Owned())
+    assert jsonc.get(written, WANTED[0].path) == ("linux",)
+    assert merge(written, [], owned) == (text, Owned())
+
+
+@given(
+    texts(
+        st.fixed_dictionaries(
+            {
+                "remote.SSH.remotePlatform": SCALARS,
+                "agent_servers": st.fixed_dictionaries({"coder": SCALARS}),
+            }
+        )
+    )
+)
+def test_what_the_user_wrote_in_our_places_stays(case: tuple[str, dict]):
+    text, _ = case
+    with suppress(JsoncError):  # a scalar has no place for an entry
+        written, owned = merge(text, WANTED[:1], Owned())
+        assert (written, owned) == (text, Owned())
+    assert merge(text, WANTED[2:], Owned()) == (text, Owned())
+
+
+def test_what_the_user_put_in_place_of_our_object_stays():
+    _, owned = merge("{}", WANTED, Owned())
+    text = '{"remote.SSH.remotePlatform": null, "agent_servers": null}'
+    assert merge(text, [], owned) == (text, Owned())
+
+
 @given(SETTINGS, st.integers(0, 2))
 def test_one_entry_goes_and_the_others_stay(case: tuple[str, dict], gone: int):
     text, _ = case
@@ -96,6 +134,6 @@ def test_any_text_is_a_value_or_a_mistake_with_a_place(text: str):
     try:
         jsonc.put(text, ("a",), 1)
     except jsonc.JsoncError as error:
-        lines = text.removeprefix("\ufeff").split("\n")
+        lines = re.split(r"\r\n?|\n", text.removeprefix("\ufeff"))
         assert 1 <= error.line <= len(lines)
         assert 1 <= error.column <= len(lines[error.line - 1]) + 1
