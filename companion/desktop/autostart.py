@@ -41,7 +41,7 @@ def turn_off(home: Paths) -> None:
     if sys.platform == "win32":
         _unregister()
     else:
-        _file(home).unlink(missing_ok=True)
+        files.remove(_file(home))
 
 
 def desktop_entry(command: list[str]) -> str:

@@ -73,7 +73,7 @@ def forget(home: Paths, project_id: str, progress: Progress, *, volumes: bool = 
     for agent in written.names:
         teardown.down(home, project, agent, progress, volumes=volumes)
         _discard(home, project, written, agent)
-    project_paths.paused.unlink(missing_ok=True)
+    files.remove(project_paths.paused)
     grant_store.forget(home, project_id)
     shutil.rmtree(project_paths.root)
     ssh_config.sync(home)
@@ -96,4 +96,4 @@ def _discard(home: Paths, project: Project, written: Written, agent: str) -> Non
     if alias:
         key = home.client_key(alias)
         for path in (key, key.with_name(f"{key.name}.pub")):
-            path.unlink(missing_ok=True)
+            files.remove(path)

@@ -127,6 +127,26 @@ def make_private_dir(path: Path) -> None:
                 place.chmod(PRIVATE_DIR)
 
 
+def make_dir(path: Path) -> None:
+    """Make a directory of the user's and what is missing above it, as the umask says.
+
+    Raises:
+        CompanionError: the system refuses.
+    """
+    with _writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises:
+        CompanionError: the system refuses.
+    """
+    with _writing(path):
+        path.unlink(missing_ok=True)
+
+
 def _make_readable_dir(path: Path) -> None:
     """Make `path` and what is missing above it readable by all, as images want it."""
     for place in (*reversed(path.parents), path):
@@ -254,7 +274,7 @@ def copy_files(source: Path, target: Path) -> None:
         write(target / name, read_bytes(source / name), status.st_mode & 0o7777, status.st_uid)
     for path in target.iterdir():
         if path.name not in names:
-            path.unlink()
+            remove(path)
     if names:
         give_to(target, source.stat().st_uid)
 

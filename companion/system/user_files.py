@@ -44,9 +44,9 @@ def restore(path: Path, new: str, expected: str) -> None:
     target = files.real(path)
     backup = target.with_name(target.name + _BACKUP)
     if read(backup) == new:
-        backup.unlink()
+        files.remove(backup)
     elif not new and expected:
-        target.unlink()
+        files.remove(target)
 
 
 def _write(path: Path, new: str, expected: str | None, *, backup: bool) -> None:

@@ -63,7 +63,7 @@ class Actions:
             Verb.INCLUDE: self._include,
             Verb.ADD: self._add,
             Verb.PAUSE: lambda _: files.write(self.home.paused, ""),
-            Verb.RESUME: lambda _: self.home.paused.unlink(missing_ok=True),
+            Verb.RESUME: lambda _: files.remove(self.home.paused),
             Verb.LOGIN_ON: lambda _: autostart.turn_on(self.home),
             Verb.LOGIN_OFF: lambda _: autostart.turn_off(self.home),
             Verb.QUIT: lambda _: self.quit(),

@@ -99,7 +99,7 @@ def pause(arguments: Namespace) -> Result:
 
 def resume(arguments: Namespace) -> Result:
     """Apply saves again; the watcher checks at once."""
-    _pause_file(arguments).unlink(missing_ok=True)
+    files.remove(_pause_file(arguments))
     return Result(text="resumed", data={"paused": False})
 
 

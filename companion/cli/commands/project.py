@@ -45,12 +45,12 @@ def init(arguments: Namespace) -> Result:
             f"{target / taken[0]} exists already", "choose another directory", code=Code.EXISTS
         )
     for name, content in tree.items():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        files.make_dir((target / name).parent)
         if not name.endswith("/"):
             files.write(target / name, content, files.READABLE)
     for ref in discovery.agent_refs(discovery.project(target)):
         work = ref.directory / "work"
-        work.mkdir(exist_ok=True)
+        files.make_dir(work)
         files.give_to(work, host_facts.DEFAULT_UID)
         check(Paths.of_user(), ref)
     schemas.write(discovery.project(target))
