@@ -13,7 +13,7 @@ from companion.config.models import AgentConfig, Fleet
 from companion.plugins.base import FeaturePlugin
 from companion.project.discovery import agent_refs
 from companion.project.model import Project
-from companion.system import files, paths, user_files
+from companion.system import files, links, paths, user_files
 
 Schema = dict[str, Any]
 COMMENT = "# yaml-language-server: $schema="
@@ -45,11 +45,13 @@ def write(project: Project) -> tuple[Path, ...]:
     Raises:
         CompanionError: fleet.yaml cannot be read, or a file cannot be written.
     """
-    build = project.build
-    files.write(build / ".gitignore", "*\n", files.READABLE)
+    build = links.unlinked(project.directory, project.build)
     pairs = [(ref.config, _AGENT, agent()) for ref in agent_refs(project)]
     if project.fleet.exists():
         pairs.insert(0, (project.fleet, _FLEET, fleet()))
+    for config, _, _ in pairs:
+        links.unlinked(project.directory, config)
+    files.write(build / ".gitignore", "*\n", files.READABLE)
     written = []
     for config, name, schema in pairs:
         if files.write(build / name, text(schema), files.READABLE):

@@ -12,7 +12,7 @@ from companion.reconcile.desired import Desired
 from companion.reconcile.validate import Checked
 from companion.render import compose
 from companion.spec.containers import File, Role
-from companion.system import files, locks
+from companion.system import files, links, locks
 from companion.system.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, Paths
 
 
@@ -34,10 +34,7 @@ def write(home: Paths, checked: Checked, desired: Desired) -> None:
         all_files += [replace(f, path=f"{image.role}/{f.path}") for f in image.files]
     all_files += [replace(f, path=f"gateway-config/{f.path}") for f in desired.gateway_files]
     tree = {file.path: (file.content, file.mode) for file in all_files}
-    if build.parent.is_symlink():
-        raise CompanionError(
-            f"{build.parent} is a symbolic link", "remove it; Companion creates a directory there"
-        )
+    links.unlinked(checked.project.directory, build)
     if not files.tree_equals(build, tree):
         files.replace_tree(build, tree)
     if files.read_text(build.parent / ".gitignore") is None:
@@ -46,13 +43,13 @@ def write(home: Paths, checked: Checked, desired: Desired) -> None:
 
 def clear(project: Project, agents: Collection[str]) -> None:
     """Remove the generated files of agents that are not in `agents`."""
-    for path in project.build.iterdir():
+    for path in links.unlinked(project.directory, project.build).iterdir():
         if path.is_dir() and path.name not in agents:
             files.remove_tree(path)
 
 
 def write_env_example(home: Paths, project: Project) -> None:
-    """Update .env.example, unless the user replaced it.
+    """Update .env.example, unless the user replaced it, by a link for example.
 
     It lists the variables of all agents in the project. As each agent is recorded first, the last
     one to write includes all others.
@@ -62,5 +59,6 @@ def write_env_example(home: Paths, project: Project) -> None:
         records = store.of_project(home, project).agents.values()
         uses = {name: use for record in records for name, use in record.config.uses.items()}
         text, old = env_file.example(uses), files.read_text(path)
-        if uses and (old is None or old.splitlines()[:1] == text.splitlines()[:1]):
+        is_ours = old is None or old.splitlines()[:1] == text.splitlines()[:1]
+        if uses and is_ours and not files.is_link(path):
             files.write(path, text, files.READABLE)

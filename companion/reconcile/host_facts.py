@@ -15,11 +15,8 @@ DEFAULT_UID = 1000
 
 def host(home: Paths, settings: Settings) -> HostFacts:
     """Return the facts of this desktop; the CA certificate is empty before there is a CA."""
-    own = (home.config, home.data, home.state, home.home / ".ssh")
     return HostFacts(
         uid=files.user_id() or DEFAULT_UID,
-        home=str(home.home.resolve()),
-        own_directories=tuple(str(directory.resolve()) for directory in own),
         addresses=tuple(sorted(network.public_addresses())),
         ca_certificate=files.read_text(home.ca_certificate) or "",
         build_network=BuildNetwork(proxy=settings.build.proxy),

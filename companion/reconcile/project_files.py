@@ -3,43 +3,61 @@
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from companion.errors import CompanionError
+from companion.errors import CompanionError, Problem
 from companion.plugins.contribution import Contribution, ProjectFile
 from companion.project.model import AgentRef
+from companion.reconcile.locate import Locator
 from companion.sandbox.model import PathFacts, mount_files, project_files
+from companion.sandbox.places import Place
 from companion.spec.containers import File
-from companion.system import files
+from companion.system import files, links
 
 MAX_OVERLAY = 64 * 1024 * 1024
 
 
 MAX_OVERLAY_FILES = 10_000
+_GIT = ".git"
+"""Whoever can write to it chooses what the user's own git runs."""
 
 
-_MOST_LINKS = 40  # as Linux
+def find(
+    ref: AgentRef, contribution: Contribution, locator: Locator
+) -> dict[ProjectFile, PathFacts]:
+    """Return the kind, place and content of every path that a config names."""
+
+    def facts(file: ProjectFile, *, content: bool) -> PathFacts:
+        return _facts(ref, path_of(ref, file), locator, content=content)
+
+    found = {file: facts(file, content=True) for file in project_files(contribution)}
+    return found | {file: facts(file, content=False) for file in mount_files(contribution)}
 
 
-def find(ref: AgentRef, contribution: Contribution) -> dict[ProjectFile, PathFacts]:
-    """Return the kind, real path and content of every path that a config names."""
-    found = {file: _find(ref, file, content=True) for file in project_files(contribution)}
-    return found | {file: _find(ref, file, content=False) for file in mount_files(contribution)}
+def configuring(ref: AgentRef, locator: Locator) -> dict[str, PathFacts]:
+    """Return the files that configure an agent, by their names in messages; without contents."""
+    own = {ref.config: False, ref.project.fleet: False, **dict.fromkeys(ref.env_files, True)}
+    return {
+        ref.named(path): replace(_facts(ref, path, locator, content=False), holds_secrets=secret)
+        for path, secret in own.items()
+    }
 
 
-def control_files(ref: AgentRef) -> tuple[str, ...]:
+def control_files(ref: AgentRef, locator: Locator) -> tuple[Place, ...]:
     """Return the files that control an agent, and every link to them: it may not write there.
 
     Files that its config names are not included.
     """
-    own = (ref.config, ref.project.fleet, *ref.env_files, ref.project.build)
-    return tuple(dict.fromkeys(p for path in own for p in (str(path), *_real_paths(path))))
+    git = dict.fromkeys(directory / _GIT for directory in (ref.project.directory, ref.directory))
+    own = (ref.config, ref.project.fleet, *ref.env_files, ref.project.build, *git)
+    return _places(own, locator)
 
 
-def others_of_fleet(ref: AgentRef, agents: Iterable[str]) -> tuple[str, ...]:
+def others_of_fleet(ref: AgentRef, agents: Iterable[str], locator: Locator) -> tuple[Place, ...]:
     """Return the directories of an agent's siblings; `agents` are all names in the fleet."""
     others = (ref.project.directory / name for name in agents if name != ref.folder)
-    return tuple(dict.fromkeys(p for path in others for p in (str(path), *_real_paths(path))))
+    return _places(others, locator)
 
 
 def path_of(ref: AgentRef, file: ProjectFile) -> Path:
@@ -48,55 +66,56 @@ def path_of(ref: AgentRef, file: ProjectFile) -> Path:
     return (ref.project.directory if file.origin.is_shared else ref.directory) / named
 
 
-def _find(ref: AgentRef, file: ProjectFile, *, content: bool) -> PathFacts:
-    project_directory, path = ref.project.directory, path_of(ref, file)
-    real = files.real(path)
+def _places(paths: Iterable[Path], locator: Locator) -> tuple[Place, ...]:
+    """Return where paths and all links to them lie."""
+    every = (
+        place
+        for path in paths
+        for place in (
+            locator.entry(path),
+            *map(locator.entry, links.on_path(path)),
+            locator.place(path),
+        )
+    )
+    return tuple(dict.fromkeys(every))
+
+
+def _facts(ref: AgentRef, path: Path, locator: Locator, *, content: bool) -> PathFacts:
+    project_directory, place = ref.project.directory, locator.place(path)
+    real = Path(place.path)
     inside = real.is_relative_to(project_directory) and real not in {
         project_directory,
         ref.directory,
     }
-    links = tuple(_links(path))
+    through = tuple(locator.entry(link) for link in links.on_path(path))
     status = files.status(real)
     if status is None:
-        return PathFacts("missing", str(real), inside, links)
-    read = content and inside
-    if stat.S_ISDIR(status.st_mode):
-        return PathFacts("directory", str(real), inside, links, _read_tree(real) if read else ())
-    single = (File("", files.read_bytes(real)),) if read and stat.S_ISREG(status.st_mode) else ()
-    return PathFacts("file", str(real), inside, links, single)
+        return PathFacts("missing", place, inside, through)
+    if stat.S_ISREG(status.st_mode):
+        read = (File("", files.read_bytes(real)),) if content and inside else ()
+        several = str(real) if status.st_nlink > 1 else ""
+        return PathFacts("file", place, inside, through, read, hard_linked=several)
+    if not stat.S_ISDIR(status.st_mode):
+        return PathFacts("special file", place, inside, through)
+    if not content or not inside:
+        return PathFacts("directory", place, inside, through)
+    tree, obstacle, several = _read_tree(real)
+    return PathFacts("directory", place, inside, through, tree, obstacle, several)
 
 
-def _real_paths(path: Path) -> tuple[str, ...]:
-    """Return the real paths of all links to a path, and its own real path."""
-    return (*_links(path), str(files.real(path)))
-
-
-def _links(path: Path) -> Iterator[str]:
-    """Yield the real path of each symbolic link in an absolute path."""
-    current, remaining = Path(path.anchor), list(reversed(path.parts[1:]))
-    followed = 0
-    while remaining and followed < _MOST_LINKS:
-        candidate = current / remaining.pop()
-        try:
-            target = candidate.readlink()
-        except OSError:  # not a link, or missing
-            current = candidate.parent.parent if candidate.name == ".." else candidate
-            continue
-        yield str(candidate)
-        followed += 1
-        current = Path(target.anchor) if target.is_absolute() else current
-        remaining += reversed(target.parts[1:] if target.is_absolute() else target.parts)
-
-
-def _read_tree(root: Path) -> tuple[File, ...]:
+def _read_tree(root: Path) -> tuple[tuple[File, ...], Problem | None, str]:
+    """Return a directory's files, what is wrong with one, and the path of one with hard links."""
+    several: list[str] = []
     try:
-        return tuple(_tree(root))
+        return tuple(_tree(root, several)), None, next(iter(several), "")
     except OSError as error:
         what = f"cannot read all of {root}: {error.strerror}"
-        raise CompanionError(what, "check what is in it") from None
+        return (), Problem(what, "check what is in it"), ""
+    except CompanionError as error:
+        return (), error.problems[0], ""
 
 
-def _tree(root: Path) -> Iterator[File]:
+def _tree(root: Path, hard_linked: list[str]) -> Iterator[File]:
     """Yield a directory's files, sorted; refuse symlinks, which could point anywhere."""
     total = count = 0
     for directory, folders, names in os.walk(root):
@@ -110,8 +129,11 @@ def _tree(root: Path) -> Iterator[File]:
                 raise CompanionError(f"{path} is a symbolic link", "copy what it points to")
             if not path.is_file():
                 continue
-            total += path.stat().st_size
+            status = path.stat()
+            total += status.st_size
             if total > MAX_OVERLAY:
                 raise CompanionError(f"{root} holds more than 64 MiB", "mount it instead")
-            mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
+            if status.st_nlink > 1:
+                hard_linked.append(str(path))
+            mode = 0o755 if status.st_mode & 0o100 else 0o644
             yield File(path.relative_to(root).as_posix(), files.read_bytes(path), mode)

@@ -8,9 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import NoReturn
 
 from companion.config import env_file
+from companion.errors import ConfigError
 from companion.oauth import grant_store, grants
 from companion.plugins.contribution import EnvVar, OAuthToken, Provider, SecretRef
 from companion.project.model import AgentRef
+from companion.reconcile import project_files
+from companion.reconcile.locate import Locator
+from companion.sandbox.path_policy import configuring_problem
 from companion.system import files
 from companion.system.paths import Paths
 
@@ -53,9 +57,12 @@ def environment(ref: AgentRef) -> dict[str, Secret]:
     """Return our environment, overridden by the project's .env and then by the agent's own.
 
     Raises:
-        ConfigError: .env is malformed.
+        ConfigError: .env is malformed, or not a plain file of the project.
     """
     values = {name: Secret(value) for name, value in os.environ.items()}
+    for name, facts in project_files.configuring(ref, Locator()).items():
+        if facts.holds_secrets and (problem := configuring_problem(name, facts)):
+            raise ConfigError([problem])
     for file in ref.env_files:
         given = env_file.parse(files.read_text(file) or "", ref.named(file))
         values |= {name: Secret(value) for name, value in given.items()}

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from companion.config import decode, settings
 from companion.config.decode import Loaded
@@ -15,14 +14,21 @@ from companion.errors import Code, CompanionError, ConfigError, Place, Problem
 from companion.oauth import grant_store, grants
 from companion.plugins.base import expand
 from companion.plugins.contribution import Contribution, EnvVar, ProjectFile, RuntimeProgram
-from companion.project import discovery, model, store
+from companion.project import discovery
 from companion.project.model import AgentRef, Project
 from companion.project.record import ConfigSummary
-from companion.reconcile import host_facts, project_files, secret_values
+from companion.reconcile import bounds, host_facts, project_files, secret_values
+from companion.reconcile.locate import Locator
 from companion.reconcile.secret_values import Secret
 from companion.sandbox import assemble
-from companion.sandbox.model import HostFacts, Neighbour, PathFacts
-from companion.sandbox.path_policy import check_control, check_files, steered_by, writes
+from companion.sandbox.model import HostFacts, PathFacts
+from companion.sandbox.path_policy import (
+    check_configuring,
+    check_control,
+    check_files,
+    steered_by,
+    writes,
+)
 from companion.system import files, paths
 from companion.system.paths import AgentPaths, Paths
 from ssh import authorized_keys
@@ -107,17 +113,16 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     program = assemble.program(config, document)
     contribution = assemble.additions(loaded, program)
     own = settings.parse(files.read_text(home.settings), str(home.settings))
-    host = host_facts.host(home, own)
-    found = project_files.find(ref, contribution)
-    control = project_files.control_files(ref)
-    siblings = project_files.others_of_fleet(ref, above[0].agents if above else ())
-    neighbours = tuple(_neighbours(home, ref, config.name))
-    problems = [
-        assemble.at(origin, p, document)
-        for origin, p in check_files(contribution, found, (*control, *siblings), host, neighbours)
-    ]
-    control = (*control, *steered_by(contribution, found))
-    problems += (*_key_problems(contribution, found), *check_control(control, host, neighbours))
+    host, locator = host_facts.host(home, own), Locator()
+    found = project_files.find(ref, contribution, locator)
+    siblings = above[0].agents if above else ()
+    within = bounds.bounds(home, ref, config.name, siblings, locator)
+    problems = list(check_configuring(project_files.configuring(ref, locator), within))
+    problems += (
+        assemble.at(origin, p, document) for origin, p in check_files(contribution, found, within)
+    )
+    control = (*within.control, *steered_by(contribution, found))
+    problems += (*_key_problems(contribution, found), *check_control(control, within))
     problems += _ssh_problems(home, contribution, document)
     if problems:
         raise ConfigError(problems)
@@ -133,8 +138,8 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         uses=uses,
         missing=tuple(_missing(contribution, values, document)),
         grant_problems=tuple(_grant_problems(home, ref, contribution, document)),
-        steered_by=tuple(dict.fromkeys(control)),
-        writes=writes(contribution, found),
+        steered_by=tuple(dict.fromkeys(place.path for place in control)),
+        writes=tuple(place.path for place in writes(contribution, found)),
     )
 
 
@@ -146,24 +151,6 @@ def contribution_of(ref: AgentRef) -> Contribution:
     """
     loaded = _load(ref, discovery.fleet(ref.project))
     return assemble.additions(loaded, assemble.program(loaded.config, loaded.document))
-
-
-def _neighbours(home: Paths, ref: AgentRef, agent: str) -> Iterator[Neighbour]:
-    """Yield all other recorded agents, and the config files of other projects."""
-    for project_id, written in store.all_projects(home).items():
-        is_same_project = project_id == ref.project.id
-        if not is_same_project:
-            other = model.Project(Path(written.directory), project_id)
-            config_files = (
-                other.directory / paths.CONFIG_NAME,
-                other.fleet,
-                other.directory / paths.ENV_NAME,
-            )
-            yield Neighbour(written.directory, tuple(map(str, config_files)))
-        for name, record in written.agents.items():
-            if record.wanted != "gone" and not (is_same_project and name == agent):
-                who = f"{name} of {written.directory}"
-                yield Neighbour(who, record.config.steered_by, record.config.writes)
 
 
 def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:

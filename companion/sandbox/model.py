@@ -6,6 +6,7 @@ from typing import Literal
 
 from companion.config.models import SSHD_PORT, Egress, Limits, LogLevel
 from companion.config.origin import Origin
+from companion.errors import Problem
 from companion.plugins.contribution import (
     Contribution,
     Mount,
@@ -17,6 +18,7 @@ from companion.plugins.contribution import (
     Upstream,
     Variable,
 )
+from companion.sandbox.places import Place
 from companion.spec.containers import BuildNetwork, File, Login, Network
 
 HOME_VOLUME = "home"
@@ -25,16 +27,26 @@ _RUNTIME = Origin(("runtime",))
 
 @dataclass(frozen=True, slots=True)
 class PathFacts:
-    """A configured path as found on disk; `real` is the path with symlinks resolved."""
+    """A configured path as found on disk, with symlinks resolved."""
 
-    kind: Literal["file", "directory", "missing"]
-    real: str
+    kind: Literal["file", "directory", "missing", "special file"]
+    place: Place
     inside: bool
-    """Whether `real` lies inside the project and is not the project or agent directory itself."""
-    links: tuple[str, ...] = ()
-    """Real paths of the symbolic links that were followed to get there."""
+    """Whether it lies inside the project and is not the project or agent directory itself."""
+    links: tuple[Place, ...] = ()
+    """The symbolic links that were followed to get there."""
     files: tuple[File, ...] = ()
     """The file itself (path "") or the directory's files, if content was requested."""
+    obstacle: Problem | None = None
+    """Why its content could not be read."""
+    hard_linked: str = ""
+    """The path of a file, itself or in the directory, that has further names."""
+    holds_secrets: bool = False
+
+    @property
+    def real(self) -> str:
+        """The path with symlinks resolved."""
+        return self.place.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +54,14 @@ class Neighbour:
     """Another agent, or a project without one."""
 
     name: str
-    steered_by: tuple[str, ...]
-    """Real paths of the files that configure it."""
-    writes: tuple[str, ...] = ()
-    """Real paths of the directories that it may write to."""
+    steered_by: tuple[Place, ...]
+    """The files that configure it."""
+    writes: tuple[Place, ...] = ()
+    """The directories that it may write to."""
+    directory: Place | None = None
+    """The directory of the project, if it is a project."""
+    is_sibling: bool = False
+    """It is of the same fleet, whose files it shares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +84,6 @@ class HostFacts:
     """Facts about the desktop: the user that containers run as, and what they must not reach."""
 
     uid: int
-    home: str
-    own_directories: tuple[str, ...]
     addresses: tuple[str, ...]
     ca_certificate: str
     images: tuple[tuple[str, str], ...] = ()

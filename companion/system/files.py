@@ -96,6 +96,20 @@ def is_file(path: Path) -> bool:
     return found is not None and stat.S_ISREG(found.st_mode)
 
 
+def is_link(path: Path) -> bool:
+    """Tell whether a path is a symbolic link; never raises."""
+    return os.path.islink(path)  # noqa: PTH114 - Path.is_symlink() does, for too long a name
+
+
+def inode(path: Path) -> tuple[int, int] | None:
+    """Return device and number of a file or directory, of a link itself; None: it has none."""
+    try:
+        found = path.lstat()
+    except (OSError, ValueError):
+        return None
+    return (found.st_dev, found.st_ino) if found.st_ino else None
+
+
 def is_directory(path: Path) -> bool:
     """Tell whether there is a directory; of what the system says nothing, there is not."""
     found = status(path)
@@ -254,7 +268,8 @@ def _replace_tree(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
 
 def tree_equals(path: Path, files: dict[str, tuple[bytes, int]]) -> bool:
     """Tell whether `path` holds exactly `files`, as replace_tree() would make it."""
-    names = {p.relative_to(path).as_posix() for p in path.rglob("*") if not p.is_dir()}
+    there = (p for p in path.rglob("*") if p.is_symlink() or not p.is_dir())
+    names = {p.relative_to(path).as_posix() for p in there}
     return names == files.keys() and all(
         _is_current(path / name, content, mode) for name, (content, mode) in files.items()
     )

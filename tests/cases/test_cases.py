@@ -20,8 +20,6 @@ HERE = Path(__file__).parent
 CASES = sorted(path.parent.name for path in HERE.glob("*/agent.yaml"))
 HOST = HostFacts(
     uid=1000,
-    home="/home/user",
-    own_directories=(),
     addresses=("8.8.4.4",),
     ca_certificate="-----THE SANDBOX CA-----\n",
 )

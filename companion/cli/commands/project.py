@@ -14,7 +14,7 @@ from companion.reconcile import host_facts, run
 from companion.reconcile.compare import Comparison, preview
 from companion.reconcile.plan import Change
 from companion.reconcile.validate import check
-from companion.system import assets, files, paths
+from companion.system import assets, files, links, paths
 from companion.system.paths import Paths
 
 _WORDS = {
@@ -39,7 +39,11 @@ def init(arguments: Namespace) -> Result:
         runtime = arguments.runtime or _ask("runtime", "codex")
         tree = _scaffold(name, runtime)
     tree = {name: schemas.pointed(name, content) for name, content in tree.items()}
-    taken = [name for name in tree if (target / name).exists()]
+    root = files.real(target)
+    works = {str(Path(name).parent / "work") for name in tree if name.endswith(paths.CONFIG_NAME)}
+    for name in (*tree, *works, paths.BUILD_NAME):
+        links.unlinked(root, root / name)
+    taken = [name for name in tree if (root / name).exists()]
     if taken:
         raise CompanionError(
             f"{target / taken[0]} exists already", "choose another directory", code=Code.EXISTS
@@ -49,7 +53,7 @@ def init(arguments: Namespace) -> Result:
         if not name.endswith("/"):
             files.write(target / name, content, files.READABLE)
     for ref in discovery.agent_refs(discovery.project(target)):
-        work = ref.directory / "work"
+        work = links.unlinked(root, ref.directory / "work")
         files.make_dir(work)
         files.give_to(work, host_facts.DEFAULT_UID)
         check(Paths.of_user(), ref)

@@ -1,0 +1,91 @@
+"""Places: where a path lies by name, inode and device, and which place contains which."""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Inode: TypeAlias = tuple[int, int]
+"""Device and number, which all names of a file share."""
+DevicePath: TypeAlias = tuple[str, str]
+"""File system and absolute path in it, which all bind mounts of a directory share."""
+Relation: TypeAlias = Literal["is", "leads to", "contains", "lies in"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path of the desktop lies, whatever name leads there."""
+
+    path: str
+    """Absolute, without symbolic links."""
+    inode: Inode | None = None
+    """None: nothing is there, or the file system has no inodes."""
+    above: tuple[Inode, ...] = ()
+    """The inodes of the directories above it."""
+    device_path: DevicePath | None = None
+    mounted: tuple[DevicePath, ...] = ()
+    """What is mounted below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A place that sandboxes must not see, and why."""
+
+    place: Place
+    why: str
+    """Completes `the mount 'x' contains NAME, …`, or without a name `the mount 'x' …`."""
+    name: str = ""
+    below: bool = True
+    """What lies in it is guarded as well."""
+    read_only: bool = False
+    """It may be mounted read-only, or freely if it lies in the project."""
+
+    def reason(self, how: Relation) -> str:
+        """Return why something that has this relation to the place is refused."""
+        return f"{how} {self.name}, {self.why}" if self.name else self.why
+
+
+def relation(subject: Place, other: Place, *, ignores_case: bool = False) -> Relation | None:
+    """Return how a place relates to another one, or None if they share nothing."""
+    outside = contains(subject, other, ignores_case=ignores_case)
+    inside = contains(other, subject, ignores_case=ignores_case)
+    if outside and inside:
+        return "is"
+    if outside or (other.device_path and _any_in(other.device_path, subject.mounted)):
+        return "contains"
+    return "lies in" if inside else None
+
+
+def contains(outer: Place, inner: Place, *, ignores_case: bool = False) -> bool:
+    """Tell whether a place is another one or lies below it, by any name."""
+    if _is_below(inner.path, outer.path, ignores_case=ignores_case):
+        return True
+    if outer.inode and (outer.inode == inner.inode or outer.inode in inner.above):
+        return True
+    roots = (outer.device_path, *outer.mounted)
+    return inner.device_path is not None and any(
+        root is not None and _any_in(root, (inner.device_path,)) for root in roots
+    )
+
+
+def within(place: Place, trees: Iterable[Place], *, ignores_case: bool = False) -> Place | None:
+    """Return the first of the directories that a place is or lies in, or None."""
+    return next((t for t in trees if contains(t, place, ignores_case=ignores_case)), None)
+
+
+def _any_in(root: DevicePath, others: Iterable[DevicePath]) -> bool:
+    return any(
+        device == root[0] and _is_below(path, root[1], ignores_case=False)
+        for device, path in others
+    )
+
+
+def _is_below(inner: str, outer: str, *, ignores_case: bool) -> bool:
+    if ignores_case:
+        inner, outer = _folded(inner), _folded(outer)
+    return inner == outer or inner.startswith(outer if outer.endswith("/") else f"{outer}/")
+
+
+def _folded(path: str) -> str:
+    """Return a form equal for all spellings of a path that differ in case or Unicode form."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
