@@ -14,6 +14,7 @@ from companion.cli.catalogue import HELP, JSON, VERSION
 from companion.cli.output import BUG, EXPECTED, INTERRUPTED, UNREAD, USAGE, Result
 from companion.cli.parser import Line
 from companion.errors import Code, CompanionError, UsageError
+from companion.system import search
 
 
 def entry() -> NoReturn:
@@ -73,8 +74,17 @@ def _run(line: Line) -> Result:
     if line.name is None and line.has(VERSION):
         return Result(text=f"companion {__version__}", data={"version": __version__})
     arguments = parser.parse(line)
+    search.never_where(_writable)
     result: Result = arguments.load()(arguments)
     return result
+
+
+def _writable() -> tuple[str, ...]:
+    """Return where agents may write, for when the first program is started."""
+    from companion.project import store  # noqa: PLC0415 - start-up time is a budget
+    from companion.system.paths import Paths  # noqa: PLC0415
+
+    return store.writable(Paths.of_user())
 
 
 def _bug(argv: Sequence[str]) -> Result:

@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from companion.system import files
+from companion.system import files, programs
 from companion.system.paths import Paths
 
 _NAME = "companion"
@@ -27,7 +27,7 @@ def is_on(home: Paths) -> bool:
 
 def turn_on(home: Paths) -> None:
     """Have the tray started at login, with the Python that runs this."""
-    command = [sys.executable, "-m", "companion", "tray"]
+    command = list(programs.companion("tray"))
     if sys.platform == "win32":
         _register(command)
     elif sys.platform == "darwin":

@@ -1,6 +1,5 @@
 """Editor settings: the editors on this desktop, and our entries in their settings."""
 
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -12,7 +11,7 @@ from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, Problem
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.system import files, locks, process, programs, user_files
+from companion.system import files, locks, process, programs, search, user_files
 from companion.system.json_store import Store
 from companion.system.paths import Paths
 from editors import jsonc
@@ -91,7 +90,7 @@ def remotes(home: Paths) -> tuple[Remote, ...]:
 
 def remote(agent: str, record: AgentRecord) -> Remote:
     """Return an agent that takes logins as editors see it."""
-    ssh = shutil.which("ssh") or "ssh"
+    ssh = search.find("ssh") or "ssh"
     return Remote(
         record.allocation.alias, agent, record.config.workdir, record.config.acp_command, ssh
     )
@@ -235,7 +234,7 @@ def _look(home: Paths) -> Iterator[InstalledEditor]:
     place = Desktop(platform, home.home.as_posix(), home.programs.as_posix())  # type: ignore[arg-type]
     for editor in EDITORS:
         commands = editor.opening.commands if editor.opening else ()
-        program = next(filter(None, map(shutil.which, commands)), None)
+        program = next(filter(None, map(search.find, commands)), None)
         yield InstalledEditor(editor, Path(editor.settings(place)), program)
 
 

@@ -1,13 +1,12 @@
 """Detection: finds the engine that a config names, a record names, or this machine runs."""
 
 import os
-import shutil
 
 from companion.engine.client import Engine
 from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
 from companion.errors import Code, CompanionError, EngineError
-from companion.system import process
+from companion.system import process, search
 
 _TIMEOUT = 20.0
 _INFO = (
@@ -64,7 +63,7 @@ def _required(name: str) -> EngineChoice:
 
 def _choice(name: str) -> EngineChoice | None:
     """Return the engine called `name`, if installed; podman for podman's `docker` shim."""
-    binary = shutil.which(name)
+    binary = search.find(name)
     if binary is None:
         return None
     if name == "docker" and "podman" in process.run((binary, "--version"), timeout=_TIMEOUT).stdout:

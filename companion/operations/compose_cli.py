@@ -4,12 +4,10 @@ They show and enter what runs. Changing containers is left to Companion: Compose
 on what must be recreated, and do not know the order in which a sandbox is closed.
 """
 
-import shutil
-
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.project.model import Project
-from companion.system import process
+from companion.system import process, search
 from companion.system.paths import COMPOSE_NAME
 
 SHOWS = ("ps", "logs", "exec", "top", "config", "images", "port", "events", "stats", "version")
@@ -39,7 +37,7 @@ def front_end(engine: EngineChoice) -> tuple[str, ...]:
         CompanionError: there is none.
     """
     name, inner = f"{engine.name}-compose", (engine.binary, "compose")
-    own = shutil.which(name)
+    own = search.find(name)
     if own and engine.name == "podman":
         return (own,)
     done = process.run((*inner, "version"), env=dict(engine.environment), timeout=_PROBE_SECONDS)

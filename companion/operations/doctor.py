@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from companion.operations.findings import Finding, Level, guarded
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
 from companion.reconcile import authority, certificates
-from companion.system import files, inotify
+from companion.system import files, inotify, search
 from companion.system.paths import Paths
 
 _WATCHES = 8192
@@ -49,7 +48,7 @@ def _packages() -> Iterator[Finding]:
 
 def _ssh(home: Paths) -> Iterator[Finding]:
     """The SSH client is installed and includes our configuration."""
-    if shutil.which("ssh") is None:
+    if search.find("ssh") is None:
         yield Finding(Level.FAILED, "there is no ssh client", "install openssh-client")
     if ssh_config.is_included(home):
         yield Finding(Level.OK, f"{home.user_ssh_config} includes the sandboxes")
@@ -61,6 +60,13 @@ def _ssh(home: Paths) -> Iterator[Finding]:
         problem = editor_settings.ssh_problem(home, here)
         if problem and editor_settings.other_ssh_config(here):
             yield Finding(Level.WARNING, problem.what, problem.hint)
+
+
+def _path(_: Paths) -> Iterator[Finding]:
+    """No directory of PATH is one that an agent may write to."""
+    for entry in search.left_out():
+        what = f"programs are not looked up in {entry}: it is part of a project, or relative"
+        yield Finding(Level.WARNING, what, "take it from PATH; an agent may write there")
 
 
 def _private(home: Paths) -> Iterator[Finding]:
@@ -169,6 +175,7 @@ def _judged(home: Paths, ref: AgentRef) -> Iterator[Finding]:
 
 _CHECKS: Mapping[str, Callable[[Paths], Iterator[Finding]]] = {
     "ssh": _ssh,
+    "programs": _path,
     "private files": _private,
     "certificates": _certificates,
     "grants": _grants,

@@ -1,6 +1,5 @@
 """Engine checks: what `doctor` examines in Docker and Podman, each engine separately."""
 
-import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
@@ -18,7 +17,7 @@ from companion.project import store
 from companion.project.agent_lock import agent_lock
 from companion.reconcile import desired, host_facts
 from companion.reconcile.apply import remove_all
-from companion.system import files, network
+from companion.system import files, network, search
 from companion.system.paths import Paths
 
 _SPARE_SUBNET = "10.211.0.0/24"
@@ -27,7 +26,7 @@ _SPARE_SUBNET = "10.211.0.0/24"
 def examine(home: Paths) -> Iterator[Finding]:
     """Yield the findings for each installed engine; a silent engine hides no other."""
     answering: list[EngineChoice] = []
-    for name in filter(shutil.which, DIALECTS):
+    for name in filter(search.find, DIALECTS):
         yield from guarded(name, partial(_answers, name, answering))
     if not answering:
         yield Finding(Level.FAILED, "no engine answers", "install podman, or start docker")

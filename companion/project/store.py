@@ -1,5 +1,6 @@
 """The record store: one file on disk for each project and one for each agent."""
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -102,6 +103,19 @@ def all_projects(home: Paths) -> dict[str, Written]:
             written = replace(written, problem=problem)
         found[project_id] = written
     return found
+
+
+def writable(home: Paths) -> tuple[str, ...]:
+    """Return the directories that agents of any known project may write to, if known to be so.
+
+    For every program that is started: without validation, and without what cannot be read.
+    """
+    found: list[str] = []
+    for path in home.projects.glob("*/*/agent.json"):
+        with suppress(OSError, ValueError, TypeError, LookupError, RecursionError):
+            fields = upgraded(json.loads(path.read_bytes()))
+            found += map(str, fields["config"]["writes"])
+    return tuple(found)
 
 
 def all_records(home: Paths) -> Iterator[tuple[tuple[str, str], AgentRecord]]:

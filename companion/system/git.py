@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from companion.system import files, process, programs
+from companion.system import files, process, search
 
 _SECONDS = 5.0
 _LONGEST = 64 * 1024 * 1024
@@ -209,7 +209,7 @@ class _Git:
         return {line.split("\t")[0].split(" ")[2] for line in output.split("\0") if line}
 
     def _run(self, *arguments: str) -> str:
-        program = programs.find("git")
+        program = search.find("git")
         if program is None:
             raise _CannotTellError
         done = process.run((program, *arguments), timeout=_SECONDS, alone=self._alone)

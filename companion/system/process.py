@@ -1,9 +1,10 @@
-"""How do we start another program? Only here.
+"""Processes: the only module that starts programs.
 
 Programs get a process group of their own and are left to end when we are interrupted: podman that
 is killed half-way leaves port rules behind that lead nowhere, and no later start mends them.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from companion.errors import CompanionError
+from companion.system import process_tree, search
 
 Environment = Mapping[str, str | None]
 """Variables for a program, on top of our own environment; None removes one."""
@@ -99,9 +101,9 @@ def run(
     heed_interrupt()
     try:
         child = subprocess.Popen(
-            argv,
+            _found(argv),
             env=alone.environment if alone else _environment(env),
-            cwd=alone.directory if alone else None,
+            cwd=alone.directory if alone else _directory(),
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
@@ -140,8 +142,9 @@ class Lines:
     ) -> None:
         try:
             self._child = subprocess.Popen(
-                argv,
+                _found(argv),
                 env=_environment(env),
+                cwd=_directory(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -169,7 +172,7 @@ class Lines:
         """
         until = time.monotonic() + (_LAST_LINES if builds_here else 0)
         while self._child.poll() is None and time.monotonic() < until:
-            for pid in _contained(self._child.pid):
+            for pid in process_tree.contained(self._child.pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(_PULSE)
@@ -233,31 +236,6 @@ def _heed_end_of_builds() -> None:
         raise KeyboardInterrupt
 
 
-def _contained(ancestor: int) -> Iterator[int]:
-    """Yield the descendants of a process that live in a process namespace of their own (Linux)."""
-    parents: dict[int, int] = {}
-    contained: set[int] = set()
-    for status in Path("/proc").glob("[0-9]*/status"):
-        with suppress(OSError):
-            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
-            pid = int(status.parent.name)
-            parents[pid] = int(fields["PPid"])
-            if len(fields.get("NSpid", "").split()) > len(_own_pids()):
-                contained.add(pid)
-    for pid in contained:
-        above = parents.get(pid)
-        while above is not None and above != ancestor:
-            above = parents.get(above)
-        if above == ancestor:
-            yield pid
-
-
-def _own_pids() -> list[str]:
-    """Return our own process number in each namespace that we live in."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [""])
-
-
 def launch(argv: Sequence[str], text: str = "") -> None:
     """Start a program of the desktop that outlives us, with `text` on its standard input.
 
@@ -266,7 +244,9 @@ def launch(argv: Sequence[str], text: str = "") -> None:
     """
     try:
         child = subprocess.Popen(
-            argv,
+            _found(argv),
+            env=search.environment(ours=False),
+            cwd=_directory(),
             stdin=subprocess.PIPE if text else subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -282,7 +262,7 @@ def launch(argv: Sequence[str], text: str = "") -> None:
 def attach(argv: Sequence[str], *, env: Environment | None = None) -> int:
     """Run `argv` on our own terminal and return its exit code."""
     try:
-        return subprocess.call(argv, env=_environment(env))
+        return subprocess.call(_found(argv), env=_environment(env), cwd=_directory())
     except OSError as error:
         raise CompanionError(_why_not(argv, error), _CURE) from None
 
@@ -291,8 +271,20 @@ def _why_not(argv: Sequence[str], error: OSError) -> str:
     return f"{argv[0]} could not be started: {error.strerror}"
 
 
-def _environment(extra: Environment | None) -> dict[str, str] | None:
-    if extra is None:
-        return None
-    merged: dict[str, str | None] = {**os.environ, **extra}
+def _found(argv: Sequence[str]) -> tuple[str, ...]:
+    """Return a command line with the absolute path of its program."""
+    program = search.find(argv[0])
+    if program is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return (program, *argv[1:])
+
+
+def _directory() -> str:
+    """Return where programs of ours work: not where we were started, which an agent may write."""
+    home = Path(os.environ.get("HOME", ""))
+    return str(home) if home.is_absolute() and home.is_dir() else os.sep
+
+
+def _environment(extra: Environment | None) -> dict[str, str]:
+    merged: dict[str, str | None] = {**search.environment(ours=True), **(extra or {})}
     return {name: value for name, value in merged.items() if value is not None}

@@ -2,13 +2,12 @@
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from companion.errors import CompanionError
-from companion.system import process
+from companion.system import process, search
 
 _A_LONG_THOUGHT = 3600.0
 # Program, and what stands between it and the command; what the desktop's user chose comes first.
@@ -36,10 +35,12 @@ _CHOOSERS = (
 )
 
 
-def find(name: str) -> str | None:
-    """Return the absolute path of a program on PATH; relative entries of PATH are not looked up."""
-    places = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return shutil.which(name, path=os.pathsep.join(p for p in places if Path(p).is_absolute()))
+def companion(*arguments: str) -> tuple[str, ...]:
+    """Return the argv that runs Companion in another process.
+
+    -P and -E: neither the working directory nor the environment says what `companion` is.
+    """
+    return (sys.executable, "-P", "-E", "-m", "companion", *arguments)
 
 
 def opener(target: str) -> tuple[str, ...]:
@@ -63,10 +64,10 @@ def terminal(command: Sequence[str]) -> tuple[str, ...]:
         tell = 'tell application "Terminal" to '
         return ("osascript", "-e", f'{tell}do script "{script}"', "-e", f"{tell}activate")
     if sys.platform == "win32":
-        return ("wt", *command) if shutil.which("wt") else ("cmd", "/c", "start", "", *command)
+        return ("wt", *command) if search.find("wt") else ("cmd", "/c", "start", "", *command)
     chosen = os.environ.get("TERMINAL")
     for name, before in ((chosen, ("-e",)), *_TERMINALS):
-        if name and (program := shutil.which(name)):
+        if name and (program := search.find(name)):
             return (program, *before, *command)
     raise CompanionError("no terminal program is found", "set TERMINAL to the one that you use")
 
@@ -74,7 +75,7 @@ def terminal(command: Sequence[str]) -> tuple[str, ...]:
 def copy(text: str) -> bool:
     """Put text on the clipboard; False: no program here does that."""
     for argv in _clipboards():
-        if shutil.which(argv[0]):
+        if search.find(argv[0]):
             process.launch(argv, text)
             return True
     return False
@@ -87,7 +88,7 @@ def choose_folder() -> Path | None:
         CompanionError: no program here can ask.
     """
     for argv in _choosers():
-        if shutil.which(argv[0]):
+        if search.find(argv[0]):
             chosen = process.run(argv, timeout=_A_LONG_THOUGHT)
             name = chosen.stdout.strip()
             return Path(name) if chosen.code == 0 and name else None

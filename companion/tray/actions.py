@@ -1,6 +1,5 @@
 """The actions of clicks: each runs in a thread of its own; failures become notifications."""
 
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -79,7 +78,7 @@ class Actions:
             return
         remote = open_editor.remote(self.home, agent_view.ref.project, agent_view.agent)
         if click.verb is Verb.TERMINAL:
-            ssh = ("ssh", "-F", str(self.home.ssh_config), remote.alias)
+            ssh = (remote.ssh, "-F", str(self.home.ssh_config), remote.alias)
             process.launch(programs.terminal(ssh))
             return
         here = editor_settings.choose(self.home, click.editor)
@@ -101,7 +100,7 @@ class Actions:
     def _logs(self, click: Click) -> None:
         agent_view = self._view(click)
         where = ("-C", str(agent_view.ref.project.directory))
-        argv = (sys.executable, "-m", "companion", *where, "logs", agent_view.agent, "--follow")
+        argv = programs.companion(*where, "logs", agent_view.agent, "--follow")
         process.launch(programs.terminal(argv))
 
     def _edit(self, click: Click) -> None:

@@ -1,5 +1,6 @@
 """Commands for projects that stay up to date: watch, tray, autostart, list, add, remove, pause."""
 
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def tray(_: Namespace) -> Result:
     """Apply the saves of all registered projects, with an icon on the desktop."""
     from companion.tray import app, icon  # noqa: PLC0415 - Pillow, pystray and the bus only here
 
-    home = Paths.of_user()
+    home = _at_home()
     if icon.has_desktop():
         app.App(home, _say).run()
         return Result(text="sandboxes keep running")
@@ -121,10 +122,17 @@ def _known(arguments: Namespace) -> ProjectPaths:
 
 def _watch(greeting: str) -> Result:
     comment(greeting)
-    home = Paths.of_user()
+    home = _at_home()
     with alone(home):
         Loop(home, _say).run()
     return Result()
+
+
+def _at_home() -> Paths:
+    """Work in the home directory from now on: where we were started may be an agent's."""
+    home = Paths.of_user()
+    os.chdir(home.home)
+    return home
 
 
 def _say(view: View, news: News) -> None:
