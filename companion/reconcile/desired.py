@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from companion.plugins.contribution import Mount, SecretRef
-from companion.render import dns, dockerfile, environment, haproxy, ingress, sshd
+from companion.render import dns, dockerfile, environment, haproxy, ingress, limits, sshd
 from companion.render.egress import allowed_hosts
 from companion.sandbox.model import HostFacts, Sandbox, mount_file
 from companion.spec.containers import (
@@ -162,7 +162,7 @@ def _gateway(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Serv
         sysctls=(_LOW_PORTS, *_NO_IPV6),
         hosts=_host_names(outside),
         restart="on-failure",
-        memory="256m",
+        memory=limits.MEMORY,
         pids=128,
         cpu_shares=1024,
         configuration=(("ways in and names", digest_files(_fixed(contents))),),

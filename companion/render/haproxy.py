@@ -8,7 +8,7 @@ the secrets (`secrets.map`, written in the gateway).
 from collections.abc import Iterable, Iterator
 
 from companion.plugins.contribution import Upstream
-from companion.render import requests, streams
+from companion.render import limits, requests, streams
 from companion.render.streams import server
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
@@ -29,7 +29,6 @@ global
   log stdout format raw local0 {log_level}
   fd-hard-limit {descriptors}
   nbthread 1
-  tune.bufsize 65536
   hard-stop-after 24h
   # Its own client, which nothing here uses, would read all public CAs at each start.
   httpclient.ssl.verify none
@@ -96,7 +95,8 @@ _FORWARD = """\
 # Connections kept by an older worker must not send further requests under removed rules.
 _STALE = "  http-request reject if { var(txn.endpoint) -m str -f stale.lst }\n"
 _USE = "  use-server %[var({variable})] if TRUE\n"
-_ANY_STREAM = f"  server any 0.0.0.0:0\n  server-template s 0-{streams.SLOTS - 1} 0.0.0.0:0\n"
+_SERVER = f"0.0.0.0:0 {limits.SERVER}"
+_ANY_STREAM = f"  server any {_SERVER}\n  server-template s 0-{streams.SLOTS - 1} {_SERVER}\n"
 
 _LOG = (
     '  log-format "{kind} %[var(txn.hosthdr)] port=%[var(txn.port)] %HM %[var(txn.path)]'
@@ -121,9 +121,12 @@ def _egress(sandbox: Sandbox) -> str:
     return "".join((
         GLOBAL.format(log_level=sandbox.log_level, descriptors=8192),
         socket,
+        limits.GLOBAL,
         _TLS_OPTIONS,
         _DEFAULTS.format(resolver=RESOLVER_PORT),
+        limits.DEFAULTS,
         "  http-reuse aggressive\n",
+        limits.COUNTS,
         *_http_in(sandbox, address, http),
         *_tls_in(sandbox, address, https),
         *(_intercept(sandbox, address, https) if https else ()),
@@ -134,7 +137,9 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
     yield "\nfrontend http\n  mode http\n  option idle-close-on-response\n"
     yield from _binds(address, ports(upstreams, HTTP_DEFAULT))
     yield _only_from_agent(sandbox)
+    yield limits.CONNECTION
     yield _LOG.format(kind="http")
+    yield limits.REQUEST
     yield "  http-request set-var(txn.port) dst_port\n"
     yield requests.SANE
     yield requests.UPGRADES
@@ -154,7 +159,7 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
     yield "\nbackend http_upstream\n  mode http\n"
     yield _USE.format(variable="txn.server")
     yield _ANY_STREAM
-    yield from (f"  server {server(u)} 0.0.0.0:0\n" for u in upstreams)
+    yield from (f"  server {server(u)} {_SERVER}\n" for u in upstreams)
 
 
 def _http_refusals(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
@@ -173,6 +178,7 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
     yield "\nfrontend tls\n  mode tcp\n"
     yield from _binds(address, ports(upstreams, TLS_DEFAULT))
     yield _only_from_agent(sandbox)
+    yield limits.TUNNEL
     yield (
         '  log-format "tls %[var(sess.sni)] port=%[var(sess.port)] to=%b'
         ' why=%[var(sess.reason)] bytes=%U/%B ms=%Tt term=%ts"\n'
@@ -224,7 +230,9 @@ def _intercept(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) 
     yield f"  bind {address}:{DIRECT_PORT} {tls}\n"
     is_direct = f"{{ dst_port {DIRECT_PORT} }}"
     yield _only_from_agent(sandbox, is_direct)
+    yield limits.CONNECTION
     yield _LOG.format(kind="https")
+    yield limits.REQUEST
     yield "  http-request set-var(txn.port) dst_port\n"
     yield f"  http-request set-var(txn.port) int({TLS_DEFAULT}) if {is_direct}\n"
     yield requests.SANE
@@ -250,9 +258,9 @@ def _intercept(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) 
     verify = "ssl verify required ca-file trusted.pem sni var(txn.sni)"
     use = _USE.format(variable="txn.server")
     yield f"\nbackend https_upstream\n  mode http\n{use}"
-    yield from (f"  server {server(u)} 0.0.0.0:0 {verify} alpn h2,http/1.1\n" for u in upstreams)
+    yield from (f"  server {server(u)} {_SERVER} {verify} alpn h2,http/1.1\n" for u in upstreams)
     yield f"\nbackend https_upgrade\n  mode http\n  http-reuse never\n{use}"
-    yield from (f"  server {server(u)} 0.0.0.0:0 {verify} alpn http/1.1\n" for u in upstreams)
+    yield from (f"  server {server(u)} {_SERVER} {verify} alpn http/1.1\n" for u in upstreams)
 
 
 def ports(upstreams: tuple[Upstream, ...], *defaults: int) -> list[int]:

@@ -91,13 +91,21 @@ def client_hello(name: str) -> bytes:
 
 
 def h2_request(fields: Iterable[tuple[str, str]], body: bytes) -> bytes:
-    """Return the frames of a request on stream 1; its fields are literals, not compressed."""
+    """Return the frames of a whole request on stream 1."""
+    head = h2_head(fields, 1, ended=not body)
+    return head + (h2_frame(_DATA, 1, 1, body) if body else b"")
+
+
+def h2_head(fields: Iterable[tuple[str, str]], stream: int, *, ended: bool) -> bytes:
+    """Return the frame that begins a request; its fields are literals, not compressed."""
     block = b"".join(
         b"\0" + b"".join(_h2_text(text.encode("latin-1")) for text in pair) for pair in fields
     )
-    end = 4 if body else 5
-    frames = struct.pack(">IBBI", len(block), _HEADERS, end, 1)[1:] + block
-    return frames + (struct.pack(">IBBI", len(body), _DATA, 1, 1)[1:] + body if body else b"")
+    return h2_frame(_HEADERS, 5 if ended else 4, stream, block)
+
+
+def h2_frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return struct.pack(">IBBI", len(payload), kind, flags, stream)[1:] + payload
 
 
 def _h2_text(text: bytes) -> bytes:

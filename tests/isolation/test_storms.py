@@ -1,11 +1,24 @@
 """Does the sandbox hold when its agent storms, or when a part of it dies? Seen from outside."""
 
-from collections.abc import Iterator
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import pytest
-from sandboxes import Box, wait_until
+import storm
+from desk import make_desk
+from sandboxes import FIRST_PORT, Box, wait_until
 
 pytestmark = pytest.mark.engine
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root may enter a network namespace; run as root"
+)
 
 ASKS = "curl -sS -m 8 http://host.containers.internal:8000/"
 PROCESSES = "for n in $(seq 300); do sleep 3 & done; wait"
@@ -79,3 +92,109 @@ def test_without_a_part_of_it_nothing_gets_out(box: Box, part: str):
     finally:
         box.companion("up").ok()
     assert box.run(ASKS) == "echo"
+
+
+CONFIG = """\
+name: coder
+runtime: {{base_image: "debian:bookworm-slim"}}
+container_runtime: {engine}
+egress: listed
+features:
+  - plugin: ssh
+    port: {port}
+  - plugin: external-services
+    services:
+      - url: http://host.containers.internal:8000
+        headers: {{Authorization: "Bearer ${{ONE}}"}}
+      - url: http://host.containers.internal:8001
+        headers: {{Authorization: "Bearer ${{ONE}}"}}
+"""
+STALLED = "host.containers.internal:8001"
+
+
+@pytest.fixture
+def roomy(
+    engine: str, tmp_path: Path, upstream: Callable[[str, int, Path | None], object]
+) -> Iterator[Box]:
+    """A sandbox whose containers may open as many files as on an ordinary machine."""
+    desk = make_desk(tmp_path / "home")
+    with ExitStack() as stack:
+        if known := os.environ.get("CONTAINERS_CONF"):
+            text = Path(known).read_text().replace("nofile=1024:1024", "nofile=8192:8192")
+            (tmp_path / "containers.conf").write_text(text)
+            desk.environment["CONTAINERS_CONF"] = str(tmp_path / "containers.conf")
+        text = CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 3)
+        box = Box(engine, desk, desk.project(text, name="stormy", __env="ONE=1\n"), {})
+        stack.callback(box.companion, "down", "--volumes")
+        box.bring_up()
+        upstream(box.bridge, 8000, None)
+        yield box
+
+
+@contextmanager
+def stalled(address: str, port: int) -> Iterator[None]:
+    """Serve an upstream that takes connections, and nothing of what is sent."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        server.bind((address, port))
+        server.listen(4096)
+        yield
+
+
+@contextmanager
+def inside(box: Box, *program: str) -> Iterator[None]:
+    """Run a program in the agent's network for a while."""
+    holder = box.inspect("coder-net")["State"]["Pid"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    argv = ["nsenter", f"--net=/proc/{holder}/ns/net", *program]
+    running = subprocess.Popen(argv, env=environment)
+    try:
+        yield
+        assert running.poll() is None, "the storm ended by itself"
+    finally:
+        running.kill()
+        running.wait()
+
+
+@contextmanager
+def session(box: Box) -> Iterator[None]:
+    """Hold an SSH session that must answer at the end, too."""
+    argv = ["ssh", "-F", box.desk.home / ".ssh/config", "-o", "BatchMode=yes", box.alias, "cat"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True, bufsize=1) as running:
+        said, heard = running.stdin, running.stdout
+        assert said
+        assert heard
+        for word in ("before\n", "after\n"):
+            said.write(word)
+            assert heard.readline() == word
+            if word == "before\n":
+                yield
+
+
+def logins(box: Box, seconds: float) -> tuple[int, int]:
+    """Log in every half second; return how many logins were tried, and how many answered."""
+    asked, answered, end = 0, 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        asked += 1
+        with suppress(subprocess.TimeoutExpired):
+            answered += box.ssh("true").code == 0
+        time.sleep(0.5)
+    return asked, answered
+
+
+@needs_root
+def test_a_storm_of_unfinished_requests_ends_neither_the_gateway_nor_ssh(roomy: Box):
+    box, before = roomy, roomy.ids()
+    program = (sys.executable, storm.__file__, "192.0.2.1", "8001", STALLED)
+    with stalled(box.bridge, 8001), session(box):
+        with inside(box, *program):
+            asked, answered = logins(box, 15)
+            assert answered == asked
+            refused = box.run(
+                f"curl -sS -m 8 -w ' %{{http_code}} %{{time_total}}' http://{STALLED}/"
+            )
+        assert re.fullmatch(r"gateway: too much at once, .*\n 503 [01]\.\d+", refused)
+        wait_until(lambda: box.run(ASKS) == "echo")
+    assert box.ids() == before
