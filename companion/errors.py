@@ -52,6 +52,7 @@ class Code(StrEnum):
     EDITOR_MISSING = "editor-missing"
     EXISTS = "exists"
     CONFIRMATION_REQUIRED = "confirmation-required"
+    TRUST_REQUIRED = "trust-required"
     DAMAGED = "damaged"
     FILE_ACCESS = "file-access"
 
@@ -189,6 +190,12 @@ class StoppedError(CompanionError):
     """The agent was asked to stop, or is not supposed to run."""
 
     code = Code.STOPPED
+
+
+class UntrustedError(CompanionError):
+    """The configuration opens something that the user has not agreed to; nothing was changed."""
+
+    code = Code.TRUST_REQUIRED
 
 
 class RolledBackError(CompanionError):

@@ -163,11 +163,14 @@ def no_secret_in(*texts: str) -> None:
     assert not [text for text in texts for trace in TRACES if trace in text]
 
 
-def make_desk(home: Path) -> Desk:
+def make_desk(home: Path, *, trusting: bool = True) -> Desk:
+    """Make a home; its owner trusts whatever lies in it, unless a test is about that."""
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     (home / ".config/companion").mkdir(parents=True)
+    settings = f'trust: {{always: ["{home}"]}}\n' if trusting else ""
     if needs_stand_ins():
-        (home / ".config/companion/settings.yaml").write_text(STAND_INS)
+        settings += STAND_INS
+    (home / ".config/companion/settings.yaml").write_text(settings)
     strange = ("XDG_", "COMPANION", "PYTHON")  # users keep compiled modules
     kept = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
     return Desk(home, kept | {"HOME": str(home)})

@@ -102,6 +102,12 @@ GROUPS = (
         Command("plan", "show what `up` would do, and why", "project:plan", (
             _argument("--check", action="store_true", help="exit with 4 if anything differs"),
         ), ("plan", "plan --check"), ("diff",)),
+        Command("trust", "show what a project opens, and agree to it", "trust:trust", (
+            _argument("words", nargs="*", metavar="[list|show|revoke] [DIR]",
+                      help="list agreements; show what a project opens; revoke its agreement"),
+            _argument("--digest", metavar="D",
+                      help="agree without a question if this is the digest of what it opens now"),
+        ), ("trust", "trust show ~/src/coder", "trust revoke"), ("allow", "review")),
         Command("plugins", "list runtimes and features", "project:plugins"),
         Command("schema", "print the JSON Schema of agent.yaml", "project:schema", (
             _argument("--fleet", action="store_true", help="of fleet.yaml instead"),

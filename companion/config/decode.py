@@ -48,6 +48,8 @@ class Loaded:
     config: AgentConfig
     features: tuple[tuple[Origin, Feature], ...]
     document: Document
+    egress: Origin
+    """Where the egress rules are."""
 
 
 def loaded(config: AgentConfig, document: Document, above: tuple[Fleet, Document] | None) -> Loaded:
@@ -57,14 +59,15 @@ def loaded(config: AgentConfig, document: Document, above: tuple[Fleet, Document
     """
     own = _features(config.features, is_shared=False)
     if above is None:
-        return Loaded(config, own, document)
+        return Loaded(config, own, document, Origin(("egress",)))
     shared, own_plugins = above[0].shared, {feature.plugin for feature in config.features}
     features = _features(shared.features, is_shared=True)
     inherited = (f for f in features if f[1].plugin not in own_plugins)
     values = {key: getattr(shared, key) for key in ("container_runtime", "egress")}
     missing = {k: v for k, v in values.items() if v and k not in config.model_fields_set}
     joined = document.joined(above[1], SHARED)
-    return Loaded(config.model_copy(update=missing), (*inherited, *own), joined)
+    egress = Origin(("egress",), is_shared="egress" in missing)
+    return Loaded(config.model_copy(update=missing), (*inherited, *own), joined, egress)
 
 
 def _features(

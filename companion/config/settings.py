@@ -1,5 +1,6 @@
 """The user's settings for all projects: `settings.yaml` in the config directory."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -8,6 +9,21 @@ from pydantic import AfterValidator
 
 from companion.config import decode, strict_yaml
 from companion.config.models import Image, Line, Model
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def _variable(name: str) -> str:
+    if not _VARIABLE.match(name):
+        raise ValueError("must be the name of an environment variable")
+    return name
+
+
+class TrustSettings(Model):
+    """Whose configurations are applied without asking."""
+
+    always: tuple[Line, ...] = ()
+    """Directories whose projects, also those below them, the user trusts as their own."""
 
 
 def _proxy(url: str) -> str:
@@ -45,6 +61,9 @@ class Settings(Model):
 
     images: Mapping[str, Image] = {}
     """Image → mirror to use instead: for closed networks and local stand-ins."""
+    environment: tuple[Annotated[str, AfterValidator(_variable)], ...] = ()
+    """Variables of the desktop's environment that sandboxes may be given as secrets."""
+    trust: TrustSettings = TrustSettings()
     trusted_certificates: tuple[Line, ...] = ()
     """PEM files of CAs that gateways trust besides the public ones: for company networks."""
     build: Build = Build()

@@ -100,6 +100,7 @@ class Loop:
         )
         files.make_private_dir(self.home.pauses)
         files.make_private_dir(self.home.all_grants)
+        files.make_private_dir(self.home.all_trust)
         self._watch.follow(_PAUSE, [self.home.paused])
         self._notice_pause()
         try:
@@ -305,7 +306,9 @@ class Loop:
 
     def _steering(self, ref: AgentRef) -> tuple[Path, ...]:
         before = self._watch.followed(ref.key)
-        return (*steering(ref, before), self.home.project(ref.project.id).paused)
+        project_id = ref.project.id
+        ours = self.home.project(project_id).paused, self.home.trust(project_id)
+        return (*steering(ref, before), *ours)
 
     def _next_due(self, ref: AgentRef, keys: tuple[str, ...]) -> float:
         """Return when a token must be renewed; reconcile() reports a damaged file."""

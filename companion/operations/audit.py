@@ -21,7 +21,7 @@ from companion.project import store
 from companion.project.model import AgentRef
 from companion.reconcile import secret_values
 from companion.reconcile.compare import Comparison, preview
-from companion.render.egress import allowed_hosts
+from companion.sandbox import powers_text
 from companion.sandbox.model import Allocation
 from companion.spec.containers import Network, Service, Volume
 from companion.system import assets, files
@@ -88,7 +88,10 @@ def audit(home: Paths, ref: AgentRef) -> Audit:
         agent=name,
         engine=seen.engine.choice.name,
         findings=tuple(f for f in found if f not in known),
-        by_design=(*_by_design(seen), *(_KNOWN[f.attack] for f in known)),
+        by_design=(
+            *(f"it {powers_text.sentence(power)}" for power in seen.checked.powers),
+            *(_KNOWN[f.attack] for f in known),
+        ),
     )
 
 
@@ -250,28 +253,3 @@ def judges(files: str) -> Mapping[str, Callable[[Service, Mapping[str, Any]], st
         "more mounts than agent.yaml names": partial(mounts, files),
         "ports open beyond this desktop": ports,
     }
-
-
-def _by_design(seen: Comparison) -> Iterator[str]:
-    """Yield, as sentences, what the agent may do because its config says so."""
-    config, sandbox = seen.checked.config, seen.desired.sandbox
-    if not config.gateway:
-        yield "it can reach every address that this machine can reach: gateway is false"
-    elif config.egress.mode == "open":
-        yield "it can reach every public host on ports 443 and 80: egress is open"
-    elif hosts := allowed_hosts(config.egress):
-        yield f"it can reach on ports 443 and 80: {', '.join(hosts)}"
-    for upstream in sandbox.contribution.upstreams:
-        keys = ", ".join(header.secret.name for header in upstream.headers)
-        using = f", with {keys} (unseen)" if keys else ""
-        yield f"it can reach {upstream.scheme}://{upstream.endpoint}{using}"
-    for hook in sandbox.contribution.root_hooks:
-        yield f"{hook.path} runs as root before it starts, and its system is writable"
-    for mount in sandbox.mounts:
-        if mount.is_volume:
-            yield f"it keeps {mount.target} in the volume {mount.source}"
-            continue
-        verb = "reads" if mount.read_only else "reads and writes"
-        yield f"it {verb} {mount.source} as {mount.target}"
-    for port in sandbox.ports:
-        yield f"its port {port.container} is published on {port.address}:{port.host}"

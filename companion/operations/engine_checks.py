@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
 
-from companion.config import settings
 from companion.engine import network_probe
 from companion.engine.client import Engine
 from companion.engine.detection import detect
@@ -15,9 +14,9 @@ from companion.operations import compose_cli
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import store
 from companion.project.agent_lock import agent_lock
-from companion.reconcile import desired, host_facts
+from companion.reconcile import desired, host_facts, user_settings
 from companion.reconcile.apply import remove_all
-from companion.system import files, network, search
+from companion.system import network, search
 from companion.system.paths import Paths
 
 _SPARE_SUBNET = "10.211.0.0/24"
@@ -94,7 +93,7 @@ def _compose(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
 
 def _images(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
     """No image of a failed build or an older gateway is left."""
-    own = settings.parse(files.read_text(home.settings), str(home.settings))
+    own = user_settings.read(home)
     current = desired.image_of_gateways(host_facts.host(home, own), host_facts.assets()).tag
     engine = Engine(choice)
     if unused := engine.unused_images(keep=current):

@@ -6,7 +6,7 @@ from pathlib import Path
 from companion.desktop import editor_settings, ssh_config
 from companion.errors import Code, CompanionError
 from companion.oauth import grant_store
-from companion.project import discovery, store
+from companion.project import discovery, store, trust_store
 from companion.project.model import AgentRef, Project
 from companion.project.record import Written
 from companion.reconcile import teardown
@@ -75,6 +75,7 @@ def forget(home: Paths, project_id: str, progress: Progress, *, volumes: bool = 
         _discard(home, project, written, agent)
     files.remove(project_paths.paused)
     grant_store.forget(home, project_id)
+    trust_store.forget(home, project_id)
     shutil.rmtree(project_paths.root)
     ssh_config.sync(home)
     editor_settings.sync(home)

@@ -3,7 +3,7 @@
 from companion.config.models import Model
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference, Version
-from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream
+from companion.plugins.contribution import Command, Contribution, EnvVar, Header, Upstream
 
 _PACKAGE, _PINNED = "@openai/codex", "0.136.0"
 _HOST = "api.openai.com"
@@ -54,7 +54,7 @@ def contribute(options: Options, context: Context) -> Contribution:
     header = Header("Authorization", "Bearer ", EnvVar(options.api_key), "")
     added = npm.added("codex", _PACKAGE, _PINNED, options.version)
     return Contribution(
-        commands=(*added, _defaults(_PROVIDER)),
+        commands=(*added, Command(_defaults(_PROVIDER))),
         upstreams=(Upstream("https", _HOST, 443, (header,), context.origin),),
     )
 

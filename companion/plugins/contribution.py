@@ -125,6 +125,15 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """A shell command that runs as root while the image is built."""
+
+    text: str
+    origin: Origin | None = None
+    """None: a plugin wrote it, not the project."""
+
+
+@dataclass(frozen=True, slots=True)
 class HomeFile:
     """A file in the agent's initial home; the project's own file of that path overrides it."""
 
@@ -181,7 +190,7 @@ class Contribution:
     """Everything that a plugin adds. Merging concatenates each field in order: a monoid."""
 
     packages: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
     hooks: tuple[ProjectFile, ...] = ()
     root_hooks: tuple[ProjectFile, ...] = ()
     """Scripts that run as root at each start, before everything else."""

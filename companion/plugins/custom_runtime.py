@@ -7,7 +7,7 @@ from pydantic import AfterValidator, model_validator
 
 from companion.config.models import Line, Model, PortText, split_port
 from companion.plugins.base import Context, FeaturePlugin
-from companion.plugins.contribution import Contribution, Mount, Port, ProjectFile, Variable
+from companion.plugins.contribution import Command, Contribution, Mount, Port, ProjectFile, Variable
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
@@ -65,7 +65,10 @@ def contribute(options: Options, context: Context) -> Contribution:
         return ProjectFile(context.expand(path), context.origin.at(*option))
 
     return Contribution(
-        commands=tuple(map(context.expand, options.commands)),
+        commands=tuple(
+            Command(context.expand(text), context.origin.at("commands", i))
+            for i, text in enumerate(options.commands)
+        ),
         hooks=tuple(file(p, "entrypoint_hooks", i) for i, p in enumerate(options.entrypoint_hooks)),
         root_hooks=tuple(file(p, "root_hooks", i) for i, p in enumerate(options.root_hooks)),
         capabilities=options.capabilities,

@@ -1,7 +1,7 @@
 """Building blocks shared by the agents that npm installs."""
 
 from companion.plugins.base import RuntimePlugin
-from companion.plugins.contribution import RuntimeProgram
+from companion.plugins.contribution import Command, RuntimeProgram
 
 _NODE = "docker.io/library/node:24-slim"
 _ENSURE = (
@@ -16,13 +16,14 @@ def install(*packages: str) -> str:
     return f"npm install -g --no-fund --no-audit {names} && npm cache clean --force"
 
 
-def added(program: str, package: str, pinned: str, version: str | None) -> tuple[str, ...]:
+def added(program: str, package: str, pinned: str, version: str | None) -> tuple[Command, ...]:
     """Return the commands that add a program to any image.
 
     Without an explicit `version`, an installed program stays and `pinned` is the version to add.
     """
     unless_installed = f"command -v {program} >/dev/null || " if version is None else ""
-    return (_ENSURE, f"{unless_installed}{{ {install(f'{package}@{version or pinned}')}; }}")
+    wanted = install(f"{package}@{version or pinned}")
+    return Command(_ENSURE), Command(f"{unless_installed}{{ {wanted}; }}")
 
 
 def runtime(

@@ -32,6 +32,7 @@ from companion.reconcile import (
     rollback,
     secret_values,
     snapshot,
+    trust,
 )
 from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier, Progress
@@ -117,6 +118,7 @@ def _attempts(request: _Request) -> Report:
     home, progress = request.home, request.progress
     _require_wanted(request)
     checked = check(home, request.ref)
+    trust.require(home, checked)
     if checked.missing:
         raise ConfigError(checked.missing)
     agent_paths = checked.agent_paths(home)
@@ -154,7 +156,7 @@ def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]
     trusted, providers = checked.host.trusted_certificates, checked.contribution.providers
     if not providers:
         return ()
-    client_secret = partial(secret_values.client_secret, checked.ref)
+    client_secret = partial(secret_values.client_secret, home, checked.ref)
     return renew(home, checked.project.id, providers, client_secret, trusted, progress)
 
 
@@ -180,6 +182,7 @@ def generate(home: Paths, project: Project, progress: Progress = lambda _: None)
 def _reconcile(request: _Request) -> Report:
     home, progress = request.home, request.progress
     checked = check(home, request.ref)
+    trust.require(home, checked)
     engine = engine_of(home, checked, store.read(checked.agent_paths(home)))
     record = replace(reserve(home, checked, engine, progress), wanted="up")
     settled_comparison = settled(home, checked, record, engine) if request.only_if_changed else None

@@ -12,7 +12,7 @@ from companion.errors import ConfigError
 from companion.oauth import grant_store, grants
 from companion.plugins.contribution import EnvVar, OAuthToken, Provider, SecretRef
 from companion.project.model import AgentRef
-from companion.reconcile import project_files
+from companion.reconcile import project_files, user_settings
 from companion.reconcile.locate import Locator
 from companion.sandbox.path_policy import configuring_problem
 from companion.system import files
@@ -53,13 +53,17 @@ class Secret:
 NOTHING = Secret("")
 
 
-def environment(ref: AgentRef) -> dict[str, Secret]:
-    """Return our environment, overridden by the project's .env and then by the agent's own.
+def environment(ref: AgentRef, allowed: Iterable[str]) -> dict[str, Secret]:
+    """Return the values of the project's .env, overridden by the agent's own.
+
+    Args:
+        ref: where the agent is configured.
+        allowed: the variables of our environment that the user's settings name; no others are read.
 
     Raises:
         ConfigError: .env is malformed, or not a plain file of the project.
     """
-    values = {name: Secret(value) for name, value in os.environ.items()}
+    values = {n: Secret(os.environ[n]) for n in allowed if n in os.environ}
     for name, facts in project_files.configuring(ref, Locator()).items():
         if facts.holds_secrets and (problem := configuring_problem(name, facts)):
             raise ConfigError([problem])
@@ -76,7 +80,8 @@ def resolve(home: Paths, ref: AgentRef, secrets: Iterable[SecretRef]) -> dict[Se
         CompanionError: .env or the file of grants is damaged.
     """
     wanted = tuple(secrets)
-    variables = environment(ref) if any(isinstance(s, EnvVar) for s in wanted) else {}
+    has_variables = any(isinstance(s, EnvVar) for s in wanted)
+    variables = environment(ref, _allowed(home)) if has_variables else {}
     tokens = any(isinstance(s, OAuthToken) for s in wanted)
     held, now = grant_store.read(home, ref.project.id) if tokens else {}, time.time()
 
@@ -90,14 +95,19 @@ def resolve(home: Paths, ref: AgentRef, secrets: Iterable[SecretRef]) -> dict[Se
     return {secret: value(secret) for secret in wanted}
 
 
-def client_secret(ref: AgentRef, provider: Provider) -> str:
+def client_secret(home: Paths, ref: AgentRef, provider: Provider) -> str:
     """Return the value of a provider's client_secret, "" if agent.yaml names none or it is not set.
 
     Raises:
         ConfigError: .env is malformed.
     """
     named = provider.client_secret
-    return environment(ref).get(named.name, NOTHING).reveal() if named else ""
+    values = environment(ref, _allowed(home)) if named else {}
+    return values.get(named.name, NOTHING).reveal() if named else ""
+
+
+def _allowed(home: Paths) -> tuple[str, ...]:
+    return user_settings.read(home).environment
 
 
 def seals(values: Mapping[SecretRef, Secret], salt: str) -> dict[SecretRef, str]:

@@ -1,10 +1,12 @@
 """Validation: reads an agent's entire configuration and reports all problems at once."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from companion.config import decode, settings
+from companion.config import decode
 from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Fleet
 from companion.config.origin import Origin
@@ -17,7 +19,7 @@ from companion.plugins.contribution import Contribution, EnvVar, ProjectFile, Ru
 from companion.project import discovery
 from companion.project.model import AgentRef, Project
 from companion.project.record import ConfigSummary
-from companion.reconcile import bounds, host_facts, project_files, secret_values
+from companion.reconcile import bounds, host_facts, project_files, secret_values, user_settings
 from companion.reconcile.locate import Locator
 from companion.reconcile.secret_values import Secret
 from companion.sandbox import assemble
@@ -29,14 +31,10 @@ from companion.sandbox.path_policy import (
     steered_by,
     writes,
 )
-from companion.system import files, paths
+from companion.sandbox.powers import Power, powers
+from companion.system import paths
 from companion.system.paths import AgentPaths, Paths
 from ssh import authorized_keys
-
-_OPENINGS = {
-    "open": "egress is open: the agent may reach any public host on 443 and 80",
-    "no gateway": "no gateway: the agent may reach all that containers on this machine may reach",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,8 @@ class Checked:
     """The real paths of files that control the agent: no other agent may write there."""
     writes: tuple[str, ...]
     """The directories of the desktop that the agent may write to."""
+    powers: tuple[Power, ...]
+    """What the config opens beyond a closed sandbox."""
 
     @property
     def project(self) -> Project:
@@ -89,13 +89,6 @@ class Checked:
         return self.config.egress.mode if self.config.gateway else "no gateway"
 
     @property
-    def openings(self) -> tuple[str, ...]:
-        """Sentences about what the config opens that is closed by default."""
-        hooks = [hook.path for hook in self.contribution.root_hooks]
-        rooted = f"root runs {', '.join(hooks)} at each start, and may write to the agent's system"
-        return (*filter(None, [_OPENINGS.get(self.egress)]), *([rooted] if hooks else ()))
-
-    @property
     def workdir(self) -> str:
         """The directory in which commands start in the sandbox, template variables expanded."""
         return expand(self.config.workdir, user=self.program.user, home=self.program.home)
@@ -112,7 +105,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     config, document = loaded.config, loaded.document
     program = assemble.program(config, document)
     contribution = assemble.additions(loaded, program)
-    own = settings.parse(files.read_text(home.settings), str(home.settings))
+    own = user_settings.read(home)
     host, locator = host_facts.host(home, own), Locator()
     found = project_files.find(ref, contribution, locator)
     siblings = above[0].agents if above else ()
@@ -126,7 +119,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     problems += _ssh_problems(home, contribution, document)
     if problems:
         raise ConfigError(problems)
-    values = secret_values.environment(ref)
+    values = secret_values.environment(ref, own.environment)
     uses = {variable.name: f"{what} for {whom}" for variable, what, whom, _ in _uses(contribution)}
     return Checked(
         ref=ref,
@@ -136,10 +129,11 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         found=found,
         host=host,
         uses=uses,
-        missing=tuple(_missing(contribution, values, document)),
+        missing=tuple(_missing(contribution, values, document, home.settings)),
         grant_problems=tuple(_grant_problems(home, ref, contribution, document)),
         steered_by=tuple(dict.fromkeys(place.path for place in control)),
         writes=tuple(place.path for place in writes(contribution, found)),
+        powers=powers(loaded, program, contribution, found),
     )
 
 
@@ -174,8 +168,12 @@ def _uses(contribution: Contribution) -> Iterator[tuple[EnvVar, str, str, Origin
 
 
 def _missing(
-    contribution: Contribution, values: Mapping[str, Secret], document: Document
+    contribution: Contribution,
+    values: Mapping[str, Secret],
+    document: Document,
+    settings_file: Path,
 ) -> Iterator[Problem]:
+    """Yield a problem for each variable without a value that can be sent."""
     for variable, what, whom, origin in _uses(contribution):
         place = origin.place(document)
         name, where = variable.name, f"the {what} for {whom}"
@@ -183,6 +181,8 @@ def _missing(
         if not value:
             problem = f"{name} has no value; it is needed for {where}"
             hint = f"add {name}=… to {paths.ENV_NAME}"
+            if name in os.environ:
+                hint += f", or {name} to `environment` in {settings_file}"
             yield Problem(problem, hint, place, Code.SECRET_MISSING)
         elif not value.is_sendable:
             hint = "correct it: one line of printable ASCII"

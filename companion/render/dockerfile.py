@@ -65,7 +65,7 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     )
     yield from map(run, program.install)
     yield _USER.format(user=program.user, uid=uid, home=program.home)
-    yield from map(run, sandbox.contribution.commands)
+    yield from (run(command.text) for command in sandbox.contribution.commands)
     if sandbox.gateway:
         yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"

@@ -1,25 +1,11 @@
-"""Egress presets, and the addresses that no sandbox may reach.
+"""The hosts that a sandbox may reach by name, and the addresses that none may reach.
 
-A preset lists the hosts that a tool needs to install and update itself; each is public and
-documented by its vendor. SPECIAL_ADDRESSES are IANA's special-purpose registry (RFC 6890 and
+SPECIAL_ADDRESSES are IANA's special-purpose registry (RFC 6890 and
 successors); the desktop's own addresses are added at render time.
 """
 
 from companion.config.models import Egress
-
-PRESETS: dict[str, tuple[str, ...]] = {
-    "github": ("github.com", "api.github.com", "codeload.github.com", "*.githubusercontent.com"),
-    "npm": ("registry.npmjs.org",),
-    "pypi": ("pypi.org", "files.pythonhosted.org"),
-    "vscode": (
-        "update.code.visualstudio.com",
-        "vscode.download.prss.microsoft.com",
-        "marketplace.visualstudio.com",
-        "*.gallery.vsassets.io",
-        "*.gallerycdn.vsassets.io",
-    ),
-    "zed": ("zed.dev", "cloud.zed.dev", "api.zed.dev", "github.com", "*.githubusercontent.com"),
-}
+from companion.config.presets import PRESETS
 
 SPECIAL_ADDRESSES = (
     "0.0.0.0/8",

@@ -236,6 +236,15 @@ class Paths:
         return self.all_grants / f"{project_id}.json"
 
     @property
+    def all_trust(self) -> Path:
+        """Directory of what users agreed to; never mounted anywhere."""
+        return self.data / "trust"
+
+    def trust(self, project_id: str) -> Path:
+        """Return the file of what was agreed to for one project."""
+        return self.all_trust / f"{project_id}.json"
+
+    @property
     def ssh(self) -> Path:
         """Our own SSH files: config, known_hosts and client keys."""
         return self.data / "ssh"

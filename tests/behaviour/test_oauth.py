@@ -229,7 +229,9 @@ def test_a_server_that_does_wrong_gets_one_clear_message_and_nothing_is_kept(
 
 
 def test_a_server_whose_certificate_nobody_signed_is_told_nothing(fake: Fake, mcp: Mcp):
-    (fake.desk.home / ".config/companion/settings.yaml").write_text("")
+    (fake.desk.home / ".config/companion/settings.yaml").write_text(
+        f"trust: {{always: [{fake.desk.home}]}}\n"
+    )
     done = fake.companion("oauth", "notion")
     assert done.code == 1
     assert "CERTIFICATE_VERIFY_FAILED" in done.err

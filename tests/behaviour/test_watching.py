@@ -19,13 +19,15 @@ OVERLAY = f"{AGENT}  - plugin: custom-runtime\n    home_override: home\n"
 
 
 @contextmanager
-def watching(desk: Desk, *before: str) -> Iterator[Path]:
+def watching(
+    desk: Desk, *before: str, wait_for_first: tuple[str, int] = ("not started", 1)
+) -> Iterator[Path]:
     log = desk.home / "watch.log"
     with log.open("w") as out:
         argv = [*before, COMPANION, "watch"]
         child = subprocess.Popen(argv, env=desk.environment, stdout=out, stderr=out)
     try:
-        wait_for(log, "not started", 1)
+        wait_for(log, *wait_for_first)
         yield log
     finally:
         child.terminate()

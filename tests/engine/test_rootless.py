@@ -94,7 +94,9 @@ def ordinary() -> Iterator[Ordinary]:
                           home / ".config/companion", running):  # fmt: skip
             directory.mkdir(parents=True)
         (home / ".config/containers/containers.conf").write_text(CONTAINERS)
-        (home / ".config/companion/settings.yaml").write_text(STAND_INS)
+        (home / ".config/companion/settings.yaml").write_text(
+            f"trust: {{always: [{home}]}}\n{STAND_INS}"
+        )
         (home / "project/.env").write_text("KEY=canary-rootless\n")
         subprocess.run(["podman", "save", "--quiet", "-o", home / "base.tar", BASE], check=True)
         install(home)

@@ -141,6 +141,8 @@ def test_the_agents_own_env_counts_more_than_its_fleets_and_that_more_than_ours(
     (tmp_path / "coder/.env").write_text("OWN=own\n")
     wanted = [EnvVar(name) for name in ("OURS", "FLEETS", "OWN", "NONE")]
     home = Paths(*(tmp_path / name for name in ("h", "config", "data", "state", "programs")))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/settings.yaml").write_text("environment: [OURS, OWN]\n")
     values = secret_values.resolve(home, AgentRef(project(tmp_path), "coder"), wanted)
     assert [values[one].encoded() for one in wanted] == [b"ours \xff", b"fleet", b"own", b""]
     assert set(secret_values.seals(values, "s")) == set(wanted)

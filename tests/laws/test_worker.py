@@ -19,6 +19,8 @@ def test_a_start_that_somebody_stopped_meanwhile_is_no_trouble(tmp_path: Path, o
     directory = tmp_path / "project"
     directory.mkdir()
     (directory / "agent.yaml").write_text("name: coder\nruntime: {base_image: debian}\n")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/settings.yaml").write_text(f"trust: {{always: [{tmp_path}]}}\n")
     home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
     (ref,) = discovery.agent_refs(discovery.project(directory))
     agent_paths = home.project(ref.project.id).agent("coder")

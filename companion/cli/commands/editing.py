@@ -3,6 +3,7 @@
 import shlex
 from argparse import Namespace
 
+from companion.cli.commands import trust
 from companion.cli.commands.lifecycle import offer_include
 from companion.cli.output import Result, comment, report, table
 from companion.desktop import editor_settings
@@ -41,6 +42,7 @@ def open_in_editor(arguments: Namespace) -> Result:
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     here = editor_settings.choose(home, arguments.editor)
     if not arguments.print_only:
+        trust.offer(home, project, "Start it", arguments)
         open_editor.start(home, inventory.find_agent(home, project, arguments.agent), comment)
     remote = open_editor.remote(home, project, arguments.agent)
     path = open_editor.folder(remote, arguments.path)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from companion.cli.commands import trust
 from companion.cli.output import Result, ask, comment, report
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, Problem
@@ -100,6 +101,7 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     chosen = [inventory.find_agent(home, project, name) for name in arguments.agents]
     refs = {ref.folder: ref for ref in chosen or discovery.agent_refs(project)}
+    trust.offer(home, project, "Start it", arguments)
 
     def bring_up(name: str, progress: Progress) -> Report:
         return run.reconcile(home, refs[name], progress, fresh=fresh)

@@ -4,6 +4,7 @@ import os
 from argparse import Namespace
 from pathlib import Path
 
+from companion.cli.commands import trust
 from companion.cli.output import Result, comment, table
 from companion.daemon.loop import Loop, alone
 from companion.daemon.news import News
@@ -37,7 +38,9 @@ def tray(_: Namespace) -> Result:
 def add(arguments: Namespace) -> Result:
     """Register a project without starting it."""
     directory = arguments.directory or arguments.directory_option
-    new = registry.add(Paths.of_user(), directory)
+    home = Paths.of_user()
+    trust.offer(home, discovery.project(directory), "Register it", arguments)
+    new = registry.add(home, directory)
     text = (
         "registered; start it with `companion up` or in the tray" if new else "already registered"
     )

@@ -26,7 +26,7 @@ def oauth(arguments: Namespace) -> Result:
     prompt = Prompt(comment, arguments.print_only, arguments.port)
     granted = []
     for key, (checked, provider) in wanted.items():
-        secret = _secret(checked, provider)
+        secret = _secret(home, checked, provider)
         grant = authorize(provider, secret, Web(checked.host.trusted_certificates), prompt)
         with grant_store.held(home, project.id):
             grant_store.keep(home, project.id, key, grant)
@@ -67,13 +67,13 @@ def _wanted(
     return wanted
 
 
-def _secret(checked: Checked, provider: Provider) -> str:
+def _secret(home: Paths, checked: Checked, provider: Provider) -> str:
     """Return the client's secret, "" if agent.yaml names none.
 
     Raises:
         ConfigError: it names one that has no value.
     """
-    secret = secret_values.client_secret(checked.ref, provider)
+    secret = secret_values.client_secret(home, checked.ref, provider)
     if provider.client_secret and not secret:
         raise ConfigError(checked.missing)
     return secret

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from companion import plugins as catalogue
+from companion.cli.commands.trust import page, power_facts
 from companion.cli.output import DIFFERENCES, Result, ask, comment, table
 from companion.config import decode
 from companion.errors import Code, CompanionError, ConfigError, Problem
@@ -13,6 +14,7 @@ from companion.project import discovery
 from companion.reconcile import host_facts, run
 from companion.reconcile.compare import Comparison, preview
 from companion.reconcile.plan import Change
+from companion.reconcile.trust import Review, agree, judge, review
 from companion.reconcile.validate import check
 from companion.system import assets, files, links, paths
 from companion.system.paths import Paths
@@ -58,6 +60,7 @@ def init(arguments: Namespace) -> Result:
         files.give_to(work, host_facts.DEFAULT_UID)
         check(Paths.of_user(), ref)
     schemas.write(discovery.project(target))
+    agree(Paths.of_user(), review(Paths.of_user(), discovery.project(target)))
     return Result(
         text=f"created {', '.join(sorted(tree))} in {target}\nnext: companion -C {target} up",
         data={"directory": str(target), "files": sorted(tree)},
@@ -98,10 +101,16 @@ def plan(arguments: Namespace) -> Result:
     """Show what `up` would do."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
     found = [preview(home, ref) for ref in discovery.agent_refs(project)]
+    reviewed = Review(project, tuple(judge(home, seen.checked) for seen in found))
     lines = [line for seen in found for line in _told(seen, alone=len(found) == 1)]
+    both = zip(found, reviewed.verdicts, strict=True)
     return Result(
-        text="\n".join(lines),
-        data={"agents": [_facts(seen) for seen in found]},
+        text="\n".join((*lines, *page(reviewed), *_agreeing(reviewed))),
+        data={
+            "trusted": reviewed.is_trusted,
+            "digest": reviewed.digest,
+            "agents": [_facts(seen) | {"powers": power_facts(one)} for seen, one in both],
+        },
         code=DIFFERENCES if arguments.check and any(seen.plan.steps for seen in found) else 0,
         problems=tuple(
             dict.fromkeys(p for s in found for p in (*s.checked.missing, *s.checked.grant_problems))
@@ -112,7 +121,13 @@ def plan(arguments: Namespace) -> Result:
 def _told(seen: Comparison, *, alone: bool) -> Iterator[str]:
     yield ("" if alone else f"{seen.checked.config.name}: ") + _summary(seen)
     yield from (f"  {step.describe()}: {step.why}" for step in seen.plan.steps)
-    yield from (f"  {opening}" for opening in seen.checked.openings)
+
+
+def _agreeing(reviewed: Review) -> Iterator[str]:
+    """Yield how a script agrees to what is shown, if that is needed."""
+    if not reviewed.is_trusted:
+        yield "to agree without a question:"
+        yield f"  {reviewed.command}"
 
 
 def _summary(seen: Comparison) -> str:
@@ -130,7 +145,6 @@ def _facts(seen: Comparison) -> dict[str, object]:
         "agent": seen.checked.config.name,
         "change": seen.plan.change.name.lower(),
         "egress": seen.checked.egress,
-        "openings": list(seen.checked.openings),
         "steps": [
             {"step": s.describe(), "code": s.why.reason, "reason": s.why.text}
             for s in seen.plan.steps

@@ -1,0 +1,231 @@
+"""Nothing of a project that somebody else wrote happens before its user agreed to it."""
+
+import os
+import pty
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from desk import COMPANION, ROOT, Desk, Done, make_desk
+from fake_project import CHANGING, Fake, config
+from test_watching import wait_for, watching
+
+HOSTILE = ROOT / "tests/hostile"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1LhQ7JHvm7Gr9SNmyFPsYxAKnHm0uJJd1YfVtbT1rN me"
+GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b.test", "-c", "commit.gpgsign=false")
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Desk:
+    """A user who has agreed to nothing yet."""
+    return make_desk(tmp_path / "home", trusting=False)
+
+
+@pytest.fixture
+def clone(owner: Desk, tmp_path: Path) -> Fake:
+    """A project that somebody else wrote, with everything that one can ask for."""
+    project, outside, books = owner.home / "clone", tmp_path / "photos", tmp_path / "books"
+    shutil.copytree(HOSTILE, project)
+    for directory in (project / "work", outside, books):
+        directory.mkdir()
+    (project / "keys.pub").write_text(KEY + "\n")
+    (project / ".env").write_text("AWS_SECRET_ACCESS_KEY=mine\n")
+    text = (project / "agent.yaml").read_text()
+    (project / "agent.yaml").write_text(
+        text.replace("OUTSIDE", str(outside)).replace("BOOKS", str(books))
+    )
+    fake = Fake(owner, project)
+    shutil.copy("/bin/true", fake.program.with_name("zed"))
+    return fake
+
+
+def own(owner: Desk, text: str | None = None) -> Fake:
+    """Return a project whose user agreed to it once."""
+    fake = Fake(owner, owner.project(text or config(), __env="KEY=one\n"))
+    agree(fake).ok()
+    return fake
+
+
+def digest(fake: Fake) -> str:
+    return fake.companion("plan", "--json").ok().data["digest"]
+
+
+def agree(fake: Fake) -> Done:
+    return fake.companion("trust", "--digest", digest(fake))
+
+
+def changes(fake: Fake) -> list[str]:
+    """Return the calls to the engine that change something."""
+    return [kind for kind, _ in fake.met() if kind in CHANGING] if fake.file.exists() else []
+
+
+def answer(fake: Fake, words: str, *arguments: str) -> tuple[int, str]:
+    """Run companion in a terminal and type an answer; return the exit code and the screen."""
+    ours, theirs = pty.openpty()
+    argv = [COMPANION, "-C", str(fake.project), *arguments]
+    environment = fake.desk.environment | {"TERM": "dumb"}
+    with subprocess.Popen(
+        argv, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as child:
+        os.close(theirs)
+        os.write(ours, f"{words}\n".encode())
+        screen = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                screen += chunk
+        except OSError:  # the terminal hangs up with its last program
+            pass
+    os.close(ours)
+    return child.returncode, screen.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("command", ["up", "up --yes", "restart", "open helper --in zed", "add"])
+def test_nothing_of_a_clone_happens_unasked(clone: Fake, command: str):
+    before = sorted(clone.desk.home.rglob("*"))
+    done = clone.companion(*command.split())
+    assert done.code == 1
+    assert "is not trusted; nothing was started" in done.err
+    assert f"companion trust {clone.project} --digest {digest(clone)}" in done.err
+    assert not changes(clone)
+    assert not (clone.project / ".build").exists()
+    made = {p.name for p in {*clone.desk.home.rglob("*")} - {*before}}
+    assert not [name for name in made if "helper" in name or name == "project.json"], made
+
+
+def test_the_question_shows_everything_whole_and_within_80_columns(
+    clone: Fake, pytestconfig: pytest.Config
+):
+    code, screen = answer(clone, "n", "up")
+    assert code == 1
+    assert not changes(clone)
+    shown = screen.replace(str(clone.desk.home), "/home/me")
+    shown = shown.replace(str(clone.desk.home.parent), "")
+    expected = HOSTILE / "screen.txt"
+    if pytestconfig.getoption("--update"):
+        expected.write_text(shown)
+    assert shown.split() == expected.read_text().split(), "but for where lines are broken"
+    powers = [line for line in screen.splitlines() if line.startswith("  ")]
+    assert not [line for line in powers if len(line) > 80 and len(line.split()) > 1]
+    for word in (clone.project / "agent.yaml").read_text().replace("docker://", "http://").split():
+        if word.startswith("http"):
+            assert word.strip('"]') in screen, word
+
+
+def test_who_agrees_in_a_terminal_is_asked_once(owner: Desk):
+    fake = Fake(owner, owner.project(config(service="api"), __env="KEY=one\n"))
+    code, screen = answer(fake, "y", "up")
+    assert code == 0, screen
+    assert "Start it? [y/N]" in screen
+    fake.is_whole()
+    again = fake.companion("up").ok()
+    assert "trust" not in again.err
+
+
+def test_a_digest_agrees_to_what_was_read_and_to_nothing_else(owner: Desk):
+    fake = Fake(owner, owner.project(config(), __env="KEY=one\n"))
+    read = digest(fake)
+    (fake.project / "agent.yaml").write_text(config(command="3"))
+    done = fake.companion("trust", "--digest", read)
+    assert done.code == 1
+    assert "its files differ from those you read" in done.err
+    (fake.project / "agent.yaml").write_text(config())
+    fake.companion("trust", "--digest", read).ok()
+    fake.companion("up").ok()
+
+
+def is_asked(fake: Fake) -> bool:
+    return not fake.companion("plan", "--json").ok().data["trusted"]
+
+
+def test_a_pull_while_watching_changes_nothing_before_its_user_agreed(owner: Desk):
+    """The one project waits, with what it opens in the log; another one goes on."""
+    project = owner.project(config(), __env="KEY=one\n")
+    for words in (["init", "-q"], ["add", "agent.yaml"], ["commit", "-qm", "one"]):
+        subprocess.run([*GIT, *words], cwd=project, check=True)
+    fake, other = Fake(owner, project), Fake(owner, owner.project(config(), name="other"))
+    (other.project / ".env").write_text("KEY=one\n")
+    for one in (fake, other):
+        agree(one).ok()
+        one.companion("up").ok()
+    opened = config(pids=600).replace(
+        "mode: listed, allow: [h0.test, h1.test, h2.test]", "mode: open"
+    )
+    with watching(owner, wait_for_first=("nothing to do", 2)) as log:
+        fake.set(met={})
+        (project / "agent.yaml").write_text(opened + '    ports: ["0.0.0.0:48098:80"]\n')
+        subprocess.run([*GIT, "commit", "-qam", "two"], cwd=project, check=True)
+        wait_for(log, "opens more than you agreed to", 1)
+        assert "answers on 0.0.0.0:48098 (open to other machines, too)" in log.read_text()
+        assert "reaches every public host" in log.read_text()
+        assert not changes(fake)
+        (other.project / "agent.yaml").write_text(config(pids=600))
+        wait_for(log, "other: restarted", 1)
+        agree(fake).ok()
+        wait_for(log, "project: restarted", 1)
+
+
+def test_a_directory_that_takes_the_place_of_an_agreed_one_is_not_trusted(owner: Desk):
+    fake = own(owner)
+    fake.project.rename(fake.project.with_name("old"))
+    shutil.copytree(fake.project.with_name("old"), fake.project)
+    assert fake.companion("up").code == 1
+    assert not changes(fake)
+
+
+def test_what_companion_created_and_what_ran_before_asks_at_its_first_growth(owner: Desk):
+    fake = Fake(owner, owner.home / "made")
+    owner.companion("init", str(fake.project), "--name", "coder", "--runtime", "codex").ok()
+    assert not is_asked(fake)
+    older = own(owner)
+    older.companion("up").ok()
+    shutil.rmtree(owner.home / ".local/share/companion/trust")
+    older.companion("up").ok()
+    assert not is_asked(older)
+    (older.project / "agent.yaml").write_text(config(service="api"))
+    assert is_asked(older)
+
+
+def test_directories_that_the_user_trusts_always_ask_nothing(owner: Desk, clone: Fake):
+    settings = owner.home / ".config/companion/settings.yaml"
+    settings.write_text(settings.read_text() + f"trust: {{always: [{clone.project.parent}]}}\n")
+    assert not is_asked(clone)
+    settings.write_text("trust: {always: [/srv]}\n")
+    assert is_asked(clone)
+
+
+def test_after_revoke_nothing_of_a_project_is_applied(owner: Desk):
+    fake = own(owner)
+    fake.companion("up").ok()
+    assert "agreed" in fake.companion("trust", "list").ok().out
+    fake.companion("trust", "revoke").ok()
+    fake.set(met={})
+    (fake.project / "agent.yaml").write_text(config(pids=700))
+    assert fake.companion("up").code == 1
+    assert not changes(fake)
+    fake.companion("down").ok()
+    assert "revoked" in fake.companion("trust", "list").ok().out
+
+
+def test_no_variable_of_the_desktop_is_sent_unless_the_user_named_it(owner: Desk):
+    owner.environment["KEY"] = "of-the-desktop"
+    fake = Fake(owner, owner.project(config(service="api")))
+    agree(fake).ok()
+    done = fake.companion("up")
+    settings = owner.home / ".config/companion/settings.yaml"
+    assert done.code == 1
+    assert f"add KEY=… to .env, or KEY to `environment` in {settings}" in done.err
+    settings.write_text(settings.read_text() + "environment: [KEY]\n")
+    fake.companion("up").ok()
+    (secret,) = owner.home.glob(".local/state/companion/projects/*/coder/secrets/KEY")
+    assert secret.stat().st_size > 0
+
+
+def test_uninstall_forgets_every_agreement(owner: Desk):
+    fake = own(owner)
+    fake.companion("up").ok()
+    owner.companion("remove", str(fake.project)).ok()
+    assert is_asked(fake)
+    agree(fake).ok()
+    owner.companion("uninstall", "--yes").ok()
+    assert not (owner.home / ".local/share/companion").exists()

@@ -1,0 +1,1 @@
+chown 0:0 /tmp

@@ -1,0 +1,129 @@
+"""What a user is asked for: everything at first, then what grows, and no edit of their own."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from companion.project import discovery
+from companion.project.model import Project
+from companion.reconcile import trust
+from companion.sandbox.powers import Agreed, Kind, Power, digest_of, is_covered
+from companion.sandbox.powers_text import lines
+from companion.system.paths import Paths
+
+GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b.test", "-c", "commit.gpgsign=false")
+HOOKS = (
+    "name: coder\nruntime: {{base_image: debian}}\ncontainer_runtime: podman\negress: listed\n{}"
+)
+CUSTOM = "features:\n  - plugin: custom-runtime\n    "
+SERVICE = (
+    "features:\n  - plugin: external-services\n"
+    '    services: [{url: "http://%s", headers: {X: "${KEY}"}}]\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "as_mine", "as_checkout"),
+    [
+        ("", "limits: {pids: 99}\n", False, False),
+        ("", CUSTOM + 'env: ["A=b"]\n', False, False),
+        ("", CUSTOM + 'commands: ["true"]\n', False, True),
+        ("", CUSTOM + "entrypoint_hooks: [start.sh]\n", False, True),
+        ("", CUSTOM + 'ports: ["3000"]\n', False, True),
+        ("", CUSTOM + 'ports: ["0.0.0.0:3000:3000"]\n', True, True),
+        ("", CUSTOM + "root_hooks: [start.sh]\n", True, True),
+        ("", CUSTOM + 'runtime_volumes: ["./work:/work"]\n', False, True),
+        ("", CUSTOM + 'runtime_volumes: ["OUTSIDE:/work:ro"]\n', True, True),
+        (CUSTOM + 'runtime_volumes: ["OUTSIDE:/work:ro"]\n',
+         CUSTOM + 'runtime_volumes: ["OUTSIDE:/work"]\n', True, True),
+        (CUSTOM + 'runtime_volumes: ["OUTSIDE:/work"]\n',
+         CUSTOM + 'runtime_volumes: ["OUTSIDE:/elsewhere:ro"]\n', False, False),
+        (SERVICE % "a.test", SERVICE % "b.test", True, True),
+        (SERVICE % "a.test", SERVICE % "a.test" + "limits: {pids: 99}\n", False, False),
+    ],
+)  # fmt: skip
+def test_what_grows_is_asked_for_and_what_the_user_wrote_is_not(
+    tmp_path: Path, before: str, after: str, as_mine: bool, as_checkout: bool
+):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+
+    def text(rest: str) -> str:
+        return HOOKS.format(rest).replace("OUTSIDE", str(outside))
+
+    home, project = made(tmp_path, text(before))
+    (project.directory / "agent.yaml").write_text(text(after))
+    assert (not trust.review(home, project).is_trusted) == as_mine
+    git(project.directory, "commit", "-qam", "two")
+    assert (not trust.review(home, project).is_trusted) == as_checkout
+
+
+def made(tmp_path: Path, text: str) -> tuple[Paths, Project]:
+    """Return a project in a repository, to which its user agreed."""
+    directory = tmp_path / "project"
+    (directory / "work").mkdir(parents=True)
+    (directory / "agent.yaml").write_text(text)
+    (directory / "start.sh").write_text("true\n")
+    for words in (["init", "-q"], ["add", "agent.yaml", "start.sh"], ["commit", "-qm", "one"]):
+        git(directory, *words)
+    home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
+    project = discovery.project(directory)
+    trust.agree(home, trust.review(home, project))
+    return home, project
+
+
+def git(directory: Path, *words: str) -> None:
+    subprocess.run([*GIT, *words], cwd=directory, check=True)
+
+
+def test_a_hook_that_a_checkout_changed_is_asked_for_and_one_that_the_user_changed_is_not(
+    tmp_path: Path,
+):
+    home, project = made(tmp_path, HOOKS.format(CUSTOM + "root_hooks: [start.sh]\n"))
+    (project.directory / "start.sh").write_text("echo mine\n")
+    assert trust.review(home, project).is_trusted
+    git(project.directory, "commit", "-qam", "two")
+    assert not trust.review(home, project).is_trusted
+
+
+def test_what_the_user_wrote_is_remembered_and_asks_nothing_once_it_is_committed(tmp_path: Path):
+    home, project = made(tmp_path, HOOKS.format(""))
+    (project.directory / "agent.yaml").write_text(HOOKS.format(CUSTOM + 'commands: ["true"]\n'))
+    trust.require(home, trust.check(home, *discovery.agent_refs(project)))
+    git(project.directory, "commit", "-qam", "two")
+    assert trust.review(home, project).is_trusted
+
+
+@pytest.mark.parametrize(
+    ("one", "agreed", "is_within"),
+    [
+        (Agreed(Kind.HOST, "a.x.test"), Agreed(Kind.WILDCARD, "*.x.test"), True),
+        (Agreed(Kind.WILDCARD, "*.a.x.test"), Agreed(Kind.WILDCARD, "*.x.test"), True),
+        (Agreed(Kind.HOST, "x.test"), Agreed(Kind.WILDCARD, "*.x.test"), False),
+        (Agreed(Kind.HOST, "ax.test"), Agreed(Kind.WILDCARD, "*.x.test"), False),
+        (Agreed(Kind.HOST, "a.test"), Agreed(Kind.OPEN_EGRESS, ""), True),
+        (Agreed(Kind.SERVICE, "http://a.test:80"), Agreed(Kind.OPEN_EGRESS, ""), False),
+        (Agreed(Kind.NO_GATEWAY, ""), Agreed(Kind.OPEN_EGRESS, ""), False),
+        (Agreed(Kind.FOREIGN_READ, "/a"), Agreed(Kind.FOREIGN_WRITE, "/a"), True),
+        (Agreed(Kind.FOREIGN_READ, "/a/b"), Agreed(Kind.FOREIGN_WRITE, "/a"), False),
+        (Agreed(Kind.FOREIGN_WRITE, "/a"), Agreed(Kind.FOREIGN_READ, "/a"), False),
+        (Agreed(Kind.ROOT_HOOK, "a", "1"), Agreed(Kind.ROOT_HOOK, "a", "2"), False),
+    ],
+)
+def test_what_lies_within_an_agreement(one: Agreed, agreed: Agreed, is_within: bool):
+    assert is_covered(one, [agreed]) == is_within
+
+
+def test_every_kind_of_power_has_its_place_on_the_screen():
+    every = [Power(Agreed(kind, kind), f"text-of-{kind}") for kind in Kind]
+    assert {word for word in " ".join(lines(every)).split() if word.startswith("text-of-")} == {
+        f"text-of-{kind}" for kind in Kind
+    }
+
+
+def test_no_two_sets_of_powers_have_one_digest():
+    a, b = (Power(Agreed(Kind.HOST, host), "") for host in ("a.test", "b.test"))
+    sets = [{}, {"x": []}, {"x": [a]}, {"x": [b]}, {"x": [a, b]}, {"y": [a]}, {"x": [a], "y": [b]}]
+    assert len({digest_of(one) for one in sets}) == len(sets)
+    assert digest_of({"x": [a, b]}) == digest_of({"x": [b, a]})
