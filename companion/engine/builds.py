@@ -1,7 +1,13 @@
 """Builds: the command line that builds an image, and how its steps reach the network."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from companion.engine.dialect import PROXIES, Dialect, each
-from companion.spec.containers import BuildNetwork, Image
+
+if TYPE_CHECKING:  # slow to load, and most commands build no image
+    from companion.spec.containers import BuildNetwork, Image
 
 
 def build_argv(

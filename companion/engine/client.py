@@ -1,13 +1,14 @@
 """The containers driver: one agent's sandbox on Docker or Podman, by their command lines."""
 
+from __future__ import annotations
+
 import json
 import re
 import time
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from companion.engine import build_output, failures, podman_settings
 from companion.engine.builds import build_argv
@@ -28,8 +29,10 @@ from companion.engine.dialect import (
 )
 from companion.engine.model import AgentLogin, Container, EngineChoice, Observed
 from companion.errors import Code, EngineError, ImageGoneError, NameTakenError
-from companion.spec.containers import BuildNetwork, Image, Network, Service
 from companion.system import process
+
+if TYPE_CHECKING:  # slow to load, and most commands only list containers
+    from companion.spec.containers import BuildNetwork, Image, Network, Service
 
 T = TypeVar("T")
 GATEWAY_IMAGE = "localhost/companion/gateway:"
@@ -99,6 +102,8 @@ class Engine:
         Raises:
             EngineError: the engine does not answer, so the state is unknown.
         """
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - start-up time is a budget
+
         with ThreadPoolExecutor() as asked:  # in parallel, as the engine's client starts slowly
             containers, networks = asked.submit(self.containers), asked.submit(self.networks)
             held = asked.submit(self.held, images)
@@ -220,9 +225,24 @@ class Engine:
             return False
         return True
 
-    def containers(self) -> tuple[Container, ...]:
-        """Return the agent's containers, running or not."""
-        return self._retried(self._containers)
+    def containers(self, services: Iterable[str] = ()) -> tuple[Container, ...]:
+        """Return the agent's containers, running or not.
+
+        If `services` are known to be all of them, one call instead of two tells their state; the
+        engine is asked for a list only if one of them is missing.
+        """
+        names = tuple(container_name(self.project, service) for service in services)
+        return (names and self._inspected(names)) or self._retried(self._containers)
+
+    def _inspected(self, names: Collection[str]) -> tuple[Container, ...]:
+        """Return the containers with these names, none unless all of them exist and are ours."""
+        try:
+            found = json.loads(self.call("inspect", "--type", "container", *names, timeout=_FAST))
+        except EngineError:
+            return ()
+        containers = tuple(parse_container(data, self.files) for data in found)
+        ours = all(c.project == self.project and c.service for c in containers)
+        return containers if ours and len(containers) == len(names) else ()
 
     def _retried(self, query: Callable[[], T]) -> T:
         """Call `query` again if an object vanishes between list and inspect."""

@@ -1,23 +1,20 @@
 """Dialects: the command lines and outputs of Docker and Podman, and where they differ."""
 
+from __future__ import annotations
+
 import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from companion.engine.model import Container
-from companion.render.dockerfile import LIB
-from companion.spec.containers import (
-    Attachment,
-    Bind,
-    Network,
-    Role,
-    Service,
-    Volume,
-)
+from companion.spec.identity import LIB, Role
+
+if TYPE_CHECKING:  # slow to load, and most commands only list containers
+    from companion.spec.containers import Attachment, Bind, Network, Service
 
 LABEL = "dev.companion"
 PROXIES = tuple(
@@ -311,6 +308,8 @@ def _addresses(dialect: Dialect, attachment: Attachment) -> tuple[str, ...]:
 
 
 def _mount(project: str, files: str, bind: Bind) -> str:
+    from companion.spec.containers import Volume  # noqa: PLC0415 - start-up time is a budget
+
     if isinstance(bind.source, Volume):
         kind, source = "volume", f"{project}_{bind.source.name}"
     else:

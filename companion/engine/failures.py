@@ -1,8 +1,11 @@
 """Failures: maps an engine's exit code and output to one of our errors."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from companion.engine import access
 from companion.engine.dialect import DIALECTS
@@ -15,8 +18,10 @@ from companion.errors import (
     PortTakenError,
     SubnetTakenError,
 )
-from companion.spec.containers import Image
 from companion.system.process import TIMED_OUT, Completed
+
+if TYPE_CHECKING:  # slow to load, and most commands build no image
+    from companion.spec.containers import Image
 
 _REASON = 300
 """The maximum number of characters of the engine's own reason in a message."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from companion.spec.containers import Role
+from companion.spec.identity import Role
 
 
 class Health(StrEnum):

@@ -6,7 +6,6 @@ user's files add something. The files and their order are those of containers.co
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -71,6 +70,8 @@ def _additions(engine: EngineChoice) -> dict[str, Path]:
 
 
 def _containers_table(file: Path) -> dict[str, object]:
+    import tomllib  # noqa: PLC0415 - start-up time is a budget
+
     with suppress(CompanionError, tomllib.TOMLDecodeError):  # podman itself reports a broken file
         table = tomllib.loads(files.read_text(file) or "").get("containers")
         return table if isinstance(table, dict) else {}

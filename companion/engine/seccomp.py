@@ -13,7 +13,7 @@ from typing import Any
 
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
-from companion.spec.containers import digest
+from companion.spec.identity import digest
 from companion.system import files
 from companion.system.paths import Paths
 

@@ -71,6 +71,11 @@ def token(grant: Grant | None, now: float) -> str:
     return grant.access_token if grant and now < grant.until else ""
 
 
+def is_valid(grant: Grant, now: float) -> bool:
+    """Tell whether a grant has a token, and no server has refused to renew it."""
+    return not grant.refused and now < grant.until
+
+
 def is_due(grant: Grant | None, now: float) -> bool:
     """Tell whether a grant is due for renewal, also because the clock has been set back."""
     if grant is None or not grant.renewable:
@@ -107,7 +112,7 @@ def problem(provider: Provider, grant: Grant | None, now: float) -> Problem | No
         return Problem(
             f"{what}: {grant.failure}", f"authorize again: {step}", code=Code.NOT_AUTHORIZED
         )
-    if now < grant.until:
+    if is_valid(grant, now):
         return None
     if not grant.renewable:
         return Problem(

@@ -22,7 +22,7 @@ from companion.project.model import AgentRef
 from companion.reconcile import secret_values
 from companion.reconcile.compare import Comparison, preview
 from companion.sandbox import powers_text
-from companion.sandbox.model import Allocation
+from companion.sandbox.allocation import Allocation
 from companion.spec.containers import Network, Service, Volume
 from companion.system import assets, files
 from companion.system.paths import Paths

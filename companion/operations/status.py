@@ -1,20 +1,23 @@
 """The state of sandboxes right now. A config that cannot be read is a value, not an error."""
 
-from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import CompanionError, Problem
+from companion.operations import validation_cache
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord, Written
-from companion.reconcile.validate import Checked, check
-from companion.spec.containers import Network, Role
-from companion.system import network
+from companion.spec.identity import Role
+from companion.system import parallel
 from companion.system.paths import Paths
+
+if TYPE_CHECKING:
+    from companion.reconcile.validate import Checked
 
 _STOPPED_BY_HAND = frozenset({0, 128 + 15, 128 + 9})
 """Exit codes of a container that was asked to end: by SIGTERM or SIGKILL, as Linux counts them."""
@@ -38,31 +41,34 @@ class Status:
     problems: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """What an agent's config says; of one that cannot be read, only why."""
+
+    name: str = ""
+    egress: str = "unknown"
+    container_runtime: str | None = None
+    problems: tuple[Problem, ...] = ()
+
+
 def statuses(home: Paths, project: Project) -> tuple[Status, ...]:
     """Return the state of each agent of a project, in the order of its fleet.yaml.
-
-    Each engine is asked once for all agents, while their configs are read.
 
     Raises:
         CompanionError: fleet.yaml is wrong, or an engine does not answer.
     """
-    refs = discovery.agent_refs(project)
+    configs = _configs(home, project)
     written = store.of_project(home, project)
-    records = written.agents
-    mine = (record for name, record in records.items() if AgentRef(project, name) in refs)
-    alone = records.values() if AgentRef(project) in refs else ()
-    engines = {record.engine for record in (*mine, *alone) if record.engine}
-    with ThreadPoolExecutor() as pool:
-        asked = {one: pool.submit(Engine(one, project.id).containers) for one in engines}
-        checks = [_checked(home, ref) for ref in refs]
+    names = {_name(ref, config, written) for ref, config in configs.items()}
+    records = (record for name, record in written.agents.items() if name in names)
+    held = _held(project, tuple(records))
 
-        def ask(engine: Engine) -> tuple[Container, ...]:
-            if engine.choice not in asked:
-                return engine.containers()
-            return tuple(c for c in asked[engine.choice].result() if c.agent == engine.agent)
+    def ask(engine: Engine) -> tuple[Container, ...]:
+        if engine.choice not in held:
+            return engine.containers()
+        return tuple(c for c in held[engine.choice] if c.agent == engine.agent)
 
-        pairs = zip(refs, checks, strict=True)
-        return tuple(_status(ref, check, written, ask) for ref, check in pairs)
+    return tuple(_status(ref, config, written, ask) for ref, config in configs.items())
 
 
 def status_of(home: Paths, ref: AgentRef) -> Status:
@@ -72,21 +78,55 @@ def status_of(home: Paths, ref: AgentRef) -> Status:
         CompanionError: no engine answers.
     """
     written = store.of_project(home, ref.project)
-    return _status(ref, _checked(home, ref), written, Engine.containers)
+    return _status(ref, _config(_checked(home, ref)), written, Engine.containers)
+
+
+def _configs(home: Paths, project: Project) -> Mapping[AgentRef, _Config]:
+    """Return what the configs of a project say; they are read only if anything changed."""
+    kept = validation_cache.find(home, project)
+    if kept.agents is not None:
+        return {
+            AgentRef(project, a.folder): _Config(a.name, a.egress, a.container_runtime)
+            for a in kept.agents
+        }
+    outcomes = {ref: _checked(home, ref) for ref in discovery.agent_refs(project)}
+    configs = {ref: _config(outcome) for ref, outcome in outcomes.items()}
+    valid = [outcome for outcome in outcomes.values() if not isinstance(outcome, CompanionError)]
+    if not any(config.problems for config in configs.values()):
+        validation_cache.keep(home, project, kept, valid)
+    return configs
+
+
+def _held(
+    project: Project, records: Collection[AgentRecord]
+) -> Mapping[EngineChoice, tuple[Container, ...]]:
+    """Return the containers of a project on the engines of these agents, each asked once."""
+    choices = tuple(dict.fromkeys(record.engine for record in records if record.engine))
+
+    def ask(choice: EngineChoice) -> tuple[Container, ...]:
+        applied = [record.applied for record in records if record.engine == choice]
+        known = all(one.complete and one.parts for one in applied)
+        services = [service for one in applied for service in one.parts] if known else []
+        return Engine(choice, project.id).containers(services)
+
+    return dict(zip(choices, parallel.each(choices, ask, at_once=2), strict=True))
+
+
+def _name(ref: AgentRef, config: _Config, written: Written) -> str:
+    """Return an agent's name; while its config cannot be read, the name in our records."""
+    return config.name or ref.folder or next(iter(written.names), "")
 
 
 def _status(
     ref: AgentRef,
-    check: tuple[Checked | None, tuple[Problem, ...]],
+    config: _Config,
     written: Written,
     ask: Callable[[Engine], Collection[Container]],
 ) -> Status:
-    checked, problems = check
-    name = checked.config.name if checked else ref.folder or next(iter(written.names), "")
+    name = _name(ref, config, written)
     record = written.agents.get(name)
-    problems += (written.broken[name],) if name in written.broken else ()
-    wanted = checked.config.container_runtime if checked else None
-    choice = (record.engine if record else None) or detect(wanted, None)
+    broken = (written.broken[name],) if name in written.broken else ()
+    choice = (record.engine if record else None) or detect(config.container_runtime, None)
     engine = Engine(choice, ref.project.id, name)
     containers = ask(engine)
     return Status(
@@ -97,26 +137,37 @@ def _status(
         ssh_port=record.allocation.ssh_port if record else None,
         host_address=_host_address(record, choice),
         engine=engine.choice.name,
-        egress=checked.egress if checked else "unknown",
+        egress=config.egress,
         services=tuple((c.service, c.status) for c in containers),
-        problems=problems,
+        problems=(*config.problems, *broken),
     )
 
 
-def _checked(home: Paths, ref: AgentRef) -> tuple[Checked | None, tuple[Problem, ...]]:
+def _checked(home: Paths, ref: AgentRef) -> "Checked | CompanionError":
+    from companion.reconcile.validate import check  # noqa: PLC0415 - start-up time is a budget
+
     try:
-        checked = check(home, ref)
+        return check(home, ref)
     except CompanionError as error:
-        return None, error.problems
-    return checked, (*checked.missing, *checked.grant_problems)
+        return error
+
+
+def _config(outcome: "Checked | CompanionError") -> _Config:
+    if isinstance(outcome, CompanionError):
+        return _Config(problems=outcome.problems)
+    problems = (*outcome.missing, *outcome.grant_problems)
+    config = outcome.config
+    return _Config(config.name, outcome.egress, config.container_runtime, problems)
 
 
 def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
     if record is None:
         return ""
     if choice.rootless:
+        from companion.system import network  # noqa: PLC0415 - start-up time is a budget
+
         return network.outward_address()
-    return Network("", record.allocation.egress_subnet, internal=False).address(1)
+    return record.allocation.bridge
 
 
 def condition(engine: Engine, containers: Collection[Container]) -> Condition:

@@ -2,14 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from companion.config import decode
-from companion.config.models import Fleet
-from companion.config.strict_yaml import Document
 from companion.errors import Code, CompanionError
 from companion.project.model import AgentRef, Project
-from companion.spec.containers import digest
+from companion.spec.identity import digest
 from companion.system import files, paths
+
+if TYPE_CHECKING:
+    from companion.config.models import Fleet
+    from companion.config.strict_yaml import Document
 
 
 def project(directory: Path) -> Project:
@@ -27,14 +29,18 @@ def project(directory: Path) -> Project:
     return Project(real, f"{slug}-{digest(str(real))[:8]}")
 
 
-def fleet(project: Project) -> tuple[Fleet, Document] | None:
+def fleet(project: Project) -> "tuple[Fleet, Document] | None":
     """Return the project's decoded fleet.yaml and its document; None without one.
 
     Raises:
         ConfigError: fleet.yaml is invalid.
     """
     text = files.read_text(project.fleet)
-    return None if text is None else decode.fleet(text, paths.FLEET_NAME)
+    if text is None:
+        return None
+    from companion.config import decode  # noqa: PLC0415 - start-up time is a budget
+
+    return decode.fleet(text, paths.FLEET_NAME)
 
 
 def agent_refs(project: Project) -> tuple[AgentRef, ...]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from companion.engine.model import AgentLogin, EngineChoice
 from companion.errors import CompanionError, Problem
-from companion.sandbox.model import Allocation
+from companion.sandbox.allocation import Allocation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The record store: one file on disk for each project and one for each agent."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,6 +64,14 @@ def read(agent_paths: AgentPaths) -> AgentRecord | None:
 def write(agent_paths: AgentPaths, record: AgentRecord) -> None:
     """Store an agent's record."""
     AGENTS.write(agent_paths.record, record)
+
+
+def unknown_agent(name: str, project: Project, known: Iterable[str]) -> CompanionError:
+    """Return the error for an agent that has not been started in a project."""
+    names = ", ".join(known)
+    hint = f"started here: {names}" if names else "start it with `companion up`"
+    what = f"there is no agent '{name}' in {project.directory}"
+    return CompanionError(what, hint, code=Code.AGENT_UNKNOWN)
 
 
 def is_registered(directory: Path) -> bool:

@@ -10,7 +10,7 @@ from companion.project import store
 from companion.project.record import AgentRecord
 from companion.reconcile import subnets
 from companion.reconcile.validate import Checked
-from companion.sandbox.model import Allocation
+from companion.sandbox.allocation import Allocation
 from companion.system import locks, network
 from companion.system.paths import Paths
 

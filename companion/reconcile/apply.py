@@ -24,8 +24,8 @@ from companion.reconcile.plan import (
     Start,
     Step,
 )
-from companion.render.dockerfile import LIB
-from companion.spec.containers import BuildNetwork, Image, Role, Service, Target
+from companion.spec.containers import BuildNetwork, Image, Service, Target
+from companion.spec.identity import LIB, Role
 from companion.system import assets, files
 from companion.system.paths import AgentPaths, Paths
 

@@ -11,7 +11,8 @@ from companion.reconcile import closed_check
 from companion.reconcile.desired import Desired
 from companion.reconcile.validate import Checked
 from companion.render import compose
-from companion.spec.containers import File, Role
+from companion.spec.containers import File
+from companion.spec.identity import Role
 from companion.system import files, links, locks
 from companion.system.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, Paths
 

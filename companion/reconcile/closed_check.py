@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from companion.config import strict_yaml
-from companion.spec.containers import Role, Service
+from companion.spec.containers import Service
+from companion.spec.identity import Role
 
 _BECOME_THE_AGENT = {"SETGID", "SETPCAP", "SETUID"}
 _HOLDER_CAPABILITIES = {"NET_ADMIN", *_BECOME_THE_AGENT}

@@ -17,13 +17,12 @@ from companion.spec.containers import (
     Image,
     Network,
     Publish,
-    Role,
     Service,
     Target,
     Volume,
-    digest,
     digest_files,
 )
+from companion.spec.identity import Role, digest
 
 GATEWAY_BASE = "docker.io/library/debian:bookworm-slim"
 NOBODY = "65534:65534"

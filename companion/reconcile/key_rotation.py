@@ -20,7 +20,8 @@ from companion.reconcile.compare import desired_of, sandbox_of
 from companion.reconcile.desired import HOST_KEY
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.model import Sandbox
-from companion.spec.containers import Role, Service
+from companion.spec.containers import Service
+from companion.spec.identity import Role
 from companion.system.paths import Paths
 from ssh import keys
 

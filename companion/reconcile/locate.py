@@ -16,13 +16,21 @@ class Locator:
         self._real: dict[Path, Path] = {}
         self._inodes: dict[Path, tuple[Inode, ...]] = {}
         self._devices: dict[Path, DevicePath | None] = {}
+        self._asked: dict[Path, None] = {}
+
+    @property
+    def asked(self) -> tuple[Path, ...]:
+        """Every path that was looked up, in order."""
+        return tuple(self._asked)
 
     def place(self, path: Path) -> Place:
         """Return where an absolute path leads, through all links, even if nothing is there."""
+        self._asked[path] = None
         return self._at(files.real(path)) if _may_lead_on(path) else self.entry(path)
 
     def entry(self, path: Path) -> Place:
         """Return where an absolute path itself lies: the link, if it is one."""
+        self._asked[path] = None
         if path.parent == path:
             return self._at(path)
         above = self._real.get(path.parent)

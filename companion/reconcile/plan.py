@@ -7,7 +7,8 @@ from enum import IntEnum
 from companion.engine.model import Container, EngineChoice, Observed
 from companion.project.record import AgentRecord
 from companion.reconcile.reasons import Reason, Why
-from companion.spec.containers import Image, Network, Role, Service, Target
+from companion.spec.containers import Image, Network, Service, Target
+from companion.spec.identity import Role
 
 
 class Change(IntEnum):

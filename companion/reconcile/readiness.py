@@ -7,8 +7,8 @@ from pathlib import Path
 from companion.engine.driver import Driver
 from companion.errors import Code, CompanionError, EngineError
 from companion.reconcile.desired import NOBODY
-from companion.render.dockerfile import LIB
-from companion.spec.containers import Login, Role, Target
+from companion.spec.containers import Login, Target
+from companion.spec.identity import LIB, Role
 from companion.system import files
 from companion.system.paths import AgentPaths, Paths
 from ssh import probe

@@ -59,6 +59,8 @@ class Checked:
     """The directories of the desktop that the agent may write to."""
     powers: tuple[Power, ...]
     """What the config opens beyond a closed sandbox."""
+    looked_up: tuple[Path, ...]
+    """Every path whose place on the desktop was looked up."""
 
     @property
     def project(self) -> Project:
@@ -97,6 +99,8 @@ class Checked:
 def check(home: Paths, ref: AgentRef) -> Checked:
     """Read and check the configuration of one agent.
 
+    operations/validation_cache.py seals all that this depends on.
+
     Raises:
         ConfigError: holds all problems of the first stage that has any.
     """
@@ -134,6 +138,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         steered_by=tuple(dict.fromkeys(place.path for place in control)),
         writes=tuple(place.path for place in writes(contribution, found)),
         powers=powers(loaded, program, contribution, found),
+        looked_up=locator.asked,
     )
 
 

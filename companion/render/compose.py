@@ -4,15 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from companion.config import strict_yaml
-from companion.spec.containers import (
-    Bind,
-    Image,
-    Network,
-    Role,
-    Service,
-    Target,
-    Volume,
-)
+from companion.spec.containers import Bind, Image, Network, Service, Target, Volume
+from companion.spec.identity import Role
 
 Compose = dict[str, Any]
 _HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"

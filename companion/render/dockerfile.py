@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from companion.render import environment
 from companion.sandbox.model import Sandbox
-from companion.spec.containers import File, Image, Role
+from companion.spec.containers import File, Image
+from companion.spec.identity import LIB, Role
 from editors import zed
 
-LIB = "/usr/local/lib/companion"
 _COPIED = ("root-hooks", "hooks", "home")
 _PACKAGES = ("bash", "ca-certificates", "curl", "git", "procps")
 

@@ -12,7 +12,8 @@ from dataclasses import asdict
 from companion.plugins.contribution import Upstream
 from companion.render.egress import SPECIAL_ADDRESSES, allowed_hosts
 from companion.sandbox.model import Sandbox
-from companion.spec.containers import File, digest
+from companion.spec.containers import File
+from companion.spec.identity import digest
 
 SLOTS = 256
 """Number of servers for listed hosts; each costs the gateway 10 KB of memory."""

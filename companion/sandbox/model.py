@@ -18,6 +18,7 @@ from companion.plugins.contribution import (
     Upstream,
     Variable,
 )
+from companion.sandbox.allocation import Allocation
 from companion.sandbox.places import Place
 from companion.spec.containers import BuildNetwork, File, Login, Network
 
@@ -62,21 +63,6 @@ class Neighbour:
     """The directory of the project, if it is a project."""
     is_sibling: bool = False
     """It is of the same fleet, whose files it shares."""
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """Values that are chosen once per agent and then kept: alias, two /28 subnets, SSH port."""
-
-    alias: str
-    egress_subnet: str
-    internal_subnet: str
-    ssh_port: int | None = None
-
-    @property
-    def subnets(self) -> tuple[str, str]:
-        """The subnets of both networks, the one that leads out first."""
-        return self.egress_subnet, self.internal_subnet
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,15 +62,18 @@ def contains(outer: Place, inner: Place, *, ignores_case: bool = False) -> bool:
         return True
     if outer.inode and (outer.inode == inner.inode or outer.inode in inner.above):
         return True
-    roots = (outer.device_path, *outer.mounted)
-    return inner.device_path is not None and any(
-        root is not None and _any_in(root, (inner.device_path,)) for root in roots
-    )
+    own = (outer.device_path,) if outer.device_path else ()
+    return lies_in(inner.device_path, (*own, *outer.mounted))
 
 
 def within(place: Place, trees: Iterable[Place], *, ignores_case: bool = False) -> Place | None:
     """Return the first of the directories that a place is or lies in, or None."""
     return next((t for t in trees if contains(t, place, ignores_case=ignores_case)), None)
+
+
+def lies_in(path: DevicePath | None, roots: Iterable[DevicePath]) -> bool:
+    """Tell whether a place lies in one of several directories of file systems."""
+    return path is not None and any(_any_in(root, (path,)) for root in roots)
 
 
 def _any_in(root: DevicePath, others: Iterable[DevicePath]) -> bool:

@@ -8,13 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
 
-
-class Role(StrEnum):
-    """The three containers of a sandbox, in the order in which they start."""
-
-    GATEWAY = "gateway"
-    NET = "net"
-    AGENT = "agent"
+from companion.spec.identity import Role, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +235,6 @@ class Target:
     def internal(self) -> Network:
         """The network of the agent's namespace."""
         return next(n for n in self.networks if n.internal)
-
-
-def digest(value: object) -> str:
-    """Return a short digest of plain data, the same for equal data."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def digest_files(files: tuple[File, ...]) -> str:

@@ -3,15 +3,11 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from companion.errors import Code, CompanionError, Problem
-from companion.system import files
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from companion.system import files, json_values
 
 T = TypeVar("T")
 Fields = Mapping[str, Any]
@@ -59,9 +55,8 @@ class Store(Generic[T]):
             version = fields.pop(_VERSION, 0)
             if version > self.version:
                 raise StoreError(f"{path} was written by a newer Companion", "update Companion")
-            if version < self.version:
-                text = json.dumps(self.upgrade(fields))
-            return self._adapter.validate_json(text)
+            upgraded = self.upgrade(fields) if version < self.version else fields
+            return cast("T", json_values.decode(self.type, upgraded))
         except (ValueError, TypeError, LookupError, RecursionError):
             raise StoreError(f"{path} is damaged", self.repair) from None
 
@@ -78,11 +73,5 @@ class Store(Generic[T]):
         Raises:
             CompanionError: the system refuses; the file is as it was before.
         """
-        fields = self._adapter.dump_python(value, mode="json")
+        fields = json_values.encode(value)
         files.write(path, json.dumps({_VERSION: self.version, **fields}, indent=2) + "\n")
-
-    @cached_property
-    def _adapter(self) -> "TypeAdapter[T]":
-        from pydantic import TypeAdapter  # noqa: PLC0415 - slow to load
-
-        return TypeAdapter(self.type)

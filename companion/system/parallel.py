@@ -23,7 +23,7 @@ def each(
     work: Callable[[Item], Answer],
     *,
     at_once: int,
-    on_interrupt: Callable[[], None],
+    on_interrupt: Callable[[], None] = lambda: None,
 ) -> tuple[Answer, ...]:
     """Call `work` with each item, `at_once` of them at a time; return the answers in item order.
 

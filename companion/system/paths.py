@@ -109,6 +109,11 @@ class ProjectPaths:
         return self.root / "project.json"
 
     @property
+    def validation(self) -> Path:
+        """The last validation of the project's configs, with a seal of all that it depends on."""
+        return self.root / "validation.json"
+
+    @property
     def paused(self) -> Path:
         """Exists while the watcher shall leave this project alone."""
         return self.root.parent.parent / "pauses" / self.root.name

@@ -24,6 +24,42 @@ def test_the_version_is_printed_without_loading_what_it_does_not_need(desk: Desk
     assert done.stdout.splitlines() == ["companion 0.1.0", "[]"]
 
 
+SLOW = {
+    "asyncio", "concurrent.futures", "cryptography", "dbus_fast", "dotenv", "email", "filelock",
+    "http", "importlib.metadata", "logging", "paramiko", "PIL", "pydantic", "pystray", "ssl",
+    "watchdog", "yaml",
+}  # fmt: skip
+"""Modules that cost a command more than it does itself; `companion status` has a budget (B9)."""
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "list", "exec coder true", "logs coder", "resume", "status --json"]
+)
+def test_a_command_that_reads_our_records_loads_nothing_slow(desk: Desk, command: str):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    for _ in range(2):  # the configs are read, and then their validation is confirmed
+        fake.companion("status").ok()
+    argv = [sys.executable, "-X", "importtime", "-m", "companion", "-C", str(fake.project)]
+    done = subprocess.run(
+        [*argv, *command.split()], env=desk.environment, capture_output=True, text=True, check=True
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "companion.project.store" in loaded
+    assert not SLOW & loaded
+
+
+def test_status_asks_the_engine_once_and_for_a_list_only_if_a_container_is_missing(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    asked = fake.calls_of("status")
+    assert asked == [("inspect", 1)]
+    fake.set(containers={n: c for n, c in fake.world["containers"].items() if "-net" not in n})
+    fake.set(met={})
+    assert fake.companion("status", "--json").ok().agent["state"] == "broken"
+    assert {kind for kind, _ in fake.met()} > {"ps"}
+
+
 def test_init_writes_a_project_that_is_valid_and_never_overwrites(desk: Desk):
     target = desk.home / "new"
     desk.companion("init", str(target), "--name", "helper").ok()

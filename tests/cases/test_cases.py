@@ -12,7 +12,8 @@ from companion.reconcile import compare, host_facts
 from companion.reconcile.desired import Desired, desire
 from companion.reconcile.validate import check
 from companion.render import compose, sshd
-from companion.sandbox.model import Allocation, HostFacts
+from companion.sandbox.allocation import Allocation
+from companion.sandbox.model import HostFacts
 from companion.spec.containers import Role
 from companion.system.paths import Paths
 

@@ -10,7 +10,7 @@ from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile.compare import sandbox_of
 from companion.reconcile.validate import check
-from companion.sandbox.model import Allocation
+from companion.sandbox.allocation import Allocation
 from companion.system.paths import Paths
 
 FLEET = """\

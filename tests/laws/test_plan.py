@@ -25,7 +25,7 @@ from companion.reconcile.plan import (
     reloads,
 )
 from companion.reconcile.reasons import Reason, Why
-from companion.sandbox.model import Allocation
+from companion.sandbox.allocation import Allocation
 from companion.spec.containers import Role, Target
 
 

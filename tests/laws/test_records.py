@@ -6,7 +6,7 @@ from pathlib import Path
 from companion.engine.model import EngineChoice
 from companion.project import store
 from companion.project.record import AgentRecord, Applied, ConfigSummary
-from companion.sandbox.model import Allocation
+from companion.sandbox.allocation import Allocation
 from companion.system.paths import AgentPaths
 
 RECORD = AgentRecord(

@@ -25,7 +25,7 @@ from companion.reconcile.compare import Comparison, desired_of
 from companion.reconcile.plan import Plan, plan
 from companion.reconcile.secret_values import Secret
 from companion.reconcile.validate import Checked, check
-from companion.sandbox.model import Allocation
+from companion.sandbox.allocation import Allocation
 from companion.system.paths import Paths
 
 URL = "https://mcp.test/mcp"

@@ -43,7 +43,7 @@ def down(arguments: Namespace) -> Result:
     known = store.of_project(home, project).names
     for name in arguments.agents:
         if name not in known:
-            raise unknown_agent(name, project, known)
+            raise store.unknown_agent(name, project, known)
 
     def take_down(name: str, progress: Progress) -> bool:
         if arguments.abandon:
@@ -61,14 +61,6 @@ def down(arguments: Namespace) -> Result:
         code=1 if problems else 0,
         problems=problems,
     )
-
-
-def unknown_agent(name: str, project: Project, known: Iterable[str]) -> CompanionError:
-    """Return the error for an agent that has not been started in a project."""
-    names = ", ".join(known)
-    hint = f"started here: {names}" if names else "start it with `companion up`"
-    what = f"there is no agent '{name}' in {project.directory}"
-    return CompanionError(what, hint, code=Code.AGENT_UNKNOWN)
 
 
 def offer_include(home: Paths, *, yes: bool) -> None:

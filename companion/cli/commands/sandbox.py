@@ -5,7 +5,6 @@ from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from companion.cli.commands.lifecycle import unknown_agent
 from companion.cli.output import Result, show
 from companion.desktop import ssh_config
 from companion.engine.client import Engine
@@ -14,8 +13,7 @@ from companion.errors import Code, CompanionError
 from companion.operations import container_logs
 from companion.project import discovery, store
 from companion.project.record import AgentRecord
-from companion.render.dockerfile import LIB
-from companion.spec.containers import Role
+from companion.spec.identity import LIB, Role
 from companion.system import process
 from companion.system.paths import Paths
 
@@ -124,6 +122,6 @@ def _target(arguments: Namespace) -> _Target:
     written = store.of_project(home, project)
     record = written.agent(arguments.agent)
     if record is None:
-        raise unknown_agent(arguments.agent, project, written.names)
+        raise store.unknown_agent(arguments.agent, project, written.names)
     choice = detect(None, record.engine)
     return _Target(Engine(choice, project.id, arguments.agent), record)

@@ -1,0 +1,24 @@
+"""Identity: roles and digests, by which containers are told apart, and where our programs lie.
+
+Apart from the specification itself, which takes longer to load than most commands take.
+"""
+
+import hashlib
+import json
+from enum import StrEnum
+
+LIB = "/usr/local/lib/companion"
+"""The directory of our programs in an agent's image."""
+
+
+class Role(StrEnum):
+    """The three containers of a sandbox, in the order in which they start."""
+
+    GATEWAY = "gateway"
+    NET = "net"
+    AGENT = "agent"
+
+
+def digest(value: object) -> str:
+    """Return a short digest of plain data, the same for equal data."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
