@@ -22,6 +22,7 @@ from companion.system import search
 def entry() -> NoReturn:
     """Run the command line of this process."""
     signal.signal(signal.SIGTERM, _interrupt)
+    output.never_fails_to_encode()
     if "_ARGCOMPLETE" in os.environ:
         from companion.cli.commands import completion  # noqa: PLC0415 - start-up time is a budget
 
@@ -109,13 +110,14 @@ def _bug(argv: Sequence[str]) -> Result:
 
     from companion.system import files  # noqa: PLC0415
     from companion.system.paths import Paths  # noqa: PLC0415
+    from companion.system.plain import plain  # noqa: PLC0415
 
     trace = traceback.format_exc()
     text = f"companion {__version__}, python {sys.version}, {sys.platform}\n{list(argv)}\n\n{trace}"
     what = f"this is a bug in companion: {trace.strip().splitlines()[-1]}"
     try:
         path = Paths.of_user().reports / "last.txt"
-        files.write(path, text)
+        files.write(path, plain(text))
     except CompanionError as error:
         return output.failure(CompanionError(f"{what}\n{trace}", str(error), code=Code.BUG), BUG)
     return output.failure(CompanionError(what, f"please report {path}", code=Code.BUG), BUG)

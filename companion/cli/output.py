@@ -1,20 +1,19 @@
 """Output: the only module that prints; a Result becomes text or JSON."""
 
+import io
 import os
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from companion.errors import CompanionError, Problem
+from companion.system.plain import for_terminal
 
 FINE, EXPECTED, USAGE, BUG, DIFFERENCES, INTERRUPTED, UNREAD = 0, 1, 2, 3, 4, 130, 141
 """Exit codes; README, "Exit codes", explains them."""
 FAILURES = {EXPECTED, USAGE, BUG}
 ENVELOPE_VERSION = 1
 _INDENT = "  "
-_PLAIN = "\x1b[0m"
-_CONTROL = re.compile(r"(\x1b\[[0-9;]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Result(NamedTuple):
@@ -34,7 +33,7 @@ def render(result: Result, command: str, *, as_json: bool) -> int:
         print(json.dumps(_envelope(result, command), indent=2))
     else:
         if result.text:
-            print(harmless(result.text))
+            print(for_terminal(result.text))
         report(result.problems, label="error" if result.code in FAILURES else "warning")
     sys.stdout.flush()
     return result.code
@@ -47,7 +46,14 @@ def failure(error: CompanionError, code: int) -> Result:
 
 def show(line: str) -> None:
     """Print a line of an answer that does not end, at once."""
-    print(harmless(line), flush=True)
+    print(for_terminal(line), flush=True)
+
+
+def never_fails_to_encode() -> None:
+    """Show a character that the terminal's encoding lacks as its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def hang_up() -> None:
@@ -74,26 +80,13 @@ def report(problems: Sequence[Problem], *, label: str = "error") -> None:
 
 def comment(text: str) -> None:
     """Print progress on stderr."""
-    print(harmless(text), file=sys.stderr, flush=True)
-
-
-def harmless(text: str) -> str:
-    """Return text that a sandbox may have written, without what a terminal would obey.
-
-    Colours stay, each to the end of its line; every other control character but line break and tab
-    is shown as its code.
-    """
-    shown = _CONTROL.sub(lambda found: found[1] or f"\\x{ord(found[0]):02x}", text)
-    return "\n".join(
-        line + _PLAIN if "\x1b" in line and not line.endswith(_PLAIN) else line
-        for line in shown.split("\n")
-    )
+    print(for_terminal(text), file=sys.stderr, flush=True)
 
 
 def ask(question: str, at_the_end: str = "") -> str:
     """Return what the user types; `at_the_end` if nothing comes any more (Ctrl-D)."""
     try:
-        return input(question).strip()
+        return input(for_terminal(question)).strip()
     except EOFError:
         print()
         return at_the_end

@@ -29,7 +29,8 @@ from companion.engine.dialect import (
 )
 from companion.engine.model import AgentLogin, Container, EngineChoice, Observed
 from companion.errors import Code, EngineError, ImageGoneError, NameTakenError
-from companion.system import process
+from companion.system import builds, process
+from companion.system.plain import plain
 
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
     from companion.spec.containers import BuildNetwork, Image, Network, Service
@@ -144,7 +145,7 @@ class Engine:
         `on_line` receives each line of the output; the build ends once `is_wanted` returns False.
         """
         podman_settings.require_nothing_added(self.choice, self.call)
-        return process.build(
+        return builds.build(
             self.argv(*build_argv(self.dialect, image, str(context), network)),
             on_line,
             is_wanted,
@@ -264,11 +265,11 @@ class Engine:
         return tuple(parse_container(data, self.files) for data in found)
 
     def last_lines(self, container: str, count: int) -> tuple[str, ...]:
-        """Return a container's last lines of output; unprintable characters become �."""
+        """Return a container's last lines of output as plain text."""
         argv = self.argv("logs", "--tail", str(count), container)
         done = process.run(argv, env=self.environment, timeout=_FAST, merged=True)
         lines = done.stdout.splitlines()[-count:]
-        return tuple("".join(c if c.isprintable() else "�" for c in line) for line in lines)
+        return tuple(map(plain, lines))
 
     def networks(self) -> dict[str, str]:
         """Return the subnets of the agent's networks, by name without the project's prefix."""

@@ -12,6 +12,8 @@ from companion.system.paths import COMPOSE_NAME
 
 SHOWS = ("ps", "logs", "exec", "top", "config", "images", "port", "events", "stats", "version")
 """What leaves the containers as they are."""
+INTERACTIVE = ("exec", "stats")
+"""What needs the terminal itself: a program in the sandbox, and the engine's own moving table."""
 INSTEAD = {
     "up": "companion up",
     "create": "companion up",

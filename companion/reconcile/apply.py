@@ -28,6 +28,7 @@ from companion.spec.containers import BuildNetwork, Image, Service, Target
 from companion.spec.identity import LIB, Role
 from companion.system import assets, files
 from companion.system.paths import AgentPaths, Paths
+from companion.system.plain import plain
 
 Progress = Callable[[str], None]
 _LOG_TAIL = 8
@@ -119,20 +120,21 @@ class Applier:
 
     def _run_build(self, image: Image) -> None:
         context = self.contexts / image.role
-        lines: list[str] = []
+        said = build_output.Log()
         reported: set[str] = set()
 
         def on_line(line: str) -> None:
-            lines.append(line)
+            said.add(line)
             step = build_output.step(line)
-            if step and step not in reported:
+            if step and step not in reported and len(reported) < build_output.STEPS:
                 reported.add(step)
                 self.progress(f"  {step[:_WIDTH]}")
 
         code = self.engine.build(
             image, context, self.build_network, on_line, lambda: self.is_wanted(image)
         )
-        files.write(self.agent_paths.build_log, "\n".join(lines) + "\n")
+        lines = said.lines
+        files.write(self.agent_paths.build_log, plain("\n".join(lines) + "\n"))
         if code and not self.is_wanted(image):
             raise SupersededError("the files changed while their image was built")
         if code:

@@ -17,14 +17,13 @@ from pathlib import Path
 
 from companion.errors import CompanionError
 from companion.system import process_tree, search
+from companion.system.talk import PART, Talk, lines
 
 Environment = Mapping[str, str | None]
 """Variables for a program, on top of our own environment; None removes one."""
 NOT_STARTED = 127
 TIMED_OUT = 124
 _LAST_LINES = 20.0
-_DOUBT = 0.5
-"""Seconds between looks whether a build is still wanted."""
 _PULSE = 0.1
 _CURE = "check that it is installed"
 _interrupted, _builds_end = threading.Event(), threading.Event()
@@ -53,8 +52,8 @@ class Alone:
 def interrupt() -> None:
     """End the work of all threads at their next program, for good: this process is to end.
 
-    From now on run() and build() raise KeyboardInterrupt instead of starting a program. Builds
-    under way are ended; any other program ends by itself.
+    From now on, run() and builds.build() raise KeyboardInterrupt instead of starting a program.
+    Builds under way are ended; any other program ends by itself.
     """
     _interrupted.set()
     end_builds()
@@ -63,9 +62,15 @@ def interrupt() -> None:
 def end_builds() -> None:
     """End all builds, for good: this process is to end. Other programs may finish their step.
 
-    From now on build() raises KeyboardInterrupt.
+    From now on builds.build() raises KeyboardInterrupt.
     """
     _builds_end.set()
+
+
+def heed_end_of_builds() -> None:
+    """Raise KeyboardInterrupt if end_builds() was called."""
+    if _builds_end.is_set():
+        raise KeyboardInterrupt
 
 
 def heed_interrupt() -> None:
@@ -85,7 +90,8 @@ def run(
 ) -> Completed:
     """Run `argv` to its end and return what it said; never raises for its exit code.
 
-    The code is 127 where it could not even be started, for whatever reason.
+    The code is 127 where it could not even be started, for whatever reason, and 124 where its
+    output had no end.
 
     Args:
         argv: the program and its arguments; no shell is involved.
@@ -107,25 +113,39 @@ def run(
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
-            text=True,
-            encoding="utf-8" if alone else None,
-            errors="surrogateescape" if alone else "replace",
             process_group=0,
         )
     except OSError as error:
         return Completed(NOT_STARTED, "", _why_not(argv, error))
+    talk = Talk((child.stdout, child.stderr), child.kill)
+    if child.stdin:
+        talk.say(child.stdin, (stdin or "").encode())
     with child:
         try:
-            out, err = child.communicate(stdin, timeout)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            return Completed(TIMED_OUT, "", f"{argv[0]}: no answer within {timeout:.0f} s")
+            ended = _ends_within(timeout, child, talk)
         except BaseException:
-            with suppress(subprocess.TimeoutExpired):
-                child.communicate(timeout=_LAST_LINES)
+            _ends_within(_LAST_LINES, child, talk)
             child.kill()
             raise
-    return Completed(child.returncode, out, err or "")
+        if not ended or talk.is_endless:
+            child.kill()
+            why = "its output has no end" if ended else f"no answer within {timeout:.0f} s"
+            return Completed(TIMED_OUT, "", f"{argv[0]}: {why}")
+    errors = "surrogateescape" if alone else "replace"
+    out, err = (said.decode(errors=errors).replace("\r\n", "\n") for said in talk.said)
+    return Completed(child.returncode, out, err)
+
+
+def _ends_within(seconds: float, child: "subprocess.Popen[bytes]", talk: Talk) -> bool:
+    """Wait for the end of a program and of what it says; tell whether it came in time."""
+    until = time.monotonic() + seconds
+    if not talk.ends_within(seconds):
+        return False
+    try:
+        child.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 class Lines:
@@ -157,7 +177,7 @@ class Lines:
 
     def __iter__(self) -> Iterator[str]:
         with self._child as child:
-            for line in child.stdout or ():
+            while child.stdout and (line := child.stdout.readline(PART)):
                 yield line.rstrip("\n")
 
     def kill(self) -> None:
@@ -182,58 +202,6 @@ class Lines:
     def code(self) -> int:
         """Its exit code, once the lines have ended."""
         return self._child.wait()
-
-
-def build(
-    argv: Sequence[str],
-    on_line: Callable[[str], None],
-    is_wanted: Callable[[], bool],
-    *,
-    env: Environment,
-    builds_here: bool,
-) -> int:
-    """Run the build `argv`, pass on each line of its output, and return its exit code.
-
-    It ends early once its result is not wanted any more. `builds_here` says that the build goes on
-    in this process, not in a daemon.
-
-    Raises:
-        KeyboardInterrupt: interrupt() or end_builds() was called; the build has ended.
-    """
-    _heed_end_of_builds()
-    lines, ended = Lines(argv, env=env, apart=True), threading.Event()
-
-    def is_still_wanted() -> bool:
-        try:
-            return not _builds_end.is_set() and is_wanted()
-        except KeyboardInterrupt:
-            return False
-        except Exception:  # noqa: BLE001 - a failed check must not end the guard
-            return True
-
-    def guard() -> None:
-        while not ended.wait(_DOUBT):
-            if not is_still_wanted():
-                lines.end(builds_here=builds_here)
-                return
-
-    guardian = threading.Thread(target=guard, daemon=True)
-    guardian.start()
-    try:
-        for line in lines:
-            on_line(line)
-    except BaseException:
-        lines.end(builds_here=builds_here)
-        raise
-    finally:
-        ended.set()
-    _heed_end_of_builds()
-    return lines.code
-
-
-def _heed_end_of_builds() -> None:
-    if _builds_end.is_set():
-        raise KeyboardInterrupt
 
 
 def launch(argv: Sequence[str], text: str = "") -> None:
@@ -265,6 +233,39 @@ def attach(argv: Sequence[str], *, env: Environment | None = None) -> int:
         return subprocess.call(_found(argv), env=_environment(env), cwd=_directory())
     except OSError as error:
         raise CompanionError(_why_not(argv, error), _CURE) from None
+
+
+def relay(
+    argv: Sequence[str],
+    on_out: Callable[[str], None],
+    on_err: Callable[[str], None],
+    *,
+    env: Environment | None = None,
+) -> int:
+    """Run `argv`, pass on each line of its two outputs, and return its exit code."""
+    try:
+        child = subprocess.Popen(
+            _found(argv),
+            env=_environment(env),
+            cwd=_directory(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="surrogateescape",
+        )
+    except OSError as error:
+        raise CompanionError(_why_not(argv, error), _CURE) from None
+    with child:
+        if child.stdout and child.stderr:
+            errors = threading.Thread(target=lines, args=(child.stderr, on_err), daemon=True)
+            errors.start()
+            try:
+                lines(child.stdout, on_out)
+            except BrokenPipeError:
+                child.kill()
+                raise
+            errors.join()
+    return child.returncode
 
 
 def _why_not(argv: Sequence[str], error: OSError) -> str:

@@ -10,6 +10,7 @@ from companion.daemon.view import View
 from companion.daemon.wording import icon_state
 from companion.desktop import autostart, editor_settings, ssh_config
 from companion.errors import AlreadyRunningError
+from companion.system import plain
 from companion.system.paths import Paths
 from companion.tray import icon, menu
 from companion.tray.actions import Actions
@@ -80,7 +81,7 @@ class App:
         if (now := icon_state(view)) is not self._state:
             self._state = now
             self._icon.icon = icon.image(now)
-        self._icon.title = menu.title(view)
+        self._icon.title = plain.line(menu.title(view))
         self._icon.update_menu()
         if one := notification_for(view, news):
             self._tell(one)

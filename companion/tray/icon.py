@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from PIL import Image
 
 from companion.daemon.view import IconState
-from companion.system import assets
+from companion.system import assets, plain
 from companion.tray.menu import SEPARATOR, Click, Row
 from companion.tray.notifications import Notification
 
@@ -25,7 +25,7 @@ class Item(pystray.MenuItem):  # type: ignore[misc]
     def __init__(self, row: Row, on_click: OnClick) -> None:
         checked = row.checked
         super().__init__(
-            row.text,
+            plain.line(row.text),
             _action(row, on_click),
             checked=None if checked is None else lambda _: checked,
             default=row.default,
@@ -68,6 +68,7 @@ def make(
 ) -> pystray.Icon:
     """Return the icon of this platform, not yet shown."""
     name, shown, built = "companion", image(IconState.IDLE), menu(rows, on_click)
+    title = plain.line(title)
     if sys.platform == "linux":
         from companion.tray.linux import backend  # noqa: PLC0415 - pystray first, as above
 
@@ -92,9 +93,10 @@ def _gtk_backend() -> type[pystray.Icon] | None:
 
 def show_notification(icon: pystray.Icon, notification: Notification, on_click: OnClick) -> None:
     """Show a notification; only our own backend reports clicks on it."""
-    click, shown = notification.click, notification
+    click, title = notification.click, plain.line(notification.title)
+    text = plain.plain(notification.text)
     if hasattr(icon, "notify_about"):
         act = (lambda: on_click(click)) if click else None
-        icon.notify_about(shown.topic, shown.title, shown.text, shown.label, act)
+        icon.notify_about(notification.topic, title, text, notification.label, act)
     else:
-        icon.notify(shown.text, shown.title)
+        icon.notify(text, title)

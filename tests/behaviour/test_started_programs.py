@@ -75,6 +75,16 @@ def test_a_program_of_ours_finds_no_module_of_an_agent(fake: Fake, tmp_path: Pat
     assert not proof.exists()
 
 
+def test_what_compose_shows_of_a_sandbox_steers_no_terminal(fake: Fake):
+    tool = fake.desk.home / "programs" / "podman-compose"
+    say = r"printf '\033]0;owned\007\033[31mred\n'"
+    tool.write_text(f"#!/bin/sh\n{say}; {say} >&2; exit 5\n")
+    tool.chmod(0o755)
+    done = fake.companion("compose", "logs")
+    shown = "\\x1b]0;owned\\x07\x1b[31mred\x1b[0m\n"
+    assert (done.code, done.out, done.err) == (5, shown, shown)
+
+
 def _desktop_entry() -> list[str]:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(autostart.desktop_entry(list(programs.companion("tray"))))

@@ -1,6 +1,7 @@
 """One real sandbox per engine, seen from the desktop, from inside, and through the engine."""
 
 import base64
+import json
 import os
 import socket
 import subprocess
@@ -412,6 +413,26 @@ def test_what_the_agent_logs_does_not_steer_the_terminal(box: Box):
     assert "\\x1b]0;owned\\x07\x1b[31mred\x1b[0m\n" in said
     box.run(r"printf '\033[8mhidden\nshown\n' >/proc/1/fd/1")
     assert "\x1b[8mhidden\x1b[0m\n" in box.companion("logs", "coder").ok().out
+    shown = box.companion("compose", "logs").ok()
+    assert r"\x1b]0;owned\x07" in shown.out + shown.err
+    assert not set("\x07") & set(shown.out + shown.err)
+
+
+def test_what_a_build_says_steers_neither_the_terminal_nor_what_reads_the_log(box: Box):
+    config, kept = box.project / "agent.yaml", box.config_text()
+    failing = r"printf '\033]0;owned\007 \302\233\342\200\256\n'; exit 7"
+    commands = f"    commands: [{json.dumps(failing)}]\n"
+    config.write_text(kept.replace("    home_override", f"{commands}    home_override", 1))
+    try:
+        done = box.companion("up")
+        assert done.code == 1
+        log = (box.agent_state / "build.log").read_bytes().decode()
+        for text in (done.err, log):
+            assert r"\x1b]0;owned\x07 \x9b\u202e" in text
+            assert not set("\x1b\x07\x9b\u202e") & set(text)
+    finally:
+        config.write_text(kept)
+        box.companion("up").ok()
 
 
 def test_two_projects_live_side_by_side_and_never_meet(box: Box):

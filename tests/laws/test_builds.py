@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from companion.reconcile import teardown
-from companion.system import process
+from companion.system import builds
 from companion.system.paths import AgentPaths
 
 ENDED = -15
@@ -31,7 +31,7 @@ def answering(*answers: bool | BaseException) -> Callable[[], bool]:
 def test_a_build_ends_once_unwanted_even_if_that_check_raises(
     answers: tuple[bool | BaseException, ...],
 ):
-    code = process.build(BUILD, print, answering(*answers), env={}, builds_here=False)
+    code = builds.build(BUILD, print, answering(*answers), env={}, builds_here=False)
     assert code == ENDED
 
 

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from companion.cli.output import Result, show
+from companion.cli.output import Result, comment, show
 from companion.desktop import ssh_config
 from companion.engine.client import Engine
 from companion.engine.detection import detect
@@ -87,7 +87,10 @@ def compose(arguments: Namespace) -> Result:
         )
     (choice,) = engines
     argv = (*front.front_end(choice), *front.arguments(project, tuple(known)), *words)
-    return Result(code=process.attach(argv, env=dict(choice.environment)))
+    env = dict(choice.environment)
+    if verb in front.INTERACTIVE:
+        return Result(code=process.attach(argv, env=env))
+    return Result(code=process.relay(argv, show, comment, env=env))
 
 
 @dataclass(frozen=True, slots=True)
