@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from companion.desktop import made_directories
 from companion.system import files, programs
 from companion.system.paths import Paths
 
@@ -30,10 +31,10 @@ def turn_on(home: Paths) -> None:
     command = list(programs.companion("tray"))
     if sys.platform == "win32":
         _register(command)
-    elif sys.platform == "darwin":
-        files.write(_file(home), launch_agent(command), files.READABLE)
-    else:
-        files.write(_file(home), desktop_entry(command), files.READABLE)
+        return
+    made_directories.note(home, _file(home))
+    text = launch_agent(command) if sys.platform == "darwin" else desktop_entry(command)
+    files.write(_file(home), text, files.READABLE)
 
 
 def turn_off(home: Paths) -> None:

@@ -1,18 +1,19 @@
 """Editor settings: the editors on this desktop, and our entries in their settings."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from companion.desktop import ssh_config
+from companion.desktop import editor_memory, made_directories, ssh_config
+from companion.desktop.editor_memory import Memory, SettingsFile
 from companion.errors import Code, CompanionError, Problem
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.system import files, locks, process, programs, search, user_files
-from companion.system.json_store import Store
 from companion.system.paths import Paths
 from editors import jsonc
 from editors.base import Desktop, Editor, Opening, Remote
@@ -41,34 +42,9 @@ class Synced:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """What is ours in one settings file, and whether the file itself is."""
-
-    owned: Owned = field(default_factory=Owned)
-    made: bool = False
-    intended: Owned | None = None
-    """What a write that is under way, or was killed, makes ours."""
-    intended_made: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Memory:
-    """What we remember about editors."""
-
-    files: Mapping[str, _File] = field(default_factory=dict)
-    last: str = ""
-    """Id of the editor that was opened last."""
-    named: tuple[str, ...] = ()
-    """Ids of those that are only written to when the user wants it, and does."""
-
-
-_MEMORY = Store(_Memory, "remove it; entries that we made in editors' settings then stay")
-
-
 def found(home: Paths) -> tuple[InstalledEditor, ...]:
     """Return the editors that are here, the one used last first."""
-    last = _read(home).last
+    last = editor_memory.read(home).last
     here = [f for f in _look(home) if f.command or f.settings.parent.is_dir()]
     return tuple(sorted(here, key=lambda f: f.editor.id != last))
 
@@ -106,21 +82,21 @@ def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
     """
     known = remotes(home)
     with locks.exclusive(home.editors.with_suffix(".lock")):
-        memory = _read(home)
+        memory = editor_memory.read(home)
         here = [f for f in found(home) if _is_meant(f, only, memory)]
         if only and not here:
             raise CompanionError(
                 f"{only} is not here", "see `companion editors list`", code=Code.EDITOR_MISSING
             )
         named = {f.editor.id for f in here if f.editor.only_if_named}
-        _remember(home, replace(memory, named=tuple(sorted({*memory.named, *named}))))
+        editor_memory.write(home, replace(memory, named=tuple(sorted({*memory.named, *named}))))
         return tuple(
             _write(home, f, tuple(e for remote in known for e in f.editor.entries(remote)))
             for f in here
         )
 
 
-def _is_meant(here: InstalledEditor, only: str | None, memory: _Memory) -> bool:
+def _is_meant(here: InstalledEditor, only: str | None, memory: Memory) -> bool:
     if only:
         return here.editor.id == only
     return not here.editor.only_if_named or here.editor.id in memory.named
@@ -129,14 +105,16 @@ def _is_meant(here: InstalledEditor, only: str | None, memory: _Memory) -> bool:
 def remove(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
     """Take everything of ours out of the settings of all editors, or of one."""
     with locks.exclusive(home.editors.with_suffix(".lock")):
-        memory = _read(home)
+        memory = editor_memory.read(home)
         kept = tuple(name for name in memory.named if only not in {None, name})
-        _remember(home, replace(memory, named=kept))
-        return tuple(
+        editor_memory.write(home, replace(memory, named=kept))
+        done = tuple(
             _write(home, f, ())
             for f in _look(home)
             if str(f.settings) in memory.files and only in {None, f.editor.id}
         )
+    made_directories.clear(home)
+    return done
 
 
 def choose(home: Paths, wanted: str | None) -> InstalledEditor:
@@ -225,7 +203,7 @@ def open_folder(home: Paths, here: InstalledEditor, remote: Remote, path: str) -
     argv = command(here, remote, path)
     process.launch(argv)
     with locks.exclusive(home.editors.with_suffix(".lock")):
-        _remember(home, replace(_read(home), last=here.editor.id))
+        editor_memory.write(home, replace(editor_memory.read(home), last=here.editor.id))
     return argv
 
 
@@ -239,39 +217,57 @@ def _look(home: Paths) -> Iterator[InstalledEditor]:
 
 
 def _write(home: Paths, here: InstalledEditor, wanted: tuple[Entry, ...]) -> Synced:
-    memory = _read(home)
-    name = str(here.settings)
-    before = memory.files.get(name, _File())
-    others = {n: f for n, f in memory.files.items() if n != name}
     try:
-        text = files.read_text(here.settings)
-        before = _settled(before, text or "")
-        new, owned = merge(text or "", wanted, before.owned)
-        made = before.made if text is not None else bool(new)
-        if new != (text or ""):
-            intent = replace(before, intended=owned, intended_made=made)
-            _remember(home, replace(memory, files={**others, name: intent}))
-        if made and not new:
-            here.settings.unlink(missing_ok=True)
-        elif wanted and new != (text or ""):
-            user_files.write(here.settings, new, text)
-        elif text is not None and not wanted:
-            user_files.restore(here.settings, new, text)
+        return user_files.changing(here.settings, partial(_merge, home, here, wanted))
     except JsoncError as error:
         return Synced(here, "failed", _snippet(here, error, wanted))
     except CompanionError as error:
         return Synced(here, "failed", str(error))
-    after = {name: _File(owned, made)} if owned != Owned() else {}
-    _remember(home, replace(memory, files={**others, **after}))
+
+
+def _merge(home: Paths, here: InstalledEditor, wanted: tuple[Entry, ...]) -> Synced:
+    """Make a settings file hold exactly the wanted entries of ours; remember them first."""
+    memory = editor_memory.read(home)
+    name = str(here.settings)
+    before = memory.files.get(name, SettingsFile())
+    others = {n: f for n, f in memory.files.items() if n != name}
+    text = _text(here)
+    before = _settled(before, text or "")
+    new, owned = merge(text or "", wanted, before.owned)
+    made = before.made if text is not None else bool(new)
+    if new != (text or ""):
+        intent = replace(before, intended=owned, intended_made=made)
+        editor_memory.write(home, replace(memory, files={**others, name: intent}))
+        made_directories.note(home, here.settings)
+    if made and not new:
+        files.remove(files.real(here.settings))
+    elif wanted and new != (text or ""):
+        user_files.write(here.settings, new, text, backup=not made)
+    elif text is not None and not wanted:
+        user_files.restore(here.settings, new, text)
+    after = {name: SettingsFile(owned, made)} if owned != Owned() else {}
+    editor_memory.write(home, replace(memory, files={**others, **after}))
     return Synced(here, "written" if new != (text or "") else "unchanged")
 
 
-def _settled(file: _File, text: str) -> _File:
+def _text(here: InstalledEditor) -> str | None:
+    """Return the text of an editor's settings, None if there are none.
+
+    Raises:
+        CompanionError: it cannot be read or is not UTF-8.
+    """
+    text = user_files.read(here.settings)
+    if text and not text.isascii():
+        files.read_text(here.settings)
+    return text
+
+
+def _settled(file: SettingsFile, text: str) -> SettingsFile:
     """Return what is ours in a file after a write that may have been killed."""
     if file.intended is None:
         return file
     happened, owned = settle(text, file.owned, file.intended)
-    return _File(owned, file.intended_made if happened else file.made)
+    return SettingsFile(owned, file.intended_made if happened else file.made)
 
 
 def _snippet(here: InstalledEditor, error: JsoncError, wanted: tuple[Entry, ...]) -> str:
@@ -279,11 +275,3 @@ def _snippet(here: InstalledEditor, error: JsoncError, wanted: tuple[Entry, ...]
     paste, _ = merge("", wanted, Owned())
     where = f"{here.settings}:{error.line}:{error.column}: {error.what}"
     return f"{where}, correct it and run this again" + (f", or add:\n{paste}" if wanted else "")
-
-
-def _read(home: Paths) -> _Memory:
-    return _MEMORY.read(home.editors) or _Memory()
-
-
-def _remember(home: Paths, memory: _Memory) -> None:
-    _MEMORY.write(home.editors, memory)

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from companion.desktop import made_directories
 from companion.errors import Code, CompanionError
 from companion.project import store
 from companion.system import files, locks, user_files
@@ -75,17 +77,26 @@ def include(home: Paths) -> None:
     Raises:
         CompanionError: that file cannot be read or written; the user can add include_line() to it.
     """
+    made_directories.note(home, home.user_ssh_config)
+    with _expressible(home), locks.exclusive(home.ssh / "lock"):
+        user_files.changing(home.user_ssh_config, partial(_include, home))
+
+
+def _include(home: Paths) -> None:
     text = user_files.read(home.user_ssh_config)
-    with _expressible(home):
-        new = config.add_include(text or "", home.ssh_config.as_posix())
+    new = config.add_include(text or "", home.ssh_config.as_posix())
     if new != text:
         user_files.write(home.user_ssh_config, new, text)
 
 
 def exclude(home: Paths) -> None:
     """Take our Include line out of the user's ~/.ssh/config; a file that only had it goes."""
-    if not files.is_file(home.user_ssh_config):
-        return
+    if files.is_file(home.user_ssh_config):
+        with locks.exclusive(home.ssh / "lock"):
+            user_files.changing(home.user_ssh_config, partial(_exclude, home))
+
+
+def _exclude(home: Paths) -> None:
     text = user_files.read(home.user_ssh_config)
     if text is not None:
         new = config.remove_include(text, home.ssh_config.as_posix())

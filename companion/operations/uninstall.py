@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from companion.desktop import autostart, editor_settings, ssh_config
+from companion.desktop import autostart, editor_settings, made_directories, ssh_config
 from companion.engine import detection
 from companion.engine.client import Engine
 from companion.engine.model import EngineChoice
@@ -53,6 +53,7 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
         )
         autostart.turn_off(home)
         silent += tuple(_exclude(home))
+        made_directories.clear(home)
     for ours in (home.data, *(() if left else (home.state,))):
         files.remove_tree(ours)
     return UninstallReport(tuple(w.directory for w in known.values()), (*left, *silent))

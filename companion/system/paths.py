@@ -227,6 +227,11 @@ class Paths:
         return self.state / "editors.json"
 
     @property
+    def made_directories(self) -> Path:
+        """The directories that we made in other programs' places."""
+        return self.state / "made_directories.json"
+
+    @property
     def reports(self) -> Path:
         """Reports of our own bugs."""
         return self.state / "reports"
