@@ -7,6 +7,8 @@ from editors import jsonc
 from editors.jsonc import Path
 from editors.jsonc_tree import Json
 
+_REMEMBERED = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -68,6 +70,30 @@ def settle(text: str, owned: Owned, intended: Owned) -> tuple[bool, Owned]:
     happened = any(before.get(path) != entry for path, entry in shown.items())
     made = intended.made if happened else owned.made
     return happened, Owned(tuple({**before, **shown}.values()), made)
+
+
+def reclaimed(text: str, owned: Owned, former: Owned) -> Owned:
+    """Return what is ours in the text if it has again what was ours, exactly as we wrote it.
+
+    Raises:
+        JsoncError: the text does not parse.
+    """
+    known = {entry.path for entry in owned.entries}
+    back = tuple(
+        entry
+        for entry in former.entries
+        if entry.path not in known and jsonc.get(text, entry.path) == (entry.value,)
+    )
+    if not back:
+        return owned
+    return Owned((*owned.entries, *back), tuple(dict.fromkeys((*owned.made, *former.made))))
+
+
+def remembered(former: Owned, *more: Owned) -> Owned:
+    """Return what was ours, the newest last and at most 64 entries."""
+    entries = {e.path: e for owned in (former, *more) for e in owned.entries}
+    made = dict.fromkeys(path for owned in (former, *more) for path in owned.made)
+    return Owned(tuple(entries.values())[-_REMEMBERED:], tuple(made)[-_REMEMBERED:])
 
 
 def _holders(path: Path) -> tuple[Path, ...]:

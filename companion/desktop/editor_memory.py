@@ -17,6 +17,8 @@ class SettingsFile:
     intended: Owned | None = None
     """What a write that is under way, or was killed, makes ours."""
     intended_made: bool = False
+    former: Owned = field(default_factory=Owned)
+    """What was ours: a program that read the file before may write it back."""
 
 
 @dataclass(frozen=True, slots=True)

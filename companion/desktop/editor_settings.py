@@ -19,7 +19,7 @@ from editors import jsonc
 from editors.base import Desktop, Editor, Opening, Remote
 from editors.catalogue import EDITORS
 from editors.jsonc_tree import JsoncError
-from editors.owned import Entry, Owned, merge, settle
+from editors.owned import Entry, Owned, merge, reclaimed, remembered, settle
 
 Outcome = Literal["written", "unchanged", "failed"]
 
@@ -113,8 +113,15 @@ def remove(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
             for f in _look(home)
             if str(f.settings) in memory.files and only in {None, f.editor.id}
         )
+        done = tuple(s for s in done if s.outcome != "unchanged" or _owned(memory, s))
     made_directories.clear(home)
     return done
+
+
+def _owned(memory: Memory, one: Synced) -> bool:
+    """Tell whether there was something of ours in an editor's settings."""
+    file = memory.files[str(one.found.settings)]
+    return bool(file.owned.entries or file.intended)
 
 
 def choose(home: Paths, wanted: str | None) -> InstalledEditor:
@@ -234,9 +241,10 @@ def _merge(home: Paths, here: InstalledEditor, wanted: tuple[Entry, ...]) -> Syn
     text = _text(here)
     before = _settled(before, text or "")
     new, owned = merge(text or "", wanted, before.owned)
+    former = remembered(before.former, before.owned, owned)
     made = before.made if text is not None else bool(new)
     if new != (text or ""):
-        intent = replace(before, intended=owned, intended_made=made)
+        intent = replace(before, intended=owned, intended_made=made, former=former)
         editor_memory.write(home, replace(memory, files={**others, name: intent}))
         made_directories.note(home, here.settings)
     if made and not new:
@@ -245,8 +253,8 @@ def _merge(home: Paths, here: InstalledEditor, wanted: tuple[Entry, ...]) -> Syn
         user_files.write(here.settings, new, text, backup=not made)
     elif text is not None and not wanted:
         user_files.restore(here.settings, new, text)
-    after = {name: SettingsFile(owned, made)} if owned != Owned() else {}
-    editor_memory.write(home, replace(memory, files={**others, **after}))
+    after = SettingsFile(owned, made and bool(new), former=former)
+    editor_memory.write(home, replace(memory, files={**others, name: after}))
     return Synced(here, "written" if new != (text or "") else "unchanged")
 
 
@@ -264,10 +272,11 @@ def _text(here: InstalledEditor) -> str | None:
 
 def _settled(file: SettingsFile, text: str) -> SettingsFile:
     """Return what is ours in a file after a write that may have been killed."""
-    if file.intended is None:
-        return file
-    happened, owned = settle(text, file.owned, file.intended)
-    return SettingsFile(owned, file.intended_made if happened else file.made)
+    if file.intended is not None:
+        happened, owned = settle(text, file.owned, file.intended)
+        made = file.intended_made if happened else file.made
+        file = SettingsFile(owned, made, former=file.former)
+    return replace(file, owned=reclaimed(text, file.owned, file.former))
 
 
 def _snippet(here: InstalledEditor, error: JsoncError, wanted: tuple[Entry, ...]) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from editors import jsonc
 from editors.jsonc import Match
 from editors.jsonc_tree import JsoncError
-from editors.owned import Entry, Owned, merge
+from editors.owned import Entry, Owned, merge, reclaimed, remembered
 
 KEYS = st.sampled_from(["a", "remote.SSH.remotePlatform", "ssh_connections", 'q"\\', "ü"])
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=4)
@@ -115,6 +115,16 @@ def test_what_the_user_put_in_place_of_our_object_stays():
     _, owned = merge("{}", WANTED, Owned())
     text = '{"remote.SSH.remotePlatform": null, "agent_servers": null}'
     assert merge(text, [], owned) == (text, Owned())
+
+
+@given(SETTINGS)
+def test_what_another_program_writes_back_goes_again_without_a_trace(case: tuple[str, dict]):
+    text, _ = case
+    written, owned = merge(text, WANTED, Owned())
+    _, none = merge(written, [], owned)
+    former = remembered(Owned(), owned)
+    assert reclaimed(text, none, former) == none
+    assert merge(written, [], reclaimed(written, none, former))[0] == text
 
 
 @given(SETTINGS, st.integers(0, 2))
