@@ -73,6 +73,8 @@ class _Place(NamedTuple):
 
 
 _Begun: TypeAlias = tuple[BaseObserver, ObservedWatch]
+_Identity: TypeAlias = tuple[int, int] | None
+"""Device and inode; None if there is nothing."""
 
 
 class Watch:
@@ -85,6 +87,8 @@ class Watch:
     def __init__(self, touched: Callable[[str], None], hindered: Callable[[str], None]) -> None:
         self._touched, self._hindered = touched, hindered
         self._files: dict[str, tuple[Path, ...]] = {}
+        self._directories: dict[Path, _Identity] = {}
+        self._links: dict[Path, Path] = {}
         self._watches: dict[_Place, _Begun] = {}
         self._handler = _Handler(self._on_event)
         self._poller: BaseObserver | None = None
@@ -116,6 +120,7 @@ class Watch:
 
     def look_again(self) -> None:
         """Watch the directories that exist now, including those that replaced others."""
+        self._remember_identities()
         wanted, alive = self._wanted(), self._alive()
         for place in tuple(self._watches):
             observer, watch = self._watches[place]
@@ -125,6 +130,24 @@ class Watch:
         for place in wanted - self._watches.keys():
             if begun := self._begin(place):
                 self._watches[place] = begun
+
+    def notice_exchanges(self) -> None:
+        """Report files whose directory was replaced, or that a link on their way left.
+
+        Nothing in a directory changes when it, or one above it, is renamed: there is no event. Each
+        is reported once, until look_again() is called.
+        """
+        changed = [path for path, known in self._directories.items() if _identity(path) != known]
+        self._directories |= {path: _identity(path) for path in changed}
+        left = [path for path, real in self._links.items() if _file(path) != _file(real)]
+        for path in left:
+            del self._links[path]
+        self._tell(map(str, (*changed, *left)))
+
+    def _remember_identities(self) -> None:
+        files = {file for followed in self._files.values() for file in followed}
+        self._directories = {path: _identity(path) for path in {file.parent for file in files}}
+        self._links = {path: real for path in files if (real := disk.real(path)) != path}
 
     @property
     def _observers(self) -> set[BaseObserver]:
@@ -182,18 +205,25 @@ class Watch:
     def _tell(self, names: Iterable[str]) -> None:
         """Report the keys that follow one of these paths."""
         changed = [f"{name}{os.sep}" for name in names]
+        if not changed:
+            return
         for key, files in self._files.items():
             followed = (f"{file}{os.sep}" for file in files)
             if any(f.startswith(name) or name.startswith(f) for f in followed for name in changed):
                 self._touched(key)
 
 
-def _identity(directory: Path) -> tuple[int, int] | None:
+def _identity(directory: Path) -> _Identity:
     """Return a directory's identity, or None if it is not a directory."""
     status = disk.status(directory)
     if status is None or not stat.S_ISDIR(status.st_mode):
         return None
     return status.st_dev, status.st_ino
+
+
+def _file(path: Path) -> _Identity:
+    status = disk.status(path)
+    return (status.st_dev, status.st_ino) if status else None
 
 
 def _nearest(directory: Path) -> Path:

@@ -86,6 +86,8 @@ class Loop:
     _timers: Timers = field(default_factory=Timers)
     _threads: Threads = field(default_factory=Threads)
     _registry: float = -1.0
+    _looked: float = 0.0
+    """When directories were last compared, on the monotonic clock."""
     _unregistered: tuple[Path, ...] = ()
     """Directories of projects whose first `up` is under way, or failed."""
     _watch: Watch = field(init=False)
@@ -125,6 +127,7 @@ class Loop:
         """Process one item of the inbox, or the passing of time; return False at the end."""
         self._look_at_registry()
         self._look_at_grants()
+        self._look_at_directories()
         item = self._next()
         match item:
             case None:
@@ -227,6 +230,13 @@ class Loop:
         known = {agent_view.ref.project.id for agent_view in self.view.sandboxes.values()}
         for project_id in there.keys() - known:
             self._take_in(Project(there[project_id], project_id))
+
+    def _look_at_directories(self) -> None:
+        """Notice directories that were replaced, at most once per interval."""
+        now = time.monotonic()
+        if now >= self._looked + REGISTRY_INTERVAL:
+            self._looked = now
+            self._watch.notice_exchanges()
 
     def _look_at_grants(self) -> None:
         """Reconcile each sandbox whose token must be renewed now.

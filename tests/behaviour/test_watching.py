@@ -136,6 +136,8 @@ HOOK, HOME_FILE = "hooks/deep/start.sh", "home/f"
         (".", made_again, "agent.yaml", ()),
         ("hooks", exchanged, HOOK, ()),
         (".", gone_for_a_while, HOOK, ()),
+        (".", exchanged, "agent.yaml", ()),
+        (".", exchanged, HOME_FILE, ()),
         ("hooks", gone_for_a_while, HOOK, POLLING),
     ],
 )
@@ -169,6 +171,25 @@ def test_saves_are_seen_behind_a_link_and_in_all_hooks(desk: Desk):
             assert log.read_text().count("not started") == number + 1
             (project / saved).write_text(f"echo {number}\n")
             wait_for(log, "not started", number + 2)
+
+
+def test_a_link_on_the_way_to_a_file_may_lead_elsewhere_afterwards(desk: Desk):
+    for release in ("one", "two"):
+        desk.project(name=f"releases/{release}")
+    current, ahead = desk.home / "current", desk.home / "ahead"
+    current.symlink_to("releases/one")
+    shared = desk.home / "shared"
+    shared.symlink_to("current")
+    project = desk.project(name="project")
+    (project / "agent.yaml").unlink()
+    (project / "agent.yaml").symlink_to(shared / "agent.yaml")
+    desk.companion("add", str(project)).ok()
+    with watching(desk) as log:
+        ahead.symlink_to("releases/two")
+        ahead.rename(current)
+        wait_for(log, "not started", 2)
+        (desk.home / "releases/two/agent.yaml").write_text(AGENT.replace("coder", "co der"))
+        wait_for(log, "agent.yaml:1:7: 'name' must be", 1)
 
 
 def wait_for_silence(log: Path, seconds: float) -> None:
