@@ -174,6 +174,12 @@ class PortTakenError(WorldChangedError):
     code = Code.PORT_TAKEN
 
 
+class UnreachableError(WorldChangedError):
+    """SSH does not answer although everything runs; replacing the containers may help."""
+
+    code = Code.LOGIN_FAILED
+
+
 class ImageGoneError(WorldChangedError):
     """An image was removed since it was last seen."""
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from companion.config.ports import SSHD_PORT
+
 Engine = Literal["docker", "podman"]
 LogLevel = Literal["info", "debug"]
-SSHD_PORT = 2222
-"""Port of sshd in the agent's namespace."""
 _GATE = 1
 _GATEWAY_PORTS = {0, 1, 53}
 """0 is not a port; on the others the gateway itself listens for the agent."""

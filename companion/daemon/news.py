@@ -146,6 +146,8 @@ def reactions(
     An engine that answers again may have lost anything meanwhile, and a broken sandbox must be
     started anew.
     """
+    if isinstance(news, WorkFinished):
+        return _observe_again(after.sandboxes.get(news.sandbox), news)
     if not isinstance(news, EngineObserved):
         return ()
     views = [v for v in after.sandboxes.values() if v.engine == news.engine]
@@ -158,6 +160,12 @@ def reactions(
         *(WorkCrashed(v.id, last_output(v)) for v in crashed),
         *(AgentStopped(v.id, _end(v)) for v in stopped),
     )
+
+
+def _observe_again(done: AgentView | None, news: WorkFinished) -> tuple[Touched, ...]:
+    """Return the engine of a broken sandbox that was repaired without an event of the engine."""
+    repaired = done and done.health is Health.BROKEN and news.settled and news.changed
+    return (Touched(done.engine),) if done and done.engine and repaired else ()
 
 
 def _end(agent_view: AgentView) -> str:

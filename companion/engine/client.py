@@ -169,6 +169,12 @@ class Engine:
             self.call(*join_argv(self.project, service, network))
         self.call("start", name)
 
+    def reconnect(self, service: str) -> None:
+        """Restore the network rules of a service's running container, if the engine can do that."""
+        if self.dialect.reload_network:
+            name = container_name(self.project, service)
+            self.call(*self.dialect.reload_network, name)
+
     def run(self, service: str, *command: str, user: str = "") -> str:
         """Run a command in a service's container and return its output."""
         name = container_name(self.project, service)

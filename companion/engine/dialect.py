@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from companion.config.ports import SSHD_PORT
 from companion.engine.model import Container
 from companion.spec.identity import LIB, Role
 
@@ -36,6 +37,8 @@ class Dialect:
     remove: tuple[str, ...]
     """Removes a container with its anonymous volumes, which base images may ask for."""
     remove_network: tuple[str, ...]
+    reload_network: tuple[str, ...]
+    """Restores the firewall rules of a running container; empty if the engine cannot do that."""
     internal: tuple[str, ...]
     log_driver: str
     random_macs: bool
@@ -70,6 +73,7 @@ DIALECTS: Mapping[str, Dialect] = {
         probe=("version", "--format", "{{.Server.Version}}"),
         remove=("rm", "--force", "--volumes"),
         remove_network=("network", "rm"),
+        reload_network=(),
         internal=("--internal",),
         log_driver="json-file",
         random_macs=False,
@@ -93,6 +97,7 @@ DIALECTS: Mapping[str, Dialect] = {
         probe=("version", "--format", "{{.Client.Version}}"),
         remove=("rm", "--force", "--volumes", "--ignore", "--time", "0"),
         remove_network=("network", "rm", "--force"),
+        reload_network=("network", "reload"),
         internal=("--internal", "--disable-dns", "--opt", "isolate=true"),
         log_driver="k8s-file",
         random_macs=True,
@@ -234,7 +239,14 @@ def parse_container(data: Mapping[str, Any], files: str) -> Container:
         out_of_memory=bool(state.get("OOMKilled")),
         started=_instant(state.get("StartedAt", "")),
         network_mode=data["HostConfig"].get("NetworkMode", ""),
+        ssh_port=_ssh_port(data["HostConfig"].get("PortBindings") or {}),
     )
+
+
+def _ssh_port(bindings: Mapping[str, Any]) -> int | None:
+    """Return the desktop's port for sshd from the port bindings in `inspect`."""
+    ports = (binding.get("HostPort") for binding in bindings.get(f"{SSHD_PORT}/tcp") or ())
+    return next((int(port) for port in ports if port), None)
 
 
 def parse_network(project: str, data: Mapping[str, Any]) -> tuple[str, str]:

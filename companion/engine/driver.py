@@ -72,6 +72,9 @@ class Driver(Protocol):
     def start(self, service: Service) -> None:
         """Create and start a service's container."""
 
+    def reconnect(self, service: str) -> None:
+        """Restore the engine's network rules for a running service, if it can do that."""
+
     def remove(self, name: str) -> None:
         """Remove a container, by its name as observe() returns it."""
 

@@ -18,7 +18,7 @@ class Health(StrEnum):
     CRASHED = "crashed"
     """The agent exited with a failure."""
     BROKEN = "broken"
-    """The agent runs, but its gateway does not: all must be restarted in order."""
+    """The agent runs, but its gateway does not, or SSH does not answer."""
     RUNNING = "running"
 
 
@@ -52,6 +52,8 @@ class Container:
     out_of_memory: bool
     started: str
     network_mode: str
+    ssh_port: int | None = None
+    """The desktop's port that leads to sshd, if this container publishes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Observed:
     """Name without the project's prefix → subnet."""
     images: frozenset[str] = frozenset()
     """Tags of the requested images that exist."""
+    unreachable: bool = False
+    """Everything runs, but SSH does not answer."""
 
     def container(self, service: str) -> Container | None:
         """Return the container of a service, or None."""

@@ -8,7 +8,7 @@ from typing import assert_never
 from companion.engine import build_output, failures, gateway_socket
 from companion.engine.driver import Driver, driver
 from companion.engine.model import AgentLogin, EngineChoice, Observed
-from companion.errors import EngineError, SupersededError
+from companion.errors import EngineError, SupersededError, UnreachableError
 from companion.project import store
 from companion.reconcile import readiness
 from companion.reconcile.build_turn import build_turn
@@ -18,6 +18,7 @@ from companion.reconcile.plan import (
     CreateNetwork,
     LeaveEngine,
     Plan,
+    Reconnect,
     Reload,
     Remove,
     RemoveNetwork,
@@ -104,6 +105,9 @@ class Applier:
             case Start(service, why):
                 self.progress(f"starting {service.name}: {why}")
                 self._start(service)
+            case Reconnect(service, why):
+                self.progress(f"restoring the network rules of {service.name}: {why}")
+                self._reconnect(service)
             case Reload(service, why):
                 self.progress(f"reloading {service.name}: {why}")
                 self._reload(step)
@@ -164,6 +168,13 @@ class Applier:
         for container in self.engine.containers():
             if container.service == service.name:
                 self.engine.remove(container.name)
+
+    def _reconnect(self, service: Service) -> None:
+        """Restore the network rules of a service, and require that SSH answers then."""
+        self.engine.reconnect(service.name)
+        if self.target.login and not readiness.answers(self.target.login.port):
+            what = f"SSH of {self.target.agent} does not answer on port {self.target.login.port}"
+            raise UnreachableError(what, "run `companion up`, which replaces its containers")
 
     def _reload(self, step: Reload) -> None:
         """Reload a service; sshd needs that for its host key only: it reads the rest at logins."""

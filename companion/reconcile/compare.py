@@ -9,12 +9,20 @@ from companion.engine.model import EngineChoice, Observed
 from companion.project import store
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
-from companion.reconcile import authority, host_facts, migrate, secret_values, ssh_keys
+from companion.reconcile import (
+    authority,
+    host_facts,
+    migrate,
+    readiness,
+    secret_values,
+    ssh_keys,
+)
 from companion.reconcile.allocate import propose
 from companion.reconcile.desired import Desired, desire
-from companion.reconcile.plan import Plan, plan, reloads
+from companion.reconcile.plan import Change, Plan, plan, reloads
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.model import Sandbox
+from companion.spec.containers import Target
 from companion.system.paths import Paths
 
 
@@ -56,7 +64,18 @@ def compare(
     desired = desired_of(home, checked, then)
     observed = engine.observe([image.tag for image in desired.target.images])
     todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
+    if _only_runs(todo) and not _is_reachable(desired.target):
+        todo = plan(desired.target, replace(observed, unreachable=True), record)
     return Comparison(checked, record.engine, then, desired, engine, observed, todo)
+
+
+def _is_reachable(target: Target) -> bool:
+    return target.login is None or readiness.answers(target.login.port)
+
+
+def _only_runs(todo: Plan) -> bool:
+    """Tell whether everything of a sandbox runs already, and stays."""
+    return todo.change in {Change.NONE, Change.RELOAD}
 
 
 def settled(

@@ -22,6 +22,7 @@ class Change(IntEnum):
 
 _NOT_WANTED = Why(Reason.NOT_WANTED, "no longer part of the sandbox")
 _MISSING = Why(Reason.MISSING, "it does not exist yet")
+_UNREACHABLE = Why(Reason.UNREACHABLE, "SSH does not answer; firewall rules may be gone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,21 @@ class Reload:
         return not self.changed or name in self.changed
 
 
-Step = BuildImage | LeaveEngine | Remove | RemoveNetwork | CreateNetwork | Start | Reload
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Restore the engine's network rules for a running service; no container restarts."""
+
+    service: Service
+    why: Why
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"restore the network rules of {self.service.name}"
+
+
+Step = (
+    BuildImage | LeaveEngine | Remove | RemoveNetwork | CreateNetwork | Start | Reconnect | Reload
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +143,7 @@ class Plan:
         """The class of the entire plan."""
         if any(isinstance(step, BuildImage) for step in self.steps):
             return Change.REBUILD
-        if any(not isinstance(step, Reload) for step in self.steps):
+        if any(not isinstance(step, Reload | Reconnect) for step in self.steps):
             return Change.RECREATE
         return Change.RELOAD if self.steps else Change.NONE
 
@@ -169,6 +184,8 @@ def plan(
         *(CreateNetwork(n, wrong_networks[n.name]) for n in desired.networks
           if n.name in wrong_networks),
         *(Start(s, reasons[s.name]) for s in desired.services if s.name in reasons),
+        *(Reconnect(s, _UNREACHABLE) for s in desired.services
+          if observed.unreachable and s.publish and s.name not in reasons),
         *(r for s in desired.services if s.name not in reasons for r in _reloads(s, record)),
     ))  # fmt: skip
 

@@ -17,6 +17,8 @@ _SEE_OUTPUT = "see its last output above"
 _LAST_LINES = 8
 _SLICE = 2.0
 """Seconds of login attempts between checks that the agent still runs."""
+_BANNER_TRIES, _PAUSE = 3, 0.5
+"""Attempts until an SSH server counts as silent, and seconds from one to the next at least."""
 LOGIN_PATIENCE = 30.0
 """Seconds until the sshd of a new container must accept our login."""
 
@@ -71,6 +73,19 @@ def wait_for_login(
                 ) from None
         else:
             return time.monotonic() - begin
+
+
+def answers(port: int) -> bool:
+    """Tell whether an SSH server answers on a running sandbox's port, without a login."""
+    for _ in range(_BANNER_TRIES):
+        begin = time.monotonic()
+        try:
+            probe.banner("127.0.0.1", port, _SLICE)
+        except probe.ProbeError:
+            time.sleep(max(0.0, _PAUSE - (time.monotonic() - begin)))
+        else:
+            return True
+    return False
 
 
 def check_running(engine: Driver, target: Target) -> None:

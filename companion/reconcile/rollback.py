@@ -9,6 +9,7 @@ from companion.errors import (
     PortTakenError,
     RolledBackError,
     SubnetTakenError,
+    UnreachableError,
 )
 from companion.project import store
 from companion.project.record import Applied
@@ -78,7 +79,7 @@ def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Pr
     if record is None or record.engine is None:
         return
     engine = engine_at(home, checked, record.engine)
-    if isinstance(error, AddressHeldError):
+    if isinstance(error, AddressHeldError | UnreachableError):
         remove_all(engine, engine.observe(), progress)
     elif isinstance(error, PortTakenError):
         kept = replace(record.allocation, ssh_port=None)

@@ -18,6 +18,7 @@ from companion.errors import (
     Problem,
     StoppedError,
     SupersededError,
+    UnreachableError,
     WorldChangedError,
 )
 from companion.oauth.renew import renew
@@ -135,15 +136,23 @@ def _attempts(request: _Request) -> Report:
             try:
                 return replace(_reconcile(request), renewed=renewed)
             except WorldChangedError as error:
-                if attempt == _ATTEMPTS or not rollback.can_retry_elsewhere(error, checked):
-                    raise rollback.roll_back(home, checked, error, progress) from error
-                progress(str(error))
-                rollback.make_room(home, checked, error, progress)
+                _resolve(request, checked, error, last=attempt == _ATTEMPTS)
             except SupersededError as error:
                 if request.last_stop_request != last_stop_request(agent_paths):
                     raise StoppedError("stopped while its image was built") from error
                 raise
     raise AssertionError("unreachable")
+
+
+def _resolve(request: _Request, checked: Checked, error: WorldChangedError, *, last: bool) -> None:
+    """Resolve a conflict before the next attempt; raise the error for the user if that is over."""
+    home, progress = request.home, request.progress
+    if isinstance(error, UnreachableError) and (last or request.unasked):
+        raise error  # there is no other version to go back to, and the agent may be at work
+    if last or not rollback.can_retry_elsewhere(error, checked):
+        raise rollback.roll_back(home, checked, error, progress) from error
+    progress(str(error))
+    rollback.make_room(home, checked, error, progress)
 
 
 def _require_wanted(request: _Request) -> None:

@@ -1,6 +1,6 @@
 """Configuration of the agent's sshd: public keys only, the agent's user only, no privileges."""
 
-from companion.config.models import SSHD_PORT
+from companion.config.ports import SSHD_PORT
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 

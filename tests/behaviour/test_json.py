@@ -20,7 +20,7 @@ editor-missing exists confirmation-required damaged file-access
 """
 REASONS = """
 missing image-missing spec-changed network-changed namespace-replaced stopped restarted-elsewhere
-restart-requested not-loaded not-wanted engine-changed
+restart-requested not-loaded not-wanted engine-changed unreachable
 """
 
 

@@ -1,7 +1,13 @@
 """What follows from an engine's answer: pure, so every case is a value."""
 
+import socket
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
+
+import pytest
 
 from companion.daemon.news import (
     AgentStopped,
@@ -53,6 +59,15 @@ def test_a_broken_sandbox_that_is_being_worked_on_is_left_to_that_work():
     assert after(observed(Health.BROKEN), busy)[1] == ()
 
 
+def test_an_engine_is_observed_again_after_a_repair_that_causes_no_event():
+    broken = fold(BEFORE, observed(Health.BROKEN))
+    repaired = WorkFinished(AGENT.id, "reloaded", changed=True, settled=True)
+    assert reactions(broken, fold(broken, repaired), repaired) == (Touched(PODMAN),)
+    assert reactions(BEFORE, fold(BEFORE, repaired), repaired) == ()
+    failed = WorkFinished(AGENT.id, "SSH does not answer")
+    assert reactions(broken, fold(broken, failed), failed) == ()
+
+
 def test_a_crash_is_reported_once():
     view = fold(BEFORE, observed(Health.CRASHED))
     assert reactions(BEFORE, view, observed(Health.CRASHED)) == (
@@ -90,6 +105,33 @@ def test_an_agent_is_settled_from_its_first_settled_work_until_its_engine_says_o
     assert done.sandboxes[AGENT.id].settled
     assert fold(done, WorkFinished(AGENT.id, "paused")).sandboxes[AGENT.id].settled
     assert not fold(done, observed(Health.BROKEN)).sandboxes[AGENT.id].settled
+
+
+@pytest.mark.parametrize(
+    ("banner", "started", "health"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "2026-01-01T00:00:00+00:00", Health.RUNNING),
+        (b"", "2026-01-01T00:00:00+00:00", Health.BROKEN),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "2026-01-01T00:00:00+00:00", Health.BROKEN),
+        (b"", "9999-01-01T00:00:00+00:00", Health.RUNNING),
+    ],
+    ids=["answers", "silent", "another server", "only starts"],
+)
+def test_a_sandbox_whose_ssh_does_not_answer_is_broken(banner: bytes, started: str, health: Health):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        Thread(target=introduce, args=(server, banner), daemon=True).start()
+        agent = replace(container(Role.AGENT), ssh_port=port, started=started)
+        assert condition(Engine(PODMAN), (agent,)).health is health
+
+
+def introduce(server: socket.socket, banner: bytes) -> None:
+    with suppress(OSError):
+        while True:
+            caller, _ = server.accept()
+            caller.sendall(banner)
+            time.sleep(3)
+            caller.close()
 
 
 def container(role: Role) -> Container:

@@ -17,6 +17,7 @@ from companion.reconcile.plan import (
     CreateNetwork,
     LeaveEngine,
     Plan,
+    Reconnect,
     Reload,
     Remove,
     RemoveNetwork,
@@ -53,7 +54,9 @@ def world(desired: Target) -> Observed:
     return perform(desired, plan(desired, Observed(), NEW), Observed(), 1)
 
 
-def perform(desired: Target, todo: Plan, seen: Observed, now: int) -> Observed:
+def perform(  # noqa: C901 - a table of steps
+    desired: Target, todo: Plan, seen: Observed, now: int
+) -> Observed:
     """An engine in a few lines; refuses what a real one would refuse."""
     users: dict[str, set[str]] = {}
     for service in desired.services:
@@ -64,6 +67,7 @@ def perform(desired: Target, todo: Plan, seen: Observed, now: int) -> Observed:
         dict(seen.networks),
         set(seen.images),
     )
+    unreachable = seen.unreachable
     for number, step in enumerate(todo.steps):
         match step:
             case BuildImage(image):
@@ -79,8 +83,12 @@ def perform(desired: Target, todo: Plan, seen: Observed, now: int) -> Observed:
                 nets[network.name] = network.subnet
             case Reload(service):
                 assert service.name in there
+            case Reconnect(service):
+                assert service.name in there
+                unreachable = False
             case Start(service):
                 assert service.name not in there
+                unreachable = unreachable and not service.publish
                 assert service.image in images
                 assert all(a.network in nets for a in service.attachments)
                 holder = there[service.network_of].id if service.network_of else ""
@@ -93,7 +101,7 @@ def perform(desired: Target, todo: Plan, seen: Observed, now: int) -> Observed:
                     exit_code=0, out_of_memory=False, started=start,
                     network_mode=f"container:{holder}",
                 )  # fmt: skip
-    return Observed(tuple(there.values()), nets, frozenset(images))
+    return Observed(tuple(there.values()), nets, frozenset(images), unreachable)
 
 
 def test_a_plan_of_no_difference_is_empty(desired: Target):
@@ -206,6 +214,11 @@ DAMAGES: dict[str, tuple[Damage, list[str], set[str]]] = {
         ["remove the network old"],
         {"no longer part of the sandbox"},
     ),
+    "flush firewall": (
+        lambda seen: replace(seen, unreachable=True),
+        ["restore the network rules of coder-gateway"],
+        {"SSH does not answer; firewall rules may be gone"},
+    ),
     "stray": (stray, ["remove stray"], {"no longer part of the sandbox"}),
     "lose images": (
         lambda seen: replace(seen, images=frozenset()),
@@ -228,6 +241,7 @@ REASONS = {
     "it is exited": Reason.STOPPED,
     "another program restarted it; its network must be checked again": Reason.RESTARTED_ELSEWHERE,
     "no longer part of the sandbox": Reason.NOT_WANTED,
+    "SSH does not answer; firewall rules may be gone": Reason.UNREACHABLE,
 }
 """The code that each reason has for scripts."""
 
