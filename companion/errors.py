@@ -37,6 +37,7 @@ class Code(StrEnum):
     PORT_TAKEN = "port-taken"
     IMAGE_GONE = "image-gone"
     NETWORK_MISSING = "network-missing"
+    NO_WAY_OUT = "no-way-out"
     PULL_FAILED = "pull-failed"
     BUILD_FAILED = "build-failed"
     LOGIN_FAILED = "login-failed"

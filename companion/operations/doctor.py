@@ -12,7 +12,7 @@ from pathlib import Path
 from companion.desktop import editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.oauth import grant_store, grants
-from companion.operations import engine_checks, status
+from companion.operations import engine_checks, status, way_out
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
@@ -171,6 +171,16 @@ def _judged(home: Paths, ref: AgentRef) -> Iterator[Finding]:
         yield Finding(Level.FAILED, what, f"run `companion -C {ref.project.directory} up`")
     else:
         yield Finding(Level.OK, f"{name} is {condition}")
+        if condition.health is Health.RUNNING:
+            yield from _way_out(home, ref, seen.agent)
+
+
+def _way_out(home: Paths, ref: AgentRef, agent: str) -> Iterator[Finding]:
+    """Packets of a gateway leave this machine, if those of the desktop do."""
+    way = way_out.of_agent(home, ref.project.id, agent)
+    if way and way.is_blocked():
+        problem = way.problem()
+        yield Finding(Level.FAILED, problem.what, problem.hint, way.repair)
 
 
 _CHECKS: Mapping[str, Callable[[Paths], Iterator[Finding]]] = {

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Literal
 
 from companion.config.models import Egress, Limits, LogLevel
-from companion.config.ports import SSHD_PORT
 from companion.config.origin import Origin
+from companion.config.ports import SSHD_PORT
 from companion.errors import Problem
 from companion.plugins.contribution import (
     Contribution,

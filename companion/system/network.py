@@ -7,12 +7,17 @@ import socket
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from companion.system import process, route_tables
+from companion.system import files, process, route_tables
 from companion.system.route_tables import Route
 
 _PATIENCE = 5.0
+_RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
+"""Where nameservers are listed; the second one, if the first names a stub on this machine."""
+QUERY = bytes.fromhex("7749010000010000000000000000020001")
+"""A DNS query for the root's nameservers, which says nothing about anybody."""
 _ROUTES = {"darwin": ("netstat", "-rn", "-f", "inet"), "win32": ("route", "print", "-4")}
 """Platform without `ip` → what prints its routes."""
 
@@ -22,6 +27,25 @@ def routes() -> list[Route]:
     if printing := _ROUTES.get(sys.platform):
         return list(route_tables.other(process.run(printing, timeout=_PATIENCE).stdout))
     return list(route_tables.linux(_ip_json("-4", "route", "show", "table", "all")))
+
+
+def nameserver() -> str:
+    """Return the address of a nameserver beyond this machine, "" if none is configured."""
+    texts = (files.read_text(path) or "" for path in _RESOLVERS)
+    found = (one for text in texts for one in re.findall(r"(?m)^nameserver\s+([\d.]+)\s*$", text))
+    return next((one for one in found if not one.startswith("127.")), "")
+
+
+def answers_queries(address: str) -> bool:
+    """Tell whether a nameserver answers this machine within two seconds."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        out.settimeout(1)
+        out.connect((address, 53))
+        for _ in range(2):
+            out.send(QUERY)
+            with suppress(TimeoutError):
+                return bool(out.recv(1))
+    return False
 
 
 def outward_address() -> str:

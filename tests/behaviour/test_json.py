@@ -14,9 +14,9 @@ from companion.reconcile.reasons import Reason
 PROBLEMS = """
 failed usage bug config-invalid config-missing secret-missing not-authorized token-expired
 no-engine engine-silent engine-denied engine-failed world-changed subnet-taken address-held
-name-taken port-taken image-gone network-missing pull-failed build-failed login-failed agent-ended
-rolled-back superseded stopped already-running not-registered not-started agent-unknown no-logins
-editor-missing exists confirmation-required damaged file-access
+name-taken port-taken image-gone network-missing no-way-out pull-failed build-failed login-failed
+agent-ended rolled-back superseded stopped already-running not-registered not-started agent-unknown
+no-logins editor-missing exists confirmation-required trust-required damaged file-access
 """
 REASONS = """
 missing image-missing spec-changed network-changed namespace-replaced stopped restarted-elsewhere

@@ -1,19 +1,23 @@
 """A sandbox that runs but cannot be reached is repaired by `up`, by the least that helps."""
 
+import json
 import re
 import shlex
 import subprocess
+from ipaddress import IPv4Network
 
 import pytest
 from sandboxes import Box
+
+from companion.system import network
 
 pytestmark = pytest.mark.engine
 
 
 def flush_rules(box: Box) -> int:
     """Delete the box's firewall rules, as a reload of a firewall does; return how many."""
-    network = re.escape(box.bridge.rpartition(".")[0])
-    ours = re.compile(rf"-A .*({network}\.|--dport {box.port} )")
+    near = re.escape(box.bridge.rpartition(".")[0])
+    ours = re.compile(rf"-A .*({near}\.|--dport {box.port} )")
     deleted = 0
     for table in ("nat", "filter"):
         argv = ["iptables-save", "-t", table]
@@ -38,6 +42,21 @@ def test_flushed_firewall_rules_are_restored_and_nothing_restarts(box: Box):
     box.ssh("true").ok()
     assert box.ids() == before
     assert box.companion("plan", "--json").agent["steps"] == []
+
+
+def test_a_gateway_that_reaches_nothing_is_reported_with_the_next_step(box: Box):
+    if not network.answers_queries(network.nameserver() or "127.0.0.1"):
+        pytest.skip("no nameserver beyond this machine answers: see /etc/resolv.conf")
+    rule = ["FORWARD", "-s", str(IPv4Network(f"{box.bridge}/28", strict=False)), "-j", "DROP"]
+    assert json.loads(box.companion("up", "--json").ok().out)["problems"] == []
+    subprocess.run(["iptables", "-I", *rule], check=True)
+    try:
+        done = box.companion("up", "--json").ok()
+        doctor = box.companion("doctor", "--json").data
+    finally:
+        subprocess.run(["iptables", "-D", *rule], check=True)
+    assert [problem["code"] for problem in json.loads(done.out)["problems"]] == ["no-way-out"]
+    assert any("leaves this machine" in finding["what"] for finding in doctor)
 
 
 def test_an_agent_whose_sshd_hangs_is_replaced(box: Box):

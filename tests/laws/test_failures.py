@@ -3,6 +3,7 @@
 import pytest
 
 from companion.engine import access, failures
+from companion.operations import way_out
 from companion.spec.containers import File, Image, Role
 from companion.system.groups import Membership
 from companion.system.process import Completed
@@ -56,6 +57,29 @@ def test_a_later_step_that_fails_is_not_blamed_on_the_base_image(lines: tuple[st
     error = failures.of_build(image("base"), lines, "/s/build.log", "/c/settings.yaml")
     assert "the agent image could not be built" in str(error)
     assert "see the full log in /s/build.log" in str(error)
+
+
+DOCKER_RULES = "-P INPUT ACCEPT\n-P FORWARD DROP\n-N DOCKER\n-N DOCKER-USER\n"
+SUBNET = "10.231.0.0/28"
+
+
+@pytest.mark.parametrize(
+    ("engine", "forwarding", "rules", "cause", "step"),
+    [
+        ("podman", "0\n", DOCKER_RULES, "the kernel forwards no packets", "ip_forward=1"),
+        ("podman", "1\n", DOCKER_RULES, "docker drops what it does not", "firewall_driver"),
+        ("docker", "1\n", DOCKER_RULES, "a firewall drops what it does", f"-s {SUBNET} -j ACCEPT"),
+        ("podman", "1\n", "-P FORWARD DROP\n", "a firewall drops what", f"-d {SUBNET} -j ACCEPT"),
+        ("docker", "1\n", "", "a firewall drops it, or lost the engine's rules", "restart docker"),
+        ("podman", "", "-P FORWARD ACCEPT\n", "a firewall drops it, or lost", "companion down"),
+    ],
+)
+def test_what_blocks_the_way_out_is_named_with_the_next_step(
+    engine: str, forwarding: str, rules: str, cause: str, step: str
+):
+    problem = way_out.blocked(engine, SUBNET, forwarding, rules)
+    assert cause in problem.what
+    assert step in problem.hint
 
 
 VANISHED = {

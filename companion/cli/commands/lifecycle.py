@@ -11,7 +11,7 @@ from companion.cli.commands import trust
 from companion.cli.output import Result, ask, comment, report
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, Problem
-from companion.operations import registry
+from companion.operations import registry, way_out
 from companion.project import discovery, inventory, store
 from companion.project.model import Project
 from companion.reconcile import run, teardown
@@ -102,14 +102,30 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     reports = answers.values()
     if not chosen:
         problems += _retire(home, project)
+    failed = bool(problems)
+    problems += _ways_out(home, project, reports)
     if any(report.ssh_port for report in reports):
         offer_include(home, yes=arguments.yes)
     return Result(
         text="\n".join(_sentence(home, report) for report in reports),
         data={"agents": [_data(report) for report in reports]},
-        code=1 if problems else 0,
+        code=1 if failed else 0,
         problems=tuple(dict.fromkeys((*problems, *(p for r in reports for p in r.grant_problems)))),
     )
+
+
+def _ways_out(home: Paths, project: Project, reports: Iterable[Report]) -> tuple[Problem, ...]:
+    """Return why nothing that a sandbox sends leaves this machine; one sandbox per engine tells."""
+    problems = []
+    for report in {report.engine: report for report in reports}.values():
+        way = way_out.of_agent(home, project.id, report.agent)
+        if way and way.is_blocked():
+            way.repair()
+            if way.is_blocked():
+                problems.append(way.problem())
+            else:
+                comment(f"restored the network rules of {way.gateway}, which reached nothing")
+    return tuple(problems)
 
 
 def _each_agent(
