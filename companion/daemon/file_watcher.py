@@ -18,6 +18,8 @@ from companion.project.model import AgentRef
 from companion.reconcile import project_files, validate
 from companion.sandbox import model
 from companion.system import files as disk
+from companion.system import mount_table
+from companion.system.mount_table import MountedAt
 from companion.system.paths import AgentPaths
 
 # Reading a file must not look like a change of it: watchdog also reports opens.
@@ -33,6 +35,8 @@ _KINDS: list[type[events.FileSystemEvent]] = [
 ]
 POLL_INTERVAL = 2
 """Seconds between polls if the system provides no watches."""
+REMOTE_INTERVAL = 5
+"""Seconds between polls of a file system that reports no changes made elsewhere."""
 MAX_DIRECTORIES = 2000
 """Limit of directories of one tree that are watched individually."""
 _CURE = f"looking every {POLL_INTERVAL} s instead (raise fs.inotify.max_user_instances or _watches)"
@@ -70,6 +74,8 @@ class _Place(NamedTuple):
     path: Path
     identity: tuple[int, int]
     is_tree: bool
+    remote: str = ""
+    """The mount point of its file system, if that reports no changes made elsewhere."""
 
 
 _Begun: TypeAlias = tuple[BaseObserver, ObservedWatch]
@@ -92,6 +98,8 @@ class Watch:
         self._watches: dict[_Place, _Begun] = {}
         self._handler = _Handler(self._on_event)
         self._poller: BaseObserver | None = None
+        self._remote_poller: BaseObserver | None = None
+        self._remote: set[str] = set()
         try:
             self._observer: BaseObserver = Observer()
             self._observer.start()
@@ -151,7 +159,8 @@ class Watch:
 
     @property
     def _observers(self) -> set[BaseObserver]:
-        return {self._observer, self._poller or self._observer}
+        pollers = (self._poller, self._remote_poller)
+        return {self._observer, *(poller for poller in pollers if poller)}
 
     def _wanted(self) -> set[_Place]:
         """Return the directories of all files, and whole trees where a file is a directory.
@@ -162,8 +171,13 @@ class Watch:
         trees = {path: found for path in files if (found := _identity(path))}
         above = (_nearest(path) for path in {file.parent for file in files})
         around = {path: found for path in above if path not in trees and (found := _identity(path))}
-        return {_Place(path, found, _is_small(path)) for path, found in trees.items()} | {
-            _Place(path, found, is_tree=False) for path, found in around.items()
+        table = mount_table.read()
+        return {
+            _Place(path, found, _is_small(path), _remote_mount(table, path))
+            for path, found in trees.items()
+        } | {
+            _Place(path, found, is_tree=False, remote=_remote_mount(table, path))
+            for path, found in around.items()
         }
 
     def _alive(self) -> set[ObservedWatch]:
@@ -173,6 +187,11 @@ class Watch:
 
     def _begin(self, place: _Place) -> _Begun | None:
         """Start a watch; None if the directory has just vanished or cannot be read."""
+        if place.remote:
+            poller = self._polling_remote(place.remote)
+            with suppress(OSError):
+                return poller, self._schedule(poller, place)
+            return None
         try:
             return self._observer, self._schedule(self._observer, place)
         except OSError as error:
@@ -192,6 +211,17 @@ class Watch:
             self._poller = PollingObserver(timeout=POLL_INTERVAL)
             self._poller.start()
         return self._poller
+
+    def _polling_remote(self, mount: str) -> BaseObserver:
+        """Return the observer for remote file systems, and report each of them once."""
+        if mount not in self._remote:
+            self._remote.add(mount)
+            what = f"the file system at {mount} does not report changes made elsewhere"
+            self._hindered(f"{what}: looking every {REMOTE_INTERVAL} s")
+        if self._remote_poller is None:
+            self._remote_poller = PollingObserver(timeout=REMOTE_INTERVAL)
+            self._remote_poller.start()
+        return self._remote_poller
 
     def _schedule(self, observer: BaseObserver, place: _Place) -> ObservedWatch:
         return observer.schedule(
@@ -224,6 +254,12 @@ def _identity(directory: Path) -> _Identity:
 def _file(path: Path) -> _Identity:
     status = disk.status(path)
     return (status.st_dev, status.st_ino) if status else None
+
+
+def _remote_mount(table: tuple[MountedAt, ...], path: Path) -> str:
+    """Return the mount point of a path's file system if that is a remote one, else ""."""
+    mount = mount_table.mount_of(table, str(disk.real(path)))
+    return mount.point if mount and mount_table.is_remote(mount) else ""
 
 
 def _nearest(directory: Path) -> Path:

@@ -10,6 +10,14 @@ from pathlib import Path
 _TABLE = Path("/proc/self/mountinfo")
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 _DEVICE, _ROOT, _POINT = 2, 3, 4
+_REMOTE = frozenset((
+    *("9p", "afs", "ceph", "cifs", "drvfs", "fuse", "lustre", "nfs", "nfs4", "prl_fs", "smb3"),
+    *("vboxsf", "virtiofs", "vmhgfs"),
+))  # fmt: skip
+"""Types of network file systems, and of those that a virtual machine shares with its host.
+
+FUSE is among them for SSHFS and the like; `fuseblk` is a local disk.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,8 @@ class MountedAt:
     root: str
     """The directory of the file system that is mounted; `/` for all of it."""
     point: str
+    kind: str = ""
+    """The type of the file system, as mount(8) names it."""
 
 
 def read() -> tuple[MountedAt, ...]:
@@ -35,7 +45,7 @@ def parse(table: bytes) -> tuple[MountedAt, ...]:
     """Return the entries of a mountinfo file, in its order."""
     rows = (line.split(b" ") for line in table.splitlines())
     return tuple(
-        MountedAt(row[_DEVICE].decode(), _name(row[_ROOT]), _name(row[_POINT]))
+        MountedAt(row[_DEVICE].decode(), _name(row[_ROOT]), _name(row[_POINT]), _kind(row))
         for row in rows
         if len(row) > _POINT
     )
@@ -43,12 +53,23 @@ def parse(table: bytes) -> tuple[MountedAt, ...]:
 
 def device_path(table: tuple[MountedAt, ...], path: str) -> tuple[str, str] | None:
     """Return the file system on which an absolute path lies, and its path there."""
-    above = [entry for entry in table if _is_below(path, entry.point)]
-    if not above:
+    entry = mount_of(table, path)
+    if entry is None:
         return None
-    entry = max(reversed(above), key=lambda found: len(found.point))  # the last one hides others
     rest = path[len(entry.point.rstrip("/")) :]
     return entry.device, (entry.root.rstrip("/") + rest) or "/"
+
+
+def mount_of(table: tuple[MountedAt, ...], path: str) -> MountedAt | None:
+    """Return what is mounted at an absolute path, or above it."""
+    above = [entry for entry in table if _is_below(path, entry.point)]
+    # The last one hides others at the same place.
+    return max(reversed(above), key=lambda found: len(found.point), default=None)
+
+
+def is_remote(entry: MountedAt) -> bool:
+    """Tell whether others may change a file system's files without an event on this machine."""
+    return entry.kind in _REMOTE or entry.kind.startswith("fuse.")
 
 
 def mounted_below(table: tuple[MountedAt, ...], path: str) -> tuple[tuple[str, str], ...]:
@@ -62,6 +83,11 @@ def mounted_below(table: tuple[MountedAt, ...], path: str) -> tuple[tuple[str, s
 
 def _is_below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(f"{directory.rstrip('/')}/")
+
+
+def _kind(row: list[bytes]) -> str:
+    """Return the field after the separator, which follows any number of optional fields."""
+    return row[row.index(b"-") + 1].decode() if b"-" in row[:-1] else ""
 
 
 def _name(field: bytes) -> str:

@@ -13,6 +13,8 @@ import pytest
 from desk import AGENT, COMPANION, Desk
 from fake_project import Fake, fresh
 
+from companion.system import mount_table
+
 NO_INOTIFY = 'echo 0 >/proc/sys/user/max_inotify_instances && exec "$@"'
 POLLING = ("unshare", "-Ur", "sh", "-c", NO_INOTIFY, "sh")
 OVERLAY = f"{AGENT}  - plugin: custom-runtime\n    home_override: home\n"
@@ -190,6 +192,55 @@ def test_a_link_on_the_way_to_a_file_may_lead_elsewhere_afterwards(desk: Desk):
         wait_for(log, "not started", 2)
         (desk.home / "releases/two/agent.yaml").write_text(AGENT.replace("coder", "co der"))
         wait_for(log, "agent.yaml:1:7: 'name' must be", 1)
+
+
+def test_where_a_file_system_tells_nothing_it_is_polled_and_that_is_said(
+    desk: Desk, tmp_path: Path
+):
+    server, mount = tmp_path / "server", desk.home / "mount"
+    for directory in (server, mount):
+        directory.mkdir()
+    if not shutil.which("bindfs"):
+        pytest.skip("needs a FUSE file system: install bindfs")
+    subprocess.run(["bindfs", server, mount], check=True)
+    try:
+        saved = desk.project().rename(server / "project") / "agent.yaml"
+        desk.companion("add", str(mount / "project")).ok()
+        with watching(desk) as log:
+            said = f"the file system at {mount} does not report changes made elsewhere"
+            assert log.read_text().count(said) == 1
+            saved.write_text(AGENT.replace("coder", "co der"))
+            wait_for(log, "agent.yaml:1:7: 'name' must be", 1)
+            saved.write_text(AGENT)
+            wait_for(log, "not started", 2)
+    finally:
+        subprocess.run(["umount", mount], check=True)
+
+
+MOUNTS = b"""\
+27 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 27 0:50 / /mnt/c rw,noatime - 9p C:\\134 rw,dirsync,aname=drvfs
+31 27 0:51 / /home/ada/far\\040away rw master:3 - fuse.sshfs far: rw
+32 27 8:2 / /media/disk rw - fuseblk /dev/sdb1 rw
+33 31 0:52 / /home/ada/far\\040away/near rw - tmpfs tmpfs rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "point", "remote"),
+    [
+        ("/home/ada/project", "/", False),
+        ("/mnt/c/Users/ada", "/mnt/c", True),
+        ("/mnt/cellar", "/", False),
+        ("/home/ada/far away/project", "/home/ada/far away", True),
+        ("/home/ada/far away/near", "/home/ada/far away/near", False),
+        ("/media/disk/project", "/media/disk", False),
+    ],
+)
+def test_remote_file_systems_are_known_by_the_mount_table(path: str, point: str, remote: bool):
+    found = mount_table.mount_of(mount_table.parse(MOUNTS), path)
+    assert found
+    assert (found.point, mount_table.is_remote(found)) == (point, remote)
 
 
 def wait_for_silence(log: Path, seconds: float) -> None:

@@ -61,7 +61,7 @@ def test_a_gateway_that_reaches_nothing_is_reported_with_the_next_step(box: Box)
 
 def test_an_agent_whose_sshd_hangs_is_replaced(box: Box):
     before = box.ids()
-    find = "grep -lz sshd /proc/[0-9]*/cmdline"
+    find = "grep -lzE ^[a-z/]*sshd /proc/[0-9]*/cmdline"
     end = f'for file in $({find}); do kill -STOP "$(echo $file | cut -d/ -f3)"; done'
     box.engine("exec", box.container("coder"), "bash", "-c", end)
     done = box.companion("up").ok()

@@ -117,8 +117,8 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
 def _ways_out(home: Paths, project: Project, reports: Iterable[Report]) -> tuple[Problem, ...]:
     """Return why nothing that a sandbox sends leaves this machine; one sandbox per engine tells."""
     problems = []
-    for report in {report.engine: report for report in reports}.values():
-        way = way_out.of_agent(home, project.id, report.agent)
+    for agent in {one.engine: one.agent for one in reports}.values():
+        way = way_out.of_agent(home, project.id, agent)
         if way and way.is_blocked():
             way.repair()
             if way.is_blocked():
