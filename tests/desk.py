@@ -14,6 +14,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from companion.system.paths import Paths
+
 ROOT = Path(__file__).parent.parent
 COMPANION = Path(sys.executable).parent / "companion"
 CANARY = "sk-canary-7c1e90Kx4Vq2"
@@ -98,6 +100,13 @@ class Desk:
             os.environ.clear()
             os.environ.update(kept)
         return Done(code, out.getvalue(), err.getvalue())
+
+    @property
+    def paths(self) -> Paths:
+        """The user's places, for calls in this process."""
+        inner = (".config", ".local/share", ".local/state")
+        ours = (self.home / directory / "companion" for directory in inner)
+        return Paths(self.home, *ours, self.home / ".config")
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a run of companion and do not wait for it."""

@@ -204,7 +204,7 @@ def parse(argv: list[str]) -> tuple[list[str], dict[str, list[str]]]:
     """Split into words and options; an option of no value is not in this list."""
     flags = {"--all", "--quiet", "--no-trunc", "--force", "--ignore", "--init", "--read-only",
              "--internal", "--disable-dns", "--interactive", "--force-rm",
-             "--follow", "--rootless-netns"}  # fmt: skip
+             "--follow", "--rootless-netns", "--volumes"}  # fmt: skip
     words: list[str] = []
     options: dict[str, list[str]] = {}
     rest = list(argv)

@@ -1,6 +1,7 @@
 """Apply: performs the steps of a plan; only this module changes containers and networks."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -8,7 +9,7 @@ from typing import assert_never
 from companion.engine import build_output, failures, gateway_socket
 from companion.engine.driver import Driver, driver
 from companion.engine.model import AgentLogin, EngineChoice, Observed
-from companion.errors import EngineError, SupersededError, UnreachableError
+from companion.errors import CompanionError, EngineError, SupersededError, UnreachableError
 from companion.project import store
 from companion.reconcile import readiness
 from companion.reconcile.build_turn import build_turn
@@ -72,7 +73,7 @@ class Applier:
             return readiness.wait_for_login(
                 self.engine, self.target, login, self.home, self.agent_paths
             )
-        except Exception:
+        except CompanionError:
             self._show_last_lines()
             raise
 
@@ -160,7 +161,8 @@ class Applier:
                 readiness.check_closed(self.engine, self.target)
             except EngineError:
                 self._show_last_lines()
-                self._remove(service)
+                with suppress(EngineError):  # the failure is what to report
+                    self._remove(service)
                 raise
 
     def _remove(self, service: Service) -> None:
@@ -187,10 +189,14 @@ class Applier:
             reload_sshd(self.engine, AgentLogin(user, started_as_root=service.user == ROOT))
 
     def _show_last_lines(self) -> None:
-        """Report the last output of each container, which usually shows the cause."""
-        for container in self.engine.containers():
-            for line in self.engine.last_lines(container.name, _LOG_TAIL):
-                self.progress(f"{container.service} | {line}")
+        """Report the last output of each container, which usually shows the cause of a failure.
+
+        An engine that fails to list them must not hide that failure.
+        """
+        with suppress(EngineError):
+            for container in self.engine.containers():
+                for line in self.engine.last_lines(container.name, _LOG_TAIL):
+                    self.progress(f"{container.service} | {line}")
 
 
 def reload_sshd(engine: Driver, login: AgentLogin) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from companion.engine.driver import Driver
@@ -41,11 +42,12 @@ def check_closed(engine: Driver, target: Target) -> None:
 
 def _end_of_gateway(engine: Driver) -> str:
     """Return the gateway's output at its last exit, "" if none; the engine restarts it."""
-    gateways = (c.name for c in engine.containers() if c.role is Role.GATEWAY)
-    for lines in (engine.last_lines(name, _LAST_LINES) for name in gateways):
-        for number in reversed(range(len(lines))):
-            if re.match("gateway: .* ended with exit code", lines[number]):
-                return "; ".join(line.strip() for line in lines[max(0, number - 1) : number + 1])
+    with suppress(EngineError):  # the failed check is what to report
+        gateways = (c.name for c in engine.containers() if c.role is Role.GATEWAY)
+        for lines in (engine.last_lines(name, _LAST_LINES) for name in gateways):
+            for number in reversed(range(len(lines))):
+                if re.match("gateway: .* ended with exit code", lines[number]):
+                    return "; ".join(map(str.strip, lines[max(0, number - 1) : number + 1]))
     return ""
 
 

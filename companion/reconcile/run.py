@@ -25,11 +25,11 @@ from companion.oauth.renew import renew
 from companion.project import discovery, inventory, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef, Project
-from companion.project.record import Applied
 from companion.reconcile import (
     authority,
     build_dir,
     mounted_files,
+    recording,
     rollback,
     secret_values,
     snapshot,
@@ -38,12 +38,12 @@ from companion.reconcile import (
 from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier, Progress
 from companion.reconcile.compare import Comparison, compare, desired_of, engine_of, settled
-from companion.reconcile.plan import Change, Plan, Reload, Start
+from companion.reconcile.plan import Change, Plan
 from companion.reconcile.snapshot import Snapshot
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked, check
 from companion.spec.containers import Image
-from companion.system.paths import Paths
+from companion.system.paths import AgentPaths, Paths
 
 _ATTEMPTS = 4
 
@@ -77,8 +77,10 @@ class _Request:
     only_if_changed: bool
     unasked: bool
     begin: float
+    agent: str = ""
+    """The agent's name, once its config is known."""
     last_stop_request: int = 0
-    """The last stop request for the agent before this call."""
+    """The last stop request for the agent before this call, on the file system's clock."""
 
 
 def reconcile(
@@ -105,41 +107,45 @@ def reconcile(
         StoppedError: the user wants the agent down.
         CompanionError: the engine refused or SSH does not answer.
     """
-    begin = time.monotonic()
-    request = _Request(home, ref, progress, fresh, only_if_changed, unasked, begin)
+    request = _Request(home, ref, progress, fresh, only_if_changed, unasked, time.monotonic())
     while True:
+        _require_wanted(request)
+        checked = check(home, ref)
+        if request.agent != checked.config.name:
+            request = _addressed(request, checked)
         try:
-            return _attempts(request)
+            return _attempts(request, checked)
         except SupersededError as error:
             progress(f"{error}: starting over with the newest files")
 
 
-def _attempts(request: _Request) -> Report:
+def _addressed(request: _Request, checked: Checked) -> _Request:
+    """Return the request for an agent; a stop request that comes later ends it."""
+    last = last_stop_request(checked.agent_paths(request.home))
+    return replace(request, agent=checked.config.name, last_stop_request=last)
+
+
+def _attempts(request: _Request, checked: Checked) -> Report:
     """Reconcile; after a conflict, resolve it and retry."""
     home, progress = request.home, request.progress
-    _require_wanted(request)
-    checked = check(home, request.ref)
     trust.require(home, checked)
     if checked.missing:
         raise ConfigError(checked.missing)
     agent_paths = checked.agent_paths(home)
-    request = replace(request, last_stop_request=last_stop_request(agent_paths))
     renewed = _renew(home, checked, progress)
     if renewed:
         checked = check(home, request.ref)
     with agent_lock(agent_paths, progress):
-        if request.last_stop_request != last_stop_request(agent_paths):
-            raise StoppedError("stopped before the change began")
-        _require_wanted(request)
         authority.authority(home, progress)
         for attempt in range(1, _ATTEMPTS + 1):
+            _require_wanted(request)
+            _require_not_stopped(request, agent_paths, "stopped before the change began")
             try:
                 return replace(_reconcile(request), renewed=renewed)
             except WorldChangedError as error:
                 _resolve(request, checked, error, last=attempt == _ATTEMPTS)
-            except SupersededError as error:
-                if request.last_stop_request != last_stop_request(agent_paths):
-                    raise StoppedError("stopped while its image was built") from error
+            except SupersededError:
+                _require_not_stopped(request, agent_paths, "stopped while its image was built")
                 raise
     raise AssertionError("unreachable")
 
@@ -153,6 +159,11 @@ def _resolve(request: _Request, checked: Checked, error: WorldChangedError, *, l
         raise rollback.roll_back(home, checked, error, progress) from error
     progress(str(error))
     rollback.make_room(home, checked, error, progress)
+
+
+def _require_not_stopped(request: _Request, agent_paths: AgentPaths, what: str) -> None:
+    if request.last_stop_request != last_stop_request(agent_paths):
+        raise StoppedError(what)
 
 
 def _require_wanted(request: _Request) -> None:
@@ -213,7 +224,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     """Write mounted files, perform the plan and record it; return the seconds of the login."""
     home, checked = request.home, comparison.checked
     build_dir.write(home, checked, comparison.desired)
-    _claim(home, comparison)
+    recording.claim(home, comparison)
     build_dir.write_env_example(home, checked.project)
     agent_paths = checked.agent_paths(home)
     mounted_files.write(comparison.desired, home, checked)
@@ -233,7 +244,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
         ),
     )
     login_seconds = applier.perform(comparison.plan)
-    _record(home, comparison, complete=True)
+    recording.record(home, comparison, complete=True)
     version = Snapshot(comparison.engine.choice, comparison.desired.target, checked.summary)
     snapshot.keep(agent_paths, version)
     if comparison.plan.change is Change.REBUILD:
@@ -262,57 +273,3 @@ def _report(comparison: Comparison, begin: float, login_seconds: float) -> Repor
         login_seconds=login_seconds,
         grant_problems=comparison.checked.grant_problems,
     )
-
-
-def _claim(home: Paths, comparison: Comparison) -> None:
-    """Record what is being started, before anything is.
-
-    If the paths that the agent writes to, or is controlled by, have changed, check again: another
-    agent may be checked concurrently. As both record before they check, at least one sees both.
-
-    Raises:
-        ConfigError: another agent may write to files that control this one, or the reverse.
-    """
-    checked, agent_paths = comparison.checked, comparison.checked.agent_paths(home)
-    before = store.read(agent_paths)
-    _record(home, comparison, complete=not comparison.plan.steps)
-    if before is None or (before.config.steered_by, before.config.writes) == (
-        checked.steered_by,
-        checked.writes,
-    ):
-        return
-    try:
-        check(home, checked.ref)
-    except ConfigError:
-        store.write(agent_paths, before)
-        raise
-
-
-def _record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
-    """Record what is being started; `complete` once all of it succeeded.
-
-    The recorded engine stays the previous one until the agent is removed from it.
-    The project is registered after its agent is recorded, so that it is never seen without one.
-    """
-    checked = comparison.checked
-    on = comparison.engine.choice if complete else comparison.was_on or comparison.engine.choice
-    record = replace(
-        comparison.record.on(on),
-        applied=Applied(
-            parts={s.name: s.parts for s in comparison.desired.target.services},
-            loaded=_loaded(comparison, complete=complete),
-            complete=complete,
-        ),
-        config=checked.summary if complete else checked.summary.joined(comparison.record.config),
-    )
-    store.write(checked.agent_paths(home), record)
-    store.register(home.project(checked.project.id), checked.project.directory)
-
-
-def _loaded(comparison: Comparison, *, complete: bool) -> dict[str, dict[str, str]]:
-    """Return what each service has loaded, without those whose change is under way."""
-    if complete:
-        return {s.name: dict(s.reloads) for s in comparison.desired.target.services}
-    touched = {s.service.name for s in comparison.plan.steps if isinstance(s, Start | Reload)}
-    held = comparison.record.applied.loaded
-    return {name: dict(entries) for name, entries in held.items() if name not in touched}

@@ -126,7 +126,7 @@ def test_status_asks_the_engine_once_for_all_agents(team: Fake):
     team.companion("up").ok()
     before = team.world["count"]
     team.companion("status").ok()
-    assert team.world["count"] - before == 2  # a list, and an inspect of what it named
+    assert team.world["count"] - before == 1  # an inspect of what is recorded
 
 
 @pytest.fixture

@@ -1,0 +1,65 @@
+"""Recording: what a change writes into the agent's record, before it begins and when it is done."""
+
+from dataclasses import replace
+
+from companion.errors import ConfigError
+from companion.project import store
+from companion.project.record import Applied
+from companion.reconcile.compare import Comparison
+from companion.reconcile.plan import Reload, Start
+from companion.reconcile.validate import check
+from companion.system.paths import Paths
+
+
+def claim(home: Paths, comparison: Comparison) -> None:
+    """Record what is being started, before anything is.
+
+    If the paths that the agent writes to, or is controlled by, have changed, check again: another
+    agent may be checked concurrently. As both record before they check, at least one sees both.
+
+    Raises:
+        ConfigError: another agent may write to files that control this one, or the reverse.
+    """
+    checked, agent_paths = comparison.checked, comparison.checked.agent_paths(home)
+    before = store.read(agent_paths)
+    record(home, comparison, complete=not comparison.plan.steps)
+    if before is None or (before.config.steered_by, before.config.writes) == (
+        checked.steered_by,
+        checked.writes,
+    ):
+        return
+    try:
+        check(home, checked.ref)
+    except ConfigError:
+        store.write(agent_paths, before)
+        raise
+
+
+def record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
+    """Record what is being started; `complete` once all of it succeeded.
+
+    The recorded engine stays the previous one until the agent is removed from it.
+    The project is registered after its agent is recorded, so that it is never seen without one.
+    """
+    checked = comparison.checked
+    on = comparison.engine.choice if complete else comparison.was_on or comparison.engine.choice
+    new = replace(
+        comparison.record.on(on),
+        applied=Applied(
+            parts={s.name: s.parts for s in comparison.desired.target.services},
+            loaded=_loaded(comparison, complete=complete),
+            complete=complete,
+        ),
+        config=checked.summary if complete else checked.summary.joined(comparison.record.config),
+    )
+    store.write(checked.agent_paths(home), new)
+    store.register(home.project(checked.project.id), checked.project.directory)
+
+
+def _loaded(comparison: Comparison, *, complete: bool) -> dict[str, dict[str, str]]:
+    """Return what each service has loaded, without those whose change is under way."""
+    if complete:
+        return {s.name: dict(s.reloads) for s in comparison.desired.target.services}
+    touched = {s.service.name for s in comparison.plan.steps if isinstance(s, Start | Reload)}
+    held = comparison.record.applied.loaded
+    return {name: dict(entries) for name, entries in held.items() if name not in touched}
