@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fake_engine
-from desk import Desk
+from desk import Desk, Done
 
 Call = tuple[str, int]
 """A kind of call, and the how-manieth of its kind."""
@@ -112,6 +112,19 @@ class Moment:
 
     def forget(self) -> None:
         shutil.rmtree(self.kept)
+
+
+def digest(fake: Fake) -> str:
+    return fake.companion("plan", "--json").ok().data["digest"]
+
+
+def agree(fake: Fake) -> Done:
+    return fake.companion("trust", "--digest", digest(fake))
+
+
+def changes(fake: Fake) -> list[str]:
+    """Return the calls to the engine that change something."""
+    return [kind for kind, _ in fake.met() if kind in CHANGING] if fake.file.exists() else []
 
 
 def fresh(desk: Desk) -> Fake:

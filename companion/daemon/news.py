@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from companion.daemon.scheduler import Touched
-from companion.daemon.view import AgentView, View, last_output
+from companion.daemon.view import AgentView, Review, View, last_output
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import Problem
 
@@ -69,6 +69,8 @@ class WorkFinished:
     """Containers, rules or keys changed."""
     settled: bool = False
     """The sandbox was observed to match its files."""
+    review: Review | None = None
+    """What the user must agree to before the change is applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +132,13 @@ def fold(view: View, news: News) -> View:
         case Progressed(sandbox, text):
             known = view.sandboxes.get(sandbox)
             return _with(view, replace(known, step=text)) if known else view
-        case WorkFinished(sandbox, _, trouble, grant_problem, _, settled):
+        case WorkFinished(sandbox, _, trouble, grant_problem, _, settled, review):
             known = view.sandboxes.get(sandbox)
             if known is None:
                 return view
-            done = replace(known, step="", trouble=trouble, grant_problem=grant_problem)
+            done = replace(
+                known, step="", trouble=trouble, grant_problem=grant_problem, review=review
+            )
             return _with(view, replace(done, settled=known.settled or settled))
 
 
@@ -190,7 +194,7 @@ def _kept(new: AgentView, old: AgentView | None) -> AgentView:
     kept = replace(
         new, condition=seen, step=old.step, trouble=old.trouble, grant_problem=old.grant_problem
     )
-    return replace(kept, settled=old.settled)
+    return replace(kept, settled=old.settled, review=old.review)
 
 
 def _seen(

@@ -20,6 +20,18 @@ class IconState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Review:
+    """What an agent waits for: its user's agreement to what it opens."""
+
+    digest: str
+    """The digest of everything that its project opens."""
+    new: tuple[str, ...]
+    """What was not agreed to, as sentences without a subject."""
+    is_known: bool
+    """The user agreed to the project before."""
+
+
+@dataclass(frozen=True, slots=True)
 class AgentView:
     """One agent's sandbox as last reported."""
 
@@ -39,6 +51,8 @@ class AgentView:
     """Why the last change failed."""
     grant_problem: Problem | None = None
     """What it runs without, until the user does something."""
+    review: Review | None = None
+    """What it waits for; its last change was not applied because of that."""
     settled: bool = False
     """It matched its files when last observed, and no engine event came since."""
 

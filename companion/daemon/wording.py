@@ -13,7 +13,7 @@ from companion.daemon.news import (
     WorkCrashed,
     WorkFinished,
 )
-from companion.daemon.view import AgentView, IconState, View, last_output
+from companion.daemon.view import AgentView, IconState, Review, View, last_output
 from companion.engine.model import Health
 from companion.errors import Problem
 
@@ -80,7 +80,14 @@ def first_line(problem: Problem | None) -> str:
     return f"{first} {said[-1]}" if said and first.endswith(":") else first
 
 
+def waits(review: Review) -> str:
+    """Return what an agent waits for, in a few words."""
+    return "asks for more than you agreed to" if review.is_known else "is not trusted yet"
+
+
 def _attention(agent_view: AgentView) -> str:
+    if agent_view.review:
+        return f"{agent_view.name} {waits(agent_view.review)}"
     if problem := agent_view.trouble or agent_view.grant_problem:
         return f"{agent_view.name}: {first_line(problem)}"
     return last_output(agent_view) if agent_view.health is Health.CRASHED else ""

@@ -3,20 +3,22 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 
 from companion.daemon.news import EngineObserved, EngineSilent, Progressed, WorkFinished
 from companion.daemon.scheduler import Order, Work
-from companion.daemon.view import AgentView
+from companion.daemon.view import AgentView, Review
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice
-from companion.errors import Code, CompanionError, Problem, StoppedError
+from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
 from companion.operations import registry, status
 from companion.project import inventory
-from companion.reconcile import run, teardown
+from companion.reconcile import run, teardown, trust
 from companion.reconcile.apply import Progress
 from companion.reconcile.plan import Change
 from companion.reconcile.run import Report
 from companion.reconcile.validate import check
+from companion.sandbox import powers_text
 from companion.system.paths import Paths
 
 _WORDS = {
@@ -58,11 +60,24 @@ def carry_out(
         return _carry_out(home, work, agent_view, tell)
     except StoppedError as error:  # no trouble: somebody asked for it
         return WorkFinished(agent_view.id, str(error))
+    except UntrustedError as error:
+        return _waiting(home, agent_view, error)
     except CompanionError as error:
         return WorkFinished(agent_view.id, f"not changed: {error}", error.problems[0])
     except Exception as error:  # noqa: BLE001 - one sandbox's bug must not end the watch
         bug = Problem(f"this is a bug in companion: {error!r}", code=Code.BUG)
         return WorkFinished(agent_view.id, str(bug), bug)
+
+
+def _waiting(home: Paths, agent_view: AgentView, error: UntrustedError) -> WorkFinished:
+    """Return the news of a change that waits for the user's agreement."""
+    problem, review = error.problems[0], None
+    with suppress(CompanionError):
+        reviewed = trust.review(home, agent_view.ref.project)
+        new = [one for one in reviewed.verdicts if one.agent == agent_view.agent]
+        sentences = (powers_text.sentence(power) for one in new for power in one.new)
+        review = Review(reviewed.digest, tuple(sentences), reviewed.is_known)
+    return WorkFinished(agent_view.id, f"not changed: {error}", problem, review=review)
 
 
 def _carry_out(

@@ -12,6 +12,8 @@ from companion.desktop import autostart, editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.errors import CompanionError
 from companion.operations import open_editor, registry
+from companion.project import discovery
+from companion.reconcile import trust
 from companion.system import files, process, programs
 from companion.system.paths import Paths
 from companion.tray.menu import Click, Verb
@@ -56,6 +58,9 @@ class Actions:
             Verb.RESTART: lambda c: self.loop.ask(c.sandbox, Order.RESTART),
             Verb.STOP: lambda c: self.loop.ask(c.sandbox, Order.STOP),
             Verb.LOGS: self._logs,
+            Verb.REVIEW: self._review,
+            Verb.AGREE: self._agree,
+            Verb.IGNORE: lambda _: None,
             Verb.LOG: lambda _: process.launch(programs.opener(str(self.home.log))),
             Verb.COPY: self._copy,
             Verb.EDIT: self._edit,
@@ -86,7 +91,9 @@ class Actions:
         if other is None and not ssh_config.is_included(self.home):
             text = f"Editors need one line in {self.home.user_ssh_config} to find your sandboxes."
             title = "SSH setup required"
-            self.tell(Notification("include", title, text, Click(Verb.INCLUDE), "Add the line"))
+            self.tell(
+                Notification("include", title, text, (("Add the line", Click(Verb.INCLUDE)),))
+            )
             return
         for one in editor_settings.sync(self.home, here.editor.id):
             if one.problem:
@@ -103,6 +110,17 @@ class Actions:
         argv = programs.companion(*where, "logs", agent_view.agent, "--follow")
         process.launch(programs.terminal(argv))
 
+    def _review(self, click: Click) -> None:
+        directory = str(self._view(click).ref.project.directory)
+        process.launch(programs.terminal(programs.companion("-C", directory, "trust")))
+
+    def _agree(self, click: Click) -> None:
+        """Agree to what a notification showed, and to nothing else."""
+        reviewed = trust.review(self.home, self._view(click).ref.project)
+        if reviewed.digest != click.digest:
+            raise CompanionError("its files changed since it asked: read again what it opens")
+        trust.agree(self.home, reviewed)
+
     def _edit(self, click: Click) -> None:
         process.launch(programs.opener(str(self._view(click).ref.config)))
 
@@ -112,8 +130,15 @@ class Actions:
         self.tell(Notification("click", "SSH is set up", text))
 
     def _add(self, _: Click) -> None:
-        if directory := programs.choose_folder():
-            registry.add(self.home, directory)
+        """Register a project; one that somebody else wrote is reviewed first."""
+        directory = programs.choose_folder()
+        if directory is None:
+            return
+        reviewed = trust.review(self.home, discovery.project(directory))
+        registry.add(self.home, directory)
+        if not reviewed.is_trusted:
+            argv = programs.companion("-C", str(reviewed.project.directory), "trust")
+            process.launch(programs.terminal(argv))
 
     def _copy(self, click: Click) -> None:
         agent_view = self._view(click)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from PIL import Image
 
@@ -93,10 +94,9 @@ def _gtk_backend() -> type[pystray.Icon] | None:
 
 def show_notification(icon: pystray.Icon, notification: Notification, on_click: OnClick) -> None:
     """Show a notification; only our own backend reports clicks on it."""
-    click, title = notification.click, plain.line(notification.title)
-    text = plain.plain(notification.text)
+    title, text = plain.line(notification.title), plain.plain(notification.text)
     if hasattr(icon, "notify_about"):
-        act = (lambda: on_click(click)) if click else None
-        icon.notify_about(notification.topic, title, text, notification.label, act)
+        actions = tuple((label, partial(on_click, click)) for label, click in notification.actions)
+        icon.notify_about(notification.topic, title, text, actions)
     else:
         icon.notify(text, title)

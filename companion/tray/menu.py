@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from companion.daemon.view import AgentView, IconState, View, last_output
-from companion.daemon.wording import first_line, headline, icon_state
+from companion.daemon.wording import first_line, headline, icon_state, waits
 from companion.engine.model import Health
 
 _WIDTH = 72
@@ -22,6 +22,11 @@ class Verb(StrEnum):
     STOP = "stop"
     LOGS = "logs"
     """Show the output of the sandbox."""
+    REVIEW = "review"
+    """Show what a project opens in a terminal, and ask whether the user agrees."""
+    AGREE = "agree"
+    """Agree to what was shown."""
+    IGNORE = "ignore"
     LOG = "log"
     """Open Companion's own log."""
     COPY = "copy"
@@ -37,11 +42,14 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """A click: the action and its target; `editor` is an editor's id."""
+    """A click: the action and its target."""
 
     verb: Verb
     sandbox: str = ""
     editor: str = ""
+    """An editor's id."""
+    digest: str = ""
+    """The digest of what the user was shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,8 @@ def _sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iter
     def row(verb: Verb, text: str) -> Row:
         return Row(f"{agent_view.id}:{verb}", text, Click(verb, agent_view.id))
 
+    if agent_view.review:
+        yield row(Verb.REVIEW, "Review what it asks for…")
     if agent_view.agent:
         yield from _editors(agent_view, desk, default=default)
         yield row(Verb.TERMINAL, "Terminal (SSH)")
@@ -157,6 +167,8 @@ def _remedy(view: View) -> Click | None:
 
 
 def _repair(agent_view: AgentView) -> Click | None:
+    if agent_view.review:
+        return Click(Verb.REVIEW, agent_view.id)
     if agent_view.trouble is None:
         return Click(Verb.LOGS, agent_view.id) if agent_view.health is Health.CRASHED else None
     return Click(Verb.EDIT if agent_view.trouble.place else Verb.LOG, agent_view.id)
@@ -173,12 +185,16 @@ def _label(views: tuple[AgentView, ...], agent_view: AgentView) -> str:
 def _short_state(agent_view: AgentView) -> str:
     if agent_view.step:
         return "working…"
+    if agent_view.review:
+        return "waits for your review"
     if agent_view.trouble:
         return "needs attention"
     return agent_view.word
 
 
 def _state(agent_view: AgentView) -> str:
+    if agent_view.review and not agent_view.step:
+        return f"{agent_view.agent} {waits(agent_view.review)}"
     if agent_view.step or agent_view.trouble:
         return agent_view.step or first_line(agent_view.trouble)
     if agent_view.health is Health.CRASHED:

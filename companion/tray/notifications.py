@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 from companion.daemon.news import EngineSilent, News, WatchDegraded, WorkCrashed, WorkFinished
-from companion.daemon.view import View
-from companion.daemon.wording import first_line
+from companion.daemon.view import AgentView, Review, View
+from companion.daemon.wording import first_line, waits
 from companion.tray.menu import Click, Verb
+
+_LONGEST = 400
+"""Characters of a question that can be answered in its notification: all of it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +18,8 @@ class Notification:
     topic: str
     title: str
     text: str
-    click: Click | None = None
-    label: str = ""
-    """The label of its action."""
+    actions: tuple[tuple[str, Click], ...] = ()
+    """Labels of its buttons and what they do; a click on the notification does the first."""
 
 
 NO_TRAY = Notification(
@@ -31,7 +33,7 @@ RUNS_ALREADY = Notification("tray", "Companion is already running", "Its icon is
 def notification_for(view: View, news: News) -> Notification | None:
     """Return the notification for a piece of news; None: it deserves none."""
     match news:
-        case WorkFinished(sandbox, text, trouble, grant_problem, changed):
+        case WorkFinished(sandbox, text, trouble, grant_problem, changed, _, review):
             agent_view = view.sandboxes.get(sandbox)
             if agent_view is None or not (trouble or changed):
                 return None
@@ -41,20 +43,35 @@ def notification_for(view: View, news: News) -> Notification | None:
                 )
             if trouble is None:
                 return Notification(sandbox, f"{agent_view.name} is ready", text)
-            verb, label = (
-                (Verb.EDIT, "Open agent.yaml") if trouble.place else (Verb.LOG, "Open log")
+            if review:
+                return _question(agent_view, review)
+            label, verb = (
+                ("Open agent.yaml", Verb.EDIT) if trouble.place else ("Open log", Verb.LOG)
             )
-            click = Click(verb, sandbox)
-            return Notification(
-                sandbox, f"{agent_view.name}: change not applied", first_line(trouble), click, label
-            )
+            title = f"{agent_view.name}: change not applied"
+            action = (label, Click(verb, sandbox))
+            return Notification(sandbox, title, first_line(trouble), (action,))
         case WorkCrashed(sandbox, text):
             agent_view = view.sandboxes.get(sandbox)
             title = f"{agent_view.agent if agent_view else sandbox} crashed"
-            return Notification(sandbox, title, text, Click(Verb.LOGS, sandbox), "Show log")
+            action = ("Show log", Click(Verb.LOGS, sandbox))
+            return Notification(sandbox, title, text, (action,))
         case WatchDegraded(why):
             return Notification("watch", "File changes may be detected late", why)
         case EngineSilent(engine, why):
             return Notification(f"engine:{engine.name}", f"{engine.name} is not responding", why)
         case _:
             return None
+
+
+def _question(agent_view: AgentView, review: Review) -> Notification:
+    """Return the question whether the user agrees; in place only if it fits there as a whole."""
+    sentences = "\n".join(f"• {sentence}" for sentence in review.new)
+    show = ("Show", Click(Verb.REVIEW, agent_view.id))
+    apply = ("Apply", Click(Verb.AGREE, agent_view.id, digest=review.digest))
+    ignore = ("Ignore", Click(Verb.IGNORE, agent_view.id))
+    title = f"{agent_view.name} {waits(review)}"
+    if review.is_known and len(sentences) <= _LONGEST:
+        return Notification(agent_view.id, title, sentences, (show, apply, ignore))
+    text = "It opens more than can be shown here. Until you agree, nothing is changed."
+    return Notification(agent_view.id, title, text, (show, ignore))

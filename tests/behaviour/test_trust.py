@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from desk import COMPANION, ROOT, Desk, Done, make_desk
-from fake_project import CHANGING, Fake, config
+from desk import COMPANION, ROOT, Desk, make_desk
+from fake_project import Fake, agree, changes, config, digest
 from test_watching import wait_for, watching
 
 HOSTILE = ROOT / "tests/hostile"
@@ -45,19 +45,6 @@ def own(owner: Desk, text: str | None = None) -> Fake:
     fake = Fake(owner, owner.project(text or config(), __env="KEY=one\n"))
     agree(fake).ok()
     return fake
-
-
-def digest(fake: Fake) -> str:
-    return fake.companion("plan", "--json").ok().data["digest"]
-
-
-def agree(fake: Fake) -> Done:
-    return fake.companion("trust", "--digest", digest(fake))
-
-
-def changes(fake: Fake) -> list[str]:
-    """Return the calls to the engine that change something."""
-    return [kind for kind, _ in fake.met() if kind in CHANGING] if fake.file.exists() else []
 
 
 def answer(fake: Fake, words: str, *arguments: str) -> tuple[int, str]:

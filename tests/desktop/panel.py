@@ -117,8 +117,8 @@ class Panel:
         item = "org.kde.StatusNotifierItem"
         self._call("/StatusNotifierItem", item, "Activate", "ii", 0, 0)
 
-    def click_note(self, note: Note) -> None:
-        self._loop.call_soon_threadsafe(self._notes.ActionInvoked, note.id, "default")
+    def click_note(self, note: Note, key: str = "default") -> None:
+        self._loop.call_soon_threadsafe(self._notes.ActionInvoked, note.id, key)
 
     def wait_for_note(self, title: str, seconds: float = 60) -> Note:
         def found() -> list[Note]:

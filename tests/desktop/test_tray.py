@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from desk import AGENT, CANARY, COMPANION, Desk, no_secret_in
-from fake_project import Fake
+from desk import AGENT, CANARY, COMPANION, Desk, make_desk, no_secret_in
+from fake_project import Fake, agree, changes, config
 from panel import until
 from trays import Tray, tray
 
@@ -122,6 +122,59 @@ def test_an_mcp_server_without_a_token_is_shown_beside_the_sandbox_that_runs(
         assert note.text == "agent.yaml:6:17: n is not authorized yet; run `companion oauth n`"
         title = running.panel.properties()["Title"]
         assert title.startswith("Companion: project: agent.yaml:6:17: n is not authorized yet")
+
+
+def test_what_a_checkout_opens_waits_for_the_users_answer(tmp_path: Path):
+    """*Show* leads to the whole question, *Ignore* leaves it, *Apply* agrees to what was shown."""
+    desk = make_desk(tmp_path / "home", trusting=False)
+    fake = Fake(desk, desk.project(config(), __env="KEY=one\n"))
+    agree(fake).ok()
+    fake.companion("up").ok()
+    with tray(desk, tmp_path) as running:
+        panel = running.panel
+        panel.wait_for_icon()
+        until(lambda: panel.properties()["Title"] == "Companion: coder is running")
+        idle = panel.properties()["IconPixmap"]
+        agent_yaml = fake.project / "agent.yaml"
+        agent_yaml.write_text(config(pids=600) + '    ports: ["0.0.0.0:4809:80"]\n')
+        note = panel.wait_for_note("project asks for more than you agreed to")
+        assert note.text == "• answers on 0.0.0.0:4809 (open to other machines, too)"
+        assert note.actions == ["default", "Show", "0", "Show", "1", "Apply", "2", "Ignore"]
+        assert panel.properties()["IconPixmap"] != idle
+        panel.click_note(note, "2")
+        panel.click("Review what it asks for…")
+        asked = ["-C", str(fake.project), "trust"]
+        until(lambda: running.called("x-terminal-emulator")[-3:] == asked)
+        agent_yaml.write_text(config(pids=601) + '    ports: ["0.0.0.0:4810:80"]\n')
+        until(lambda: "4810" in panel.wait_for_note("asks for more").text)
+        read = agent_yaml.read_text()
+        panel.click("Pause watching")
+        agent_yaml.write_text(read.replace("4810", "4811"))
+        panel.click_note(panel.wait_for_note("asks for more"), "1")
+        assert "its files changed since it asked" in panel.wait_for_note("Action failed").text
+        agent_yaml.write_text(read)
+        panel.click("Pause watching")
+        panel.click_note(panel.wait_for_note("asks for more"), "1")
+        panel.wait_for_note("project is ready")
+        until(lambda: panel.properties()["IconPixmap"] == idle)
+
+
+def test_a_project_that_somebody_else_wrote_is_not_started_from_the_menu(tmp_path: Path):
+    desk = make_desk(tmp_path / "home", trusting=False)
+    fake = Fake(desk, desk.project(config(), __env="KEY=one\n"))
+    with tray(desk, tmp_path) as running:
+        panel = running.panel
+        panel.wait_for_icon()
+        (running.programs / "zenity").write_text(f"#!/bin/sh\necho {fake.project}\n")
+        panel.click("Add project…")
+        until(
+            lambda: running.called("x-terminal-emulator")[-3:] == ["-C", str(fake.project), "trust"]
+        )
+        until(lambda: "Start" in texts(panel.rows()))
+        panel.click("Start")
+        note = panel.wait_for_note("project is not trusted yet")
+        assert note.actions == ["default", "Show", "0", "Show", "1", "Ignore"]
+        assert not changes(fake)
 
 
 def test_pausing_and_starting_at_login_are_remembered(alone: Tray):

@@ -127,3 +127,67 @@ def test_no_two_sets_of_powers_have_one_digest():
     sets = [{}, {"x": []}, {"x": [a]}, {"x": [b]}, {"x": [a, b]}, {"y": [a]}, {"x": [a], "y": [b]}]
     assert len({digest_of(one) for one in sets}) == len(sets)
     assert digest_of({"x": [a, b]}) == digest_of({"x": [b, a]})
+
+
+FIRST = """\
+name: coder
+runtime: codex
+container_runtime: podman
+egress: {mode: listed, allow: [docs.example.com], presets: [npm]}
+limits: {memory: 8g}
+features:
+  - plugin: ssh
+  - plugin: codex
+    api_key: ${KEY}
+  - plugin: custom-runtime
+    commands: ["apt-get update && apt-get install -y ripgrep"]
+    entrypoint_hooks: [start.sh]
+    runtime_volumes: ["./work:/work"]
+    env: ["EDITOR=vim"]
+"""
+WEEK = (
+    ("name: coder", "# my coder\nname: coder"),
+    ("memory: 8g", "memory: 12g"),
+    ("docs.example.com", "docs.example.com, crates.io"),
+    ("crates.io", "crates.io, static.crates.io"),
+    ("install -y ripgrep", "install -y ripgrep jq"),
+    ("EDITOR=vim", "EDITOR=nano"),
+    ("static.crates.io", "static.crates.io, index.crates.io"),
+    ("presets: [npm]", "presets: [npm, pypi]"),
+    ("install -y ripgrep jq", "install -y ripgrep jq fd-find python3"),
+    ("limits: {memory: 12g}", "limits: {memory: 12g, pids: 2048}"),
+    ('"]\n', '", "RUST_BACKTRACE=1"]\n'),
+    ("    env:", '    ports: ["3000"]\n    env:'),
+    ("egress: {mode: listed", "log_level: debug\negress: {mode: listed"),
+    ('ports: ["3000"]', 'ports: ["3000", "8080:80"]'),
+    ("log_level: debug\n", ""),
+    ('["./work:/work"]', '["./work:/work", "cache:/cache"]'),
+    ("docs.example.com, ", ""),
+    ("crates.io, static", "docs.example.com, crates.io, static"),
+    ("  - plugin: ssh\n", "  - plugin: ssh\n    port: 2299\n"),
+    ("presets: [npm, pypi]", "presets: [npm, pypi, github]"),
+    ("memory: 12g", "memory: 8g"),
+    ("python3", "python3 nodejs"),
+    ('["./work:/work", ', '["./work:/work", "./work:/src:ro", '),
+    ("8080:80", "8081:80"),
+    ("# my coder\n", "# my coder: rust and web\n"),
+    ("index.crates.io", 'index.crates.io, "*.githubusercontent.com"'),
+    ("  - plugin: codex\n", "  - plugin: github-pat\n    token: ${PAT}\n  - plugin: codex\n"),
+    ("cache:/cache", "OUTSIDE:/models:ro"),
+)
+"""Edits such as people make of one agent.yaml in a week, each on top of the one before."""
+
+
+def test_a_week_of_edits_asks_where_they_reach_further_and_nowhere_else(tmp_path: Path):
+    """3 of 28: a wildcard, a secret to another host, and a directory of the desktop."""
+    home, project = made(tmp_path, FIRST)
+    (tmp_path / "models").mkdir()
+    text, asked = FIRST, []
+    for old, new in WEEK:
+        assert old in text
+        text = text.replace(old, new.replace("OUTSIDE", str(tmp_path / "models")), 1)
+        (project.directory / "agent.yaml").write_text(text)
+        found = trust.review(home, project)
+        asked += [power.kind for verdict in found.verdicts for power in verdict.new]
+        trust.agree(home, found)
+    assert asked == [Kind.WILDCARD, Kind.SECRET, Kind.SECRET, Kind.FOREIGN_READ]

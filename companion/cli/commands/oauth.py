@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
+from companion.cli.commands import trust
 from companion.cli.output import Result, comment
 from companion.config import decode
 from companion.errors import CompanionError, ConfigError, Problem, StoppedError
@@ -21,6 +22,7 @@ from companion.system.paths import Paths
 def oauth(arguments: Namespace) -> Result:
     """Let the user authorize a provider, and give the token to the gateways that need it."""
     home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    trust.offer(home, project, "Go on", arguments)
     found, problems = _checked(home, project)
     wanted = _wanted(found, problems, arguments.provider)
     prompt = Prompt(comment, arguments.print_only, arguments.port)

@@ -9,7 +9,7 @@ import html
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from dbus_fast import BusType, Message, MessageType, NameFlag
@@ -22,6 +22,8 @@ from companion.tray.linux.dbusmenu import MenuInterface
 from companion.tray.linux.item import MENU_PATH, ItemInterface
 
 ITEM_PATH = "/StatusNotifierItem"
+Actions = Sequence[tuple[str, Callable[[], None]]]
+"""Labels and what they do."""
 PATIENCE = 10.0
 """Seconds that a panel may take to appear before we say that there is none."""
 _SEND_TIMEOUT = 2.0
@@ -71,16 +73,14 @@ class Icon(_base.Icon):  # type: ignore[misc]
         super().__init__(name, icon, title, menu)
         self._no_tray = no_tray
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._notes: dict[int, Callable[[], None]] = {}
+        self._notes: dict[int, dict[str, Callable[[], None]]] = {}
         self._topics: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._registered = asyncio.Event()
 
-    def notify_about(
-        self, topic: str, title: str, text: str, label: str, on_click: Callable[[], None] | None
-    ) -> None:
+    def notify_about(self, topic: str, title: str, text: str, actions: Actions) -> None:
         """Show a notification instead of the last one of its topic; callable from any thread."""
-        self._soon(lambda: self._begin(self._show_note(topic, title, text, label, on_click)))
+        self._soon(lambda: self._begin(self._show_note(topic, title, text, actions)))
 
     # What pystray asks of a backend; callable from any thread.
 
@@ -108,7 +108,7 @@ class Icon(_base.Icon):  # type: ignore[misc]
         self._soon(self._menu_interface.refresh)
 
     def _notify(self, message: str, title: str | None = None) -> None:
-        self.notify_about("", title or self.title, message, "", None)
+        self.notify_about("", title or self.title, message, ())
 
     # The bus; all below runs in the loop's thread.
 
@@ -162,8 +162,8 @@ class Icon(_base.Icon):  # type: ignore[misc]
                 self._registered.clear()
                 if owner and self._visible:  # the panel was started, or started again
                     self._begin(self._register())
-            case "ActionInvoked", [number, _] if number in self._notes:
-                self._notes[number]()
+            case "ActionInvoked", [number, key] if key in self._notes.get(number, {}):
+                self._notes[number][key]()
             case "NotificationClosed", [number, _]:
                 self._notes.pop(number, None)
             case _:
@@ -177,21 +177,24 @@ class Icon(_base.Icon):  # type: ignore[misc]
             if reply is not None:
                 self._registered.set()
 
-    async def _show_note(
-        self, topic: str, title: str, text: str, label: str, on_click: Callable[[], None] | None
-    ) -> None:
+    async def _show_note(self, topic: str, title: str, text: str, actions: Actions) -> None:
+        """Show a notification; the first action is also what a click on it means.
+
+        Few desktops show a button for that, so where there is a choice it has one of its own.
+        """
+        named = [("default", action) for action in actions[:1]]
+        if len(actions) > 1:
+            named += ((str(number), action) for number, action in enumerate(actions))
         able = await self._call(_NOTES, _NOTES_PATH, _NOTES, "GetCapabilities") or [[]]
         body = html.escape(text, quote=False) if "body-markup" in able[0] else text
-        actions = ["default", label] if on_click else []
+        buttons = [word for key, (label, _) in named for word in (key, label)]
         reply = await self._call(
             *(_NOTES, _NOTES_PATH, _NOTES, "Notify", "susssasa{sv}i"),
-            *("Companion", self._topics.get(topic, 0), "", title, body, actions, {}, -1),
+            *("Companion", self._topics.get(topic, 0), "", title, body, buttons, {}, -1),
         )
         if reply:
             self._topics[topic] = reply[0]
-            self._notes.pop(reply[0], None)
-            if on_click:
-                self._notes[reply[0]] = on_click
+            self._notes[reply[0]] = {key: act for key, (_, act) in named}
 
     async def _call(
         self, name: str, path: str, interface: str, member: str, signature: str = "", *body: object
