@@ -19,7 +19,7 @@ from companion.reconcile import project_files, validate
 from companion.sandbox import model
 from companion.system import files as disk
 from companion.system import mount_table
-from companion.system.mount_table import MountedAt
+from companion.system.mount_table import MountTable
 from companion.system.paths import AgentPaths
 
 # Reading a file must not look like a change of it: watchdog also reports opens.
@@ -256,7 +256,7 @@ def _file(path: Path) -> _Identity:
     return (status.st_dev, status.st_ino) if status else None
 
 
-def _remote_mount(table: tuple[MountedAt, ...], path: Path) -> str:
+def _remote_mount(table: MountTable, path: Path) -> str:
     """Return the mount point of a path's file system if that is a remote one, else ""."""
     mount = mount_table.mount_of(table, str(disk.real(path)))
     return mount.point if mount and mount_table.is_remote(mount) else ""

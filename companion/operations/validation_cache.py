@@ -2,7 +2,8 @@
 
 Reading agent.yaml takes several times as long as everything else that `status` does. A seal covers
 all that validate.check() reads, so a kept outcome is what check() would return now. Outcomes with
-problems are not kept.
+problems are not kept. Sockets that programs open in mounted directories are not sealed: they come
+and go, and `up` looks for them.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from companion import __version__
+from companion.engine import endpoints
 from companion.errors import CompanionError
 from companion.project import store
 from companion.project.model import AgentRef, Project
@@ -150,6 +152,8 @@ def _seal(home: Paths, project: Project, validation: Validation) -> str:
             "places": list(_places(Path(path) for path in sources.places)),
             "variables": [os.environ.get(name) for name in sources.variables],
             "others": list(_others(home)),
+            "desktop": [os.environ.get(name) for name in ("PATH", "TMPDIR", "XDG_RUNTIME_DIR")],
+            "engines": list(endpoints.sockets(home.home, ())),
             "ignores_case": files.ignores_case(home.home),
         }
     except (CompanionError, OSError):

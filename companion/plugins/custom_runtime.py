@@ -1,6 +1,7 @@
 """A project's own additions: commands, hooks, ports, volumes, home files, environment."""
 
 import re
+from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import AfterValidator, model_validator
@@ -83,7 +84,12 @@ def contribute(options: Options, context: Context) -> Contribution:
 
 def _mount(text: str, index: int, context: Context) -> Mount:
     source, target, mode = (*context.expand(text).split(":"), "")[:3]
-    return Mount(source, target, _MODES[mode], context.origin.at("runtime_volumes", index))
+    return Mount(source, _plain(target), _MODES[mode], context.origin.at("runtime_volumes", index))
+
+
+def _plain(target: str) -> str:
+    """Return a target in the spelling that engines report: `/x/` and `//x` are `/x`."""
+    return str(PurePosixPath("/" + target.lstrip("/"))) if target.startswith("/") else target
 
 
 def _variable(text: str, index: int, context: Context) -> Variable:

@@ -1,47 +1,70 @@
 """Bounds: looks up the places of the desktop and of other projects that a config must not use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from companion.project import model, store
 from companion.project.model import AgentRef
-from companion.reconcile import project_files
+from companion.project.record import Written
+from companion.reconcile import desktop_facts, project_files
 from companion.reconcile.locate import Locator
+from companion.sandbox import desktop
 from companion.sandbox.bounds import Bounds
 from companion.sandbox.model import Neighbour
-from companion.sandbox.places import Guard
+from companion.sandbox.places import Place
 from companion.system import files, paths
 from companion.system.paths import Paths
 
-_SYSTEM = ("/etc", "/private/etc", "/proc", "/sys", "/dev", "/run", "/var/run", "/boot",
-           "/var/lib/docker", "/var/lib/containers")  # fmt: skip
-
 
 def bounds(
-    home: Paths, ref: AgentRef, agent: str, siblings: tuple[str, ...], locator: Locator
+    home: Paths,
+    ref: AgentRef,
+    agent: str,
+    siblings: tuple[str, ...],
+    mounted: tuple[Place, ...],
+    locator: Locator,
 ) -> Bounds:
-    """Return what the paths of an agent's config are judged by; `siblings`: its fleet's agents."""
+    """Return what the paths of an agent's config are judged by.
+
+    Args:
+        home: the user's paths.
+        ref: where the agent is configured.
+        agent: its name.
+        siblings: all agents of its fleet.
+        mounted: the directories that its config mounts.
+        locator: looks up the places.
+    """
     private = (home.config, home.data, home.state, home.home / ".ssh")
+    known, project = store.all_projects(home), locator.place(ref.project.directory)
+    found = (
+        desktop_facts.facts(home, mounted, _endpoints(known), locator)
+        if mounted
+        else desktop.DesktopFacts()
+    )
     return Bounds(
-        project=locator.place(ref.project.directory),
+        project=project,
         control=project_files.control_files(ref, locator),
         siblings=project_files.others_of_fleet(ref, siblings, locator),
         private=tuple(map(locator.place, private)),
-        desktop=tuple(_desktop(home, locator)),
-        neighbours=tuple(_neighbours(home, ref, agent, locator)),
+        system=tuple(desktop.system(found, project)),
+        programs=tuple(desktop.programs(found)),
+        neighbours=tuple(_neighbours(known, ref, agent, locator)),
         ignores_case=files.ignores_case(home.home),
     )
 
 
-def _desktop(home: Paths, locator: Locator) -> Iterator[Guard]:
-    for name in _SYSTEM:
-        yield Guard(locator.place(Path(name)), "belongs to the system")
-    yield Guard(locator.place(home.home), "is or contains your home directory", below=False)
+def _endpoints(known: Mapping[str, Written]) -> Iterator[tuple[str, str]]:
+    """Yield the variables by which known agents select their engines."""
+    for written in known.values():
+        for engine in (e for record in written.agents.values() for e in record.engines):
+            yield from engine.environment
 
 
-def _neighbours(home: Paths, ref: AgentRef, agent: str, locator: Locator) -> Iterator[Neighbour]:
+def _neighbours(
+    known: Mapping[str, Written], ref: AgentRef, agent: str, locator: Locator
+) -> Iterator[Neighbour]:
     """Yield all other recorded agents, and the config files of other projects."""
-    for project_id, written in store.all_projects(home).items():
+    for project_id, written in known.items():
         is_same_project = project_id == ref.project.id
         if not is_same_project:
             other = model.Project(Path(written.directory), project_id)

@@ -13,10 +13,15 @@ from companion.system.paths import Paths
 DEFAULT_UID = 1000
 
 
+def agent_uid() -> int:
+    """Return the user of agents: the desktop's, or an ordinary one for root or where IDs differ."""
+    return files.user_id() or DEFAULT_UID
+
+
 def host(home: Paths, settings: Settings) -> HostFacts:
     """Return the facts of this desktop; the CA certificate is empty before there is a CA."""
     return HostFacts(
-        uid=files.user_id() or DEFAULT_UID,
+        uid=agent_uid(),
         addresses=tuple(sorted(network.public_addresses())),
         ca_certificate=files.read_text(home.ca_certificate) or "",
         build_network=BuildNetwork(proxy=settings.build.proxy),

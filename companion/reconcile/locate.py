@@ -11,8 +11,6 @@ class Locator:
 
     def __init__(self) -> None:
         self._table = mount_table.read()
-        self._points = {entry.point for entry in self._table}
-        self._above_points = {str(p) for point in self._points for p in Path(point).parents}
         self._real: dict[Path, Path] = {}
         self._inodes: dict[Path, tuple[Inode, ...]] = {}
         self._devices: dict[Path, DevicePath | None] = {}
@@ -40,13 +38,12 @@ class Locator:
 
     def _at(self, path: Path) -> Place:
         name = str(path)
-        below = name in self._above_points
         return Place(
             path=name,
             inode=files.inode(path),
             above=() if path.parent == path else self._chain(path.parent),
             device_path=self._device_path(path),
-            mounted=mount_table.mounted_below(self._table, name) if below else (),
+            mounted=self._table.mounted_below(name),
         )
 
     def _chain(self, directory: Path) -> tuple[Inode, ...]:
@@ -58,11 +55,11 @@ class Locator:
         return found
 
     def _device_path(self, path: Path) -> DevicePath | None:
-        if path.parent == path or str(path) in self._points:
-            return mount_table.device_path(self._table, str(path))
+        if path.parent == path or str(path) in self._table.points:
+            return self._table.device_path(str(path))
         above = self._devices.get(path.parent)
         if above is None:
-            above = mount_table.device_path(self._table, str(path.parent))
+            above = self._table.device_path(str(path.parent))
             self._devices[path.parent] = above
         return (above[0], f"{above[1].rstrip('/')}/{path.name}") if above else None
 

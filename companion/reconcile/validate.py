@@ -23,7 +23,7 @@ from companion.reconcile import bounds, host_facts, project_files, secret_values
 from companion.reconcile.locate import Locator
 from companion.reconcile.secret_values import Secret
 from companion.sandbox import assemble
-from companion.sandbox.model import HostFacts, PathFacts
+from companion.sandbox.model import HostFacts, PathFacts, mount_files
 from companion.sandbox.path_policy import (
     check_configuring,
     check_control,
@@ -113,7 +113,8 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     host, locator = host_facts.host(home, own), Locator()
     found = project_files.find(ref, contribution, locator)
     siblings = above[0].agents if above else ()
-    within = bounds.bounds(home, ref, config.name, siblings, locator)
+    mounted = tuple(found[file].place for file in mount_files(contribution))
+    within = bounds.bounds(home, ref, config.name, siblings, mounted, locator)
     problems = list(check_configuring(project_files.configuring(ref, locator), within))
     problems += (
         assemble.at(origin, p, document) for origin, p in check_files(contribution, found, within)

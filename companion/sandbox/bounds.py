@@ -21,7 +21,8 @@ class Bounds:
     """The directories of the fleet's other agents."""
     private: tuple[Place, ...] = ()
     """Companion's own directories, and the user's SSH files."""
-    desktop: tuple[Guard, ...] = ()
+    system: tuple[Guard, ...] = ()
+    programs: tuple[Guard, ...] = ()
     """What must not be mounted, whoever's config it is."""
     neighbours: tuple[Neighbour, ...] = ()
     ignores_case: bool = False
@@ -35,11 +36,12 @@ class Bounds:
 
     def of_mounts(self, subject: Place, steering: Iterable[Place]) -> Iterator[Guard]:
         """Yield what must not be mounted; `steering` is what the agent is made of."""
-        yield from self.desktop
+        yield from self.system
         yield from guards((*self.control, *self.siblings, *self.private), KEPT_OUT)
         yield from guards(steering, STEERS)
         yield from _steering(n for n in self.neighbours if n.is_sibling)
         yield from self.of_projects(subject)
+        yield from self.programs
 
     def of_projects(self, subject: Place) -> Iterator[Guard]:
         """Yield the places of other projects and their agents that `subject` must keep out of.

@@ -36,13 +36,13 @@ def problem(
     what = f"the mount {quoted(mount.source)}"
     if reason := _refusal(facts, bounds, steering, writable):
         return Problem(f"{what} {reason}", "mount a subdirectory such as ./work")
-    if _is_read_only_at_most(mount, facts, bounds):
-        hint = f"mount it read-only: {mount.source}:{mount.target}:ro"
-        return Problem(f"{what} belongs to the system, which agents must not change", hint)
     if not mount.source.startswith("/") and not facts.inside:
         return Problem(
             f"{what} is outside the project", "give a path inside it, or an absolute path"
         )
+    if _is_read_only_at_most(mount, facts, bounds):
+        hint = f"mount it read-only: {mount.source}:{mount.target}:ro"
+        return Problem(f"{what} belongs to the system, which agents must not change", hint)
     if facts.kind != "directory":
         return Problem(f"there is no directory {quoted(mount.source)} to mount", "create it")
     return None
@@ -66,11 +66,13 @@ def _refusal(
     steering: Iterable[Place],
     writable: Iterable[Place],
 ) -> str | None:
-    ignores_case = bounds.ignores_case
+    ignores_case, reasons = bounds.ignores_case, []
     for guard in bounds.of_mounts(facts.place, steering):
         how = relation(facts.place, guard.place, ignores_case=ignores_case)
-        if how and not guard.read_only and (guard.below or how != "lies in"):
-            return guard.reason(how)
+        if how and not guard.read_only and (guard.below or how in {"is", "contains"}):
+            reasons.append((how != "is", guard.reason(how)))
+    if reasons:
+        return min(reasons, key=lambda found: found[0])[1]  # what it is tells more than the rest
     trees = (*writable, *(tree for n in bounds.neighbours for tree in n.writes))
     for step in (*facts.links, facts.place):
         others = (tree for tree in trees if tree != step)
@@ -83,5 +85,5 @@ def _is_read_only_at_most(mount: Mount, facts: PathFacts, bounds: Bounds) -> boo
     """Tell whether a mount must be read-only and is not: all of the system outside the project."""
     if mount.read_only or contains(bounds.project, facts.place):
         return False
-    places = (guard.place for guard in bounds.desktop if guard.read_only)
+    places = (guard.place for guard in bounds.programs if guard.read_only)
     return any(relation(facts.place, p, ignores_case=bounds.ignores_case) for p in places)

@@ -9,7 +9,7 @@ Inode: TypeAlias = tuple[int, int]
 """Device and number, which all names of a file share."""
 DevicePath: TypeAlias = tuple[str, str]
 """File system and absolute path in it, which all bind mounts of a directory share."""
-Relation: TypeAlias = Literal["is", "leads to", "contains", "lies in"]
+Relation: TypeAlias = Literal["is", "leads to", "contains", "contains a part of", "lies in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class Place:
     device_path: DevicePath | None = None
     mounted: tuple[DevicePath, ...] = ()
     """What is mounted below it."""
+
+    @property
+    def roots(self) -> tuple[DevicePath, ...]:
+        """All that can be reached from there, as the tops of trees on file systems."""
+        return (*((self.device_path,) if self.device_path else ()), *self.mounted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +56,9 @@ def relation(subject: Place, other: Place, *, ignores_case: bool = False) -> Rel
     inside = contains(other, subject, ignores_case=ignores_case)
     if outside and inside:
         return "is"
-    if outside or (other.device_path and _any_in(other.device_path, subject.mounted)):
-        return "contains"
-    return "lies in" if inside else None
+    if outside or inside:
+        return "contains" if outside else "lies in"
+    return "contains a part of" if _overlap(subject.roots, other.roots) else None
 
 
 def contains(outer: Place, inner: Place, *, ignores_case: bool = False) -> bool:
@@ -62,8 +67,7 @@ def contains(outer: Place, inner: Place, *, ignores_case: bool = False) -> bool:
         return True
     if outer.inode and (outer.inode == inner.inode or outer.inode in inner.above):
         return True
-    own = (outer.device_path,) if outer.device_path else ()
-    return lies_in(inner.device_path, (*own, *outer.mounted))
+    return lies_in(inner.device_path, outer.roots)
 
 
 def within(place: Place, trees: Iterable[Place], *, ignores_case: bool = False) -> Place | None:
@@ -73,14 +77,15 @@ def within(place: Place, trees: Iterable[Place], *, ignores_case: bool = False) 
 
 def lies_in(path: DevicePath | None, roots: Iterable[DevicePath]) -> bool:
     """Tell whether a place lies in one of several directories of file systems."""
-    return path is not None and any(_any_in(root, (path,)) for root in roots)
+    return path is not None and any(_is_in(path, root) for root in roots)
 
 
-def _any_in(root: DevicePath, others: Iterable[DevicePath]) -> bool:
-    return any(
-        device == root[0] and _is_below(path, root[1], ignores_case=False)
-        for device, path in others
-    )
+def _overlap(some: Iterable[DevicePath], others: tuple[DevicePath, ...]) -> bool:
+    return any(lies_in(one, others) or any(_is_in(other, one) for other in others) for one in some)
+
+
+def _is_in(inner: DevicePath, outer: DevicePath) -> bool:
+    return inner[0] == outer[0] and _is_below(inner[1], outer[1], ignores_case=False)
 
 
 def _is_below(inner: str, outer: str, *, ignores_case: bool) -> bool:

@@ -1,5 +1,7 @@
-"""Where the static files that ship with Companion lie."""
+"""Where the static files that ship with Companion lie, and its code."""
 
+import shutil
+import sys
 from pathlib import Path
 
 
@@ -8,3 +10,18 @@ def assets_directory() -> Path:
     package = Path(__file__).parent.parent
     inside = package / "assets"
     return inside if inside.is_dir() else package.parent / "assets"
+
+
+def code_directories() -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the directories of our own code, and those of the Python that runs it."""
+    package = Path(__file__).parent.parent
+    own = (package, package.with_name("ssh"), package.with_name("editors"), assets_directory())
+    environments = (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)
+    return own, tuple(dict.fromkeys(map(Path, environments)))
+
+
+def programs() -> tuple[Path, ...]:
+    """Return the files by which users start Companion: a script, or a link to one."""
+    started, found = Path(sys.argv[0]).absolute(), shutil.which("companion")
+    named = (started,) if started.is_file() else ()
+    return tuple(dict.fromkeys((*named, *((Path(found).absolute(),) if found else ()))))

@@ -4,7 +4,9 @@ The format: proc_pid_mountinfo(5).
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 _TABLE = Path("/proc/self/mountinfo")
@@ -33,36 +35,64 @@ class MountedAt:
     """The type of the file system, as mount(8) names it."""
 
 
-def read() -> tuple[MountedAt, ...]:
+@dataclass(frozen=True)
+class MountTable:
+    """What is mounted, in the order in which it was."""
+
+    entries: tuple[MountedAt, ...] = ()
+
+    def device_path(self, path: str) -> tuple[str, str] | None:
+        """Return the file system on which an absolute path lies, and its path there."""
+        entry = mount_of(self, path)
+        if entry is None:
+            return None
+        rest = path[len(entry.point.rstrip("/")) :]
+        return entry.device, (entry.root.rstrip("/") + rest) or "/"
+
+    def mounted_below(self, path: str) -> tuple[tuple[str, str], ...]:
+        """Return what is mounted below a directory, as file systems and paths in them."""
+        if path not in self._above_points:
+            return ()
+        return tuple(
+            (entry.device, entry.root)
+            for entry in self.entries
+            if entry.point != path and _is_below(entry.point, path)
+        )
+
+    @cached_property
+    def points(self) -> frozenset[str]:
+        """The directories at which something is mounted."""
+        return frozenset(entry.point for entry in self.entries)
+
+    @cached_property
+    def _above_points(self) -> frozenset[str]:
+        return frozenset(above for point in self.points for above in _parents(point))
+
+
+def read() -> MountTable:
     """Return what is mounted on this machine; nothing where the system has no such table."""
     try:
         return parse(_TABLE.read_bytes())
     except OSError:
-        return ()
+        return MountTable()
 
 
-def parse(table: bytes) -> tuple[MountedAt, ...]:
-    """Return the entries of a mountinfo file, in its order."""
+@lru_cache(maxsize=2)
+def parse(table: bytes) -> MountTable:
+    """Return the content of a mountinfo file."""
     rows = (line.split(b" ") for line in table.splitlines())
-    return tuple(
-        MountedAt(row[_DEVICE].decode(), _name(row[_ROOT]), _name(row[_POINT]), _kind(row))
-        for row in rows
-        if len(row) > _POINT
+    return MountTable(
+        tuple(
+            MountedAt(row[_DEVICE].decode(), _name(row[_ROOT]), _name(row[_POINT]), _kind(row))
+            for row in rows
+            if len(row) > _POINT
+        )
     )
 
 
-def device_path(table: tuple[MountedAt, ...], path: str) -> tuple[str, str] | None:
-    """Return the file system on which an absolute path lies, and its path there."""
-    entry = mount_of(table, path)
-    if entry is None:
-        return None
-    rest = path[len(entry.point.rstrip("/")) :]
-    return entry.device, (entry.root.rstrip("/") + rest) or "/"
-
-
-def mount_of(table: tuple[MountedAt, ...], path: str) -> MountedAt | None:
+def mount_of(table: MountTable, path: str) -> MountedAt | None:
     """Return what is mounted at an absolute path, or above it."""
-    above = [entry for entry in table if _is_below(path, entry.point)]
+    above = [entry for entry in table.entries if _is_below(path, entry.point)]
     # The last one hides others at the same place.
     return max(reversed(above), key=lambda found: len(found.point), default=None)
 
@@ -72,13 +102,10 @@ def is_remote(entry: MountedAt) -> bool:
     return entry.kind in _REMOTE or entry.kind.startswith("fuse.")
 
 
-def mounted_below(table: tuple[MountedAt, ...], path: str) -> tuple[tuple[str, str], ...]:
-    """Return what is mounted below a directory, as file systems and paths in them."""
-    return tuple(
-        (entry.device, entry.root)
-        for entry in table
-        if entry.point != path and _is_below(entry.point, path)
-    )
+def _parents(path: str) -> Iterable[str]:
+    while path not in {"", "/"}:
+        path = path.rpartition("/")[0]
+        yield path or "/"
 
 
 def _is_below(path: str, directory: str) -> bool:

@@ -1,0 +1,71 @@
+"""Desktop facts: looks up the places of this desktop by which mounts are judged."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from companion.engine import endpoints
+from companion.reconcile import host_facts
+from companion.reconcile.locate import Locator
+from companion.sandbox.desktop import NEVER, READ_ONLY, SHARED, DesktopFacts, SocketFacts
+from companion.sandbox.places import Place
+from companion.system import assets, sockets, users
+from companion.system.paths import Paths
+
+
+def facts(
+    home: Paths,
+    mounted: tuple[Place, ...],
+    recorded: Iterable[tuple[str, str]],
+    locator: Locator,
+) -> DesktopFacts:
+    """Return what is where on this desktop.
+
+    Args:
+        home: the user's paths.
+        mounted: what a config mounts; sockets are looked for in it.
+        recorded: variables and values by which sandboxes select their engines.
+        locator: looks up the places.
+    """
+
+    def places(paths: Iterable[Path | str]) -> tuple[Place, ...]:
+        return tuple(dict.fromkeys(locator.place(Path(path)) for path in paths))
+
+    beside = (users.home_beside(home.home, Path(place.path)) for place in mounted)
+    packages, environments = assets.code_directories()
+    listening = tuple(endpoints.sockets(home.home, recorded))
+    return DesktopFacts(
+        never=places(NEVER),
+        read_only=places(READ_ONLY),
+        shared=places((*SHARED, *_variable("TMPDIR"))),
+        runtime=places(_variable("XDG_RUNTIME_DIR")),
+        own_homes=places((home.home, *users.own_homes())),
+        other_homes=places((*users.other_homes(), *filter(None, beside))),
+        packages=(*places(packages), *map(locator.entry, assets.programs())),
+        environments=places(environments),
+        engine_directories=places(endpoints.directories(home.home)),
+        engine_sockets=(*map(locator.entry, listening), *places(listening)),
+        sockets=tuple(_sockets(mounted)),
+        agent_uid=host_facts.agent_uid(),
+    )
+
+
+def _variable(name: str) -> Iterator[str]:
+    value = os.environ.get(name, "")
+    if value.startswith("/"):
+        yield value
+
+
+def _sockets(mounted: Iterable[Place]) -> Iterator[SocketFacts]:
+    """Yield one of the desktop's sockets for each directory that has any, and those in mounts.
+
+    They come and go, so they are not among what the check's own locator was asked for.
+    """
+    locator = Locator()
+    paths, names = sockets.bound()
+    by_directory = {path.parent: path for path in paths if sockets.owner(path) is not None}
+    for path in by_directory.values():
+        yield SocketFacts(locator.entry(path), sockets.owner(path), listening=True)
+    for place in mounted:
+        for path in sockets.look(Path(place.path)):
+            yield SocketFacts(locator.entry(path), sockets.owner(path), path.name in names)
