@@ -18,6 +18,7 @@ from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
 from companion.reconcile import authority, certificates
 from companion.system import files, inotify, search
+from companion.system.inotify import InotifyLimits
 from companion.system.paths import Paths
 
 _WATCHES = 8192
@@ -134,9 +135,19 @@ def _inotify(_: Paths) -> Iterator[Finding]:
         what = f"the system watches {found.watches} directories at most"
         yield Finding(Level.WARNING, what, f"`sysctl fs.inotify.max_user_watches={_WATCHES}`")
     if found.instances - found.used < _INSTANCES:
-        what = f"{found.used} of your {found.instances} inotify instances are in use"
-        more = max(2 * found.instances, _MORE_INSTANCES)
-        yield Finding(Level.WARNING, what, f"`sysctl fs.inotify.max_user_instances={more}`")
+        yield shortage(found)
+
+
+def shortage(found: InotifyLimits) -> Finding:
+    """Return what to say if few inotify instances are left: who has them, and what to do."""
+    what = f"{found.used} of your {found.instances} inotify instances are in use"
+    more = max(2 * found.instances, _MORE_INSTANCES)
+    hint = f"`sysctl fs.inotify.max_user_instances={more}`"
+    most = found.greediest
+    if most is None or not most.contained:
+        return Finding(Level.WARNING, what, hint)
+    what += f", {found.holders[most]} by {most.name} (process {most.pid}) in a container"
+    return Finding(Level.WARNING, what, f"stop that sandbox, or {hint}")
 
 
 def _projects(home: Paths) -> Iterator[Finding]:

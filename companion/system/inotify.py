@@ -1,11 +1,13 @@
 """Inotify limits: how many files Linux lets one user watch, and how much of that is in use."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from companion.system import files
+from companion.system import files, process_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +16,27 @@ class InotifyLimits:
 
     watches: int
     instances: int
-    used: int
-    """Instances of our user's programs, as far as we may look."""
+    holders: Mapping["Holder", int]
+    """How many instances our user's programs have, as far as we may look."""
+
+    @property
+    def used(self) -> int:
+        """Instances that are in use."""
+        return sum(self.holders.values())
+
+    @property
+    def greediest(self) -> "Holder | None":
+        """The program with most of them."""
+        return max(self.holders, key=lambda one: self.holders[one], default=None)
+
+
+class Holder(NamedTuple):
+    """A program that watches files."""
+
+    pid: int
+    name: str
+    contained: bool
+    """It runs in a container, which shares these limits with its desktop."""
 
 
 def limits() -> InotifyLimits | None:
@@ -23,7 +44,7 @@ def limits() -> InotifyLimits | None:
     watches, instances = tuple(_numbers("watches")), tuple(_numbers("instances"))
     if not (watches and instances):
         return None
-    return InotifyLimits(min(watches), min(instances), sum(1 for _ in _instances(files.user_id())))
+    return InotifyLimits(min(watches), min(instances), Counter(_instances(files.user_id())))
 
 
 def _numbers(kind: str) -> Iterator[int]:
@@ -32,11 +53,17 @@ def _numbers(kind: str) -> Iterator[int]:
             yield int(text)
 
 
-def _instances(uid: int | None) -> Iterator[str]:
+def _instances(uid: int | None) -> Iterator[Holder]:
+    """Yield the holder of each instance."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if process.stat().st_uid == uid:
                 for handle in (process / "fd").iterdir():
                     with suppress(OSError):
                         if str(handle.readlink()) == "anon_inode:inotify":
-                            yield str(handle)
+                            yield _holder(process)
+
+
+def _holder(process: Path) -> Holder:
+    name = (process / "comm").read_text(errors="replace").strip()
+    return Holder(int(process.name), name, process_tree.is_contained(process))

@@ -24,7 +24,16 @@ def contained(ancestor: int) -> Iterator[int]:
             yield pid
 
 
+def is_contained(process: Path) -> bool:
+    """Tell whether a process (its directory in /proc) lives in a process namespace of its own."""
+    return len(_pids(process)) > len(_own_pids())
+
+
 def _own_pids() -> list[str]:
     """Return our own process number in each namespace that we live in."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    return _pids(Path("/proc/self"))
+
+
+def _pids(process: Path) -> list[str]:
+    lines = (process / "status").read_text(errors="replace").splitlines()
     return next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [""])

@@ -2,13 +2,16 @@
 
 import json
 import subprocess
+from dataclasses import replace
 
 import pytest
 from desk import COMPANION, Desk
 from fake_project import Fake, fresh
 
 from companion.engine import network_probe
-from companion.system import network
+from companion.operations import doctor
+from companion.system import inotify, network
+from companion.system.inotify import Holder
 
 
 @pytest.fixture
@@ -139,6 +142,37 @@ def test_a_machine_that_slirp4netns_hides_from_its_sandboxes_is_a_warning(fake: 
     assert not any("slirp4netns uses" in what for what in levels(fake))
     fake.set(refuse=["unshare"])
     assert "failed" not in levels(fake).values()
+
+
+HOARDER = """\
+import ctypes
+held = [ctypes.CDLL(None).inotify_init() for _ in range(5)]
+print(flush=True)
+input()
+"""
+
+
+def test_a_container_that_takes_inotify_instances_is_named():
+    """Without a user namespace of its own, it shares the few that the desktop's user has."""
+    apart = ["unshare", "--pid", "--fork", "--kill-child", "python3", "-c", HOARDER]
+    with subprocess.Popen(apart, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        found = inotify.limits()
+        child.kill()
+    (hoarder,) = (
+        one
+        for one, n in found.holders.items()
+        if (n, one.contained) == (5, True) and "py" in one.name
+    )
+    few = replace(found, instances=6, holders={hoarder: 5, Holder(1, "editor", False): 1})
+    finding = doctor.shortage(few)
+    assert finding.what == (
+        f"6 of your 6 inotify instances are in use, 5 by {hoarder.name} (process {hoarder.pid})"
+        " in a container"
+    )
+    assert finding.hint.startswith("stop that sandbox, or `sysctl fs.inotify")
+    alone = doctor.shortage(replace(few, holders={Holder(1, "editor", False): 6}))
+    assert alone.what == "6 of your 6 inotify instances are in use"
 
 
 def test_inotify_instances_that_run_out_are_a_warning(fake: Fake):
