@@ -1,7 +1,7 @@
 """Decode configuration texts into models; report all problems at once, each with its place."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -38,7 +38,27 @@ def fleet(text: str, file: str = "fleet.yaml") -> tuple[Fleet, Document]:
         ConfigError: every problem within this text.
     """
     document = strict_yaml.parse(text, file)
-    return decode(Fleet, document.data, document, ()), document
+    found = decode(Fleet, document.data, document, ())
+    if problems := tuple(_name_clashes(found.agents, document)):
+        raise ConfigError(problems)
+    return found, document
+
+
+def _name_clashes(names: Sequence[str], document: Document) -> Iterator[Problem]:
+    """Yield a problem for each agent whose containers would have names of another agent's.
+
+    Each agent has containers NAME, NAME-net and NAME-gateway.
+    """
+    places = [document.place(("agents", number)) for number in range(len(names))]
+    for second, name in enumerate(names):
+        for first, other in enumerate(names):
+            if name == other and first < second:
+                hint = f"remove one of them; the first is at {places[first]}"
+                yield Problem(f"the agent '{name}' is listed twice", hint, places[second])
+            if name in {f"{other}-net", f"{other}-gateway"}:
+                what = f"the agents '{other}' and '{name}' have containers of one name"
+                hint = f"rename one of them; the other is at {places[first]}"
+                yield Problem(what, hint, places[second])
 
 
 @dataclass(frozen=True, slots=True)

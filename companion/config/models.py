@@ -227,17 +227,6 @@ class Fleet(Model):
     agents: Annotated[tuple[Annotated[str, AfterValidator(_name)], ...], Field(min_length=1)]
     shared: Shared = Shared()
 
-    @model_validator(mode="after")
-    def _distinct(self) -> "Fleet":
-        """Each agent has containers NAME, NAME-net and NAME-gateway."""
-        for name in self.agents:
-            if self.agents.count(name) > 1:
-                raise ValueError(f"lists the agent '{name}' twice")
-            for suffix in ("-net", "-gateway"):
-                if f"{name}{suffix}" in self.agents:
-                    raise ValueError(f"cannot have both an agent '{name}' and '{name}{suffix}'")
-        return self
-
 
 class AgentConfig(Model):
     """One agent.yaml."""

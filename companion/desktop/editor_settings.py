@@ -1,7 +1,7 @@
 """Editor settings: the editors on this desktop, and our entries in their settings."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -80,7 +80,7 @@ def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
     Raises:
         CompanionError: the one that is named is not here.
     """
-    known = remotes(home)
+    known, unreadable = remotes(home), tuple(_unreadable(home))
     with locks.exclusive(home.editors.with_suffix(".lock")):
         memory = editor_memory.read(home)
         here = [f for f in found(home) if _is_meant(f, only, memory)]
@@ -91,9 +91,32 @@ def sync(home: Paths, only: str | None = None) -> tuple[Synced, ...]:
         named = {f.editor.id for f in here if f.editor.only_if_named}
         editor_memory.write(home, replace(memory, named=tuple(sorted({*memory.named, *named}))))
         return tuple(
-            _write(home, f, tuple(e for remote in known for e in f.editor.entries(remote)))
+            _write(
+                home,
+                f,
+                (
+                    *(entry for remote in known for entry in f.editor.entries(remote)),
+                    *_kept(f, unreadable, memory),
+                ),
+            )
             for f in here
         )
+
+
+def _unreadable(home: Paths) -> Iterator[Remote]:
+    """Yield a stand-in for each sandbox whose record cannot be read; only its names are right."""
+    for project_id, written in store.all_projects(home).items():
+        for agent in written.broken:
+            alias = ssh_config.last_alias(home, home.project(project_id).agent(agent))
+            if alias:
+                yield Remote(alias, agent, workdir="", acp_command=("unknown",))
+
+
+def _kept(here: InstalledEditor, unreadable: Collection[Remote], memory: Memory) -> Iterator[Entry]:
+    """Yield our entries for sandboxes whose records cannot be read: they stay as they are."""
+    paths = {entry.path for remote in unreadable for entry in here.editor.entries(remote)}
+    file = memory.files.get(str(here.settings), SettingsFile())
+    yield from (entry for entry in file.owned.entries if entry.path in paths)
 
 
 def _is_meant(here: InstalledEditor, only: str | None, memory: Memory) -> bool:

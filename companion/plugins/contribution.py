@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
 from companion.config.origin import Origin
-from companion.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +224,20 @@ def merge(parts: Iterable[Contribution]) -> Contribution:
     return sum(parts, start=Contribution())
 
 
-def clashes(contribution: Contribution) -> tuple[tuple[Origin, Problem], ...]:
-    """Return a problem for each pair of contradictory additions, with the origin of the second."""
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """An addition that contradicts an earlier one."""
+
+    what: str
+    hint: str
+    origin: Origin
+    """The later addition."""
+    first: Origin | None
+    """The earlier one; None if it contradicts what Companion itself decides."""
+
+
+def clashes(contribution: Contribution) -> tuple[Clash, ...]:
+    """Return every pair of contradictory additions."""
     return (
         *_conflicts("variable", ((v.name, v.value, v.origin) for v in contribution.variables)),
         *_conflicts("service", ((u.endpoint, u.meaning, u.origin) for u in contribution.upstreams)),
@@ -240,17 +251,15 @@ def clashes(contribution: Contribution) -> tuple[tuple[Origin, Problem], ...]:
     )
 
 
-def _mixed_ports(contribution: Contribution) -> Iterator[tuple[Origin, Problem]]:
-    """Yield a problem for each port that serves both http and https upstreams."""
-    first = {80: "http", 443: "https"}
+def _mixed_ports(contribution: Contribution) -> Iterator[Clash]:
+    """Yield a clash for each port that serves both http and https upstreams."""
+    first: dict[int, tuple[str, Origin | None]] = {80: ("http", None), 443: ("https", None)}
     for upstream in contribution.upstreams:
-        scheme = first.setdefault(upstream.port, upstream.scheme)
+        scheme, origin = first.setdefault(upstream.port, (upstream.scheme, upstream.origin))
         if scheme != upstream.scheme:
             what = f"{upstream.scheme}://{upstream.endpoint} is on a port of {scheme} services"
-            yield (
-                upstream.origin,
-                Problem(what, "give one of them another port: a port has one scheme"),
-            )
+            hint = "give one of them another port: a port has one scheme"
+            yield Clash(what, hint, upstream.origin, origin)
 
 
 def _ports(contribution: Contribution) -> Iterator[tuple[str, object, Origin]]:
@@ -258,14 +267,12 @@ def _ports(contribution: Contribution) -> Iterator[tuple[str, object, Origin]]:
     yield from ((str(s.port), s, s.origin) for s in contribution.ssh if s.port)
 
 
-def _conflicts(
-    what: str, claims: Iterable[tuple[str, object, Origin]]
-) -> Iterator[tuple[Origin, Problem]]:
-    """Yield a problem for each claim (key, value, origin) that differs from its key's first."""
+def _conflicts(what: str, claims: Iterable[tuple[str, object, Origin]]) -> Iterator[Clash]:
+    """Yield a clash for each claim (key, value, origin) that differs from its key's first."""
     first: dict[str, tuple[object, Origin]] = {}
     for key, value, origin in claims:
         first_value, first_origin = first.setdefault(key, (value, origin))
         if first_value != value:
             name = f"{what} {key}".strip()
             both = f"{first_origin} and {origin} both define the {name}"
-            yield origin, Problem(both, "remove one of them")
+            yield Clash(both, "remove one of them", origin, first_origin)

@@ -158,6 +158,9 @@ def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:
     if ref.folder and config.name != ref.folder:
         what = f"the agent's name is '{config.name}', but fleet.yaml lists '{ref.folder}'"
         hint = "give the agent the name of its directory"
+        if above:
+            listed = above[1].place(("agents", above[0].agents.index(ref.folder)))
+            hint += f"; it is listed at {listed}"
         raise ConfigError([Problem(what, hint, document.place(("name",)))])
     return decode.loaded(config, document, above)
 

@@ -11,7 +11,14 @@ from companion.config.origin import Origin
 from companion.config.strict_yaml import Document
 from companion.errors import ConfigError, Problem, named
 from companion.plugins.base import Context, FeaturePlugin, expand
-from companion.plugins.contribution import Contribution, Port, RuntimeProgram, clashes, merge
+from companion.plugins.contribution import (
+    Clash,
+    Contribution,
+    Port,
+    RuntimeProgram,
+    clashes,
+    merge,
+)
 
 
 def program(config: AgentConfig, document: Document) -> RuntimeProgram:
@@ -60,7 +67,7 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
         except ConfigError as error:
             problems += error.problems
     contribution = merge(parts)
-    problems += (at(origin, p, loaded.document) for origin, p in clashes(contribution))
+    problems += (_placed(clash, loaded.document) for clash in clashes(contribution))
     if not loaded.config.gateway:
         problems += _gateway_needs(loaded, contribution)
     if problems:
@@ -71,6 +78,12 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
 def at(origin: Origin, problem: Problem, document: Document) -> Problem:
     """Return the problem with the place (file, line, column) of its origin."""
     return problem._replace(place=origin.place(document))
+
+
+def _placed(clash: Clash, document: Document) -> Problem:
+    """Return the problem of a clash, with the places of both additions."""
+    first = f"; the first is at {clash.first.place(document)}" if clash.first else ""
+    return Problem(clash.what, clash.hint + first, clash.origin.place(document))
 
 
 def _contribution(

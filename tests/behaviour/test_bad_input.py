@@ -79,12 +79,18 @@ CASES = {
     ],
     HEAD + "features:\n  - plugin: ssh\n    port: 3000\n"
     "  - plugin: custom-runtime\n    ports: ['3000:80']\n": [
-        "agent.yaml:4:5: features[1].ports[0] (custom-runtime) and features[0] (ssh) both define "
+        (
+            "agent.yaml:4:5: features[1].ports[0] (custom-runtime) and features[0] (ssh) both "
+            "define the desktop's port 3000; remove one of them; the first is at agent.yaml:7:13"
+        )
     ],
     HEAD
     + "features:\n  - plugin: external-services\n    services:\n      - url: http://a.test:8443\n"
     "      - url: https://b.test:8443\n      - url: http://a.test:443\n": [
-        "agent.yaml:7:9: https://b.test:8443 is on a port of http services",
+        (
+            "agent.yaml:7:9: https://b.test:8443 is on a port of http services; give one of them "
+            "another port: a port has one scheme; the first is at agent.yaml:6:9"
+        ),
         "agent.yaml:8:9: http://a.test:443 is on a port of https services",
     ],
     HEAD + "features:\n  - plugin: github-pat\n    token: ghp_pasted\n": [
@@ -107,7 +113,10 @@ CASES = {
         "agent.yaml:5:22: there is no file 'k.pub'; create it or correct the path"
     ],
     HEAD + "features:\n  - plugin: ssh\n  - plugin: ssh\n    port: 22\n": [
-        "agent.yaml:5:5: features[0] (ssh) and features[1] (ssh) both define the ssh server"
+        (
+            "agent.yaml:5:5: features[0] (ssh) and features[1] (ssh) both define the ssh server; "
+            "remove one of them; the first is at agent.yaml:4:5"
+        )
     ],
     HEAD + "egress: loud\nlimits: {pids: 1}\nfoo: 1\n": [
         "agent.yaml:3:9: 'mode' must be 'open' or 'listed'",

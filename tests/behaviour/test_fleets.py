@@ -82,8 +82,22 @@ def test_what_is_no_agent_any_more_leaves_the_build(desk: Desk, fleet: Path):
             "fleet.yaml:1:10: entry 1 of 'agents' must be 1 to 40 of",
         ),
         ("[coder, reviewer]", "[]", "fleet.yaml:1:1: 'agents' is empty; give at least one"),
-        ("[coder, reviewer]", "[coder, coder]", "the file lists the agent 'coder' twice"),
-        ("[coder, reviewer]", "[coder, coder-net]", "both an agent 'coder' and 'coder-net'"),
+        (
+            "[coder, reviewer]",
+            "[coder, coder]",
+            (
+                "fleet.yaml:1:17: the agent 'coder' is listed twice; remove one of them; the "
+                "first is at fleet.yaml:1:10"
+            ),
+        ),
+        (
+            "[coder, reviewer]",
+            "[coder-net, coder]",
+            (
+                "fleet.yaml:1:10: the agents 'coder' and 'coder-net' have containers of one name; "
+                "rename one of them; the other is at fleet.yaml:1:21"
+            ),
+        ),
         ("[coder, reviewer]", "[coder, tester]", "there is no agent.yaml in "),
         ("agents:", "agnets:", "fleet.yaml:1:1: unknown key 'agnets'; did you mean 'agents'?"),
         ("keys.pub", "../keys.pub", "fleet.yaml:6:24: '../keys.pub' is outside the project"),
@@ -109,7 +123,7 @@ def test_a_mistake_in_one_agent_names_its_file(desk: Desk, fleet: Path):
     config.write_text(LONE.format(name="critic"))
     assert said(desk, fleet, "validate") == (
         "reviewer/agent.yaml:1:7: the agent's name is 'critic', but fleet.yaml lists 'reviewer'; "
-        "give the agent the name of its directory"
+        "give the agent the name of its directory; it is listed at fleet.yaml:1:17"
     )
 
 

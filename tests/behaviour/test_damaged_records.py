@@ -1,0 +1,50 @@
+"""A record that cannot be read: what the desktop knows of its sandbox stays as it is."""
+
+from pathlib import Path
+
+from desk import AGENT, Desk
+
+from companion.desktop import ssh_config
+from companion.system import files
+from companion.system.paths import AgentPaths
+from ssh import keys
+
+CONFIG = AGENT.replace(
+    'runtime: {base_image: "debian:bookworm-slim"}',
+    'runtime: {base_image: "debian:bookworm-slim", acp_cmd: [acp]}',
+)
+
+
+def test_entries_of_a_damaged_record_stay_until_the_agent_is_removed(desk: Desk):
+    settings = [
+        desk.home / ".config" / name for name in ("Code/User/settings.json", "zed/settings.json")
+    ]
+    for file in settings:
+        file.parent.mkdir(parents=True)
+    project = desk.project(CONFIG)
+    desk.companion("-C", str(project), "generate").ok()
+
+    record = the_record(desk)
+    agent_paths = AgentPaths(record.parent)
+    files.write(agent_paths.host_key.with_suffix(".pub"), keys.generate("host").public)
+
+    def entries() -> list[str]:
+        ssh_config.sync(desk.paths)
+        desk.companion("editors", "sync")
+        return [file.read_text() if file.exists() else "" for file in settings]
+
+    before = entries()
+    assert all("coder.sandbox" in text for text in before)
+    assert "agent_servers" in before[1]
+    text = record.read_text()
+    record.write_text("{")
+    assert entries() == before
+    record.write_text(text)
+    assert entries() == before
+    record.unlink()
+    assert entries() == ["", ""]
+
+
+def the_record(desk: Desk) -> Path:
+    (record,) = (desk.home / ".local/state/companion/projects").glob("*/coder/agent.json")
+    return record
