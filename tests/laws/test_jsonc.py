@@ -147,3 +147,109 @@ def test_any_text_is_a_value_or_a_mistake_with_a_place(text: str):
         lines = re.split(r"\r\n?|\n", text.removeprefix("\ufeff"))
         assert 1 <= error.line <= len(lines)
         assert 1 <= error.column <= len(lines[error.line - 1]) + 1
+
+
+LIST = ("l", Match("h", "v"), "k")
+LAYOUTS: list[tuple[str, jsonc.Path, object, str]] = [
+    ("", ("a",), 1, '{\n  "a": 1\n}\n'),
+    ("// c", ("a",), 1, '// c\n{\n  "a": 1\n}'),
+    ("// c\r", ("a",), 1, '// c\r{\n  "a": 1\n}\n'),
+    ("/* c */", ("a",), {"b": ["ü"]}, '/* c */{\n  "a": {\n    "b": [\n      "ü"\n    ]\n  }\n}\n'),
+    ("{}", ("a",), 1, '{"a": 1}'),
+    ("{ }", ("ü",), "ü", '{"ü": "ü" }'),
+    ("{ // c\n}", ("a",), 1, '{ // c\n  "a": 1\n}'),
+    ("{/* c */}", ("a",), 1, '{/* c */ "a": 1}'),
+    ("{\n}", ("a",), {"b": 1}, '{\n  "a": {\n    "b": 1\n  }\n}'),
+    ("{\r\n}", ("a",), 1, '{\r\n  "a": 1\r\n}'),
+    ('{"x": 1}', ("a",), {"b": 1}, '{"x": 1, "a": {"b": 1}}'),
+    ('{"x": 1,}', ("a",), 2, '{"x": 1, "a": 2,}'),
+    ('{"x": 1 /* c */}', ("a",), 2, '{"x": 1, /* c */ "a": 2}'),
+    ('{"x": 1 // c\n}', ("a",), 2, '{"x": 1, // c\n"a": 2\n}'),
+    ('{\n\t"x": 1, // c\n}', ("a",), {"b": 1}, '{\n\t"x": 1, // c\n\t"a": {\n\t\t"b": 1\n\t},\n}'),
+    ('{\n    "x": 1\n}', ("a",), {"b": 1}, '{\n    "x": 1,\n    "a": {\n        "b": 1\n    }\n}'),
+    ('{\n  "x": 1, "y": 2\n}', ("a",), 3, '{\n  "x": 1, "y": 2, "a": 3\n}'),
+    ('{"x": {\n   "y": 1}}', ("x", "a"), 1, '{"x": {\n   "y": 1,\n   "a": 1}}'),
+    ('\ufeff{\n  "x": 1\n}', ("a",), [1], '\ufeff{\n  "x": 1,\n  "a": [\n    1\n  ]\n}'),
+    ('{"a": 1, "a": 2}', ("a",), 3, '{"a": 1, "a": 3}'),
+    ('{"a": {"b":1}}', ("a",), {"b": 1}, '{"a": {"b":1}}'),
+    ('{\n  "a": 1\n}', ("a",), {"ü": 2}, '{\n  "a": {\n    "ü": 2\n  }\n}'),
+    ("{}", LIST, True, '{"l": [{"h": "v", "k": true}]}'),
+    ('{"l": []}', LIST, True, '{"l": [{"h": "v", "k": true}]}'),
+    (
+        '{"l": [\n    {"h": "u"}\n  ]}',
+        LIST,
+        True,
+        '{"l": [\n    {"h": "u"},\n    {\n        "h": "v",\n        "k": true\n    }\n  ]}',
+    ),
+    ('{"l": [{"h": "v"}]}', LIST, True, '{"l": [{"h": "v", "k": true}]}'),
+    ('{"l": [1, {"h": "v"}, {"h": "v"}]}', LIST, 1, '{"l": [1, {"h": "v", "k": 1}, {"h": "v"}]}'),
+    ("{}", ("q", "r", "s"), 1, '{"q": {"r": {"s": 1}}}'),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "value", "expected"), LAYOUTS)
+def test_a_value_is_laid_out_as_its_surroundings(
+    text: str, path: jsonc.Path, value: object, expected: str
+):
+    assert jsonc.put(text, path, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "expected"),
+    [
+        ('{"x": 1, // c\n "a": 2}', ("a",), '{"x": 1 // c\n}'),
+        ('{"x": 1, // c\n "a": 2, // d\n "y": 3}', ("a",), '{"x": 1, // c\n // d\n "y": 3}'),
+        ('{"a": 1, "y": 2}', ("a",), '{ "y": 2}'),
+        ('{"x": 1, "a": 2,}', ("a",), '{"x": 1,}'),
+        ('{"x": 1 /* c */ , /* d */ "a": 2 }', ("a",), '{"x": 1 /* c */  /* d */ }'),
+        (
+            '{\n  "x": 1,\n  // c\n  "a": 2 // d\n}',
+            ("a",),
+            '{\n  "x": 1\n  // c\n // d\n}',
+        ),
+        ('{"x": 1}', (), ""),
+        ("// c\n{}\n", (), "// c\n"),
+        ("// c\r{}", (), "// c"),
+        (" {} ", (), "  "),
+        ('{"x": 1}', ("y", "z"), '{"x": 1}'),
+        ("", ("a",), ""),
+        ("[1]", ("a",), "[1]"),
+        ('{"a": 1, "a": 2}', ("a",), '{"a": 1}'),
+    ],
+)
+def test_what_is_removed_takes_its_comma_and_no_comment(text: str, path: jsonc.Path, expected: str):
+    assert jsonc.remove(text, path) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "1:2: the file ends too early"),
+        ("{,", "1:2: a key in quotes is missing here"),
+        ("[1 2]", "1:4: a comma or ] is missing here"),
+        ('{"a" 1}', "1:6: a colon is missing here"),
+        ('{"a": }', "1:7: a value is missing here"),
+        ("{a: 1}", "1:2: 'a' is not allowed here"),
+        ("{1: 2}", "1:2: a key in quotes is missing here"),
+        ('{"a": 1', "1:8: the file ends too early"),
+        ('"x" 1', "1:5: the file must end after its first value"),
+        ('{"a": 1]', "1:8: a comma or } is missing here"),
+        ('// c\n  {"a": 01}', "2:10: a comma or } is missing here"),
+        ('"a\nb"', "1:1: '\"' is not allowed here"),
+        ("[" * 102, "1:102: is nested too deeply"),
+        ("\ufeff x", "1:2: 'x' is not allowed here"),
+        ('{"a":\r\n "b" "c"}', "2:6: a comma or } is missing here"),
+        ("/* c", "1:1: '/' is not allowed here"),
+        ('{"a": 1}\r}', "2:1: the file must end after its first value"),
+        ('{"a": {"b": 1}}', "1:7: a is not an array"),
+        ("[]", "1:1: the file is not an object"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(text: str, message: str):
+    with pytest.raises(JsoncError) as raised:
+        jsonc.put(text, ("a", Match("b", "c"), "d"), 1)
+    assert str(raised.value) == message
+
+
+def test_a_hundred_levels_are_read():
+    assert jsonc.get("[" * 100 + "]" * 100, ()) != ()
