@@ -47,8 +47,8 @@ test-long: ## run all tests with full counts, then drive the whole product on fr
 packages: setup ## build the wheel and the source distribution into dist/
 	@bash installer/wheel.sh
 
-mutants: setup ## test the tests of the pure core by mutation (ALL=1: every mutant)
-	@nice $(BIN)/python scripts/mutants.py $(if $(ALL),--all)
+mutants: setup ## test the tests of the pure core by mutation (ALL=1: every mutant, ONLY=module)
+	@nice $(BIN)/python scripts/mutants.py $(if $(ALL),--every 1) $(ONLY)
 
 bench: ## measure each kind of change next to what the engine itself needs
 	@bash scripts/test.sh bench

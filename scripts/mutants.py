@@ -1,12 +1,14 @@
 """Change the pure core in many small ways and count how many changes the tests notice.
 
-usage: mutants.py [--all]
+usage: mutants.py [--every N] [MODULE ...]
 
 Each mutant is the program with one change, made by mutmut; [tool.mutmut] in pyproject.toml names
-modules and tests. It is noticed if a test fails or never ends. Without --all, every tenth mutant
-is tried, the same ones each time. The survivors are listed in build/mutants.txt.
+modules and tests. It is noticed if a test fails or never ends. Every tenth mutant is tried (or
+every N-th), the same ones each time, of all modules or of those whose names begin so. The survivors
+are listed in build/mutants.txt.
 """
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -18,17 +20,20 @@ ROOT = Path(__file__).parent.parent
 PLACE = ROOT / "build/mutants"
 WANTED = 85
 """Percent that must be noticed."""
-EVERY = 10
 NOTICED = {1, 3, 24, 36, 255, -24, 152, -9, -11}
 """Exit codes of a mutant's tests: one failed, the time was up, or the process was killed."""
 CHEAP = "companion.render.egress.*"
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--every", type=int, default=10, metavar="N", help="try every N-th mutant")
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help="of modules that begin so")
+    arguments = parser.parse_args()
     prepare()
     mutmut("run", CHEAP)  # makes all mutants, and learns which test reaches which function
-    names = sorted(known())
-    chosen = names if arguments == ["--all"] else names[::EVERY]
+    names = [n for n in sorted(known()) if n.startswith(tuple(arguments.modules) or "")]
+    chosen = names[:: arguments.every]
     mutmut("run", *chosen)
     return report({name: code for name, code in known().items() if name in set(chosen)})
 
@@ -82,4 +87,4 @@ def module(mutant: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
