@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 from companion.errors import CompanionError, Problem, UntrustedError
 from companion.project import discovery, store, trust_store
@@ -17,7 +18,7 @@ from companion.project.trust_store import Trust
 from companion.reconcile import user_settings
 from companion.reconcile.validate import Checked, check
 from companion.sandbox import powers_text
-from companion.sandbox.powers import Agreed, Power, digest_of, grown
+from companion.sandbox.powers import ALWAYS_ASKED, Agreed, Power, digest_of, grown
 from companion.system import files, git
 from companion.system.paths import Paths
 
@@ -31,6 +32,13 @@ class Verdict:
     new: tuple[Power, ...]
     is_known: bool = True
     """The user agreed to the project before; otherwise nothing of it may be started."""
+
+    @property
+    def alarming(self) -> tuple[Power, ...]:
+        """What to look at first: what is new or, in a project that is, what reaches furthest."""
+        if self.is_known:
+            return self.new
+        return tuple(power for power in self.asked if power.kind in ALWAYS_ASKED)
 
     @property
     def is_trusted(self) -> bool:
@@ -65,14 +73,13 @@ class Review:
     @property
     def command(self) -> str:
         """The command with which a script agrees to exactly this."""
-        return f"companion trust {self.project.directory} --digest {self.digest}"
+        return f"companion trust {quote(str(self.project.directory))} --digest {self.digest}"
 
     def lines(self) -> tuple[str, ...]:
         """Return what there is to read, agents that open the same together; new powers marked."""
         alike: dict[tuple[str, ...], list[str]] = {}
         for one in self.verdicts:
-            marked = one.new if one.is_known else ()
-            alike.setdefault(powers_text.lines(one.asked, marked), []).append(one.agent)
+            alike.setdefault(powers_text.lines(one.asked, one.alarming), []).append(one.agent)
         return tuple(
             line for text, names in alike.items() for line in (f"{', '.join(names)}:", *text)
         )

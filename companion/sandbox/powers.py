@@ -267,7 +267,8 @@ def _mounted(mount: Mount, facts: PathFacts) -> Power:
         (False, False): Kind.FOREIGN_WRITE,
     }
     verb = "reads" if mount.read_only else "reads and changes"
-    text = f"{verb} all files in {facts.real}"
+    whose = " (of the project)" if facts.inside else ""
+    text = f"{verb} all files in {facts.real}{whose}"
     return Power(Agreed(kinds[facts.inside, mount.read_only], facts.real), text, mount.origin)
 
 

@@ -16,19 +16,23 @@ _SECTIONS = (
     ("root", {Kind.ROOT_HOOK, Kind.CAPABILITY}),
     ("start", {Kind.HOOK, Kind.COMMAND, Kind.EDITOR}),
 )  # fmt: skip
+_HOSTS = {Kind.HOST, Kind.WILDCARD}
+_MARK = "!"
 _BUILD = "these commands run as root while it is built, with access to the internet:"
 _NOTHING = "nothing: it stays in a closed sandbox"
 
 
-def lines(powers: Iterable[Power], new: Collection[Power] = ()) -> tuple[str, ...]:
+def lines(powers: Iterable[Power], marked: Collection[Power] = ()) -> tuple[str, ...]:
     """Return powers by subject, each sentence whole, wrapped to 80 columns.
 
-    Those in `new` are marked with a +.
+    Those in `marked` come first in their section, with an exclamation mark.
     """
     every = tuple(powers)
     if not every:
         return (f"  {_NOTHING}",)
-    return tuple(line for title, kinds in _SECTIONS for line in _section(title, kinds, every, new))
+    ordered = sorted(every, key=lambda power: power not in marked)
+    sections = (_section(title, kinds, ordered, marked) for title, kinds in _SECTIONS)
+    return tuple(line for section in sections for line in section)
 
 
 def sentence(power: Power) -> str:
@@ -39,21 +43,31 @@ def sentence(power: Power) -> str:
 
 
 def _section(
-    title: str, kinds: Collection[Kind], every: Iterable[Power], new: Collection[Power]
+    title: str, kinds: Collection[Kind], every: Iterable[Power], marked: Collection[Power]
 ) -> Iterator[str]:
     mine = [power for power in every if power.kind in kinds]
-    built = [power for power in mine if power.kind is Kind.BUILD]
-    sentences = [(power.text, power in new) for power in mine if power.kind is not Kind.BUILD]
-    if built:
-        sentences.append((_BUILD, False))
-        sentences += (("  " + power.text, power in new) for power in built)
-    for number, (text, is_new) in enumerate(sentences):
-        yield from _wrapped(title if number == 0 else "", text, "+" if is_new else " ")
+    sentences = [*_sentences(power for power in mine if power in marked)]
+    marks = [_MARK] * len(sentences)
+    sentences += _sentences(power for power in mine if power not in marked)
+    for number, text in enumerate(sentences):
+        mark = marks[number] if number < len(marks) else " "
+        yield from _wrapped(title if number == 0 else "", text, mark)
+
+
+def _sentences(powers: Iterable[Power]) -> Iterator[str]:
+    """Yield the sentences of powers; hosts are joined, and build commands are a list."""
+    every = tuple(powers)
+    if hosts := [power.text for power in every if power.kind in _HOSTS]:
+        yield f"reaches {', '.join(text.removeprefix('reaches ') for text in hosts)}"
+    yield from (p.text for p in every if p.kind not in {*_HOSTS, Kind.BUILD})
+    if built := [power.text for power in every if power.kind is Kind.BUILD]:
+        yield _BUILD
+        yield from (f"  {text}" for text in built)
 
 
 def _wrapped(title: str, text: str, mark: str) -> list[str]:
     inner = " " * (len(text) - len(text.lstrip()))
-    first = f"  {title:<8}{mark} {inner}"
+    first = f"{mark} {title:<8}{inner}"
     return textwrap.wrap(
         text.strip(),
         WIDTH,

@@ -92,7 +92,7 @@ def test_the_question_shows_everything_whole_and_within_80_columns(
     if pytestconfig.getoption("--update"):
         expected.write_text(shown)
     assert shown.split() == expected.read_text().split(), "but for where lines are broken"
-    powers = [line for line in screen.splitlines() if line.startswith("  ")]
+    powers = [line for line in screen.splitlines() if line.startswith(("  ", "! "))]
     assert not [line for line in powers if len(line) > 80 and len(line.split()) > 1]
     for word in (clone.project / "agent.yaml").read_text().replace("docker://", "http://").split():
         if word.startswith("http"):

@@ -61,13 +61,12 @@ def offer(home: Paths, project: Project, question: str, arguments: Namespace) ->
 def page(reviewed: Review) -> tuple[str, ...]:
     """Return everything that a user reads before agreeing, as lines."""
     directory = reviewed.project.directory
+    title: tuple[str, ...] = (f"{directory} is trusted. Each agent",)
     if not reviewed.is_known:
-        title = f"{directory} is not trusted yet. If you start it, each agent …"
+        title = (f"{directory} is not trusted yet.", "If you start it, each agent (! reaches far)")
     elif not reviewed.is_trusted:
-        title = f"{directory} opens more than you agreed to (+). Each agent …"
-    else:
-        title = f"{directory} is trusted. Each agent …"
-    return (title, *reviewed.lines())
+        title = (f"{directory} opens more than you agreed to.", "Each agent (! is new)")
+    return (*title, *reviewed.lines())
 
 
 def facts(reviewed: Review) -> dict[str, object]:
