@@ -66,30 +66,6 @@ class Login:
     seconds: float
 
 
-def banner(host: str, port: int, timeout: float) -> str:
-    """Return the line by which an SSH server introduces itself; nothing is sent.
-
-    Raises:
-        ProbeError: nothing listens on the port, or no SSH server answers within `timeout` seconds.
-    """
-    end = time.monotonic() + timeout
-    with closing(_connect(host, port, timeout)) as connection:
-        line = b""
-        while not line.endswith(b"\n") and len(line) < _LONGEST:
-            connection.settimeout(max(0.001, end - time.monotonic()))
-            try:
-                received = connection.recv(_LONGEST)
-            except OSError as error:
-                raise NotListening(f"port {port} accepts, but nobody answers: {error}") from None
-            if not received:
-                break
-            line += received
-    text = line.decode("ascii", "replace")
-    if not text.startswith("SSH-2.0"):
-        raise NotListening("the listener does not speak SSH-2.0")
-    return "".join(filter(str.isprintable, text))
-
-
 def login(
     host: str, port: int, user: str, private_key: Path, host_key: str, timeout: float
 ) -> Login:

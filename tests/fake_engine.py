@@ -125,6 +125,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             return f"{Path(sys.argv[0]).name} 4.9.0\n"
         case ["info"] if options["format"] == ["{{.Store.GraphDriverName}}"]:
             return f"{world.get('storage', 'overlay')}\n"
+        case ["info"] if options["format"] == ["{{.SecurityOptions}}"]:
+            return f"[name=seccomp,profile=builtin{world.get('mapped', '')}]\n"
         case ["info"]:
             return f"{str(world.get('rootless', False)).lower()}\n"
         case ["ps"]:

@@ -11,7 +11,7 @@ from companion.daemon.view import AgentView, Review
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice
 from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
-from companion.operations import registry, status
+from companion.operations import reachability, registry, status
 from companion.project import inventory
 from companion.reconcile import run, teardown, trust
 from companion.reconcile.apply import Progress
@@ -44,7 +44,10 @@ def _conditions(engine: Engine) -> dict[str, dict[str, Condition]]:
     for container in engine.containers():
         found[container.project][container.agent].append(container)
     return {
-        project: {agent: status.condition(engine, mine) for agent, mine in agents.items()}
+        project: {
+            agent: reachability.judged(status.condition(engine, mine), mine)
+            for agent, mine in agents.items()
+        }
         for project, agents in found.items()
     }
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from companion.engine import build_output, failures, podman_settings
+from companion.engine import build_output, failures, podman_settings, user_ids
 from companion.engine.builds import build_argv
 from companion.engine.dialect import (
     DIALECTS,
@@ -223,6 +223,16 @@ class Engine:
         done = process.run(argv, env=self.environment, timeout=_FAST)
         if done.code:
             raise failures.of_probe(self.choice.name, done)
+
+    def require_user_ids(self) -> None:
+        """Check that user IDs in containers are the desktop's.
+
+        Raises:
+            EngineError: the engine maps them to others.
+        """
+        asked = self.dialect.security_options
+        if asked and (error := user_ids.refusal(self.call(*asked, timeout=_FAST))):
+            raise error
 
     def answers(self) -> bool:
         """Tell whether the engine is installed and responds."""

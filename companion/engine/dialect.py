@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from companion.config.ports import SSHD_PORT
 from companion.engine.model import Container
-from companion.spec.identity import LIB, Role
+from companion.spec.identity import LIB, SECURITY, Role
 
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
     from companion.spec.containers import Attachment, Bind, Network, Service
@@ -49,6 +49,8 @@ class Dialect:
     """Prints a line, with labels, for each container that starts, ends or is removed."""
     builds_here: bool
     """The client builds images in its own process; otherwise a daemon does."""
+    security_options: tuple[str, ...]
+    """Prints whether the engine maps user IDs; empty where it maps the desktop's user itself."""
     storage: tuple[str, ...]
     """Prints the name of the storage driver."""
     better_storage: str
@@ -86,6 +88,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "--format={{.Actor.Attributes}}",
         ),
         builds_here=False,
+        security_options=("info", "--format", "{{.SecurityOptions}}"),
         storage=("info", "--format", "{{.Driver}}"),
         better_storage='set "storage-driver": "overlay2" in daemon.json, and restart docker',
         silent="start the docker daemon, or use podman",
@@ -110,6 +113,7 @@ DIALECTS: Mapping[str, Dialect] = {
             "--format={{.Attributes}}",
         ),
         builds_here=True,
+        security_options=(),
         storage=("info", "--format", "{{.Store.GraphDriverName}}"),
         better_storage='set driver = "overlay" below [storage] in storage.conf, which lies in'
         " ~/.config/containers (root: /etc/containers), and run `podman system reset`, which"
@@ -150,7 +154,8 @@ def create_argv(
         *("--name", container_name(project, service.name)),
         *_labels(project, agent, service),
         *_label("files", files),
-        *("--init", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *("--init", "--cap-drop", "ALL"),
+        *each("--security-opt", SECURITY),
         *(("--security-opt", f"seccomp={service.seccomp}") if service.seccomp else ()),
         *(() if service.writable else ("--read-only",)),
         *("--log-driver", dialect.log_driver, "--log-opt", "max-size=10m"),

@@ -32,6 +32,9 @@ class Driver(Protocol):
     def files(self) -> str:
         """The directory that holds the agent's `Files`."""
 
+    def require_user_ids(self) -> None:
+        """Check that user IDs in containers are the desktop's."""
+
     def answers(self) -> bool:
         """Tell whether the engine is installed and responds."""
 

@@ -48,6 +48,16 @@ _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
         "choose another port in agent.yaml",
     ),
     (r"(?i:image not known|no such image)", ImageGoneError, "run `companion up`"),
+    (
+        r"cannot clone: |cannot set up namespace|uid_map: operation not permitted",
+        EngineError,
+        "run `companion doctor`: it says what keeps podman from user namespaces",
+    ),
+    (
+        r"No chain/target/match by that name",
+        EngineError,
+        "restart the docker daemon, which then restores its firewall rules",
+    ),
     (r"(?i:overlaps|already (used|being used)|subnet .* is already)", SubnetTakenError, ""),
 )
 """Pattern of the output, the error that it means, and the hint; the first match wins."""

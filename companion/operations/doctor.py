@@ -12,7 +12,7 @@ from pathlib import Path
 from companion.desktop import editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.oauth import grant_store, grants
-from companion.operations import engine_checks, status, way_out
+from companion.operations import engine_checks, kernel_checks, reachability, status, way_out
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
@@ -183,7 +183,15 @@ def _judged(home: Paths, ref: AgentRef) -> Iterator[Finding]:
     else:
         yield Finding(Level.OK, f"{name} is {condition}")
         if condition.health is Health.RUNNING:
+            yield from _ssh_port(ref, seen)
             yield from _way_out(home, ref, seen.agent)
+
+
+def _ssh_port(ref: AgentRef, seen: status.Status) -> Iterator[Finding]:
+    """SSH of a running sandbox answers."""
+    if seen.ssh_port and not reachability.answers(seen.ssh_port):
+        what = f"SSH of {seen.agent} in {ref.directory} does not answer on port {seen.ssh_port}"
+        yield Finding(Level.FAILED, what, f"run `companion -C {ref.project.directory} up`")
 
 
 def _way_out(home: Paths, ref: AgentRef, agent: str) -> Iterator[Finding]:
@@ -201,5 +209,6 @@ _CHECKS: Mapping[str, Callable[[Paths], Iterator[Finding]]] = {
     "certificates": _certificates,
     "grants": _grants,
     "inotify": _inotify,
+    "kernel": kernel_checks.examine,
     "projects": _projects,
 }

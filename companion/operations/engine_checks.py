@@ -67,6 +67,12 @@ def _storage(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
         yield Finding(Level.WARNING, what, engine.dialect.better_storage)
 
 
+def _user_ids(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
+    """User IDs in containers are the desktop's."""
+    Engine(choice).require_user_ids()
+    yield from ()
+
+
 def _desktop(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
     """A rootless engine's networks reach services of this machine."""
     if not choice.rootless:
@@ -134,6 +140,7 @@ def _take_off(home: Paths, engine: Engine) -> None:
 _CHECKS: tuple[Callable[[Paths, EngineChoice], Iterator[Finding]], ...] = (
     _network,
     _storage,
+    _user_ids,
     _desktop,
     _compose,
     _images,

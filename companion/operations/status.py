@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from companion.engine.client import Engine
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 _STOPPED_BY_HAND = frozenset({0, 128 + 15, 128 + 9})
 """Exit codes of a container that was asked to end: by SIGTERM or SIGKILL, as Linux counts them."""
 _LAST_LINES = 8
-_STARTS, _PATIENCE = timedelta(seconds=30), 2.0
-"""How long sshd may take to listen, and seconds until it introduces itself then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +173,6 @@ def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
 def condition(engine: Engine, containers: Collection[Container]) -> Condition:
     """Return the condition of one agent by its containers, with its last lines if it crashed."""
     health = health_of(containers)
-    if health is Health.RUNNING and not _is_reachable(containers):
-        return Condition(Health.BROKEN)
     agent = next((c for c in containers if c.role is Role.AGENT), None)
     if agent is None or health not in {Health.CRASHED, Health.STOPPED}:
         return Condition(health)
@@ -187,27 +182,6 @@ def condition(engine: Engine, containers: Collection[Container]) -> Condition:
     if agent.out_of_memory:
         lines = (*lines, "it had more memory than limits.memory allows, and was killed")
     return Condition(health, agent.exit_code, lines)
-
-
-def _is_reachable(containers: Collection[Container]) -> bool:
-    """Tell whether SSH answers; True for agents without SSH, and for those that only start."""
-    ports = [c.ssh_port for c in containers if c.ssh_port]
-    began = max((c.started for c in containers), default="")
-    if not ports or datetime.now(UTC) < _instant(began) + _STARTS:
-        return True
-    from ssh import probe  # noqa: PLC0415 - start-up time is a budget
-
-    try:
-        for port in ports:
-            probe.banner("127.0.0.1", port, _PATIENCE)
-    except probe.ProbeError:
-        return False
-    return True
-
-
-def _instant(text: str) -> datetime:
-    """Return a container's start; the beginning of time if the engine does not tell."""
-    return datetime.fromisoformat(text) if text else datetime.min.replace(tzinfo=UTC)
 
 
 def health_of(containers: Collection[Container]) -> Health:

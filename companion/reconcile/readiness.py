@@ -12,7 +12,7 @@ from companion.spec.containers import Login, Target
 from companion.spec.identity import LIB, Role
 from companion.system import files
 from companion.system.paths import AgentPaths, Paths
-from ssh import probe
+from ssh import banner, probe
 
 _SEE_OUTPUT = "see its last output above"
 _LAST_LINES = 8
@@ -81,12 +81,9 @@ def answers(port: int) -> bool:
     """Tell whether an SSH server answers on a running sandbox's port, without a login."""
     for _ in range(_BANNER_TRIES):
         begin = time.monotonic()
-        try:
-            probe.banner("127.0.0.1", port, _SLICE)
-        except probe.ProbeError:
-            time.sleep(max(0.0, _PAUSE - (time.monotonic() - begin)))
-        else:
+        if banner.read("127.0.0.1", port, _SLICE):
             return True
+        time.sleep(max(0.0, _PAUSE - (time.monotonic() - begin)))
     return False
 
 

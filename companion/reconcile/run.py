@@ -209,6 +209,8 @@ def _reconcile(request: _Request) -> Report:
     comparison = settled_comparison or compare(home, checked, record, engine, fresh=request.fresh)
     if settled_comparison and not settled_comparison.plan.steps:
         return _report(comparison, request.begin, 0.0)
+    if comparison.plan.change is Change.REBUILD:
+        comparison.engine.require_user_ids()  # whoever turns mapping on loses all images
     try:
         login_seconds = _carry_out(request, comparison)
     except (WorldChangedError, SupersededError):

@@ -5,7 +5,7 @@ from typing import Any
 
 from companion.config import strict_yaml
 from companion.spec.containers import Bind, Image, Network, Service, Target, Volume
-from companion.spec.identity import Role
+from companion.spec.identity import SECURITY, Role
 
 Compose = dict[str, Any]
 _HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
@@ -77,7 +77,7 @@ def _service(
 
 def _security(service: Service) -> list[str]:
     calls = [f"seccomp={_escape(service.seccomp)}"] if service.seccomp else []
-    return ["no-new-privileges", *calls]
+    return [*SECURITY, *calls]
 
 
 def _build(image: Image, contexts: Mapping[Role, str]) -> Compose:

@@ -10,6 +10,13 @@ from enum import StrEnum
 LIB = "/usr/local/lib/companion"
 """The directory of our programs in an agent's image."""
 
+SECURITY = ("no-new-privileges", "label=disable")
+"""Security options of every container.
+
+SELinux lets a container read no file of a home unless the file gets another label, which would
+change the user's own files for all programs. So, like toolbox and distrobox, we do without it.
+"""
+
 
 class Role(StrEnum):
     """The three containers of a sandbox, in the order in which they start."""

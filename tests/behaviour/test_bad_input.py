@@ -5,6 +5,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import fake_engine
 import pytest
 from desk import AGENT, COMPANION, Desk
 from fake_project import Fake
@@ -503,6 +504,18 @@ def test_a_user_whom_the_socket_refuses_learns_why_and_which_group_may(
     assert problem["what"] == f"docker refuses your user: {said}"
     assert str(socket) in problem["hint"]
     assert "docker refuses your user" in refused.companion("doctor").out
+
+
+def test_a_docker_that_maps_user_ids_is_refused_before_anything_is_built(desk: Desk):
+    fake = Fake(desk, desk.project(AGENT + "container_runtime: docker\n"), "docker")
+    fake_engine.save(fake.file, fake_engine.NEW | {"mapped": " name=userns"})
+    done = fake.companion("up")
+    assert done.code == 1
+    (problem,) = done.problems
+    assert problem.startswith("docker maps user IDs (userns-remap), so no sandbox could read")
+    assert 'remove "userns-remap" from /etc/docker/daemon.json' in problem
+    assert fake.world["calls"] == []
+    assert "failed   docker: docker maps user IDs" in fake.companion("doctor").out
 
 
 def empty_path(desk: Desk, tmp_path: Path) -> Desk:

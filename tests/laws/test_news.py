@@ -23,6 +23,7 @@ from companion.daemon.view import AgentView, View
 from companion.daemon.wording import line
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice, Health
+from companion.operations import reachability
 from companion.operations.status import condition
 from companion.project.model import AgentRef, Project
 from companion.spec.containers import Role
@@ -122,7 +123,8 @@ def test_a_sandbox_whose_ssh_does_not_answer_is_broken(banner: bytes, started: s
         port = server.getsockname()[1]
         Thread(target=introduce, args=(server, banner), daemon=True).start()
         agent = replace(container(Role.AGENT), ssh_port=port, started=started)
-        assert condition(Engine(PODMAN), (agent,)).health is health
+        seen = condition(Engine(PODMAN), (agent,))
+        assert reachability.judged(seen, (agent,)).health is health
 
 
 def introduce(server: socket.socket, banner: bytes) -> None:
