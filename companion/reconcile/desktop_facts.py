@@ -7,7 +7,7 @@ from pathlib import Path
 from companion.engine import endpoints
 from companion.reconcile import host_facts
 from companion.reconcile.locate import Locator
-from companion.sandbox.desktop import NEVER, READ_ONLY, SHARED, DesktopFacts, SocketFacts
+from companion.sandbox.desktop import DISKS, NEVER, READ_ONLY, SHARED, DesktopFacts, SocketFacts
 from companion.sandbox.places import Place
 from companion.system import assets, sockets, users
 from companion.system.paths import Paths
@@ -39,6 +39,7 @@ def facts(
         read_only=places(READ_ONLY),
         shared=places((*SHARED, *_variable("TMPDIR"))),
         runtime=places(_variable("XDG_RUNTIME_DIR")),
+        disks=places(DISKS),
         own_homes=places((home.home, *users.own_homes())),
         other_homes=places((*users.other_homes(), *filter(None, beside))),
         packages=(*places(packages), *map(locator.entry, assets.programs())),

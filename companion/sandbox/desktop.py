@@ -12,6 +12,8 @@ READ_ONLY = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/o
              "/gnu", "/snap", "/Applications", "/Library", "/var/backups", "/var/cache", "/var/db",
              "/var/lib", "/var/local", "/var/log", "/var/mail", "/var/opt", "/var/spool",
              "/var/www")  # fmt: skip
+DISKS = ("/run/media",)
+_RUN = "/run"
 SHARED = ("/tmp", "/var/tmp")  # noqa: S108 - names, not use
 """Programs of all users make sockets there; a directory of one's own in it is like any other."""
 _SOCKETS = "where programs of the desktop have their sockets"
@@ -38,6 +40,8 @@ class DesktopFacts:
     """Directories of temporary files."""
     runtime: tuple[Place, ...] = ()
     """The user's directory of sockets."""
+    disks: tuple[Place, ...] = ()
+    """Where disks of the user are mounted."""
     own_homes: tuple[Place, ...] = ()
     other_homes: tuple[Place, ...] = ()
     packages: tuple[Place, ...] = ()
@@ -54,9 +58,13 @@ class DesktopFacts:
 
 def system(facts: DesktopFacts, project: Place) -> Iterator[Guard]:
     """Yield the system's directories and homes; `project` is the directory of the config."""
-    yield from (Guard(place, _SYSTEM) for place in facts.never)
-    for place in (*facts.shared, *facts.runtime):
-        yield Guard(place, _SOCKETS, place.path, below=place in facts.runtime)
+    for place in facts.never:
+        but = facts.disks if place.path == _RUN and within(project, facts.disks) else ()
+        yield Guard(place, _SYSTEM, but=but)
+    for place in facts.shared:
+        yield Guard(place, _SOCKETS, place.path, below=False)
+    for place in facts.runtime:
+        yield Guard(place, _SOCKETS, place.path, below=not contains(place, project))
     for place in facts.own_homes:
         yield Guard(place, "is or contains your home directory", below=False)
     for place in facts.other_homes:

@@ -69,7 +69,7 @@ def _refusal(
     ignores_case, reasons = bounds.ignores_case, []
     for guard in bounds.of_mounts(facts.place, steering):
         how = relation(facts.place, guard.place, ignores_case=ignores_case)
-        if how and not guard.read_only and (guard.below or how in {"is", "contains"}):
+        if how and not guard.read_only and guard.refuses(facts.place, how):
             reasons.append((how != "is", guard.reason(how)))
     if reasons:
         return min(reasons, key=lambda found: found[0])[1]  # what it is tells more than the rest

@@ -42,8 +42,14 @@ class Guard:
     name: str = ""
     below: bool = True
     """What lies in it is guarded as well."""
+    but: tuple[Place, ...] = ()
+    """What lies in these is not guarded."""
     read_only: bool = False
     """It may be mounted read-only, or freely if it lies in the project."""
+
+    def refuses(self, subject: Place, how: Relation) -> bool:
+        """Tell whether something that has this relation to the place is refused."""
+        return how in {"is", "contains"} or (self.below and not within(subject, self.but))
 
     def reason(self, how: Relation) -> str:
         """Return why something that has this relation to the place is refused."""
@@ -58,7 +64,9 @@ def relation(subject: Place, other: Place, *, ignores_case: bool = False) -> Rel
         return "is"
     if outside or inside:
         return "contains" if outside else "lies in"
-    return "contains a part of" if _overlap(subject.roots, other.roots) else None
+    if subject.mounted or other.mounted:
+        return "contains a part of" if _overlap(subject.roots, other.roots) else None
+    return None
 
 
 def contains(outer: Place, inner: Place, *, ignores_case: bool = False) -> bool:
@@ -67,7 +75,11 @@ def contains(outer: Place, inner: Place, *, ignores_case: bool = False) -> bool:
         return True
     if outer.inode and (outer.inode == inner.inode or outer.inode in inner.above):
         return True
-    return lies_in(inner.device_path, outer.roots)
+    if inner.device_path is None:
+        return False
+    if outer.device_path is not None and _is_in(inner.device_path, outer.device_path):
+        return True
+    return bool(outer.mounted) and lies_in(inner.device_path, outer.mounted)
 
 
 def within(place: Place, trees: Iterable[Place], *, ignores_case: bool = False) -> Place | None:
@@ -91,7 +103,9 @@ def _is_in(inner: DevicePath, outer: DevicePath) -> bool:
 def _is_below(inner: str, outer: str, *, ignores_case: bool) -> bool:
     if ignores_case:
         inner, outer = _folded(inner), _folded(outer)
-    return inner == outer or inner.startswith(outer if outer.endswith("/") else f"{outer}/")
+    if not inner.startswith(outer):
+        return False
+    return len(inner) == len(outer) or outer.endswith("/") or inner[len(outer)] == "/"
 
 
 def _folded(path: str) -> str:

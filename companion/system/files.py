@@ -101,10 +101,10 @@ def is_link(path: Path) -> bool:
     return os.path.islink(path)  # noqa: PTH114 - Path.is_symlink() does, for too long a name
 
 
-def inode(path: Path) -> tuple[int, int] | None:
+def inode(path: Path | str) -> tuple[int, int] | None:
     """Return device and number of a file or directory, of a link itself; None: it has none."""
     try:
-        found = path.lstat()
+        found = os.lstat(path)
     except (OSError, ValueError):
         return None
     return (found.st_dev, found.st_ino) if found.st_ino else None

@@ -4,7 +4,7 @@ The format: proc_pid_mountinfo(5).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -60,13 +60,13 @@ class MountTable:
         )
 
     @cached_property
-    def points(self) -> frozenset[str]:
-        """The directories at which something is mounted."""
-        return frozenset(entry.point for entry in self.entries)
+    def by_point(self) -> Mapping[str, MountedAt]:
+        """What is mounted at each directory: the last one hides others."""
+        return {entry.point: entry for entry in self.entries}
 
     @cached_property
     def _above_points(self) -> frozenset[str]:
-        return frozenset(above for point in self.points for above in _parents(point))
+        return frozenset(above for point in self.by_point for above in _parents(point))
 
 
 def read() -> MountTable:
@@ -92,9 +92,8 @@ def parse(table: bytes) -> MountTable:
 
 def mount_of(table: MountTable, path: str) -> MountedAt | None:
     """Return what is mounted at an absolute path, or above it."""
-    above = [entry for entry in table.entries if _is_below(path, entry.point)]
-    # The last one hides others at the same place.
-    return max(reversed(above), key=lambda found: len(found.point), default=None)
+    places = (path, *_parents(path))
+    return next((table.by_point[place] for place in places if place in table.by_point), None)
 
 
 def is_remote(entry: MountedAt) -> bool:

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from hypothesis import given
 from hypothesis import strategies as st
 
+from companion.sandbox.desktop import DesktopFacts, system
 from companion.sandbox.mount_policy import target_refusal
 from companion.sandbox.places import Place, relation
 from companion.system.mount_table import MountedAt, MountTable, parse
@@ -84,3 +85,19 @@ def test_no_spelling_of_a_target_leads_into_the_containers_system(steps: list[st
             real.append(step)
     if not real or real[0] in {"etc", "usr", "run"} or real in (["var"], ["var", "run"]):
         assert target_refusal(target)
+
+
+def test_a_project_on_a_disk_of_the_users_may_mount_its_own_directories():
+    """Removable disks lie in /run, which is the system's otherwise."""
+    facts = DesktopFacts(never=(Place("/run"),), disks=(Place("/run/media"),))
+    elsewhere, there = (Place(f"{top}/me/project") for top in ("/home", "/run/media"))
+    mounts = {name: Place(name) for name in ("/run/media/me/project/work", "/run/user/1000")}
+    refused = {
+        (project.path, name)
+        for project in (elsewhere, there)
+        for name, mount in mounts.items()
+        for guard in system(facts, project)
+        if (how := relation(mount, guard.place)) and guard.refuses(mount, how)
+    }
+    own = (there.path, "/run/media/me/project/work")
+    assert refused == set(product((elsewhere.path, there.path), mounts)) - {own}
