@@ -1,12 +1,13 @@
 """Uninstall: remove everything that Companion created and nothing that the user wrote."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from companion.desktop import autostart, editor_settings, made_directories, ssh_config
 from companion.engine import detection
-from companion.engine.client import Engine
+from companion.engine.client import GATEWAY_IMAGE, Engine
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.operations import registry
@@ -23,6 +24,8 @@ class UninstallReport:
 
     projects: tuple[str, ...]
     left: tuple[str, ...]
+    shared: tuple[str, ...]
+    """Images of ours that sandboxes of others use: another user's, or another data directory's."""
 
 
 def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> UninstallReport:
@@ -48,6 +51,7 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
             if files.real(directory) == directory or _is_build_of(directory, project_id):
                 files.remove_tree(Project(directory, project_id).build)
         silent = tuple(_discard_images(engines))
+        shared = tuple(_shared_images(engines))
         left = tuple(
             f"{s.found.settings}: {s.problem}" for s in editor_settings.remove(home) if s.problem
         )
@@ -56,7 +60,8 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
         made_directories.clear(home)
     for ours in (home.data, *(() if left else (home.state,))):
         files.remove_tree(ours)
-    return UninstallReport(tuple(w.directory for w in known.values()), (*left, *silent))
+    projects = tuple(w.directory for w in known.values())
+    return UninstallReport(projects, (*left, *silent), shared)
 
 
 def _exclude(home: Paths) -> Iterator[str]:
@@ -81,3 +86,10 @@ def _discard_images(engines: Iterable[EngineChoice]) -> Iterator[str]:
                 engine.discard_image(image)
         except CompanionError as error:
             yield f"what {engine.choice.name} holds: {error}"
+
+
+def _shared_images(engines: Iterable[EngineChoice]) -> Iterator[str]:
+    """Yield the gateway images that remain, because containers of others use them."""
+    for engine in map(Engine, engines):
+        with suppress(CompanionError):
+            yield from sorted(tag for tag in engine.images() if tag.startswith(GATEWAY_IMAGE))

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from desk import Desk
+from desk import Desk, make_desk
 from fake_project import fresh
 
 from companion.operations import installation
@@ -55,6 +55,20 @@ def test_files_that_companion_made_in_others_places_go_without_a_backup(desk: De
     assert (desk.home / ".ssh/config").exists()
     desk.companion("uninstall", "--yes").ok()
     assert set(files(desk.home)) - set(before) <= {"project/.env.example"}
+
+
+def test_a_gateway_image_that_sandboxes_of_others_use_is_kept_and_named(desk: Desk, tmp_path: Path):
+    mine, theirs = fresh(desk), fresh(make_desk(tmp_path / "another home"))
+    theirs.file = mine.file
+    theirs.desk.environment["FAKE_ENGINE"] = desk.environment["FAKE_ENGINE"]
+    for fake in (mine, theirs):
+        fake.companion("up").ok()
+    (shared,) = (tag for tag in mine.world["images"] if "/gateway:" in tag)
+    said = desk.companion("uninstall", "--yes").ok().out
+    assert f"kept: {shared}, which sandboxes of others use" in said
+    theirs.is_whole()
+    assert "kept" not in theirs.desk.companion("uninstall", "--yes").ok().out
+    assert not mine.world["images"]
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def uninstall(arguments: Namespace) -> Result:
     volumes = "volumes were removed" if arguments.purge else "volumes remain"
     lines = [f"removed {plural(len(done.projects), 'project')}; their files remain, {volumes}",
              *(f"not removed: {one}" for one in done.left),
+             *(f"kept: {one}, which sandboxes of others use" for one in done.shared),
              f"to remove Companion itself, run `{installation.removal()}`"]  # fmt: skip
     return Result(text="\n".join(lines), data=asdict(done), code=1 if done.left else 0)
 
