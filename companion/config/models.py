@@ -5,7 +5,8 @@ Decoding, messages and schema all derive from them. Lists arrive as tuples.
 
 import ipaddress
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -29,6 +30,7 @@ USE_A_NAME = "use a name that leads to it, such as an entry in your DNS"
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}\Z")
 _PORT = re.compile(r"((?P<address>[0-9]+(\.[0-9]+){3}):)?(?P<host>[0-9]+)(:(?P<inner>[0-9]+))?\Z")
 _MEMORY = re.compile(r"[1-9][0-9]*[kmg]\Z")
+_JOINERS = "\u200c\u200d"
 _CPUS = re.compile(r"[0-9]+(\.[0-9]{1,2})?\Z")
 
 
@@ -39,9 +41,23 @@ class Model(BaseModel):
 
 
 def single_line(text: str) -> str:
-    """Refuse control characters: in other formats a newline becomes a directive."""
-    if any(not char.isprintable() for char in text):
-        raise ValueError("must be one line without control characters")
+    """Refuse what is not shown as what it is: in other formats a newline becomes a directive."""
+    return _without_hidden(text, "")
+
+
+def free_text(text: str) -> str:
+    """Do as single_line(), but keep what people write: joiners (in emoji) and all spaces."""
+    spaces = {char for char in text if unicodedata.category(char) == "Zs"}
+    return _without_hidden(text, {*_JOINERS, *spaces})
+
+
+def _without_hidden(text: str, kept: Collection[str]) -> str:
+    for char in text:
+        if not char.isprintable() and char not in kept:
+            name = unicodedata.name(char, "a control character")
+            raise ValueError(
+                f"must be one line of visible characters, without U+{ord(char):04X} ({name})"
+            )
     return text
 
 
@@ -143,6 +159,7 @@ def host_pattern(text: str) -> str:
 
 
 Line = Annotated[str, AfterValidator(single_line)]
+Text = Annotated[str, AfterValidator(free_text)]
 Image = Annotated[str, AfterValidator(_image)]
 PortText = Annotated[str, AfterValidator(_port)]
 

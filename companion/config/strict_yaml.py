@@ -5,8 +5,10 @@ text as written; duplicate keys, tags and merge keys are refused.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, TypeAlias
 
 import yaml
@@ -18,6 +20,9 @@ Plain: TypeAlias = "str | int | bool | tuple[Plain, ...] | Mapping[str, Plain] |
 
 MAX_NODES = 20_000
 MAX_DEPTH = 40
+_MOST_PROBLEMS = 20
+"""Nobody reads more."""
+_HIDDEN = re.compile("[\x85\u2028-\u202e\u2066-\u2069]|\r(?!\n)")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})\Z")
 # libyaml is an order of magnitude faster; not every build of PyYAML has it.
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -63,6 +68,8 @@ def parse(text: str, file: str) -> Document:
     Raises:
         ConfigError: the text is not strict YAML; each problem has its place.
     """
+    if hidden := tuple(_hidden(text, file)):
+        raise ConfigError(hidden)
     try:
         _refuse_depth(text)
         root = yaml.compose(text, Loader=_LOADER)
@@ -93,6 +100,20 @@ def dump(data: object) -> str:
     return yaml.dump(
         data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True
     )
+
+
+def _hidden(text: str, file: str) -> Iterator[Problem]:
+    """Yield a problem for each character by which a text is read otherwise than it is shown.
+
+    YAML ends a line, and with it a comment, at line breaks that editors and diffs do not show.
+    Bidirectional controls let a text be shown in another order.
+    """
+    for found in islice(_HIDDEN.finditer(text), _MOST_PROBLEMS):
+        before = text[: found.start()]
+        place = Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        name = unicodedata.name(found[0], "a line break of its own kind")
+        what = f"the text is not what it looks like: U+{ord(found[0]):04X} ({name})"
+        yield Problem(what, "remove it, or write it as an escape in double quotes", place)
 
 
 def _refuse_depth(text: str) -> None:
@@ -167,7 +188,7 @@ class _Reader:
             yield name, self.value(child, (*location, name), depth + 1)
 
     def _refuse(self, node: yaml.Node, what: str, hint: str) -> None:
-        if len(self.problems) < 20:  # noqa: PLR2004 - nobody reads more
+        if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(Problem(what, hint, self._place(node)))
 
     def _place(self, node: yaml.Node) -> Place:

@@ -104,6 +104,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     Raises:
         ConfigError: holds all problems of the first stage that has any.
     """
+    require_encodable(ref.project.directory, home.data, home.state)
     above = discovery.fleet(ref.project)
     loaded = _load(ref, above)
     config, document = loaded.config, loaded.document
@@ -141,6 +142,21 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         powers=powers(loaded, program, contribution, found),
         looked_up=locator.asked,
     )
+
+
+def require_encodable(*directories: Path) -> None:
+    """Check that names of directories can be written into the files that we generate.
+
+    Raises:
+        ConfigError: one is not UTF-8.
+    """
+    for directory in directories:
+        try:
+            str(directory).encode()
+        except UnicodeEncodeError:
+            shown = str(directory).encode(errors="replace").decode()
+            what = f"the name of the directory is not UTF-8: {shown}"
+            raise ConfigError([Problem(what, "rename it", code=Code.FILE_ACCESS)]) from None
 
 
 def contribution_of(ref: AgentRef) -> Contribution:
