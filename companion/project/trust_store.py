@@ -50,9 +50,8 @@ def read(home: Paths, project: Project) -> Trust | None:
         CompanionError: the file is damaged.
     """
     trust = _FILES.read(home.trust(project.id))
-    if trust is None or trust.inode != inode(project.directory):
-        return None
-    return trust
+    here = (str(project.directory), inode(project.directory))
+    return trust if trust and (trust.directory, trust.inode) == here else None
 
 
 def write(home: Paths, project: Project, trust: Trust) -> None:

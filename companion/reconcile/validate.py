@@ -31,7 +31,8 @@ from companion.sandbox.path_policy import (
     steered_by,
     writes,
 )
-from companion.sandbox.powers import Power, powers
+from companion.sandbox.powers import Power
+from companion.sandbox.powers_of import powers_of
 from companion.system import paths
 from companion.system.paths import AgentPaths, Paths
 from ssh import authorized_keys
@@ -139,7 +140,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         grant_problems=tuple(_grant_problems(home, ref, contribution, document)),
         steered_by=tuple(dict.fromkeys(place.path for place in control)),
         writes=tuple(place.path for place in writes(contribution, found)),
-        powers=powers(loaded, program, contribution, found),
+        powers=powers_of(loaded, program, contribution, found),
         looked_up=locator.asked,
     )
 

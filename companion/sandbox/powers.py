@@ -7,33 +7,15 @@ that was not agreed to is asked for: always if it reaches the desktop, a secret 
 
 import hashlib
 import json
-import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
-from companion.config.decode import Loaded
-from companion.config.models import AgentConfig
 from companion.config.origin import Origin
-from companion.config.presets import PRESETS
-from companion.config.strict_yaml import Document
 from companion.errors import Place
-from companion.plugins.contribution import (
-    Contribution,
-    EnvVar,
-    Mount,
-    OAuthToken,
-    ProjectFile,
-    RuntimeProgram,
-    Upstream,
-)
-from companion.sandbox.model import PathFacts, mount_file
-from companion.spec.containers import File
 
 _DIGITS = 40
 """Of a digest that people copy: who wants two configurations with one needs 2^80 tries."""
-_HERE = "127."
-"""Prefix of the addresses that only this machine reaches."""
 
 
 class Kind(StrEnum):
@@ -63,6 +45,7 @@ class Kind(StrEnum):
     KEYS = "keys"
     HOST_KEY = "host-key"
     EDITOR = "editor"
+    LIMITS = "limits"
 
 
 ALWAYS_ASKED = frozenset({
@@ -106,37 +89,6 @@ class Power:
     def file(self) -> str:
         """The file that asks for it, relative to the project; "" if that is not known."""
         return self.place.file if self.place else ""
-
-
-def powers(
-    loaded: Loaded,
-    program: RuntimeProgram,
-    contribution: Contribution,
-    found: Mapping[ProjectFile, PathFacts],
-) -> tuple[Power, ...]:
-    """Return everything that a checked configuration opens, without duplicates.
-
-    Args:
-        loaded: agent.yaml, joined with what its fleet shares.
-        program: the runtime that it names or defines.
-        contribution: the merged contributions of its features.
-        found: what the paths that it names are on disk.
-    """
-    every = (
-        *_reach(loaded.config, loaded.egress),
-        *_services(contribution),
-        *_mounts(contribution, found),
-        *_ports(contribution),
-        *_builds(loaded.config, contribution),
-        *_files(contribution, found),
-        *_programs(loaded.config, program),
-    )
-    distinct = {power.agreed: power for power in reversed(every)}
-    return tuple(_placed(power, loaded.document) for power in reversed(distinct.values()))
-
-
-def _placed(power: Power, document: Document) -> Power:
-    return replace(power, place=power.origin.place(document)) if power.origin else power
 
 
 def grown(
@@ -193,143 +145,3 @@ def digest_of(by_agent: Mapping[str, Iterable[Power]]) -> str:
         for agent, asked in by_agent.items()
     }
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:_DIGITS]
-
-
-def _digest(files: Iterable[File]) -> str:
-    """Return a digest of files for which nobody finds two contents with the same one."""
-    rows = sorted((f.path, f.mode, hashlib.sha256(f.content).hexdigest()) for f in files)
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
-
-
-def _reach(config: AgentConfig, origin: Origin) -> Iterator[Power]:
-    """Yield which hosts the agent reaches without a credential."""
-    if not config.gateway:
-        text = "has no gateway: reaches all that containers on this machine reach"
-        yield Power(Agreed(Kind.NO_GATEWAY, ""), text, Origin(("gateway",)))
-    elif config.egress.mode == "open":
-        text = "reaches every public host on ports 443 and 80"
-        yield Power(Agreed(Kind.OPEN_EGRESS, ""), text, origin)
-    for number, host in enumerate(config.egress.allow):
-        yield _host(host, origin.at("allow", number))
-    for number, preset in enumerate(config.egress.presets):
-        for host in PRESETS[preset]:
-            yield _host(host, origin.at("presets", number), f" (preset {preset})", Kind.HOST)
-
-
-def _host(host: str, origin: Origin, why: str = "", kind: Kind | None = None) -> Power:
-    is_wide = host.startswith("*.")
-    named = f"every host below {host[2:]}" if is_wide else host
-    kind = kind or (Kind.WILDCARD if is_wide else Kind.HOST)
-    return Power(Agreed(kind, host), f"reaches {named}{why}", origin)
-
-
-def _services(contribution: Contribution) -> Iterator[Power]:
-    """Yield the endpoints that are reached by name, wherever they are, and what is sent there."""
-    for upstream in contribution.upstreams:
-        for header in upstream.headers:
-            yield _sent(upstream, header.secret, header.name)
-        if not upstream.headers:
-            where = f"{upstream.scheme}://{upstream.endpoint}"
-            text = f"reaches {where}, even in your own network"
-            yield Power(Agreed(Kind.SERVICE, where), text, upstream.origin)
-    for provider in contribution.providers:
-        text = f"asks you to authorize it at {provider.url}"
-        subject = f"{provider.url} {provider.client_id}".strip()
-        yield Power(Agreed(Kind.LOGIN, subject), text, provider.origin)
-        if provider.client_secret:
-            name = provider.client_secret.name
-            sent = f"sends {name} to {provider.url} (client secret)"
-            yield Power(Agreed(Kind.SECRET, f"{name} {provider.url}"), sent, provider.origin)
-    for network in contribution.networks:
-        text = f"is connected to all of the engine's network {network} through its gateway"
-        yield Power(Agreed(Kind.ENGINE_NETWORK, network), text)
-
-
-def _sent(upstream: Upstream, secret: EnvVar | OAuthToken, header: str) -> Power:
-    where = f"{upstream.scheme}://{upstream.endpoint}"
-    name = secret.name if isinstance(secret, EnvVar) else f"the token for {secret.url}"
-    clear = ", unencrypted" if upstream.scheme == "http" else ""
-    text = f"sends {name} to {upstream.endpoint} (header {header}{clear})"
-    return Power(Agreed(Kind.SECRET, f"{secret.name} {where}"), text, upstream.origin)
-
-
-def _mounts(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -> Iterator[Power]:
-    for mount in contribution.mounts:
-        if not mount.is_volume:
-            yield _mounted(mount, found[mount_file(mount)])
-
-
-def _mounted(mount: Mount, facts: PathFacts) -> Power:
-    kinds = {
-        (True, True): Kind.PROJECT_READ,
-        (True, False): Kind.PROJECT_WRITE,
-        (False, True): Kind.FOREIGN_READ,
-        (False, False): Kind.FOREIGN_WRITE,
-    }
-    verb = "reads" if mount.read_only else "reads and changes"
-    whose = " (of the project)" if facts.inside else ""
-    text = f"{verb} all files in {facts.real}{whose}"
-    return Power(Agreed(kinds[facts.inside, mount.read_only], facts.real), text, mount.origin)
-
-
-def _ports(contribution: Contribution) -> Iterator[Power]:
-    for port in contribution.ports:
-        is_here = port.address.startswith(_HERE)
-        who = "this machine" if is_here else "other machines, too"
-        text = f"answers on {port.address}:{port.host} (open to {who})"
-        kind = Kind.PORT if is_here else Kind.PUBLIC_PORT
-        yield Power(Agreed(kind, f"{port.address}:{port.host}:{port.container}"), text, port.origin)
-
-
-def _builds(config: AgentConfig, contribution: Contribution) -> Iterator[Power]:
-    """Yield what runs while the image is built: as root of a container, with a network."""
-    runtime, origin = config.runtime, Origin(("runtime",))
-    if runtime.base_image:
-        text = f"starts from the image {runtime.base_image}"
-        yield Power(Agreed(Kind.IMAGE, runtime.base_image), text, origin.at("base_image"))
-    for number, text in enumerate(runtime.install):
-        yield Power(Agreed(Kind.BUILD, text), text, origin.at("install", number))
-    for command in contribution.commands:
-        if command.origin:
-            yield Power(Agreed(Kind.BUILD, command.text), command.text, command.origin)
-
-
-def _files(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -> Iterator[Power]:
-    """Yield what files of the project do in the sandbox; their contents count."""
-    named = (
-        (Kind.ROOT_HOOK, "runs {} as root in the container at each start", contribution.root_hooks),
-        (Kind.HOOK, "runs {} in the sandbox at each start", contribution.hooks),
-        (Kind.HOME, "copies {} into the agent's home", contribution.overlays),
-        (Kind.KEYS, "lets the keys in {} log in to the sandbox",
-         [s.authorized_keys for s in contribution.ssh if s.authorized_keys]),
-        (Kind.HOST_KEY, "uses the SSH host key {}",
-         [s.host_key for s in contribution.ssh if s.host_key]),
-    )  # fmt: skip
-    for kind, text, files in named:
-        for file in files:
-            content = _digest(found[file].files)
-            yield Power(
-                Agreed(kind, file.path, content),
-                text.format(file.path),
-                file.origin,
-                path=found[file].real,
-            )
-    for capability in contribution.capabilities:
-        text = f"gives its root hooks the capability {capability}"
-        yield Power(Agreed(Kind.CAPABILITY, capability), text)
-
-
-def _programs(config: AgentConfig, program: RuntimeProgram) -> Iterator[Power]:
-    """Yield the programs that the project itself chooses; a named runtime's are Companion's."""
-    if config.runtime.name is not None:
-        return
-    given, origin = config.runtime.model_fields_set, Origin(("runtime",))
-    if "cmd" in given:
-        command = shlex.join(program.command)
-        yield Power(
-            Agreed(Kind.COMMAND, command), f"runs in the sandbox: {command}", origin.at("cmd")
-        )
-    if program.acp_command:
-        command = shlex.join(program.acp_command)
-        text = f"editors start in the sandbox: {command}"
-        yield Power(Agreed(Kind.EDITOR, command), text, origin.at("acp_cmd"))

@@ -15,6 +15,7 @@ _SECTIONS = (
     ("image", {Kind.IMAGE, Kind.BUILD, Kind.HOME}),
     ("root", {Kind.ROOT_HOOK, Kind.CAPABILITY}),
     ("start", {Kind.HOOK, Kind.COMMAND, Kind.EDITOR}),
+    ("limits", {Kind.LIMITS}),
 )  # fmt: skip
 _HOSTS = {Kind.HOST, Kind.WILDCARD}
 _MARK = "!"

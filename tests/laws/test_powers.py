@@ -27,6 +27,7 @@ SERVICE = (
     ("before", "after", "as_mine", "as_checkout"),
     [
         ("", "limits: {pids: 99}\n", False, False),
+        ("", "limits: {memory: 900g, pids: 90000}\n", False, True),
         ("", CUSTOM + 'env: ["A=b"]\n', False, False),
         ("", CUSTOM + 'commands: ["true"]\n', False, True),
         ("", CUSTOM + "entrypoint_hooks: [start.sh]\n", False, True),
