@@ -155,6 +155,27 @@ has_disk() {
   [ "$disk" ] && head -c 1 "$disk" >/dev/null && echo "$disk"
 }
 makes_device() { mknod /tmp/.companion-audit b 8 0 && rm -f /tmp/.companion-audit; }
+socketcall=f0VMRgEBAQAAAAAAAAAAAAIAAwABAAAAVIAECDQAAAAAAAAAAAAAADQAIAABAAAAAAAAAAEAAAAAAAAAAIAECACABAiKAAAAigAAAAcAAAAAEAAAuGYAAAC7AQAAALl+gAQIzYCFwHgJMdu4AQAAAM2AuwEAAAC4AQAAAM2AKAAAAAEAAAAAAAAA
+# The numbers of families are the kernel's: 40 is vsock, which no network namespace holds.
+makes_socket() {
+  perl -e 'for (@ARGV) { for my $kind (1, 2, 3) { socket(my $s, $_, $kind, 0) and print("family $_\n"), exit } } exit 1' "$@"
+}
+makes_ring() { perl -e 'exit !(syscall(425, 1, my $parameters = "\0" x 120) >= 0)' && echo "io_uring"; }
+# A program of 32 bits that asks for a vsock socket by socketcall(2), whose arguments are in memory,
+# where no filter reads them: any program can change to 32 bits.
+makes_socket_by_32_bits() {
+  local program=/tmp/.companion-audit said
+  base64 -d >"$program" <<<"$socketcall" && chmod +x "$program"
+  said=$("$program" 2>&1) && said="family 40"
+  rm -f "$program"
+  echo "$said"
+  [ "$said" = "family 40" ]
+}
+has_proxy() { { env; tr '\0' '\n' </proc/1/environ || true; } 2>/dev/null | grep -iE '^[a-z]+_proxy=.'; }
+knows_names() {
+  grep -vE '^[[:space:]]*(#|$)' /etc/hosts |
+    grep -vwE "localhost|ip6-[a-z]+|host\.(containers|docker)\.internal|$(hostname)"
+}
 lists() { [ -d "$1" ] && find "$1" -mindepth 1 | grep .; }
 
 inside() {
@@ -163,6 +184,10 @@ inside() {
   try "privileges from a setuid program" status_is NoNewPrivs 0
   try "root through su or sudo" by_program
   try "unfiltered system calls" status_is Seccomp 0
+  try "a socket to virtual machines and their host (vsock)" makes_socket 40
+  try "the same by 32-bit system calls" makes_socket_by_32_bits
+  try "a socket of another family" makes_socket {3..9} {11..15} {17..39} {41..46}
+  try "io_uring" makes_ring
   try "root in a user namespace" gets_namespace
   try "changing the sandbox as root of a user namespace" changes_cage
   try "mounting a file system" mounts
@@ -177,6 +202,8 @@ inside() {
   try "changing who may log in" any opens_to_write /companion/sshd/authorized_keys /companion/sshd/sshd_config
   try "changing the resolver" opens_to_write /etc/resolv.conf
   try "the gateway's secrets" lists /companion/secrets
+  try "the desktop's proxy" has_proxy
+  try "names of the desktop's /etc/hosts" knows_names
 }
 
 [ "$parts" = all ] && network

@@ -12,6 +12,10 @@ while read -r _ target gateway _; do
   printf '%d.%d.%d.%d\n' "0x${gateway:6:2}" "0x${gateway:4:2}" "0x${gateway:2:2}" "0x${gateway:0:2}"
 done </proc/net/route >/tmp/doors.lst
 
+# What the engine calls this machine. Podman may add the desktop's own /etc/hosts: no names for us.
+awk '{ for (i = 2; i <= NF; i++) if ($i ~ /^host\.(containers|docker)\.internal$/) print $1, $i }' \
+  /etc/hosts >/tmp/names.hosts
+
 bash /usr/local/lib/companion/stage.sh /tmp/gateway
 haproxy -c -q -f /tmp/gateway/egress.cfg
 haproxy -c -q -f "$config/ingress.cfg"

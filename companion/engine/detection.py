@@ -9,11 +9,7 @@ from companion.errors import Code, CompanionError, EngineError
 from companion.system import process, search
 
 _TIMEOUT = 20.0
-_INFO = (
-    "info",
-    "--format",
-    "{{.Host.Security.Rootless}} {{.Host.Security.SECCOMPProfilePath}}",
-)
+_INFO = ("info", "--format", "{{.Host.Security.Rootless}}")
 # Variables by which the engines' own clients select an endpoint.
 _ENDPOINT = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST",
              "CONTAINER_CONNECTION", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")  # fmt: skip
@@ -72,5 +68,4 @@ def _choice(name: str) -> EngineChoice | None:
     if name == "docker":
         return EngineChoice("docker", binary, endpoint)
     output = process.run((binary, *_INFO), timeout=_TIMEOUT).stdout
-    rootless, _, seccomp = output.strip().partition(" ")
-    return EngineChoice("podman", binary, endpoint, rootless == "true", seccomp)
+    return EngineChoice("podman", binary, endpoint, output.strip() == "true")

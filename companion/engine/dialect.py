@@ -156,7 +156,7 @@ def create_argv(
         *_label("files", files),
         *("--init", "--cap-drop", "ALL"),
         *each("--security-opt", SECURITY),
-        *(("--security-opt", f"seccomp={service.seccomp}") if service.seccomp else ()),
+        *("--security-opt", f"seccomp={service.seccomp_on_host(files)}"),
         *(() if service.writable else ("--read-only",)),
         *("--log-driver", dialect.log_driver, "--log-opt", "max-size=10m"),
         *("--user", service.user, "--restart", service.restart),

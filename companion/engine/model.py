@@ -92,5 +92,3 @@ class EngineChoice:
     """Variables that point the engine's client at its endpoint, e.g. DOCKER_HOST."""
     rootless: bool = False
     """The engine runs as an ordinary user, its containers in user namespaces."""
-    seccomp: str = ""
-    """The path of its own seccomp profile, if that allows more than docker's."""

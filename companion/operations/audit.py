@@ -28,13 +28,6 @@ from companion.system import assets, files
 from companion.system.paths import Paths
 
 _PATIENCE = 240.0
-# Worth knowing, but not a hole: title → how to describe it.
-_KNOWN = {
-    "root in a user namespace": (
-        "it can create user namespaces, which the engine's seccomp profile allows:"
-        " more of the kernel can be attacked"
-    ),
-}
 _TITLE = re.compile(r'^\s*try "([^"]+)"', re.MULTILINE)
 _CHECK = "check: "
 _INSIDE = "\ninside() {"
@@ -82,16 +75,11 @@ def audit(home: Paths, ref: AgentRef) -> Audit:
     if seen.plan.steps:
         what = f"{name} does not run as agent.yaml says"
         raise CompanionError(what, "run `companion up` first; `companion plan` says what differs")
-    found = (*_attacked(home, seen), *_shown(home, seen))
-    known = tuple(f for f in found if f.attack in _KNOWN and not f.held)
     return Audit(
         agent=name,
         engine=seen.engine.choice.name,
-        findings=tuple(f for f in found if f not in known),
-        by_design=(
-            *(f"it {powers_text.sentence(power)}" for power in seen.checked.powers),
-            *(_KNOWN[f.attack] for f in known),
-        ),
+        findings=(*_attacked(home, seen), *_shown(home, seen)),
+        by_design=tuple(f"it {powers_text.sentence(power)}" for power in seen.checked.powers),
     )
 
 
@@ -202,6 +190,7 @@ def privileges(service: Service, data: Mapping[str, Any]) -> str:
         "more capabilities": added - set(service.capabilities),
         "new privileges": "no-new-privileges" not in options,
         "an unconfined security profile": "unconfined" in options,
+        "the engine's list of system calls instead of ours": "seccomp=" not in options,
         "a writable root file system": not host.get("ReadonlyRootfs") and not service.writable,
         "namespaces of the host": spaces,
         "devices": host.get("Devices"),

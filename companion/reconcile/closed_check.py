@@ -45,8 +45,10 @@ def _common(service: Mapping[str, Any]) -> Iterator[str]:
         yield "does not drop all capabilities"
     if "no-new-privileges" not in service.get("security_opt", ()):
         yield "may gain privileges"
-    if any("unconfined" in option for option in service.get("security_opt", ())):
-        yield "may make every system call"
+    options = service.get("security_opt", ())
+    has_list = any(o.startswith("seccomp=") and o.endswith(".json") for o in options)
+    if not has_list or any("unconfined" in option for option in options):
+        yield "may make system calls that our list refuses"
     if (
         service.get("privileged")
         or service.get("pid")

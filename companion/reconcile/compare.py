@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-from companion.engine import seccomp
 from companion.engine.detection import detect
 from companion.engine.driver import Driver, driver
 from companion.engine.model import EngineChoice, Observed
@@ -119,8 +118,7 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     seals = secret_values.seals(values, record.salt)
     leaves = authority.leaf_certificates(sandbox, home, agent_paths)
     host_key = ssh_keys.host_key(sandbox, agent_paths)
-    wanted = desire(sandbox, host_facts.assets(), seals, leaves, host_key)
-    return wanted.filtered(seccomp.system_calls(home, record.engine))
+    return desire(sandbox, host_facts.assets(), seals, leaves, host_key)
 
 
 def sandbox_of(checked: Checked, record: AgentRecord) -> Sandbox:

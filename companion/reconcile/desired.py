@@ -43,7 +43,10 @@ BECOME_THE_AGENT = ("SETGID", "SETPCAP", "SETUID")
 """Capabilities that root needs to become the agent and drop all capabilities for good."""
 HOST_KEY = "host key"
 """The reloadable entry for which sshd must be signaled: since 9.8, OpenSSH keeps it in memory."""
-_RESOLV = Bind(Files(Directory.RESOLVER, "resolv.conf"), "/etc/resolv.conf", read_only=True)
+_RESOLV, _HOSTS = (
+    Bind(Files(Directory.RESOLVER, name), f"/etc/{name}", read_only=True)
+    for name in ("resolv.conf", "hosts")
+)
 _LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
 
 
@@ -54,6 +57,12 @@ class Assets:
     gateway: tuple[File, ...]
     entrypoint: bytes
     profile: bytes
+    seccomp: bytes
+
+    @property
+    def seccomp_file(self) -> File:
+        """The list of system calls; its name changes with its content."""
+        return File(f"{digest(self.seccomp.decode())}.json", self.seccomp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +75,7 @@ class Desired:
     resolver_files: tuple[File, ...]
     certificate_files: tuple[File, ...] = field(repr=False)
     host_key_files: tuple[File, ...] = field(repr=False)
-
-    def filtered(self, seccomp: str) -> "Desired":
-        """Return a copy with a seccomp profile (path) for all containers; "" is the default."""
-        services = tuple(replace(service, seccomp=seccomp) for service in self.target.services)
-        return replace(self, target=replace(self.target, services=services))
+    seccomp_files: tuple[File, ...] = ()
 
 
 def desire(
@@ -84,46 +89,37 @@ def desire(
 
     Args:
         sandbox: the sandbox as a value.
-        assets: static files for the images.
+        assets: static files for images and containers.
         seals: keyed digests of the secrets' values; a new digest causes a reload.
         leaves: the certificates of the intercepted hosts, with their keys.
         host_key: the private and public host key of sshd; empty without sshd.
     """
     agent_image = dockerfile.render(sandbox, assets.entrypoint, assets.profile)
-    keys = tuple(_keys(sandbox, host_key))
-    agent = replace(_agent(sandbox, agent_image), reloads=keys)
-    if not sandbox.gateway:
-        alone = Target(
-            agent=sandbox.agent,
-            login=sandbox.login,
-            images=(agent_image,),
-            networks=(sandbox.egress_network,),
-            services=(agent,),
-        )
-        return Desired(alone, sandbox, (), (), (), host_key)
+    agent = replace(_agent(sandbox, agent_image), reloads=tuple(_keys(sandbox, host_key)))
     gateway_image = image_of_gateways(sandbox.host, assets)
     gateway_files = (*haproxy.render(sandbox), ingress.render(sandbox), *dns.render(sandbox))
+    gateway = replace(
+        _gateway(sandbox, gateway_image, gateway_files),
+        reloads=tuple(_reloads(sandbox, seals, leaves)),
+    )
+    services = (gateway, _net(sandbox, gateway_image), agent) if sandbox.gateway else (agent,)
+    filtered = tuple(replace(s, seccomp=assets.seccomp_file.path) for s in services)
+    outside, inside = sandbox.egress_network, sandbox.internal_network
     target = Target(
         agent=sandbox.agent,
         login=sandbox.login,
-        images=(gateway_image, agent_image),
-        networks=(sandbox.egress_network, sandbox.internal_network),
-        services=(
-            replace(
-                _gateway(sandbox, gateway_image, gateway_files),
-                reloads=tuple(_reloads(sandbox, seals, leaves)),
-            ),
-            _net(sandbox, gateway_image),
-            agent,
-        ),
+        images=(gateway_image, agent_image) if sandbox.gateway else (agent_image,),
+        networks=(outside, inside) if sandbox.gateway else (outside,),
+        services=filtered,
     )
     return Desired(
         target=target,
         sandbox=sandbox,
-        gateway_files=gateway_files,
-        resolver_files=(dns.resolv_conf(sandbox),),
-        certificate_files=leaves,
+        gateway_files=gateway_files if sandbox.gateway else (),
+        resolver_files=(dns.hosts(sandbox), dns.resolv_conf(sandbox)),
+        certificate_files=leaves if sandbox.gateway else (),
         host_key_files=host_key,
+        seccomp_files=(assets.seccomp_file,),
     )
 
 
@@ -202,7 +198,7 @@ def _net(sandbox: Sandbox, image: Image) -> Service:
         command=("/usr/local/lib/companion/net.sh", inside.address(2)),
         hostname=sandbox.agent,
         attachments=(Attachment(inside.name, inside.address(3)),),
-        binds=(_RESOLV,),
+        binds=(_HOSTS, _RESOLV),
         tmpfs=_SCRATCH_OF_OURS,
         capabilities=("NET_ADMIN", *BECOME_THE_AGENT),
         sysctls=(_LOW_PORTS, *_NO_IPV6),
@@ -214,7 +210,7 @@ def _net(sandbox: Sandbox, image: Image) -> Service:
 
 def _agent(sandbox: Sandbox, image: Image) -> Service:
     keys = (Bind(Files(Directory.SSHD), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
-    names = (_RESOLV,) if sandbox.gateway else ()
+    names = (_HOSTS, _RESOLV) if sandbox.gateway else ()
     service = Service(
         name=sandbox.agent,
         role=Role.AGENT,
@@ -259,7 +255,8 @@ def _without_gateway(agent: Service, sandbox: Sandbox) -> Service:
         network_of="",
         attachments=(Attachment(outside.name, outside.address(2)),),
         publish=_published(sandbox),
-        hosts=_host_names(outside),
+        # Without root, only podman knows the address by which a container reaches the desktop.
+        binds=agent.binds if sandbox.host.rootless else (_HOSTS, *agent.binds),
         sysctls=_NO_IPV6,
     )
 
@@ -270,7 +267,7 @@ def _published(sandbox: Sandbox) -> tuple[Publish, ...]:
 
 def _host_names(outside: Network) -> tuple[tuple[str, str], ...]:
     """Return the names that docker and podman give this machine."""
-    return tuple((f"host.{word}.internal", outside.address(1)) for word in ("containers", "docker"))
+    return tuple((name, outside.address(1)) for name in dns.DESKTOP)
 
 
 def _keys(sandbox: Sandbox, host_key: tuple[File, ...]) -> Iterator[tuple[str, str]]:

@@ -41,4 +41,4 @@ def assets() -> Assets:
     entrypoint, profile = (
         files.read_bytes(root / "agent" / name) for name in ("entrypoint.sh", "profile.sh")
     )
-    return Assets(gateway, entrypoint, profile)
+    return Assets(gateway, entrypoint, profile, files.read_bytes(root / "seccomp.json"))

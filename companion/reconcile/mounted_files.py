@@ -26,6 +26,7 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
         Directory.RESOLVER: desired.resolver_files,
         Directory.SECRETS: tuple(_secret_files(values)),
         Directory.CERTIFICATES: desired.certificate_files,
+        Directory.SECCOMP: desired.seccomp_files,
     }
     if desired.sandbox.ssh:
         found[Directory.SSHD] = ssh_keys.contents(desired, home, checked.agent_paths(home))

@@ -63,7 +63,10 @@ def _service(
         "read_only": not service.writable,
         "cap_drop": ["ALL"],
         "cap_add": list(service.capabilities),
-        "security_opt": _security(service),
+        "security_opt": [
+            *SECURITY,
+            f"seccomp={_escape(service.seccomp_on_host(files))}",
+        ],
         "sysctls": dict(service.sysctls),
         "mem_limit": service.memory,
         "pids_limit": service.pids,
@@ -73,11 +76,6 @@ def _service(
         "depends_on": _dependencies(service),
     }
     return {key: value for key, value in service_map.items() if value}
-
-
-def _security(service: Service) -> list[str]:
-    calls = [f"seccomp={_escape(service.seccomp)}"] if service.seccomp else []
-    return [*SECURITY, *calls]
 
 
 def _build(image: Image, contexts: Mapping[Role, str]) -> Compose:

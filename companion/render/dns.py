@@ -1,9 +1,9 @@
 """Configuration of the gateway's two dnsmasq processes.
 
 The sinkhole answers the agent. It resolves intercepted services to one placeholder address and all
-other names to another, and forwards no query. The resolver answers HAProxy only, from the
-gateway's /etc/hosts and the engine's own resolver. gateway.sh passes the latter as an option: to
-watch /etc/resolv.conf, dnsmasq would use one of the user's few inotify instances.
+other names to another, and forwards no query. The resolver answers HAProxy only, with the names
+that engines give the desktop and from the engine's own resolver. gateway.sh passes the latter as an
+option: to watch /etc/resolv.conf, dnsmasq would use one of the user's few inotify instances.
 """
 
 from companion.render.haproxy import RESOLVER_PORT, TLS_DEFAULT
@@ -13,6 +13,11 @@ from companion.spec.containers import File
 SINKHOLE = "192.0.2.1"
 DIRECT = "192.0.2.2"
 """TLS to this address bypasses the frontend that only reads the SNI (see net.sh)."""
+
+NAMES = "/tmp/names.hosts"  # noqa: S108
+"""Written by gateway.sh: only our names of its /etc/hosts, where podman may copy the desktop's."""
+DESKTOP = ("host.containers.internal", "host.docker.internal")
+"""The names that podman and docker give this machine."""
 
 _COMMON = "keep-in-foreground\nuser=\ngroup=\nbind-interfaces\nno-resolv\n"
 
@@ -27,12 +32,24 @@ def render(sandbox: Sandbox) -> tuple[File, ...]:
     direct = (u.host for u in sandbox.upstreams_by("https") if u.port == TLS_DEFAULT)
     resolver = (
         f"{_COMMON}port={RESOLVER_PORT}\nlisten-address=127.0.0.1\npid-file=\ncache-size=1000\n"
+        f"no-hosts\naddn-hosts={NAMES}\n"
     )
     return (
         File("sinkhole.conf", sinkhole.encode()),
         File("direct.hosts", "".join(f"{DIRECT} {host}\n" for host in direct).encode()),
         File("resolver.conf", resolver.encode()),
     )
+
+
+def hosts(sandbox: Sandbox) -> File:
+    """Return the /etc/hosts of the agent's namespace; podman would copy the desktop's.
+
+    Without a gateway, it also names the desktop, as engines do.
+    """
+    inside, outside = sandbox.internal_network, sandbox.egress_network
+    own = f"{inside.address(3) if sandbox.gateway else outside.address(2)} {sandbox.agent}\n"
+    desktop = "" if sandbox.gateway else f"{outside.address(1)} {' '.join(DESKTOP)}\n"
+    return File("hosts", f"127.0.0.1 localhost\n{own}{desktop}".encode())
 
 
 def resolv_conf(sandbox: Sandbox) -> File:

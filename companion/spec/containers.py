@@ -119,6 +119,8 @@ class Directory(StrEnum):
     RESOLVER = "resolver"
     SSHD = "sshd"
     """Host key, authorized keys and configuration."""
+    SECCOMP = "seccomp"
+    """The list of system calls; read by the engine and not mounted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ class Service:
     environment: tuple[tuple[str, str], ...] = ()
     capabilities: tuple[str, ...] = ()
     seccomp: str = ""
-    """Desktop path of the seccomp profile; if empty, the engine's default applies."""
+    """File name of its seccomp profile in Directory.SECCOMP, with a digest of the content."""
     writable: bool = False
     """Root may write to the root file system; otherwise it is read-only."""
     sysctls: tuple[tuple[str, str], ...] = ()
@@ -195,6 +197,10 @@ class Service:
     """Digests of what the container reads from its mounts at start, as (name, digest)."""
     reloads: tuple[tuple[str, str], ...] = ()
     """Digests of what it can reload while running, as (name, digest); not part of `spec`."""
+
+    def seccomp_on_host(self, root: str) -> str:
+        """Return the path of its seccomp profile, where `root` holds the agent's directories."""
+        return Files(Directory.SECCOMP, self.seccomp).on_host(root)
 
     @property
     def parts(self) -> Mapping[str, str]:

@@ -77,9 +77,15 @@ class AgentPaths:
         return self.root / "resolver"
 
     @property
+    def seccomp(self) -> Path:
+        """Directory with the list of system calls of the agent's containers."""
+        return self.root / "seccomp"
+
+    @property
     def mounted(self) -> tuple[Path, ...]:
-        """Every directory that a container has mounted from here."""
-        return (self.gateway, self.certificates, self.secrets, self.resolver, self.sshd)
+        """Every directory of which a container was made, mounted or read by the engine."""
+        directories = (self.gateway, self.certificates, self.secrets, self.resolver, self.sshd)
+        return (*directories, self.seccomp)
 
     @property
     def good(self) -> Path:
@@ -168,11 +174,6 @@ class Paths:
     def settings(self) -> Path:
         """The user's own settings of companion."""
         return self.config / "settings.yaml"
-
-    @property
-    def seccomp(self) -> Path:
-        """Directory of the lists of system calls that we made of the engines' own."""
-        return self.data / "seccomp"
 
     @property
     def ca_key(self) -> Path:

@@ -89,10 +89,10 @@ def elsewhere(*server: str | Path) -> Iterator[None]:
 
 def tell_address(box: Box, name: str, address: str, agent: str = "coder") -> None:
     """Let the gateway's resolver know a name, as the engine's resolver would."""
-    data = box.inspect(f"{agent}-gateway")
-    with Path(data["HostsPath"]).open("a") as hosts:
-        hosts.write(f"\n{address} {name}\n")
-    for pid in descendants(data["State"]["Pid"]):
+    container = box.inspect(f"{agent}-gateway")["State"]["Pid"]
+    with Path(f"/proc/{container}/root/tmp/names.hosts").open("a") as hosts:
+        hosts.write(f"{address} {name}\n")
+    for pid in descendants(container):
         if Path(f"/proc/{pid}/comm").read_text() == "dnsmasq\n":
             os.kill(pid, signal.SIGHUP)
 

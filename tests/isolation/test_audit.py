@@ -2,9 +2,11 @@
 
 import json
 import os
+import platform
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +23,10 @@ WORLD = Path(__file__).parent / "world.py"
 TITLES = audit._TITLE.findall(SCRIPT.read_text())
 INSIDE = audit._TITLE.findall(SCRIPT.read_text().partition(audit._INSIDE)[2])
 NETWORK = [title for title in TITLES if title not in INSIDE]
-ALWAYS_OPEN = ("--user", "0", "--pid", "host", "--publish", "0.0.0.0::2222")
+ALWAYS_OPEN = (
+    *("--user", "0", "--pid", "host", "--publish", "0.0.0.0::2222"),
+    *("--env", "http_proxy=http://user:password@proxy.test", "--add-host", "db.test:10.0.0.9"),
+)
 OPEN = {
     "podman": ("--privileged", *ALWAYS_OPEN),
     "docker": (  # in a nested machine docker cannot give all capabilities: those that count
@@ -45,6 +50,21 @@ what is open.
 |---|---|---|
 """
 NEEDS_ROOT = "a world to be attacked needs root, for namespaces of its own"
+
+
+def impossible() -> Iterator[str]:
+    """Yield the attacks that this machine's kernel has no way for, whatever one may do."""
+    has_vsock = True
+    try:
+        socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
+    except OSError:
+        has_vsock = False
+        yield "a socket to virtual machines and their host (vsock)"
+    if not has_vsock or platform.machine() != "x86_64":
+        yield "the same by 32-bit system calls"
+    switch = Path("/proc/sys/kernel/io_uring_disabled")
+    if switch.exists() and switch.read_text().strip() != "0":
+        yield "io_uring"
 
 
 def through(titles: list[str], said: str) -> dict[str, str]:
@@ -85,7 +105,8 @@ def test_every_attack_on_a_container_gets_through_where_nothing_holds(box: Box, 
         argv = [box.name, "exec", "--interactive", name, "bash", "-s", "inside", "-", "0", "-"]
         with SCRIPT.open() as script:
             said = subprocess.run(argv, stdin=script, capture_output=True, text=True, check=False)
-        assert set(through(INSIDE, said.stdout)) == set(INSIDE), said.stdout + said.stderr
+        wanted = set(INSIDE) - set(impossible())
+        assert set(through(INSIDE, said.stdout)) >= wanted, said.stdout + said.stderr
         assert box.companion("plan", "--check").code == 0, "what others run of our image is theirs"
         data = json.loads(box.engine("inspect", name))[0]
         nothing = Service("control", Role.AGENT, image, "1000", ())

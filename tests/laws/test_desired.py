@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
+from desk import ROOT
 from test_cases import HERE, generated
 
 from companion.plugins.contribution import EnvVar, SecretRef
@@ -118,11 +119,12 @@ def test_other_ways_in_and_other_networks_restart_the_gateway_and_the_reason_nam
 
 
 def test_the_list_of_system_calls_is_given_to_every_container(given: Inputs):
-    plain = given.desire()
-    filtered = plain.filtered("/state/seccomp.json")
-    assert [s.seccomp for s in filtered.target.services] == ["/state/seccomp.json"] * 3
-    assert [s.seccomp for s in plain.target.services] == [""] * 3
-    assert replace(filtered, target=plain.target) == plain
+    desired, (profile,) = given.desire(), given.desire().seccomp_files
+    assert profile.content == (ROOT / "assets/seccomp.json").read_bytes()
+    assert [s.seccomp for s in desired.target.services] == [profile.path] * 3
+    other = replace(host_facts.assets(), seccomp=b"{}")
+    changed = desire(given.sandbox, other, given.seals, given.leaves, given.host_key)
+    assert {s.seccomp for s in changed.target.services}.isdisjoint({profile.path})
 
 
 def test_files_have_the_names_that_containers_look_for(given: Inputs):

@@ -26,6 +26,7 @@ SOCKET, VARIABLE, SECRETS = (
     "takes a variable from the environment of the engine's client",
     "sees the gateway's secrets",
 )
+CALLS, LIST = "may make system calls that our list refuses", "seccomp=/state/seccomp/1.json"
 MISSING = object()
 """Instead of a value: the key is not there."""
 
@@ -46,12 +47,18 @@ OPENINGS: dict[str, tuple[str, dict[str, object], list[str]]] = {
     "nothing dropped": ("coder-gateway", {"cap_drop": []}, ["does not drop all capabilities"]),
     "no word of dropping": ("coder", {"cap_drop": MISSING}, ["does not drop all capabilities"]),
     "one dropped": ("coder", {"cap_drop": ["NET_RAW"]}, ["does not drop all capabilities"]),
-    "new privileges": ("coder", {"security_opt": []}, ["may gain privileges"]),
-    "no word of privileges": ("coder", {"security_opt": MISSING}, ["may gain privileges"]),
+    "new privileges": ("coder", {"security_opt": [LIST]}, ["may gain privileges"]),
+    "no word of security": ("coder", {"security_opt": MISSING}, ["may gain privileges", CALLS]),
     "every system call": (
         "coder",
         {"security_opt": ["no-new-privileges", "seccomp=unconfined"]},
-        ["may make every system call"],
+        [CALLS],
+    ),
+    "the engine's own list": ("coder", {"security_opt": ["no-new-privileges"]}, [CALLS]),
+    "no profile besides": (
+        "coder-gateway",
+        {"security_opt": ["no-new-privileges", LIST, "apparmor=unconfined"]},
+        [CALLS],
     ),
     "privileged": ("coder-net", {"privileged": True}, [NAMESPACES]),
     "the host's processes": ("coder", {"pid": "host"}, [NAMESPACES]),
