@@ -29,6 +29,7 @@ from companion.reconcile import (
     authority,
     build_dir,
     mounted_files,
+    ownership,
     recording,
     rollback,
     secret_values,
@@ -43,6 +44,7 @@ from companion.reconcile.snapshot import Snapshot
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked, check
 from companion.spec.containers import Image
+from companion.spec.identity import Role
 from companion.system.paths import AgentPaths, Paths
 
 _ATTEMPTS = 4
@@ -245,6 +247,10 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
             and _is_wanted(home, comparison, image)
         ),
     )
+    if Role.AGENT in comparison.plan.starts:
+        agent = comparison.desired.target.service(Role.AGENT)
+        for sentence in ownership.unwritable(agent, checked.host.uid):
+            request.progress(sentence)
     login_seconds = applier.perform(comparison.plan)
     recording.record(home, comparison, complete=True)
     version = Snapshot(comparison.engine.choice, comparison.desired.target, checked.summary)

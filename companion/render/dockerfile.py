@@ -7,6 +7,7 @@ the plugins' commands, the sandbox CA, and last the project's own hooks and home
 import json
 import shlex
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from companion.render import environment
 from companion.sandbox.model import Sandbox
@@ -65,6 +66,9 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     )
     yield from map(run, program.install)
     yield _USER.format(user=program.user, uid=uid, home=program.home)
+    if points := _mount_points(sandbox):
+        names, make = " ".join(map(shlex.quote, points)), f"install -d -o {uid} -g {uid}"
+        yield run(f'for point in {names}; do [ -e "$point" ] || {make} "$point"; done')
     yield from (run(command.text) for command in sandbox.contribution.commands)
     if sandbox.gateway:
         yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
@@ -80,6 +84,22 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     gate = () if sandbox.gateway else ("--no-gate",)
     words = ("/bin/bash", f"{LIB}/entrypoint.sh", *root, *gate)
     yield f"ENTRYPOINT {json.dumps(words)}\n"
+
+
+def _mount_points(sandbox: Sandbox) -> tuple[str, ...]:
+    """Return the directories that must be the agent's, outer ones first.
+
+    These are the volumes that it may write to, because docker gives a new volume the owner of the
+    directory in the image, and root if there is none. Directories above a mount in its home lie in
+    the home volume, where an engine would make them for root.
+    """
+    home, points = PurePosixPath(sandbox.program.home), set()
+    for mount in sandbox.mounts:
+        target = PurePosixPath(mount.target)
+        points |= {above for above in target.parents if home in above.parents}
+        if mount.is_volume and not mount.read_only and target != home:
+            points.add(target)
+    return tuple(map(str, sorted(points)))
 
 
 def _context(sandbox: Sandbox) -> Iterator[File]:

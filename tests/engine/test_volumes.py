@@ -1,0 +1,43 @@
+"""What is mounted for an agent to write to can be written to, or `up` says that it cannot."""
+
+import os
+
+import pytest
+from desk import Desk
+from sandboxes import FIRST_PORT
+
+pytestmark = pytest.mark.engine
+CONFIG = """\
+name: coder
+runtime: {{base_image: "debian:bookworm-slim"}}
+container_runtime: {engine}
+gateway: false
+features:
+  - plugin: ssh
+    port: {port}
+  - plugin: custom-runtime
+    runtime_volumes:
+      - "data:/srv/data"
+      - "cache:{{{{ .AGENT_HOME }}}}/.cache/tool"
+      - "./deep:{{{{ .AGENT_HOME }}}}/a/b"
+      - "./foreign:/srv/foreign"
+"""
+
+
+def test_new_volumes_and_what_lies_above_a_mount_belong_to_the_agent(engine: str, desk: Desk):
+    project = desk.project(CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 60))
+    for name in ("deep", "foreign"):
+        (project / name).mkdir()
+    for name in (".", "work", "deep"):
+        os.chown(project / name, 1000, 1000)
+    there = ("-C", str(project))
+    try:
+        done = desk.companion(*there, "up", "--yes").ok()
+        touched = "for place in /srv/data ~/.cache ~/.cache/tool ~/a ~/a/b; do touch $place/x; done"
+        desk.ssh("coder.sandbox", f"set -e; {touched}").ok()
+        foreign = f"the agent cannot write to {project}/foreign, which belongs to user 0"
+        assert foreign in done.err
+        assert done.err.count("the agent cannot write to") == 1
+        assert desk.ssh("coder.sandbox", "touch /srv/foreign/x").code != 0
+    finally:
+        desk.companion(*there, "down", "--volumes")
