@@ -109,6 +109,9 @@ class Watch:
     def follow(self, key: str, files: Iterable[Path]) -> None:
         """Follow exactly these files for a key."""
         self._files = {**self._files, key: tuple(dict.fromkeys(files))}
+        self._links |= {
+            path: real for path in self._files[key] if (real := disk.real(path)) != path
+        }
         self.look_again()
 
     def followed(self, key: str) -> tuple[Path, ...]:
@@ -148,14 +151,17 @@ class Watch:
         changed = [path for path, known in self._directories.items() if _identity(path) != known]
         self._directories |= {path: _identity(path) for path in changed}
         left = [path for path, real in self._links.items() if _file(path) != _file(real)]
-        for path in left:
-            del self._links[path]
+        new = {path: disk.real(path) for path in left}
+        self._files = {  # before the files are read: what is saved there meanwhile is seen
+            key: (*files, *(new[path] for path in files if path in new))
+            for key, files in self._files.items()
+        }
+        self._links |= new
         self._tell(map(str, (*changed, *left)))
 
     def _remember_identities(self) -> None:
         files = {file for followed in self._files.values() for file in followed}
         self._directories = {path: _identity(path) for path in {file.parent for file in files}}
-        self._links = {path: real for path in files if (real := disk.real(path)) != path}
 
     @property
     def _observers(self) -> set[BaseObserver]:
@@ -258,6 +264,8 @@ def _file(path: Path) -> _Identity:
 
 def _remote_mount(table: MountTable, path: Path) -> str:
     """Return the mount point of a path's file system if that is a remote one, else ""."""
+    if not table.has_remote:  # as on most machines
+        return ""
     mount = mount_table.mount_of(table, str(disk.real(path)))
     return mount.point if mount and mount_table.is_remote(mount) else ""
 

@@ -65,6 +65,11 @@ class MountTable:
         return {entry.point: entry for entry in self.entries}
 
     @cached_property
+    def has_remote(self) -> bool:
+        """Whether any of the file systems is_remote()."""
+        return any(map(is_remote, self.entries))
+
+    @cached_property
     def _above_points(self) -> frozenset[str]:
         return frozenset(above for point in self.by_point for above in _parents(point))
 
