@@ -27,6 +27,8 @@ _PATIENCE = 1.0
 """Seconds that even the first attempt gets."""
 _LONGEST = 200
 """Maximum number of characters repeated from an untrusted server."""
+_MOST = 1024 * 1024
+"""Bytes that a login may take: paramiko itself reads banners and packets of any length."""
 _LOG = "ssh.probe.paramiko"
 
 
@@ -56,6 +58,18 @@ class WrongHostKey(ProbeError):
         super().__init__(f"the server has the host key {got} and not the pinned {expected}")
         self.expected = expected
         self.got = got
+
+
+class _Bounded(socket.socket):
+    """A connection that ends once more was received than any login needs."""
+
+    _left = _MOST
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """Receive; nothing beyond the limit."""
+        part = super().recv(min(size, self._left), flags) if self._left else b""
+        self._left -= len(part)
+        return part
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +147,12 @@ def _connect(address: str, port: int, timeout: float) -> socket.socket:
     if timeout <= 0:
         raise ProbeTimeout("no time was left to connect")
     try:
-        return socket.create_connection((address, port), timeout)
+        connection = socket.create_connection((address, port), timeout)
     except OSError as error:
         raise NotListening(f"nothing listens on {address} port {port}: {error}") from None
+    bounded = _Bounded(fileno=connection.detach())
+    bounded.settimeout(timeout)
+    return bounded
 
 
 def _within(seconds: float, transport: "Transport", user: str, key: "PKey", pin: Key) -> None:

@@ -44,7 +44,7 @@ def command(traces: Traces) -> str:
         return found
     if traces.installer == "uv":
         return f"uv pip uninstall --python {traces.python} {NAME}"
-    return f"{traces.python} -m pip uninstall {NAME}"
+    return f"{traces.python} -P -m pip uninstall {NAME}"
 
 
 def _traces() -> Traces:

@@ -44,7 +44,7 @@ def find(name: str) -> str | None:
     Nothing is found in relative entries, in projects, and where an agent may write.
     """
     if Path(name).is_absolute():
-        return name if _is_program(Path(name)) else None
+        return name if _is_program(Path(name)) and is_trusted(name) else None
     if Path(name).name != name:
         return None
     for entry in os.environ.get("PATH", os.defpath).split(os.pathsep):

@@ -74,7 +74,7 @@ def test_a_gateway_image_that_sandboxes_of_others_use_is_kept_and_named(desk: De
 @pytest.mark.parametrize(
     ("traces", "command"),
     [
-        (Traces(frozenset({"pyvenv.cfg"}), "pip", "/v/python"), "/v/python -m pip uninstall"),
+        (Traces(frozenset({"pyvenv.cfg"}), "pip", "/v/python"), "/v/python -P -m pip uninstall"),
         (Traces(frozenset(), "uv", "/v/python"), "uv pip uninstall --python /v/python"),
         (Traces(frozenset({"uv-receipt.toml"}), "uv", "/v/python"), "uv tool uninstall"),
         (Traces(frozenset({"pipx_metadata.json"}), "pip", "/v/python"), "pipx uninstall"),
@@ -87,4 +87,4 @@ def test_how_it_was_installed_tells_how_it_is_removed(traces: Traces, command: s
 
 def test_uninstall_says_how_this_very_installation_is_removed(desk: Desk):
     said = desk.companion("uninstall", "--yes").ok().out
-    assert f"`{sys.executable} -m pip uninstall companion-sandbox`" in said
+    assert f"`{sys.executable} -P -m pip uninstall companion-sandbox`" in said

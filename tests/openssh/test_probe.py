@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Thread, Timer
 
@@ -139,6 +139,27 @@ def test_a_server_that_talks_nonsense_is_a_probe_error_and_leaves_no_thread(sayi
     for thread in threading.enumerate()[before:]:
         thread.join(60)
     assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("first", [b"", b"SSH-2.0-x\r\n\x7f\xff\xff\xfc"])
+def test_a_server_that_never_stops_talking_is_hung_up_on(listener, server, first):
+    """Before its banner ends, and in a packet that it says to be 2 GB long."""
+    heard = []
+
+    def flood():
+        with listener.accept()[0] as caller, suppress(OSError):
+            caller.sendall(first)
+            while True:
+                heard.append(caller.send(b"\0" * 65536))
+
+    thread = Thread(target=flood, daemon=True)
+    thread.start()
+    here = dataclasses.replace(server, port=listener.getsockname()[1])
+    with pytest.raises(probe.ProbeError):
+        login(here)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert sum(heard) < 32 << 20
 
 
 def test_a_command_that_never_ends_is_too_slow(start_sshd):
