@@ -55,7 +55,8 @@ def _ssh(home: Paths) -> Iterator[Finding]:
         yield Finding(Level.OK, f"{home.user_ssh_config} includes the sandboxes")
     else:
         what = f"{home.user_ssh_config} does not include the sandboxes"
-        hint = "plain `ssh NAME.sandbox` and editors need it"
+        line = ssh_config.include_line(home)
+        hint = f"plain `ssh NAME.sandbox` and editors need `{line}` at its top"
         yield Finding(Level.WARNING, what, hint, partial(ssh_config.include, home))
     for here in editor_settings.found(home):
         problem = editor_settings.ssh_problem(home, here)

@@ -5,6 +5,7 @@ https://github.com/redhat-developer/yaml-language-server
 """
 
 import json
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -77,6 +78,10 @@ def pointed(name: str, content: bytes) -> bytes:
 
 def _point(config: Path, name: str) -> bool:
     """Add the schema comment to a config; return False if it is there or there is no file."""
+    return user_files.changing(config, partial(_try_to_point, config, name))
+
+
+def _try_to_point(config: Path, name: str) -> bool:
     old = files.read_text(config)
     if old is None:
         return False

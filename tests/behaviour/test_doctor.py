@@ -100,6 +100,8 @@ def test_a_repair_that_fails_hides_no_other(fake: Fake):
     key.chmod(0o644)
     found = levels(fake, "--fix")
     assert any(what.startswith(f"not repaired: {own} does not include") for what in found), found
+    line = f'Include "{fake.desk.home}/.local/share/companion/ssh/config"'
+    assert f"need `{line}` at its top" in fake.desk.companion("doctor").out
     assert key.stat().st_mode & 0o077 == 0
 
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from desk import AGENT, Desk
+from desk import AGENT, COMPANION, Desk
 
 SETTINGS = ".config/Code/User/settings.json"
 
@@ -77,3 +79,29 @@ def test_directories_that_we_made_go_with_what_was_in_them(desk: Desk):
     desk.companion("uninstall", "--yes").ok()
     after = {path for path in desk.home.rglob("*") if ".local" not in path.parts}
     assert {p for p in after - before if ".build" not in p.parts} == set()
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace: apt install strace")
+def test_where_files_cannot_be_exchanged_settings_are_written_all_the_same(
+    desk: Desk, settings: Path
+):
+    """As on NFS: the system call is refused."""
+    settings.write_text("// mine")
+    refused = "inject=renameat2:error=EINVAL"
+    argv = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        desk.home / "calls",
+        "-e",
+        "trace=renameat2",
+        "-e",
+        refused,
+    ]
+    subprocess.run([*argv, COMPANION, "editors", "sync"], env=desk.environment, check=True)
+    assert "EINVAL" in (desk.home / "calls").read_text()
+    assert "coder.sandbox" in settings.read_text()
+    desk.companion("editors", "remove").ok()
+    assert settings.read_text() == "// mine"
+    assert [file.name for file in settings.parent.iterdir()] == ["settings.json"]
