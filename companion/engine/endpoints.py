@@ -5,7 +5,6 @@ Whoever can write to one of these sockets is root, or the desktop user, on this 
 
 import json
 import os
-import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +68,8 @@ def _json(file: Path) -> object:
 
 
 def _toml(file: Path) -> object:
+    import tomllib  # noqa: PLC0415 - start-up time is a budget
+
     try:
         return tomllib.loads(files.read_text(file) or "")
     except (CompanionError, tomllib.TOMLDecodeError):

@@ -297,14 +297,15 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 COUNT_LISTINGS = """
 import sys
-from companion.daemon.loop import Loop
+from companion.daemon.following import Following
+from companion.daemon.view import View
 from companion.system.paths import Paths
 
 listings = []
 sys.addaudithook(lambda event, _: event in ("os.listdir", "os.scandir") and listings.append(event))
-loop = Loop(Paths.of_user(), lambda view, news: None)
+following = Following(Paths.of_user(), None, View, print, print)  # there is nothing to follow
 for _ in range(3):
-    loop._look_at_registry()
+    following.look_at_registry()
     print(len(listings))
 """
 

@@ -1,0 +1,178 @@
+"""Following: the projects that the watcher follows, by the registry and by their own files."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from companion.daemon.file_watcher import Watch, first_start, steering
+from companion.daemon.news import News, ProjectAdded, ProjectRemoved, WorkFinished
+from companion.daemon.scheduler import Touched
+from companion.daemon.timers import Timers
+from companion.daemon.view import AgentView, View
+from companion.engine.model import Condition, Health
+from companion.errors import Code, CompanionError, Problem
+from companion.oauth import grant_store, grants
+from companion.project import inventory, store
+from companion.project.model import AgentRef, Project
+from companion.system import files
+from companion.system.paths import Paths
+
+INTERVAL = 2.0
+"""Seconds between checks for registered, removed and replaced directories."""
+
+
+@dataclass(slots=True)
+class Following:
+    """Follows every registered project; belongs to the loop, and runs in its thread only."""
+
+    home: Paths
+    watch: Watch
+    view: Callable[[], View]
+    """Return what the loop knows now."""
+    put: Callable[[Touched], None]
+    """Have a sandbox or an engine looked at."""
+    tell: Callable[[News], None]
+    """Tell the loop; view() includes the news at once."""
+    _timers: Timers = field(default_factory=Timers)
+    _registry: float = -1.0
+    _looked: float = 0.0
+    """When directories were last compared, on the monotonic clock."""
+    _unregistered: tuple[Path, ...] = ()
+    """Directories of projects whose first `up` is under way, or failed."""
+
+    def look(self) -> None:
+        """Notice what changed without an event of the file watcher."""
+        self.look_at_registry()
+        self._look_at_grants()
+        self._look_at_directories()
+
+    def look_at_registry(self) -> None:
+        """Add projects that were registered and drop those that were removed."""
+        try:
+            changed = self.home.projects.stat().st_mtime
+        except FileNotFoundError:
+            return
+        if changed == self._registry and not any(map(store.is_registered, self._unregistered)):
+            return
+        self._registry = changed
+        self._unregistered = store.unregistered(self.home)  # first: what registers now is seen
+        there = store.directories(self.home)
+        for agent_view in tuple(self._sandboxes.values()):
+            if agent_view.ref.project.id not in there:
+                self._forget(agent_view.id)
+        known = {agent_view.ref.project.id for agent_view in self._sandboxes.values()}
+        for project_id in there.keys() - known:
+            self.take_in(Project(there[project_id], project_id))
+
+    def _look_at_directories(self) -> None:
+        """Notice directories that were replaced, at most once per interval."""
+        now = time.monotonic()
+        if now >= self._looked + INTERVAL:
+            self._looked = now
+            self.watch.notice_exchanges()
+
+    def _look_at_grants(self) -> None:
+        """Reconcile each sandbox whose token must be renewed now.
+
+        One in trouble is left alone: to look would be to try again what did not work.
+        """
+        for key in self._timers.due(time.time()):
+            agent_view = self._sandboxes.get(key)
+            if agent_view and not agent_view.trouble:
+                self._timers.ring(key)
+                self.put(Touched(key))
+
+    def take_in(self, project: Project, again: str = "") -> None:
+        """Update the agents of a project; examine new ones, and the one with the key `again`."""
+        if not files.is_directory(project.directory):
+            return
+        before = self._sandboxes
+        agent_refs = inventory.agents_of(self.home, project)
+        mine = {
+            agent_view.id for agent_view in before.values() if agent_view.ref.project == project
+        }
+        for key in mine - {ref.key for ref in agent_refs}:
+            self._forget(key)
+        for ref in agent_refs:
+            if ref.key not in before:
+                self.put(Touched(ref.key))
+            if ref.key not in before or ref.key == again:
+                self._follow_agent(ref)
+
+    def _follow_agent(self, ref: AgentRef) -> None:
+        """Follow one agent of a project; if that fails, it is shown as this agent's problem."""
+        try:
+            self._examine_agent(ref)
+        except (CompanionError, OSError) as error:
+            self._wait_at(ref, error)
+
+    def _examine_agent(self, ref: AgentRef) -> None:
+        """Read an agent's record and follow the files that control it."""
+        project_paths = self.home.project(ref.project.id)
+        agent = inventory.agent_name(self.home, ref)
+        steered = self._steering(ref)
+        self.watch.follow(ref.key, (*steered, first_start(project_paths.agent(agent))))
+        record = store.read(project_paths.agent(agent)) if agent else None
+        if record and record.engine:
+            granted = (self.home.grants(ref.project.id),) if record.config.grants else ()
+            self.watch.follow(ref.key, (*steered, *granted))
+            self._timers.set(ref.key, self._next_due(ref, record.config.grants))
+        old = self._sandboxes.get(ref.key)
+        agent_view = AgentView(
+            ref=ref,
+            agent=agent,
+            alias=record.allocation.alias if record and record.allocation.ssh_port else "",
+            engine=record.engine if record else None,
+            paused=project_paths.paused.exists(),
+            condition=Condition() if record and record.engine else Condition(Health.ABSENT),
+        )
+        self.tell(ProjectAdded(agent_view, new=old is None))
+        if agent_view.engine and old and _moved(old, agent_view):
+            self.put(Touched(agent_view.engine))
+            if not old.settled:
+                self.put(Touched(ref.key))
+
+    def _wait_at(self, ref: AgentRef, error: CompanionError | OSError) -> None:
+        """Show an agent that cannot be examined; for a new one, its first reconcile says why."""
+        project_paths = self.home.project(ref.project.id)
+        records = project_paths.root.glob("*/agent.json")
+        self.watch.follow(ref.key, (*self._steering(ref), *records))
+        known = self._sandboxes.get(ref.key)
+        if isinstance(error, CompanionError):
+            problem = error.problems[0]
+        else:
+            problem = Problem(str(error), code=Code.FILE_ACCESS)
+        if known is None:
+            self.tell(ProjectAdded(AgentView(ref), new=True))
+        elif known.trouble != problem:
+            self.tell(WorkFinished(ref.key, str(problem), problem))
+
+    def _steering(self, ref: AgentRef) -> tuple[Path, ...]:
+        before = self.watch.followed(ref.key)
+        project_id = ref.project.id
+        ours = self.home.project(project_id).paused, self.home.trust(project_id)
+        return (*steering(ref, before), *ours)
+
+    def _next_due(self, ref: AgentRef, keys: tuple[str, ...]) -> float:
+        """Return when a token must be renewed; reconcile() reports a damaged file."""
+        if not keys:
+            return math.inf
+        with suppress(CompanionError):
+            return grants.next_due(grant_store.read(self.home, ref.project.id), keys)
+        return math.inf
+
+    def _forget(self, key: str) -> None:
+        self.watch.forget(key)
+        self._timers.forget(key)
+        self.tell(ProjectRemoved(key))
+
+    @property
+    def _sandboxes(self) -> Mapping[str, AgentView]:
+        return self.view().sandboxes
+
+
+def _moved(old: AgentView, new: AgentView) -> bool:
+    return (old.agent, old.engine) != (new.agent, new.engine)
