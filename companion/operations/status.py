@@ -1,6 +1,7 @@
 """The state of sandboxes right now. A config that cannot be read is a value, not an error."""
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,8 @@ def _configs(home: Paths, project: Project) -> Mapping[AgentRef, _Config]:
     configs = {ref: _config(outcome) for ref, outcome in outcomes.items()}
     valid = [outcome for outcome in outcomes.values() if not isinstance(outcome, CompanionError)]
     if not any(config.problems for config in configs.values()):
-        validation_cache.keep(home, project, kept, valid)
+        with suppress(CompanionError):  # what cannot be kept is read again
+            validation_cache.keep(home, project, kept, valid)
     return configs
 
 

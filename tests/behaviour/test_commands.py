@@ -60,6 +60,14 @@ def test_status_asks_the_engine_once_and_for_a_list_only_if_a_container_is_missi
     assert {kind for kind, _ in fake.met()} > {"ps"}
 
 
+def test_status_answers_though_nothing_can_be_kept_for_the_next_time(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    (project,) = (desk.home / ".local/state/companion/projects").iterdir()
+    (project / "validation.json").mkdir()
+    assert fake.companion("status", "--json").ok().agent["state"] == "running"
+
+
 def test_init_writes_a_project_that_is_valid_and_never_overwrites(desk: Desk):
     target = desk.home / "new"
     desk.companion("init", str(target), "--name", "helper").ok()

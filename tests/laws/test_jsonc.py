@@ -249,6 +249,7 @@ def test_a_mistake_is_named_with_its_place(text: str, message: str):
     with pytest.raises(JsoncError) as raised:
         jsonc.put(text, ("a", Match("b", "c"), "d"), 1)
     assert str(raised.value) == message
+    assert f": {raised.value.what}" == message.removeprefix(message.partition(": ")[0])
 
 
 def test_a_hundred_levels_are_read():
