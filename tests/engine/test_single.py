@@ -106,7 +106,7 @@ def is_the_agent_for_good(here: Single) -> None:
     assert here.desk.ssh("coder.sandbox", "touch /etc/mine").code != 0
     nothing_of_the_agents_runs_as_root(here)
     here.companion("keys", "rotate", "coder").ok()
-    assert "root runs root.sh at each start" in here.companion("plan").ok().out
+    assert "runs root.sh as root in the container at each start" in here.companion("plan").ok().out
     wait_until(here.serves)  # ready is who takes logins; what else it runs comes when it comes
 
 
@@ -141,7 +141,7 @@ def test_a_sandbox_lives_without_a_gateway_and_gets_one_again(
         assert here.held() == (containers + 1, networks + 1)
         plan = here.companion("plan").ok().out
         assert plan.startswith("nothing to do")
-        assert "no gateway: the agent may reach all" in plan
+        assert "has no gateway: reaches all" in plan
         here.run("echo kept > ~/note")
         here.up("true", "egress: listed\n")
         assert here.run("cat ~/note") == "kept"
