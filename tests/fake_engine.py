@@ -73,6 +73,9 @@ def main(argv: list[str]) -> int:
     if holds:
         wait_to_be_let_go(argv[0])
     sys.stdout.write(out)
+    if argv[0] == "run" and "--interactive" in argv:
+        sys.stdout.flush()
+        sys.stdin.read()
     caller = os.getppid()
     while argv[0] == "events" and world["follows"] and os.getppid() == caller:
         time.sleep(0.1)
@@ -131,6 +134,12 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             return f"{str(world.get('rootless', False)).lower()}\n"
         case ["ps"]:
             return lines(c["Id"] for c in fitting(world["containers"], options))
+        case ["inspect", _] if options.get("format") == ["{{.State.Pid}}"]:
+            return "1\n"
+        case ["run", image, *_]:  # a container of a build's fence
+            if image not in world["images"]:
+                raise RefusedError(f"{image}: image not known")
+            return "waiting\nready\n"
         case ["inspect", *ids]:
             return json.dumps([found(world, i) for i in ids])
         case ["image", "inspect", *tags]:
@@ -205,7 +214,7 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
 def parse(argv: list[str]) -> tuple[list[str], dict[str, list[str]]]:
     """Split into words and options; an option of no value is not in this list."""
     flags = {"--all", "--quiet", "--no-trunc", "--force", "--ignore", "--init", "--read-only",
-             "--internal", "--disable-dns", "--interactive", "--force-rm",
+             "--rm", "--detach", "--internal", "--disable-dns", "--interactive", "--force-rm",
              "--follow", "--rootless-netns", "--volumes"}  # fmt: skip
     words: list[str] = []
     options: dict[str, list[str]] = {}

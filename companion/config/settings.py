@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
 from companion.config import decode, strict_yaml
-from companion.config.models import Image, Line, Model
+from companion.config.models import Image, Line, Model, hostname
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -49,11 +49,23 @@ def _proxy(url: str) -> str:
     return url
 
 
+def _endpoint(text: str) -> str:
+    """Return HOST:PORT of a service that builds may use, in lower case."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16 or "/" in host:
+        raise ValueError("must be HOST:PORT, such as 10.0.0.5:8081")
+    return f"{hostname(host)}:{int(port)}"
+
+
 class Build(Model):
     """How image builds reach the network."""
 
     proxy: Annotated[Line, AfterValidator(_proxy)] = ""
     """The proxy that the steps of builds use; the desktop's own proxy variables never count."""
+    allow: tuple[Annotated[Line, AfterValidator(_endpoint)], ...] = ()
+    """Private services that they may use, such as a company's package mirror."""
+    network: Literal["public", "open"] = "public"
+    """Whether they reach public hosts only, or everything that this desktop reaches."""
 
 
 class Settings(Model):

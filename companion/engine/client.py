@@ -6,12 +6,12 @@ import json
 import re
 import time
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from companion.engine import build_output, failures, podman_settings, user_ids
-from companion.engine.builds import build_argv
 from companion.engine.dialect import (
     DIALECTS,
     LABEL,
@@ -28,12 +28,14 @@ from companion.engine.dialect import (
     parse_network,
 )
 from companion.engine.model import AgentLogin, Container, EngineChoice, Observed
-from companion.errors import Code, EngineError, ImageGoneError, NameTakenError
+from companion.errors import Code, CompanionError, EngineError, ImageGoneError, NameTakenError
 from companion.system import builds, process
 from companion.system.plain import plain
 
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
-    from companion.spec.containers import BuildNetwork, Image, Network, Service
+    from companion.engine.fence import Client
+    from companion.spec.build_network import BuildNetwork
+    from companion.spec.containers import Image, Network, Service
 
 T = TypeVar("T")
 GATEWAY_IMAGE = "localhost/companion/gateway:"
@@ -145,13 +147,36 @@ class Engine:
         `on_line` receives each line of the output; the build ends once `is_wanted` returns False.
         """
         podman_settings.require_nothing_added(self.choice, self.call)
-        return builds.build(
-            self.argv(*build_argv(self.dialect, image, str(context), network)),
-            on_line,
-            is_wanted,
-            env=self.environment | build_output.PLAIN,
-            builds_here=self.dialect.builds_here,
-        )
+        from companion.engine import fence  # noqa: PLC0415 - start-up time is a budget
+        from companion.engine.builds import build_argv  # noqa: PLC0415
+
+        with fence.fenced(self._client, self.project, self.agent, network) as joining:
+            choice = dict(self.dialect.build_environment) if joining else {}
+            return builds.build(
+                self.argv(*build_argv(self.dialect, image, str(context), network, joining)),
+                on_line,
+                is_wanted,
+                env=self.environment | build_output.PLAIN | choice,
+                builds_here=self.dialect.builds_here,
+            )
+
+    def sweep_builds(self, but: str = "") -> None:
+        """Remove what builds of the agent that were killed left behind.
+
+        Containers whose name starts with `but` are those of a build under way.
+        """
+        ours = (*self._own_filter, "--filter", f"label={LABEL}.build")
+        with suppress(CompanionError, KeyboardInterrupt):  # what is left does not run
+            names = self.call("ps", "--all", "--format", "{{.Names}}", *ours).split()
+            for name in names:
+                if not but or not name.startswith(but):
+                    self.remove(name)
+
+    @property
+    def _client(self) -> Client:
+        from companion.engine.fence import Client  # noqa: PLC0415 - start-up time is a budget
+
+        return Client(self.dialect, self.argv, self.environment, self.call, self.sweep_builds)
 
     def start(self, service: Service) -> None:
         """Create a service's container on all its networks and start it."""

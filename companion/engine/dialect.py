@@ -63,6 +63,12 @@ class Dialect:
     """Options that keep the desktop's environment out of a container."""
     build_clean: tuple[str, ...] = ()
     """The same for a build."""
+    way_out: str = ""
+    """The network of a container that is no part of a sandbox and reaches others."""
+    root_of_engine: tuple[str, ...] = ()
+    """Options of a container whose root may change the network of another one."""
+    build_environment: tuple[tuple[str, str], ...] = ()
+    """Variables for the client, by which a build can share the network of a container."""
     adds_proxies: bool = False
     """The client adds the proxies of its own settings to each container and build."""
     rootless: bool = False
@@ -93,6 +99,8 @@ DIALECTS: Mapping[str, Dialect] = {
         better_storage='set "storage-driver": "overlay2" in daemon.json, and restart docker',
         silent="start the docker daemon, or use podman",
         ignores=("DOCKER_CONTENT_TRUST", "BUILDX_BUILDER"),
+        way_out="bridge",
+        build_environment=(("DOCKER_BUILDKIT", "0"),),
         adds_proxies=True,
     ),
     "podman": Dialect(
@@ -128,6 +136,8 @@ DIALECTS: Mapping[str, Dialect] = {
         ),
         create_clean=("--http-proxy=false", "--env-host=false"),
         build_clean=("--http-proxy=false",),
+        way_out="private",
+        root_of_engine=("--userns", "host"),
     ),
 }
 

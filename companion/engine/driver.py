@@ -10,7 +10,8 @@ from typing import Protocol
 
 from companion.engine.client import Engine
 from companion.engine.model import AgentLogin, Container, EngineChoice, Observed
-from companion.spec.containers import BuildNetwork, Image, Network, Service
+from companion.spec.build_network import BuildNetwork
+from companion.spec.containers import Image, Network, Service
 
 
 class Driver(Protocol):
@@ -71,6 +72,9 @@ class Driver(Protocol):
         is_wanted: Callable[[], bool],
     ) -> int:
         """Build an image and return the exit code; stop early once `is_wanted` returns False."""
+
+    def sweep_builds(self) -> None:
+        """Remove what builds of the agent that were killed left behind."""
 
     def start(self, service: Service) -> None:
         """Create and start a service's container."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
@@ -26,9 +26,12 @@ from companion.reconcile.plan import (
     Start,
     Step,
 )
-from companion.spec.containers import BuildNetwork, Image, Service, Target
+from companion.render.egress import PRIVATE_ADDRESSES
+from companion.spec.build_network import BuildNetwork
+from companion.spec.containers import Image, Service, Target
 from companion.spec.identity import LIB, Role
 from companion.system import assets, files
+from companion.system.network import own_networks
 from companion.system.paths import AgentPaths, Paths
 from companion.system.plain import plain
 
@@ -136,7 +139,7 @@ class Applier:
                 self.progress(f"  {step[:_WIDTH]}")
 
         code = self.engine.build(
-            image, context, self.build_network, on_line, lambda: self.is_wanted(image)
+            image, context, self._network_of(image), on_line, lambda: self.is_wanted(image)
         )
         lines = said.lines
         files.write(self.agent_paths.build_log, plain("\n".join(lines) + "\n"))
@@ -145,6 +148,14 @@ class Applier:
         if code:
             log, settings = str(self.agent_paths.build_log), str(self.home.settings)
             raise failures.of_build(image, lines, log, settings)
+
+    def _network_of(self, image: Image) -> BuildNetwork:
+        """Fence in the build of an agent's image; the gateway's, which is the fence, is ours."""
+        gateway = next((i.tag for i in self.target.images if i.role is Role.GATEWAY), "")
+        if image.role is Role.GATEWAY or not gateway or not self.build_network.is_fenced:
+            return self.build_network
+        refused = (*PRIVATE_ADDRESSES, *own_networks())
+        return replace(self.build_network, refused=refused, router=gateway)
 
     def _leave(self, choice: EngineChoice) -> None:
         """Remove the sandbox from another engine, then record that it is on ours."""

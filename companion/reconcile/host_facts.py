@@ -5,7 +5,8 @@ from pathlib import Path
 from companion.config.settings import Settings
 from companion.reconcile.desired import Assets
 from companion.sandbox.model import HostFacts
-from companion.spec.containers import BuildNetwork, File
+from companion.spec.build_network import BuildNetwork
+from companion.spec.containers import File
 from companion.system import files, network
 from companion.system.assets import assets_directory
 from companion.system.paths import Paths
@@ -24,7 +25,7 @@ def host(home: Paths, settings: Settings) -> HostFacts:
         uid=agent_uid(),
         addresses=tuple(sorted(network.public_addresses())),
         ca_certificate=files.read_text(home.ca_certificate) or "",
-        build_network=BuildNetwork(proxy=settings.build.proxy),
+        build_network=_build_network(settings),
         ignores_case=files.ignores_case(home.home),
         images=tuple(sorted(settings.images.items())),
         trusted_certificates=b"".join(
@@ -33,10 +34,15 @@ def host(home: Paths, settings: Settings) -> HostFacts:
     )
 
 
+def _build_network(settings: Settings) -> BuildNetwork:
+    build = settings.build
+    return BuildNetwork(build.proxy, build.allow, is_fenced=build.network == "public")
+
+
 def assets() -> Assets:
     """Return the static files that go into images."""
     root = assets_directory()
-    names = ("Dockerfile", "closed.sh", "gateway.sh", "net.sh", "reload.sh", "stage.sh")
+    names = ("Dockerfile", "closed.sh", "fence.sh", "gateway.sh", "net.sh", "reload.sh", "stage.sh")
     gateway = tuple(File(n, files.read_bytes(root / "gateway" / n)) for n in names)
     entrypoint, profile = (
         files.read_bytes(root / "agent" / name) for name in ("entrypoint.sh", "profile.sh")

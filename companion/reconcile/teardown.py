@@ -68,6 +68,7 @@ def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> No
 def _clear(engine: Driver, progress: Progress, *, volumes: bool) -> bool:
     """Remove an agent from an engine; tell whether there was anything to remove."""
     observed = engine.observe()
+    engine.sweep_builds()
     remove_all(engine, observed, progress)
     removed = engine.remove_volumes() if volumes else 0
     return bool(observed.containers or observed.networks or removed)

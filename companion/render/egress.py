@@ -25,6 +25,10 @@ SPECIAL_ADDRESSES = (
     "240.0.0.0/4",
 )
 
+_DOCUMENTATION = {"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"}
+PRIVATE_ADDRESSES = tuple(net for net in SPECIAL_ADDRESSES if net not in _DOCUMENTATION)
+"""Networks that image builds must not reach; those for documentation (RFC 5737) are nobody's."""
+
 
 def allowed_hosts(egress: Egress) -> tuple[str, ...]:
     """Return the hosts and `*.` patterns that may be reached on ports 443 and 80, sorted."""

@@ -21,7 +21,8 @@ from companion.plugins.contribution import (
 )
 from companion.sandbox.allocation import Allocation
 from companion.sandbox.places import Place
-from companion.spec.containers import BuildNetwork, File, Login, Network
+from companion.spec.build_network import BuildNetwork
+from companion.spec.containers import File, Login, Network
 
 HOME_VOLUME = "home"
 _RUNTIME = Origin(("runtime",))

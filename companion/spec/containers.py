@@ -57,14 +57,6 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildNetwork:
-    """How the RUN steps of a build reach the network; not part of an image's identity."""
-
-    proxy: str = ""
-    """URL of the proxy that they use, without a password: a step could store it in the image."""
-
-
-@dataclass(frozen=True, slots=True)
 class Network:
     """A network for one agent."""
 

@@ -94,6 +94,12 @@ def public_addresses() -> Iterable[str]:
     return (one for one in _addresses() if ipaddress.ip_address(one).is_global)
 
 
+def own_networks() -> list[str]:
+    """Return the networks of this machine's interfaces, and its addresses, as CIDR texts."""
+    networks = (str(route.network) for route in routes() if route.own)
+    return sorted({*networks, *(f"{address}/32" for address in _addresses())})
+
+
 def _addresses() -> Iterable[str]:
     if sys.platform == "darwin":
         return route_tables.addresses(process.run(("ifconfig",), timeout=_PATIENCE).stdout)

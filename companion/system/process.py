@@ -204,6 +204,57 @@ class Lines:
         return self._child.wait()
 
 
+class Held:
+    """A program that runs until we let it go or end: its standard input stays open that long.
+
+    Raises:
+        CompanionError: it could not be started.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Environment) -> None:
+        heed_interrupt()
+        self._said: list[str] = []
+        try:
+            self._child = subprocess.Popen(
+                _found(argv),
+                env=_environment(env),
+                cwd=_directory(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                process_group=0,
+            )
+        except OSError as error:
+            raise CompanionError(_why_not(argv, error), _CURE) from None
+
+    def expect(self, word: str, seconds: float) -> Completed | None:
+        """Wait until it says a line; return what it said instead, if it ended or took too long."""
+        late = threading.Timer(seconds, self._child.kill)
+        late.start()
+        try:
+            for line in self._child.stdout or ():
+                if line.strip() == word:
+                    return None
+                self._said.append(line)
+        finally:
+            late.cancel()
+        text = "".join(self._said)
+        return Completed(self._child.wait(), text, text)
+
+    def release(self, seconds: float) -> None:
+        """Close its standard input, and wait for its end; kill it if that takes too long."""
+        with self._child as child:
+            if child.stdin:
+                with suppress(BrokenPipeError):
+                    child.stdin.close()
+            try:
+                child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
 def launch(argv: Sequence[str], text: str = "") -> None:
     """Start a program of the desktop that outlives us, with `text` on its standard input.
 
