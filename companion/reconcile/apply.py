@@ -184,7 +184,8 @@ class Applier:
 
     def _reconnect(self, service: Service) -> None:
         """Restore the network rules of a service, and require that SSH answers then."""
-        self.engine.reconnect(service.name)
+        with suppress(EngineError):  # what counts is whether SSH answers then
+            self.engine.reconnect(service.name)
         if self.target.login and not readiness.answers(self.target.login.port):
             what = f"SSH of {self.target.agent} does not answer on port {self.target.login.port}"
             raise UnreachableError(what, "run `companion up`, which replaces its containers")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from companion.errors import CompanionError
 from companion.system import files, process, route_tables
 from companion.system.route_tables import Route
 
@@ -31,8 +32,10 @@ def routes() -> list[Route]:
 
 def nameserver() -> str:
     """Return the address of a nameserver beyond this machine, "" if none is configured."""
-    texts = (files.read_text(path) or "" for path in _RESOLVERS)
-    found = (one for text in texts for one in re.findall(r"(?m)^nameserver\s+([\d.]+)\s*$", text))
+    found: list[str] = []
+    for path in _RESOLVERS:
+        with suppress(CompanionError):  # it is not ours: whatever is in it ends nothing
+            found += re.findall(r"(?m)^nameserver\s+([\d.]+)\s*$", files.read_text(path) or "")
     return next((one for one in found if not one.startswith("127.")), "")
 
 

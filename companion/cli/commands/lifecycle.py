@@ -4,13 +4,14 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
 from companion.cli.commands import trust
 from companion.cli.output import Result, ask, comment, report
 from companion.desktop import ssh_config
-from companion.errors import Code, CompanionError, Problem
+from companion.errors import Code, CompanionError, EngineError, Problem
 from companion.operations import registry, way_out
 from companion.project import discovery, inventory, store
 from companion.project.model import Project
@@ -120,7 +121,8 @@ def _ways_out(home: Paths, project: Project, reports: Iterable[Report]) -> tuple
     for agent in {one.engine: one.agent for one in reports}.values():
         way = way_out.of_agent(home, project.id, agent)
         if way and way.is_blocked():
-            way.repair()
+            with suppress(EngineError):  # the problem is reported either way
+                way.repair()
             if way.is_blocked():
                 problems.append(way.problem())
             else:
