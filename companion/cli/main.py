@@ -16,7 +16,6 @@ from companion.cli.catalogue import HELP, JSON, VERSION
 from companion.cli.output import BUG, EXPECTED, INTERRUPTED, UNREAD, USAGE, Result
 from companion.cli.parser import Line
 from companion.errors import Code, CompanionError, UsageError
-from companion.system import search
 
 
 def entry() -> NoReturn:
@@ -77,9 +76,16 @@ def _run(line: Line) -> Result:
     if line.name is None and line.has(VERSION):
         return Result(text=f"companion {__version__}", data={"version": __version__})
     arguments = parser.parse(line)
-    search.never_where(_writable)
+    _beware_of_agents()
     result: Result = _loaded(arguments)(arguments)
     return result
+
+
+def _beware_of_agents() -> None:
+    """Have no program started from where an agent may write."""
+    from companion.system import search  # noqa: PLC0415 - start-up time is a budget
+
+    search.never_where(_writable)
 
 
 def _writable() -> tuple[str, ...]:
