@@ -110,6 +110,9 @@ CASES = {
     HEAD + "features:\n  - plugin: ssh\n    authorized_keys: ../../k.pub\n": [
         "agent.yaml:5:22: '../../k.pub' is outside the project"
     ],
+    HEAD + "features:\n  - plugin: ssh\n    authorized_keys: work\n": [
+        "agent.yaml:5:22: 'work' is a directory; give a file"
+    ],
     HEAD + "features:\n  - plugin: ssh\n    authorized_keys: k.pub\n": [
         "agent.yaml:5:22: there is no file 'k.pub'; create it or correct the path"
     ],

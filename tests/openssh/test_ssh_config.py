@@ -46,6 +46,12 @@ def test_the_file_does_not_depend_on_the_order_of_the_hosts():
     assert render([HOST, other]) == render([other, HOST])
 
 
+def test_ssh_reads_the_entry_of_each_of_several_hosts(effective):
+    hosts = [HOST, dataclasses.replace(HOST, alias="b.sandbox", port=40023)]
+    for host in hosts:
+        assert effective(render(hosts), host.alias) == effective(render([host]), host.alias)
+
+
 def test_two_hosts_of_one_alias_are_refused():
     with pytest.raises(SshValueError, match=re.escape("a.sandbox")):
         render([HOST, dataclasses.replace(HOST, port=1)])
