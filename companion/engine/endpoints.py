@@ -68,9 +68,15 @@ def _json(file: Path) -> object:
 
 
 def _toml(file: Path) -> object:
+    try:
+        text = files.read_text(file)
+    except CompanionError:
+        return None
+    if not text:
+        return None
     import tomllib  # noqa: PLC0415 - start-up time is a budget
 
     try:
-        return tomllib.loads(files.read_text(file) or "")
-    except (CompanionError, tomllib.TOMLDecodeError):
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
         return None
