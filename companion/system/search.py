@@ -57,7 +57,11 @@ def find(name: str) -> str | None:
 def left_out() -> tuple[str, ...]:
     """Return the entries of PATH that are not searched, though there is a directory."""
     entries = os.environ.get("PATH", "").split(os.pathsep)
-    there = (entry for entry in dict.fromkeys(entries) if entry and Path(entry).is_dir())
+    there = (
+        entry
+        for entry in dict.fromkeys(entries)
+        if os.access(entry, os.X_OK) and Path(entry).is_dir()
+    )
     return tuple(entry for entry in there if not is_trusted(entry))
 
 
@@ -97,7 +101,7 @@ def _is_trusted(path: str, home: str, moment: float) -> bool:
 
 
 def _is_project(directory: Path) -> bool:
-    return any((directory / name).exists() for name in _CONTROLS)
+    return any(os.access(directory / name, os.F_OK) for name in _CONTROLS)
 
 
 @lru_cache(maxsize=1)
@@ -106,7 +110,7 @@ def _writable(_: float) -> frozenset[Path]:
 
 
 def _is_program(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
+    return os.access(path, os.X_OK) and path.is_file()  # in this order, nothing raises
 
 
 def _endings() -> tuple[str, ...]:
