@@ -68,12 +68,24 @@ class Single:
         self.companion("up", "--yes").ok()
 
     def held(self) -> tuple[int, int]:
-        """Return how many containers and networks there are for agents of this name."""
+        """Return how many containers and networks there are for the project."""
         return len(self._listed("ps", "--all")), len(self._listed("network", "ls"))
 
     def _listed(self, *kind: str) -> list[str]:
-        argv = [self.engine, *kind, "--filter", "label=dev.companion.agent=coder", "--quiet"]
-        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+        """Return the project's objects only: other tests may run beside these."""
+        projects = self.desk.home / ".local/state/companion/projects"
+        ids = [path.parent.name for path in projects.glob("*/project.json")]
+        argv = [self.engine, *kind, "--quiet", "--filter"]
+        texts = (
+            subprocess.run(
+                [*argv, f"label=dev.companion.project={one}"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for one in ids
+        )
+        return [line for text in texts for line in text.split()]
 
 
 @contextmanager
