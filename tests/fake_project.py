@@ -64,7 +64,7 @@ class Fake:
         """Fail unless the engine holds the sandbox, the whole sandbox and nothing but it."""
         world = self.world
         project = next(n for n in world["networks"] if "-internal" in n).partition("_")[0]
-        services = ("coder", "coder-gateway", "coder-net")
+        services = ("coder", "coder-gateway", "coder-ingress", "coder-net")
         assert sorted(world["containers"]) == [f"{project}-{name}" for name in services]
         assert all(c["State"]["Running"] for c in world["containers"].values())
         networks = [f"{project}_coder-default", f"{project}_coder-internal"]

@@ -1,16 +1,10 @@
 #!/bin/bash
 # The gateway's processes. Any of them ending ends the container, and the engine starts it again.
-# reload.sh talks to the egress process's master; ingress is never reloaded, SSH passes there.
+# reload.sh talks to the egress process's master. SSH does not pass here, but in the ingress.
 # The desktop asks for a reload by a socket in a directory that only it and this container reach.
 set -euo pipefail
 
 config=/companion/gateway
-
-# The gateways of our networks: from there comes the desktop, whichever network it is led through.
-while read -r _ target gateway _; do
-  [ "$target" = 00000000 ] || continue
-  printf '%d.%d.%d.%d\n' "0x${gateway:6:2}" "0x${gateway:4:2}" "0x${gateway:2:2}" "0x${gateway:0:2}"
-done </proc/net/route >/tmp/doors.lst
 
 # What the engine calls this machine. Podman may add the desktop's own /etc/hosts: no names for us.
 awk '{ for (i = 2; i <= NF; i++) if ($i ~ /^host\.(containers|docker)\.internal$/) print $1, $i }' \
@@ -18,7 +12,6 @@ awk '{ for (i = 2; i <= NF; i++) if ($i ~ /^host\.(containers|docker)\.internal$
 
 bash /usr/local/lib/companion/stage.sh /tmp/gateway
 haproxy -c -q -f /tmp/gateway/egress.cfg
-haproxy -c -q -f "$config/ingress.cfg"
 
 # Each process reports how it ended: `wait -n` forgets one that ended before it was called.
 exec 9<> <(:)
@@ -30,7 +23,6 @@ run() {
 mapfile -t servers < <(sed -nE 's/^nameserver[[:space:]]+([^[:space:]]+).*/--server=\1/p' /etc/resolv.conf)
 run sinkhole dnsmasq --conf-file="$config/sinkhole.conf" &
 run resolver dnsmasq --conf-file="$config/resolver.conf" "${servers[@]}" &
-run ingress haproxy -db -f "$config/ingress.cfg" &
 run egress haproxy -W -db -S /tmp/master.sock,mode,600 -f /tmp/gateway/egress.cfg &
 run control socat UNIX-LISTEN:/companion/control/reload.sock,fork,unlink-early,mode=600,max-children=4 \
   EXEC:"/bin/bash /usr/local/lib/companion/reload.sh",stderr &

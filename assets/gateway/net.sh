@@ -1,23 +1,35 @@
 #!/bin/bash
 # Owns the agent's network namespace: closes it, opens the one way to the gateway, drops every
 # privilege and opens the gate (127.0.0.1:1) for which the agent's entrypoint waits.
-# usage: net.sh GATEWAY_ADDRESS
+# usage: net.sh GATEWAY_ADDRESS INGRESS_ADDRESS
 set -euo pipefail
 
-gateway=$1
+gateway=$1 ingress=$2
 
+# The kernel notes each connection in tables of a fixed size, this namespace's and the desktop's. So
+# new ones are limited, and those of the ingress are not noted here: SSH needs no place in a table.
+iptables-restore <<RULES || echo "net: this kernel cannot leave connections unnoted" >&2
+*raw
+-A PREROUTING -s $ingress/32 -p tcp -j CT --notrack
+-A OUTPUT -d $ingress/32 -p tcp ! --syn -j CT --notrack
+-A PREROUTING -i lo -j CT --notrack
+-A OUTPUT -o lo -j CT --notrack
+COMMIT
+RULES
 iptables-restore <<RULES
 *filter
 :INPUT DROP [0:0]
 :FORWARD DROP [0:0]
 :OUTPUT DROP [0:0]
 -A INPUT -i lo -j ACCEPT
--A INPUT -s $gateway/32 -p tcp -j ACCEPT
+-A INPUT -s $ingress/32 -p tcp -j ACCEPT
 -A INPUT -s $gateway/32 -m conntrack --ctstate ESTABLISHED -j ACCEPT
 -A OUTPUT -d 127.0.0.11/32 -j REJECT
 -A OUTPUT -o lo -j ACCEPT
--A OUTPUT -d $gateway/32 -p tcp -j ACCEPT
--A OUTPUT -d $gateway/32 -p udp --dport 53 -j ACCEPT
+-A OUTPUT -d $gateway/32 -p tcp ! --syn -j ACCEPT
+-A OUTPUT -d $gateway/32 -p tcp -m limit --limit 200/second --limit-burst 1000 -j ACCEPT
+-A OUTPUT -d $gateway/32 -p udp --dport 53 -m limit --limit 500/second --limit-burst 2000 -j ACCEPT
+-A OUTPUT -d $ingress/32 -p tcp ! --syn -j ACCEPT
 -A OUTPUT -j REJECT
 COMMIT
 RULES

@@ -18,7 +18,7 @@ class Health(StrEnum):
     CRASHED = "crashed"
     """The agent exited with a failure."""
     BROKEN = "broken"
-    """The agent runs, but its gateway does not, or SSH does not answer."""
+    """The agent runs, but a container around it does not, or SSH does not answer."""
     RUNNING = "running"
 
 

@@ -23,7 +23,7 @@ from companion.reconcile import secret_values
 from companion.reconcile.compare import Comparison, preview
 from companion.sandbox import powers_text
 from companion.sandbox.allocation import Allocation
-from companion.spec.containers import Network, Service, Volume
+from companion.spec.containers import INGRESS, Network, Service, Volume
 from companion.system import assets, files
 from companion.system.paths import Paths
 
@@ -87,7 +87,7 @@ def _attacked(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     """Yield what came of each attack of audit.sh."""
     script = files.read_text(assets.assets_directory() / "agent" / "audit.sh") or ""
     guarded, kept = seen.checked.config.gateway, seen.record.allocation
-    ingress = Network("", kept.egress_subnet, internal=False).address(2)
+    ingress = Network("", kept.egress_subnet, internal=False).address(INGRESS)
     with _listening(seen.desired.target.networks) as (address, port):
         arguments = ("all" if guarded else "inside", address, str(port), ingress)
         said = _run(seen, script, (*arguments, *_others(home, kept)))
@@ -123,13 +123,14 @@ def _run(seen: Comparison, script: str, arguments: Collection[str]) -> str:
 
 
 def _others(home: Paths, mine: Allocation) -> Iterator[str]:
-    """Yield the addresses of the gateways and agents of all other sandboxes that we know."""
+    """Yield the addresses of the containers of all other sandboxes that we know."""
     for written in store.all_projects(home).values():
         for kept in (record.allocation for record in written.agents.values()):
             if kept.internal_subnet != mine.internal_subnet:
+                outside = Network("", kept.egress_subnet, internal=False)
                 inside = Network("", kept.internal_subnet, internal=True)
-                yield from (Network("", kept.egress_subnet, internal=False).address(2),
-                            inside.address(2), inside.address(3))  # fmt: skip
+                yield from (outside.address(2), outside.address(INGRESS), inside.address(2),
+                            inside.address(3), inside.address(INGRESS))  # fmt: skip
 
 
 @contextmanager

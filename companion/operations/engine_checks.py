@@ -14,7 +14,7 @@ from companion.operations import compose_cli
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import store
 from companion.project.agent_lock import agent_lock
-from companion.reconcile import desired, host_facts, user_settings
+from companion.reconcile import gateway_services, host_facts, user_settings
 from companion.reconcile.apply import remove_all
 from companion.system import network, search
 from companion.system.paths import Paths
@@ -99,8 +99,8 @@ def _compose(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
 
 def _images(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
     """No image of a failed build or an older gateway is left."""
-    own = user_settings.read(home)
-    current = desired.image_of_gateways(host_facts.host(home, own), host_facts.assets()).tag
+    host, own = host_facts.host(home, user_settings.read(home)), host_facts.assets()
+    current = gateway_services.image_of_gateways(host, own.gateway).tag
     engine = Engine(choice)
     if unused := engine.unused_images(keep=current):
         what = f"{choice.name} holds {len(unused)} images of ours that nothing uses"

@@ -192,7 +192,7 @@ def health_of(containers: Collection[Container]) -> Health:
     Without the agent's own container it is absent: up, restart and down remove that one first.
     """
     by_role = {c.role: c for c in containers}
-    agent, holder, gateway = (by_role.get(r) for r in (Role.AGENT, Role.NET, Role.GATEWAY))
+    agent, holder = by_role.get(Role.AGENT), by_role.get(Role.NET)
     if agent is None:
         return Health.ABSENT
     if not agent.running:
@@ -200,7 +200,7 @@ def health_of(containers: Collection[Container]) -> Health:
         return Health.CRASHED if failed else Health.STOPPED
     if not agent.network_mode.startswith("container:"):
         return Health.RUNNING  # it has no gateway
-    whole = holder and gateway and holder.running and gateway.running
+    whole = len(by_role) == len(Role) and all(c.running for c in containers)
     if not (holder and whole) or agent.started < holder.started:
         return Health.BROKEN
     return Health.RUNNING

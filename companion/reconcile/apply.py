@@ -13,7 +13,8 @@ from companion.errors import CompanionError, EngineError, SupersededError, Unrea
 from companion.project import store
 from companion.reconcile import readiness
 from companion.reconcile.build_turn import build_turn
-from companion.reconcile.desired import HOST_KEY, ROOT
+from companion.reconcile.desired import HOST_KEY
+from companion.reconcile.gateway_services import ROOT
 from companion.reconcile.plan import (
     BuildImage,
     CreateNetwork,

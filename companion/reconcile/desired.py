@@ -1,12 +1,22 @@
 """Desired state: one sandbox as images, networks, services and mounted files."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from companion.plugins.contribution import Mount, SecretRef
-from companion.render import dns, dockerfile, environment, haproxy, ingress, limits, sshd
-from companion.render.egress import allowed_hosts
-from companion.sandbox.model import HostFacts, Sandbox, mount_file
+from companion.reconcile.gateway_services import (
+    BECOME_THE_AGENT,
+    HOSTS,
+    NO_IPV6,
+    RESOLV,
+    ROOT,
+    SCRATCH,
+    image_of_gateways,
+    published,
+    services,
+)
+from companion.render import dns, dockerfile, environment, haproxy, ingress, sshd
+from companion.sandbox.model import Sandbox, mount_file
 from companion.spec.containers import (
     Attachment,
     Bind,
@@ -15,8 +25,6 @@ from companion.spec.containers import (
     Files,
     HostPath,
     Image,
-    Network,
-    Publish,
     Service,
     Target,
     Volume,
@@ -24,30 +32,8 @@ from companion.spec.containers import (
 )
 from companion.spec.identity import Role, digest
 
-GATEWAY_BASE = "docker.io/library/debian:bookworm-slim"
-NOBODY = "65534:65534"
-ROOT = "0:0"
-# Explicit, because only podman adds these to a read-only container by default. Docker's are not
-# executable: compilers, installers and language runtimes run what they put there.
-_SCRATCH = tuple(
-    f"{path}:rw,exec,nosuid,nodev,mode=1777"
-    for path in ("/run", "/tmp", "/var/tmp")  # noqa: S108
-)
-_SCRATCH_OF_OURS = tuple(options.replace("exec", "noexec") for options in _SCRATCH)
-_NO_IPV6 = (
-    ("net.ipv6.conf.all.disable_ipv6", "1"),
-    ("net.ipv6.conf.default.disable_ipv6", "1"),
-)
-CONTROL = "/companion/control"
-BECOME_THE_AGENT = ("SETGID", "SETPCAP", "SETUID")
-"""Capabilities that root needs to become the agent and drop all capabilities for good."""
 HOST_KEY = "host key"
 """The reloadable entry for which sshd must be signaled: since 9.8, OpenSSH keeps it in memory."""
-_RESOLV, _HOSTS = (
-    Bind(Files(Directory.RESOLVER, name), f"/etc/{name}", read_only=True)
-    for name in ("resolv.conf", "hosts")
-)
-_LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +82,11 @@ def desire(
     """
     agent_image = dockerfile.render(sandbox, assets.entrypoint, assets.profile)
     agent = replace(_agent(sandbox, agent_image), reloads=tuple(_keys(sandbox, host_key)))
-    gateway_image = image_of_gateways(sandbox.host, assets)
+    gateway_image = image_of_gateways(sandbox.host, assets.gateway)
     gateway_files = (*haproxy.render(sandbox), ingress.render(sandbox), *dns.render(sandbox))
-    gateway = replace(
-        _gateway(sandbox, gateway_image, gateway_files),
-        reloads=tuple(_reloads(sandbox, seals, leaves)),
-    )
-    services = (gateway, _net(sandbox, gateway_image), agent) if sandbox.gateway else (agent,)
-    filtered = tuple(replace(s, seccomp=assets.seccomp_file.path) for s in services)
+    around = services(sandbox, gateway_image, gateway_files, seals, leaves)
+    all_services = (*around, agent) if sandbox.gateway else (agent,)
+    filtered = tuple(replace(s, seccomp=assets.seccomp_file.path) for s in all_services)
     outside, inside = sandbox.egress_network, sandbox.internal_network
     target = Target(
         agent=sandbox.agent,
@@ -123,94 +106,9 @@ def desire(
     )
 
 
-def image_of_gateways(host: HostFacts, assets: Assets) -> Image:
-    """Return the image of every gateway and net holder."""
-    return Image(
-        name="gateway",
-        role=Role.GATEWAY,
-        files=assets.gateway,
-        arguments=(("BASE", host.image(GATEWAY_BASE)),),
-    )
-
-
-def _gateway(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Service:
-    outside, inside = sandbox.egress_network, sandbox.internal_network
-    return Service(
-        name=f"{sandbox.agent}-gateway",
-        role=Role.GATEWAY,
-        image=image.tag,
-        user=f"{sandbox.host.uid}:{sandbox.host.uid}",
-        command=("/usr/local/lib/companion/gateway.sh",),
-        attachments=(
-            Attachment(outside.name, outside.address(2)),
-            Attachment(inside.name, inside.address(2)),
-        ),
-        joins=tuple(sorted(set(sandbox.contribution.networks))),
-        publish=_published(sandbox),
-        binds=(
-            Bind(Files(Directory.GATEWAY), haproxy.CONFIG, read_only=True),
-            Bind(Files(Directory.SECRETS), haproxy.SECRETS, read_only=True),
-            Bind(Files(Directory.CERTIFICATES), haproxy.CERTIFICATES, read_only=True),
-            Bind(Files(Directory.CONTROL), CONTROL, read_only=False),
-        ),
-        tmpfs=_SCRATCH_OF_OURS,
-        sysctls=(_LOW_PORTS, *_NO_IPV6),
-        hosts=_host_names(outside),
-        restart="on-failure",
-        memory=limits.MEMORY,
-        pids=128,
-        cpu_shares=1024,
-        configuration=(("ways in and names", digest_files(_fixed(contents))),),
-    )
-
-
-def _fixed(contents: tuple[File, ...]) -> tuple[File, ...]:
-    """Return the files that are read only at start: ingress and names are never reloaded."""
-    return tuple(f for f in contents if f.path == "ingress.cfg" or f.path.endswith(".conf"))
-
-
-def _reloads(
-    sandbox: Sandbox, seals: Mapping[SecretRef, str], leaves: tuple[File, ...]
-) -> Iterator[tuple[str, str]]:
-    """Yield each thing that the gateway allows or adds; a removed entry narrows the rules."""
-    yield "egress mode", sandbox.egress.mode
-    yield "log level", sandbox.log_level
-    yield "trusted certificates", digest(sandbox.host.trusted_certificates.decode("latin-1"))
-    yield from ((f"the desktop's address {address}", "") for address in sandbox.host.addresses)
-    yield from ((f"host {host}", "") for host in allowed_hosts(sandbox.egress))
-    yield from (
-        (f"service {u.scheme}://{u.endpoint}", digest([asdict(h) for h in u.headers]))
-        for u in sandbox.upstreams
-    )
-    yield from ((f"secret {secret.name}", seals.get(secret, "")) for secret in sandbox.secrets)
-    yield from (
-        (f"certificate {leaf.path.removesuffix('.pem')}", digest_files((leaf,))) for leaf in leaves
-    )
-
-
-def _net(sandbox: Sandbox, image: Image) -> Service:
-    inside = sandbox.internal_network
-    return Service(
-        name=f"{sandbox.agent}-net",
-        role=Role.NET,
-        image=image.tag,
-        user=ROOT,
-        command=("/usr/local/lib/companion/net.sh", inside.address(2)),
-        hostname=sandbox.agent,
-        attachments=(Attachment(inside.name, inside.address(3)),),
-        binds=(_HOSTS, _RESOLV),
-        tmpfs=_SCRATCH_OF_OURS,
-        capabilities=("NET_ADMIN", *BECOME_THE_AGENT),
-        sysctls=(_LOW_PORTS, *_NO_IPV6),
-        memory="64m",
-        pids=64,
-        cpu_shares=1024,
-    )
-
-
 def _agent(sandbox: Sandbox, image: Image) -> Service:
     keys = (Bind(Files(Directory.SSHD), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
-    names = (_HOSTS, _RESOLV) if sandbox.gateway else ()
+    names = (HOSTS, RESOLV) if sandbox.gateway else ()
     service = Service(
         name=sandbox.agent,
         role=Role.AGENT,
@@ -220,7 +118,7 @@ def _agent(sandbox: Sandbox, image: Image) -> Service:
         hostname=sandbox.agent,
         network_of=f"{sandbox.agent}-net",
         binds=(*names, *keys, *_mounts(sandbox)),
-        tmpfs=_SCRATCH,
+        tmpfs=SCRATCH,
         environment=(("HOME", sandbox.program.home), *environment.render(sandbox)),
         workdir=sandbox.workdir,
         configuration=(("sshd", digest_files((sshd.render(sandbox),))),) if sandbox.ssh else (),
@@ -254,20 +152,11 @@ def _without_gateway(agent: Service, sandbox: Sandbox) -> Service:
         agent,
         network_of="",
         attachments=(Attachment(outside.name, outside.address(2)),),
-        publish=_published(sandbox),
+        publish=published(sandbox),
         # Without root, only podman knows the address by which a container reaches the desktop.
-        binds=agent.binds if sandbox.host.rootless else (_HOSTS, *agent.binds),
-        sysctls=_NO_IPV6,
+        binds=agent.binds if sandbox.host.rootless else (HOSTS, *agent.binds),
+        sysctls=NO_IPV6,
     )
-
-
-def _published(sandbox: Sandbox) -> tuple[Publish, ...]:
-    return tuple(Publish(p.host, p.container, p.address) for p in sandbox.ports)
-
-
-def _host_names(outside: Network) -> tuple[tuple[str, str], ...]:
-    """Return the names that docker and podman give this machine."""
-    return tuple((name, outside.address(1)) for name in dns.DESKTOP)
 
 
 def _keys(sandbox: Sandbox, host_key: tuple[File, ...]) -> Iterator[tuple[str, str]]:

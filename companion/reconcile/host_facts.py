@@ -42,7 +42,8 @@ def _build_network(settings: Settings) -> BuildNetwork:
 def assets() -> Assets:
     """Return the static files that go into images."""
     root = assets_directory()
-    names = ("Dockerfile", "closed.sh", "fence.sh", "gateway.sh", "net.sh", "reload.sh", "stage.sh")
+    scripts = ("closed", "fence", "gateway", "ingress", "net", "reload", "stage")
+    names = ("Dockerfile", *(f"{script}.sh" for script in scripts))
     gateway = tuple(File(n, files.read_bytes(root / "gateway" / n)) for n in names)
     entrypoint, profile = (
         files.read_bytes(root / "agent" / name) for name in ("entrypoint.sh", "profile.sh")

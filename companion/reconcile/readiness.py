@@ -7,7 +7,7 @@ from pathlib import Path
 
 from companion.engine.driver import Driver
 from companion.errors import Code, CompanionError, EngineError
-from companion.reconcile.desired import NOBODY
+from companion.reconcile.gateway_services import NOBODY
 from companion.spec.containers import Login, Target
 from companion.spec.identity import LIB, Role
 from companion.system import files

@@ -54,7 +54,9 @@ CONNECTION = f"""\
   tcp-request connection reject if {{ sc1_conn_cur gt {_CONNECTIONS_ANSWERED} }}
 """
 
+# Beyond that, the engine would keep a core busy with lines: it works outside the gateway's limits.
 REQUEST = f"""\
+  http-request set-log-level silent if {{ fe_req_rate gt 1000 }}
   http-request track-sc0 int(1) table under_way
   http-request set-var(txn.reason) str(busy)
   http-request return status 503 content-type text/plain hdr Retry-After 1 string "{_BUSY}\\n" if {{ sc0_conn_cur gt {_REQUESTS} }} or {{ sc1_conn_cur gt {_CONNECTIONS} }}

@@ -10,6 +10,9 @@ from pathlib import PurePath
 
 from companion.spec.identity import Role, digest
 
+INGRESS = 4
+"""The number of the ingress on its networks; the gateway has 2, the agent's namespace 3."""
+
 
 @dataclass(frozen=True, slots=True)
 class File:

@@ -19,9 +19,10 @@ change the user's own files for all programs. So, like toolbox and distrobox, we
 
 
 class Role(StrEnum):
-    """The three containers of a sandbox, in the order in which they start."""
+    """The four containers of a sandbox, in the order in which they start."""
 
     GATEWAY = "gateway"
+    INGRESS = "ingress"
     NET = "net"
     AGENT = "agent"
 

@@ -17,7 +17,12 @@ def test_without_root_podman_leads_the_users_id_through(desk: Desk):
     fake.companion("plan").ok()
     fake.set(rootless=True)
     fake.companion("up", "--yes").ok()
-    assert modes(fake) == {"-gateway": "keep-id", "-net": "keep-id", "": "container:"}
+    assert modes(fake) == {
+        "-gateway": "keep-id",
+        "-ingress": "keep-id",
+        "-net": "keep-id",
+        "": "container:",
+    }
 
 
 def test_with_root_no_user_namespace_is_asked_for(desk: Desk):

@@ -28,6 +28,7 @@ from desk import AGENT, COMPANION, ROOT, Desk, answering, make_desk  # noqa: E40
 from internet import descendants  # noqa: E402
 from panel import until  # noqa: E402
 from rows import Row, at_most, beside  # noqa: E402
+from sandboxes import SERVICES  # noqa: E402
 from throughput import memory, throughput  # noqa: E402
 from trays import tray  # noqa: E402
 
@@ -163,7 +164,7 @@ def rest(here: Stand) -> Iterator[Row]:
     if os.geteuid() != 0:
         print(f"B12 {here.engine}: left out, only root may read it", file=sys.stderr)
         return
-    names = [f"{_id(here)}-{service}" for service in ("coder", "coder-net", "coder-gateway")]
+    names = [f"{_id(here)}-{service}" for service in SERVICES]
     argv = [here.engine, "inspect", "--format", "{{.State.Pid}}", *names]
     first = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
     pids = [pid for one in map(int, first) for pid in (one, *descendants(one))]
@@ -509,7 +510,7 @@ def _id(here: Stand) -> str:
 
 
 def _started(here: Stand) -> str:
-    names = [f"{_id(here)}-{service}" for service in ("coder", "coder-net", "coder-gateway")]
+    names = [f"{_id(here)}-{service}" for service in SERVICES]
     argv = [here.engine, "inspect", "--format", "{{.State.StartedAt}}", *names]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 

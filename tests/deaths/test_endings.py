@@ -91,7 +91,7 @@ def test_a_watcher_that_is_ended_finishes_the_step_under_way(desk: Desk):
         child.send_signal(signal.SIGTERM)
         fake.set(hold=[])
         assert child.wait(timeout=60) == 130
-    assert [c["State"]["Running"] for c in fake.world["containers"].values()] == [True] * 3
+    assert [c["State"]["Running"] for c in fake.world["containers"].values()] == [True] * 4
     assert "Traceback" not in said()
     fake.companion("up").ok()
     fake.is_whole()

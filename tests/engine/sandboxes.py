@@ -13,10 +13,12 @@ from typing import Any
 from desk import Desk, Done
 
 from companion.reconcile import certificates
+from companion.spec.containers import INGRESS
 
 FIRST_PORT = {"podman": 2300, "docker": 2400}
 """Engine → the first of the ports for sandboxes that live long. Its tests run beside the other's:
 a port that is free for a moment, as its gateway is replaced, must not be chosen there."""
+SERVICES = ("coder", "coder-net", "coder-gateway", "coder-ingress")
 CONFIG = """\
 name: coder
 runtime: {{base_image: "debian:bookworm-slim"}}
@@ -67,7 +69,7 @@ class Box:
         state = self.desk.home / ".local/state/companion/projects"
         self.id = next(p.parent.name for p in state.glob("*/project.json"))
         head, last = self.bridge.rsplit(".", 1)
-        self.ingress = f"{head}.{int(last) + 1}"
+        self.ingress = f"{head}.{int(last) + INGRESS - 1}"
 
     def companion(self, *arguments: str) -> Done:
         return self.desk.companion("-C", str(self.project), *arguments)
@@ -94,7 +96,7 @@ class Box:
 
     def ids(self) -> dict[str, str]:
         """Return service → container id and start time."""
-        found = {s: self.inspect(s) for s in ("coder", "coder-net", "coder-gateway")}
+        found = {s: self.inspect(s) for s in SERVICES}
         return {s: data["Id"] + data["State"]["StartedAt"] for s, data in found.items()}
 
     def status_of(self, pid: int, service: str) -> dict[str, str]:

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 from desk import Desk, make_desk
-from sandboxes import FIRST_PORT, Box
+from sandboxes import FIRST_PORT, SERVICES, Box
 
 pytestmark = pytest.mark.engine
 BIN = Path(sys.executable).parent
-SERVICES = ("coder", "coder-gateway", "coder-net")
 CONFIG = """\
 name: coder
 runtime: {{base_image: "debian:bookworm-slim", cmd: [sleep, infinity]}}

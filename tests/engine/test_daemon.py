@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from desk import ROOT
-from sandboxes import Box, wait_until
+from sandboxes import SERVICES, Box, wait_until
 from test_watch import watching
 
 pytestmark = pytest.mark.engine
@@ -28,7 +28,7 @@ def daemon(box: Box) -> int:
 
 def test_after_a_reboot_the_watcher_brings_the_sandbox_back_in_order(box: Box):
     before = box.ids()
-    for service in ("coder-gateway", "coder-net", "coder"):
+    for service in SERVICES:
         box.engine("kill", box.container(service))
     with watching(box, said_first="restarted, ready"):
         pass

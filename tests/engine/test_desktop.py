@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from panel import until
-from sandboxes import Box
+from sandboxes import SERVICES, Box
 from trays import Tray, tray
 
 pytestmark = pytest.mark.engine
@@ -55,7 +55,7 @@ def test_a_stopped_sandbox_is_shown_and_opening_starts_it(box: Box, shown: Tray)
 
 
 def test_what_is_stopped_by_hand_is_shown_as_stopped_and_stays_so(box: Box, shown: Tray):
-    for service in ("coder", "coder-net", "coder-gateway"):
+    for service in SERVICES:
         box.engine("stop", "--time", "1", box.container(service))
     until(lambda: shown.panel.rows()[0].text == "coder is stopped", 30)
     assert not box.engine("ps", "--quiet", "--filter", f"label=dev.companion.project={box.id}")

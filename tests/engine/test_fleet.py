@@ -66,8 +66,9 @@ class Team:
         return set(self.call("inspect", "--format", shape, *found).splitlines()) if found else set()
 
     def addresses(self, agent: str) -> list[str]:
-        """Return every address of an agent's holder and gateway."""
-        names = (f"{self.id}-{agent}-net", f"{self.id}-{agent}-gateway")
+        """Return every address of an agent's holder, gateway and ingress."""
+        names = (f"{self.id}-{agent}-net", f"{self.id}-{agent}-gateway",
+                 f"{self.id}-{agent}-ingress")  # fmt: skip
         shape = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
         return self.call("inspect", "--format", shape, *names).split()
 
@@ -84,7 +85,7 @@ def team(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team
 
 def test_agents_of_a_fleet_cannot_reach_each_other(team: Team):
     others = team.addresses("reviewer")
-    assert len(others) == 3
+    assert len(others) == 5
     # Ports 53, 80 and 443 of any address lead to the agent's own gateway: it refuses these names.
     script = f"""
         for a in {" ".join(others)}; do for p in 22 2222 8000; do
@@ -94,7 +95,7 @@ def test_agents_of_a_fleet_cannot_reach_each_other(team: Team):
           curl -sS -m 4 -o /dev/null -w '%{{http_code}}\n' http://$a/
         done
     """
-    assert team.run("coder", script).split() == ["403", "403", "403"]
+    assert team.run("coder", script).split() == ["403"] * 5
     team.run("coder", "echo mine > ~/note")
     assert team.run("reviewer", "cat ~/note 2>/dev/null || echo none") == "none"
     for agent in ("coder", "reviewer"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from desk import COMPANION, make_desk
 from mcp_server import CANARY, give_browser, mcp_server
-from sandboxes import FIRST_PORT, Box, trusted_authority, wait_until
+from sandboxes import FIRST_PORT, SERVICES, Box, trusted_authority, wait_until
 
 from companion.reconcile import certificates
 
@@ -120,9 +120,7 @@ def is_nowhere(box: Box, tmp_path: Path, log: Path) -> None:
         " --exclude-dir=proc --exclude-dir=sys"
     ).out
     said = [inside, box.companion("logs", "coder").out, log.read_text()]
-    said += [
-        box.engine("inspect", box.container(s)) for s in ("coder", "coder-net", "coder-gateway")
-    ]
+    said += [box.engine("inspect", box.container(s)) for s in SERVICES]
     state = box.desk.home / ".local/state/companion"
     files = [p for p in state.rglob("*") if p.is_file() and p.parent.name != "secrets"]
     files += [p for p in box.project.rglob("*") if p.is_file()]

@@ -38,7 +38,7 @@ def test_flushed_firewall_rules_are_restored_and_nothing_restarts(box: Box):
     assert [step["code"] for step in plan["steps"]] == ["unreachable"]
     assert plan["change"] == "reload"
     done = box.companion("up").ok()
-    assert "restoring the network rules of coder-gateway" in done.err
+    assert "restoring the network rules of coder-ingress" in done.err
     box.ssh("true").ok()
     assert box.ids() == before
     assert box.companion("plan", "--json").agent["steps"] == []

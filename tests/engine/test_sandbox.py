@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from desk import CANARY, TRACES, no_secret_in
-from sandboxes import Box, wait_until
+from sandboxes import SERVICES, Box, wait_until
 
 from companion.engine import gateway_socket
 from companion.engine.client import Engine
@@ -139,9 +139,7 @@ def test_the_secret_is_nowhere_but_in_the_gateway(box: Box, tmp_path: Path):
     ).out
     assert "/" not in [line for line in inside.splitlines() if "canary" in line]
     said = [inside, box.companion("logs", "coder").out]
-    said += [
-        box.engine("inspect", box.container(s)) for s in ("coder", "coder-net", "coder-gateway")
-    ]
+    said += [box.engine("inspect", box.container(s)) for s in SERVICES]
     said += [subprocess.run(["ps", "axeww"], capture_output=True, text=True, check=True).stdout]
     no_secret_in(*said)
     written = [p.read_bytes() for p in (box.project / ".build").rglob("*") if p.is_file()]
@@ -168,7 +166,7 @@ def test_no_key_lies_in_an_image_and_every_private_file_is_private(box: Box):
 
 
 def test_the_containers_are_what_the_design_says(box: Box):
-    for service in ("coder", "coder-net", "coder-gateway"):
+    for service in SERVICES:
         data = box.inspect(service)
         host = data["HostConfig"]
         assert host["ReadonlyRootfs"] is True
@@ -179,7 +177,8 @@ def test_the_containers_are_what_the_design_says(box: Box):
         assert host["Init"] is True
         for bindings in (host["PortBindings"] or {}).values():
             assert {b["HostIp"] for b in bindings} == {"127.0.0.1"}
-    assert box.status_of(1, "coder-gateway")["CapBnd"] == "0" * 16
+    for service in ("coder-gateway", "coder-ingress"):
+        assert box.status_of(1, service)["CapBnd"] == "0" * 16
     assert box.status_of(1, "coder")["CapBnd"] == "0" * 16
     assert box.inspect("coder")["HostConfig"]["NetworkMode"].startswith("container:")
     networks = box.inspect("coder-net")["NetworkSettings"]["Networks"]

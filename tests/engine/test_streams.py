@@ -157,8 +157,8 @@ def test_only_a_few_old_processes_are_kept(open_box: Box):
             wait_until(lambda: kept[-1].heard > 0)
             level = "debug" if number % 2 else "info"
             save(box, f"{config}log_level: {level}\n")
-        # ingress, the master, the newest worker and four older ones
-        wait_until(lambda: int(box.engine(*gateway)) <= 7)
+        # the master, the newest worker and four older ones
+        wait_until(lambda: int(box.engine(*gateway)) <= 6)
         assert kept[0].ended()
         assert kept[-1].lives()
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from desk import COMPANION, SPAWNS, killed_at
-from sandboxes import FIRST_PORT, Box, wait_until
+from sandboxes import FIRST_PORT, SERVICES, Box, wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -219,7 +219,7 @@ def test_what_is_stopped_by_hand_stays_and_what_lost_its_way_out_comes_back_in_o
         assert box.run("curl -sS -m 8 http://host.containers.internal:8000/") == "echo"
 
 
-@pytest.mark.parametrize("service", ["coder-gateway", "coder-net", "coder"])
+@pytest.mark.parametrize("service", SERVICES)
 def test_a_restart_that_is_killed_at_a_step_is_repaired_by_the_next_up(box: Box, service: str):
     """It is killed as it begins to start a container, while the engine works."""
     with box.start("restart") as child:
@@ -246,7 +246,7 @@ def is_repaired(box: Box) -> None:
     assert box.run("id -un") == "agent"
     assert box.ssh("curl -sSf -m 8 http://example.com/").code != 0
     mine = ("--filter", f"label=dev.companion.project={box.id}", "--quiet")
-    assert len(box.engine("ps", "--all", *mine).split()) == 3
+    assert len(box.engine("ps", "--all", *mine).split()) == len(SERVICES)
     assert len(box.engine("network", "ls", *mine).split()) == 2
 
 

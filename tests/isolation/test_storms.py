@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import floods
 import pytest
 import storm
 from desk import make_desk
@@ -112,23 +113,27 @@ features:
 STALLED = "host.containers.internal:8001"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def roomy(
-    engine: str, tmp_path: Path, upstream: Callable[[str, int, Path | None], object]
+    engine: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    upstream: Callable[[str, int, Path | None], object],
 ) -> Iterator[Box]:
     """A sandbox whose containers may open as many files as on an ordinary machine."""
-    desk = make_desk(tmp_path / "home")
-    with ExitStack() as stack:
-        if known := os.environ.get("CONTAINERS_CONF"):
-            text = Path(known).read_text().replace("nofile=1024:1024", "nofile=8192:8192")
-            (tmp_path / "containers.conf").write_text(text)
-            desk.environment["CONTAINERS_CONF"] = str(tmp_path / "containers.conf")
-        text = CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 3)
-        box = Box(engine, desk, desk.project(text, name="stormy", __env="ONE=1\n"), {})
-        stack.callback(box.companion, "down", "--volumes")
+    top = tmp_path_factory.mktemp(f"roomy-{engine}")
+    desk = make_desk(top / "home")
+    if known := os.environ.get("CONTAINERS_CONF"):
+        text = Path(known).read_text().replace("nofile=1024:1024", "nofile=8192:8192")
+        (top / "containers.conf").write_text(text)
+        desk.environment["CONTAINERS_CONF"] = str(top / "containers.conf")
+    text = CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 3)
+    box = Box(engine, desk, desk.project(text, name="stormy", __env="ONE=1\n"), {})
+    try:
         box.bring_up()
         upstream(box.bridge, 8000, None)
         yield box
+    finally:
+        box.companion("down", "--volumes")
 
 
 @contextmanager
@@ -198,3 +203,35 @@ def test_a_storm_of_unfinished_requests_ends_neither_the_gateway_nor_ssh(roomy: 
         assert re.fullmatch(r"gateway: too much at once, .*\n 503 [01]\.\d+", refused)
         wait_until(lambda: box.run(ASKS) == "echo")
     assert box.ids() == before
+
+
+def test_ssh_outlives_the_gateway(box: Box):
+    before = box.ids()
+    with session(box):
+        box.engine("kill", box.container("coder-gateway"))
+        assert box.run("id -un") == "agent"
+        assert box.companion("status", "--json").ok().agent["state"] == "broken"
+        box.companion("up").ok()
+    assert box.run(ASKS) == "echo"
+    after = box.ids()
+    assert {service for service in before if after[service] != before[service]} == {"coder-gateway"}
+
+
+@needs_root
+@pytest.mark.long
+@pytest.mark.parametrize("kind", floods.FLOODS)
+def test_a_flood_of_any_kind_keeps_nobody_out(roomy: Box, kind: str):
+    box, before = roomy, roomy.ids()
+    with session(box), inside(box, sys.executable, floods.__file__, kind):
+        asked, answered = logins(box, 20)
+    assert answered == asked
+    wait_until(lambda: box.run(ASKS) == "echo")
+    assert box.ids() == before
+
+
+@pytest.mark.long
+def test_an_agent_that_burns_all_its_time_keeps_nobody_out(box: Box):
+    burn = "for _ in $(seq 32); do timeout 25 yes >/dev/null & done; wait"
+    with session(box), box.start("exec", "coder", "--", "bash", "-c", burn):
+        asked, answered = logins(box, 20)
+    assert answered == asked

@@ -11,7 +11,8 @@ from companion.spec.containers import Publish, Role, Service
 
 TEXT = (Path(__file__).parent.parent / "cases/everything/expected/docker-compose.yml").read_text()
 SERVICES = (
-    Service("coder-gateway", Role.GATEWAY, "", "", (), publish=(Publish(2222, 2222),)),
+    Service("coder-gateway", Role.GATEWAY, "", "", ()),
+    Service("coder-ingress", Role.INGRESS, "", "", (), publish=(Publish(2222, 2222),)),
     Service("coder-net", Role.NET, "", "", ()),
     Service("coder", Role.AGENT, "", "", ()),
 )
@@ -90,7 +91,7 @@ OPENINGS: dict[str, tuple[str, dict[str, object], list[str]]] = {
     "root by default": ("coder", {"user": ""}, [ROOT]),
     "a user of whom nothing is said": ("coder-gateway", {"user": MISSING}, [ROOT]),
     "a port for everybody": (
-        "coder-gateway",
+        "coder-ingress",
         {"ports": ["127.0.0.1:2222:2222", "2222:2222"]},
         ["publishes a port beyond this machine"],
     ),
@@ -128,7 +129,7 @@ def opened(document: dict, service: str, change: dict[str, object]) -> str:
 
 def test_root_begins_only_where_hooks_are_and_may_not_do_more():
     rooted = {"cap_add": ["CHOWN", "SETUID"], "read_only": False, "user": "0:0"}
-    services = (*SERVICES[:2], replace(SERVICES[2], writable=True))
+    services = (*SERVICES[:-1], replace(SERVICES[-1], writable=True))
     text = opened(yaml.safe_load(TEXT), "coder", rooted)
     assert list(violations(text, services)) == []
     found = list(violations(text, SERVICES))
@@ -147,7 +148,7 @@ def test_without_a_gateway_nobody_lives_in_a_holder():
     document = yaml.safe_load(TEXT)
     alone = {"networks": {"coder-default": {}}, "network_mode": MISSING, "volumes": MISSING}
     text = opened(document | {"services": {"coder": document["services"]["coder"]}}, "coder", alone)
-    assert list(violations(text, SERVICES[2:])) == []
+    assert list(violations(text, SERVICES[-1:])) == []
 
 
 @pytest.mark.parametrize("opening", OPENINGS)

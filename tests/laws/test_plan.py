@@ -140,11 +140,12 @@ def stray(seen: Observed) -> Observed:
 
 
 GATEWAY = ["remove coder-gateway", "start coder-gateway"]
+INGRESS = ["remove coder-ingress", "start coder-ingress"]
 AGENT = ["remove coder", "start coder"]
 HOLDER = ["remove coder", "remove coder-net", "start coder-net", "start coder"]
 ALL = [
-    *("remove coder", "remove coder-net", "remove coder-gateway"),
-    *("start coder-gateway", "start coder-net", "start coder"),
+    *("remove coder", "remove coder-net", "remove coder-ingress", "remove coder-gateway"),
+    *("start coder-gateway", "start coder-ingress", "start coder-net", "start coder"),
 ]
 NEW_HOLDER = "it shares the network of coder-net, which is new"
 
@@ -166,6 +167,7 @@ DAMAGES: dict[str, tuple[Damage, list[str], set[str]]] = {
         {"it is exited", NEW_HOLDER},
     ),
     "stop agent": (each(Role.AGENT, running=False, status="exited"), AGENT, {"it is exited"}),
+    "lose ingress": (lost(Role.INGRESS), INGRESS[1:], {"it does not exist yet"}),
     "lose gateway": (lost(Role.GATEWAY), GATEWAY[1:], {"it does not exist yet"}),
     "lose net": (
         lost(Role.NET),
@@ -188,7 +190,10 @@ DAMAGES: dict[str, tuple[Damage, list[str], set[str]]] = {
     "agent elsewhere": (each(Role.AGENT, network_mode="container:x"), AGENT, {NEW_HOLDER}),
     "lose default": (
         network("coder-default", None),
-        around(GATEWAY, ["create the network coder-default"]),
+        [
+            *("remove coder-ingress", "remove coder-gateway"),
+            *("create the network coder-default", "start coder-gateway", "start coder-ingress"),
+        ],
         {"it does not exist yet", "its network coder-default is replaced"},
     ),
     "lose internal": (
@@ -216,7 +221,7 @@ DAMAGES: dict[str, tuple[Damage, list[str], set[str]]] = {
     ),
     "flush firewall": (
         lambda seen: replace(seen, unreachable=True),
-        ["restore the network rules of coder-gateway"],
+        ["restore the network rules of coder-ingress"],
         {"SSH does not answer; firewall rules may be gone"},
     ),
     "stray": (stray, ["remove stray"], {"no longer part of the sandbox"}),
@@ -358,7 +363,7 @@ def test_an_engine_is_left_after_the_builds_and_before_anything_is_removed(desir
     assert kinds.index(LeaveEngine) == len(desired.images)
     assert kinds[len(desired.images) + 1] is Remove
     assert left.describe() == "take the sandbox off docker"
-    assert todo.starts == {Role.GATEWAY, Role.NET, Role.AGENT}
+    assert todo.starts == set(Role)
 
 
 def test_containers_of_another_agent_are_left_alone(desired: Target):
