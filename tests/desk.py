@@ -176,7 +176,7 @@ def make_desk(home: Path, *, trusting: bool = True) -> Desk:
     """Make a home; its owner trusts whatever lies in it, unless a test is about that."""
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     (home / ".config/companion").mkdir(parents=True)
-    settings = f'trust: {{always: ["{home}"]}}\n' if trusting else ""
+    settings = f"trust: {{always: [{json.dumps(str(home))}]}}\n" if trusting else ""
     if needs_stand_ins():
         settings += STAND_INS
     (home / ".config/companion/settings.yaml").write_text(settings)

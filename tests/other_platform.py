@@ -45,7 +45,15 @@ LACKING = {
 }[platform]
 VALUES = {"sys": {"platform": platform}, "os": {"name": "nt"} if platform == "win32" else {}}
 MISSING = {"win32": ["fcntl", "grp", "pwd", "termios", "dbus_fast"], "darwin": ["dbus_fast"]}
-LIBRARIES = ("paramiko", "platformdirs", "watchdog.observers", "PIL.Image", "yaml", "dotenv")
+LIBRARIES = (
+    "filelock",
+    "paramiko",
+    "platformdirs",
+    "watchdog.observers",
+    "PIL.Image",
+    "yaml",
+    "dotenv",
+)
 
 
 def names() -> Iterator[str]:
