@@ -246,7 +246,7 @@ def parse_container(data: Mapping[str, Any], files: str) -> Container:
         project=labels.get(f"{LABEL}.project", ""),
         service=labels.get(f"{LABEL}.service", ""),
         agent=labels.get(f"{LABEL}.agent", ""),
-        role=Role(labels.get(f"{LABEL}.role", Role.AGENT)),
+        role=_role(labels.get(f"{LABEL}.role", Role.AGENT)),
         spec="" if elsewhere else labels.get(f"{LABEL}.spec", ""),
         running=bool(state.get("Running")),
         status=state.get("Status", "unknown"),
@@ -256,6 +256,10 @@ def parse_container(data: Mapping[str, Any], files: str) -> Container:
         network_mode=data["HostConfig"].get("NetworkMode", ""),
         ssh_port=_ssh_port(data["HostConfig"].get("PortBindings") or {}),
     )
+
+
+def _role(label: str) -> Role | None:
+    return Role(label) if label in set(Role) else None
 
 
 def _ssh_port(bindings: Mapping[str, Any]) -> int | None:

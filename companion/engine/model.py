@@ -44,7 +44,8 @@ class Container:
     project: str
     service: str
     agent: str
-    role: Role
+    role: Role | None
+    """None: another version of Companion made it, for a purpose of its own."""
     spec: str
     running: bool
     status: str

@@ -200,7 +200,7 @@ def health_of(containers: Collection[Container]) -> Health:
         return Health.CRASHED if failed else Health.STOPPED
     if not agent.network_mode.startswith("container:"):
         return Health.RUNNING  # it has no gateway
-    whole = len(by_role) == len(Role) and all(c.running for c in containers)
+    whole = by_role.keys() >= set(Role) and all(c.running for c in containers)
     if not (holder and whole) or agent.started < holder.started:
         return Health.BROKEN
     return Health.RUNNING

@@ -223,8 +223,8 @@ def reload_sshd(engine: Driver, login: AgentLogin) -> None:
 
 
 def remove_all(engine: Driver, observed: Observed, progress: Progress) -> None:
-    """Remove containers, dependents first (agent, gateway, net), then networks."""
-    for container in sorted(observed.containers, key=lambda c: c.role):
+    """Remove containers, dependents first (agent, gateway, ingress, net), then networks."""
+    for container in sorted(observed.containers, key=lambda c: c.role or ""):
         progress(f"removing {container.service}")
         engine.remove(container.name)
     for network in observed.networks:

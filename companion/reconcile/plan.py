@@ -306,4 +306,4 @@ def _lost_namespace(container: Container, service: Service, observed: Observed) 
 
 
 def _start_order(container: Container) -> int:
-    return list(Role).index(container.role)
+    return list(Role).index(container.role) if container.role else len(Role)

@@ -327,7 +327,7 @@ def _found(argv: Sequence[str]) -> tuple[str, ...]:
     """Return a command line with the absolute path of its program."""
     program = search.find(argv[0])
     if program is None and Path(argv[0]).is_absolute() and Path(argv[0]).exists():
-        raise PermissionError(errno.EPERM, "it is no program, or where an agent may write")
+        raise PermissionError(errno.EPERM, "it is not a program, or lies where an agent may write")
     if program is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     return (program, *argv[1:])

@@ -280,7 +280,9 @@ def test_an_engine_that_could_not_be_started_once_is_asked_again(fake: Fake):
     with watching(fake.desk) as (_, said):
         wait_until(lambda: "project: nothing to do" in said(), tell=said)
         program.chmod(0o644)
-        wait_until(lambda: f"{program} could not be started: Permission" in said(), tell=said)
+        wait_until(
+            lambda: f"{program} could not be started: it is not a program" in said(), tell=said
+        )
         program.chmod(0o755)
         wait_until(lambda: said().count("project: nothing to do") > 1, tell=said)
         assert "Traceback" not in said()
@@ -338,3 +340,19 @@ def test_an_engine_that_hangs_is_said_in_bounded_time(fake: Fake):
     done = fake.companion("up")
     assert done.code == 1
     assert "podman does not answer" in done.err
+
+
+def test_a_container_of_another_version_hides_none_of_ours_and_is_replaced(fake: Fake):
+    """A newer Companion may have containers for purposes that this one does not know."""
+    (ours,) = (n for n in fake.world["containers"] if n.endswith("-coder-ingress"))
+    containers = fake.world["containers"]
+    labels = containers[ours]["Config"]["Labels"]
+    role = next(label for label in labels if label.endswith(".role"))
+    service = next(label for label in labels if label.endswith(".service"))
+    strange = copy.deepcopy(containers[ours])
+    strange["Config"]["Labels"] |= {role: "telescope", service: "coder-telescope"}
+    strange |= {"Id": "f" * 64, "Name": ours.replace("ingress", "telescope")}
+    fake.set(containers=containers | {strange["Name"]: strange})
+    assert fake.companion("status", "--json").ok().agent["state"] == "running"
+    fake.companion("up").ok()
+    fake.is_whole()
