@@ -140,7 +140,9 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         grant_problems=tuple(_grant_problems(home, ref, contribution, document)),
         steered_by=tuple(dict.fromkeys(place.path for place in control)),
         writes=tuple(place.path for place in writes(contribution, found)),
-        powers=powers_of(loaded, program, contribution, found),
+        powers=powers_of(
+            loaded, program, contribution, found, fences_builds=host.build_network.is_fenced
+        ),
         looked_up=locator.asked,
     )
 

@@ -1,7 +1,7 @@
 """Limits of what one agent can make the gateway hold, so that it fits into its memory.
 
-They are counts. A limit of buffers (`tune.buffers.limit`) or of memory (`-m`) would be exact, but
-when HAProxy 2.6 reaches one, streams that hold buffers wait for each other forever.
+They are counts. A limit of buffers (`tune.buffers.limit`) would be exact, but when HAProxy 2.6
+reaches it, streams that hold buffers wait for each other forever.
 """
 
 MEMORY = "512m"

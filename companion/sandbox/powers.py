@@ -37,6 +37,7 @@ class Kind(StrEnum):
     PORT = "port"
     IMAGE = "image"
     BUILD = "build"
+    BUILD_NETWORK = "build-network"
     ROOT_HOOK = "root-hook"
     CAPABILITY = "capability"
     HOOK = "hook"

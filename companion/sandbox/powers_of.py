@@ -22,6 +22,7 @@ from companion.plugins.contribution import (
 )
 from companion.sandbox.model import PathFacts, mount_file
 from companion.sandbox.powers import Agreed, Kind, Power
+from companion.spec.build_network import reach
 from companion.spec.containers import File
 
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -34,6 +35,8 @@ def powers_of(
     program: RuntimeProgram,
     contribution: Contribution,
     found: Mapping[ProjectFile, PathFacts],
+    *,
+    fences_builds: bool,
 ) -> tuple[Power, ...]:
     """Return everything that a checked configuration opens, without duplicates.
 
@@ -42,13 +45,14 @@ def powers_of(
         program: the runtime that it names or defines.
         contribution: the merged contributions of its features.
         found: what the paths that it names are on disk.
+        fences_builds: the user's settings do not open the network of builds.
     """
     every = (
         *_reach(loaded.config, loaded.egress),
         *_services(contribution),
         *_mounts(contribution, found),
         *_ports(contribution),
-        *_builds(loaded.config, contribution),
+        *_builds(loaded.config, contribution, is_fenced=fences_builds and loaded.config.gateway),
         *_files(contribution, found),
         *_programs(loaded.config, program),
         *_limits(loaded.config.limits),
@@ -147,12 +151,15 @@ def _ports(contribution: Contribution) -> Iterator[Power]:
         yield Power(Agreed(kind, f"{port.address}:{port.host}:{port.container}"), text, port.origin)
 
 
-def _builds(config: AgentConfig, contribution: Contribution) -> Iterator[Power]:
+def _builds(config: AgentConfig, contribution: Contribution, *, is_fenced: bool) -> Iterator[Power]:
     """Yield what runs while the image is built: as root of a container, with a network."""
     runtime, origin = config.runtime, Origin(("runtime",))
     if runtime.base_image:
         text = f"starts from the image {runtime.base_image}"
         yield Power(Agreed(Kind.IMAGE, runtime.base_image), text, origin.at("base_image"))
+    if not is_fenced:
+        text = f"its image is built with access to {reach(is_fenced=False)}"
+        yield Power(Agreed(Kind.BUILD_NETWORK, ""), text, origin)
     for number, text in enumerate(runtime.install):
         yield Power(Agreed(Kind.BUILD, text), text, origin.at("install", number))
     for command in contribution.commands:

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Collection, Iterable, Iterator
 
 from companion.sandbox.powers import Kind, Power
+from companion.spec.build_network import reach
 
 WIDTH = 80
 _SECTIONS = (
@@ -12,14 +13,14 @@ _SECTIONS = (
                  Kind.ENGINE_NETWORK}),
     ("secrets", {Kind.SECRET, Kind.LOGIN}),
     ("ports", {Kind.PUBLIC_PORT, Kind.PORT, Kind.KEYS, Kind.HOST_KEY}),
-    ("image", {Kind.IMAGE, Kind.BUILD, Kind.HOME}),
+    ("image", {Kind.IMAGE, Kind.BUILD_NETWORK, Kind.BUILD, Kind.HOME}),
     ("root", {Kind.ROOT_HOOK, Kind.CAPABILITY}),
     ("start", {Kind.HOOK, Kind.COMMAND, Kind.EDITOR}),
     ("limits", {Kind.LIMITS}),
 )  # fmt: skip
 _HOSTS = {Kind.HOST, Kind.WILDCARD}
 _MARK = "!"
-_BUILD = "these commands run as root while it is built, with access to the internet:"
+_BUILD = "these commands run as root while it is built"
 _NOTHING = "nothing: it stays in a closed sandbox"
 
 
@@ -62,7 +63,8 @@ def _sentences(powers: Iterable[Power]) -> Iterator[str]:
         yield f"reaches {', '.join(text.removeprefix('reaches ') for text in hosts)}"
     yield from (p.text for p in every if p.kind not in {*_HOSTS, Kind.BUILD})
     if built := [power.text for power in every if power.kind is Kind.BUILD]:
-        yield _BUILD
+        is_open = any(power.kind is Kind.BUILD_NETWORK for power in every)
+        yield f"{_BUILD}:" if is_open else f"{_BUILD}, with access to {reach(is_fenced=True)}:"
         yield from (f"  {text}" for text in built)
 
 

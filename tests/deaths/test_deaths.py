@@ -133,6 +133,8 @@ def happened(fake: Fake) -> list[str]:
     words = []
     for call in fake.world["calls"]:
         match call:
+            case ["start" | "rm", name] if "-build-" in name:
+                pass  # what fences a build in ends with it
             case ["start", name]:
                 words.append(f"start {name.removeprefix(f'{project}-')}")
             case ["rm", name]:
