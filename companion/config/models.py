@@ -28,10 +28,12 @@ _ADDRESS = re.compile(rf"{_NUMBER}(\.{_NUMBER})*\Z")
 NAMELESS = "TLS to an address sends no name for the gateway to decide by"
 USE_A_NAME = "use a name that leads to it, such as an entry in your DNS"
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}\Z")
-_PORT = re.compile(r"((?P<address>[0-9]+(\.[0-9]+){3}):)?(?P<host>[0-9]+)(:(?P<inner>[0-9]+))?\Z")
-_MEMORY = re.compile(r"[1-9][0-9]*[kmg]\Z")
+_PORT = re.compile(
+    r"((?P<address>[0-9]{1,3}(\.[0-9]{1,3}){3}):)?(?P<host>[0-9]{1,5})(:(?P<inner>[0-9]{1,5}))?\Z"
+)
+_MEMORY = re.compile(r"[1-9][0-9]{0,5}[kmg]\Z")
 _JOINERS = "\u200c\u200d"
-_CPUS = re.compile(r"[0-9]+(\.[0-9]{1,2})?\Z")
+_CPUS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,2})?\Z")
 
 
 class Model(BaseModel):

@@ -197,7 +197,7 @@ def _programs(config: AgentConfig, program: RuntimeProgram) -> Iterator[Power]:
     if config.runtime.name is not None:
         return
     given, origin = config.runtime.model_fields_set, Origin(("runtime",))
-    if "cmd" in given:
+    if "cmd" in given and program.command:
         command = shlex.join(program.command)
         yield Power(
             Agreed(Kind.COMMAND, command), f"runs in the sandbox: {command}", origin.at("cmd")
@@ -209,7 +209,7 @@ def _programs(config: AgentConfig, program: RuntimeProgram) -> Iterator[Power]:
 
 
 def _limits(limits: Limits) -> Iterator[Power]:
-    """Yield the limits that are higher than usual."""
+    """Yield the limits that are higher than usual, and the number of cores."""
     origin, usual = Origin(("limits",)), Limits()
     if _bytes(limits.memory) > _bytes(usual.memory):
         text = f"may use {limits.memory} of this machine's memory"
@@ -217,6 +217,9 @@ def _limits(limits: Limits) -> Iterator[Power]:
     if limits.pids > usual.pids:
         text = f"may run {limits.pids} processes at once"
         yield Power(Agreed(Kind.LIMITS, f"pids {limits.pids}"), text, origin.at("pids"))
+    if limits.cpus:
+        text = f"may use {limits.cpus} of this machine's cores"
+        yield Power(Agreed(Kind.LIMITS, f"cpus {limits.cpus}"), text, origin.at("cpus"))
 
 
 def _bytes(size: str) -> int:

@@ -1,10 +1,13 @@
 """What a user is asked for: everything at first, then what grows, and no edit of their own."""
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from companion.config.models import AgentConfig
 from companion.project import discovery
 from companion.project.model import Project
 from companion.reconcile import trust
@@ -17,6 +20,7 @@ HOOKS = (
     "name: coder\nruntime: {{base_image: debian}}\ncontainer_runtime: podman\negress: listed\n{}"
 )
 CUSTOM = "features:\n  - plugin: custom-runtime\n    "
+LONG = "9" * 5000
 SERVICE = (
     "features:\n  - plugin: external-services\n"
     '    services: [{url: "http://%s", headers: {X: "${KEY}"}}]\n'
@@ -40,6 +44,7 @@ SERVICE = (
          CUSTOM + 'runtime_volumes: ["OUTSIDE:/work"]\n', True, True),
         (CUSTOM + 'runtime_volumes: ["OUTSIDE:/work"]\n',
          CUSTOM + 'runtime_volumes: ["OUTSIDE:/elsewhere:ro"]\n', False, False),
+        ("", 'limits: {cpus: "64"}\n', False, True),
         (SERVICE % "a.test", SERVICE % "b.test", True, True),
         (SERVICE % "a.test", SERVICE % "a.test" + "limits: {pids: 99}\n", False, False),
     ],
@@ -72,6 +77,12 @@ def made(tmp_path: Path, text: str) -> tuple[Paths, Project]:
     project = discovery.project(directory)
     trust.agree(home, trust.review(home, project))
     return home, project
+
+
+def opened(home: Paths, project: Project) -> tuple[Power, ...]:
+    """Return what the only agent of a project opens."""
+    (verdict,) = trust.review(home, project).verdicts
+    return verdict.asked
 
 
 def git(directory: Path, *words: str) -> None:
@@ -127,6 +138,27 @@ def test_no_two_sets_of_powers_have_one_digest():
     sets = [{}, {"x": []}, {"x": [a]}, {"x": [b]}, {"x": [a, b]}, {"y": [a]}, {"x": [a], "y": [b]}]
     assert len({digest_of(one) for one in sets}) == len(sets)
     assert digest_of({"x": [a, b]}) == digest_of({"x": [b, a]})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"limits": {"memory": LONG + "g"}}, "must be a size"),
+        ({"limits": {"cpus": LONG}}, "must be a number of cores"),
+        ({"runtime": {"base_image": "a", "ports": (LONG,)}}, "must be PORT"),
+        ({"runtime": {"base_image": "a", "ports": (f"80:{LONG}",)}}, "must be PORT"),
+    ],
+)
+def test_a_number_that_no_program_reads_is_refused_in_words_of_ours(
+    given: Mapping[str, object], message: str
+):
+    with pytest.raises(ValidationError, match=message):
+        AgentConfig.model_validate({"name": "a", "runtime": "codex", **given})
+
+
+def test_an_empty_command_runs_nothing(tmp_path: Path):
+    home, project = made(tmp_path, HOOKS.replace("debian}}", "debian, cmd: []}}").format(""))
+    assert Kind.COMMAND not in {power.kind for power in opened(home, project)}
 
 
 FIRST = """\
