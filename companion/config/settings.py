@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -19,10 +20,16 @@ def _variable(name: str) -> str:
     return name
 
 
+def _directory(path: str) -> str:
+    if not (path.startswith("~") or PurePath(path).is_absolute()):
+        raise ValueError("must be an absolute path, or begin with ~/")
+    return path
+
+
 class TrustSettings(Model):
     """Whose configurations are applied without asking."""
 
-    always: tuple[Line, ...] = ()
+    always: tuple[Annotated[Line, AfterValidator(_directory)], ...] = ()
     """Directories whose projects, also those below them, the user trusts as their own."""
 
 

@@ -24,11 +24,11 @@ class Review:
     """What an agent waits for: its user's agreement to what it opens."""
 
     digest: str
-    """The digest of everything that its project opens."""
+    """The digest of everything that it opens."""
     new: tuple[str, ...]
     """What was not agreed to, as sentences without a subject."""
     is_known: bool
-    """The user agreed to the project before."""
+    """The user agreed to it before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,9 +76,9 @@ def _waiting(home: Paths, agent_view: AgentView, error: UntrustedError) -> WorkF
     """Return the news of a change that waits for the user's agreement."""
     problem, review = error.problems[0], None
     with suppress(CompanionError):
-        reviewed = trust.review(home, agent_view.ref.project)
-        new = [one for one in reviewed.verdicts if one.agent == agent_view.agent]
-        sentences = (powers_text.sentence(power) for one in new for power in one.new)
+        reviewed = trust.review(home, agent_view.ref.project).of(agent_view.agent)
+        new = (power for verdict in reviewed.verdicts for power in verdict.new)
+        sentences = map(powers_text.sentence, new)
         review = Review(reviewed.digest, tuple(sentences), reviewed.is_known)
     return WorkFinished(agent_view.id, f"not changed: {error}", problem, review=review)
 

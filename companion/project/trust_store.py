@@ -11,7 +11,7 @@ from typing import Literal
 
 from companion.project.model import Project
 from companion.sandbox.powers import Agreed
-from companion.system import files, locks
+from companion.system import birth, files, locks
 from companion.system.json_store import Store
 from companion.system.paths import Paths
 
@@ -25,13 +25,18 @@ class Trust:
 
     directory: str
     """The project's absolute path."""
-    inode: int
-    """The directory's inode: a directory that takes its place has another one."""
+    identity: str
+    """The directory's inode and time of birth: one that takes its place has others."""
     state: Literal["agreed", "revoked"] = "agreed"
     since: str = ""
     """The day of the agreement or its end, as YYYY-MM-DD."""
     agents: Mapping[str, tuple[Agreed, ...]] = field(default_factory=dict)
     """Agent → the powers that were agreed to."""
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether the user ended the agreement."""
+        return self.state == "revoked"
 
     def joined(self, agent: str, more: tuple[Agreed, ...]) -> "Trust":
         """Return the agreement with more powers of one agent."""
@@ -50,8 +55,8 @@ def read(home: Paths, project: Project) -> Trust | None:
         CompanionError: the file is damaged.
     """
     trust = _FILES.read(home.trust(project.id))
-    here = (str(project.directory), inode(project.directory))
-    return trust if trust and (trust.directory, trust.inode) == here else None
+    here = (str(project.directory), identity(project.directory))
+    return trust if trust and (trust.directory, trust.identity) == here else None
 
 
 def write(home: Paths, project: Project, trust: Trust) -> None:
@@ -81,10 +86,10 @@ def held(home: Paths, project: Project) -> Iterator[None]:
         yield
 
 
-def inode(directory: Path) -> int:
-    """Return the inode of a directory; 0 if there is none."""
+def identity(directory: Path) -> str:
+    """Return what a directory that takes its place does not have; "" if there is none."""
     status = files.status(directory)
-    return status.st_ino if status else 0
+    return f"{status.st_ino} {birth.born(directory)}".strip() if status else ""
 
 
 def _newest(every: tuple[Agreed, ...]) -> tuple[Agreed, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from shlex import quote
 
 from companion.errors import CompanionError, Problem, UntrustedError
-from companion.project import discovery, store, trust_store
+from companion.project import discovery, trust_store
 from companion.project.model import AgentRef, Project
 from companion.project.trust_store import Trust
 from companion.reconcile import user_settings
@@ -31,7 +31,7 @@ class Verdict:
     asked: tuple[Power, ...]
     new: tuple[Power, ...]
     is_known: bool = True
-    """The user agreed to the project before; otherwise nothing of it may be started."""
+    """The user agreed to the agent before; otherwise nothing of it may be started."""
 
     @property
     def alarming(self) -> tuple[Power, ...]:
@@ -60,10 +60,15 @@ class Review:
         """The digest of everything that the project opens."""
         return digest_of({verdict.agent: verdict.asked for verdict in self.verdicts})
 
+    def of(self, agent: str) -> "Review":
+        """Return the review of one of the agents only."""
+        mine = tuple(verdict for verdict in self.verdicts if verdict.agent == agent)
+        return replace(self, verdicts=mine)
+
     @property
     def is_known(self) -> bool:
         """Whether the user agreed to the project before."""
-        return all(verdict.is_known for verdict in self.verdicts)
+        return any(verdict.is_known for verdict in self.verdicts)
 
     @property
     def is_trusted(self) -> bool:
@@ -108,14 +113,12 @@ def review(home: Paths, project: Project) -> Review:
 def judge(home: Paths, checked: Checked) -> Verdict:
     """Compare what an agent opens with what its user agreed to."""
     agent, asked = checked.config.name, checked.powers
-    if is_always_trusted(home, checked.project):
-        return Verdict(agent, asked, ())
     trust = trust_store.read(home, checked.project)
-    if trust is None and _is_older(home, checked):
+    if is_always_trusted(home, checked.project) and not (trust and trust.is_revoked):
         return Verdict(agent, asked, ())
-    if trust is None or trust.state == "revoked":
+    agreed = trust.agents.get(agent) if trust and not trust.is_revoked else None
+    if agreed is None:
         return Verdict(agent, asked, asked, is_known=False)
-    agreed = trust.agents.get(agent, ())
     return Verdict(agent, asked, grown(asked, agreed, partial(_came_with_a_checkout, checked.ref)))
 
 
@@ -141,7 +144,7 @@ def agree(home: Paths, reviewed: Review) -> None:
     """Remember that the user agreed to all that a review showed."""
     with trust_store.held(home, reviewed.project):
         known = trust_store.read(home, reviewed.project)
-        old = known if known and known.state == "agreed" else None
+        old = known if known and not known.is_revoked else None
         _write(home, reviewed.project, old, reviewed.verdicts)
 
 
@@ -152,9 +155,9 @@ def revoke(home: Paths, project: Project) -> bool:
     """
     with trust_store.held(home, project):
         known = trust_store.read(home, project)
-        if known and known.state == "revoked":
+        if known and known.is_revoked:
             return False
-        empty = Trust(str(project.directory), trust_store.inode(project.directory), "revoked")
+        empty = Trust(str(project.directory), trust_store.identity(project.directory), "revoked")
         trust_store.write(home, project, _dated(empty))
         return known is not None
 
@@ -167,19 +170,21 @@ def is_always_trusted(home: Paths, project: Project) -> bool:
 
 
 def _remember(home: Paths, project: Project, verdicts: Iterable[Verdict]) -> None:
-    """Add what was judged as trusted to the agreement, if it is not there yet."""
+    """Add what was judged as trusted to the agreement, if there is one and it is not there yet."""
     known = trust_store.read(home, project)
-    if known and all(_agreed(one) <= set(known.agents.get(one.agent, ())) for one in verdicts):
+    if is_always_trusted(home, project) or (
+        known and all(_agreed(one) <= set(known.agents.get(one.agent, ())) for one in verdicts)
+    ):
         return
     with trust_store.held(home, project):
         known = trust_store.read(home, project)
-        if known and known.state == "revoked" and not is_always_trusted(home, project):
+        if known is None or known.is_revoked:
             raise UntrustedError("its trust was revoked meanwhile", "run `companion trust`")
         _write(home, project, known, verdicts)
 
 
 def _write(home: Paths, project: Project, known: Trust | None, verdicts: Iterable[Verdict]) -> None:
-    new = Trust(str(project.directory), trust_store.inode(project.directory))
+    new = Trust(str(project.directory), trust_store.identity(project.directory))
     trust = known or _dated(new)
     for verdict in verdicts:
         trust = trust.joined(verdict.agent, tuple(power.agreed for power in verdict.asked))
@@ -192,14 +197,6 @@ def _dated(trust: Trust) -> Trust:
 
 def _agreed(verdict: Verdict) -> set[Agreed]:
     return {power.agreed for power in verdict.asked}
-
-
-def _is_older(home: Paths, checked: Checked) -> bool:
-    """Tell whether an agent ran before Companion asked for trust: it keeps running."""
-    if home.trust(checked.project.id).exists():
-        return False
-    record = store.read(checked.agent_paths(home))
-    return record is not None and record.engine is not None
 
 
 def _came_with_a_checkout(ref: AgentRef, file: str) -> bool:

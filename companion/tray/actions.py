@@ -116,7 +116,8 @@ class Actions:
 
     def _agree(self, click: Click) -> None:
         """Agree to what a notification showed, and to nothing else."""
-        reviewed = trust.review(self.home, self._view(click).ref.project)
+        agent_view = self._view(click)
+        reviewed = trust.review(self.home, agent_view.ref.project).of(agent_view.agent)
         if reviewed.digest != click.digest:
             raise CompanionError("its files changed since it asked: read again what it opens")
         trust.agree(self.home, reviewed)

@@ -154,23 +154,31 @@ def test_a_pull_while_watching_changes_nothing_before_its_user_agreed(owner: Des
 
 def test_a_directory_that_takes_the_place_of_an_agreed_one_is_not_trusted(owner: Desk):
     fake = own(owner)
-    fake.project.rename(fake.project.with_name("old"))
-    shutil.copytree(fake.project.with_name("old"), fake.project)
+    old = fake.project.with_name("old")
+    shutil.copytree(fake.project, old)
+    shutil.rmtree(fake.project)  # so that its inode is free for the next directory
+    shutil.copytree(old, fake.project)
     assert fake.companion("up").code == 1
     assert not changes(fake)
 
 
-def test_what_companion_created_and_what_ran_before_asks_at_its_first_growth(owner: Desk):
+def test_what_companion_created_asks_at_its_first_growth(owner: Desk):
     fake = Fake(owner, owner.home / "made")
     owner.companion("init", str(fake.project), "--name", "coder", "--runtime", "codex").ok()
     assert not is_asked(fake)
+    (fake.project / "agent.yaml").write_text(config(service="api"))
+    assert is_asked(fake)
+
+
+def test_what_ran_before_there_were_agreements_keeps_running_and_asks_once(owner: Desk):
     older = own(owner)
     older.companion("up").ok()
     shutil.rmtree(owner.home / ".local/share/companion/trust")
+    assert older.companion("up").code == 1
+    older.is_whole(planned=False)
+    agree(older).ok()
     older.companion("up").ok()
     assert not is_asked(older)
-    (older.project / "agent.yaml").write_text(config(service="api"))
-    assert is_asked(older)
 
 
 def test_directories_that_the_user_trusts_always_ask_nothing(owner: Desk, clone: Fake):
@@ -216,3 +224,62 @@ def test_uninstall_forgets_every_agreement(owner: Desk):
     agree(fake).ok()
     owner.companion("uninstall", "--yes").ok()
     assert not (owner.home / ".local/share/companion").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "theirs"),
+    [
+        (("--name", "coder", "--runtime", "codex"), "fleet.yaml"),
+        (("--example", "local-coding"), "home/.bashrc"),
+    ],
+)
+def test_init_agrees_to_nothing_that_it_did_not_write(
+    owner: Desk, options: tuple[str, ...], theirs: str
+):
+    project = owner.home / "clone"
+    (project / "home").mkdir(parents=True)
+    (project / theirs).write_text("agents: [evil]\n")
+    (project / "evil").mkdir()
+    (project / "evil/agent.yaml").write_text("name: evil\nruntime: codex\n")
+    assert owner.companion("init", str(project), *options).code == 1
+    assert not list((owner.home / ".local/share/companion").glob("trust/*.json"))
+
+
+def test_an_agent_that_could_not_be_read_at_the_question_is_asked_about_later(owner: Desk):
+    project = owner.home / "team"
+    for name in ("a", "b"):
+        (project / name).mkdir(parents=True)
+        (project / name / "agent.yaml").write_text(config().replace("coder", name))
+    (project / "fleet.yaml").write_text("agents: [a, b]\n")
+    with (project / "b/agent.yaml").open("a") as out:
+        out.write('    runtime_volumes: ["./out:/out"]\n')
+    fake = Fake(owner, project)
+    owner.companion("trust", "show", str(project)).ok()
+    code, screen = answer(fake, "y", "trust")
+    assert code == 0
+    assert "there is no directory './out' to mount" in screen
+    (project / "b/out").mkdir()
+    shown = fake.companion("trust", "show", "--json").ok().data
+    assert [one["agent"] for one in shown["agents"] if any(p["new"] for p in one["powers"])] == [
+        "b"
+    ]
+    done = fake.companion("up", "b")
+    assert done.code == 1
+    assert not changes(fake)
+
+
+def test_revoke_counts_more_than_the_directories_that_are_always_trusted(owner: Desk):
+    fake = own(owner)
+    settings = owner.home / ".config/companion/settings.yaml"
+    kept = settings.read_text()
+    settings.write_text(f"{kept}trust: {{always: [{owner.home}]}}\n")
+    opened = config().replace("mode: listed, allow: [h0.test, h1.test, h2.test]", "mode: open")
+    (fake.project / "agent.yaml").write_text(opened)
+    fake.companion("up").ok()
+    settings.write_text(kept)
+    assert is_asked(fake), "what was not asked for while all was trusted is no agreement"
+    settings.write_text(f"{kept}trust: {{always: [{owner.home}]}}\n")
+    fake.companion("trust", "revoke").ok()
+    assert is_asked(fake)
+    settings.write_text('trust: {always: [""]}\n')
+    assert "must be an absolute path" in fake.companion("up").err

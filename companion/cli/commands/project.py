@@ -46,7 +46,8 @@ def init(arguments: Namespace) -> Result:
     works = {str(Path(name).parent / "work") for name in tree if name.endswith(paths.CONFIG_NAME)}
     for name in (*tree, *works, paths.BUILD_NAME):
         links.unlinked(root, root / name)
-    taken = [name for name in tree if (root / name).exists()]
+    ours = {Path(name).parts[0] for name in tree if "/" in name} - {"work"}
+    taken = [name for name in (*tree, *sorted(ours), paths.FLEET_NAME) if (root / name).exists()]
     if taken:
         raise CompanionError(
             f"{target / taken[0]} exists already", "choose another directory", code=Code.EXISTS
