@@ -1,5 +1,6 @@
 """The user's settings for all projects: `settings.yaml` in the config directory."""
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -33,8 +34,22 @@ class TrustSettings(Model):
     """Directories whose projects, also those below them, the user trusts as their own."""
 
 
+def _is_local(host: str) -> bool:
+    """Tell whether a host is whoever asks for it: in a container, the container itself."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        name = host.rstrip(".")
+        return name == "localhost" or name.endswith(".localhost")
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
+
+
 def _proxy(url: str) -> str:
-    """Refuse a proxy's URL with a password: a step of a build could store it in the image."""
+    """Refuse a proxy's URL with a password, which a step of a build could store in the image.
+
+    A loopback address is refused, too: a build would look for the proxy in its own container.
+    """
     problem = "must be a URL such as http://proxy.example.com:3128"
     try:
         parts = urlsplit(url)
@@ -44,7 +59,7 @@ def _proxy(url: str) -> str:
     if parts.username is not None:
         raise ValueError(
             "must have no user and password: a step of a build could store them in the image."
-            " Run a local proxy that adds them, such as cntlm or px"
+            " Run a proxy that adds them, such as cntlm or px, at an address that containers reach"
         )
     if (
         parts.scheme not in {"http", "https"}
@@ -53,6 +68,11 @@ def _proxy(url: str) -> str:
         or parts.path.strip("/")
     ):
         raise ValueError(problem)
+    if _is_local(parts.hostname):
+        raise ValueError(
+            "must not be a loopback address: a build would look for it in its own container. Let"
+            " the proxy listen on an address that containers reach, such as that of a bridge"
+        )
     return url
 
 

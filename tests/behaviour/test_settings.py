@@ -9,6 +9,9 @@ from desk import CANARY, Desk
     [
         (f"http://me:{CANARY}@proxy.example.com:3128", "must have no user and password"),
         ("proxy.example.com:3128", "must be a URL such as http://proxy.example.com:3128"),
+        ("http://127.0.0.1:3128", "must not be a loopback address"),
+        ("http://LocalHost.:3128", "must not be a loopback address"),
+        ('"http://[::1]:3128"', "must not be a loopback address"),
         ("http://proxy.example.com", "must be a URL such as http://proxy.example.com:3128"),
     ],
 )
