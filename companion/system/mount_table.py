@@ -118,7 +118,7 @@ def _is_below(path: str, directory: str) -> bool:
 
 def _kind(row: list[bytes]) -> str:
     """Return the field after the separator, which follows any number of optional fields."""
-    return row[row.index(b"-") + 1].decode() if b"-" in row[:-1] else ""
+    return _name(row[row.index(b"-") + 1]) if b"-" in row[:-1] else ""
 
 
 def _name(field: bytes) -> str:

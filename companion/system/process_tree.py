@@ -11,7 +11,7 @@ def contained(ancestor: int) -> Iterator[int]:
     contained: set[int] = set()
     for status in Path("/proc").glob("[0-9]*/status"):
         with suppress(OSError):
-            fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
+            fields = _fields(status)
             pid = int(status.parent.name)
             parents[pid] = int(fields["PPid"])
             if len(fields.get("NSpid", "").split()) > len(_own_pids()):
@@ -35,5 +35,10 @@ def _own_pids() -> list[str]:
 
 
 def _pids(process: Path) -> list[str]:
-    lines = (process / "status").read_text(errors="replace").splitlines()
-    return next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [""])
+    return _fields(process / "status").get("NSpid", "").split()
+
+
+def _fields(status: Path) -> dict[str, str]:
+    """Return the fields of a process; its name may be any bytes, but has no line feed here."""
+    lines = status.read_bytes().decode(errors="replace").split("\n")
+    return {key: value for key, _, value in (line.partition(":\t") for line in lines)}

@@ -223,6 +223,7 @@ MOUNTS = b"""\
 31 27 0:51 / /home/ada/far\\040away rw master:3 - fuse.sshfs far: rw
 32 27 8:2 / /media/disk rw - fuseblk /dev/sdb1 rw
 33 31 0:52 / /home/ada/far\\040away/near rw - tmpfs tmpfs rw
+34 27 0:53 / /mnt/latin rw - fuse.d\xe9j\xe0 far: rw
 """
 
 
@@ -235,6 +236,7 @@ MOUNTS = b"""\
         ("/home/ada/far away/project", "/home/ada/far away", True),
         ("/home/ada/far away/near", "/home/ada/far away/near", False),
         ("/media/disk/project", "/media/disk", False),
+        ("/mnt/latin/project", "/mnt/latin", True),
     ],
 )
 def test_remote_file_systems_are_known_by_the_mount_table(path: str, point: str, remote: bool):

@@ -1,12 +1,15 @@
 """A build ends once its result is not wanted anymore, whatever the check for that raises."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from companion.reconcile import teardown
-from companion.system import builds
+from companion.system import builds, process_tree
 from companion.system.paths import AgentPaths
 
 ENDED = -15
@@ -39,3 +42,20 @@ def test_a_stop_request_that_cannot_be_written_raises_nothing(tmp_path: Path):
     agent_paths = AgentPaths(tmp_path)
     agent_paths.stop_request.symlink_to(agent_paths.stop_request)
     teardown.request_stop(agent_paths)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"a\x0bb", "\u2028".encode()])
+def test_a_process_of_any_name_does_not_end_the_watch_over_builds(name: bytes):
+    rename = f"import ctypes; ctypes.CDLL(None).prctl(15, {name!r}, 0, 0, 0)"
+    then = "print(flush=True); input()"
+    with subprocess.Popen(
+        (sys.executable, "-c", f"{rename}; {then}"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as named:
+        assert named.stdin
+        assert named.stdout
+        named.stdout.readline()
+        assert name in Path(f"/proc/{named.pid}/comm").read_bytes()
+        assert list(process_tree.contained(os.getpid())) == []
+        assert not process_tree.is_contained(Path(f"/proc/{named.pid}"))
+        named.stdin.close()
