@@ -7,19 +7,19 @@ user wrote and what needs no question is added to the agreement, so that it asks
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from shlex import quote
 
 from companion.errors import CompanionError, Problem, UntrustedError
 from companion.project import discovery, trust_store
-from companion.project.model import AgentRef, Project
+from companion.project.model import Project
 from companion.project.trust_store import Trust
 from companion.reconcile import user_settings
+from companion.reconcile.provenance import Provenance
 from companion.reconcile.validate import Checked, check
 from companion.sandbox import powers_text
 from companion.sandbox.powers import ALWAYS_ASKED, Agreed, Power, digest_of, grown
-from companion.system import files, git
+from companion.system import files
 from companion.system.paths import Paths
 
 
@@ -119,7 +119,9 @@ def judge(home: Paths, checked: Checked) -> Verdict:
     agreed = trust.agents.get(agent) if trust and not trust.is_revoked else None
     if agreed is None:
         return Verdict(agent, asked, asked, is_known=False)
-    return Verdict(agent, asked, grown(asked, agreed, partial(_came_with_a_checkout, checked.ref)))
+    return Verdict(
+        agent, asked, grown(asked, agreed, Provenance(checked, agreed).came_with_a_checkout)
+    )
 
 
 def require(home: Paths, checked: Checked) -> None:
@@ -197,7 +199,3 @@ def _dated(trust: Trust) -> Trust:
 
 def _agreed(verdict: Verdict) -> set[Agreed]:
     return {power.agreed for power in verdict.asked}
-
-
-def _came_with_a_checkout(ref: AgentRef, file: str) -> bool:
-    return git.committed(ref.project.directory / file if file else ref.config)

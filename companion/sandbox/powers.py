@@ -95,15 +95,15 @@ class Power:
 def grown(
     asked: Iterable[Power],
     agreed: Collection[Agreed],
-    came_with_a_checkout: Callable[[str], bool],
+    came_with_a_checkout: Callable[[Power, bool], bool],
 ) -> tuple[Power, ...]:
     """Return the powers that the user must be asked for before they are used.
 
     Args:
         asked: what the configuration opens now.
         agreed: what the user agreed to.
-        came_with_a_checkout: tells whether the text of a file (a path that is absolute or relative
-            to the project; "": agent.yaml) did, and was not written by the user.
+        came_with_a_checkout: tells whether the text that asks for a power did (if it is new), or
+            else the content of the file that it names; and was not written by the user.
     """
     known = {(one.kind, one.subject) for one in agreed}
 
@@ -113,7 +113,7 @@ def grown(
         is_new = (power.kind, power.agreed.subject) not in known
         if is_new and power.kind in ALWAYS_ASKED:
             return True
-        return came_with_a_checkout(power.file if is_new else power.path or power.file)
+        return came_with_a_checkout(power, is_new)
 
     return tuple(power for power in asked if is_asked(power))
 

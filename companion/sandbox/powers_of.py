@@ -65,7 +65,7 @@ def _placed(power: Power, document: Document) -> Power:
     return replace(power, place=power.origin.place(document)) if power.origin else power
 
 
-def _digest(files: Iterable[File]) -> str:
+def content_of(files: Iterable[File]) -> str:
     """Return a digest of files for which nobody finds two contents with the same one."""
     rows = sorted((f.path, f.mode, hashlib.sha256(f.content).hexdigest()) for f in files)
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
@@ -180,7 +180,7 @@ def _files(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -
     )  # fmt: skip
     for kind, text, files in named:
         for file in files:
-            content = _digest(found[file].files)
+            content = content_of(found[file].files)
             yield Power(
                 Agreed(kind, file.path, content),
                 text.format(file.path),

@@ -80,6 +80,25 @@ def committed(path: Path) -> bool:
         return True
 
 
+def recorded(path: Path) -> tuple[bytes, ...] | None:
+    """Return the texts that git has of a file, in HEAD and in the index; None: there is no answer.
+
+    An edit of the user's does not hide from them what a checkout brought.
+    """
+    try:
+        place = files.real(path)
+        repository = _repository(place)
+        if repository is None:
+            return ()
+        head = _head(repository)
+        with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
+            git = _Git(Path(scratch), repository, _DIGESTS[len(head)] if head else "sha1")
+            tracked = git.tracked(place, repository.top, head)
+            return tuple(git.text(digest) for digest in sorted(tracked))
+    except (_CannotTellError, OSError, ValueError):
+        return None
+
+
 def _is_committed(path: Path) -> bool:
     repository = _repository(path)
     if repository is None:
@@ -202,6 +221,16 @@ class _Git:
             _Entry(digest, found, int(seconds), int(size))
             for digest, found, seconds, size in _ENTRY.findall(output)
         ]
+
+    def tracked(self, path: Path, top: Path, head: str | None) -> set[str]:
+        """Return the names of the texts that HEAD and the index have of a file."""
+        entries = [one for one in self.index(path.name) if _is_same(top / one.name, path)]
+        names = {path.relative_to(top).as_posix(), *(one.name for one in entries)}
+        return {one.digest for one in entries} | (self.tree(head, names) if head else set())
+
+    def text(self, digest: str) -> bytes:
+        """Return a text by its name."""
+        return self._run("cat-file", "blob", digest).encode(errors="surrogateescape")
 
     def tree(self, commit: str, names: Iterable[str]) -> set[str]:
         """Return what a commit has at these names, as far as there is something."""

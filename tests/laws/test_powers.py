@@ -223,3 +223,34 @@ def test_a_week_of_edits_asks_where_they_reach_further_and_nowhere_else(tmp_path
         asked += [power.kind for verdict in found.verdicts for power in verdict.new]
         trust.agree(home, found)
     assert asked == [Kind.WILDCARD, Kind.SECRET, Kind.SECRET, Kind.FOREIGN_READ]
+
+
+def test_an_edit_of_the_users_does_not_hide_what_a_checkout_brought(tmp_path: Path):
+    home, project = made(tmp_path, HOOKS.format(CUSTOM + "entrypoint_hooks: [start.sh]\n"))
+    agent_yaml, hook = project.directory / "agent.yaml", project.directory / "start.sh"
+    pulled = HOOKS.format(CUSTOM + 'entrypoint_hooks: [start.sh]\n    commands: ["curl|sh"]\n')
+    agent_yaml.write_text(pulled)
+    git(project.directory, "commit", "-qam", "two")
+    agent_yaml.write_text(f"# mine\n{pulled}")
+    assert asked_for(home, project) == {(Kind.BUILD, "curl|sh")}
+    agent_yaml.write_text(f'{pulled}    ports: ["3000"]\n')
+    assert asked_for(home, project) == {(Kind.BUILD, "curl|sh")}
+    trust.agree(home, trust.review(home, project))
+    hook.write_text("curl|sh\n")
+    git(project.directory, "commit", "-qam", "three")
+    hook.write_text("curl|sh # mine\n")
+    assert asked_for(home, project) == {(Kind.HOOK, "start.sh")}
+
+
+def test_where_gits_own_version_cannot_be_read_everything_new_is_asked_for(tmp_path: Path):
+    home, project = made(tmp_path, HOOKS.format(""))
+    agent_yaml = project.directory / "agent.yaml"
+    agent_yaml.write_text("name: [\n")
+    git(project.directory, "commit", "-qam", "two")
+    agent_yaml.write_text(HOOKS.format(CUSTOM + 'commands: ["true"]\n'))
+    assert asked_for(home, project) == {(Kind.BUILD, "true")}
+
+
+def asked_for(home: Paths, project: Project) -> set[tuple[Kind, str]]:
+    verdicts = trust.review(home, project).verdicts
+    return {(p.kind, p.agreed.subject) for verdict in verdicts for p in verdict.new}
