@@ -14,7 +14,7 @@ from companion.project import store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
-from companion.reconcile import readiness, ssh_keys
+from companion.reconcile import readiness, ssh_keys, trust
 from companion.reconcile.apply import Progress, reload_sshd
 from companion.reconcile.compare import desired_of, sandbox_of
 from companion.reconcile.desired import HOST_KEY
@@ -34,9 +34,9 @@ def rotate(
     Returns the fingerprint of each new key, by `host_key` and `client_key`.
 
     Raises:
-        CompanionError: nothing was changed, because the agent was never started, accepts no logins,
-            has a host key from the user, or its engine does not answer; or SSH did not answer
-            after the change.
+        CompanionError: nothing was changed, because the agent was never started, opens more than
+            its user agreed to, accepts no logins, has a host key from the user, or its engine does
+            not answer; or SSH did not answer after the change.
     """
     agent_paths = check(home, ref).agent_paths(home)
     with agent_lock(agent_paths, progress):
@@ -44,6 +44,7 @@ def rotate(
         record = store.read(agent_paths)
         if record is None:
             raise CompanionError(f"{checked.config.name} was never started", "run `companion up`")
+        trust.require(home, checked)
         sandbox = sandbox_of(checked, record)
         _require_ours(sandbox, host=host)
         engine = _running(checked, record)

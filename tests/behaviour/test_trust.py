@@ -4,10 +4,11 @@ import os
 import pty
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from desk import COMPANION, ROOT, Desk, make_desk
+from desk import AGENT, COMPANION, ROOT, Desk, make_desk
 from fake_project import Fake, agree, changes, config, digest
 from test_watching import wait_for, watching
 
@@ -47,8 +48,13 @@ def own(owner: Desk, text: str | None = None) -> Fake:
     return fake
 
 
-def answer(fake: Fake, words: str, *arguments: str) -> tuple[int, str]:
-    """Run companion in a terminal and type an answer; return the exit code and the screen."""
+def answer(
+    fake: Fake, words: str, *arguments: str, meanwhile: Callable[[], object] | None = None
+) -> tuple[int, str]:
+    """Run companion in a terminal and type an answer; return the exit code and the screen.
+
+    `meanwhile` happens between the question and the answer.
+    """
     ours, theirs = pty.openpty()
     argv = [COMPANION, "-C", str(fake.project), *arguments]
     environment = fake.desk.environment | {"TERM": "dumb"}
@@ -56,8 +62,12 @@ def answer(fake: Fake, words: str, *arguments: str) -> tuple[int, str]:
         argv, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
     ) as child:
         os.close(theirs)
-        os.write(ours, f"{words}\n".encode())
         screen = b""
+        while meanwhile and b"[y/N]" not in screen:
+            screen += os.read(ours, 65536)
+        if meanwhile:
+            meanwhile()
+        os.write(ours, f"{words}\n".encode())
         try:
             while chunk := os.read(ours, 65536):
                 screen += chunk
@@ -214,6 +224,63 @@ def test_no_variable_of_the_desktop_is_sent_unless_the_user_named_it(owner: Desk
     fake.companion("up").ok()
     (secret,) = owner.home.glob(".local/state/companion/projects/*/coder/secrets/KEY")
     assert secret.stat().st_size > 0
+
+
+def committed(project: Path) -> None:
+    """Make a project what a checkout left there."""
+    for words in (["init", "-q"], ["add", "--all"], ["commit", "-qm", "one"]):
+        subprocess.run([*GIT, *words], cwd=project, check=True)
+
+
+@pytest.mark.parametrize("action", ["add", "remove", "rotate"])
+def test_no_change_of_keys_lets_a_pulled_key_log_in(owner: Desk, action: str):
+    fake = own(owner, AGENT)
+    fake.companion("generate").ok()
+    fake.companion("keys", "add", "coder", KEY).ok()
+    (file,) = owner.home.glob(".local/state/companion/projects/*/coder/sshd/authorized_keys")
+    before = file.read_text()
+    assert KEY in before
+    theirs = KEY.replace("1LhQ7", "2MiR8").replace(" me", " theirs")
+    (fake.project / "keys.pub").write_text(f"{theirs}\n")
+    (fake.project / "agent.yaml").write_text(f"{AGENT}    authorized_keys: keys.pub\n")
+    committed(fake.project)
+    given = {"add": [KEY.replace("1LhQ7", "3NjS9")], "remove": ["me"], "rotate": []}[action]
+    done = fake.companion("keys", action, "coder", *given)
+    assert done.code == 1
+    assert "coder opens more than you agreed to; nothing was changed" in done.err
+    assert file.read_text() == before
+
+
+def test_a_server_that_comes_after_the_question_is_not_authorized(owner: Desk):
+    text = """\
+name: coder
+runtime: codex
+egress: listed
+features:
+  - plugin: mcp-oauth
+    providers: {notes: {mcp_url: "https://ours.test/mcp"}}
+"""
+    fake = Fake(owner, owner.project(text))
+    theirs = text.replace("ours.test", "theirs.test")
+    pulled = fake.project / "agent.yaml"
+    code, screen = answer(
+        fake, "y", "oauth", "notes", "--print", meanwhile=lambda: pulled.write_text(theirs)
+    )
+    assert code == 1
+    assert "coder opens more than you agreed to; nothing was changed" in screen
+    assert "asks you to authorize it at https://theirs.test/mcp" in screen
+
+
+def test_commands_that_are_proposed_can_be_pasted(owner: Desk):
+    project = owner.home / "my clone"
+    made = owner.companion("init", str(project), "--name", "coder", "--runtime", "codex").ok()
+    assert f"next: companion -C '{project}' up" in made.out
+    fake = Fake(owner, project)
+    fake.companion("trust", "revoke").ok()
+    assert f"`companion trust show '{project}'`" in fake.companion("trust", "--digest", "0").err
+    fake.companion("generate").ok()
+    done = fake.companion("keys", "add", "coder", KEY)
+    assert f"run `companion trust '{project}'`" in done.err
 
 
 def test_uninstall_forgets_every_agreement(owner: Desk):

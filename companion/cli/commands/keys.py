@@ -8,7 +8,7 @@ from companion.errors import Code, CompanionError, UsageError
 from companion.project import discovery, inventory, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
-from companion.reconcile import key_rotation, ssh_keys
+from companion.reconcile import key_rotation, ssh_keys, trust
 from companion.reconcile.compare import sandbox_of
 from companion.reconcile.validate import check
 from companion.system import files
@@ -95,5 +95,6 @@ def _save(home: Paths, ref: AgentRef, agent_paths: AgentPaths, added: tuple[Key,
                 "run `companion up`",
                 code=Code.NOT_STARTED,
             )
+        trust.require(home, checked)
         files.write(agent_paths.added_keys, authorized_keys.merge(added))
         ssh_keys.authorize(sandbox_of(checked, record), home, agent_paths)

@@ -15,6 +15,7 @@ from companion.plugins.contribution import Provider
 from companion.project import discovery, store
 from companion.project.model import Project
 from companion.reconcile import run, secret_values
+from companion.reconcile import trust as judging
 from companion.reconcile.validate import Checked, check
 from companion.system.paths import Paths
 
@@ -29,6 +30,7 @@ def oauth(arguments: Namespace) -> Result:
     granted = []
     for key, (checked, provider) in wanted.items():
         secret = _secret(home, checked, provider)
+        judging.require(home, checked)  # it was read again after the question
         grant = authorize(provider, secret, Web(checked.host.trusted_certificates), prompt)
         with grant_store.held(home, project.id):
             grant_store.keep(home, project.id, key, grant)
