@@ -139,7 +139,8 @@ def require(home: Paths, checked: Checked) -> None:
     if not verdict.is_known:
         what = f"{directory} is not trusted yet; nothing was started. {verdict.agent} asks for:"
     details = "\n".join(powers_text.lines(verdict.new))
-    raise UntrustedError(f"{what}\n{details}", f"read it, and run `companion trust {directory}`")
+    hint = f"read it, and run `companion trust {quote(str(directory))}`"
+    raise UntrustedError(f"{what}\n{details}", hint)
 
 
 def agree(home: Paths, reviewed: Review) -> None:

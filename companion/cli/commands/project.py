@@ -4,6 +4,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from companion import plugins as catalogue
 from companion.cli.commands.trust import page, power_facts
@@ -63,8 +64,9 @@ def init(arguments: Namespace) -> Result:
         check(Paths.of_user(), ref)
     schemas.write(discovery.project(target))
     agree(Paths.of_user(), review(Paths.of_user(), discovery.project(target)))
+    then = f"next: companion -C {quote(str(target))} up"
     return Result(
-        text=f"created {', '.join(sorted(tree))} in {target}\nnext: companion -C {target} up",
+        text=f"created {', '.join(sorted(tree))} in {target}\n{then}",
         data={"directory": str(target), "files": sorted(tree)},
     )
 

@@ -3,6 +3,7 @@
 import sys
 from argparse import Namespace
 from pathlib import Path
+from shlex import quote
 
 from companion.cli.output import Result, ask, comment, table
 from companion.errors import CompanionError, UntrustedError, UsageError
@@ -119,7 +120,7 @@ def _ask(reviewed: Review, question: str, *, is_json: bool) -> None:
 def _require_digest(reviewed: Review, digest: str) -> None:
     if digest != reviewed.digest:
         what = "this is not what the project opens now: its files differ from those you read"
-        hint = f"read it again with `companion trust show {reviewed.project.directory}`"
+        hint = f"read it again with `companion trust show {quote(str(reviewed.project.directory))}`"
         raise UntrustedError(what, hint)
 
 
