@@ -8,6 +8,8 @@ from companion.config.models import Line, Model, tls_name
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream, Variable
 
+DOMAINS = ("api.github.com", "github.com")
+"""Where the token is sent if the config does not say."""
 _USER = "x-access-token"
 
 
@@ -15,10 +17,7 @@ class Options(Model):
     """Options of the github-pat plugin."""
 
     token: Reference
-    domains: tuple[Annotated[Line, AfterValidator(tls_name)], ...] = (
-        "api.github.com",
-        "github.com",
-    )
+    domains: tuple[Annotated[Line, AfterValidator(tls_name)], ...] = DOMAINS
 
 
 def contribute(options: Options, context: Context) -> Contribution:

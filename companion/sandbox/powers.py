@@ -42,11 +42,13 @@ class Kind(StrEnum):
     CAPABILITY = "capability"
     HOOK = "hook"
     COMMAND = "command"
+    VARIABLE = "variable"
     HOME = "home"
     KEYS = "keys"
     HOST_KEY = "host-key"
     EDITOR = "editor"
     LIMITS = "limits"
+    ENGINE = "engine"
 
 
 ALWAYS_ASKED = frozenset({

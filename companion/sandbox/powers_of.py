@@ -9,8 +9,10 @@ from dataclasses import replace
 from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Limits
 from companion.config.origin import Origin
+from companion.config.ports import SSHD_PORT
 from companion.config.presets import PRESETS
 from companion.config.strict_yaml import Document
+from companion.plugins import custom_runtime, external_services, github_pat
 from companion.plugins.contribution import (
     Contribution,
     EnvVar,
@@ -55,7 +57,9 @@ def powers_of(
         *_builds(loaded.config, contribution, is_fenced=fences_builds and loaded.config.gateway),
         *_files(contribution, found),
         *_programs(loaded.config, program),
+        *_variables(contribution),
         *_limits(loaded.config.limits),
+        *_engine(loaded),
     )
     distinct = {power.agreed: power for power in reversed(every)}
     return tuple(_placed(power, loaded.document) for power in reversed(distinct.values()))
@@ -98,7 +102,7 @@ def _services(contribution: Contribution) -> Iterator[Power]:
     for upstream in contribution.upstreams:
         for header in upstream.headers:
             yield _sent(upstream, header.secret, header.name)
-        if not upstream.headers:
+        if _is_chosen(upstream):
             where = f"{upstream.scheme}://{upstream.endpoint}"
             text = f"reaches {where}, even in your own network"
             yield Power(Agreed(Kind.SERVICE, where), text, upstream.origin)
@@ -113,6 +117,20 @@ def _services(contribution: Contribution) -> Iterator[Power]:
     for network in contribution.networks:
         text = f"is connected to all of the engine's network {network} through its gateway"
         yield Power(Agreed(Kind.ENGINE_NETWORK, network), text)
+
+
+def _is_chosen(upstream: Upstream) -> bool:
+    """Tell whether the project chose the host: it may be one of the user's own network.
+
+    A plugin's own host is a vendor's, and an MCP server's is in the question to authorize it.
+    """
+    match upstream.origin.plugin:
+        case external_services.PLUGIN.name:
+            return True
+        case github_pat.PLUGIN.name:
+            return upstream.host not in github_pat.DOMAINS
+        case _:
+            return not upstream.headers
 
 
 def _sent(upstream: Upstream, secret: EnvVar | OAuthToken, header: str) -> Power:
@@ -137,12 +155,18 @@ def _mounted(mount: Mount, facts: PathFacts) -> Power:
         (False, False): Kind.FOREIGN_WRITE,
     }
     verb = "reads" if mount.read_only else "reads and changes"
-    whose = " (of the project)" if facts.inside else ""
-    text = f"{verb} all files in {facts.real}{whose}"
-    return Power(Agreed(kinds[facts.inside, mount.read_only], facts.real), text, mount.origin)
+    whose = "of the project, " if facts.inside else ""
+    text = f"{verb} all files in {facts.real} ({whose}at {mount.target})"
+    subject = f"{facts.real}:{mount.target}"  # no target has a colon
+    return Power(Agreed(kinds[facts.inside, mount.read_only], subject), text, mount.origin)
 
 
 def _ports(contribution: Contribution) -> Iterator[Power]:
+    for server in contribution.ssh:
+        if server.port:
+            here = f"127.0.0.1:{server.port}"
+            text = f"answers SSH on {here} (open to this machine)"
+            yield Power(Agreed(Kind.PORT, f"{here}:{SSHD_PORT}"), text, server.origin.at("port"))
     for port in contribution.ports:
         is_here = port.address.startswith(_HERE)
         who = "this machine" if is_here else "other machines, too"
@@ -206,6 +230,22 @@ def _programs(config: AgentConfig, program: RuntimeProgram) -> Iterator[Power]:
         command = shlex.join(program.acp_command)
         text = f"editors start in the sandbox: {command}"
         yield Power(Agreed(Kind.EDITOR, command), text, origin.at("acp_cmd"))
+
+
+def _variables(contribution: Contribution) -> Iterator[Power]:
+    """Yield the variables that the project sets; those of other plugins are Companion's."""
+    for variable in contribution.variables:
+        if variable.origin.plugin == custom_runtime.PLUGIN.name:
+            pair = f"{variable.name}={variable.value}"
+            text = f"sets {pair} for the agent's programs"
+            yield Power(Agreed(Kind.VARIABLE, pair), text, variable.origin)
+
+
+def _engine(loaded: Loaded) -> Iterator[Power]:
+    location, name = ("container_runtime",), loaded.config.container_runtime
+    if name:
+        origin = Origin(location, is_shared=location not in loaded.document.places)
+        yield Power(Agreed(Kind.ENGINE, name), f"runs on {name}", origin)
 
 
 def _limits(limits: Limits) -> Iterator[Power]:

@@ -32,7 +32,7 @@ SERVICE = (
     [
         ("", "limits: {pids: 99}\n", False, False),
         ("", "limits: {memory: 900g, pids: 90000}\n", False, True),
-        ("", CUSTOM + 'env: ["A=b"]\n', False, False),
+        ("", CUSTOM + 'env: ["A=b"]\n', False, True),
         ("", CUSTOM + 'commands: ["true"]\n', False, True),
         ("", CUSTOM + "entrypoint_hooks: [start.sh]\n", False, True),
         ("", CUSTOM + 'ports: ["3000"]\n', False, True),
@@ -43,7 +43,9 @@ SERVICE = (
         (CUSTOM + 'runtime_volumes: ["OUTSIDE:/work:ro"]\n',
          CUSTOM + 'runtime_volumes: ["OUTSIDE:/work"]\n', True, True),
         (CUSTOM + 'runtime_volumes: ["OUTSIDE:/work"]\n',
-         CUSTOM + 'runtime_volumes: ["OUTSIDE:/elsewhere:ro"]\n', False, False),
+         CUSTOM + 'runtime_volumes: ["OUTSIDE:/work:ro"]\n', False, False),
+        (CUSTOM + 'runtime_volumes: ["OUTSIDE:/work:ro"]\n',
+         CUSTOM + 'runtime_volumes: ["OUTSIDE:/opt/tools:ro"]\n', True, True),
         ("", 'limits: {cpus: "64"}\n', False, True),
         (SERVICE % "a.test", SERVICE % "b.test", True, True),
         (SERVICE % "a.test", SERVICE % "a.test" + "limits: {pids: 99}\n", False, False),
@@ -117,9 +119,10 @@ def test_what_the_user_wrote_is_remembered_and_asks_nothing_once_it_is_committed
         (Agreed(Kind.HOST, "a.test"), Agreed(Kind.OPEN_EGRESS, ""), True),
         (Agreed(Kind.SERVICE, "http://a.test:80"), Agreed(Kind.OPEN_EGRESS, ""), False),
         (Agreed(Kind.NO_GATEWAY, ""), Agreed(Kind.OPEN_EGRESS, ""), False),
-        (Agreed(Kind.FOREIGN_READ, "/a"), Agreed(Kind.FOREIGN_WRITE, "/a"), True),
-        (Agreed(Kind.FOREIGN_READ, "/a/b"), Agreed(Kind.FOREIGN_WRITE, "/a"), False),
-        (Agreed(Kind.FOREIGN_WRITE, "/a"), Agreed(Kind.FOREIGN_READ, "/a"), False),
+        (Agreed(Kind.FOREIGN_READ, "/a:/x"), Agreed(Kind.FOREIGN_WRITE, "/a:/x"), True),
+        (Agreed(Kind.FOREIGN_READ, "/a:/y"), Agreed(Kind.FOREIGN_WRITE, "/a:/x"), False),
+        (Agreed(Kind.FOREIGN_READ, "/a/b:/x"), Agreed(Kind.FOREIGN_WRITE, "/a:/x"), False),
+        (Agreed(Kind.FOREIGN_WRITE, "/a:/x"), Agreed(Kind.FOREIGN_READ, "/a:/x"), False),
         (Agreed(Kind.ROOT_HOOK, "a", "1"), Agreed(Kind.ROOT_HOOK, "a", "2"), False),
     ],
 )
@@ -159,6 +162,35 @@ def test_a_number_that_no_program_reads_is_refused_in_words_of_ours(
 def test_an_empty_command_runs_nothing(tmp_path: Path):
     home, project = made(tmp_path, HOOKS.replace("debian}}", "debian, cmd: []}}").format(""))
     assert Kind.COMMAND not in {power.kind for power in opened(home, project)}
+
+
+def test_every_choice_of_the_project_is_a_power_and_none_of_companions_own(tmp_path: Path):
+    text = (
+        HOOKS.format(SERVICE % "192.168.1.1")
+        + """\
+  - plugin: ssh
+    port: 45432
+  - plugin: github-pat
+    token: ${KEY}
+    domains: [github.com, git.corp.test]
+  - plugin: custom-runtime
+    env: ["LD_PRELOAD=/work/x.so"]
+    runtime_volumes: ["./work:/opt/tools:ro", "cache:/cache"]
+"""
+    )
+    home, project = made(tmp_path, text)
+    assert {power.text for power in opened(home, project)} == {
+        "starts from the image debian",
+        "runs on podman",
+        "reaches http://192.168.1.1:80, even in your own network",
+        "sends KEY to 192.168.1.1:80 (header X, unencrypted)",
+        "answers SSH on 127.0.0.1:45432 (open to this machine)",
+        "sends KEY to github.com:443 (header Authorization)",
+        "reaches https://git.corp.test:443, even in your own network",
+        "sends KEY to git.corp.test:443 (header Authorization)",
+        "sets LD_PRELOAD=/work/x.so for the agent's programs",
+        f"reads all files in {project.directory}/work (of the project, at /opt/tools)",
+    }
 
 
 FIRST = """\
