@@ -161,6 +161,7 @@ class Watch:
 
     def _remember_identities(self) -> None:
         files = {file for followed in self._files.values() for file in followed}
+        self._links = {path: real for path, real in self._links.items() if path in files}
         self._directories = {path: _identity(path) for path in {file.parent for file in files}}
 
     @property

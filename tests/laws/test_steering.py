@@ -1,12 +1,13 @@
 """What is watched follows from what the plugins name; the watcher knows no option of theirs."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from companion.config.models import Line, Model
 from companion.config.origin import Origin
-from companion.daemon.file_watcher import steering, steering_of
+from companion.daemon.file_watcher import Watch, steering, steering_of
 from companion.plugins.base import Context, FeaturePlugin
 from companion.plugins.contribution import Contribution, ProjectFile, SshServer
 from companion.project import discovery
@@ -64,3 +65,23 @@ def test_what_a_broken_config_named_last_is_watched_until_it_can_be_read_again(t
     }
     (tmp_path / "agent.yaml").unlink()
     assert tmp_path / "agent.yaml" in steering(ref)
+
+
+def test_a_link_that_is_not_followed_anymore_is_not_reported(tmp_path: Path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    touched: list[tuple[str, threading.Thread]] = []
+    watch = Watch(lambda key: touched.append((key, threading.current_thread())), print)
+    try:
+        watch.follow("a", [link / "file"])
+        watch.follow("b", [link / "file/below"])
+        watch.forget("a")
+        link.unlink()
+        link.symlink_to("two")
+        watch.notice_exchanges()
+    finally:
+        watch.stop()
+    assert [key for key, thread in touched if thread is threading.current_thread()] == []
