@@ -183,9 +183,16 @@ def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]
 
 
 def generate(home: Paths, project: Project, progress: Progress = lambda _: None) -> Path:
-    """Write `.build/` as `up` would, without an engine; return its path."""
-    authority.authority(home, progress)
+    """Write `.build/` as `up` would, without an engine; return its path.
+
+    Raises:
+        CompanionError: the files are not valid, or open more than their user agreed to: editors
+            and ssh learn of every agent that is recorded.
+    """
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
+    for checked in all_checked:
+        trust.require(home, checked)
+    authority.authority(home, progress)
     for checked in all_checked:
         with agent_lock(checked.agent_paths(home), progress):
             record = reserve(home, checked, None, progress)

@@ -77,7 +77,9 @@ def answer(
     return child.returncode, screen.decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("command", ["up", "up --yes", "restart", "open helper --in zed", "add"])
+@pytest.mark.parametrize(
+    "command", ["up", "up --yes", "restart", "open helper --in zed", "add", "generate"]
+)
 def test_nothing_of_a_clone_happens_unasked(clone: Fake, command: str):
     before = sorted(clone.desk.home.rglob("*"))
     done = clone.companion(*command.split())
@@ -276,9 +278,9 @@ def test_commands_that_are_proposed_can_be_pasted(owner: Desk):
     made = owner.companion("init", str(project), "--name", "coder", "--runtime", "codex").ok()
     assert f"next: companion -C '{project}' up" in made.out
     fake = Fake(owner, project)
+    fake.companion("generate").ok()
     fake.companion("trust", "revoke").ok()
     assert f"`companion trust show '{project}'`" in fake.companion("trust", "--digest", "0").err
-    fake.companion("generate").ok()
     done = fake.companion("keys", "add", "coder", KEY)
     assert f"run `companion trust '{project}'`" in done.err
 

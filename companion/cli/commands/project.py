@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import quote
 
 from companion import plugins as catalogue
-from companion.cli.commands.trust import page, power_facts
+from companion.cli.commands.trust import offer, page, power_facts
 from companion.cli.output import DIFFERENCES, Result, ask, comment, table
 from companion.config import decode
 from companion.errors import Code, CompanionError, ConfigError, Problem
@@ -96,8 +96,10 @@ def validate(arguments: Namespace) -> Result:
 
 
 def generate(arguments: Namespace) -> Result:
-    """Write .build/ only."""
-    build = run.generate(Paths.of_user(), discovery.project(arguments.directory_option), comment)
+    """Write .build/ only, as `up` would: it asks as `up` does."""
+    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    offer(home, project, "Write it", arguments)
+    build = run.generate(home, project, comment)
     return Result(text=f"wrote {build}", data={"directory": str(build)})
 
 
