@@ -12,6 +12,7 @@ from companion.config.models import AgentConfig, Feature, Fleet
 from companion.config.origin import SHARED, Origin
 from companion.config.strict_yaml import Document, Location
 from companion.errors import ConfigError, Problem, named
+from companion.spec.identity import Role
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -47,7 +48,7 @@ def fleet(text: str, file: str = "fleet.yaml") -> tuple[Fleet, Document]:
 def _name_clashes(names: Sequence[str], document: Document) -> Iterator[Problem]:
     """Yield a problem for each agent whose containers would have names of another agent's.
 
-    Each agent has containers NAME, NAME-net and NAME-gateway.
+    Each agent has a container for each role: NAME, NAME-net and so on.
     """
     places = [document.place(("agents", number)) for number in range(len(names))]
     for second, name in enumerate(names):
@@ -55,7 +56,7 @@ def _name_clashes(names: Sequence[str], document: Document) -> Iterator[Problem]
             if name == other and first < second:
                 hint = f"remove one of them; the first is at {places[first]}"
                 yield Problem(f"the agent '{name}' is listed twice", hint, places[second])
-            if name in {f"{other}-net", f"{other}-gateway"}:
+            if name != other and name in {role.service_of(other) for role in Role}:
                 what = f"the agents '{other}' and '{name}' have containers of one name"
                 hint = f"rename one of them; the other is at {places[first]}"
                 yield Problem(what, hint, places[second])

@@ -7,6 +7,7 @@ from pathlib import Path
 from companion.engine.driver import Driver, driver
 from companion.errors import Code, EngineError, Problem
 from companion.project import store
+from companion.spec.identity import Role
 from companion.system import files, network, process
 from companion.system.paths import Paths
 
@@ -74,7 +75,7 @@ class WayOut:
 def of_agent(home: Paths, project_id: str, agent: str) -> WayOut | None:
     """Return the way out of an agent's gateway; None if the agent has none."""
     record = store.read(home.project(project_id).agent(agent))
-    gateway = f"{agent}-gateway"
+    gateway = Role.GATEWAY.service_of(agent)
     if not record or not record.engine or gateway not in record.applied.parts:
         return None
     return WayOut(

@@ -116,7 +116,7 @@ def _agent(sandbox: Sandbox, image: Image) -> Service:
         user=f"{sandbox.host.uid}:{sandbox.host.uid}",
         command=sandbox.program.command,
         hostname=sandbox.agent,
-        network_of=f"{sandbox.agent}-net",
+        network_of=Role.NET.service_of(sandbox.agent),
         binds=(*names, *keys, *_mounts(sandbox)),
         tmpfs=SCRATCH,
         environment=(("HOME", sandbox.program.home), *environment.render(sandbox)),

@@ -78,7 +78,7 @@ def image_of_gateways(host: HostFacts, assets: tuple[File, ...]) -> Image:
 def _gateway(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Service:
     outside, inside = sandbox.egress_network, sandbox.internal_network
     return Service(
-        name=f"{sandbox.agent}-gateway",
+        name=Role.GATEWAY.service_of(sandbox.agent),
         role=Role.GATEWAY,
         image=image.tag,
         user=f"{sandbox.host.uid}:{sandbox.host.uid}",
@@ -110,7 +110,7 @@ def _ingress(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Serv
     networks = (sandbox.egress_network, sandbox.internal_network)
     config = tuple(file for file in contents if file.path == ingress.FILE)
     return Service(
-        name=f"{sandbox.agent}-ingress",
+        name=Role.INGRESS.service_of(sandbox.agent),
         role=Role.INGRESS,
         image=image.tag,
         user=f"{sandbox.host.uid}:{sandbox.host.uid}",
@@ -155,7 +155,7 @@ def _reloads(
 def _net(sandbox: Sandbox, image: Image) -> Service:
     inside = sandbox.internal_network
     return Service(
-        name=f"{sandbox.agent}-net",
+        name=Role.NET.service_of(sandbox.agent),
         role=Role.NET,
         image=image.tag,
         user=ROOT,

@@ -102,7 +102,7 @@ def _bind(bind: Bind, files: str) -> Compose:
 
 
 def _dependencies(service: Service) -> list[str]:
-    return [service.network_of, f"{service.name}-gateway"] if service.network_of else []
+    return [service.network_of, Role.GATEWAY.service_of(service.name)] if service.network_of else []
 
 
 def _network(network: Network) -> Compose:

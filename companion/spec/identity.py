@@ -26,6 +26,10 @@ class Role(StrEnum):
     NET = "net"
     AGENT = "agent"
 
+    def service_of(self, agent: str) -> str:
+        """Return the name of an agent's service, and of its container within the project."""
+        return agent if self is Role.AGENT else f"{agent}-{self}"
+
 
 def digest(value: object) -> str:
     """Return a short digest of plain data, the same for equal data."""

@@ -98,6 +98,11 @@ def test_what_is_no_agent_any_more_leaves_the_build(desk: Desk, fleet: Path):
                 "rename one of them; the other is at fleet.yaml:1:21"
             ),
         ),
+        (
+            "[coder, reviewer]",
+            "[coder, coder-ingress]",
+            "the agents 'coder' and 'coder-ingress' have containers of one name",
+        ),
         ("[coder, reviewer]", "[coder, tester]", "there is no agent.yaml in "),
         ("agents:", "agnets:", "fleet.yaml:1:1: unknown key 'agnets'; did you mean 'agents'?"),
         ("keys.pub", "../keys.pub", "fleet.yaml:6:24: '../keys.pub' is outside the project"),
