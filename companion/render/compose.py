@@ -102,7 +102,11 @@ def _bind(bind: Bind, files: str) -> Compose:
 
 
 def _dependencies(service: Service) -> list[str]:
-    return [service.network_of, Role.GATEWAY.service_of(service.name)] if service.network_of else []
+    """Return what must run before a service that lives in another one's namespace: the agent."""
+    if not service.network_of:
+        return []
+    others = (role.service_of(service.name) for role in (Role.GATEWAY, Role.INGRESS))
+    return [service.network_of, *others]
 
 
 def _network(network: Network) -> Compose:
