@@ -32,6 +32,11 @@ _PORT = re.compile(
     r"((?P<address>[0-9]{1,3}(\.[0-9]{1,3}){3}):)?(?P<host>[0-9]{1,5})(:(?P<inner>[0-9]{1,5}))?\Z"
 )
 _MEMORY = re.compile(r"[1-9][0-9]{0,5}[kmg]\Z")
+_BLANK = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0d\uffa0"
+    r"\U0001d159\U000e0100-\U000e01ef]"
+)
+"""Letters, symbols and marks that show nothing, although Unicode counts them as visible."""
 _JOINERS = "\u200c\u200d"
 _CPUS = re.compile(r"[0-9]{1,4}(\.[0-9]{1,2})?\Z")
 
@@ -53,9 +58,14 @@ def free_text(text: str) -> str:
     return _without_hidden(text, {*_JOINERS, *spaces})
 
 
+def is_hidden(char: str) -> bool:
+    """Tell whether a character is not shown, or not as what it is; a plain space is."""
+    return not char.isprintable() or bool(_BLANK.match(char))
+
+
 def _without_hidden(text: str, kept: Collection[str]) -> str:
     for char in text:
-        if not char.isprintable() and char not in kept:
+        if is_hidden(char) and char not in kept:
             name = unicodedata.name(char, "a control character")
             raise ValueError(
                 f"must be one line of visible characters, without U+{ord(char):04X} ({name})"

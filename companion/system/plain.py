@@ -7,9 +7,10 @@ import re
 
 _COLOR = r"\x1b\[[0-9;]*m"
 # Control characters but tab and line break, C1 controls, what turns the direction of text or breaks
-# a line unseen, invisible tags, and bytes that were not UTF-8.
+# a line unseen, letters that look like blanks, invisible tags, and bytes that were not UTF-8.
 _OBEYED = (
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f"
+    r"\u115f\u1160\u2800\u3164\uffa0"
     r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff"
     r"\U000e0000-\U000e007f]"
 )

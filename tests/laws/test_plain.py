@@ -44,6 +44,7 @@ def test_no_text_has_anything_that_a_terminal_or_a_menu_obeys(text: str):
     ("text", "shown"),
     [("\x1b]0;owned\x07", r"\x1b]0;owned\x07"), ("\x9b31m", r"\x9b31m"), ("a\x1b[31mb", "ab"),
      ("safe\u202egpj.exe", r"safe\u202egpj.exe"), ("\udcff", r"\udcff"),
+     ("a\u3164\u2800b", r"a\u3164\u2800b"),
      ("é 日本 👩\u200d💻", "é 日本 👩\u200d💻")],
 )  # fmt: skip
 def test_it_is_shown_as_its_code(text: str, shown: str):
