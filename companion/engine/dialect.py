@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from companion.config.ports import SSHD_PORT
 from companion.engine.model import Container
-from companion.spec.identity import LIB, SECURITY, Role
+from companion.spec.identity import LIB, Role
 
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
     from companion.spec.containers import Attachment, Bind, Network, Service
@@ -165,8 +165,7 @@ def create_argv(
         *_labels(project, agent, service),
         *_label("files", files),
         *("--init", "--cap-drop", "ALL"),
-        *each("--security-opt", SECURITY),
-        *("--security-opt", f"seccomp={service.seccomp_on_host(files)}"),
+        *each("--security-opt", service.security_options(files)),
         *(() if service.writable else ("--read-only",)),
         *("--log-driver", dialect.log_driver, "--log-opt", "max-size=10m"),
         *("--user", service.user, "--restart", service.restart),

@@ -5,7 +5,7 @@ from typing import Any
 
 from companion.config import strict_yaml
 from companion.spec.containers import Bind, Image, Network, Service, Target, Volume
-from companion.spec.identity import SECURITY, Role
+from companion.spec.identity import Role
 
 Compose = dict[str, Any]
 _HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
@@ -63,10 +63,7 @@ def _service(
         "read_only": not service.writable,
         "cap_drop": ["ALL"],
         "cap_add": list(service.capabilities),
-        "security_opt": [
-            *SECURITY,
-            f"seccomp={_escape(service.seccomp_on_host(files))}",
-        ],
+        "security_opt": [_escape(option) for option in service.security_options(files)],
         "sysctls": dict(service.sysctls),
         "mem_limit": service.memory,
         "pids_limit": service.pids,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import PurePath
 
-from companion.spec.identity import Role, digest
+from companion.spec.identity import SECURITY, Role, digest
 
 INGRESS = 4
 """The number of the ingress on its networks; the gateway has 2, the agent's namespace 3."""
@@ -177,7 +177,10 @@ class Service:
     environment: tuple[tuple[str, str], ...] = ()
     capabilities: tuple[str, ...] = ()
     seccomp: str = ""
-    """File name of its seccomp profile in Directory.SECCOMP, with a digest of the content."""
+    """File name of its seccomp profile in Directory.SECCOMP, with a digest of the content.
+
+    Snapshots of versions without one have none: there the engine's own profile applies.
+    """
     writable: bool = False
     """Root may write to the root file system; otherwise it is read-only."""
     sysctls: tuple[tuple[str, str], ...] = ()
@@ -193,9 +196,11 @@ class Service:
     reloads: tuple[tuple[str, str], ...] = ()
     """Digests of what it can reload while running, as (name, digest); not part of `spec`."""
 
-    def seccomp_on_host(self, root: str) -> str:
-        """Return the path of its seccomp profile, where `root` holds the agent's directories."""
-        return Files(Directory.SECCOMP, self.seccomp).on_host(root)
+    def security_options(self, root: str) -> tuple[str, ...]:
+        """Return its security options, where `root` holds the agent's directories."""
+        if not self.seccomp:
+            return SECURITY
+        return (*SECURITY, f"seccomp={Files(Directory.SECCOMP, self.seccomp).on_host(root)}")
 
     @property
     def parts(self) -> Mapping[str, str]:

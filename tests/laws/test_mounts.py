@@ -64,6 +64,14 @@ def test_a_snapshot_of_0_1_still_leads_back(tmp_path: Path):
     assert snapshot.read(agent_paths) == version
 
 
+def test_a_snapshot_without_system_calls_of_ours_starts_with_the_engines_own(tmp_path: Path):
+    """Versions before there was such a list wrote none, or an absolute path."""
+    service = generated(HERE / "everything", tmp_path).target.services[0]
+    argv = create_argv(DIALECTS["docker"], "p", "coder", replace(service, seccomp=""), "/state")
+    assert "no-new-privileges" in argv
+    assert not [word for word in argv if word.startswith("seccomp")]
+
+
 @pytest.mark.parametrize("text", ['{"engine"', '{"engine": {"name": "podman"}}', "", "[]"])
 def test_a_snapshot_that_cannot_be_read_is_reported_and_puts_nothing_back(
     tmp_path: Path, text: str
