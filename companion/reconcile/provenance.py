@@ -36,7 +36,8 @@ class Provenance:
         asking = ref.project.directory / power.file if power.file else ref.config
         if is_new or not power.path:
             return git.committed(asking) or self._is_recorded(power)
-        return git.committed(Path(power.path)) or self._has_unknown_content(power)
+        places = map(Path, (power.path, *power.links))
+        return any(map(git.committed, places)) or self._has_unknown_content(power)
 
     def _is_recorded(self, power: Power) -> bool:
         """Tell whether git's version of the config asks for the power, too, or cannot be read."""

@@ -82,6 +82,8 @@ class Power:
     """Where the project's files ask for it."""
     path: str = ""
     """The absolute path of the file whose content is part of it."""
+    links: tuple[str, ...] = ()
+    """The symbolic links that lead there: who sets them chooses the content."""
 
     @property
     def kind(self) -> Kind:

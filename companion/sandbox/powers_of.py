@@ -210,6 +210,7 @@ def _files(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -
                 text.format(file.path),
                 file.origin,
                 path=found[file].real,
+                links=tuple(link.path for link in found[file].links),
             )
     for capability in contribution.capabilities:
         text = f"gives its root hooks the capability {capability}"

@@ -71,7 +71,8 @@ def committed(path: Path) -> bool:
     relied on: there is no repository, or git does not track the file, or its text was changed.
 
     Conversions (.gitattributes, LFS, line ends) do not hide a checkout: a file with the time and
-    size that the index remembers was not changed since git wrote it. Links are followed.
+    size that the index remembers was not changed since git wrote it. Links are followed. A
+    directory's files count as one text: True if git tracks anything in it.
     """
     try:
         places = {files.real(path.parent) / path.name, files.real(path)}
@@ -105,6 +106,8 @@ def _is_committed(path: Path) -> bool:
         return False
     if (repository.own / "index.lock").exists():
         return True
+    if not files.is_link(path) and files.is_directory(path):
+        return _has_tracked_files(path, repository)
     digests, head = _digests(path), _head(repository)
     with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
         git = _Git(Path(scratch), repository, _DIGESTS[len(head)] if head else "sha1")
@@ -114,6 +117,22 @@ def _is_committed(path: Path) -> bool:
         names = {path.relative_to(repository.top).as_posix(), *(one.name for one in entries)}
         tracked = {one.digest for one in entries} | (git.tree(head, names) if head else set())
     return bool(tracked & digests)
+
+
+def _has_tracked_files(directory: Path, repository: _Repository) -> bool:
+    """Tell whether a version control system knows a file in a directory."""
+    for _, folders, names in os.walk(directory):
+        if not {".git", *_OTHER_SYSTEMS}.isdisjoint((*folders, *names)):  # another repository
+            return True
+    head = _head(repository)
+    with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
+        git = _Git(Path(scratch), repository, _DIGESTS[len(head)] if head else "sha1")
+        places = {repository.top / name for name in git.below(directory.name)}
+        above = {parent for place in places for parent in place.parents}
+        if any(parent == directory or _is_same(parent, directory) for parent in above):
+            return True
+        name = directory.relative_to(repository.top).as_posix()
+        return head is not None and bool(git.tree(head, [name]))
 
 
 def _repository(path: Path) -> _Repository | None:
@@ -177,6 +196,10 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def _pattern(name: str) -> str:
+    return ":(icase,glob)**/" + re.sub(r"([\\*?\[])", r"\\\1", name)
+
+
 def _is_same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
@@ -215,12 +238,15 @@ class _Git:
 
     def index(self, name: str) -> list[_Entry]:
         """Return the files of the index with this name, in any case: some disks ignore it."""
-        pattern = ":(icase,glob)**/" + re.sub(r"([\\*?\[])", r"\\\1", name)
-        output = self._run("ls-files", "--stage", "--debug", "-z", "--", pattern)
+        output = self._run("ls-files", "--stage", "--debug", "-z", "--", _pattern(name))
         return [
             _Entry(digest, found, int(seconds), int(size))
             for digest, found, seconds, size in _ENTRY.findall(output)
         ]
+
+    def below(self, name: str) -> list[str]:
+        """Return the files of the index in directories with this name, in any case."""
+        return self._run("ls-files", "-z", "--", f"{_pattern(name)}/**").split("\0")[:-1]
 
     def tracked(self, path: Path, top: Path, head: str | None) -> set[str]:
         """Return the names of the texts that HEAD and the index have of a file."""

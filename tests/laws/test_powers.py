@@ -67,7 +67,7 @@ def test_what_grows_is_asked_for_and_what_the_user_wrote_is_not(
     assert (not trust.review(home, project).is_trusted) == as_checkout
 
 
-def made(tmp_path: Path, text: str) -> tuple[Paths, Project]:
+def made(tmp_path: Path, text: str, **untracked: str) -> tuple[Paths, Project]:
     """Return a project in a repository, to which its user agreed."""
     directory = tmp_path / "project"
     (directory / "work").mkdir(parents=True)
@@ -75,6 +75,9 @@ def made(tmp_path: Path, text: str) -> tuple[Paths, Project]:
     (directory / "start.sh").write_text("true\n")
     for words in (["init", "-q"], ["add", "agent.yaml", "start.sh"], ["commit", "-qm", "one"]):
         git(directory, *words)
+    for name, content in untracked.items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text(content)
     home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
     project = discovery.project(directory)
     trust.agree(home, trust.review(home, project))
@@ -99,6 +102,41 @@ def test_a_hook_that_a_checkout_changed_is_asked_for_and_one_that_the_user_chang
     assert trust.review(home, project).is_trusted
     git(project.directory, "commit", "-qam", "two")
     assert not trust.review(home, project).is_trusted
+
+
+def test_a_link_that_a_checkout_set_is_asked_for_wherever_it_leads(tmp_path: Path):
+    home, project = made(tmp_path, HOOKS.format(CUSTOM + "root_hooks: [start.sh]\n"))
+    directory = project.directory
+    (directory / "build").mkdir()
+    (directory / "build/out.sh").write_text("echo theirs\n")
+    (directory / "start.sh").unlink()
+    (directory / "start.sh").symlink_to("build/out.sh")
+    git(directory, "commit", "-qam", "two")
+    assert [power.kind for power in asked(home, project)] == [Kind.ROOT_HOOK]
+
+
+def test_an_edit_in_a_home_that_git_does_not_track_is_the_users_own(tmp_path: Path):
+    text = CUSTOM + "home_override: home\n"
+    home, project = made(tmp_path, HOOKS.format(text), **{"home/.profile": "true\n"})
+    directory = project.directory
+    (directory / "home/.profile").write_text("echo mine\n")
+    assert trust.review(home, project).is_trusted
+    (directory / "home/.bashrc").write_text("echo theirs\n")
+    git(directory, "add", "home/.bashrc")
+    git(directory, "commit", "-qm", "two")
+    assert [power.kind for power in asked(home, project)] == [Kind.HOME]
+    git(directory, "rm", "-qr", "--cached", "home")
+    git(directory, "commit", "-qm", "three")
+    assert trust.review(home, project).is_trusted
+    (directory / "home/plugin/.git").mkdir(parents=True)
+    (directory / "home/plugin/init.sh").write_text("echo another's\n")
+    assert [power.kind for power in asked(home, project)] == [Kind.HOME]
+
+
+def asked(home: Paths, project: Project) -> tuple[Power, ...]:
+    """Return what the only agent of a project asks for."""
+    (verdict,) = trust.review(home, project).verdicts
+    return verdict.new
 
 
 def test_what_the_user_wrote_is_remembered_and_asks_nothing_once_it_is_committed(tmp_path: Path):
