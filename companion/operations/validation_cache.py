@@ -23,13 +23,16 @@ from companion.errors import CompanionError
 from companion.project import store
 from companion.project.model import AgentRef, Project
 from companion.reconcile.locate import Locator
-from companion.sandbox.places import lies_in
+from companion.sandbox.places import DevicePath, Place, lies_in
 from companion.system import files, links
 from companion.system.json_store import Broken, Store
 from companion.system.paths import Paths
 
 if TYPE_CHECKING:
     from companion.reconcile.validate import Checked
+
+_DESKTOP = ("PATH", "TMPDIR", "XDG_RUNTIME_DIR", "DOCKER_CONFIG")
+"""Variables by which a validation finds places of this desktop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ def _seal(home: Paths, project: Project, validation: Validation) -> str:
             "places": list(_places(Path(path) for path in sources.places)),
             "variables": [os.environ.get(name) for name in sources.variables],
             "others": list(_others(home)),
-            "desktop": [os.environ.get(name) for name in ("PATH", "TMPDIR", "XDG_RUNTIME_DIR")],
+            "desktop": [os.environ.get(name) for name in _DESKTOP],
             "engines": list(endpoints.sockets(home.home, ())),
             "ignores_case": files.ignores_case(home.home),
         }
@@ -176,17 +179,40 @@ def _places(paths: Iterable[Path]) -> Iterator[tuple[Any, ...]]:
     """Yield where paths lie, by name, inode and device.
 
     What is mounted below a directory changes with each container on this machine, and matters only
-    if one of the paths lies in it.
+    if it shares something with another of the paths.
     """
     locator = Locator()
-    places = [place for path in paths for place in (locator.entry(path), locator.place(path))]
+    found = (place for path in paths for place in (locator.entry(path), locator.place(path)))
+    places = dict.fromkeys(found)
     own = {place.device_path for place in places if place.device_path}
     devices = {device for device, _ in own}
-    for place in dict.fromkeys(places):
+    for place in places:
         yield place.path, place.inode, place.above, place.device_path
         mounted = [root for root in place.mounted if root[0] in devices]
         if mounted:
             yield tuple(sorted(path for path in own if lies_in(path, mounted)))
+        if place.mounted:
+            yield tuple(sorted(_shared(place, places)))
+
+
+def _shared(place: Place, places: Iterable[Place]) -> Iterator[DevicePath]:
+    """Yield what is mounted below a place and lies in another one, or in what is mounted there.
+
+    What one has in common with those above and below it follows from their paths.
+    """
+    devices = {device for device, _ in place.mounted}
+    others = {
+        root
+        for other in places
+        for root in other.roots
+        if root[0] in devices and not _is_nested(place.path, other.path)
+    }
+    yield from (root for root in place.mounted if lies_in(root, others))
+
+
+def _is_nested(one: str, other: str) -> bool:
+    some, others = f"{one.rstrip('/')}/", f"{other.rstrip('/')}/"
+    return some.startswith(others) or others.startswith(some)
 
 
 def _state(path: Path) -> tuple[Any, ...]:
@@ -217,7 +243,8 @@ def _others(home: Paths) -> Iterator[tuple[Any, ...]]:
         yield project_id, written.directory
         for name, record in written.agents.items():
             gone = record.wanted == "gone"
-            yield project_id, name, gone, record.config.steered_by, record.config.writes
+            engines = [engine.environment for engine in record.engines]
+            yield project_id, name, gone, record.config.steered_by, record.config.writes, engines
 
 
 def _all_granted(home: Paths, project: Project, keys: Iterable[str]) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.oauth import grant_store
 from companion.oauth.grants import Grant
@@ -19,6 +20,7 @@ from companion.project.model import Project
 from companion.project.record import AgentRecord, ConfigSummary
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.allocation import Allocation
+from companion.system import mount_table
 from companion.system.paths import Paths
 
 CONFIG = """\
@@ -58,9 +60,11 @@ class World:
         given = Grant("notion", url, url, url, url, "me", "", "none", "a", "", now, now + lifetime)
         grant_store.keep(self.home, self.project.id, url, given)
 
-    def record_neighbour(self, **config: tuple[str, ...]) -> None:
+    def record_neighbour(self, engine_socket: str = "", **config: tuple[str, ...]) -> None:
         agent_paths = self.home.project(self.neighbour.id).agent("other")
-        store.write(agent_paths, replace(NEIGHBOUR, config=ConfigSummary(**config)))
+        variables = (("DOCKER_HOST", f"unix://{engine_socket}"),) if engine_socket else ()
+        engine = EngineChoice("docker", "/usr/bin/docker", variables)
+        store.write(agent_paths, replace(NEIGHBOUR, engine=engine, config=ConfigSummary(**config)))
 
     def find(self) -> Found:
         return validation_cache.find(self.home, self.project)
@@ -172,6 +176,9 @@ CHANGES: dict[str, Callable[[World], object]] = {
     "a neighbour that is set up here": lambda w: w.record_neighbour(
         steered_by=(str(w.directory / "work/agent.yaml"),)
     ),
+    "a neighbour whose engine listens here": lambda w: w.record_neighbour(
+        str(w.directory / "work/docker.sock")
+    ),
     "a token that expired": lambda world: world.grant(lifetime=-1),
     "no token": lambda world: grant_store.forget(world.home, world.project.id),
 }
@@ -191,6 +198,38 @@ def test_a_variable_that_is_gone_is_noticed(world: World, monkeypatch: pytest.Mo
     world.learn()
     assert world.find().agents
     monkeypatch.delenv("FROM_OUTSIDE")
+    assert world.find().agents is None
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_CONFIG"])
+def test_a_variable_that_leads_an_engine_into_a_mount_is_noticed(
+    world: World, monkeypatch: pytest.MonkeyPatch, variable: str
+):
+    monkeypatch.delenv(variable, raising=False)
+    world.learn()
+    before = world.outcome()
+    monkeypatch.setenv(variable, str(world.directory / "work/inside"))
+    assert world.outcome() != before
+    assert world.find().agents is None
+
+
+@pytest.mark.parametrize("is_shared", [False, True], ids=["in it", "in a mount in it"])
+def test_a_part_of_a_guarded_directory_that_comes_to_be_mounted_is_noticed(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, is_shared: bool
+):
+    table, work, keys = tmp_path / "mountinfo", world.directory / "work", world.home.home / ".ssh"
+
+    def mount(*binds: tuple[str, Path]) -> None:
+        lines = (f"1 1 8:1 {root} {at} rw - ext4 x rw\n" for root, at in (("/", "/"), *binds))
+        table.write_text("".join(lines))
+
+    monkeypatch.setattr(mount_table, "_TABLE", table)
+    always = (("/srv/one", work / "one"), ("/srv/keys", keys / "more"))
+    mount(*always)
+    world.learn()
+    before = world.outcome()
+    mount(*always, ("/srv/keys/new" if is_shared else f"{keys}/some", work / "two"))
+    assert world.outcome() != before
     assert world.find().agents is None
 
 
