@@ -114,9 +114,16 @@ def restore(path: Path, new: str, expected: str) -> None:
 
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
-    """Report what the system refused as the user's problem that it is."""
+    """Report what the system refused as the user's problem that it is.
+
+    Raises:
+        ChangedError: what was there has been removed.
+        CompanionError: the system refuses.
+    """
     try:
         yield
+    except FileNotFoundError:
+        raise _changed(path) from None
     except OSError as error:
         what = f"cannot write {path}: {error.strerror}"
         raise CompanionError(
@@ -138,7 +145,7 @@ def _put(path: Path, target: Path, new: str, expected: str | None) -> None:
             _place(swap, target)
         elif not _exchange(swap, target):
             swap.replace(target)
-    except (FileExistsError, FileNotFoundError):
+    except FileExistsError:
         raise _changed(path) from None
     finally:
         was_undone = _recover(target)

@@ -119,6 +119,13 @@ def test_nothing_is_lost_to_a_rival_and_a_kill(tmp_path: Path, before: str | Non
             assert left <= {"settings.before-companion"}, (strikes, dies, left)
 
 
+def test_a_file_that_is_removed_at_any_moment_is_no_failure(tmp_path: Path):
+    for removed in range(1, events_of(tmp_path, "mine\n") + 1):
+        path = begin(tmp_path, "mine\n")
+        code = child_adds(path, {removed: partial(path.unlink, missing_ok=True)})
+        assert code == FINISHED, removed
+
+
 def test_a_rival_that_writes_twice_within_one_exchange_loses_nothing_unsaid(tmp_path: Path):
     """What it wrote between is kept aside, and the error says where."""
     last, said = events_of(tmp_path, "mine\n"), 0
