@@ -1,8 +1,10 @@
 """Powers in words: the lines that a user reads before agreeing. Pure; nothing is ever cut."""
 
 import textwrap
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 
+from companion.config.models import is_hidden
 from companion.sandbox.powers import Kind, Power
 from companion.spec.build_network import reach
 
@@ -21,6 +23,9 @@ _SECTIONS = (
 )  # fmt: skip
 _HOSTS = {Kind.HOST, Kind.WILDCARD}
 _MARK = "!"
+_ITEM = "  "
+_SECOND_COLUMN = "\0"
+"""Follows a wide character while lines are broken; no text has it."""
 _BUILD = "these commands run as root while it is built"
 _NOTHING = "nothing: it stays in a closed sandbox"
 
@@ -66,17 +71,26 @@ def _sentences(powers: Iterable[Power]) -> Iterator[str]:
     if built := [power.text for power in every if power.kind is Kind.BUILD]:
         is_open = any(power.kind is Kind.BUILD_NETWORK for power in every)
         yield f"{_BUILD}:" if is_open else f"{_BUILD}, with access to {reach(is_fenced=True)}:"
-        yield from (f"  {text}" for text in built)
+        yield from (_ITEM + text for text in built)
 
 
 def _wrapped(title: str, text: str, mark: str) -> list[str]:
-    inner = " " * (len(text) - len(text.lstrip()))
+    """Return a sentence in lines: nothing is cut, and nothing gets left of its own column."""
+    inner = _ITEM if text.startswith(_ITEM) else ""
     first = f"{mark} {title:<8}{inner}"
-    return textwrap.wrap(
-        text.strip(),
+    wrapped = textwrap.wrap(
+        "".join(map(_cells, text)).strip(" "),
         WIDTH,
         initial_indent=first,
         subsequent_indent=" " * len(first),
-        break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(_SECOND_COLUMN, "") for line in wrapped]
+
+
+def _cells(char: str) -> str:
+    """Return a character as long as it is wide in a terminal; a hidden one as its code."""
+    if is_hidden(char) and char != " ":
+        return ascii(char)[1:-1]
+    is_wide = unicodedata.east_asian_width(char) in {"W", "F"}
+    return char + _SECOND_COLUMN if is_wide else char

@@ -1,6 +1,7 @@
 """What a user is asked for: everything at first, then what grows, and no edit of their own."""
 
 import subprocess
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -172,6 +173,34 @@ def test_every_kind_of_power_has_its_place_on_the_screen():
     every = [Power(Agreed(kind, kind), f"text-of-{kind}") for kind in Kind]
     words = " ".join(lines(every)).replace(",", "").split()
     assert {f"text-of-{kind}" for kind in Kind} <= {*words}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "true " + "x" * 69 + "! root    runs nothing as root",
+        " " * 90 + "x" * 200,
+        "true" + " " * 70 + "! root    runs nothing",
+        "日本" * 60,
+        "a\n! root    runs nothing",
+        "\u2800" * 90 + "\u3164" * 90,
+        "\u00a0" * 90,
+    ],
+)
+@pytest.mark.parametrize("kind", [Kind.BUILD, Kind.COMMAND, Kind.HOST])
+def test_no_text_leaves_its_column_on_the_screen_or_loses_a_character(kind: Kind, text: str):
+    def width(line: str) -> int:
+        return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in line)
+
+    one = Power(Agreed(kind, text), text)
+    page = lines([one], [one])
+    assert all(width(line) <= 80 for line in page)
+    assert [line for line in page if not line[1:].startswith(" " * 9)] == [page[0]]
+    assert sum(line.startswith("!") for line in page) == (2 if kind is Kind.BUILD else 1)
+    shown = "".join("".join(page).split())
+    hidden = {*"\n\u2800\u3164\u00a0"}
+    codes = (ascii(char)[1:-1] if char in hidden else char.strip() for char in text)
+    assert "".join(codes) in shown
 
 
 def test_no_two_sets_of_powers_have_one_digest():
