@@ -167,9 +167,12 @@ def reactions(
 
 
 def _observe_again(done: AgentView | None, news: WorkFinished) -> tuple[Touched, ...]:
-    """Return the engine of a broken sandbox that was repaired without an event of the engine."""
-    repaired = done and done.health is Health.BROKEN and news.settled and news.changed
-    return (Touched(done.engine),) if done and done.engine and repaired else ()
+    """Return the engine of a sandbox that looked broken and was found whole, or made so.
+
+    Neither need cause an event of the engine. If it still is broken then, nothing follows.
+    """
+    is_whole = done and done.health is Health.BROKEN and news.settled
+    return (Touched(done.engine),) if done and done.engine and is_whole else ()
 
 
 def _end(agent_view: AgentView) -> str:

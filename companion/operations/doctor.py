@@ -12,11 +12,11 @@ from pathlib import Path
 from companion.desktop import editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.oauth import grant_store, grants
-from companion.operations import engine_checks, kernel_checks, reachability, status, way_out
+from companion.operations import engine_checks, kernel_checks, status, way_out
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
-from companion.reconcile import authority, certificates
+from companion.reconcile import authority, certificates, readiness
 from companion.system import files, inotify, search
 from companion.system.inotify import InotifyLimits
 from companion.system.paths import Paths
@@ -190,7 +190,7 @@ def _judged(home: Paths, ref: AgentRef) -> Iterator[Finding]:
 
 def _ssh_port(ref: AgentRef, seen: status.Status) -> Iterator[Finding]:
     """SSH of a running sandbox answers."""
-    if seen.ssh_port and not reachability.answers(seen.ssh_port):
+    if seen.ssh_port and not readiness.answers(seen.ssh_port):
         what = f"SSH of {seen.agent} in {ref.directory} does not answer on port {seen.ssh_port}"
         yield Finding(Level.FAILED, what, f"run `companion -C {ref.project.directory} up`")
 

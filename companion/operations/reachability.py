@@ -1,16 +1,16 @@
 """Reachability: whether SSH of a running sandbox answers.
 
-`status` does not ask, because it has to be fast; the watcher and `doctor` do.
+`status` does not ask, because it has to be fast; the watcher does.
 """
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from companion.engine.model import Condition, Container, Health
-from ssh import banner
+from companion.reconcile import readiness
 
-_STARTS, _PATIENCE = timedelta(seconds=30), 2.0
-"""How long sshd may take to listen, and seconds until it introduces itself then."""
+_STARTS = timedelta(seconds=30)
+"""How long sshd may take to listen."""
 
 
 def judged(condition: Condition, containers: Collection[Container]) -> Condition:
@@ -22,12 +22,7 @@ def judged(condition: Condition, containers: Collection[Container]) -> Condition
     began = max((_instant(c.started) for c in containers), default=datetime.now(UTC))
     if condition.health is not Health.RUNNING or datetime.now(UTC) < began + _STARTS:
         return condition
-    return condition if all(map(answers, ports)) else Condition(Health.BROKEN)
-
-
-def answers(port: int) -> bool:
-    """Tell whether an SSH server answers on a port of this machine."""
-    return bool(banner.read("127.0.0.1", port, _PATIENCE))
+    return condition if all(map(readiness.answers, ports)) else Condition(Health.BROKEN)
 
 
 def _instant(text: str) -> datetime:

@@ -60,10 +60,13 @@ def test_a_broken_sandbox_that_is_being_worked_on_is_left_to_that_work():
     assert after(observed(Health.BROKEN), busy)[1] == ()
 
 
-def test_an_engine_is_observed_again_after_a_repair_that_causes_no_event():
+@pytest.mark.parametrize("changed", [True, False], ids=["repaired", "nothing to do"])
+def test_an_engine_is_observed_again_after_work_that_causes_no_event(changed: bool):
     broken = fold(BEFORE, observed(Health.BROKEN))
-    repaired = WorkFinished(AGENT.id, "reloaded", changed=True, settled=True)
-    assert reactions(broken, fold(broken, repaired), repaired) == (Touched(PODMAN),)
+    repaired = WorkFinished(AGENT.id, "ready", changed=changed, settled=True)
+    done = fold(broken, repaired)
+    assert reactions(broken, done, repaired) == (Touched(PODMAN),)
+    assert after(observed(Health.BROKEN), done)[1] == (), "it goes round in circles"
     assert reactions(BEFORE, fold(BEFORE, repaired), repaired) == ()
     failed = WorkFinished(AGENT.id, "SSH does not answer")
     assert reactions(broken, fold(broken, failed), failed) == ()
@@ -125,6 +128,19 @@ def test_a_sandbox_whose_ssh_does_not_answer_is_broken(banner: bytes, started: s
         agent = replace(container(Role.AGENT), ssh_port=port, started=started)
         seen = condition(Engine(PODMAN), (agent,))
         assert reachability.judged(seen, (agent,)).health is health
+
+
+def test_a_sandbox_whose_ssh_missed_one_try_runs():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drop_the_first() -> None:
+            server.accept()[0].close()
+            introduce(server, b"SSH-2.0-OpenSSH_9.2p1\r\n")
+
+        Thread(target=drop_the_first, daemon=True).start()
+        agent = replace(container(Role.AGENT), ssh_port=server.getsockname()[1])
+        seen = condition(Engine(PODMAN), (agent,))
+        assert reachability.judged(seen, (agent,)).health is Health.RUNNING
 
 
 def introduce(server: socket.socket, banner: bytes) -> None:
