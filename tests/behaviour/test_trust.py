@@ -111,6 +111,18 @@ def test_the_question_shows_everything_whole_and_within_80_columns(
             assert word.strip('"]') in whole, word
 
 
+def test_what_reaches_far_is_in_sight_at_the_question_however_much_there_is(owner: Desk):
+    commands = ", ".join(f'"echo {number}"' for number in range(3000))
+    text = config(service="router").replace('"echo 2"', commands)
+    fake = Fake(owner, owner.project(text))
+    code, screen = answer(fake, "n", "up")
+    assert code == 1
+    assert screen.count("echo ") == 3000
+    in_sight = "\n".join(screen.splitlines()[-10:])
+    assert "! network reaches http://router.test:8000, even in your own network" in in_sight
+    assert "! secrets sends KEY to router.test:8000" in in_sight
+
+
 def as_a_users(screen: str, fake: Fake) -> str:
     """Return a screen with the paths of an ordinary home."""
     home = fake.desk.home

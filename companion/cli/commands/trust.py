@@ -1,7 +1,9 @@
 """The trust command, and the question that precedes the start of somebody else's project."""
 
+import shutil
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
@@ -11,9 +13,11 @@ from companion.project import discovery, trust_store
 from companion.project.model import Project
 from companion.reconcile import trust as judging
 from companion.reconcile.trust import Review, Verdict, agree
-from companion.sandbox.powers import Power
+from companion.sandbox.powers import ALWAYS_ASKED, Power
 from companion.system.paths import Paths
 
+_SCREEN = (80, 60)
+"""Columns and lines of a terminal that does not tell its size."""
 _ACTIONS = ("list", "show", "revoke")
 
 
@@ -104,7 +108,9 @@ def _ask(reviewed: Review, question: str, *, is_json: bool) -> None:
     Raises:
         UntrustedError: otherwise.
     """
-    for line in page(reviewed):
+    shown = page(reviewed)
+    is_whole = len(shown) < shutil.get_terminal_size(_SCREEN).lines
+    for line in shown if is_whole else (*shown, *_furthest(reviewed)):
         comment(line)
     for problem in reviewed.problems:
         comment(f"warning: {problem}")
@@ -115,6 +121,15 @@ def _ask(reviewed: Review, question: str, *, is_json: bool) -> None:
         raise UntrustedError(what, f"if you agree to all of it, run `{reviewed.command}`")
     if ask(f"{question}? [y/N] ").lower() not in {"y", "yes"}:
         raise UntrustedError(what, "`companion trust` asks again")
+
+
+def _furthest(reviewed: Review) -> tuple[str, ...]:
+    """Return what reaches furthest once more, for a page whose beginning is out of sight."""
+    far = {v: tuple(p for p in v.alarming if p.kind in ALWAYS_ASKED) for v in reviewed.verdicts}
+    verdicts = tuple(replace(v, asked=powers) for v, powers in far.items() if powers)
+    if not verdicts:
+        return ()
+    return ("Of all this, what reaches far:", *replace(reviewed, verdicts=verdicts).lines())
 
 
 def _require_digest(reviewed: Review, digest: str) -> None:
