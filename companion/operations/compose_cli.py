@@ -8,7 +8,7 @@ from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.project.model import Project
 from companion.system import process, search
-from companion.system.paths import COMPOSE_NAME
+from companion.system.paths import Paths
 
 SHOWS = ("ps", "logs", "exec", "top", "config", "images", "port", "events", "stats", "version")
 """What leaves the containers as they are."""
@@ -50,14 +50,17 @@ def front_end(engine: EngineChoice) -> tuple[str, ...]:
     return (own,)
 
 
-def arguments(project: Project, agents: tuple[str, ...]) -> tuple[str, ...]:
+def arguments(home: Paths, project: Project, agents: tuple[str, ...]) -> tuple[str, ...]:
     """Return the options that name our project and the files of its agents.
+
+    The files are our own copies: those in `.build/` may come from a repository, and a compose file
+    can include others from anywhere.
 
     Raises:
         CompanionError: there are no files yet.
     """
-    files = [project.build / agent / COMPOSE_NAME for agent in agents]
+    files = [home.project(project.id).agent(agent).compose for agent in agents]
     there = [str(file) for file in files if file.exists()]
     if not there:
-        raise CompanionError(f"{project.build} has no compose file", "run `companion up`")
+        raise CompanionError(f"{project.directory} has no compose file yet", "run `companion up`")
     return ("--project-name", project.id, *(word for file in there for word in ("--file", file)))

@@ -35,6 +35,7 @@ def write(home: Paths, checked: Checked, desired: Desired) -> None:
         all_files += [replace(f, path=f"{image.role}/{f.path}") for f in image.files]
     all_files += [replace(f, path=f"gateway-config/{f.path}") for f in desired.gateway_files]
     tree = {file.path: (file.content, file.mode) for file in all_files}
+    files.write(checked.agent_paths(home).compose, text)
     links.unlinked(checked.project.directory, build)
     if not files.tree_equals(build, tree):
         files.replace_tree(build, tree)

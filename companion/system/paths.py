@@ -98,6 +98,11 @@ class AgentPaths:
         return self.root / "stop_asked"
 
     @property
+    def compose(self) -> Path:
+        """The compose file that `companion compose` uses: `.build/` may hold another's."""
+        return self.root / COMPOSE_NAME
+
+    @property
     def build_log(self) -> Path:
         """What the engine said during the last build."""
         return self.root / "build.log"

