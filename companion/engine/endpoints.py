@@ -9,14 +9,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from companion.engine import podman_settings
 from companion.errors import CompanionError
 from companion.system import files
 
 _UNIX = "unix://"
 _VARIABLES = ("DOCKER_HOST", "CONTAINER_HOST")
 _OF_USER = (".docker", ".colima", ".lima", ".orbstack", ".rd", ".config/colima",
-            ".config/containers", ".local/share/containers", ".local/share/docker",
-            "Library/Containers/com.docker.docker")  # fmt: skip
+            ".config/containers", ".config/docker", ".local/share/containers",
+            ".local/share/docker", "Library/Containers/com.docker.docker")  # fmt: skip
+STEERING = ("DOCKER_CONFIG", *podman_settings.VARIABLES)
+"""Variables by which the engines' clients find their settings and storage."""
 
 
 def sockets(home: Path, recorded: Iterable[tuple[str, str]]) -> Iterator[Path]:
@@ -26,22 +29,40 @@ def sockets(home: Path, recorded: Iterable[tuple[str, str]]) -> Iterator[Path]:
         home: the user's home directory.
         recorded: variables and values by which sandboxes select their engines.
     """
-    for variable, value in (*os.environ.items(), *recorded):
+    variables = (*os.environ.items(), *recorded)
+    for variable, value in variables:
         if variable in _VARIABLES:
             yield from _path(value)
     for file in sorted((_docker(home) / "contexts/meta").glob("*/meta.json")):
         yield from _path(_at(_json(file), "Endpoints", "docker", "Host"))
-    podman = home / ".config/containers"
-    known = _at(_json(podman / "podman-connections.json"), "Connection", "Connections")
-    configured = _at(_toml(podman / "containers.conf"), "engine", "service_destinations")
-    for table, key in ((known, "URI"), (configured, "uri")):
+    connections = podman_settings.own_directory(home) / "podman-connections.json"
+    tables = [(_at(_json(connections), "Connection", "Connections"), "URI")]
+    chosen = {"", *(value for variable, value in variables if variable == "CONTAINERS_CONF")}
+    for place in sorted(chosen):
+        for file in podman_settings.configurations(place, home):
+            table = podman_settings.table(file)
+            tables.append((_at(table, "engine", "service_destinations"), "uri"))
+    for table, key in tables:
         for connection in table.values() if isinstance(table, dict) else ():
             yield from _path(_at(connection, key))
 
 
-def directories(home: Path) -> tuple[Path, ...]:
-    """Return the directories in which engines keep their settings, sockets and storage."""
-    return (_docker(home), *(home / name for name in _OF_USER))
+def directories(home: Path, recorded: Iterable[tuple[str, str]]) -> tuple[Path, ...]:
+    """Return where engines keep their settings, sockets and storage.
+
+    Args:
+        home: the user's home directory.
+        recorded: variables and values by which sandboxes select their engines.
+    """
+    variables = (*os.environ.items(), *recorded)
+    usual = (home / name for name in _OF_USER)
+    clients = (Path(value) for name, value in variables if name == "DOCKER_CONFIG" and value)
+    daemon = (  # without root
+        podman_settings.user_directory(home, variable, place) / "docker"
+        for variable, place in (("XDG_CONFIG_HOME", ".config"), ("XDG_DATA_HOME", ".local/share"))
+    )
+    podman = podman_settings.directories(home, variables)
+    return (*usual, *map(Path.absolute, clients), *daemon, *podman)
 
 
 def _docker(home: Path) -> Path:
@@ -64,19 +85,4 @@ def _json(file: Path) -> object:
     try:
         return json.loads(files.read_text(file) or "{}")
     except (CompanionError, ValueError):
-        return None
-
-
-def _toml(file: Path) -> object:
-    try:
-        text = files.read_text(file)
-    except CompanionError:
-        return None
-    if not text:
-        return None
-    import tomllib  # noqa: PLC0415 - start-up time is a budget
-
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
         return None

@@ -6,7 +6,7 @@ user's files add something. The files and their order are those of containers.co
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +20,9 @@ _KNOWS_OVERRIDE = (4, 5)
 _ADDING = ("devices", "env", "mounts", "volumes")
 _NAMESPACES = ("ipcns", "pidns", "utsns")
 _SYSTEM = (Path("/usr/share/containers"), Path("/etc/containers"))
+_FILES = ("CONTAINERS_CONF", _OVERRIDE, "CONTAINERS_STORAGE_CONF", "PODMAN_CONNECTIONS_CONF")
+VARIABLES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", *_FILES)
+"""Variables by which podman finds its settings and its storage."""
 
 
 def override(engine: EngineChoice) -> dict[str, str | None]:
@@ -59,32 +62,64 @@ def require_nothing_added(engine: EngineChoice, call: Callable[..., str]) -> Non
 def _additions(engine: EngineChoice) -> dict[str, Path]:
     """Return what the user's settings add, each with the file that says so last."""
     added: dict[str, Path] = {}
-    for file in _files(engine):
-        table = _containers_table(file)
+    chosen = dict(engine.environment).get("CONTAINERS_CONF", "")
+    home = files.expanded(Path("~"))
+    for file in configurations(chosen, home, of_user=engine.rootless):
+        found = table(file).get("containers")
+        containers = found if isinstance(found, dict) else {}
         for key in (*_ADDING, *_NAMESPACES):
-            if key in table:
-                adds = table[key] == "host" if key in _NAMESPACES else bool(table[key])
+            if key in containers:
+                adds = containers[key] == "host" if key in _NAMESPACES else bool(containers[key])
                 added.pop(key, None)
                 added |= {key: file} if adds else {}
     return added
 
 
-def _containers_table(file: Path) -> dict[str, object]:
+def table(file: Path) -> dict[str, object]:
+    """Return what a file of podman's says; nothing if it cannot be read."""
     import tomllib  # noqa: PLC0415 - start-up time is a budget
 
     with suppress(CompanionError, tomllib.TOMLDecodeError):  # podman itself reports a broken file
-        table = tomllib.loads(files.read_text(file) or "").get("containers")
-        return table if isinstance(table, dict) else {}
+        return tomllib.loads(files.read_text(file) or "")
     return {}
 
 
-def _files(engine: EngineChoice) -> Iterator[Path]:
-    """Yield the files that podman reads, the strongest last."""
-    chosen = dict(engine.environment).get("CONTAINERS_CONF")
+def configurations(chosen: str, home: Path, *, of_user: bool = True) -> Iterator[Path]:
+    """Yield the places of containers.conf that podman reads, the strongest last.
+
+    Args:
+        chosen: the value of CONTAINERS_CONF.
+        home: the user's home directory.
+        of_user: whether the user's own are read; podman as root has none.
+    """
     if chosen:
         yield Path(chosen)
         return
-    own = os.environ.get("XDG_CONFIG_HOME") or files.expanded(Path("~/.config"))
-    for directory in (*_SYSTEM, *((Path(own, "containers"),) if engine.rootless else ())):
+    for directory in (*_SYSTEM, *((own_directory(home),) if of_user else ())):
         yield directory / "containers.conf"
         yield from sorted((directory / "containers.conf.d").glob("*.conf"))
+
+
+def own_directory(home: Path) -> Path:
+    """Return the directory of the user's own settings of podman."""
+    return user_directory(home, "XDG_CONFIG_HOME", ".config") / "containers"
+
+
+def directories(home: Path, variables: Iterable[tuple[str, str]]) -> Iterator[Path]:
+    """Yield what steers podman, and where it keeps images: directories, and files of the user's.
+
+    Args:
+        home: the user's home directory.
+        variables: variables of podman's environment, also of several ones, and their values.
+    """
+    yield own_directory(home)
+    yield user_directory(home, "XDG_DATA_HOME", ".local/share") / "containers"
+    for name, value in variables:
+        if name in _FILES and value:
+            yield Path(value).absolute()
+
+
+def user_directory(home: Path, variable: str, usual: str) -> Path:
+    """Return a directory of the XDG Base Directory Specification, as the engines find it."""
+    given = os.environ.get(variable)
+    return Path(given).absolute() if given else home / usual

@@ -31,7 +31,7 @@ from companion.system.paths import Paths
 if TYPE_CHECKING:
     from companion.reconcile.validate import Checked
 
-_DESKTOP = ("PATH", "TMPDIR", "XDG_RUNTIME_DIR", "DOCKER_CONFIG")
+_DESKTOP = ("PATH", "TMPDIR", "XDG_RUNTIME_DIR", *endpoints.STEERING)
 """Variables by which a validation finds places of this desktop."""
 
 

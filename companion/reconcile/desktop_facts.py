@@ -33,7 +33,8 @@ def facts(
 
     beside = (users.home_beside(home.home, Path(place.path)) for place in mounted)
     packages, environments = assets.code_directories()
-    listening = tuple(endpoints.sockets(home.home, recorded))
+    selecting = tuple(recorded)
+    listening = tuple(endpoints.sockets(home.home, selecting))
     return DesktopFacts(
         never=places(NEVER),
         read_only=places(READ_ONLY),
@@ -44,7 +45,7 @@ def facts(
         other_homes=places((*users.other_homes(), *filter(None, beside))),
         packages=(*places(packages), *map(locator.entry, assets.programs())),
         environments=places(environments),
-        engine_directories=places(endpoints.directories(home.home)),
+        engine_directories=places(endpoints.directories(home.home, selecting)),
         engine_sockets=(*map(locator.entry, listening), *places(listening)),
         sockets=tuple(_sockets(mounted)),
         agent_uid=host_facts.agent_uid(),

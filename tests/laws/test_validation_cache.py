@@ -201,7 +201,13 @@ def test_a_variable_that_is_gone_is_noticed(world: World, monkeypatch: pytest.Mo
     assert world.find().agents is None
 
 
-@pytest.mark.parametrize("variable", ["DOCKER_CONFIG"])
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *("DOCKER_CONFIG", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "CONTAINERS_CONF"),
+        *("CONTAINERS_CONF_OVERRIDE", "CONTAINERS_STORAGE_CONF", "PODMAN_CONNECTIONS_CONF"),
+    ],
+)
 def test_a_variable_that_leads_an_engine_into_a_mount_is_noticed(
     world: World, monkeypatch: pytest.MonkeyPatch, variable: str
 ):
