@@ -159,7 +159,7 @@ class Loop:
         """Carry out one order (runs in a worker)."""
         try:
             if isinstance(work.subject, EngineChoice):
-                self._inbox.put(worker.observe(work.subject))
+                self._inbox.put(worker.observe(self.home, work.subject))
             elif agent_view := self._agent(work.subject):
                 self._inbox.put(worker.carry_out(self.home, work, agent_view, self._report))
         finally:

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from companion.daemon.news import EngineObserved, EngineSilent, Progressed, WorkFinished
@@ -12,7 +12,7 @@ from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice
 from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
 from companion.operations import reachability, registry, status
-from companion.project import inventory
+from companion.project import inventory, store
 from companion.reconcile import run, teardown, trust
 from companion.reconcile.apply import Progress
 from companion.reconcile.plan import Change
@@ -29,27 +29,37 @@ _WORDS = {
 }
 
 
-def observe(choice: EngineChoice) -> EngineObserved | EngineSilent:
+def observe(home: Paths, choice: EngineChoice) -> EngineObserved | EngineSilent:
     """Observe all sandboxes on an engine; failures are part of the news."""
     try:
-        return EngineObserved(choice, _conditions(Engine(choice)))
+        return EngineObserved(choice, _conditions(home, Engine(choice)))
     except CompanionError as error:
         return EngineSilent(choice, str(error))
     except Exception as error:  # noqa: BLE001 - one engine's bug must not end the watch
         return EngineSilent(choice, f"this is a bug in companion: {error!r}")
 
 
-def _conditions(engine: Engine) -> dict[str, dict[str, Condition]]:
+def _conditions(home: Paths, engine: Engine) -> dict[str, dict[str, Condition]]:
     found: dict[str, dict[str, list[Container]]] = defaultdict(lambda: defaultdict(list))
     for container in engine.containers():
         found[container.project][container.agent].append(container)
     return {
         project: {
-            agent: reachability.judged(status.condition(engine, mine), mine)
+            agent: reachability.judged(
+                status.condition(engine, mine, _started(home, project, agent)), mine
+            )
             for agent, mine in agents.items()
         }
         for project, agents in found.items()
     }
+
+
+def _started(home: Paths, project_id: str, agent: str) -> Collection[str]:
+    """Return the services that an agent's record names; none if it cannot be read."""
+    with suppress(CompanionError, ValueError):  # the names come from labels, which may hold NUL
+        record = store.read(home.project(project_id).agent(agent))
+        return record.applied.parts if record else ()
+    return ()
 
 
 def carry_out(

@@ -134,7 +134,7 @@ def _status(
     return Status(
         agent=name,
         directory=str(ref.directory),
-        condition=condition(engine, containers),
+        condition=condition(engine, containers, record.applied.parts if record else ()),
         alias=record.allocation.alias if record else "",
         ssh_port=record.allocation.ssh_port if record else None,
         host_address=_host_address(record, choice),
@@ -172,9 +172,17 @@ def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
     return record.allocation.bridge
 
 
-def condition(engine: Engine, containers: Collection[Container]) -> Condition:
-    """Return the condition of one agent by its containers, with its last lines if it crashed."""
-    health = health_of(containers)
+def condition(
+    engine: Engine, containers: Collection[Container], started: Collection[str] = ()
+) -> Condition:
+    """Return the condition of one agent by its containers, with its last lines if it crashed.
+
+    Args:
+        engine: the engine that holds the containers.
+        containers: all that it holds of the agent.
+        started: the services that its record names as started last; empty if that is unknown.
+    """
+    health = health_of(containers, started)
     agent = next((c for c in containers if c.role is Role.AGENT), None)
     if agent is None or health not in {Health.CRASHED, Health.STOPPED}:
         return Condition(health)
@@ -186,10 +194,11 @@ def condition(engine: Engine, containers: Collection[Container]) -> Condition:
     return Condition(health, agent.exit_code, lines)
 
 
-def health_of(containers: Collection[Container]) -> Health:
+def health_of(containers: Collection[Container], started: Collection[str] = ()) -> Health:
     """Return the health by an agent's containers; stopped by hand means exit code 0 or a signal.
 
     Without the agent's own container it is absent: up, restart and down remove that one first.
+    Other versions of Companion may have started other services, so the record names them.
     """
     by_role = {c.role: c for c in containers}
     agent, holder = by_role.get(Role.AGENT), by_role.get(Role.NET)
@@ -200,7 +209,14 @@ def health_of(containers: Collection[Container]) -> Health:
         return Health.CRASHED if failed else Health.STOPPED
     if not agent.network_mode.startswith("container:"):
         return Health.RUNNING  # it has no gateway
-    whole = by_role.keys() >= set(Role) and all(c.running for c in containers)
+    running = {c.service for c in containers if c.running}
+    whole = running.issuperset(started or _of_every_version(agent.agent, containers))
     if not (holder and whole) or agent.started < holder.started:
         return Health.BROKEN
     return Health.RUNNING
+
+
+def _of_every_version(agent: str, containers: Collection[Container]) -> set[str]:
+    """Return the services that every version starts, and those that are there and are known."""
+    always = {role.service_of(agent) for role in (Role.GATEWAY, Role.NET, Role.AGENT)}
+    return always | {c.service for c in containers if c.role}

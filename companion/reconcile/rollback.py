@@ -41,7 +41,8 @@ def roll_back(
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
     config = previous.config or record.config
     record = replace(record, allocation=kept, applied=Applied(), config=config)
-    store.write(agent_paths, record)
+    started = Applied({service.name: service.parts for service in target.services})
+    store.write(agent_paths, replace(record, applied=started))
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
     applier = Applier(

@@ -1,5 +1,6 @@
 """A sandbox that moves to another engine: built there first, with a way back, and nothing lost."""
 
+import json
 import subprocess
 
 import pytest
@@ -76,6 +77,9 @@ def test_images_are_built_on_the_new_engine_while_the_old_one_has_the_sandbox(pa
     assert runs(podman)
     assert not podman.world["calls"]
     assert where(podman) == ("podman", "running")
+    (record,) = podman.desk.paths.projects.glob("*/coder/agent.json")
+    started = json.loads(record.read_text())["applied"]["parts"]
+    assert sorted(started) == ["coder", "coder-gateway", "coder-ingress", "coder-net"]
     docker.set(refuse=[])
     docker.companion("up").ok()
     assert not runs(podman)

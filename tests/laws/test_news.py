@@ -165,3 +165,28 @@ def test_an_agent_whose_container_was_removed_was_not_stopped_by_anyone():
     news = EngineObserved(PODMAN, {"p-1": {"coder": condition(Engine(PODMAN), left)}})
     agent, reaction = after(news)
     assert (agent.health, reaction) == (Health.ABSENT, ())
+
+
+THREE = ("coder-gateway", "coder-net", "coder")
+FOUR = (*THREE, "coder-ingress")
+
+
+@pytest.mark.parametrize(
+    ("started", "runs", "health"),
+    [
+        (FOUR, FOUR, Health.RUNNING),
+        (FOUR, THREE, Health.BROKEN),
+        (THREE, THREE, Health.RUNNING),
+        (THREE, ("coder-gateway", "coder"), Health.BROKEN),
+        ((), THREE, Health.RUNNING),
+        ((), ("coder-net", "coder"), Health.BROKEN),
+    ],
+)
+def test_a_sandbox_is_whole_if_all_that_its_version_started_runs(
+    started: tuple[str, ...], runs: tuple[str, ...], health: Health
+):
+    roles = {role.service_of("coder"): role for role in Role}
+    mode = "container:coder-net"
+    there = [replace(container(roles[name]), service=name, network_mode=mode) for name in runs]
+    ended = replace(container(Role.NET), service="coder-later", role=None, running=False)
+    assert condition(Engine(PODMAN), (*there, ended), started).health is health
