@@ -3,7 +3,6 @@
 Decoding, messages and schema all derive from them. Lists arrive as tuples.
 """
 
-import ipaddress
 import re
 import unicodedata
 from collections.abc import Collection, Mapping
@@ -28,6 +27,8 @@ _ADDRESS = re.compile(rf"{_NUMBER}(\.{_NUMBER})*\Z")
 NAMELESS = "TLS to an address sends no name for the gateway to decide by"
 USE_A_NAME = "use a name that leads to it, such as an entry in your DNS"
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}\Z")
+_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(\.{_OCTET}){{3}}\Z")
 _PORT = re.compile(
     r"((?P<address>[0-9]{1,3}(\.[0-9]{1,3}){3}):)?(?P<host>[0-9]{1,5})(:(?P<inner>[0-9]{1,5}))?\Z"
 )
@@ -105,13 +106,15 @@ def split_port(text: str) -> tuple[str, int, int]:
         ValueError: the text has none of these forms, or the port is reserved.
     """
     match = _PORT.match(text)
+    address = (match and match["address"]) or "127.0.0.1"
     host = int(match["host"]) if match else 0
     inner = int(match["inner"] or host) if match else 0
-    if not match or not all(0 < port < 1 << 16 for port in (host, inner)):
+    is_port = match and all(0 < port < 1 << 16 for port in (host, inner))
+    if not is_port or not _IPV4.match(address):
         raise ValueError("must be PORT, HOST:CONTAINER or ADDRESS:HOST:CONTAINER")
     if inner in {_GATE, SSHD_PORT}:
         raise ValueError(f"uses the container's port {inner}, which is reserved for Companion")
-    return str(ipaddress.IPv4Address(match["address"] or "127.0.0.1")), host, inner
+    return address, host, inner
 
 
 def _port(text: str) -> str:

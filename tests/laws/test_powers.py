@@ -217,6 +217,8 @@ def test_no_two_sets_of_powers_have_one_digest():
         ({"limits": {"cpus": LONG}}, "must be a number of cores"),
         ({"runtime": {"base_image": "a", "ports": (LONG,)}}, "must be PORT"),
         ({"runtime": {"base_image": "a", "ports": (f"80:{LONG}",)}}, "must be PORT"),
+        ({"runtime": {"base_image": "a", "ports": ("256.0.0.1:80:80",)}}, "must be PORT"),
+        ({"runtime": {"base_image": "a", "ports": ("127.0.0.01:80:80",)}}, "must be PORT"),
     ],
 )
 def test_a_number_that_no_program_reads_is_refused_in_words_of_ours(
