@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from companion.config.ports import SSHD_PORT
 from companion.engine.model import Container
-from companion.spec.identity import LIB, Role
+from companion.spec.identity import LIB, PROXIES, Role
 
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
     from companion.spec.containers import Attachment, Bind, Network, Service
 
 LABEL = "dev.companion"
-PROXIES = tuple(
-    case(f"{kind}_proxy")
-    for kind in ("all", "ftp", "http", "https", "no")
-    for case in (str.lower, str.upper)
-)
-"""Variables by which programs find a proxy; its URL may contain a password."""
 _EVENTS = ("--filter=type=container", "--filter=event=start", "--filter=event=pause",
            "--filter=event=unpause")  # fmt: skip
 

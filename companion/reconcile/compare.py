@@ -17,8 +17,8 @@ from companion.reconcile import (
     ssh_keys,
 )
 from companion.reconcile.allocate import propose
-from companion.reconcile.desired import Desired, desire
-from companion.reconcile.plan import Change, Plan, plan, reloads
+from companion.reconcile.desired import HOST_KEY, Desired, desire
+from companion.reconcile.plan import Change, Plan, Reload, plan, reloads
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import Target
@@ -63,7 +63,7 @@ def compare(
     desired = desired_of(home, checked, then)
     observed = engine.observe([image.tag for image in desired.target.images])
     todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
-    if _only_runs(todo) and not _is_reachable(desired.target):
+    if _should_answer(todo) and not _is_reachable(desired.target):
         todo = plan(desired.target, replace(observed, unreachable=True), record)
     return Comparison(checked, record.engine, then, desired, engine, observed, todo)
 
@@ -72,9 +72,10 @@ def _is_reachable(target: Target) -> bool:
     return target.login is None or readiness.answers(target.login.port)
 
 
-def _only_runs(todo: Plan) -> bool:
-    """Tell whether everything of a sandbox runs already, and stays."""
-    return todo.change in {Change.NONE, Change.RELOAD}
+def _should_answer(todo: Plan) -> bool:
+    """Tell whether everything of a sandbox runs already, and stays, with the host key it has."""
+    loads_host_key = any(isinstance(s, Reload) and s.is_about(HOST_KEY) for s in todo.steps)
+    return todo.change in {Change.NONE, Change.RELOAD} and not loads_host_key
 
 
 def settled(

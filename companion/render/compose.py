@@ -5,7 +5,7 @@ from typing import Any
 
 from companion.config import strict_yaml
 from companion.spec.containers import Bind, Image, Network, Service, Target, Volume
-from companion.spec.identity import Role
+from companion.spec.identity import PROXIES, Role
 
 Compose = dict[str, Any]
 _HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
@@ -56,7 +56,7 @@ def _service(
         | {name: {} for name in service.joins},
         "ports": [str(p) for p in service.publish],
         "extra_hosts": [f"{name}:{address}" for name, address in service.hosts],
-        "environment": {name: _escape(value) for name, value in service.environment},
+        "environment": _environment(service),
         "volumes": [_bind(b, files) for b in service.binds],
         "tmpfs": list(service.tmpfs),
         "working_dir": service.workdir,
@@ -73,6 +73,12 @@ def _service(
         "depends_on": _dependencies(service),
     }
     return {key: value for key, value in service_map.items() if value}
+
+
+def _environment(service: Service) -> dict[str, str]:
+    """Return a service's variables, and an empty one for each proxy that Compose would add."""
+    own = {name: _escape(value) for name, value in service.environment}
+    return {**{name: "" for name in PROXIES if name not in own}, **own}
 
 
 def _build(image: Image, contexts: Mapping[Role, str]) -> Compose:

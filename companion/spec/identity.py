@@ -16,6 +16,12 @@ SECURITY = ("no-new-privileges", "label=disable")
 SELinux lets a container read no file of a home unless the file gets another label, which would
 change the user's own files for all programs. So, like toolbox and distrobox, we do without it.
 """
+PROXIES = tuple(
+    case(f"{kind}_proxy")
+    for kind in ("all", "ftp", "http", "https", "no")
+    for case in (str.lower, str.upper)
+)
+"""Variables by which programs find a proxy; its URL may contain a password."""
 
 
 class Role(StrEnum):

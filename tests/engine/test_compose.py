@@ -10,6 +10,8 @@ import pytest
 from desk import Desk, make_desk
 from sandboxes import FIRST_PORT, SERVICES, Box
 
+from companion.spec.identity import PROXIES
+
 pytestmark = pytest.mark.engine
 BIN = Path(sys.executable).parent
 CONFIG = """\
@@ -61,6 +63,12 @@ def looked_at(engine: str, project: str) -> dict[str, Any]:
     return {data["Name"].lstrip("/"): essence(data, ids) for data in found}
 
 
+def counts(variable: str) -> bool:
+    """A hostname is the engine's; an empty proxy is none, whoever says so."""
+    name, _, value = variable.partition("=")
+    return name != "HOSTNAME" and (name not in PROXIES or bool(value))
+
+
 def essence(data: Any, ids: dict[str, str]) -> dict[str, Any]:
     host, networks = data["HostConfig"], data["NetworkSettings"]["Networks"]
     mode, mounts = host["NetworkMode"], data["Mounts"]
@@ -68,7 +76,7 @@ def essence(data: Any, ids: dict[str, str]) -> dict[str, Any]:
     return {
         "user": data["Config"]["User"],
         "command": data["Config"]["Cmd"],
-        "environment": sorted(e for e in data["Config"]["Env"] if not e.startswith("HOSTNAME")),
+        "environment": sorted(e for e in data["Config"]["Env"] if counts(e)),
         "added": sorted(c.removeprefix("CAP_") for c in host["CapAdd"] or []),
         "dropped": sorted(c.removeprefix("CAP_") for c in host["CapDrop"] or []),
         "security": sorted(host["SecurityOpt"] or []),
