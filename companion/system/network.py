@@ -21,6 +21,12 @@ QUERY = bytes.fromhex("7749010000010000000000000000020001")
 """A DNS query for the root's nameservers, which says nothing about anybody."""
 _ROUTES = {"darwin": ("netstat", "-rn", "-f", "inet"), "win32": ("route", "print", "-4")}
 """Platform without `ip` → what prints its routes."""
+_LISTING = {
+    "darwin": "check that `netstat -rn` and `ifconfig` work",
+    "linux": "check that `ip address` and `ip route` work; they come with iproute2",
+    "win32": "check that `route print` works",
+}
+"""Platform → what to do where it does not list its networks."""
 
 
 def routes() -> list[Route]:
@@ -98,9 +104,17 @@ def public_addresses() -> Iterable[str]:
 
 
 def own_networks() -> list[str]:
-    """Return the networks of this machine's interfaces, and its addresses, as CIDR texts."""
-    networks = (str(route.network) for route in routes() if route.own)
-    return sorted({*networks, *(f"{address}/32" for address in _addresses())})
+    """Return the networks of this machine's interfaces, and its addresses, as CIDR texts.
+
+    Raises:
+        CompanionError: the system does not list them; any machine has at least a loopback device.
+    """
+    found, addresses = routes(), tuple(_addresses())
+    if not (found and addresses):
+        what = "cannot list this machine's own networks and addresses, which no build may reach"
+        raise CompanionError(what, _LISTING.get(sys.platform, _LISTING["linux"]))
+    networks = (str(route.network) for route in found if route.own)
+    return sorted({*networks, *(f"{address}/32" for address in addresses)})
 
 
 def _addresses() -> Iterable[str]:

@@ -1,12 +1,14 @@
 """A sandbox's subnets overlap nothing that this machine uses, and a wide route prevents none."""
 
 import ipaddress
+import sys
+from pathlib import Path
 
 import pytest
 
 from companion.errors import CompanionError
 from companion.reconcile import subnets
-from companion.system import route_tables
+from companion.system import network, route_tables
 
 PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 HALVES = ("0.0.0.0/1", "128.0.0.0/1")
@@ -81,3 +83,23 @@ def test_the_narrowest_route_that_covers_a_subnet_is_named():
     assert subnets.covering(("10.231.0.0/28",), routes) == "10.0.0.0/8"
     assert subnets.covering(("198.19.0.0/28",), routes) == "128.0.0.0/1"
     assert subnets.covering(("198.19.0.0/28",), routes[2:]) == ""
+
+
+ADDRESSES_ONLY = """
+[ "$3" = addr ] || exit 1
+echo '[{"addr_info": [{"local": "127.0.0.1"}]}]'
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there `ip` lists them")
+@pytest.mark.parametrize("script", ["", "exit 1", ADDRESSES_ONLY])
+def test_no_build_begins_while_it_is_unknown_what_it_may_not_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+):
+    if script:
+        (tmp_path / "ip").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "ip").chmod(0o755)
+    assert "127.0.0.1/32" in network.own_networks()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CompanionError, match="which no build may reach"):
+        network.own_networks()
