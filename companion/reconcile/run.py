@@ -189,10 +189,10 @@ def generate(home: Paths, project: Project, progress: Progress = lambda _: None)
         CompanionError: the files are not valid, or open more than their user agreed to: editors
             and ssh learn of every agent that is recorded.
     """
+    authority.authority(home, progress)  # its certificate is part of what is checked
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
     for checked in all_checked:
         trust.require(home, checked)
-    authority.authority(home, progress)
     for checked in all_checked:
         with agent_lock(checked.agent_paths(home), progress):
             record = reserve(home, checked, None, progress)

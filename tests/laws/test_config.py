@@ -97,9 +97,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, Path]:
     top = tmp_path_factory.mktemp("random")
     (top / "project/work").mkdir(parents=True)
     os.environ["KEY"] = "value"
-    return Paths(
-        top, *(top / name for name in ("config", "data", "state", "programs"))
-    ), top / "project"
+    home = Paths(top, *(top / name for name in ("config", "data", "state", "programs")))
+    home.config.mkdir()
+    home.settings.write_text(f"trust: {{always: [{top}]}}\n")
+    return home, top / "project"
 
 
 @settings(max_examples=150)
