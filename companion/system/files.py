@@ -15,17 +15,19 @@ PRIVATE_DIR = 0o700
 _OTHERS_WRITE = 0o022
 READABLE = 0o644
 READABLE_DIR = 0o755
+_MOST_TEXT = 4 << 20
+_MOST_BYTES = 64 << 20
 
 
 def read_text(path: Path, errors: str = "strict") -> str | None:
     """Return the text of a file, or None if there is none; `errors` is as in bytes.decode().
 
     Raises:
-        CompanionError: it exists but cannot be read or is not UTF-8.
+        CompanionError: it exists but cannot be read, is no regular file of at most 4 MiB, or is not
+            UTF-8.
     """
     try:
-        with path.open(encoding="utf-8", errors=errors, newline="") as file:
-            return file.read()
+        return _read(path, _MOST_TEXT).decode("utf-8", errors)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except UnicodeDecodeError as error:
@@ -39,13 +41,46 @@ def read_text(path: Path, errors: str = "strict") -> str | None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a file that must exist."""
+    """Return the bytes of a file that must exist.
+
+    Raises:
+        CompanionError: it cannot be read, or is no regular file of at most 64 MiB.
+    """
     try:
-        return path.read_bytes()
+        return _read(path, _MOST_BYTES)
     except OSError as error:
         raise CompanionError(
             f"cannot read {path}: {error.strerror}", "check its owner", code=Code.FILE_ACCESS
         ) from None
+
+
+def _read(path: Path, most: int) -> bytes:
+    """Read a regular file: a repository can hold links to devices without an end, and others pipes.
+
+    Raises:
+        OSError: the system refuses.
+        CompanionError: it is something else, or longer than `most` bytes.
+    """
+    with open(path, "rb", opener=_at_once) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) and not _is_null(found):
+            what = f"cannot read {path}: it is not a regular file"
+            raise CompanionError(what, "replace it with a regular file", code=Code.FILE_ACCESS)
+        content = file.read(most + 1) if found.st_size <= most else None
+        if content is None or len(content) > most:
+            what = f"cannot read {path}: it is larger than {most >> 20} MiB"
+            raise CompanionError(what, "make it smaller, or remove it", code=Code.FILE_ACCESS)
+        return content
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for somebody who writes to it, should it be a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _is_null(found: os.stat_result) -> bool:
+    """Tell whether it is /dev/null, which is often put in place of an empty file."""
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == Path(os.devnull).stat().st_rdev
 
 
 def expanded(path: Path) -> Path:

@@ -554,3 +554,34 @@ def test_a_docker_service_names_its_network(desk: Desk, service: str, message: s
         "agent.yaml:7:16: " if "'" not in message else "agent.yaml:7:"
     )
     assert message in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "why"),
+    [
+        ("agent.yaml", "ln -s /dev/zero", "it is not a regular file"),
+        ("agent.yaml", "mkfifo", "it is not a regular file"),
+        ("agent.yaml", "truncate -s 9G", "it is larger than 4 MiB"),
+        ("fleet.yaml", "ln -s /dev/zero", "it is not a regular file"),
+        (".env", "truncate -s 9G", "it is larger than 4 MiB"),
+        ("start.sh", "truncate -s 9G", "it is larger than 64 MiB"),
+    ],
+)
+def test_a_file_without_an_end_is_refused_in_one_message(
+    desk: Desk, name: str, command: str, why: str
+):
+    features = (
+        "features:\n  - {plugin: custom-runtime, root_hooks: [start.sh]}\n"
+        "  - plugin: external-services\n"
+        "    services: [{url: 'http://a.test', headers: {X: '${KEY}'}}]\n"
+    )
+    project = desk.project(HEAD + features, **{"start.sh": "true\n"})
+    (project / name).unlink(missing_ok=True)
+    subprocess.run([*command.split(), project / name], check=True)
+    for words in ("validate", "plan", "up"):
+        argv = ["prlimit", "--as=4000000000", COMPANION, "-C", project, words]
+        done = subprocess.run(
+            argv, env=desk.environment, capture_output=True, text=True, check=False, timeout=20
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error: cannot read {project / name}: {why}\ntip: "), words

@@ -182,6 +182,21 @@ def test_a_pull_while_watching_changes_nothing_before_its_user_agreed(owner: Des
         wait_for(log, "project: restarted", 1)
 
 
+def test_a_pull_of_a_file_without_an_end_stops_no_other_project_from_being_watched(owner: Desk):
+    project = owner.project(config(), __env="KEY=one\n")
+    fake, other = Fake(owner, project), Fake(owner, owner.project(config(), name="other"))
+    (other.project / ".env").write_text("KEY=one\n")
+    for one in (fake, other):
+        agree(one).ok()
+        one.companion("up").ok()
+    with watching(owner, "prlimit", "--as=4000000000", wait_for_first=("nothing to do", 2)) as log:
+        (project / "agent.yaml").unlink()
+        (project / "agent.yaml").symlink_to("/dev/zero")
+        wait_for(log, "it is not a regular file", 1)
+        (other.project / "agent.yaml").write_text(config(pids=600))
+        wait_for(log, "other: restarted", 1)
+
+
 def test_a_directory_that_takes_the_place_of_an_agreed_one_is_not_trusted(owner: Desk):
     fake = own(owner)
     old = fake.project.with_name("old")
