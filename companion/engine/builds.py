@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from companion.engine.dialect import LABEL, Dialect, each
-from companion.spec.identity import PROXIES
+from companion.engine.dialect import LABEL, Dialect, clean, each, restricted
+from companion.spec.identity import PROXIES, SECURITY
 
 if TYPE_CHECKING:  # slow to load, and most commands build no image
     from companion.spec.build_network import BuildNetwork
@@ -29,6 +29,8 @@ class Fence:
     image: str
     name: str
     labels: tuple[tuple[str, str], ...]
+    seccomp: str
+    """Path of the list of system calls."""
 
     @property
     def router(self) -> str:
@@ -67,7 +69,7 @@ def inside_argv(dialect: Dialect, fence: Fence) -> tuple[str, ...]:
     names = () if dialect.builds_here else ("--dns", ROUTER)
     network = ("--interactive", "--network", "none", *names)
     return (
-        *_run(fence, fence.name),
+        *_run(dialect, fence, fence.name),
         *network,
         *dialect.root_of_engine,
         fence.image,
@@ -81,7 +83,7 @@ def router_argv(dialect: Dialect, fence: Fence, network: BuildNetwork) -> tuple[
     proxy = urlsplit(network.proxy)
     allowed = (*network.allowed, *((proxy.netloc,) if network.proxy else ()))
     return (
-        *_run(fence, fence.router),
+        *_run(dialect, fence, fence.router),
         *("--detach", "--network", dialect.way_out, "--pid", f"container:{fence.name}"),
         *("--sysctl", "net.ipv4.ip_forward=1", "--sysctl", "net.ipv4.ip_unprivileged_port_start=0"),
         *(*dialect.root_of_engine, fence.image),
@@ -103,12 +105,14 @@ def joining(dialect: Dialect, fence: Fence, process_id: str) -> tuple[str, ...]:
     return ("--network", f"container:{fence.name}")
 
 
-def _run(fence: Fence, name: str) -> tuple[str, ...]:
+def _run(dialect: Dialect, fence: Fence, name: str) -> tuple[str, ...]:
     labels = ((f"{LABEL}.{key}", value) for key, value in fence.labels)
     return (
         *("run", "--rm", "--pull", "never", "--name", name),
         *each("--label", (f"{key}={value}" for key, value in labels)),
-        *("--cap-drop", "ALL", "--cap-add", "NET_ADMIN", "--security-opt", "no-new-privileges"),
+        *restricted(dialect, (*SECURITY, f"seccomp={fence.seccomp}")),
+        *("--cap-add", "NET_ADMIN"),
+        *clean(dialect),
         *("--read-only", "--tmpfs", "/run", "--memory", "64m", "--pids-limit", "64"),
         *("--sysctl", "net.ipv6.conf.all.disable_ipv6=1"),
         *("--sysctl", "net.ipv6.conf.default.disable_ipv6=1"),

@@ -158,10 +158,9 @@ def create_argv(
         *("--name", container_name(project, service.name)),
         *_labels(project, agent, service),
         *_label("files", files),
-        *("--init", "--cap-drop", "ALL"),
-        *each("--security-opt", service.security_options(files)),
+        "--init",
+        *restricted(dialect, service.security_options(files)),
         *(() if service.writable else ("--read-only",)),
-        *("--log-driver", dialect.log_driver, "--log-opt", "max-size=10m"),
         *("--user", service.user, "--restart", service.restart),
         *("--memory", service.memory, "--pids-limit", str(service.pids)),
         *("--cpu-shares", str(service.cpu_shares)),
@@ -173,14 +172,32 @@ def create_argv(
         *each("--cap-add", service.capabilities),
         *each("--sysctl", (f"{key}={value}" for key, value in service.sysctls)),
         *each("--add-host", _hosts(dialect, service)),
-        *dialect.create_clean,
-        *each("--env", (f"{name}={value}" for name, value in _environment(dialect, service))),
+        *clean(dialect, service.environment),
         *each("--tmpfs", service.tmpfs),
         *each("--mount", (_mount(project, files, bind) for bind in service.binds)),
         *each("--publish", map(str, service.publish)),
         service.image,
         *service.command,
     )
+
+
+def restricted(dialect: Dialect, security: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the options that restrict every container of ours, with its security options."""
+    return (
+        *("--cap-drop", "ALL"),
+        *each("--security-opt", security),
+        *("--log-driver", dialect.log_driver, "--log-opt", "max-size=10m"),
+    )
+
+
+def clean(dialect: Dialect, own: Iterable[tuple[str, str]] = ()) -> tuple[str, ...]:
+    """Return the options that give a container its own variables and none of the desktop's.
+
+    Each proxy that the client would add gets an empty value.
+    """
+    added = dict.fromkeys(PROXIES, "") if dialect.adds_proxies else {}
+    variables = added | dict(own)
+    return (*dialect.create_clean, *each("--env", map("=".join, variables.items())))
 
 
 def network_argv(dialect: Dialect, project: str, agent: str, network: Network) -> tuple[str, ...]:
@@ -292,14 +309,6 @@ def _labels(project: str, agent: str, service: Service) -> Iterator[str]:
 
 def _label(key: str, value: str) -> tuple[str, str]:
     return "--label", f"{LABEL}.{key}={value}"
-
-
-def _environment(dialect: Dialect, service: Service) -> Iterator[tuple[str, str]]:
-    """Yield a service's variables, and an empty one for each proxy that the client would add."""
-    own = dict(service.environment)
-    if dialect.adds_proxies:
-        yield from ((name, "") for name in PROXIES if name not in own)
-    yield from own.items()
 
 
 def _hostname(dialect: Dialect, service: Service) -> str:

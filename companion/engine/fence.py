@@ -12,6 +12,7 @@ from companion.engine.dialect import Dialect
 from companion.errors import CompanionError, EngineError
 from companion.spec.build_network import BuildNetwork
 from companion.system import process
+from companion.system.assets import assets_directory
 
 _SECONDS = 60.0
 """How long the fence may take to be ready; a moment, unless the machine is overloaded."""
@@ -42,7 +43,8 @@ def fenced(
         yield ()
         return
     labels = (("project", project), ("agent", agent), ("build", "1"))
-    fence = Fence(network.router, f"{project}-{agent}-build-{uuid4().hex[:8]}", labels)
+    name = f"{project}-{agent}-build-{uuid4().hex[:8]}"
+    fence = Fence(network.router, name, labels, str(assets_directory() / "seccomp.json"))
     sweeping = threading.Thread(target=client.sweep, args=(fence.name,))
     sweeping.start()
     inside = process.Held(client.argv(*inside_argv(client.dialect, fence)), client.environment)

@@ -1,5 +1,6 @@
 """A build ends once its result is not wanted anymore, whatever the check for that raises."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -8,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from companion.engine.builds import Fence, inside_argv, router_argv
+from companion.engine.dialect import DIALECTS
 from companion.reconcile import teardown
+from companion.spec.build_network import BuildNetwork
 from companion.system import builds, process_tree
 from companion.system.paths import AgentPaths
 
@@ -59,3 +63,17 @@ def test_a_process_of_any_name_does_not_end_the_watch_over_builds(name: bytes):
         assert list(process_tree.contained(os.getpid())) == []
         assert not process_tree.is_contained(Path(f"/proc/{named.pid}"))
         named.stdin.close()
+
+
+@pytest.mark.parametrize("engine", DIALECTS)
+def test_a_fence_is_restricted_and_clean_like_every_container(engine: str):
+    dialect, fence = DIALECTS[engine], Fence("image", "name", (), "/assets/seccomp.json")
+    for argv in (inside_argv(dialect, fence), router_argv(dialect, fence, BuildNetwork())):
+        options = argv[: argv.index("image")]
+        pairs = set(itertools.pairwise(options))
+        for security in ("no-new-privileges", "label=disable", "seccomp=/assets/seccomp.json"):
+            assert ("--security-opt", security) in pairs
+        if engine == "docker":
+            assert {("--env", "HTTPS_PROXY="), ("--env", "https_proxy=")} <= pairs
+        else:
+            assert {"--http-proxy=false", "--env-host=false"} <= set(options)
