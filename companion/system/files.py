@@ -17,6 +17,7 @@ READABLE = 0o644
 READABLE_DIR = 0o755
 _MOST_TEXT = 4 << 20
 _MOST_BYTES = 64 << 20
+_PIECE = 64 << 10
 
 
 def read_text(path: Path, errors: str = "strict") -> str | None:
@@ -66,11 +67,14 @@ def _read(path: Path, most: int) -> bytes:
         if not stat.S_ISREG(found.st_mode) and not _is_null(found):
             what = f"cannot read {path}: it is not a regular file"
             raise CompanionError(what, "replace it with a regular file", code=Code.FILE_ACCESS)
-        content = file.read(most + 1) if found.st_size <= most else None
-        if content is None or len(content) > most:
+        content = bytearray()
+        # In pieces: Linux refuses to read a file of /proc/sys into a buffer of megabytes.
+        while found.st_size <= most and len(content) <= most and (piece := file.read1(_PIECE)):
+            content += piece
+        if max(found.st_size, len(content)) > most:
             what = f"cannot read {path}: it is larger than {most >> 20} MiB"
             raise CompanionError(what, "make it smaller, or remove it", code=Code.FILE_ACCESS)
-        return content
+        return bytes(content)
 
 
 def _at_once(path: str, flags: int) -> int:
