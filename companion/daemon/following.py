@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from companion.daemon.file_watcher import Watch, first_start, steering
-from companion.daemon.news import News, ProjectAdded, ProjectRemoved, WorkFinished
+from companion.daemon.news import News, ProjectAdded, ProjectRemoved, WatchDegraded, WorkFinished
 from companion.daemon.scheduler import Touched
 from companion.daemon.timers import Timers
 from companion.daemon.view import AgentView, View
@@ -38,6 +38,8 @@ class Following:
     """Tell the loop; view() includes the news at once."""
     _timers: Timers = field(default_factory=Timers)
     _registry: float = -1.0
+    _is_refused: bool = False
+    """The system did not let us look at the registry."""
     _looked: float = 0.0
     """When directories were last compared, on the monotonic clock."""
     _unregistered: tuple[Path, ...] = ()
@@ -50,13 +52,28 @@ class Following:
         self._look_at_directories()
 
     def look_at_registry(self) -> None:
-        """Add projects that were registered and drop those that were removed."""
+        """Add projects that were registered and drop those that were removed.
+
+        While the system does not let us look, all stay as they are, and that is told once.
+        """
         try:
-            changed = self.home.projects.stat().st_mtime
+            self._compare_registry()
         except FileNotFoundError:
-            return
+            self._registry = -1.0  # nothing is registered yet, or it vanished while we looked
+        except OSError as error:
+            self._registry = -1.0
+            if not self._is_refused:
+                what = f"cannot read {self.home.projects}: {error.strerror}"
+                self.tell(WatchDegraded(f"{what}; new and removed projects are not noticed"))
+            self._is_refused = True
+        else:
+            self._is_refused = False
+
+    def _compare_registry(self) -> None:
+        changed = self.home.projects.stat().st_mtime
         if changed == self._registry and not any(map(store.is_registered, self._unregistered)):
             return
+        next(self.home.projects.iterdir(), None)  # glob() would find nothing, and say nothing
         self._registry = changed
         self._unregistered = store.unregistered(self.home)  # first: what registers now is seen
         there = store.directories(self.home)

@@ -202,7 +202,10 @@ class Loop:
             self._threads.begin(events.poll)
 
     def _notice_pause(self) -> None:
-        paused = self.home.paused.exists()
+        try:
+            paused = self.home.paused.exists()
+        except OSError:  # the system does not tell: it stays as it is
+            return
         if paused != self.view.paused:
             self._tell(Paused(paused))
             for key in self.view.sandboxes:

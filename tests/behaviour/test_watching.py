@@ -71,6 +71,25 @@ def test_a_save_with_what_is_no_path_is_that_projects_problem_and_ends_no_watch(
         assert command not in log.read_text()
 
 
+def test_a_state_directory_that_cannot_be_read_for_a_while_is_told_once_and_ends_no_watch(
+    desk: Desk,
+):
+    project, later = desk.project(), desk.project(name="later")
+    desk.companion("add", str(project)).ok()
+    away = desk.paths.projects.with_name("away")
+    with watching(desk) as log:
+        desk.paths.projects.rename(away)
+        desk.paths.projects.symlink_to(desk.paths.projects)
+        wait_for(log, "new and removed projects are not noticed", 1)
+        desk.paths.projects.unlink()
+        away.rename(desk.paths.projects)
+        desk.companion("add", str(later)).ok()
+        wait_for(log, "later: ", 1)
+        (project / "agent.yaml").write_text(AGENT.replace("coder", "co der"))
+        wait_for(log, "agent.yaml:1:7: 'name' must be", 1)
+        assert log.read_text().count("are not noticed") == 1
+
+
 def test_a_huge_tree_is_refused_in_a_sentence_and_does_not_hold_the_watcher_up(desk: Desk):
     project = desk.project(OVERLAY)
     for number in range(110):
