@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from desk import CANARY, TRACES, no_secret_in
+from desk import CANARY, COMPANION, TRACES, Desk, no_secret_in
 from sandboxes import SERVICES, Box, wait_until
 
 from companion.engine import gateway_socket
@@ -412,7 +412,9 @@ def test_what_the_agent_logs_does_not_steer_the_terminal(box: Box):
     assert "\\x1b]0;owned\\x07\x1b[31mred\x1b[0m\n" in said
     box.run(r"printf '\033[8mhidden\nshown\n' >/proc/1/fd/1")
     assert "\x1b[8mhidden\x1b[0m\n" in box.companion("logs", "coder").ok().out
-    shown = box.companion("compose", "logs").ok()
+    path = f"{COMPANION.parent}:{box.desk.environment['PATH']}"  # with the compose programs
+    desk = Desk(box.desk.home, box.desk.environment | {"PATH": path})
+    shown = desk.companion("-C", str(box.project), "compose", "logs").ok()
     assert r"\x1b]0;owned\x07" in shown.out + shown.err
     assert not set("\x07") & set(shown.out + shown.err)
 
