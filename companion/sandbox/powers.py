@@ -18,6 +18,10 @@ _DIGITS = 40
 """Of a digest that people copy: who wants two configurations with one needs 2^80 tries."""
 
 
+FENCED = "fenced"
+"""Subject of a BUILD_NETWORK that reaches the internet only; without it, it reaches everything."""
+
+
 class Kind(StrEnum):
     """The kind of a power: its code in `--json`."""
 
@@ -137,6 +141,8 @@ def is_covered(one: Agreed, agreed: Collection[Agreed]) -> bool:
         case Kind.HOST | Kind.WILDCARD:
             wide = (other.subject[1:] for other in agreed if other.kind is Kind.WILDCARD)
             return any(one.subject.endswith(suffix) for suffix in wide)
+        case Kind.BUILD_NETWORK:
+            return one.subject == FENCED and Agreed(Kind.BUILD_NETWORK, "") in agreed
         case Kind.OPEN_EGRESS:
             return Kind.NO_GATEWAY in kinds
         case _:

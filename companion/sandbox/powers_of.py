@@ -23,7 +23,7 @@ from companion.plugins.contribution import (
     Upstream,
 )
 from companion.sandbox.model import PathFacts, mount_file
-from companion.sandbox.powers import Agreed, Kind, Power
+from companion.sandbox.powers import FENCED, Agreed, Kind, Power
 from companion.spec.build_network import reach
 from companion.spec.containers import File
 
@@ -181,9 +181,11 @@ def _builds(config: AgentConfig, contribution: Contribution, *, is_fenced: bool)
     if runtime.base_image:
         text = f"starts from the image {runtime.base_image}"
         yield Power(Agreed(Kind.IMAGE, runtime.base_image), text, origin.at("base_image"))
-    if not is_fenced:
-        text = f"its image is built with access to {reach(is_fenced=False)}"
-        yield Power(Agreed(Kind.BUILD_NETWORK, ""), text, origin)
+    is_own = runtime.base_image or any(command.origin for command in contribution.commands)
+    if is_own or not is_fenced:
+        text = f"is built with access to {reach(is_fenced=is_fenced)}"
+        subject = FENCED if is_fenced else ""
+        yield Power(Agreed(Kind.BUILD_NETWORK, subject), text, origin)
     for number, text in enumerate(runtime.install):
         yield Power(Agreed(Kind.BUILD, text), text, origin.at("install", number))
     for command in contribution.commands:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator
 
 from companion.config.models import is_hidden
 from companion.sandbox.powers import Kind, Power
-from companion.spec.build_network import reach
 
 WIDTH = 80
 _SECTIONS = (
@@ -26,7 +25,7 @@ _MARK = "!"
 _ITEM = "  "
 _SECOND_COLUMN = "\0"
 """Follows a wide character while lines are broken; no text has it."""
-_BUILD = "these commands run as root while it is built"
+_BUILD = "runs these commands as root while it is built:"
 _NOTHING = "nothing: it stays in a closed sandbox"
 
 
@@ -69,8 +68,7 @@ def _sentences(powers: Iterable[Power]) -> Iterator[str]:
         yield f"reaches {', '.join(text.removeprefix('reaches ') for text in hosts)}"
     yield from (p.text for p in every if p.kind not in {*_HOSTS, Kind.BUILD})
     if built := [power.text for power in every if power.kind is Kind.BUILD]:
-        is_open = any(power.kind is Kind.BUILD_NETWORK for power in every)
-        yield f"{_BUILD}:" if is_open else f"{_BUILD}, with access to {reach(is_fenced=True)}:"
+        yield _BUILD
         yield from (_ITEM + text for text in built)
 
 

@@ -160,7 +160,7 @@ def test_a_sandbox_lives_without_a_gateway_and_gets_one_again(
         assert desk.ssh("coder.sandbox", "curl -sSf -m 5 http://example.com/").code != 0
         is_the_agent_for_good(here)
         here.companion("audit", "coder").ok()
-        assert here.held() == (containers + 3, networks + 2)
+        assert here.held() == (containers + 4, networks + 2)
         here.up("false")
         assert here.held() == (containers + 1, networks + 1)
     assert here.held() == before

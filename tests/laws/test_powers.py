@@ -250,6 +250,7 @@ def test_every_choice_of_the_project_is_a_power_and_none_of_companions_own(tmp_p
     home, project = made(tmp_path, text)
     assert {power.text for power in opened(home, project)} == {
         "starts from the image debian",
+        "is built with access to the internet, but not to this desktop's services and network",
         "runs on podman",
         "reaches http://192.168.1.1:80, even in your own network",
         "sends KEY to 192.168.1.1:80 (header X, unencrypted)",
