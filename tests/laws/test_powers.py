@@ -243,7 +243,7 @@ def test_every_choice_of_the_project_is_a_power_and_none_of_companions_own(tmp_p
     token: ${KEY}
     domains: [github.com, git.corp.test]
   - plugin: custom-runtime
-    env: ["LD_PRELOAD=/work/x.so"]
+    env: ["LD_PRELOAD=/opt/x.so"]
     runtime_volumes: ["./work:/opt/tools:ro", "cache:/cache"]
 """
     )
@@ -258,7 +258,7 @@ def test_every_choice_of_the_project_is_a_power_and_none_of_companions_own(tmp_p
         "sends KEY to github.com:443 (header Authorization)",
         "reaches https://git.corp.test:443, even in your own network",
         "sends KEY to git.corp.test:443 (header Authorization)",
-        "sets LD_PRELOAD=/work/x.so for the agent's programs",
+        "sets LD_PRELOAD=/opt/x.so for the agent's programs",
         f"reads all files in {project.directory}/work (of the project, at /opt/tools)",
     }
 
