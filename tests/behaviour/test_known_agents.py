@@ -63,7 +63,7 @@ def test_what_two_agents_have_both_is_healed_by_the_next_start_of_either(
         assert project.companion("plan", "--json").ok().agent["change"] == "none"
     here, there = (allocation(desk, p) for p in ("here", "there"))
     assert not set(here.values()) & set(there.values()) - {None}
-    assert len(pair[0].world["containers"]) == 6
+    assert len(pair[0].world["containers"]) == 8
 
 
 def test_two_agents_with_one_alias_keep_no_other_agent_from_starting(
