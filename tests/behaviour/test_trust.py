@@ -57,7 +57,7 @@ def answer(
     """
     ours, theirs = pty.openpty()
     argv = [COMPANION, "-C", str(fake.project), *arguments]
-    environment = fake.desk.environment | {"TERM": "dumb"}
+    environment = fake.desk.environment | {"TERM": "dumb", "LINES": "100", "COLUMNS": "80"}
     with subprocess.Popen(
         argv, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
     ) as child:
