@@ -122,9 +122,9 @@ def _refusals(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except FileNotFoundError:
-        raise _changed(path) from None
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not path.exists():
+            raise _changed(path) from None
         what = f"cannot write {path}: {error.strerror}"
         raise CompanionError(
             what, "change its owner or mode, or edit it yourself", code=Code.FILE_ACCESS
