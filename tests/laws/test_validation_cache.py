@@ -269,17 +269,24 @@ def test_the_seal_covers_every_file_that_a_validation_reads(world: World):
     assert contents <= sealed
 
 
+def kept(world: World) -> str:
+    """Learn until there is a seal: there is none while others mount something on this machine."""
+    for _ in range(50):
+        world.learn()
+        text = world.home.project(world.project.id).validation.read_text()
+        if json.loads(text)["seal"]:
+            return text
+    raise AssertionError("nothing is ever kept")
+
+
 def test_what_is_kept_tells_nothing_of_a_secret(world: World):
-    world.learn()
-    text = world.home.project(world.project.id).validation.read_text()
+    text = kept(world)
     (world.directory / ".env").write_text("KEY=two\n")
-    world.learn()
-    again = world.home.project(world.project.id).validation.read_text()
+    again = kept(world)
     assert json.loads(text)["seal"] != json.loads(again)["seal"]
     assert "one" not in text
     world.home.project(world.project.id).validation.unlink()
-    world.learn()
-    other = json.loads(world.home.project(world.project.id).validation.read_text())
+    other = json.loads(kept(world))
     assert other["seal"] != json.loads(again)["seal"]  # its key is another one
 
 
