@@ -198,7 +198,7 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
         case ["exec", name, *_]:
             if not world["containers"].get(name, {}).get("State", {}).get("Running"):
                 raise RefusedError(f"no running container {name}")
-        case ["logs", _]:
+        case ["logs", *_]:
             return world.get("said", "")
         case ["volume", "ls"]:
             return lines(world["volumes"])
@@ -215,7 +215,7 @@ def parse(argv: list[str]) -> tuple[list[str], dict[str, list[str]]]:
     """Split into words and options; an option of no value is not in this list."""
     flags = {"--all", "--quiet", "--no-trunc", "--force", "--ignore", "--init", "--read-only",
              "--rm", "--detach", "--internal", "--disable-dns", "--interactive", "--force-rm",
-             "--follow", "--rootless-netns", "--volumes"}  # fmt: skip
+             "--follow", "--rootless-netns", "--volumes", "--timestamps"}  # fmt: skip
     words: list[str] = []
     options: dict[str, list[str]] = {}
     rest = list(argv)

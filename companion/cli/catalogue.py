@@ -130,6 +130,10 @@ GROUPS = (
         Command("logs", "show the output of an agent and its gateway", "sandbox:logs", (
             _AGENT, _argument("-f", "--follow", action="store_true", help="follow the output"),
         ), ("logs coder --follow",), ("log",)),
+        Command("network", "show which hosts an agent used, and which were refused",
+                "network:network", (
+            _AGENT, _argument("-f", "--follow", action="store_true", help="show each as it ends"),
+        ), ("network coder", "network coder --follow"), ("traffic", "egress", "net")),
         Command("exec", "run a command in a sandbox through the engine", "sandbox:execute",
                 (_AGENT, REST), ("exec coder", "exec coder -- git status"), ("run",)),
         Command("ssh", "log in to a sandbox, or run a command there", "sandbox:ssh",

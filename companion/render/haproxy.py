@@ -12,6 +12,7 @@ from companion.render import limits, requests, streams
 from companion.render.streams import server
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
+from companion.traffic import log
 
 CONFIG = "/companion/gateway"
 SECRETS = "/companion/secrets"
@@ -98,10 +99,7 @@ _USE = "  use-server %[var({variable})] if TRUE\n"
 _SERVER = f"0.0.0.0:0 {limits.SERVER}"
 _ANY_STREAM = f"  server any {_SERVER}\n  server-template s 0-{streams.SLOTS - 1} {_SERVER}\n"
 
-_LOG = (
-    '  log-format "{kind} %[var(txn.hosthdr)] port=%[var(txn.port)] %HM %[var(txn.path)]'
-    ' status=%ST why=%[var(txn.reason)] ms=%Ta term=%ts"\n'
-)
+_LOG = f'  log-format "{log.REQUEST}"\n'
 
 
 def render(sandbox: Sandbox) -> tuple[File, ...]:
@@ -180,8 +178,7 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
     yield _only_from_agent(sandbox)
     yield limits.TUNNEL
     yield (
-        '  log-format "tls %[var(sess.sni)] port=%[var(sess.port)] to=%b'
-        ' why=%[var(sess.reason)] bytes=%U/%B ms=%Tt term=%ts"\n'
+        f'  log-format "{log.TLS}"\n'
         "  tcp-request inspect-delay 5s\n"
         "  tcp-request content set-var(sess.port) dst_port\n"
         "  tcp-request content set-var(sess.reason) str(not-tls)\n"

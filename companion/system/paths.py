@@ -88,6 +88,16 @@ class AgentPaths:
         return (*directories, self.seccomp)
 
     @property
+    def traffic(self) -> Path:
+        """What the agent used of the network, and what was refused."""
+        return self.root / "traffic.json"
+
+    @property
+    def traffic_lock(self) -> Path:
+        """Held while the gateway's log is added to that."""
+        return self.root / "traffic.lock"
+
+    @property
     def good(self) -> Path:
         """What ran well last: the way back."""
         return self.root / "last_good"

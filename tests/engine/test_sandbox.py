@@ -124,6 +124,12 @@ def test_a_refusal_says_why_and_stands_in_the_logs(box: Box):
     assert "egress list of agent.yaml" in box.run("curl -s http://not-listed.test/")
     logs = box.companion("logs", "coder").ok().out
     assert "not-listed.test port=80 GET / status=403 why=egress" in logs
+    hosts = {h["host"]: h for h in box.companion("network", "coder", "--json").ok().data["hosts"]}
+    assert hosts["not-listed.test"]["last_was_refused"]
+    assert hosts["not-listed.test"]["why"] == "egress"
+    shown = box.companion("network", "coder").ok().out
+    assert "not-listed.test:80" in shown
+    assert "not in the egress list" in shown
 
 
 def test_no_name_leaves_the_sandbox(box: Box):

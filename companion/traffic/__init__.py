@@ -1,0 +1,1 @@
+"""Traffic: what passed the gateway and what it refused, as its log tells."""

@@ -1,0 +1,71 @@
+"""The gateway's log: the formats that HAProxy writes, and what their lines say.
+
+A line is written when a connection or request ends, so what is under way is not in the log yet. Its
+first words come from the agent. What follows the last ` port=` or ` status=` does not: no text of
+the agent's can stand there, so lines are read from their end.
+"""
+
+import re
+from dataclasses import dataclass
+
+_SENT = "bytes=%U/%B"
+TLS = (
+    f"tls %[var(sess.sni)] port=%[var(sess.port)] to=%b why=%[var(sess.reason)] {_SENT}"
+    " ms=%Tt term=%ts"
+)
+"""The format of TLS that passes through, or is refused by its name."""
+REQUEST = (
+    "{kind} %[var(txn.hosthdr)] port=%[var(txn.port)] %HM %[var(txn.path)]"
+    f" status=%ST why=%[var(txn.reason)] {_SENT} ms=%Ta term=%ts"
+)
+"""The format of a request, with `kind` http or https."""
+
+ALLOWED = "ok"
+_INTERCEPTED = "intercepted"
+"""Why a connection's TLS ends in the gateway, which then writes a line for each request on it."""
+_NAMELESS = frozenset({"host", "framing", "name", "not-tls", "busy"})
+"""Refusals before there is a host name to speak of."""
+_TAIL = r"why=(?P<why>[a-z-]+) bytes=(?P<sent>\d+)/(?P<received>\d+) ms=[+-]?\d+ term=\S+"
+_LINES = (
+    re.compile(rf"tls (?P<host>.*) port=(?P<port>\d+|-) to=\S+ {_TAIL}"),
+    re.compile(rf"https? (?P<host>.*?) port=(?P<port>\d+|-) .* status=-?\d+ {_TAIL}"),
+)
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]+(\.[a-z0-9_-]+)*\Z")
+_UNSET = "-"
+_DIGITS = 15
+"""More digits than any count of bytes has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One connection or request that ended, or was refused; bytes as the agent counts them."""
+
+    host: str
+    """A host name in lower case; empty if the agent gave none that is one."""
+    port: int
+    why: str
+    sent: int = 0
+    received: int = 0
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the gateway let it go nowhere."""
+        return self.why != ALLOWED
+
+
+def parse(line: str) -> Passage | None:
+    """Return what a line says; None for a line of another kind."""
+    found = next(filter(None, (shape.fullmatch(line) for shape in _LINES)), None)
+    if not found or found["why"] == _INTERCEPTED:
+        return None
+    host, port, why = found["host"].partition(":")[0], found["port"], found["why"]
+    is_tls = found.re is _LINES[0]
+    has_name = why not in _NAMELESS and host != _UNSET and _NAME.match(host)
+    return Passage(
+        host=host if has_name else "",
+        # Without a name, whatever the agent sent as one may have held ` port=`, too.
+        port=int(port[:_DIGITS]) if port != _UNSET and (has_name or is_tls) else 0,
+        why=why,
+        sent=int(found["sent"][:_DIGITS]),
+        received=int(found["received"][:_DIGITS]),
+    )

@@ -1,0 +1,74 @@
+"""Traffic in words, for terminal and tray. Names come from the agent: they are only shown."""
+
+from companion.traffic.book import Entry
+from companion.traffic.log import Passage
+
+_WHY = {
+    "egress": "not in the egress list",
+    "private": "leads to a private address",
+    "unresolved": "has no address",
+    "no-secret": "its secret has no value",
+    "method": "a method that is never let through",
+    "misdirected": "names another port",
+    "host": "no host name in the request",
+    "framing": "a request that can be read in two ways",
+    "name": "TLS without a host name",
+    "not-tls": "not TLS",
+    "busy": "too much at once",
+}
+_LISTED = "egress"
+_TLS, _HTTP = 443, 80
+_WIDE = 40
+"""Characters of a name that are shown; a longer one is cut in its middle, never at its end."""
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_STEP = 1000
+
+
+def place(host: str, port: int) -> str:
+    """Return host and port as shown: the end of a name tells whose it is."""
+    shown = host or "(no name)"
+    if len(shown) > _WIDE:
+        shown = f"{shown[:8]}…{shown[9 - _WIDE :]}"
+    return shown if port == _TLS else f"{shown}:{port}" if port else shown
+
+
+def why(word: str) -> str:
+    """Return why the gateway refused something."""
+    return _WHY.get(word, word)
+
+
+def use(entry: Entry) -> str:
+    """Return what happened with an endpoint."""
+    refused = f"refused {_times(entry.refused)}: {why(entry.why)}" if entry.refused else ""
+    used = f"{_times(entry.allowed)}, {_bytes(entry)}" if entry.allowed else ""
+    first, second = (refused, used) if entry.is_refused else (used, refused)
+    return "; ".join(filter(None, (first, second)))
+
+
+def moved(passage: Passage) -> str:
+    """Return what happened with one connection or request."""
+    return f"refused: {why(passage.why)}" if passage.was_refused else _bytes(passage)
+
+
+def allowing(entry: Entry) -> bool:
+    """Tell whether the user could let it through by listing its host."""
+    return entry.is_refused and entry.why == _LISTED and entry.port in {_TLS, _HTTP}
+
+
+def size(count: int) -> str:
+    """Return a number of bytes: 950 B, 1.2 kB, 34 MB."""
+    number, unit = float(count), _UNITS[0]
+    for larger in _UNITS[1:]:
+        if number < _STEP:
+            break
+        number, unit = number / _STEP, larger
+    exact = unit == _UNITS[0] or number >= 10  # noqa: PLR2004 - two digits are enough
+    return f"{number:.0f} {unit}" if exact else f"{number:.1f} {unit}"
+
+
+def _bytes(one: Entry | Passage) -> str:
+    return f"{size(one.sent)} sent, {size(one.received)} received"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
