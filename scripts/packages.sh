@@ -69,6 +69,7 @@ for_test() {
   need zsh -- "completes commands" -- zsh
   need fish -- "completes commands" -- fish
   need dbus -- "a session bus for the tray" -- dbus-daemon
+  need gnome-keyring -- "a desktop's keychain" -- gnome-keyring-daemon
   need desktop-file-utils -- "checks the autostart entry" -- desktop-file-validate
   need xvfb -- "a screen for the tray" -- Xvfb
   need xfce4-panel xfconf xfwm4 adwaita-icon-theme fonts-dejavu-core -- "a panel that shows the tray" -- xfce4-panel

@@ -172,6 +172,18 @@ GROUPS = (
                       help="port of http://127.0.0.1:N/callback, for servers that want to know it "
                            "in advance (default: any)"),
         ), ("oauth notion",), ("auth", "authorize")),
+        Command("secret", "store secrets in the desktop's keychain, bound to hosts",
+                "secret:secret", (
+            _action("set", "list", "remove"),
+            _argument("name", nargs="?", metavar="NAME", help="as in agent.yaml: ${NAME}"),
+            _argument("--host", action="append", metavar="H",
+                      help="a service that may receive it, and no other may; repeatable"),
+            _argument("--from-stdin", action="store_true",
+                      help="read the value from standard input"),
+            _argument("--in-file", action="store_true",
+                      help="store it unencrypted in a private file, not in the keychain"),
+        ), ("secret set GITHUB_TOKEN", "secret set KEY --host api.example.com", "secret list"),
+            ("secrets", "keychain", "credential")),
         Command("proxy", "stdio transport for an SSH ProxyCommand; needs no port", "sandbox:proxy",
                 (_AGENT,)),
     )),

@@ -92,6 +92,16 @@ def ask(question: str, at_the_end: str = "") -> str:
         return at_the_end
 
 
+def ask_unseen(question: str) -> str:
+    """Return what the user types, without showing it; "" at the end of the input."""
+    from getpass import getpass  # noqa: PLC0415 - start-up time is a budget
+
+    try:
+        return getpass(for_terminal(question))
+    except EOFError:
+        return ""
+
+
 def plural(count: int, noun: str) -> str:
     """Return "1 project", "2 projects"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

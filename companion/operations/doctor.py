@@ -12,7 +12,7 @@ from pathlib import Path
 from companion.desktop import editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.oauth import grant_store, grants
-from companion.operations import engine_checks, kernel_checks, status, way_out
+from companion.operations import engine_checks, kernel_checks, secret_checks, status, way_out
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
@@ -75,7 +75,8 @@ def _private(home: Paths) -> Iterator[Finding]:
     """Keys, secrets and state are readable by their owner only; Windows has no modes."""
     if os.name != "posix":
         return
-    secret = [home.ca_key, *home.all_grants.glob("*.json"), *(home.ssh / "keys").glob("*"),
+    secret = [home.ca_key, *home.all_grants.glob("*.json"),
+              *home.all_secrets.glob("*.json"), *(home.ssh / "keys").glob("*"),
               *home.projects.glob("*/*/secrets/*"),
               *home.projects.glob("*/*/sshd/host_key")]  # fmt: skip
     there = [path for path in secret if path.suffix != ".pub" and path.is_file()]
@@ -208,6 +209,7 @@ _CHECKS: Mapping[str, Callable[[Paths], Iterator[Finding]]] = {
     "programs": _path,
     "private files": _private,
     "certificates": _certificates,
+    "secrets": secret_checks.examine,
     "grants": _grants,
     "inotify": _inotify,
     "kernel": kernel_checks.examine,

@@ -10,6 +10,7 @@ from companion.engine import detection
 from companion.engine.client import GATEWAY_IMAGE, Engine
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
+from companion.keychain import store as secrets
 from companion.operations import registry
 from companion.project import store
 from companion.project.model import Project
@@ -56,7 +57,7 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
             f"{s.found.settings}: {s.problem}" for s in editor_settings.remove(home) if s.problem
         )
         autostart.turn_off(home)
-        silent += tuple(_exclude(home))
+        silent += (*_exclude(home), *_forget_secrets(home))
         made_directories.clear(home)
     for ours in (home.data, *(() if left else (home.state,))):
         files.remove_tree(ours)
@@ -70,6 +71,20 @@ def _exclude(home: Paths) -> Iterator[str]:
         ssh_config.exclude(home)
     except CompanionError as error:
         yield f"our line in {home.user_ssh_config}: {error}"
+
+
+def _forget_secrets(home: Paths) -> Iterator[str]:
+    """Remove the user's secrets from the keychain; yield those that cannot be removed."""
+    try:
+        names = tuple(secrets.held(home))
+    except CompanionError as error:
+        yield str(error)
+        return
+    for name in names:
+        try:
+            secrets.remove(home, name)
+        except CompanionError as error:
+            yield f"the keychain's entry companion/{name}: {error.problems[0].what}"
 
 
 def _is_build_of(directory: Path, project_id: str) -> bool:

@@ -262,6 +262,21 @@ class Paths:
         return self.all_grants / f"{project_id}.json"
 
     @property
+    def all_secrets(self) -> Path:
+        """Directory of what we know of the user's secrets; never mounted anywhere."""
+        return self.data / "secrets"
+
+    @property
+    def secret_names(self) -> Path:
+        """The names of the user's secrets, what they are bound to, and where their values lie."""
+        return self.all_secrets / "names.json"
+
+    @property
+    def secret_values(self) -> Path:
+        """Values of secrets, unencrypted: only where there is no keychain."""
+        return self.all_secrets / "values.json"
+
+    @property
     def all_trust(self) -> Path:
         """Directory of what users agreed to; never mounted anywhere."""
         return self.data / "trust"

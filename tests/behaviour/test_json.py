@@ -12,7 +12,8 @@ from companion.errors import Code
 from companion.reconcile.reasons import Reason
 
 PROBLEMS = """
-failed usage bug config-invalid config-missing secret-missing not-authorized token-expired
+failed usage bug config-invalid config-missing secret-missing no-keychain keychain-locked
+not-authorized token-expired
 no-engine engine-silent engine-denied engine-failed world-changed subnet-taken address-held
 name-taken port-taken image-gone network-missing no-way-out pull-failed build-failed login-failed
 agent-ended rolled-back superseded stopped already-running not-registered not-started agent-unknown

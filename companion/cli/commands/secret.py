@@ -1,0 +1,125 @@
+"""Commands about the user's own secrets: secret set, list, remove."""
+
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+
+from companion.cli.output import Result, ask_unseen, table
+from companion.config import bindings
+from companion.errors import Code, CompanionError, Problem, UsageError
+from companion.keychain import desktop, store
+from companion.keychain.store import Held, Where
+from companion.system.paths import Paths
+
+_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
+_LONGEST = 1 << 14
+
+
+def secret(arguments: Namespace) -> Result:
+    """Store, list or remove secrets; their values are never shown."""
+    home, name = Paths.of_user(), arguments.name
+    if arguments.action == "list":
+        if name:
+            raise UsageError("`secret list` takes no NAME", "leave it out")
+        return _listing(home)
+    if not name:
+        raise UsageError(f"`secret {arguments.action}` needs a NAME", "such as GITHUB_TOKEN")
+    return _set(home, name, arguments) if arguments.action == "set" else _removed(home, name)
+
+
+def _set(home: Paths, name: str, arguments: Namespace) -> Result:
+    if not _NAME.match(name):
+        what = "a secret's name has only A-Z, 0-9 and '_', and does not begin with a digit"
+        raise UsageError(what, "name it as agent.yaml does: GITHUB_TOKEN for ${GITHUB_TOKEN}")
+    hosts = _bound(home, name, arguments.host or ())
+    value = _value(name, from_stdin=arguments.from_stdin)
+    new = store.put(home, name, value, hosts, in_file=arguments.in_file)
+    place = "the keychain" if new.where is Where.KEYCHAIN else "a file"
+    text = f"stored {name} in {place}; it is sent only to {', '.join(hosts)}"
+    warnings = tuple(_unencrypted(home, name, new, is_asked_for=arguments.in_file))
+    return Result(text=text, data=_data(name, new), problems=warnings)
+
+
+def _bound(home: Paths, name: str, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the bindings of a secret: the given ones, the ones it has, or the usual ones.
+
+    Raises:
+        UsageError: there are none, or one is not valid.
+    """
+    try:
+        hosts = tuple(dict.fromkeys(map(bindings.binding, given)))
+    except ValueError as error:
+        raise UsageError(f"--host {error}", "give the host without a path") from None
+    known = store.held(home).get(name)
+    found = hosts or (known.hosts if known else ()) or bindings.WELL_KNOWN.get(name, ())
+    if not found:
+        hint = "add --host HOST for each service that may receive it"
+        raise UsageError(f"{name} is not bound to a host yet", hint)
+    return found
+
+
+def _value(name: str, *, from_stdin: bool) -> str:
+    """Return the value that the user types or pipes in.
+
+    Raises:
+        CompanionError: it is empty, or no header could hold it.
+    """
+    if from_stdin:
+        value = sys.stdin.read(_LONGEST + 2).strip("\r\n")
+    elif sys.stdin.isatty():
+        value = ask_unseen(f"value of {name} (it is not shown): ").strip()
+    else:
+        raise UsageError("there is no terminal to ask for the value", "pipe it to --from-stdin")
+    if not value:
+        raise CompanionError(f"nothing was stored: the value of {name} is empty")
+    if len(value) > _LONGEST or not all(" " <= char <= "~" for char in value):
+        what = f"nothing was stored: the value of {name} cannot be sent in a header"
+        raise CompanionError(what, "it must be one line of printable ASCII")
+    return value
+
+
+def _removed(home: Paths, name: str) -> Result:
+    if not store.remove(home, name):
+        raise CompanionError(f"there is no secret {name}", "`companion secret list` lists them")
+    return Result(text=f"removed {name}", data={"name": name})
+
+
+def _listing(home: Paths) -> Result:
+    held = store.held(home)
+    rows = [(name, one.where, ", ".join(one.hosts)) for name, one in sorted(held.items())]
+    none = "no secrets are stored; `companion secret set NAME` stores one"
+    return Result(
+        text=table([("NAME", "LIES IN", "SENT ONLY TO"), *rows]) if rows else none,
+        data=[_data(name, one) for name, one in sorted(held.items())],
+        problems=tuple(_in_file(home, held)),
+    )
+
+
+def _in_file(home: Paths, held: Mapping[str, Held]) -> Iterator[Problem]:
+    """Yield what to know about values that are not in a keychain."""
+    if names := [name for name, one in sorted(held.items()) if one.where is Where.FILE]:
+        what = f"unencrypted, in a file that only your user can read: {', '.join(names)}"
+        yield Problem(what, f"it is {home.secret_values}", code=Code.NO_KEYCHAIN)
+
+
+def _unencrypted(home: Paths, name: str, new: Held, *, is_asked_for: bool) -> Iterator[Problem]:
+    """Yield where a value lies that is not in a keychain, and why."""
+    if new.where is Where.KEYCHAIN:
+        return
+    why = "you asked for it" if is_asked_for else _why_no_keychain()
+    what = f"{name} is stored unencrypted in {home.secret_values}, which only your user can read"
+    hint = f"`companion secret set {name}` moves it into a keychain, where there is one"
+    yield Problem(f"{what}\n{why}", hint, code=Code.NO_KEYCHAIN)
+
+
+def _why_no_keychain() -> str:
+    try:
+        desktop.require()
+    except CompanionError as error:
+        return error.problems[0].what
+    return "there was no keychain"
+
+
+def _data(name: str, one: Held) -> dict[str, object]:
+    return {"name": name, "where": one.where, "hosts": list(one.hosts)}

@@ -1,0 +1,139 @@
+"""The desktop's keychain: Secret Service, macOS Keychain or Windows Credential Manager.
+
+The library `keyring` speaks to them. Its own choice of a backend is not used: a setting of another
+program may lead it to one that stores plain text, or nothing.
+"""
+
+import sys
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from companion.errors import Code, CompanionError
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+SERVICE = "companion"
+"""What the keychain calls the owner of our secrets; their user names are the secrets' names."""
+_PATIENCE = 60.0
+"""Seconds: the keychain may have to ask the user to unlock it."""
+_UNLOCK = "unlock it, and try again"
+_one_at_a_time = threading.Lock()
+
+
+class NoKeychainError(CompanionError):
+    """There is no keychain here, as on a server."""
+
+    code = Code.NO_KEYCHAIN
+
+
+class KeychainError(CompanionError):
+    """The keychain is there, but locked, or it refuses."""
+
+    code = Code.KEYCHAIN_LOCKED
+
+
+def require() -> None:
+    """Check that there is a keychain, without unlocking it.
+
+    Raises:
+        NoKeychainError: there is none; the message says why.
+        KeychainError: it does not answer.
+    """
+    _ask(lambda _: None)
+
+
+def get(name: str) -> str | None:
+    """Return the value of a secret, or None if the keychain has none of this name.
+
+    Raises:
+        NoKeychainError: there is no keychain.
+        KeychainError: it is locked, or does not answer.
+    """
+    return _ask(lambda keychain: keychain.get_password(SERVICE, name))
+
+
+def put(name: str, value: str) -> None:
+    """Store the value of a secret, instead of an earlier one.
+
+    Raises:
+        NoKeychainError: there is no keychain.
+        KeychainError: it is locked, or refuses the value.
+    """
+    _ask(lambda keychain: keychain.set_password(SERVICE, name, value), value)
+
+
+def remove(name: str) -> None:
+    """Remove a secret, if the keychain has it.
+
+    Raises:
+        NoKeychainError: there is no keychain.
+        KeychainError: it is locked, or refuses.
+    """
+
+    def delete(keychain: "KeyringBackend") -> None:
+        if keychain.get_password(SERVICE, name) is not None:
+            keychain.delete_password(SERVICE, name)
+
+    _ask(delete)
+
+
+Answer = str | None
+
+
+def _ask(question: "Callable[[KeyringBackend], Answer]", secret: str = "") -> Answer:
+    """Return the keychain's answer; `secret` is masked in its messages.
+
+    It runs in a thread: while the keychain asks the user to unlock it, nothing limits the wait.
+    """
+    answers: SimpleQueue[Answer | CompanionError] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            answers.put(question(_backend()))
+        except CompanionError as error:
+            answers.put(error)
+        except Exception as error:  # noqa: BLE001 - each backend has errors of its own
+            answers.put(_refused(error, secret))
+
+    with _one_at_a_time:
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            answer = answers.get(timeout=_PATIENCE)
+        except Empty:
+            what = f"the keychain did not answer within {_PATIENCE:.0f} s"
+            raise KeychainError(what, _UNLOCK) from None
+    if isinstance(answer, CompanionError):
+        raise answer
+    return answer
+
+
+def _refused(error: Exception, secret: str) -> CompanionError:
+    from keyring.errors import InitError, KeyringLocked  # noqa: PLC0415 - start-up time
+
+    said = str(error) or type(error).__name__
+    reason = said.replace(secret, "…") if secret else said
+    locked = isinstance(error, InitError | KeyringLocked)
+    what = "the keychain is locked" if locked else "the keychain refused"
+    return KeychainError(f"{what}: {reason}", _UNLOCK)
+
+
+def _backend() -> "KeyringBackend":
+    """Return the keychain of this platform.
+
+    Raises:
+        NoKeychainError: there is none.
+    """
+    try:
+        if sys.platform == "darwin":
+            from keyring.backends.macOS import Keyring  # noqa: PLC0415 - start-up time is a budget
+        elif sys.platform == "win32":
+            from keyring.backends.Windows import WinVaultKeyring as Keyring  # noqa: PLC0415
+        else:
+            from keyring.backends.SecretService import Keyring  # noqa: PLC0415
+        Keyring.priority  # noqa: B018 - raises if there is none
+    except (ImportError, OSError, RuntimeError) as error:
+        raise NoKeychainError(f"there is no keychain: {error}", "log in to a desktop") from None
+    return Keyring()  # type: ignore[no-untyped-call]
