@@ -1,6 +1,8 @@
-"""Claude Code: a runtime with its ACP adapter, and a feature that adds the CLI and an API key."""
+"""Claude Code: a runtime with its ACP adapter, and a feature that adds the CLI and a login."""
 
 import json
+
+from pydantic import model_validator
 
 from companion.config.models import Model
 from companion.plugins import npm
@@ -16,9 +18,10 @@ from companion.plugins.contribution import (
 
 _PACKAGE, _PINNED = "@anthropic-ai/claude-code", "2.1.161"
 _DUMMY = "dummy"
-_VARIABLES = (("ANTHROPIC_API_KEY", _DUMMY), ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"))
+_QUIET = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
 # Without these the first start in a terminal asks for an account and contacts the login hosts.
-_SET_UP = {"hasCompletedOnboarding": True, "customApiKeyResponses": {"approved": [_DUMMY]}}
+_SET_UP: dict[str, object] = {"hasCompletedOnboarding": True}
+_KEY_APPROVED: dict[str, object] = {"customApiKeyResponses": {"approved": [_DUMMY]}}
 
 RUNTIME = npm.runtime(
     name="claude-code",
@@ -31,24 +34,41 @@ RUNTIME = npm.runtime(
 class Options(Model):
     """Options of the claude-code plugin."""
 
-    api_key: Reference
+    api_key: Reference | None = None
+    oauth_token: Reference | None = None
+    """A subscription's token, from `claude setup-token`."""
     version: Version | None = None
+
+    @model_validator(mode="after")
+    def _one_login(self) -> "Options":
+        if (self.api_key is None) == (self.oauth_token is None):
+            raise ValueError("needs exactly one of api_key and oauth_token")
+        return self
 
 
 def contribute(options: Options, context: Context) -> Contribution:
-    """Install the CLI unless the image has it; the gateway sends the key in place of a dummy."""
-    header = Header("x-api-key", "", EnvVar(options.api_key), "")
+    """Install the CLI unless the image has it; the gateway sends the secret in place of a dummy.
+
+    The variable decides how the CLI logs in: with a key it sends x-api-key, with a token
+    Authorization and what else belongs to a subscription.
+    """
+    if options.oauth_token:
+        variable, set_up = "CLAUDE_CODE_OAUTH_TOKEN", _SET_UP
+        header = Header("Authorization", "Bearer ", EnvVar(options.oauth_token), "")
+    else:
+        variable, set_up = "ANTHROPIC_API_KEY", _SET_UP | _KEY_APPROVED
+        header = Header("x-api-key", "", EnvVar(options.api_key or ""), "")
     return Contribution(
-        home=(HomeFile(".claude.json", json.dumps(_SET_UP), context.origin),),
+        home=(HomeFile(".claude.json", json.dumps(set_up), context.origin),),
         commands=npm.added("claude", _PACKAGE, _PINNED, options.version),
-        variables=tuple(Variable(*pair, context.origin) for pair in _VARIABLES),
+        variables=tuple(Variable(*p, context.origin) for p in ((variable, _DUMMY), _QUIET)),
         upstreams=(Upstream("https", "api.anthropic.com", 443, (header,), context.origin),),
     )
 
 
 PLUGIN = FeaturePlugin(
     name="claude-code",
-    summary="Claude Code CLI, its key injected by the gateway",
+    summary="Claude Code CLI, its key or token injected by the gateway",
     options=Options,
     contribute=contribute,
 )

@@ -100,6 +100,12 @@ CASES = {
     HEAD + "features:\n  - plugin: pi\n    provider_keys: {openai: '${A}'}\n": [
         "agent.yaml:4:5: the plugin has no key in provider_keys for anthropic"
     ],
+    HEAD + "features:\n  - plugin: claude-code\n": [
+        "agent.yaml:4:5: the plugin needs exactly one of api_key and oauth_token"
+    ],
+    HEAD + "features:\n  - plugin: claude-code\n    api_key: ${A}\n    oauth_token: ${B}\n": [
+        "agent.yaml:4:5: the plugin needs exactly one of api_key and oauth_token"
+    ],
     HEAD + "features:\n  - plugin: claude-code\n    api_key: ${A}\n"
     "  - plugin: pi\n    provider_keys: {anthropic: '${B}'}\n": [
         "agent.yaml:6:5: features[0] (claude-code) and features[1] (pi) both define the service"
