@@ -1,9 +1,9 @@
 """HAProxy rules for requests: sanity checks, upgrades, and the injection of secret headers."""
 
-import re
 from collections.abc import Iterator
 
 from companion.plugins.contribution import EnvVar, Header, OAuthToken, Upstream
+from companion.render import credentials
 
 NAME = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
 
@@ -39,21 +39,63 @@ UPGRADES = """\
   http-request set-header connection upgrade if WEBSOCKET
 """.replace("WEBSOCKET", "{ req.fhdr_cnt(upgrade) eq 1 } { req.fhdr(upgrade) -m str -i websocket }")
 
+_INJECTED = "{ var(txn.injected) -m bool }"
+
 
 def injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     """Yield the rules that set the headers of each upstream, with their secrets.
 
     What the agent sent is deleted before anything is set: our headers may resemble each other.
     """
-    for upstream in upstreams:
-        condition = f"if {{ var(txn.endpoint) -m str {upstream.endpoint} }}"
+    injecting = tuple(upstream for upstream in upstreams if upstream.headers)
+    for upstream in injecting:
+        yield f"  http-request set-var(txn.injected) bool(true) {_at(upstream)}\n"
         for index, header in enumerate(upstream.headers):
-            yield from _lookup(header, f"txn.secret{index}", condition)
-        for spellings in filter(None, (_spellings(header.name) for header in upstream.headers)):
-            yield f'  http-request del-header "{_literal(spellings)}" -m reg {condition}\n'
+            yield from _lookup(header, f"txn.secret{index}", _at(upstream))
+    if injecting:
+        yield from _only_ours()
+    for upstream in injecting:
+        for spellings in filter(None, (credentials.header(h.name) for h in upstream.headers)):
+            yield f'  http-request del-header "{_literal(spellings)}" -m reg {_at(upstream)}\n'
         for index, header in enumerate(upstream.headers):
             value = _value(header, f"txn.secret{index}")
-            yield f'  http-request set-header "{_literal(header.name)}" "{value}" {condition}\n'
+            yield f'  http-request set-header "{_literal(header.name)}" "{value}" {_at(upstream)}\n'
+
+
+def _at(upstream: Upstream) -> str:
+    return f"if {{ var(txn.endpoint) -m str {upstream.endpoint} }}"
+
+
+def _only_ours() -> Iterator[str]:
+    """Yield the rules that remove or refuse every credential of the agent's own.
+
+    A header is removed. A query is part of what is asked for, so a request with a credential there
+    is refused. A session that a service opens for our credential is not handed to the agent.
+    """
+    at_google = f"{{ var(txn.host) -m end {credentials.GOOGLE} }}"
+    protocol = "req.hdr(sec-websocket-protocol)"
+    yield "  http-request set-var(txn.reason) str(credential)\n"
+    # Names may be encoded. A query that cannot be decoded could hide one.
+    yield _refusal("the query", "{ query -m found } !{ query,url_dec -m found }")
+    yield _refusal("the query", _matches("query,url_dec", credentials.any_parameter()))
+    googles = _matches("query,url_dec", credentials.googles_parameter())
+    yield _refusal("the query", f"{at_google} {googles}")
+    yield _refusal("Sec-WebSocket-Protocol", _matches(protocol, credentials.SUBPROTOCOL))
+    header = _literal(credentials.any_header())
+    yield f'  http-request del-header "{header}" -m reg if {_INJECTED}\n'
+    yield f"  http-response del-header set-cookie if {_INJECTED}\n"
+
+
+def _refusal(place: str, condition: str) -> str:
+    return (
+        "  http-request return status 403 content-type text/plain string"
+        f' "gateway: refused, {place} may not carry a credential: the gateway adds it\\n"'
+        f" if {_INJECTED} {condition}\n"
+    )
+
+
+def _matches(sample: str, expression: str) -> str:
+    return f'{{ {sample} -m reg -i "{_literal(expression)}" }}'
 
 
 def _lookup(header: Header, variable: str, condition: str) -> Iterator[str]:
@@ -82,17 +124,6 @@ def _missing(header: Header) -> str:
             return f"{name} has no value"
         case OAuthToken(provider):
             return f"no valid token for {provider}: run `companion oauth {provider}` on the desktop"
-
-
-def _spellings(name: str) -> str:
-    """Return a regular expression for all names that an upstream may read as this one.
-
-    CGI, WSGI and PHP turn some or all of what is neither letter nor digit into an underscore, and
-    others drop it: X.Api.Key and X_Api_Key both arrive as HTTP_X_API_KEY.
-    """
-    characters = re.sub(r"[^a-z0-9]", "", name.lower())
-    between = "[^a-z0-9]*"
-    return f"^{between}{between.join(characters)}{between}$" if characters else ""
 
 
 def quote(text: str) -> str:

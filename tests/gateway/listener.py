@@ -13,6 +13,7 @@ from pathlib import Path
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PLAIN = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.1\r\n(?:%s:[ ]?[\t -~]*\r\n)+\r\n" % _TOKEN)
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,8}\r\n")
+SAID = b"HTTP/1.1 200 OK\r\nSet-Cookie: session=opened\r\nContent-Length: 2\r\n\r\nok"
 AGREED = b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
 
 
@@ -60,7 +61,7 @@ class Listener:
                         caller.sendall(AGREED % request.values("upgrade")[0].encode())
                         while piece := stream.read1():
                             self.tunnelled.append(piece)
-                    caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                    caller.sendall(SAID)
 
 
 def read_request(stream: BufferedReader) -> Heard | None:

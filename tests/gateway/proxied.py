@@ -17,6 +17,8 @@ from wire import Wire, wire
 from companion.reconcile import certificates
 
 HOST, OTHER = "host.containers.internal", "host.docker.internal"
+GOOGLE = "models.googleapis.com"
+"""A service whose API takes a key in the query, too."""
 PUBLIC = "public.test"
 """A listed host, which a public address answers for."""
 APP, LISTENER, KEYED, SECOND, UNTRUSTED, OTHER_NAME, EXPIRED, LISTENER_TLS = (
@@ -53,6 +55,8 @@ features:
         headers: {{{{Authorization: "Bearer ${{{{FOUR}}}}"}}}}
       - url: http://{HOST}:{LISTENER}
         headers: {{{{X-Api-Key: "${{{{TWO}}}}", "{ODD}": "${{{{ONE}}}}"}}}}
+      - url: http://{GOOGLE}:{LISTENER}
+        headers: {{{{X-Goog-Api-Key: "${{{{TWO}}}}"}}}}
       - url: http://{HOST}:{APP}
         headers: {{{{Authorization: "Bearer ${{{{ONE}}}}"}}}}
 """

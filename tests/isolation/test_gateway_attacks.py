@@ -22,8 +22,20 @@ from attacks import (
     post,
 )
 from desk import ROOT
+from internet import tell_address
 from listener import Heard
-from proxied import HOST, KEYED, LISTENER, LISTENER_TLS, OTHER, PUBLIC, SECOND, SECRETS, Proxied
+from proxied import (
+    GOOGLE,
+    HOST,
+    KEYED,
+    LISTENER,
+    LISTENER_TLS,
+    OTHER,
+    PUBLIC,
+    SECOND,
+    SECRETS,
+    Proxied,
+)
 from sandboxes import wait_until
 from wire import client_hello, read_all
 
@@ -45,6 +57,7 @@ control, each request is shown to be an attack, or an honest one next to it is s
 |---|---|
 """
 NEVER_ARRIVES = "this header is deleted: the upstream sees the injected value only"
+DELETED = "this header is deleted"
 ARRIVES_AS_JUDGED = "refused, or it arrives as the one request that the gateway judged"
 
 
@@ -57,6 +70,10 @@ def test_the_document_names_every_request(request: pytest.FixtureRequest):
     rows += [
         (f"`{line}` for the injected `Authorization`", NEVER_ARRIVES) for line in AUTHORIZATION
     ]
+    rows += [(f"`{line}` beside an injected header", DELETED) for line in CREDENTIALS]
+    rows += [(f"a query `{q[-30:]}` to such a service", "refused: 403") for q in QUERIES]
+    rows += [(f"a query `{q}` to Google", "refused: 403") for q in GOOGLES]
+    rows += [(f"`Sec-WebSocket-Protocol: {one}`", "refused: 403") for one in SUBPROTOCOLS]
     text = HEAD + "".join(f"| {what} | {became} |\n" for what, became in rows)
     if request.config.getoption("--update"):
         DOCUMENT.write_text(text)
@@ -159,11 +176,25 @@ OWN = (
     *("X-Api-Key: mine", "x-api-key: mine", "X_Api_Key: mine", "x-api_KEY: mine"),
     *("X.Api.Key: mine", "X~Api~Key: mine", "XApiKey: mine", "_X-Api--Key-: mine"),
 )
-OTHERS_OWN = ("X-Api-Keys: other", "Api-Key: other")
+OTHERS_OWN = ("Idempotency-Key: other", "Mcp-Session-Id: other")
 AUTHORIZATION = (
     *("Authorization: mine", "AUTHORIZATION: Bearer mine", "authorization: mine"),
     *("Authorization.: mine", "author_ization: mine"),
 )
+CREDENTIALS = (
+    *("Authorization: Bearer mine", "Proxy-Authorization: Basic mine", "X_Authorization: mine"),
+    *("Api-Key: mine", "X-Api-Keys: mine", "X-Goog-Api-Key: mine", "X.Goog.Api.Key: mine"),
+    *("Cookie: session=mine", "cookie2: mine", "ChatGPT-Account-ID: mine"),
+    *("OpenAI-Organization: mine", "OpenAI-Project: mine", "X-Goog-User-Project: mine"),
+    *("Private-Token: mine", "X-Auth-Key: mine", "X-Amz-Security-Token: mine"),
+)
+QUERIES = (
+    *("api_key=mine", "a=b&API%5Fkey=mine", "%61ccess_token=mine", "a;api-key=mine", "token=mine"),
+    *("X-Amz-Credential=mine", f"{'a-' * 9000}&api_key=mine", "a=%&access_token=mine"),
+)
+GOOGLES = ("key=mine", "alt=sse&%6B%65y=mine", "%24key=mine")
+HONEST = ("", "alt=sse&page_token=a&monkey=b", "a=%2Fapi_key&beta=true")
+SUBPROTOCOLS = ("realtime, openai-insecure-api-key.mine", "base64url.bearer.authorization.k8s.io.m")
 SPELLINGS = {
     "WSGI and nginx": lambda name: name.upper().replace("-", "_"),
     "PHP": lambda name: re.sub("[-. ]", "_", name.upper()),
@@ -191,6 +222,50 @@ def test_an_upstream_sees_the_injected_value_only(proxied: Proxied):
     assert b"mine" not in heard.head
     assert ask_h2(proxied, fields(("authorization", "mine")), "/own-h2") == "ok"
     assert proxied.listener.heard[-1].values("authorization") == [f"Bearer {SECRETS['FOUR']}"]
+
+
+@pytest.mark.one_engine
+def test_a_request_with_an_injected_credential_carries_no_other_one(proxied: Proxied):
+    request = get(HERE, *CREDENTIALS, *OTHERS_OWN).format(path="/no-other") + END
+    _, (heard,) = through(proxied, request)
+    assert heard.values("x-api-key") == [SECRETS["TWO"]]
+    assert b"mine" not in heard.head
+    assert heard.head.count(b"other") == len(OTHERS_OWN) + 1
+    (control,) = past(proxied, request)
+    assert control.head.count(b"mine") == len(CREDENTIALS)
+    own = [tuple(line.lower().split(": ")) for line in CREDENTIALS]
+    assert ask_h2(proxied, fields(*own), "/no-other-h2") == "ok"
+    assert b"mine" not in proxied.listener.heard[-1].head
+
+
+@pytest.mark.one_engine
+def test_no_credential_is_hidden_in_a_query_or_a_subprotocol(proxied: Proxied):
+    tell_address(proxied.box, GOOGLE, proxied.box.bridge)
+    at_google = f"{GOOGLE}:{LISTENER}"
+    tried = [get(HERE, target=f"/query?{query}") for query in QUERIES]
+    tried += [get(at_google, target=f"/query?{query}") for query in (*QUERIES, *GOOGLES)]
+    tried += [get(HERE, UPGRADE, f"Sec-WebSocket-Protocol: {one}") for one in SUBPROTOCOLS]
+    for request in tried:
+        answer, heard = through(proxied, request.format(path="/query") + END)
+        assert answer.startswith(b"HTTP/1.1 403"), request
+        assert b"may not carry a credential" in answer
+        assert not heard
+    honest = [get(at_google, target=f"/query?{query}") for query in HONEST]
+    honest += [get(HERE, target=f"/query?{query}") for query in (*HONEST, *GOOGLES)]
+    honest += [get(HERE, UPGRADE, "Sec-WebSocket-Protocol: graphql-transport-ws")]
+    for request in honest:
+        _, heard = through(proxied, request.format(path="/query") + END)
+        assert len(heard) == 1, request
+
+
+def test_a_session_that_a_service_opens_is_not_handed_to_the_agent(proxied: Proxied):
+    request = get(HERE).format(path="/session") + END
+    answer, _ = through(proxied, request)
+    assert b"200 OK" in answer
+    assert b"set-cookie" not in answer.lower()
+    with socket.create_connection((proxied.box.bridge, LISTENER), 5) as dialled:
+        dialled.sendall(request.encode())
+        assert b"set-cookie" in read_all(dialled).lower()
 
 
 def values(heard: Heard, taken: Callable[[str], str], name: str) -> list[str]:
