@@ -73,7 +73,8 @@ COMMON = (DIRECTORY, JSON, HELP)
 """Options that every command takes, before its name and after it."""
 REST = _argument("rest", nargs="...", metavar="-- CMD", help="the command to run")
 COMPOSE_REST = _argument("rest", nargs="...", metavar="ARGS", help="arguments for compose")
-_AGENT = _argument("agent", metavar="AGENT", help="the agent's name")
+_AGENT = _argument("agent", nargs="?", metavar="AGENT",
+                   help="the agent's name (default: the only one)")  # fmt: skip
 _AGENTS = _argument("agents", nargs="*", metavar="AGENT", help="only these agents")
 _ALL = _argument("--all", action="store_true", help="all projects")
 _DIRECTORY = _argument("directory", nargs="?", metavar="DIR", type=_path,
@@ -96,7 +97,7 @@ GROUPS = (
             _argument("--runtime", help="the agent program; `companion plugins` lists them"),
         ), ("init coder --runtime claude-code", "init team --example multi-agent"), ("new",)),
         Command("validate", "check agent.yaml and the files it names", "project:validate", (),
-                ("validate", "-C ~/src/coder validate --json"), ("check", "config")),
+                ("validate", "-C ~/src/coder validate --json"), ("check",)),
         Command("generate", "write .build/ without starting anything", "project:generate", (), (),
                 ("build",)),
         Command("plan", "show what `up` would do, and why", "project:plan", (
@@ -135,9 +136,9 @@ GROUPS = (
             _AGENT, _argument("-f", "--follow", action="store_true", help="show each as it ends"),
         ), ("network coder", "network coder --follow"), ("traffic", "egress", "net")),
         Command("exec", "run a command in a sandbox through the engine", "sandbox:execute",
-                (_AGENT, REST), ("exec coder", "exec coder -- git status"), ("run",)),
+                (_AGENT, REST), ("exec -- git status", "exec coder"), ()),
         Command("ssh", "log in to a sandbox, or run a command there", "sandbox:ssh",
-                (_AGENT, REST), ("ssh coder", "ssh coder -- uname -a"), ("shell", "login")),
+                (_AGENT, REST), ("ssh", "ssh coder -- uname -a"), ("shell", "login")),
         Command("compose", "show sandboxes through compose: ps, logs, top, images",
                 "sandbox:compose", (COMPOSE_REST,), ("compose ps",)),
     )),
@@ -150,7 +151,9 @@ GROUPS = (
                       help="a folder in the sandbox (default: the agent's workdir)"),
             _argument("--print", action="store_true", dest="print_only",
                       help="print the command, start nothing"),
-        ), ("open coder", "open coder --in zed"), ("code", "edit")),
+        ), ("open", "open coder --in zed"), ("code",)),
+        Command("edit", "open an agent.yaml in your editor", "editing:edit", (_AGENT,),
+                ("edit", "edit app"), ("config",)),
         Command("editors", "list editors; write or remove our entries in their settings",
                 "editing:editors", (
             _action("list", "sync", "remove"),

@@ -286,6 +286,20 @@ class Paths:
         return self.all_trust / f"{project_id}.json"
 
     @property
+    def sandboxes(self) -> Path:
+        """Parent of the projects that `companion run` makes; the user's to edit."""
+        return self.config / "sandboxes"
+
+    @property
+    def runs(self) -> Path:
+        """Directory of what `companion run` made for directories of the user."""
+        return self.data / "runs"
+
+    def run(self, name: str) -> Path:
+        """Return the file of one run."""
+        return self.runs / f"{name}.json"
+
+    @property
     def ssh(self) -> Path:
         """Our own SSH files: config, known_hosts and client keys."""
         return self.data / "ssh"

@@ -27,6 +27,8 @@ _TERMINALS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("wezterm", ("start", "--")),
     ("xterm", ("-e",)),
 )
+_EDITORS = ("nano", "vim", "vi")
+_DESKTOPS = ("WAYLAND_DISPLAY", "DISPLAY")
 _CLIPBOARDS = (("wl-copy",), ("xclip", "-selection", "clipboard"), ("xsel", "-ib"))
 _FOLDER = "The folder with agent.yaml"
 _CHOOSERS = (
@@ -51,6 +53,19 @@ def opener(target: str) -> tuple[str, ...]:
         # Not cmd's start: to cmd, what follows an & in an address is another command.
         return ("rundll32", "url.dll,FileProtocolHandler", target)
     return ("xdg-open", target)
+
+
+def text_editor(file: str) -> tuple[str, ...] | None:
+    """Return the argv that edits a file in this terminal; None: the desktop has an editor for it.
+
+    Only variables of the user choose it, no setting of a repository.
+    """
+    for variable in ("VISUAL", "EDITOR"):
+        if words := shlex.split(os.environ.get(variable, "")):
+            return (*words, file)
+    has_desktop = sys.platform != "linux" or any(map(os.environ.get, _DESKTOPS))
+    plain = next((name for name in _EDITORS if search.find(name)), None)
+    return None if has_desktop or plain is None else (plain, file)
 
 
 def terminal(command: Sequence[str]) -> tuple[str, ...]:

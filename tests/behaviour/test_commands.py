@@ -162,7 +162,7 @@ def test_a_name_on_the_disk_does_not_steer_the_terminal(desk: Desk):
 def test_usage_errors_exit_with_2(desk: Desk):
     assert desk.companion().code == 2
     assert desk.companion("frobnicate").code == 2
-    assert desk.companion("ssh").code == 2
+    assert desk.companion("oauth").code == 2
 
 
 def test_a_directory_without_a_config_is_said(desk: Desk):

@@ -1,16 +1,21 @@
-"""Commands about editors: editors list/sync/remove, and open."""
+"""Commands about editors: editors list/sync/remove, open, and edit."""
 
 import shlex
+import sys
 from argparse import Namespace
 
 from companion.cli.commands import trust
 from companion.cli.commands.lifecycle import offer_include
 from companion.cli.output import Result, comment, report, table
+from companion.cli.targets import agent_of, project_of
 from companion.desktop import editor_settings
 from companion.desktop.editor_settings import InstalledEditor, Synced
 from companion.errors import Code, Problem
 from companion.operations import open_editor
-from companion.project import discovery, inventory
+from companion.project import discovery, inventory, runs
+from companion.project.model import AgentRef
+from companion.reconcile.validate import check
+from companion.system import files, process, programs
 from companion.system.paths import Paths
 
 
@@ -39,12 +44,12 @@ def editors(arguments: Namespace) -> Result:
 
 def open_in_editor(arguments: Namespace) -> Result:
     """Open the agent's workdir in an editor; a stopped sandbox is started first."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project, agent = agent_of(arguments)
     here = editor_settings.choose(home, arguments.editor)
     if not arguments.print_only:
         trust.offer(home, project, "Start it", arguments)
-        open_editor.start(home, inventory.find_agent(home, project, arguments.agent), comment)
-    remote = open_editor.remote(home, project, arguments.agent)
+        open_editor.start(home, inventory.find_agent(home, project, agent), comment)
+    remote = open_editor.remote(home, project, agent)
     path = open_editor.folder(remote, arguments.path)
     if arguments.print_only:
         argv = editor_settings.command(here, remote, path)
@@ -56,6 +61,37 @@ def open_in_editor(arguments: Namespace) -> Result:
     argv = editor_settings.open_folder(home, here, remote, path)
     text = f"{here.editor.name} opens {path} of {remote.alias}"
     return Result(text=text, data={"command": argv, "directory": str(project.directory)})
+
+
+def edit(arguments: Namespace) -> Result:
+    """Open an agent.yaml in the user's editor; check it after an editor of the terminal ended."""
+    home = Paths.of_user()
+    ref = _configured(home, arguments)
+    file = ref.config if ref.folder or not ref.project.fleet.exists() else ref.project.fleet
+    if not files.is_file(file):
+        discovery.config_text(ref)
+    argv = programs.text_editor(str(file)) if sys.stdin.isatty() else None
+    facts = {"file": str(file)}
+    if argv is None:
+        process.launch(programs.opener(str(file)))
+        return Result(text=f"opened {file}", data=facts)
+    if code := process.attach(argv):
+        return Result(text=f"{argv[0]} ended with {code}", data=facts, code=1)
+    for one in (ref,) if ref.folder else discovery.agent_refs(ref.project):
+        check(home, one)
+    then = f"`companion -C {shlex.quote(str(ref.project.directory))} up` applies it"
+    return Result(text=f"{file} is valid; {then}", data=facts)
+
+
+def _configured(home: Paths, arguments: Namespace) -> AgentRef:
+    """Return the agent of a run's name, of this project, or this project itself."""
+    name = arguments.agent
+    if name and runs.is_name(name) and runs.read(home, name):
+        return AgentRef(discovery.project(runs.directory_of(home, name)))
+    _, project = project_of(arguments)
+    if name and project.fleet.exists():
+        return AgentRef(project, name)
+    return inventory.find_agent(home, project, name) if name else AgentRef(project)
 
 
 def _listed(here: tuple[InstalledEditor, ...]) -> Result:

@@ -5,13 +5,14 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from companion.cli.output import Result, ask, comment, plural
+from companion.cli.targets import agent_of
 from companion.errors import Code, CompanionError
 from companion.operations import audit as auditing
 from companion.operations import doctor as doctoring
 from companion.operations import findings, installation
 from companion.operations import uninstall as leaving
 from companion.operations.findings import Finding, Level
-from companion.project import discovery, inventory
+from companion.project import inventory
 from companion.system.paths import Paths
 
 _LEFT, _LEVEL = 58, 9
@@ -64,9 +65,9 @@ def uninstall(arguments: Namespace) -> Result:
 
 def audit(arguments: Namespace) -> Result:
     """Attack a running sandbox from inside, and report what held."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    ref = inventory.find_agent(home, project, arguments.agent)
-    comment(f"attacking {arguments.agent} from inside; this changes nothing")
+    home, project, agent = agent_of(arguments)
+    ref = inventory.find_agent(home, project, agent)
+    comment(f"attacking {agent} from inside; this changes nothing")
     found = auditing.audit(home, ref)
     through = [finding for finding in found.findings if not finding.held]
     lines = [f"{finding.attack.ljust(_LEFT)} {finding.result}" for finding in found.findings]

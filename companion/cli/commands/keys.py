@@ -4,8 +4,9 @@ from argparse import Namespace
 from pathlib import Path
 
 from companion.cli.output import Result, comment, table
+from companion.cli.targets import agent_of
 from companion.errors import Code, CompanionError, UsageError
-from companion.project import discovery, inventory, store
+from companion.project import inventory, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
 from companion.reconcile import key_rotation, ssh_keys, trust
@@ -19,11 +20,11 @@ from ssh.authorized_keys import Key
 
 def keys(arguments: Namespace) -> Result:
     """Show or change the keys of one agent; a change takes effect at the next login."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
-    ref = inventory.find_agent(home, project, arguments.agent)
-    agent_paths = home.project(project.id).agent(arguments.agent)
+    home, project, agent = agent_of(arguments)
+    ref = inventory.find_agent(home, project, agent)
+    agent_paths = home.project(project.id).agent(agent)
     if arguments.action == "rotate":
-        return _rotated(home, ref, arguments)
+        return _rotated(home, ref, agent, arguments)
     if arguments.host or arguments.client:
         raise UsageError("--host and --client need `keys rotate`", "leave them out")
     if arguments.action == "add":
@@ -33,14 +34,14 @@ def keys(arguments: Namespace) -> Result:
     return _listing(agent_paths)
 
 
-def _rotated(home: Paths, ref: AgentRef, arguments: Namespace) -> Result:
+def _rotated(home: Paths, ref: AgentRef, agent: str, arguments: Namespace) -> Result:
     """Replace the host key and our client key; by default both."""
     if arguments.key:
         raise UsageError("`keys rotate` takes no KEY: it generates new ones", "leave it out")
     both = arguments.host == arguments.client
     wanted = {"host": both or arguments.host, "client": both or arguments.client}
     made = key_rotation.rotate(home, ref, comment, **wanted)
-    lines = (f"{arguments.agent} has a new {w.replace('_', ' ')}: {f}" for w, f in made.items())
+    lines = (f"{agent} has a new {w.replace('_', ' ')}: {f}" for w, f in made.items())
     return Result(text="\n".join(lines), data=made)
 
 

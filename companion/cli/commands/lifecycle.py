@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from companion.cli.commands import trust
 from companion.cli.output import Result, ask, comment, report
+from companion.cli.targets import project_of
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, EngineError, Problem
 from companion.operations import registry, way_out
@@ -40,7 +41,7 @@ def restart(arguments: Namespace) -> Result:
 
 def down(arguments: Namespace) -> Result:
     """Stop and remove sandboxes."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project = project_of(arguments)
     known = store.of_project(home, project).names
     for name in arguments.agents:
         if name not in known:
@@ -91,7 +92,7 @@ def offer_include(home: Paths, *, yes: bool) -> None:
 
 def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     """Bring up all agents of a project, or those that are named."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project = project_of(arguments)
     chosen = [inventory.find_agent(home, project, name) for name in arguments.agents]
     refs = {ref.folder: ref for ref in chosen or discovery.agent_refs(project)}
     trust.offer(home, project, "Start it", arguments)

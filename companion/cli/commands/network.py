@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from companion.cli.output import Result, plural, show, table
+from companion.cli.targets import agent_of
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.model import Container
 from companion.errors import Code, CompanionError
 from companion.operations import container_logs, network_use
-from companion.project import discovery, store
+from companion.project import store
 from companion.spec.identity import Role
-from companion.system.paths import Paths
 from companion.traffic import log
 from companion.traffic.book import Book, Entry
 from companion.traffic.words import allowing, moved, place, use
@@ -22,7 +22,7 @@ _TODAY, _EARLIER = "%H:%M:%S", "%Y-%m-%d"
 
 def network(arguments: Namespace) -> Result:
     """Show each host that an agent reached or asked for, what was seen last first."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project, arguments.agent = agent_of(arguments)
     written = store.of_project(home, project)
     record = written.agent(arguments.agent)
     if record is None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from companion.cli.commands import trust
 from companion.cli.output import Result, comment
+from companion.cli.targets import project_of
 from companion.config import decode
 from companion.errors import CompanionError, ConfigError, Problem, StoppedError
 from companion.oauth import grant_store, grants
@@ -22,7 +23,7 @@ from companion.system.paths import Paths
 
 def oauth(arguments: Namespace) -> Result:
     """Let the user authorize a provider, and give the token to the gateways that need it."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project = project_of(arguments)
     trust.offer(home, project, "Go on", arguments)
     found, problems = _checked(home, project)
     wanted = _wanted(found, problems, arguments.provider)

@@ -9,6 +9,7 @@ from shlex import quote
 from companion import plugins as catalogue
 from companion.cli.commands.trust import offer, page, power_facts
 from companion.cli.output import DIFFERENCES, Result, ask, comment, table
+from companion.cli.targets import project_of
 from companion.config import decode
 from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import discovery
@@ -17,7 +18,7 @@ from companion.reconcile.compare import Comparison, preview
 from companion.reconcile.plan import Change
 from companion.reconcile.trust import Review, agree, judge, review
 from companion.reconcile.validate import check, require_encodable
-from companion.system import assets, files, links, paths
+from companion.system import assets, files, ignore_file, links, paths
 from companion.system.paths import Paths
 
 _WORDS = {
@@ -26,12 +27,13 @@ _WORDS = {
     Change.RECREATE: "recreate: containers are replaced, images stay",
     Change.REBUILD: "rebuild: an image is built while the old sandbox runs, then swapped in",
 }
+_IGNORE = ".gitignore"
 _BUILDS_ON = {"local-coding-ssh": "local-coding"}
 """Example → the one whose files it extends or overrides."""
 
 
 def init(arguments: Namespace) -> Result:
-    """Scaffold a project; never overwrites a file."""
+    """Scaffold a project; never overwrites a file, but adds to a .gitignore."""
     from companion.operations import json_schema as schemas  # noqa: PLC0415 - start-up time is a budget
 
     target: Path = arguments.directory or arguments.directory_option
@@ -48,6 +50,7 @@ def init(arguments: Namespace) -> Result:
     for name in (*tree, *works, paths.BUILD_NAME):
         links.unlinked(root, root / name)
     ours = {Path(name).parts[0] for name in tree if "/" in name} - {"work"}
+    ignored = tree.pop(_IGNORE, b"").decode().splitlines()
     taken = [name for name in (*tree, *sorted(ours), paths.FLEET_NAME) if (root / name).exists()]
     if taken:
         raise CompanionError(
@@ -57,6 +60,7 @@ def init(arguments: Namespace) -> Result:
         files.make_dir((target / name).parent)
         if not name.endswith("/"):
             files.write(target / name, content, files.READABLE)
+    was_there = ignore_file.add(root / _IGNORE, ignored)
     for ref in discovery.agent_refs(discovery.project(target)):
         work = links.unlinked(root, ref.directory / "work")
         files.make_dir(work)
@@ -64,16 +68,20 @@ def init(arguments: Namespace) -> Result:
         check(Paths.of_user(), ref)
     schemas.write(discovery.project(target))
     agree(Paths.of_user(), review(Paths.of_user(), discovery.project(target)))
-    then = f"next: companion -C {quote(str(target))} up"
-    return Result(
-        text=f"created {', '.join(sorted(tree))} in {target}\n{then}",
-        data={"directory": str(target), "files": sorted(tree)},
-    )
+    made = sorted(tree if was_there else {*tree, _IGNORE})
+    more = f", and completed its {_IGNORE}" if was_there else ""
+    lines = [f"created {', '.join(made)} in {target}{more}"]
+    if (root / ".git").exists():
+        lines.append(
+            "its agent sees ./work only; to have one work on this repository: companion run"
+        )
+    lines.append(f"next: companion -C {quote(str(target))} up")
+    return Result(text="\n".join(lines), data={"directory": str(target), "files": made})
 
 
 def validate(arguments: Namespace) -> Result:
     """Check everything, write nothing."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project = project_of(arguments)
     refs, found = discovery.agent_refs(project), []
     problems: list[Problem] = []
     for ref in refs:
@@ -97,7 +105,7 @@ def validate(arguments: Namespace) -> Result:
 
 def generate(arguments: Namespace) -> Result:
     """Write .build/ only, as `up` would: it asks as `up` does."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project = project_of(arguments)
     offer(home, project, "Write it", arguments)
     build = run.generate(home, project, comment)
     return Result(text=f"wrote {build}", data={"directory": str(build)})
@@ -105,7 +113,7 @@ def generate(arguments: Namespace) -> Result:
 
 def plan(arguments: Namespace) -> Result:
     """Show what `up` would do."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project = project_of(arguments)
     found = [preview(home, ref) for ref in discovery.agent_refs(project)]
     reviewed = Review(project, tuple(judge(home, seen.checked) for seen in found))
     lines = [line for seen in found for line in _told(seen, alone=len(found) == 1)]
@@ -175,7 +183,7 @@ def schema(arguments: Namespace) -> Result:
     if not arguments.write:
         found = schemas.fleet() if arguments.fleet else schemas.agent()
         return Result(text=schemas.text(found).rstrip(), data=found)
-    written = [str(path) for path in schemas.write(discovery.project(arguments.directory_option))]
+    written = [str(path) for path in schemas.write(project_of(arguments)[1])]
     return Result(
         text=f"wrote {', '.join(written)}" if written else "the schemas are up to date",
         data=written,

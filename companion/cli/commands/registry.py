@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from companion.cli.output import Result, comment, table
+from companion.cli.targets import project_of
 from companion.errors import Code, CompanionError
 from companion.project import discovery, store
 from companion.project.record import Written
@@ -81,7 +82,7 @@ def _pause_file(arguments: Namespace) -> Path:
 
 
 def _known(arguments: Namespace) -> ProjectPaths:
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project = project_of(arguments)
     project_paths = home.project(project.id)
     if not project_paths.state.exists():
         raise CompanionError(

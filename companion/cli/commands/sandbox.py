@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from companion.cli.output import Result, comment, show
+from companion.cli.targets import agent_of, project_of
 from companion.desktop import ssh_config
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.errors import Code, CompanionError
 from companion.operations import container_logs
-from companion.project import discovery, store
+from companion.project import store
 from companion.project.record import AgentRecord
 from companion.spec.identity import LIB, Role
 from companion.system import process
@@ -77,7 +78,7 @@ def compose(arguments: Namespace) -> Result:
     if verb not in front.SHOWS:
         what = f"unsupported compose command '{verb}'" if verb else "no compose command given"
         raise CompanionError(what, f"supported: {', '.join(front.SHOWS)}")
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project = project_of(arguments)
     known = store.of_project(home, project).agents
     engines = {record.engine for record in known.values() if record.engine}
     if len(engines) != 1:
@@ -121,7 +122,7 @@ def _require_logins(record: AgentRecord, agent: str) -> None:
 
 
 def _target(arguments: Namespace) -> _Target:
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project, arguments.agent = agent_of(arguments)
     written = store.of_project(home, project)
     record = written.agent(arguments.agent)
     if record is None:

@@ -3,14 +3,13 @@
 from argparse import Namespace
 
 from companion.cli.output import Result, table
+from companion.cli.targets import project_of
 from companion.operations.status import Status, statuses
-from companion.project import discovery
-from companion.system.paths import Paths
 
 
 def status(arguments: Namespace) -> Result:
     """Show the state of each sandbox of a project."""
-    home, project = Paths.of_user(), discovery.project(arguments.directory_option)
+    home, project = project_of(arguments)
     found = statuses(home, project)
     rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
     words = "".join(

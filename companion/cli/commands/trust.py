@@ -8,6 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from companion.cli.output import Result, ask, comment, table
+from companion.cli.targets import project_of
 from companion.errors import CompanionError, UntrustedError, UsageError
 from companion.project import discovery, trust_store
 from companion.project.model import Project
@@ -27,7 +28,7 @@ def trust(arguments: Namespace) -> Result:
     home = Paths.of_user()
     if action == "list":
         return _listing(home)
-    project = discovery.project(directory)
+    project = discovery.project(directory) if directory else project_of(arguments)[1]
     if action == "revoke":
         had = judging.revoke(home, project)
         text = f"{project.directory} is not trusted any more; what runs keeps running"
@@ -149,12 +150,12 @@ def _listing(home: Paths) -> Result:
     )
 
 
-def _words(arguments: Namespace) -> tuple[str, Path]:
-    """Return the action ("" for agreeing) and the project's directory."""
+def _words(arguments: Namespace) -> tuple[str, Path | None]:
+    """Return the action ("" for agreeing) and the directory, if one is given."""
     words = list(arguments.words)
     action = words.pop(0) if words and words[0] in _ACTIONS else ""
     if len(words) > 1 or (action == "list" and words):
         raise UsageError("too many words", "see `companion help trust`")
     if action and arguments.digest:
         raise UsageError("--digest agrees to a project", "see `companion help trust`")
-    return action, Path(words[0]) if words else arguments.directory_option
+    return action, Path(words[0]) if words else None

@@ -1,0 +1,67 @@
+"""Targets: the project and the agent that a command line means."""
+
+from argparse import Namespace
+from shlex import quote
+
+from companion.errors import Code, CompanionError, UsageError
+from companion.project import discovery, lookup, store
+from companion.project.model import Project
+from companion.project.record import AgentRecord
+from companion.system.paths import Paths
+
+
+def project_of(arguments: Namespace) -> tuple[Paths, Project]:
+    """Return the user's places, and the project of -C or of the current directory.
+
+    Where several sandboxes see that directory, an agent that is named decides.
+
+    Raises:
+        CompanionError: there is no such directory, or it could be one of several projects.
+    """
+    home = Paths.of_user()
+    found = lookup.projects_at(home, arguments.directory_option)
+    if len(found) > 1:
+        named = {getattr(arguments, "agent", None), *getattr(arguments, "agents", ())}
+        found = tuple(p for p in found if named & _names(home, p)) or found
+    if len(found) > 1:
+        names = ", ".join(sorted(one.directory.name for one in found))
+        what = f"several sandboxes work in {arguments.directory_option.absolute()}: {names}"
+        hint = f"name the agent, or its project: -C {quote(str(found[0].directory))}"
+        raise CompanionError(what, hint, code=Code.AGENT_UNKNOWN)
+    return home, found[0]
+
+
+def agent_of(arguments: Namespace) -> tuple[Paths, Project, str]:
+    """Do as project_of(), and also return the agent that is named, or the only one.
+
+    Raises:
+        UsageError: none is named, and there are several.
+    """
+    home, project = project_of(arguments)
+    return home, project, arguments.agent or _only(home, project)
+
+
+def _names(home: Paths, project: Project) -> set[str]:
+    return {project.directory.name, *store.of_project(home, project).names}
+
+
+def _only(home: Paths, project: Project) -> str:
+    """Return the name of a project's only agent; what was started tells without reading files."""
+    written = store.of_project(home, project)
+    started = tuple(name for name in written.names if not _is_gone(written.agents.get(name)))
+    if len(started) == 1 and not project.fleet.exists():
+        return started[0]
+    from companion.project import inventory  # noqa: PLC0415 - start-up time is a budget
+
+    refs = discovery.agent_refs(project)
+    for ref in refs:
+        discovery.config_text(ref)
+    names = tuple(inventory.agent_name(home, ref) for ref in refs)
+    if len(names) != 1:
+        what = f"{project.directory} has several agents: {', '.join(names)}"
+        raise UsageError(what, "name one of them")
+    return names[0]
+
+
+def _is_gone(record: AgentRecord | None) -> bool:
+    return record is not None and record.wanted == "gone"

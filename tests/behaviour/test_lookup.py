@@ -1,0 +1,126 @@
+"""Commands find their project from where an agent works, and the agent where there is only one."""
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+from desk import AGENT, COMPANION, Desk
+from fake_project import Fake, config
+
+MOUNTING = "    runtime_volumes: ['{}:/srv/code']\n"
+
+
+def mounting(desk: Desk, directory: Path, name: str = "project") -> Fake:
+    """Start a sandbox whose agent works in a directory outside of its project."""
+    directory.mkdir(parents=True, exist_ok=True)
+    text = config() + MOUNTING.format(directory)
+    fake = Fake(desk, desk.project(text.replace("name: coder", f"name: {name}"), name))
+    fake.companion("up").ok()
+    return fake
+
+
+@pytest.mark.parametrize("command", ["status", "plan", "exec -- true", "logs", "pause"])
+def test_a_command_finds_the_sandbox_from_where_its_agent_works(desk: Desk, command: str):
+    code = desk.home / "code/app"
+    mounting(desk, code)
+    (code / "src").mkdir()
+    desk.companion(*command.split(), cwd=code / "src").ok()
+    desk.companion("-C", str(code), *command.split()).ok()
+    outside = desk.companion(*command.split(), cwd=desk.home / "code")
+    assert outside.code or '"agents": []' in outside.out or "coder" not in outside.out
+
+
+def test_the_project_in_a_directory_comes_before_who_works_there(desk: Desk):
+    mounting(desk, desk.home / "code/app")
+    inner = desk.project(AGENT, "code/app")
+    told = desk.companion("status", "--json", cwd=inner).ok().agent
+    assert told["directory"] == str(inner)
+
+
+def test_of_two_sandboxes_on_one_directory_the_named_agent_decides(desk: Desk):
+    code = desk.home / "code/app"
+    mounting(desk, code, "one")
+    mounting(desk, code, "two")
+    unclear = desk.companion("exec", "--", "true", cwd=code)
+    assert unclear.code == 1
+    assert "several sandboxes work in" in unclear.err
+    assert "one, two" in unclear.err
+    desk.companion("exec", "two", "--", "true", cwd=code).ok()
+
+
+def test_an_agent_must_be_named_where_there_are_several(desk: Desk):
+    fleet = desk.home / "team"
+    for name in ("one", "two"):
+        desk.project(AGENT.replace("coder", name), f"team/{name}")
+    (fleet / "fleet.yaml").write_text("agents: [one, two]\n")
+    done = desk.companion("logs", cwd=fleet)
+    assert (done.code, "has several agents: one, two" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("before", ["*.pyc", "*.pyc\r\nbuild/\r\n", "", ".env\n# mine\n"])
+def test_init_adds_to_a_gitignore_and_keeps_each_byte(desk: Desk, before: str):
+    repository = desk.home / "app"
+    (repository / ".git").mkdir(parents=True)
+    ignore = repository / ".gitignore"
+    ignore.write_bytes(before.encode() + b"\xff\n")
+    said = desk.companion("init", "--name", "helper", "--runtime", "codex", cwd=repository).ok().out
+    assert "companion run" in said
+    assert ignore.read_bytes().startswith(before.encode() + b"\xff\n")
+    lines = [line.strip() for line in ignore.read_bytes().split(b"\n")]
+    assert [lines.count(one) for one in (b".build/", b".env")] == [1, 1]
+    assert {path.name for path in repository.glob(".gitignore*")} == {".gitignore"}
+
+
+def test_init_writes_through_no_link_of_a_repository(desk: Desk):
+    repository, theirs = desk.home / "app", desk.home / ".bashrc"
+    (repository / ".git").mkdir(parents=True)
+    theirs.write_text("mine\n")
+    (repository / ".gitignore").symlink_to(theirs)
+    done = desk.companion("init", cwd=repository)
+    assert (done.code, "is a symbolic link" in done.err) == (1, True)
+    assert theirs.read_text() == "mine\n"
+
+
+def edit(
+    desk: Desk, program: str, *arguments: str, cwd: Path
+) -> "subprocess.CompletedProcess[str]":
+    """Edit on a terminal with a program as the user's editor."""
+    _, theirs = pty.openpty()
+    editor = desk.home / "my editor"
+    editor.write_text(f"#!/bin/sh\n{program}\n")
+    editor.chmod(0o755)
+    environment = desk.environment | {"EDITOR": f"'{editor}' --wait", "VISUAL": ""}
+    try:
+        return subprocess.run(
+            [COMPANION, "edit"],
+            env=environment, cwd=cwd, stdin=theirs, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(theirs)
+
+
+def test_edit_opens_agent_yaml_and_reports_what_is_wrong_with_it(desk: Desk):
+    project = desk.project()
+    done = edit(desk, 'echo "$@" >seen; echo "limits: {pids: 99}" >>"$2"', cwd=project)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (desk.home / "seen").read_text() == f"--wait {project}/agent.yaml\n"
+    assert "is valid" in done.stdout
+    broken = edit(desk, 'echo "limitz: 1" >>"$2"', cwd=project)
+    assert broken.returncode == 1
+    assert "agent.yaml:7:1" in broken.stderr
+    edit(desk, 'sed -i /limitz/d "$2"', cwd=project)
+    desk.companion("-C", str(project), "validate").ok()
+
+
+def test_edit_starts_no_program_that_lies_in_a_project(desk: Desk):
+    project = desk.project(AGENT, own="#!/bin/sh\ntouch owned\n")
+    (project / "own").chmod(0o755)
+    desk.environment["PATH"] = f"{project}:{desk.environment['PATH']}"
+    desk.environment["EDITOR"] = "own"
+    _, theirs = pty.openpty()
+    done = subprocess.run([COMPANION, "edit"], env=desk.environment, cwd=project, stdin=theirs,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 1
+    assert "could not be started" in done.stderr
