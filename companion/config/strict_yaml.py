@@ -4,12 +4,13 @@ The only importer of yaml. Deliberately stricter than yaml.safe_load: `no`, `022
 text as written; duplicate keys, tags and merge keys are refused.
 """
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import yaml
 
@@ -100,6 +101,70 @@ def dump(data: object) -> str:
     return yaml.dump(
         data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True
     )
+
+
+def dump_inline(item: object) -> str:
+    """Return a value as it stands in a list between brackets."""
+    written = yaml.dump(
+        [item],
+        Dumper=_Dumper,
+        sort_keys=False,
+        default_flow_style=True,
+        allow_unicode=True,
+        width=math.inf,
+    )
+    return written.strip()[1:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a value stands in a text: offsets of its first character and after its last one."""
+
+    start: int
+    end: int
+    style: Literal["scalar", "block", "flow"]
+    key: tuple[int, int] | None
+    """Where its key stands; None in a list, and for the whole document."""
+
+
+def spans(text: str) -> Mapping[Location, Span]:
+    """Return where each value of a strict YAML text stands; `parse` must accept the text.
+
+    What follows a block, such as comments, is not part of it.
+    """
+    found: dict[Location, Span] = {}
+    root = yaml.compose(text, Loader=_LOADER)
+    if root is not None:
+        _span(root, (), None, found)
+    return found
+
+
+def _span(
+    node: yaml.Node,
+    location: Location,
+    key: tuple[int, int] | None,
+    found: dict[Location, Span],
+) -> int:
+    """Note the spans of a node and all below it; return the offset after it."""
+    ends = []
+    if isinstance(node, yaml.MappingNode):
+        for inner, child in node.value:
+            place = inner.start_mark.index, inner.end_mark.index
+            ends.append(_span(child, (*location, inner.value), place, found))
+    elif isinstance(node, yaml.SequenceNode):
+        ends += [
+            _span(child, (*location, index), None, found) for index, child in enumerate(node.value)
+        ]
+    style, end = _style(node), node.end_mark.index
+    end = max(ends) if style == "block" else end
+    found[location] = Span(node.start_mark.index, end, style, key)
+    return end
+
+
+def _style(node: yaml.Node) -> Literal["scalar", "block", "flow"]:
+    if isinstance(node, yaml.CollectionNode):
+        return "flow" if node.flow_style else "block"
+    return "scalar"
 
 
 def _hidden(text: str, file: str) -> Iterator[Problem]:
