@@ -21,17 +21,18 @@ if [ "${1:-}" = --run ]; then
   exec env "${given[@]}" "$@"
 fi
 
-# Sessions get the variables of the container, those of its base image included. sshd passes on none
-# by itself, and uses only the first SetEnv, a line that cannot hold a line break.
+# Sessions get the variables of the container, those of its base image included, and where to begin
+# (see shell.sh). sshd passes on none by itself, and uses only the first SetEnv, a line that cannot
+# hold a line break.
 sshd_options() {
   local assigned=() pair
   while IFS= read -r -d '' pair; do
     case $pair in
-      _=* | SHLVL=* | PWD=* | OLDPWD=* | TERM=* | HOSTNAME=* | container=* | *[$'\n\r']*) continue ;;
+      _=* | SHLVL=* | PWD=* | OLDPWD=* | TERM=* | *[$'\n\r']*) continue ;;
     esac
     pair=${pair//\\/\\\\}
     assigned+=("\"${pair//\"/\\\"}\"")
-  done < <(env -0)
+  done < <(env -0 "COMPANION_WORKDIR=$PWD")
   options=(-f /companion/sshd/sshd_config -o "SetEnv ${assigned[*]}")
 }
 if [ "${1:-}" = --sshd ]; then

@@ -1,27 +1,11 @@
-"""Open a sandbox in an editor or terminal: start it and find the directory to open."""
+"""Open a sandbox in an editor or terminal: how editors see it, and the directory to open."""
 
-from companion.desktop import editor_settings, ssh_config
-from companion.engine.model import Health
+from companion.desktop import editor_settings
 from companion.errors import CompanionError
-from companion.operations.status import status_of
 from companion.project import store
-from companion.project.model import AgentRef, Project
-from companion.reconcile import run
-from companion.reconcile.apply import Progress
+from companion.project.model import Project
 from companion.system.paths import Paths
 from editors.base import Remote
-
-
-def start(home: Paths, ref: AgentRef, progress: Progress) -> None:
-    """Start the sandbox of an agent unless it runs.
-
-    Raises:
-        CompanionError: it does not start.
-    """
-    if status_of(home, ref).condition.health is Health.RUNNING:
-        ssh_config.sync(home)
-    else:
-        run.reconcile(home, ref, progress)
 
 
 def remote(home: Paths, project: Project, agent: str) -> Remote:

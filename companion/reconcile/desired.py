@@ -41,8 +41,8 @@ class Assets:
     """The static files of images."""
 
     gateway: tuple[File, ...]
-    entrypoint: bytes
-    profile: bytes
+    agent: tuple[File, ...]
+    """The scripts of the agent's image."""
     seccomp: bytes
 
     @property
@@ -80,7 +80,7 @@ def desire(
         leaves: the certificates of the intercepted hosts, with their keys.
         host_key: the private and public host key of sshd; empty without sshd.
     """
-    agent_image = dockerfile.render(sandbox, assets.entrypoint, assets.profile)
+    agent_image = dockerfile.render(sandbox, assets.agent)
     agent = replace(_agent(sandbox, agent_image), reloads=tuple(_keys(sandbox, host_key)))
     gateway_image = image_of_gateways(sandbox.host, assets.gateway)
     gateway_files = (*haproxy.render(sandbox), ingress.render(sandbox), *dns.render(sandbox))

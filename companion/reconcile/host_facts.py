@@ -45,7 +45,6 @@ def assets() -> Assets:
     scripts = ("closed", "fence", "gateway", "ingress", "net", "reload", "stage")
     names = ("Dockerfile", *(f"{script}.sh" for script in scripts))
     gateway = tuple(File(n, files.read_bytes(root / "gateway" / n)) for n in names)
-    entrypoint, profile = (
-        files.read_bytes(root / "agent" / name) for name in ("entrypoint.sh", "profile.sh")
-    )
-    return Assets(gateway, entrypoint, profile, files.read_bytes(root / "seccomp.json"))
+    names = ("entrypoint.sh", "profile.sh", "shell.sh")
+    agent = tuple(File(n, files.read_bytes(root / "agent" / n), 0o755) for n in names)
+    return Assets(gateway, agent, files.read_bytes(root / "seccomp.json"))

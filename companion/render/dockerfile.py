@@ -32,9 +32,8 @@ RUN set -eu; \\
 """
 
 
-def render(sandbox: Sandbox, entrypoint: bytes, profile: bytes) -> Image:
+def render(sandbox: Sandbox, scripts: tuple[File, ...]) -> Image:
     """Return the agent's image with its complete build context."""
-    scripts = (File("entrypoint.sh", entrypoint), File("profile.sh", profile))
     context = (*scripts, *_context(sandbox))
     text = "".join(_lines(sandbox, {file.path.split("/")[0] for file in context}))
     return Image(
@@ -75,6 +74,8 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
     # First in its directory: others there may add to PATH.
     yield "COPY profile.sh /etc/profile.d/00-companion.sh\n"
+    if sandbox.ssh:
+        yield f"COPY shell.sh {LIB}/shell\nRUN usermod -s {LIB}/shell {program.user}\n"
     if _speaks_acp(sandbox):
         yield f"COPY acp {zed.PROGRAM_IN_SANDBOX}\n"
     yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in _COPIED if name in parts)

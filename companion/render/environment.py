@@ -1,9 +1,10 @@
-"""Environment of the agent's processes: configured variables, and those that point to the CA."""
+"""Environment of the agent's processes: its user, the CA, and the configured variables."""
 
 from companion.sandbox.model import Sandbox
 
 CA_FILE = "/usr/local/share/ca-certificates/companion-sandbox.crt"
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+SHELL = "/bin/bash"
 
 
 def render(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
@@ -17,4 +18,7 @@ def render(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
     }
     if not sandbox.gateway:
         trust = {}
-    return tuple(sorted({**trust, **{v.name: v.value for v in sandbox.variables}}.items()))
+    user = sandbox.program.user  # sshd sets these; the engines do not
+    session = {"USER": user, "LOGNAME": user, "SHELL": SHELL}
+    configured = {v.name: v.value for v in sandbox.variables}
+    return tuple(sorted({**session, **trust, **configured}.items()))

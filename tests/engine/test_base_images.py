@@ -22,6 +22,7 @@ VOLUME ["/srv/data"]
 CONFIG = """\
 name: coder
 runtime: {{base_image: "{image}"}}
+workdir: /srv/data
 container_runtime: {engine}
 egress: {{mode: listed}}
 features:
@@ -64,6 +65,47 @@ def test_a_base_images_variables_are_there_by_every_way_in(based: Box):
     }
     told = {way: done.ok().out.splitlines() for way, done in ways.items()}
     assert told == dict.fromkeys(ways, TOLD)
+
+
+def test_every_way_in_begins_in_the_workdir_with_the_same_variables(based: Box):
+    """Copies begin in the home directory, by whichever protocol: Zed puts its server there."""
+    tell = "pwd; echo; env -0 | grep -zv '^\\(SSH_.*\\|PWD\\|OLDPWD\\|SHLVL\\|TERM\\|_\\)='"
+    options = ("-F", f"{based.desk.home}/.ssh/config", "-o", "BatchMode=yes")
+    login = ("ssh", *options, "-T", based.alias)
+    ways = {
+        "exec": based.companion("exec", "coder", "--", "bash", "-c", tell).ok().out,
+        "SSH": based.run(tell) + "\0",
+        "companion ssh": based.companion("ssh", "coder", "--", tell).ok().out,
+    }
+    told = {
+        way: (place, *sorted(variables.strip("\0").split("\0")))
+        for way, (place, _, variables) in ((w, said.partition("\n\n")) for w, said in ways.items())
+    }
+    assert not {one for said in told.values() for one in set(said) ^ set(told["exec"])}
+    assert {"/srv/data", "USER=agent", "GOPATH=/go", "COLOUR=red"} <= set(told["SSH"])
+    for argv, typed, said in (
+        (login, "pwd; shopt login_shell\n", "/srv/data\nlogin_shell    \ton\n"),
+        (("sftp", *options, "-b", "-", based.alias), "pwd\n", "directory: /home/agent\n"),
+    ):
+        done = subprocess.run(argv, input=typed, capture_output=True, text=True, check=True)
+        assert done.stdout.endswith(said)
+    for protocol in ("-s", "-O"):
+        source = based.desk.home / f"copied{protocol}"
+        source.write_text("x")
+        subprocess.run(["scp", protocol, *options, source, f"{based.alias}:"], check=True)
+        assert based.run(f"cat ~/{source.name}") == "x"
+
+
+def test_a_stopped_sandbox_is_started_by_what_needs_it(based: Box):
+    for way in ("ssh", "exec"):
+        based.companion("down").ok()
+        done = based.companion(way, "coder", "--", "pwd").ok()
+        assert done.out == "/srv/data\n"
+        assert done.err.startswith("coder is stopped; starting it\n")
+        again = based.companion(way, "coder", "--", "pwd").ok()
+        assert (again.out, again.err) == (done.out, "")
+    based.engine("stop", "--time", "0", based.container("coder"))
+    assert based.companion("exec", "coder", "--", "pwd").ok().out == "/srv/data\n"
 
 
 def test_the_agent_can_run_what_it_writes_to_a_directory_for_temporary_files(based: Box):

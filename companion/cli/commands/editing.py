@@ -8,10 +8,10 @@ from companion.cli.commands import trust
 from companion.cli.commands.lifecycle import offer_include
 from companion.cli.output import Result, comment, report, table
 from companion.cli.targets import agent_of, project_of
-from companion.desktop import editor_settings
+from companion.desktop import editor_settings, ssh_config
 from companion.desktop.editor_settings import InstalledEditor, Synced
 from companion.errors import Code, Problem
-from companion.operations import open_editor
+from companion.operations import open_editor, started
 from companion.project import discovery, inventory, runs
 from companion.project.model import AgentRef
 from companion.reconcile.validate import check
@@ -48,7 +48,8 @@ def open_in_editor(arguments: Namespace) -> Result:
     here = editor_settings.choose(home, arguments.editor)
     if not arguments.print_only:
         trust.offer(home, project, "Start it", arguments)
-        open_editor.start(home, inventory.find_agent(home, project, agent), comment)
+        started.ensure(home, project, agent, comment, even_first=True)
+        ssh_config.sync(home)
     remote = open_editor.remote(home, project, agent)
     path = open_editor.folder(remote, arguments.path)
     if arguments.print_only:

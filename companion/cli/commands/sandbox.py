@@ -11,7 +11,7 @@ from companion.desktop import ssh_config
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.errors import Code, CompanionError
-from companion.operations import container_logs
+from companion.operations import container_logs, started
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.spec.identity import LIB, Role
@@ -35,8 +35,8 @@ def logs(arguments: Namespace) -> Result:
 
 
 def execute(arguments: Namespace) -> Result:
-    """Run a command in the agent's container, as the agent's user."""
-    target, command = _target(arguments), arguments.rest
+    """Run a command in the agent's container, as the agent's user; a stopped one is started."""
+    target, command = _target(arguments, start=True), arguments.rest
     if not command:
         command = ["bash", "-l"]
     terminal = ("--tty",) if sys.stdin.isatty() and sys.stdout.isatty() else ()
@@ -57,8 +57,8 @@ def proxy(arguments: Namespace) -> Result:
 
 
 def ssh(arguments: Namespace) -> Result:
-    """Log in with our own key and the pinned host key."""
-    target, home = _target(arguments), Paths.of_user()
+    """Log in with our own key and the pinned host key; a stopped sandbox is started."""
+    target, home = _target(arguments, start=True), Paths.of_user()
     _require_logins(target.record, arguments.agent)
     ssh_config.sync(home)
     alias = target.record.allocation.alias
@@ -121,11 +121,14 @@ def _require_logins(record: AgentRecord, agent: str) -> None:
         )
 
 
-def _target(arguments: Namespace) -> _Target:
+def _target(arguments: Namespace, *, start: bool = False) -> _Target:
+    """Return the agent that a command names; `start` it if it does not run."""
     home, project, arguments.agent = agent_of(arguments)
     written = store.of_project(home, project)
     record = written.agent(arguments.agent)
     if record is None:
         raise store.unknown_agent(arguments.agent, project, written.names)
+    if start:
+        record = started.ensure(home, project, arguments.agent, comment)
     choice = detect(None, record.engine)
     return _Target(Engine(choice, project.id, arguments.agent), record)

@@ -1,0 +1,61 @@
+"""Started: commands that need a running sandbox start a stopped one first."""
+
+from collections.abc import Callable
+
+from companion.engine.client import Engine
+from companion.engine.detection import detect
+from companion.engine.model import Health
+from companion.operations.status import health_of
+from companion.project import store
+from companion.project.model import Project
+from companion.project.record import AgentRecord
+from companion.system.paths import Paths
+
+
+def ensure(
+    home: Paths,
+    project: Project,
+    agent: str,
+    progress: Callable[[str], None],
+    *,
+    even_first: bool = False,
+) -> AgentRecord:
+    """Start the sandbox of an agent unless it runs, and return its record.
+
+    If it runs, this costs one call to the engine. `progress` is told what is about to be done.
+
+    Args:
+        home: the user's paths.
+        project: the agent's project.
+        agent: the agent's name.
+        progress: receives one sentence per step.
+        even_first: also start an agent that was never started.
+
+    Raises:
+        UntrustedError: it opens more than its user agreed to.
+        CompanionError: it was never started, or does not start.
+    """
+    written = store.of_project(home, project)
+    record = written.agent(agent)
+    if record is None and not even_first:
+        raise store.unknown_agent(agent, project, written.names)
+    health = _health(project, agent, record) if record else Health.ABSENT
+    if record and health is Health.RUNNING:
+        return record
+    from companion.project import inventory  # noqa: PLC0415 - start-up time is a budget
+    from companion.reconcile import run  # noqa: PLC0415
+
+    progress(f"{agent} is {'stopped' if health is Health.ABSENT else health}; starting it")
+    run.reconcile(home, inventory.find_agent(home, project, agent), progress)
+    now = store.of_project(home, project)
+    if (record := now.agent(agent)) is None:
+        raise store.unknown_agent(agent, project, now.names)
+    return record
+
+
+def _health(project: Project, agent: str, record: AgentRecord) -> Health:
+    if record.engine is None:
+        return Health.ABSENT
+    engine = Engine(detect(None, record.engine), project.id, agent)
+    known = record.applied.parts
+    return health_of(engine.containers(known), known)
