@@ -58,11 +58,19 @@ class Upstream:
     port: int
     headers: tuple[Header, ...]
     origin: Origin
+    network: str = ""
+    """The joined network whose DNS server resolves the host; empty: the engine's resolver does."""
 
     @property
     def endpoint(self) -> str:
         """`host:port`, the key of all the gateway's decisions."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def place(self) -> str:
+        """The endpoint in words that no other endpoint shares."""
+        where = f" on the network {self.network}" if self.network else ""
+        return f"{self.scheme}://{self.endpoint}{where}"
 
     @property
     def meaning(self) -> tuple[object, ...]:
@@ -241,6 +249,7 @@ def clashes(contribution: Contribution) -> tuple[Clash, ...]:
     return (
         *_conflicts("variable", ((v.name, v.value, v.origin) for v in contribution.variables)),
         *_conflicts("service", ((u.endpoint, u.meaning, u.origin) for u in contribution.upstreams)),
+        *_conflicts("network of", _networks(contribution)),
         *_conflicts("provider", ((p.name, p.meaning, p.origin) for p in contribution.providers)),
         *_conflicts("mount at", ((m.target, m, m.origin) for m in contribution.mounts)),
         *_conflicts("file in the home", ((f.path, f.text, f.origin) for f in contribution.home)),
@@ -260,6 +269,12 @@ def _mixed_ports(contribution: Contribution) -> Iterator[Clash]:
             what = f"{upstream.scheme}://{upstream.endpoint} is on a port of {scheme} services"
             hint = "give one of them another port: a port has one scheme"
             yield Clash(what, hint, upstream.origin, origin)
+
+
+def _networks(contribution: Contribution) -> Iterator[tuple[str, object, Origin]]:
+    """Yield where each name is resolved: one name has one network, whatever its ports."""
+    http = (u for u in contribution.upstreams if u.scheme == "http")
+    yield from ((u.host, u.network, u.origin) for u in http)
 
 
 def _ports(contribution: Contribution) -> Iterator[tuple[str, object, Origin]]:

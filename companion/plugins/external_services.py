@@ -143,6 +143,7 @@ def _upstream(service: ServiceOptions, origin: Origin) -> Upstream:
         port=parts.port or _DEFAULT_PORTS[scheme],
         headers=tuple(_header(*item) for item in sorted(service.headers.items())),
         origin=origin,
+        network=service.network or "",
     )
 
 

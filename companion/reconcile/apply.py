@@ -84,7 +84,7 @@ class Applier:
     def _require_networks(self, plan: Plan) -> None:
         """Check that networks that are not ours exist, before anything is changed."""
         starts = (step.service for step in plan.steps if isinstance(step, Start))
-        for network in {name for service in starts for name in service.joins}:
+        for network in sorted({name for service in starts for name in service.joins}):
             self.engine.require_network(network)
 
     def remove_stale_images(self) -> None:

@@ -87,7 +87,7 @@ def _gateway(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Serv
             Attachment(outside.name, outside.address(2)),
             Attachment(inside.name, inside.address(2)),
         ),
-        joins=tuple(sorted(set(sandbox.contribution.networks))),
+        joins=sandbox.joined_networks,
         binds=(
             Bind(Files(Directory.GATEWAY), haproxy.CONFIG, read_only=True),
             Bind(Files(Directory.SECRETS), haproxy.SECRETS, read_only=True),
@@ -143,8 +143,7 @@ def _reloads(
     yield from ((f"the desktop's address {address}", "") for address in sandbox.host.addresses)
     yield from ((f"host {host}", "") for host in allowed_hosts(sandbox.egress))
     yield from (
-        (f"service {u.scheme}://{u.endpoint}", digest([asdict(h) for h in u.headers]))
-        for u in sandbox.upstreams
+        (f"service {u.place}", digest([asdict(h) for h in u.headers])) for u in sandbox.upstreams
     )
     yield from ((f"secret {secret.name}", seals.get(secret, "")) for secret in sandbox.secrets)
     yield from (

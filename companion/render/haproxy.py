@@ -8,7 +8,7 @@ the secrets (`secrets.map`, written in the gateway).
 from collections.abc import Iterable, Iterator
 
 from companion.plugins.contribution import Upstream
-from companion.render import limits, requests, streams
+from companion.render import joined, limits, requests, streams
 from companion.render.streams import server
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
@@ -42,16 +42,19 @@ _TLS_OPTIONS = """\
   ssl-default-server-options ssl-min-ver TLSv1.2
 """
 
-_DEFAULTS = """
-resolvers engine
-  nameserver inner 127.0.0.1:{resolver}
+_RESOLVING = """\
   accepted_payload_size 4096
   resolve_retries 3
   timeout resolve 1s
   timeout retry 1s
   hold valid 10s
   hold nx 2s
+"""
 
+_DEFAULTS = """
+resolvers engine
+  nameserver inner 127.0.0.1:{resolver}
+{resolving}{networks}
 defaults
   log global
   option dontlognull
@@ -71,7 +74,7 @@ defaults
 # address with ::/0, too, so never.lst cannot hold that.
 _TO_UPSTREAM = """\
   http-request set-var(txn.ip) var(txn.host),ipmask(32) if {{ var(txn.host) -m reg ^(0|[1-9][0-9]*)(\\.(0|[1-9][0-9]*)){{3}}$ }}
-  http-request do-resolve(txn.ip,engine,ipv4) var(txn.host) unless {{ var(txn.ip) -m found }}
+  http-request do-resolve(txn.ip,engine,ipv4) var(txn.host) unless {{ var(txn.ip) -m found }} || {{ var(txn.joined) -m found }}
   http-request set-var(txn.reason) str(unresolved)
   http-request return status 502 content-type text/plain string "gateway: this name has no address\\n" unless {{ var(txn.ip) -m found }}
   http-request set-var(txn.reason) str(private)
@@ -108,6 +111,7 @@ def render(sandbox: Sandbox) -> tuple[File, ...]:
         File("egress.cfg", _egress(sandbox).encode()),
         File("unreachable.http", _UNREACHABLE),
         File("trusted.pem", sandbox.host.trusted_certificates),
+        joined.render(sandbox),
         *streams.render(sandbox),
     )
 
@@ -121,7 +125,11 @@ def _egress(sandbox: Sandbox) -> str:
         socket,
         limits.GLOBAL,
         _TLS_OPTIONS,
-        _DEFAULTS.format(resolver=RESOLVER_PORT),
+        _DEFAULTS.format(
+            resolver=RESOLVER_PORT,
+            resolving=_RESOLVING,
+            networks="".join(joined.resolvers(sandbox, _RESOLVING)),
+        ),
         limits.DEFAULTS,
         "  http-reuse aggressive\n",
         limits.COUNTS,
@@ -150,6 +158,7 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
         f' "gateway: refused, {sentence}\\n" if {condition}\n'
         for sentence, condition in _http_refusals(sandbox)
     )
+    yield from joined.rules(sandbox)
     yield _TO_UPSTREAM.format(endpoints="http.map")
     yield from requests.injections(upstreams)
     yield _FORWARD

@@ -65,7 +65,7 @@ def _streams(sandbox: Sandbox) -> Iterator[str]:
         yield f"passthrough/{name} {host} {bounds}"
         yield f"http_upstream/{name} {host} {bounds}"
     for upstream in sandbox.upstreams_by("http"):
-        yield f"http_upstream/{server(upstream)} {upstream.endpoint}"
+        yield f"http_upstream/{server(upstream)} {upstream.endpoint} {upstream.network}".rstrip()
     trust = digest(sandbox.host.trusted_certificates.decode("latin-1"))
     for upstream in sandbox.upstreams_by("https"):
         yield f"https_upstream/{server(upstream)} {upstream.endpoint} {trust}"
@@ -78,4 +78,5 @@ def _rules(sandbox: Sandbox) -> Iterator[str]:
     Workers with older rules stop serving an endpoint once its line is removed.
     """
     for upstream in sandbox.upstreams:
-        yield f"{upstream.endpoint} {digest([asdict(h) for h in upstream.headers])}"
+        rule = digest([asdict(h) for h in upstream.headers])
+        yield f"{upstream.endpoint} {rule} {upstream.network}".rstrip()

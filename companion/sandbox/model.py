@@ -140,6 +140,11 @@ class Sandbox:
         return tuple(u for u in self.upstreams if u.scheme == scheme)
 
     @property
+    def joined_networks(self) -> tuple[str, ...]:
+        """The engine's networks that the gateway joins, in the order of joining."""
+        return tuple(sorted(set(self.contribution.networks)))
+
+    @property
     def secrets(self) -> tuple[SecretRef, ...]:
         """The secrets that the gateway needs, sorted by name."""
         used = {header.secret for upstream in self.upstreams for header in upstream.headers}

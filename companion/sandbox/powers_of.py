@@ -103,9 +103,8 @@ def _services(contribution: Contribution) -> Iterator[Power]:
         for header in upstream.headers:
             yield _sent(upstream, header.secret, header.name)
         if _is_chosen(upstream):
-            where = f"{upstream.scheme}://{upstream.endpoint}"
-            text = f"reaches {where}, even in your own network"
-            yield Power(Agreed(Kind.SERVICE, where), text, upstream.origin)
+            text = f"reaches {upstream.place}, even in your own network"
+            yield Power(Agreed(Kind.SERVICE, upstream.place), text, upstream.origin)
     for provider in contribution.providers:
         text = f"asks you to authorize it at {provider.url}"
         subject = f"{provider.url} {provider.client_id}".strip()
@@ -134,11 +133,10 @@ def _is_chosen(upstream: Upstream) -> bool:
 
 
 def _sent(upstream: Upstream, secret: EnvVar | OAuthToken, header: str) -> Power:
-    where = f"{upstream.scheme}://{upstream.endpoint}"
     name = secret.name if isinstance(secret, EnvVar) else f"the token for {secret.url}"
     clear = ", unencrypted" if upstream.scheme == "http" else ""
     text = f"sends {name} to {upstream.endpoint} (header {header}{clear})"
-    return Power(Agreed(Kind.SECRET, f"{secret.name} {where}"), text, upstream.origin)
+    return Power(Agreed(Kind.SECRET, f"{secret.name} {upstream.place}"), text, upstream.origin)
 
 
 def _mounts(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -> Iterator[Power]:

@@ -7,6 +7,7 @@ _WHY = {
     "egress": "not in the egress list",
     "private": "leads to a private address",
     "unresolved": "has no address",
+    "elsewhere": "another network has this name, too",
     "no-secret": "its secret has no value",
     "method": "a method that is never let through",
     "misdirected": "names another port",

@@ -562,6 +562,20 @@ def test_a_docker_service_names_its_network(desk: Desk, service: str, message: s
     assert message in done.err
 
 
+def test_a_name_is_resolved_on_one_network(desk: Desk):
+    services = (
+        "docker://db:80', network: a",
+        "docker://db:81', network: a",
+        "docker://db:82', network: b",
+    )
+    text = ", ".join(f"{{url: '{service}}}" for service in services)
+    text = f"{AGENT}  - plugin: external-services\n    services: [{text}]\n"
+    done = desk.companion("-C", str(desk.project(text)), "validate")
+    assert done.code == 1
+    (problem,) = done.problems
+    assert "both define the network of db" in problem
+
+
 @pytest.mark.parametrize(
     ("name", "command", "why"),
     [

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from desk import CANARY, COMPANION, TRACES, Desk, no_secret_in
+from internet import tell_address
 from sandboxes import SERVICES, Box, wait_until
 
 from companion.engine import gateway_socket
@@ -607,37 +608,58 @@ def test_a_port_whose_connections_a_leftover_rule_leads_away_is_not_chosen():
     assert network.port_is_free(port)
 
 
+AMBIGUOUS = (
+    "gateway: another network has this name, too:"
+    " use a name that only the container has, such as its own"
+)
+"""What Podman's DNS makes of a name that two networks have, if it names the other one's first."""
+
+
 def test_a_service_on_a_network_of_the_engine_is_reached_and_nothing_else_there(box: Box):
-    network, image = f"{box.id}-backend", box.inspect("coder-gateway")["Config"]["Image"]
-    answer = r"printf 'HTTP/1.0 200 OK\r\n\r\nfrom the network' >/tmp/answer; exec socat"
-    answer += " TCP-LISTEN:8080,fork,reuseaddr SYSTEM:'head -c 1 >/dev/null; cat /tmp/answer'"
+    image = box.inspect("coder-gateway")["Config"]["Image"]
+    places = {f"{box.id}-backend": "db", f"{box.id}-another": "cache"}
     config, kept = box.project / "agent.yaml", box.config_text()
-    service = f"      - {{url: 'docker://db:8080', network: {network}}}\n"
-    config.write_text(kept.replace("  - plugin: custom", f"{service}  - plugin: custom"))
+    services = "".join(
+        f"      - {{url: 'docker://{name}:8080', network: {network}}}\n"
+        for network, name in (*places.items(), (f"{box.id}-backend", "both"))
+    )
+    config.write_text(kept.replace("  - plugin: custom", f"{services}  - plugin: custom"))
     try:
         done = box.companion("up")
         assert done.code == 1
-        assert f"{box.name} has no network '{network}'" in done.err
+        assert f"{box.name} has no network '{box.id}-another'" in done.err
         assert box.run("id -un") == "agent"
-        box.engine("network", "create", network)
-        for name in ("db", "other"):
+        for network, name in places.items():
+            box.engine("network", "create", network)
+            aliases = (f"--network-alias={alias}" for alias in (name, "both", "other"))
+            answer = rf"printf 'HTTP/1.0 200 OK\r\n\r\nfrom {network}' >/tmp/answer; exec socat"
+            answer += (
+                " TCP-LISTEN:8080,fork,reuseaddr SYSTEM:'head -c 1 >/dev/null; cat /tmp/answer'"
+            )
             box.engine(
-                *("run", "--detach", "--name", f"{box.id}-{name}", "--network", network),
-                *("--network-alias", name, "--entrypoint", "bash", image, "-c", answer),
+                *("run", "--detach", "--name", f"{network}-server", "--network", network),
+                *(*aliases, "--entrypoint", "bash", image, "-c", answer),
             )
         before = box.ids()
         box.companion("up").ok()
         assert box.ids()["coder"] == before["coder"]
-        assert box.run("curl -sS -m 8 http://db:8080/") == "from the network"
+        for network, name in places.items():
+            tell_address(box, name, "192.0.2.9")  # what the engine's resolver says, at once
+            assert box.run(f"curl -sS -m 8 http://{name}:8080/") == f"from {network}"
+        said = box.run("curl -sS -m 8 http://both:8080/")
+        never_elsewhere = {f"from {box.id}-backend", AMBIGUOUS if box.name == "podman" else ""}
+        assert said in never_elsewhere
         assert box.ssh("curl -sSf -m 8 http://other:8080/").code != 0
-        there = box.inspect("coder-gateway")["NetworkSettings"]["Networks"][network]["IPAddress"]
-        for port in (53, 80, 2222, 8000):
-            ask = f"exec 3<>/dev/tcp/{there}/{port}; echo GET / >&3; timeout 2 head -c 4 <&3"
-            argv = [box.name, "exec", f"{box.id}-other", "timeout", "3", "bash", "-c", ask]
-            assert subprocess.run(argv, capture_output=True, check=False).stdout == b"", port
+        for network in places:
+            mine = box.inspect("coder-gateway")["NetworkSettings"]["Networks"][network]["IPAddress"]
+            for port in (53, 80, 2222, 8000):
+                ask = f"exec 3<>/dev/tcp/{mine}/{port}; echo GET / >&3; timeout 2 head -c 4 <&3"
+                argv = [box.name, "exec", f"{network}-server", "timeout", "3", "bash", "-c", ask]
+                done = subprocess.run(argv, capture_output=True, check=False)
+                assert done.stdout == b"", port
     finally:
         config.write_text(kept)
         box.companion("up").ok()
-        for name in ("db", "other"):
-            subprocess.run([box.name, "rm", "--force", f"{box.id}-{name}"], check=False)
-        subprocess.run([box.name, "network", "rm", network], check=False)
+        for network in places:
+            subprocess.run([box.name, "rm", "--force", f"{network}-server"], check=False)
+            subprocess.run([box.name, "network", "rm", network], check=False)

@@ -46,7 +46,8 @@ def test_the_gateway_takes_these_things_in_one_by_one(given: Inputs):
         *("egress mode", "log level", "trusted certificates", "the desktop's address 8.8.4.4"),
         *("host *.example.org", "host docs.example.com", "host files.pythonhosted.org"),
         *("host pypi.org", "service https://api.example.com:8443"),
-        *("service http://database:8080", "service http://host.containers.internal:8000"),
+        "service http://database:8080 on the network backend",
+        "service http://host.containers.internal:8000",
         *("service https://plain.example.com:443", "secret A_KEY", "secret B_KEY", "secret ODD"),
         "certificate api.example.com",
     ]
