@@ -14,6 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from desk import CANARY, Desk, answering, make_desk
+from git_server import GitServer
 from sandboxes import CONFIG, FIRST_PORT, Box, trusted_authority
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
@@ -178,6 +179,9 @@ def box(
         _serve(box, upstream, authority, desk.home)
         yield box
     finally:
+        if box.git:
+            box.git.shutdown()
+            box.git.server_close()
         box.companion("down", "--volumes")
 
 
@@ -203,3 +207,5 @@ def _serve(
         (8099, None),
     ):
         box.seen[port] = upstream(box.bridge, port, certificate)
+    (home / "git").mkdir()
+    box.git = GitServer((box.bridge, 8450), home / "git", f"{CANARY}-one", good)

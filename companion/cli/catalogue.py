@@ -160,13 +160,14 @@ GROUPS = (
             _argument("editor", nargs="?", metavar="EDITOR", help="only this one"),
         ), ("editors list", "editors sync vscode")),
         Command("keys", "list, add or remove keys that may log in; rotate our own", "keys:keys", (
-            _action("list", "add", "remove", "rotate"),
+            _action("list", "add", "remove", "rotate", "signing"),
             _AGENT,
             _argument("key", nargs="?", metavar="KEY",
                       help="a public key, its file, or its fingerprint"),
             _argument("--host", action="store_true", help="rotate only the agent's host key"),
             _argument("--client", action="store_true", help="rotate only our key for logging in"),
-        ), ("keys add coder ~/.ssh/id_ed25519.pub", "keys rotate coder")),
+        ), ("keys add coder ~/.ssh/id_ed25519.pub", "keys rotate coder",
+           "keys signing coder")),
         Command("oauth", "authorize an MCP server that agent.yaml names", "oauth:oauth", (
             _argument("provider", metavar="PROVIDER", help="its name under mcp-oauth"),
             _argument("--print", action="store_true", dest="print_only",

@@ -106,6 +106,7 @@ def _whole(schema: Schema) -> Schema:
         found, definitions = _feature(plugin)
         features.append(found)
         inner |= definitions
+    inner["git-Push"] = {"anyOf": [{"type": "string"}, inner["git-Push"]]}
     inner["Feature"] = {"anyOf": features}
     return {"$schema": _DRAFT, **_plain(schema)}
 

@@ -193,6 +193,17 @@ class RuntimeProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class Committer:
+    """Who the agent's commits are by; "" leaves that to the agent."""
+
+    name: str
+    email: str
+    signs: bool
+    """With a key of the sandbox's own."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
 class Contribution:
     """Everything that a plugin adds. Merging concatenates each field in order: a monoid."""
 
@@ -213,6 +224,7 @@ class Contribution:
     """Foreign networks of the engine, where the gateway reaches services."""
     ssh: tuple[SshServer, ...] = ()
     ports: tuple[Port, ...] = ()
+    committers: tuple[Committer, ...] = ()
 
     def __add__(self, other: "Contribution") -> "Contribution":
         return Contribution(
@@ -256,6 +268,7 @@ def clashes(contribution: Contribution) -> tuple[Clash, ...]:
         *_conflicts("home overlay", (("", o, o.origin) for o in contribution.overlays)),
         *_conflicts("desktop's port", _ports(contribution)),
         *_conflicts("ssh server", (("", s, s.origin) for s in contribution.ssh)),
+        *_conflicts("committer", (("", c, c.origin) for c in contribution.committers)),
         *_mixed_ports(contribution),
     )
 

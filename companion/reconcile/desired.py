@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from companion.plugins import git
 from companion.plugins.contribution import Mount, SecretRef
 from companion.reconcile.gateway_services import (
     BECOME_THE_AGENT,
@@ -109,6 +110,7 @@ def desire(
 def _agent(sandbox: Sandbox, image: Image) -> Service:
     keys = (Bind(Files(Directory.SSHD), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
     names = (HOSTS, RESOLV) if sandbox.gateway else ()
+    signing = (Bind(Files(Directory.SIGNING), git.SIGNING, read_only=True),)
     service = Service(
         name=sandbox.agent,
         role=Role.AGENT,
@@ -117,7 +119,7 @@ def _agent(sandbox: Sandbox, image: Image) -> Service:
         command=sandbox.program.command,
         hostname=sandbox.agent,
         network_of=Role.NET.service_of(sandbox.agent),
-        binds=(*names, *keys, *_mounts(sandbox)),
+        binds=(*names, *keys, *(signing if sandbox.signer else ()), *_mounts(sandbox)),
         tmpfs=SCRATCH,
         environment=(("HOME", sandbox.program.home), *environment.render(sandbox)),
         workdir=sandbox.workdir,

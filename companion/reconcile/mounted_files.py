@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from companion.plugins.contribution import SecretRef
-from companion.reconcile import secret_values, ssh_keys
+from companion.reconcile import secret_values, signing_key, ssh_keys
 from companion.reconcile.desired import Desired
 from companion.reconcile.secret_values import Secret
 from companion.reconcile.validate import Checked
@@ -20,6 +20,7 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
     Raises:
         CompanionError: a secret can no longer be read.
     """
+    agent_paths = checked.agent_paths(home)
     values = secret_values.resolve(home, checked.ref, desired.sandbox.secrets)
     found = {
         Directory.GATEWAY: desired.gateway_files,
@@ -29,7 +30,9 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
         Directory.SECCOMP: desired.seccomp_files,
     }
     if desired.sandbox.ssh:
-        found[Directory.SSHD] = ssh_keys.contents(desired, home, checked.agent_paths(home))
+        found[Directory.SSHD] = ssh_keys.contents(desired, home, agent_paths)
+    if signer := desired.sandbox.signer:
+        found[Directory.SIGNING] = signing_key.contents(signer, desired.sandbox, agent_paths)
     return found
 
 

@@ -91,6 +91,8 @@ def _contribution(
 ) -> Contribution:
     plugin = _feature(feature, origin, loaded.document)
     given = dict(feature.options)
+    if feature.name is not None and "name" in plugin.options.model_fields:
+        given["name"] = feature.name
     options = decode.decode(plugin.options, given, loaded.document, origin.joined)
     context = Context(agent=loaded.config.name, user=runtime.user, home=runtime.home, origin=origin)
     return plugin.contribute(options, context)

@@ -9,6 +9,7 @@ from companion.config.origin import Origin
 from companion.config.ports import SSHD_PORT
 from companion.errors import Problem
 from companion.plugins.contribution import (
+    Committer,
     Contribution,
     Mount,
     Port,
@@ -111,6 +112,11 @@ class Sandbox:
     def ssh(self) -> SshServer | None:
         """The agent's SSH server, if it has one."""
         return self.contribution.ssh[0] if self.contribution.ssh else None
+
+    @property
+    def signer(self) -> Committer | None:
+        """Who signs commits with a key of the sandbox's own, if anyone does."""
+        return next((who for who in self.contribution.committers if who.signs), None)
 
     @property
     def login(self) -> Login | None:

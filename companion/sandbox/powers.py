@@ -47,6 +47,7 @@ class Kind(StrEnum):
     HOOK = "hook"
     COMMAND = "command"
     VARIABLE = "variable"
+    COMMITTER = "committer"
     HOME = "home"
     KEYS = "keys"
     HOST_KEY = "host-key"

@@ -12,7 +12,7 @@ from companion.config.origin import Origin
 from companion.config.ports import SSHD_PORT
 from companion.config.presets import PRESETS
 from companion.config.strict_yaml import Document
-from companion.plugins import custom_runtime, external_services, github_pat
+from companion.plugins import custom_runtime, external_services, git, github_pat
 from companion.plugins.contribution import (
     Contribution,
     EnvVar,
@@ -58,6 +58,7 @@ def powers_of(
         *_files(contribution, found),
         *_programs(loaded.config, program),
         *_variables(contribution),
+        *_committers(contribution),
         *_limits(loaded.config.limits),
         *_engine(loaded),
     )
@@ -128,6 +129,8 @@ def _is_chosen(upstream: Upstream) -> bool:
             return True
         case github_pat.PLUGIN.name:
             return upstream.host not in github_pat.DOMAINS
+        case git.PLUGIN.name:
+            return upstream.host not in git.FORGES
         case _:
             return not upstream.headers
 
@@ -240,6 +243,17 @@ def _variables(contribution: Contribution) -> Iterator[Power]:
             pair = f"{variable.name}={variable.value}"
             text = f"sets {pair} for the agent's programs"
             yield Power(Agreed(Kind.VARIABLE, pair), text, variable.origin)
+
+
+def _committers(contribution: Contribution) -> Iterator[Power]:
+    """Yield who the agent's commits are by; without a choice, there is nothing to agree to."""
+    for who in contribution.committers:
+        named = f"{who.name} <{who.email}>".removesuffix(" <>").strip()
+        if named:
+            yield Power(Agreed(Kind.COMMITTER, named), f"commits as {named}", who.origin)
+        if who.signs:
+            text = "signs its commits with a key of its own, which you may add at your forge"
+            yield Power(Agreed(Kind.COMMITTER, "signs"), text, who.origin.at("sign"))
 
 
 def _engine(loaded: Loaded) -> Iterator[Power]:

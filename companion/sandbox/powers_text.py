@@ -16,7 +16,7 @@ _SECTIONS = (
     ("ports", {Kind.PUBLIC_PORT, Kind.PORT, Kind.KEYS, Kind.HOST_KEY}),
     ("image", {Kind.IMAGE, Kind.BUILD_NETWORK, Kind.BUILD, Kind.HOME}),
     ("root", {Kind.ROOT_HOOK, Kind.CAPABILITY}),
-    ("start", {Kind.HOOK, Kind.COMMAND, Kind.VARIABLE, Kind.EDITOR}),
+    ("start", {Kind.HOOK, Kind.COMMAND, Kind.VARIABLE, Kind.COMMITTER, Kind.EDITOR}),
     ("limits", {Kind.LIMITS}),
     ("engine", {Kind.ENGINE}),
 )  # fmt: skip

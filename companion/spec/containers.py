@@ -114,6 +114,8 @@ class Directory(StrEnum):
     RESOLVER = "resolver"
     SSHD = "sshd"
     """Host key, authorized keys and configuration."""
+    SIGNING = "signing"
+    """The key with which the agent signs commits, and what verifies them."""
     SECCOMP = "seccomp"
     """The list of system calls; read by the engine and not mounted."""
 

@@ -82,10 +82,15 @@ class AgentPaths:
         return self.root / "seccomp"
 
     @property
+    def signing(self) -> Path:
+        """Directory mounted read-only into the agent: the key that signs its commits."""
+        return self.root / "signing"
+
+    @property
     def mounted(self) -> tuple[Path, ...]:
         """Every directory of which a container was made, mounted or read by the engine."""
         directories = (self.gateway, self.certificates, self.secrets, self.resolver, self.sshd)
-        return (*directories, self.seccomp)
+        return (*directories, self.signing, self.seccomp)
 
     @property
     def traffic(self) -> Path:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from desk import Desk, Done
+from git_server import GitServer
 
 from companion.reconcile import certificates
 from companion.spec.containers import INGRESS
@@ -41,6 +42,11 @@ features:
       - url: https://host.containers.internal:8443
         headers: {{Authorization: 'odd "%[env(X)]\\ ${{THREE}}'}}
       - url: https://host.containers.internal:8444
+  - plugin: git
+    name: Ada Lovelace
+    email: ada@example.com
+    push: {{"host.containers.internal:8450": {{token: "${{ONE}}", kind: gitea}}}}
+    sign: true
   - plugin: custom-runtime
     home_override: overlay
     runtime_volumes: ["./work:{{{{ .AGENT_HOME }}}}/work"]
@@ -55,6 +61,7 @@ class Box:
     desk: Desk
     project: Path
     seen: dict[int, list[dict[str, str]]]
+    git: GitServer | None = None
     alias: str = ""
     port: int = 0
     bridge: str = ""

@@ -242,6 +242,11 @@ def test_every_choice_of_the_project_is_a_power_and_none_of_companions_own(tmp_p
   - plugin: github-pat
     token: ${KEY}
     domains: [github.com, git.corp.test]
+  - plugin: git
+    name: Ada
+    email: a@b.test
+    push: {gitlab.com: "${KEY}", "git.corp.test:3000": {token: "${KEY}", kind: gitea}}
+    sign: true
   - plugin: custom-runtime
     env: ["LD_PRELOAD=/opt/x.so"]
     runtime_volumes: ["./work:/opt/tools:ro", "cache:/cache"]
@@ -258,6 +263,11 @@ def test_every_choice_of_the_project_is_a_power_and_none_of_companions_own(tmp_p
         "sends KEY to github.com:443 (header Authorization)",
         "reaches https://git.corp.test:443, even in your own network",
         "sends KEY to git.corp.test:443 (header Authorization)",
+        "sends KEY to gitlab.com:443 (header Authorization)",
+        "reaches https://git.corp.test:3000, even in your own network",
+        "sends KEY to git.corp.test:3000 (header Authorization)",
+        "commits as Ada <a@b.test>",
+        "signs its commits with a key of its own, which you may add at your forge",
         "sets LD_PRELOAD=/opt/x.so for the agent's programs",
         f"reads all files in {project.directory}/work (of the project, at /opt/tools)",
     }

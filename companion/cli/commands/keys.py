@@ -1,4 +1,4 @@
-"""Commands about the keys that may log in: keys list, add, remove, rotate."""
+"""Commands about an agent's keys: keys list, add, remove, rotate, signing."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -9,7 +9,7 @@ from companion.errors import Code, CompanionError, UsageError
 from companion.project import inventory, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
-from companion.reconcile import key_rotation, ssh_keys, trust
+from companion.reconcile import key_rotation, signing_key, ssh_keys, trust
 from companion.reconcile.compare import sandbox_of
 from companion.reconcile.validate import check
 from companion.system import files
@@ -27,6 +27,8 @@ def keys(arguments: Namespace) -> Result:
         return _rotated(home, ref, agent, arguments)
     if arguments.host or arguments.client:
         raise UsageError("--host and --client need `keys rotate`", "leave them out")
+    if arguments.action == "signing":
+        return _signing(agent_paths, arguments.agent)
     if arguments.action == "add":
         _save(home, ref, agent_paths, (*_added(agent_paths), *_given(arguments.key)))
     elif arguments.action == "remove":
@@ -43,6 +45,15 @@ def _rotated(home: Paths, ref: AgentRef, agent: str, arguments: Namespace) -> Re
     made = key_rotation.rotate(home, ref, comment, **wanted)
     lines = (f"{agent} has a new {w.replace('_', ' ')}: {f}" for w, f in made.items())
     return Result(text="\n".join(lines), data=made)
+
+
+def _signing(agent_paths: AgentPaths, agent: str) -> Result:
+    """Print the public half of the key that signs the agent's commits, for a forge."""
+    public = signing_key.public(agent_paths)
+    if not public:
+        what = f"{agent} has no signing key yet"
+        raise CompanionError(what, "set `sign: true` for the git plugin and run `companion up`")
+    return Result(text=public, data={"signing_key": public})
 
 
 def _listing(agent_paths: AgentPaths) -> Result:
