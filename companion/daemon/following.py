@@ -134,7 +134,7 @@ class Following:
         self.watch.follow(ref.key, (*steered, first_start(project_paths.agent(agent))))
         record = store.read(project_paths.agent(agent)) if agent else None
         if record and record.engine:
-            granted = (self.home.grants(ref.project.id),) if record.config.grants else ()
+            granted = grant_store.files_of(self.home, ref.project.id, record.config.grants)
             self.watch.follow(ref.key, (*steered, *granted))
             self._timers.set(ref.key, self._next_due(ref, record.config.grants))
         old = self._sandboxes.get(ref.key)
@@ -178,7 +178,7 @@ class Following:
         if not keys:
             return math.inf
         with suppress(CompanionError):
-            return grants.next_due(grant_store.read(self.home, ref.project.id), keys)
+            return grants.next_due(grant_store.usable(self.home, ref.project.id, keys), keys)
         return math.inf
 
     def _forget(self, key: str) -> None:

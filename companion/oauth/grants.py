@@ -1,4 +1,4 @@
-"""Grants: what a user consented to at an MCP server, and when its token is due for renewal. Pure.
+"""Grants: what a user consented to at a server, and when its token is due for renewal. Pure.
 
 All times are in Unix seconds: they must mean the same after a suspend and in every process.
 """
@@ -42,6 +42,9 @@ class Grant:
     failure: str = ""
     refused: bool = False
     """The server refused to renew it: the user must authorize again."""
+    subject: str = ""
+    """Who logged in to an account, as the vendor identifies them."""
+    email: str = ""
 
     @property
     def renewable(self) -> bool:
@@ -58,12 +61,22 @@ class Grant:
 
 
 Grants = Mapping[str, Grant]
-"""The grants of one project, by key_of()."""
+"""Grants by key_of()."""
+_ACCOUNT = "account "
+"""Begins the key of an account; other keys begin with an https URL."""
 
 
-def key_of(provider: Provider | OAuthToken) -> str:
-    """Return the key of a grant within its project: the server's URL and the client ID."""
-    return f"{provider.url} {provider.client_id}".strip()
+def key_of(wanted: Provider | OAuthToken) -> str:
+    """Return the key of a grant: an account's name, or an MCP server's URL and the client ID."""
+    token = wanted.token if isinstance(wanted, Provider) else wanted
+    if token.is_account:
+        return f"{_ACCOUNT}{token.provider}"
+    return f"{token.url} {token.client_id}".strip()
+
+
+def is_account(key: str) -> bool:
+    """Tell whether a grant belongs to the user's account, not to one project."""
+    return key.startswith(_ACCOUNT)
 
 
 def token(grant: Grant | None, now: float) -> str:
@@ -102,9 +115,18 @@ def renewed(grant: Grant, given: Tokens, now: float) -> Grant:
     )
 
 
-def problem(provider: Provider, grant: Grant | None, now: float) -> Problem | None:
-    """Return why a provider has no valid token, or soon will have none, with the next step."""
+def problem(provider: Provider, grant: Grant | None, now: float, agent: str = "") -> Problem | None:
+    """Return why a provider has no valid token, or soon will have none, with the next step.
+
+    Args:
+        provider: the server.
+        grant: what the user granted there.
+        now: in Unix seconds.
+        agent: the name of the agent that needs the token.
+    """
     name, step = provider.name, f"run `companion oauth {provider.name}`"
+    if provider.is_account:
+        step = f"run `companion login {agent}`"
     if grant is None:
         return Problem(f"{name} is not authorized yet", step, code=Code.NOT_AUTHORIZED)
     if grant.refused:

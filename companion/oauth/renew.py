@@ -11,7 +11,12 @@ from companion.plugins.contribution import Provider
 from companion.system.paths import Paths
 
 _OK = 200
-_FINAL_ERRORS = frozenset({"invalid_grant", "unauthorized_client"})
+_FINAL_ERRORS = frozenset({
+    "invalid_grant", "unauthorized_client",
+    # What OpenAI answers besides: see "Errors and recovery" of Sign in with ChatGPT.
+    "invalid_refresh_token", "token_expired", "refresh_token_expired",
+    "refresh_token_invalidated", "refresh_token_reused",
+})  # fmt: skip
 """Errors that no retry can cure. `invalid_client` is none: it may be a typo in .env."""
 _TIMEOUT = 60.0
 """Seconds; giving up early may lose the only valid refresh token."""
@@ -31,8 +36,8 @@ def renew(
 
     Args:
         home: the user's directories.
-        project_id: the project whose grants to renew.
-        providers: the MCP servers in use.
+        project_id: the project that uses the grants.
+        providers: the servers in use.
         client_secret: returns a provider's client secret from .env, "" if there is none.
         trusted: additional CA certificates, in PEM.
         tell: receives a message for each step.
@@ -41,22 +46,24 @@ def renew(
     if not _due(home, project_id, keys):
         return ()
     renewed = []
-    with grant_store.held(home, project_id):
-        for key, grant in _due(home, project_id, keys).items():
-            tell(f"renewing the token for {grant.provider}")
-            secret = client_secret(keys[key]) or grant.client_secret
-            result = _renewed(grant, secret, trusted)
-            grant_store.keep(home, project_id, key, result, new=False)
-            if result.failure:
-                tell(f"the token for {grant.provider} could not be renewed: {result.failure}")
-            else:
-                renewed.append(grant.provider)
+    for owner in dict.fromkeys(grant_store.owner_of(project_id, key) for key in keys):
+        with grant_store.held(home, owner):
+            mine = [key for key in keys if grant_store.owner_of(project_id, key) == owner]
+            for key, grant in _due(home, project_id, mine).items():
+                tell(f"renewing the token for {grant.provider}")
+                secret = client_secret(keys[key]) or grant.client_secret
+                result = _renewed(grant, secret, trusted)
+                grant_store.keep(home, owner, key, result, new=False)
+                if result.failure:
+                    tell(f"the token for {grant.provider} could not be renewed: {result.failure}")
+                else:
+                    renewed.append(grant.provider)
     return tuple(renewed)
 
 
 def _due(home: Paths, project_id: str, keys: Iterable[str]) -> dict[str, Grant]:
-    stored, now = grant_store.read(home, project_id), time.time()
-    return {key: stored[key] for key in keys if grants.is_due(stored.get(key), now)}
+    usable, now = grant_store.usable(home, project_id, keys), time.time()
+    return {key: grant for key, grant in usable.items() if grants.is_due(grant, now)}
 
 
 def _renewed(grant: Grant, secret: str, trusted: bytes) -> Grant:

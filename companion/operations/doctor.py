@@ -12,6 +12,7 @@ from pathlib import Path
 from companion.desktop import editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.oauth import grant_store, grants
+from companion.oauth.grants import Grant
 from companion.operations import engine_checks, kernel_checks, secret_checks, status, way_out
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import discovery, store
@@ -114,15 +115,27 @@ def _grants(home: Paths) -> Iterator[Finding]:
     for project_id, written in store.all_projects(home).items():
         about = f"grants of {written.directory}"
         yield from guarded(about, partial(_grants_of, home, project_id, written.directory))
+    yield from guarded("account logins", partial(_accounts, home))
+
+
+def _accounts(home: Paths) -> Iterator[Finding]:
+    for grant in grant_store.read(home, grant_store.ACCOUNTS).values():
+        if grant.renewable:
+            yield Finding(Level.OK, f"the login to {grant.provider} can be renewed")
+        else:
+            yield _ending(grant, "`companion login`")
+
+
+def _ending(grant: Grant, again: str) -> Finding:
+    what = f"the token for {grant.provider} expires at {grants.clock(grant.until)}"
+    return Finding(Level.WARNING, f"{what}, and cannot be renewed", f"run {again}")
 
 
 def _grants_of(home: Paths, project_id: str, directory: str) -> Iterator[Finding]:
     found = grant_store.read(home, project_id).values()
     for grant in found:
         if not grant.renewable:
-            what = f"the token for {grant.provider} expires at {grants.clock(grant.until)}"
-            again = f"`companion -C {directory} oauth {grant.provider}`"
-            yield Finding(Level.WARNING, f"{what}, and cannot be renewed", f"run {again}")
+            yield _ending(grant, f"`companion -C {directory} oauth {grant.provider}`")
     if count := sum(grant.renewable for grant in found):
         counted = "1 grant" if count == 1 else f"{count} grants"
         yield Finding(Level.OK, f"{counted} of MCP servers in {directory} can be renewed")

@@ -254,5 +254,5 @@ def _all_granted(home: Paths, project: Project, keys: Iterable[str]) -> bool:
         return True
     from companion.oauth import grant_store, grants  # noqa: PLC0415 - start-up time is a budget
 
-    held, now = grant_store.read(home, project.id), time.time()
+    held, now = grant_store.usable(home, project.id, wanted), time.time()
     return all(key in held and grants.is_valid(held[key], now) for key in wanted)

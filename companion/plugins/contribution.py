@@ -17,11 +17,13 @@ class EnvVar:
 
 @dataclass(frozen=True, slots=True)
 class OAuthToken:
-    """A secret issued by an MCP server: the access token that the user granted us."""
+    """A secret that a server issued: the access token that the user granted us."""
 
     provider: str
     url: str
     client_id: str
+    is_account: bool = False
+    """It belongs to the user's account at a vendor, not to one project."""
 
     @property
     def name(self) -> str:
@@ -29,6 +31,8 @@ class OAuthToken:
 
         It differs per server and client, so that no gateway uses a token of another one.
         """
+        if self.is_account:
+            return f"account.{self.provider}"
         issuer = hashlib.sha256(f"{self.url} {self.client_id}".encode()).hexdigest()
         return f"oauth.{self.provider}.{issuer[:12]}"
 
@@ -80,23 +84,25 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """An MCP server where the user authorizes us by OAuth."""
+    """A server where the user authorizes us by OAuth: an MCP server, or a vendor of models."""
 
     name: str
     url: str
     client_id: str
     client_secret: EnvVar | None
     origin: Origin
+    is_account: bool = False
+    """The user logs in once for all sandboxes; otherwise a grant belongs to one project."""
 
     @property
     def token(self) -> OAuthToken:
         """Its access token."""
-        return OAuthToken(self.name, self.url, self.client_id)
+        return OAuthToken(self.name, self.url, self.client_id, self.is_account)
 
     @property
     def meaning(self) -> tuple[object, ...]:
         """The provider without its origin: equal ones do not clash."""
-        return self.url, self.client_id, self.client_secret
+        return self.url, self.client_id, self.client_secret, self.is_account
 
 
 @dataclass(frozen=True, slots=True)

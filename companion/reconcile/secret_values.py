@@ -82,8 +82,8 @@ def resolve(home: Paths, ref: AgentRef, secrets: Iterable[SecretRef]) -> dict[Se
     wanted = tuple(secrets)
     has_variables = any(isinstance(s, EnvVar) for s in wanted)
     variables = environment(ref, _allowed(home)) if has_variables else {}
-    tokens = any(isinstance(s, OAuthToken) for s in wanted)
-    held, now = grant_store.read(home, ref.project.id) if tokens else {}, time.time()
+    keys = [grants.key_of(s) for s in wanted if isinstance(s, OAuthToken)]
+    held, now = grant_store.usable(home, ref.project.id, keys), time.time()
 
     def value(secret: SecretRef) -> Secret:
         match secret:

@@ -137,7 +137,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         host=host,
         uses=uses,
         missing=tuple(_missing(contribution, values, document, home.settings)),
-        grant_problems=tuple(_grant_problems(home, ref, contribution, document)),
+        grant_problems=tuple(_grant_problems(home, ref, config.name, contribution, document)),
         steered_by=tuple(dict.fromkeys(place.path for place in control)),
         writes=tuple(place.path for place in writes(contribution, found)),
         powers=powers_of(
@@ -218,15 +218,13 @@ def _missing(
 
 
 def _grant_problems(
-    home: Paths, ref: AgentRef, contribution: Contribution, document: Document
+    home: Paths, ref: AgentRef, agent: str, contribution: Contribution, document: Document
 ) -> Iterator[Problem]:
-    """Yield a problem for each MCP server that has no valid token now."""
-    held, now = (
-        grant_store.read(home, ref.project.id) if contribution.providers else {},
-        time.time(),
-    )
-    for provider in contribution.providers:
-        if problem := grants.problem(provider, held.get(grants.key_of(provider)), now):
+    """Yield a problem for each server that has no valid token now."""
+    keys = {grants.key_of(provider): provider for provider in contribution.providers}
+    held, now = grant_store.usable(home, ref.project.id, keys), time.time()
+    for key, provider in keys.items():
+        if problem := grants.problem(provider, held.get(key), now, agent):
             yield assemble.at(provider.origin, problem, document)
 
 

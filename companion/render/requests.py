@@ -122,8 +122,9 @@ def _missing(header: Header) -> str:
     match header.secret:
         case EnvVar(name):
             return f"{name} has no value"
-        case OAuthToken(provider):
-            return f"no valid token for {provider}: run `companion oauth {provider}` on the desktop"
+        case OAuthToken(provider, is_account=is_account):
+            command = "companion login" if is_account else f"companion oauth {provider}"
+            return f"no valid token for {provider}: run `{command}` on the desktop"
 
 
 def quote(text: str) -> str:

@@ -109,6 +109,8 @@ def _services(contribution: Contribution) -> Iterator[Power]:
     for provider in contribution.providers:
         text = f"asks you to authorize it at {provider.url}"
         subject = f"{provider.url} {provider.client_id}".strip()
+        if provider.is_account:
+            text, subject = f"uses your {provider.name} plan", provider.token.name
         yield Power(Agreed(Kind.LOGIN, subject), text, provider.origin)
         if provider.client_secret:
             name = provider.client_secret.name
@@ -136,7 +138,11 @@ def _is_chosen(upstream: Upstream) -> bool:
 
 
 def _sent(upstream: Upstream, secret: EnvVar | OAuthToken, header: str) -> Power:
-    name = secret.name if isinstance(secret, EnvVar) else f"the token for {secret.url}"
+    name = secret.name
+    if isinstance(secret, OAuthToken):
+        name = (
+            f"your {secret.provider} token" if secret.is_account else f"the token for {secret.url}"
+        )
     clear = ", unencrypted" if upstream.scheme == "http" else ""
     text = f"sends {name} to {upstream.endpoint} (header {header}{clear})"
     return Power(Agreed(Kind.SECRET, f"{secret.name} {upstream.place}"), text, upstream.origin)

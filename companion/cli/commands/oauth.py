@@ -61,7 +61,7 @@ def _wanted(
     Raises:
         CompanionError: no agent has such a provider, or one that has cannot be read.
     """
-    known = [(checked, p) for checked in found for p in checked.contribution.providers]
+    known = [(c, p) for c in found for p in c.contribution.providers if not p.is_account]
     wanted = {grants.key_of(p): (checked, p) for checked, p in known if p.name == name}
     if not wanted and problems:
         raise ConfigError(problems)
