@@ -99,6 +99,9 @@ class Tokens(OAuthMessage):
     token_type: str
     expires_in: float | None = None
     refresh_token: str | None = Field(default=None, repr=False)
+    scope: str = ""
+    """What was granted, separated by spaces; "" if the server does not say."""
+    id_token: str = Field(default="", repr=False)
 
     @property
     def lifetime(self) -> float:
@@ -107,8 +110,15 @@ class Tokens(OAuthMessage):
         return given if 0 < given < _FOREVER else AN_HOUR
 
 
+class _ErrorDetail(OAuthMessage):
+    """An error as OpenAI's servers write it."""
+
+    code: Annotated[str, Field(pattern=_ERROR.pattern)]
+    message: str | None = None
+
+
 class _ErrorMessage(OAuthMessage):
-    error: Annotated[str, Field(pattern=_ERROR.pattern)]
+    error: Annotated[str, Field(pattern=_ERROR.pattern)] | _ErrorDetail
     error_description: str | None = None
 
 
@@ -138,7 +148,11 @@ def oauth_error(text: str, hidden: Iterable[str]) -> tuple[str, str]:
         found = _ErrorMessage.model_validate_json(text)
     except ValidationError:
         return "", ""
-    return found.error, describe_error(found.error, found.error_description or "", hidden)
+    if isinstance(found.error, _ErrorDetail):
+        code, description = found.error.code, found.error.message
+    else:
+        code, description = found.error, found.error_description
+    return code, describe_error(code, description or "", hidden)
 
 
 def describe_error(error: str, description: str, hidden: Iterable[str] = ()) -> str:

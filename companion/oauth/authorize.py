@@ -50,11 +50,11 @@ def authorize(provider: Provider, secret: str, web: Web, prompt: Prompt) -> Gran
             secrets.token_urlsafe(24), secrets.token_urlsafe(48), callback.redirect
         )
         callback.is_response = lambda url: protocol.is_response(url, pending)
-        _ask(prompt, protocol.authorization_url(where, what, client.client_id, pending), callback)
+        ask(prompt, protocol.authorization_url(where, what, client.client_id, pending), callback)
         code = protocol.code(callback.wait(), where)
     prompt.tell(f"requesting a token from {where.issuer}")
     form = protocol.exchange(code, pending, what)
-    tokens = _tokens(form, client, where, web)
+    tokens = request_tokens(form, client, where, web)
     now = time.time()
     return Grant(
         provider=provider.name,
@@ -107,7 +107,8 @@ def _client(
     return protocol.client(response.text)
 
 
-def _ask(prompt: Prompt, url: str, callback: Callback) -> None:
+def ask(prompt: Prompt, url: str, callback: Callback) -> None:
+    """Send the user's browser to a server, or let them open the address and paste the response."""
     prompt.tell(f"authorize Companion in your browser:\n{url}")
     if sys.stdin.isatty():
         prompt.tell(f"(or paste the address it is redirected to: {callback.redirect}?…)")
@@ -119,7 +120,14 @@ def _ask(prompt: Prompt, url: str, callback: Callback) -> None:
             prompt.tell(f"open the address yourself: {error}")
 
 
-def _tokens(form: dict[str, str], client: Client, where: AuthorizationServer, web: Web) -> Tokens:
+def request_tokens(
+    form: dict[str, str], client: Client, where: AuthorizationServer, web: Web
+) -> Tokens:
+    """Exchange an authorization code for tokens.
+
+    Raises:
+        CompanionError: the server issued none.
+    """
     secret = client.client_secret or ""
     authenticated, headers = protocol.authenticated(
         form, client.client_id, secret, protocol.method(client, where)

@@ -17,7 +17,7 @@ from companion.errors import CompanionError
 _WAIT_TIMEOUT = 600.0
 _READ_TIMEOUT = 10.0
 _READ_SIZE = 1 << 16
-_PATH = "/callback"
+PATH = "/callback"
 _PAGE = """\
 <!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Companion</title><p>{text}</p></html>
@@ -32,11 +32,17 @@ _REFUSED = "This is not the response that Companion is waiting for."
 class Callback:
     """A local redirect URI, and the response that arrives there."""
 
-    redirect: str
-    """The redirect URI (RFC 6749) that the authorization server sends the browser to."""
+    origin: str
+    """Scheme, address and port where we listen."""
+    path: str = PATH
     is_response: Callable[[str], bool] = lambda _: False
     """Decides which address is the response; others are refused and the wait continues."""
     _answers: "SimpleQueue[str]" = field(default_factory=SimpleQueue)
+
+    @property
+    def redirect(self) -> str:
+        """The redirect URI (RFC 6749) that the authorization server sends the browser to."""
+        return f"{self.origin}{self.path}"
 
     def offer(self, url: str) -> bool:
         """Accept an address if it is the response; return whether it was."""
@@ -59,8 +65,8 @@ class Callback:
 
 
 @contextmanager
-def listen(port: int) -> Iterator[Callback]:
-    """Listen for the browser on a port of 127.0.0.1; 0: any free port.
+def listen(port: int, path: str = PATH) -> Iterator[Callback]:
+    """Listen for the browser at a path on a port of 127.0.0.1; 0: any free port.
 
     Raises:
         CompanionError: the port cannot be used.
@@ -71,7 +77,7 @@ def listen(port: int) -> Iterator[Callback]:
         reason = getattr(error, "strerror", None) or error
         what = f"cannot listen on port {port} of 127.0.0.1: {reason}"
         raise CompanionError(what, "choose another --port") from None
-    callback = Callback(f"http://127.0.0.1:{server.server_port}{_PATH}")
+    callback = Callback(f"http://127.0.0.1:{server.server_port}", path)
     server.callback = callback
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -108,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Accept the response, or answer 400."""
         callback = self.server.callback
-        accepted = callback.offer(callback.redirect.removesuffix(_PATH) + self.path)
+        accepted = callback.offer(callback.origin + self.path)
         page = _PAGE.format(text=_ACCEPTED if accepted else _REFUSED).encode()
         self.send_response(200 if accepted else 400)
         self.send_header("Content-Type", "text/html; charset=utf-8")

@@ -62,9 +62,13 @@ def method(known: Client, where: AuthorizationServer) -> str:
 
 
 def authorization_url(
-    where: AuthorizationServer, what: Resource, client_id: str, pending: AuthorizationRequest
+    where: AuthorizationServer,
+    what: Resource,
+    client_id: str,
+    pending: AuthorizationRequest,
+    more: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the URL to open in the user's browser."""
+    """Return the URL to open in the user's browser, with the server's own parameters in `more`."""
     challenge = hashlib.sha256(pending.verifier.encode()).digest()
     parameters = {
         "response_type": "code",
@@ -80,6 +84,7 @@ def authorization_url(
         scopes.append("offline_access")
     if scopes:
         parameters["scope"] = " ".join(dict.fromkeys(scopes))
+    parameters |= more or {}
     parts = urlsplit(where.authorization_endpoint)
     query = "&".join(filter(None, (parts.query, urlencode(parameters, quote_via=quote))))
     return urlunsplit(parts._replace(query=query))
@@ -92,6 +97,11 @@ def is_response(url: str, pending: AuthorizationRequest) -> bool:
     except ValueError:
         return False
     return parts.path == expected.path and _only(url, "state") == pending.state
+
+
+def issued_client(url: str) -> str:
+    """Return the client ID that a response assigns, "" if it assigns none."""
+    return _only(url, "client_id")
 
 
 def code(url: str, where: AuthorizationServer) -> str:

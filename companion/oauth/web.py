@@ -49,9 +49,9 @@ class Web:
         """Return the WWW-Authenticate header of a server, "" without one."""
         return self._ask(url, None, {}, limit=0).challenge  # an event stream never ends
 
-    def get(self, url: str) -> Response:
-        """Send a GET request."""
-        return self._ask(url, None, {})
+    def get(self, url: str, bearer: str = "") -> Response:
+        """Send a GET request, with an access token if one is given."""
+        return self._ask(url, None, {"Authorization": f"Bearer {bearer}"} if bearer else {})
 
     def post_form(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Response:
         """Post a form."""

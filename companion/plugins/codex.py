@@ -1,9 +1,21 @@
-"""Codex: a runtime with its ACP adapter, and a feature that adds the CLI and an API key."""
+"""Codex: a runtime with its ACP adapter, and a feature that adds the CLI and its credential."""
+
+from typing import Literal
+
+from pydantic import model_validator
 
 from companion.config.models import Model
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference, Version
-from companion.plugins.contribution import Command, Contribution, EnvVar, Header, Upstream
+from companion.plugins.contribution import (
+    Command,
+    Contribution,
+    EnvVar,
+    Header,
+    Provider,
+    SecretRef,
+    Upstream,
+)
 
 _PACKAGE, _PINNED = "@openai/codex", "0.136.0"
 _HOST = "api.openai.com"
@@ -16,15 +28,22 @@ _ALWAYS = (
     "[analytics]",
     "enabled = false",
 )
-# A provider entry without login: neither the CLI nor an editor asks for an account.
-_PROVIDER = (
-    'model_provider = "gateway"',
-    *_ALWAYS,
-    "[model_providers.gateway]",
-    'name = "OpenAI"',
-    f'base_url = "https://{_HOST}/v1"',
-    'wire_api = "responses"',
-)
+_URL = f"https://{_HOST}/v1"
+
+
+def _provider(name: str) -> tuple[str, ...]:
+    """Return a provider entry without login: neither the CLI nor an editor asks for an account.
+
+    Codex uses more of the API for the name OpenAI than a ChatGPT plan includes.
+    """
+    return (
+        'model_provider = "gateway"',
+        *_ALWAYS,
+        "[model_providers.gateway]",
+        f'name = "{name}"',
+        f'base_url = "{_URL}"',
+        'wire_api = "responses"',
+    )
 
 
 def _defaults(lines: tuple[str, ...]) -> str:
@@ -45,23 +64,43 @@ RUNTIME = npm.runtime(
 class Options(Model):
     """Options of the codex plugin."""
 
-    api_key: Reference
+    api_key: Reference | None = None
+    login: Literal["chatgpt"] | None = None
+    """Use the user's ChatGPT plan; `companion login` obtains the token."""
     version: Version | None = None
+
+    @model_validator(mode="after")
+    def _has_one_credential(self) -> "Options":
+        if bool(self.api_key) == bool(self.login):
+            raise ValueError("needs either api_key or `login: chatgpt`")
+        return self
 
 
 def contribute(options: Options, context: Context) -> Contribution:
-    """Install the CLI unless the image has it; the gateway adds the key."""
-    header = Header("Authorization", "Bearer ", EnvVar(options.api_key), "")
+    """Install the CLI unless the image has it; the gateway adds the key, or the plan's token."""
     added = npm.added("codex", _PACKAGE, _PINNED, options.version)
+    if options.api_key:
+        return Contribution(
+            commands=(*added, Command(_defaults(_provider("OpenAI")))),
+            upstreams=(_upstream(EnvVar(options.api_key), context),),
+        )
+    origin = context.origin.at("login")
+    plan = Provider("ChatGPT", _URL, "", None, origin, is_account=True)
     return Contribution(
-        commands=(*added, Command(_defaults(_PROVIDER))),
-        upstreams=(Upstream("https", _HOST, 443, (header,), context.origin),),
+        commands=(*added, Command(_defaults(_provider("ChatGPT plan")))),
+        providers=(plan,),
+        upstreams=(_upstream(plan.token, context),),
     )
+
+
+def _upstream(secret: SecretRef, context: Context) -> Upstream:
+    header = Header("Authorization", "Bearer ", secret, "")
+    return Upstream("https", _HOST, 443, (header,), context.origin)
 
 
 PLUGIN = FeaturePlugin(
     name="codex",
-    summary="OpenAI Codex CLI, its key injected by the gateway",
+    summary="OpenAI Codex CLI, its key or ChatGPT login injected by the gateway",
     options=Options,
     contribute=contribute,
 )

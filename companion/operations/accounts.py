@@ -1,0 +1,75 @@
+"""Accounts: log in to a vendor once, and give the token to every sandbox that uses it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from companion.errors import CompanionError
+from companion.oauth import chatgpt, grants
+from companion.oauth.authorize import Prompt
+from companion.oauth.grants import Grant
+from companion.oauth.web import Web
+from companion.plugins.contribution import Provider
+from companion.project import discovery, inventory, store
+from companion.reconcile import run, trust
+from companion.reconcile.apply import Progress
+from companion.reconcile.validate import Checked
+from companion.system.paths import Paths
+
+
+@dataclass(frozen=True, slots=True)
+class Supplied:
+    """A sandbox that uses an account; `problem` says why it does not have the token yet."""
+
+    agent: str
+    problem: str = ""
+
+
+def account_of(checked: Checked) -> Provider | None:
+    """Return the account that an agent needs the user to log in to, None if it needs none."""
+    providers = checked.contribution.providers
+    return next((provider for provider in providers if provider.is_account), None)
+
+
+def log_in(
+    home: Paths, checked: Checked, account: Provider, prompt: Prompt, *, anew: bool = False
+) -> Grant:
+    """Let the user log in to the account of an agent, and store the grant.
+
+    Args:
+        home: the user's directories.
+        checked: the agent.
+        account: its account, from account_of().
+        prompt: asks the user.
+        anew: register as a new client, for another account.
+
+    Raises:
+        UntrustedError: the agent's config asks for more than the user agreed to.
+        CompanionError: the user or the vendor refused.
+    """
+    trust.require(home, checked)
+    return chatgpt.log_in(home, account, Web(checked.host.trusted_certificates), prompt, anew=anew)
+
+
+def supply(
+    home: Paths, checked: Checked, account: Provider, progress: Progress
+) -> Iterator[Supplied]:
+    """Let the agent and every other sandbox of the user that uses an account load its token.
+
+    A problem with one of them is reported with it, and does not affect the others.
+    """
+    key, own = grants.key_of(account), (checked.project.id, checked.config.name)
+    directories = store.directories(home) | {own[0]: checked.project.directory}
+    others = (
+        who
+        for who, record in store.all_records(home)
+        if key in record.config.grants and who[0] in directories
+    )
+    for project_id, agent in dict.fromkeys((own, *others)):
+        try:
+            project = discovery.project(directories[project_id])
+            ref = inventory.find_agent(home, project, agent)
+            run.reconcile(home, ref, progress, unasked=True)
+        except CompanionError as error:
+            yield Supplied(agent, str(error.problems[0]))
+        else:
+            yield Supplied(agent)
