@@ -28,10 +28,15 @@ class JsoncError(ValueError):
     """The text is not JSON with comments, or lacks the structure that an edit needs."""
 
     def __init__(self, text: str, offset: int, what: str) -> None:
-        lines = BREAK.split(text[:offset].removeprefix(BOM))
-        self.line, self.column = len(lines), len(lines[-1]) + 1
+        self.line, self.column = position(text, offset)
         self.what = what
         super().__init__(f"{self.line}:{self.column}: {what}")
+
+
+def position(text: str, offset: int) -> tuple[int, int]:
+    """Return line and column of an offset; both count from 1."""
+    lines = BREAK.split(text[:offset].removeprefix(BOM))
+    return len(lines), len(lines[-1]) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,13 @@ class _Reader:
         if token.kind != "scalar":
             self._next -= 1
             raise self._wrong("a value is missing here")
-        return Node(token.start, token.end, "", scalar=json.loads(mark))
+        return Node(token.start, token.end, "", scalar=self._scalar(token, mark))
+
+    def _scalar(self, token: Token, mark: str) -> Json:
+        try:
+            return json.loads(mark)
+        except ValueError:  # Python converts no number of thousands of digits
+            raise JsoncError(self._text, token.start, "the number is too long") from None
 
     def _container(self, opening: Token, kind: str, closing: str, depth: int) -> Node:
         elements: list[Element] = []
