@@ -11,6 +11,7 @@ NAME = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
 # the port that the agent dialed.
 SANE = """\
   http-request set-var(txn.path) path
+  http-request set-var(txn.method) method
   http-request set-var(txn.hosthdr) req.hdr(host),lower
   http-request set-var(txn.host) var(txn.hosthdr),field(1,:)
   http-request set-var(txn.hostport) var(txn.hosthdr),field(2,:)

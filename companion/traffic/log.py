@@ -9,13 +9,16 @@ import re
 from dataclasses import dataclass
 
 _SENT = "bytes=%U/%B"
+_NAMED = "bytes(0,300)"
+"""No more of an agent's word is logged: HAProxy cuts lines at 1024, and their end must be there."""
 TLS = (
-    f"tls %[var(sess.sni)] port=%[var(sess.port)] to=%b why=%[var(sess.reason)] {_SENT}"
+    f"tls %[var(sess.sni),{_NAMED}] port=%[var(sess.port)] to=%b why=%[var(sess.reason)] {_SENT}"
     " ms=%Tt term=%ts"
 )
 """The format of TLS that passes through, or is refused by its name."""
 REQUEST = (
-    "{kind} %[var(txn.hosthdr)] port=%[var(txn.port)] %HM %[var(txn.path)]"
+    f"{{kind}} %[var(txn.hosthdr),{_NAMED}] port=%[var(txn.port)]"
+    f" %[var(txn.method),{_NAMED}] %[var(txn.path),{_NAMED}]"
     f" status=%ST why=%[var(txn.reason)] {_SENT} ms=%Ta term=%ts"
 )
 """The format of a request, with `kind` http or https."""

@@ -23,6 +23,7 @@ from companion.system import network
 
 pytestmark = pytest.mark.engine
 
+HERE = "host.containers.internal"
 REFUSED_AT_ONCE = {
     "a host that is not listed, by TLS": "curl -sS -m 8 https://example.com/",
     "a host that is not listed, by HTTP": "curl -sSf -m 8 http://example.com/",
@@ -131,6 +132,19 @@ def test_a_refusal_says_why_and_stands_in_the_logs(box: Box):
     shown = box.companion("network", "coder").ok().out
     assert "not-listed.test:80" in shown
     assert "not in the egress list" in shown
+
+
+def test_nothing_that_an_agent_sends_keeps_a_request_out_of_the_log(box: Box):
+    def seen() -> int:
+        found = box.companion("network", "coder", "--json").ok().data["hosts"]
+        here = (h["allowed"] for h in found if (h["host"], h["port"]) == (HERE, 8000))
+        return next(here, 0)
+
+    before = seen()
+    path = "/" + "p" * 3000
+    box.run(f"curl -sS -m 8 -o /dev/null 'http://{HERE}:8000{path}?why=x%20status=1'")
+    box.run(f"curl -sS -m 8 -o /dev/null -X {'M' * 1500} http://{HERE}:8000/")
+    wait_until(lambda: seen() == before + 2, 10)
 
 
 def test_no_name_leaves_the_sandbox(box: Box):
