@@ -75,6 +75,7 @@ REST = _argument("rest", nargs="...", metavar="-- CMD", help="the command to run
 COMPOSE_REST = _argument("rest", nargs="...", metavar="ARGS", help="arguments for compose")
 _AGENT = _argument("agent", nargs="?", metavar="AGENT",
                    help="the agent's name (default: the only one)")  # fmt: skip
+_HOST = _argument("host", metavar="HOST", help="a host name, or *. and one: all names below it")
 _AGENTS = _argument("agents", nargs="*", metavar="AGENT", help="only these agents")
 _ALL = _argument("--all", action="store_true", help="all projects")
 _DIRECTORY = _argument("directory", nargs="?", metavar="DIR", type=_path,
@@ -108,7 +109,7 @@ GROUPS = (
                       help="list agreements; show what a project opens; revoke its agreement"),
             _argument("--digest", metavar="D",
                       help="agree without a question if this is the digest of what it opens now"),
-        ), ("trust", "trust show ~/src/coder", "trust revoke"), ("allow", "review")),
+        ), ("trust", "trust show ~/src/coder", "trust revoke"), ("review", "agree")),
         Command("plugins", "list runtimes and features", "project:plugins"),
         Command("schema", "print the JSON Schema of agent.yaml", "project:schema", (
             _argument("--fleet", action="store_true", help="of fleet.yaml instead"),
@@ -135,6 +136,15 @@ GROUPS = (
                 "network:network", (
             _AGENT, _argument("-f", "--follow", action="store_true", help="show each as it ends"),
         ), ("network coder", "network coder --follow"), ("traffic", "egress", "net")),
+        Command("allow", "let an agent reach a host: always, or once", "network:allow", (
+            _AGENT, _HOST,
+            _argument("--once", action="store_true",
+                      help="until the sandbox is taken down; agent.yaml stays as it is"),
+            _argument("--fleet", action="store_true",
+                      help="in the list that all agents of the fleet share"),
+        ), ("allow astral.sh", "allow coder '*.example.org' --once"), ("permit", "unblock")),
+        Command("deny", "take back what `allow` gave", "network:deny", (_AGENT, _HOST),
+                ("deny astral.sh",), ("block", "refuse")),
         Command("exec", "run a command in a sandbox through the engine", "sandbox:execute",
                 (_AGENT, REST), ("exec -- git status", "exec coder"), ()),
         Command("ssh", "log in to a sandbox, or run a command there", "sandbox:ssh",

@@ -80,7 +80,9 @@ def _put(text: str, spans: Mapping[Location, Span], path: Location, item: Plain)
 def _created(text: str, spans: Mapping[Location, Span], path: Location, item: Plain) -> str:
     around = spans[path[:-1]]
     if around.style != "block":
-        return text  # a key that is created in braces could not be told from the user's own
+        end = _inner_end(text, around)
+        entry = f"{path[-1]}: {strict_yaml.dump_inline([item])}"
+        return _spliced(text, end, entry if text[end - 1] in "{," else f", {entry}")
     column = around.start - _line_start(text, around.start)
     lines = f"{' ' * column}{path[-1]}:\n{as_lines(item, column + 2)}"
     return _after_line(text, around.end, lines)
@@ -117,6 +119,12 @@ def _after_line(text: str, offset: int, lines: str) -> str:
     """Return the text with lines after the one that a value ends in."""
     ending = "\r\n" if "\r\n" in text else "\n"
     return _spliced(text, _line_end(text, offset), ending + lines.replace("\n", ending))
+
+
+def _inner_end(text: str, braces: Span) -> int:
+    """Return the offset after the last entry within braces."""
+    inner = text[braces.start : braces.end - 1]
+    return braces.start + len(inner.rstrip())
 
 
 def _spliced(text: str, offset: int, new: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from companion.engine.detection import detect
 from companion.engine.driver import Driver, driver
 from companion.engine.model import EngineChoice, Observed
-from companion.project import store
+from companion.project import once_store, store
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import (
@@ -113,8 +113,8 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     A certificate that is due for renewal is new at each call, as is a host key before the first
     write.
     """
-    sandbox = sandbox_of(checked, record)
     agent_paths = checked.agent_paths(home)
+    sandbox = replace(sandbox_of(checked, record), once=once_store.read(agent_paths))
     values = secret_values.resolve(home, checked.ref, sandbox.secrets)
     seals = secret_values.seals(values, record.salt)
     leaves = authority.leaf_certificates(sandbox, home, agent_paths)

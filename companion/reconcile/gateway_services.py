@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 from companion.plugins.contribution import SecretRef
 from companion.render import dns, haproxy, ingress, limits
-from companion.render.egress import allowed_hosts
+from companion.render.egress import hosts_of
 from companion.sandbox.model import HostFacts, Sandbox
 from companion.spec.containers import (
     INGRESS,
@@ -141,7 +141,7 @@ def _reloads(
     yield "log level", sandbox.log_level
     yield "trusted certificates", digest(sandbox.host.trusted_certificates.decode("latin-1"))
     yield from ((f"the desktop's address {address}", "") for address in sandbox.host.addresses)
-    yield from ((f"host {host}", "") for host in allowed_hosts(sandbox.egress))
+    yield from ((f"host {host}", "") for host in hosts_of(sandbox))
     yield from (
         (f"service {u.place}", digest([asdict(h) for h in u.headers])) for u in sandbox.upstreams
     )

@@ -6,6 +6,7 @@ successors); the desktop's own addresses are added at render time.
 
 from companion.config.models import Egress
 from companion.config.presets import PRESETS
+from companion.sandbox.model import Sandbox
 
 SPECIAL_ADDRESSES = (
     "0.0.0.0/8",
@@ -28,6 +29,12 @@ SPECIAL_ADDRESSES = (
 _DOCUMENTATION = {"192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"}
 PRIVATE_ADDRESSES = tuple(net for net in SPECIAL_ADDRESSES if net not in _DOCUMENTATION)
 """Networks that image builds must not reach; those for documentation (RFC 5737) are nobody's."""
+
+
+def hosts_of(sandbox: Sandbox) -> tuple[str, ...]:
+    """Return the hosts and patterns that a sandbox may reach, those allowed once included."""
+    once = sandbox.once if sandbox.egress.mode == "listed" else ()
+    return tuple(sorted({*allowed_hosts(sandbox.egress), *once}))
 
 
 def allowed_hosts(egress: Egress) -> tuple[str, ...]:

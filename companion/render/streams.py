@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from companion.plugins.contribution import Upstream
-from companion.render.egress import SPECIAL_ADDRESSES, allowed_hosts
+from companion.render.egress import SPECIAL_ADDRESSES, hosts_of
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 from companion.spec.identity import digest
@@ -24,8 +24,8 @@ def render(sandbox: Sandbox) -> tuple[File, ...]:
     lists = {
         "http.map": (f"{u.endpoint} {server(u)}" for u in sandbox.upstreams_by("http")),
         "https.map": (f"{u.endpoint} {server(u)}" for u in sandbox.upstreams_by("https")),
-        "hosts.map": (f"{h} {_slot(h)}" for h in _hosts(sandbox) if not h.startswith("*.")),
-        "suffixes.map": (f"{h[1:]} {_slot(h)}" for h in _hosts(sandbox) if h.startswith("*.")),
+        "hosts.map": (f"{h} {_slot(h)}" for h in hosts_of(sandbox) if not h.startswith("*.")),
+        "suffixes.map": (f"{h[1:]} {_slot(h)}" for h in hosts_of(sandbox) if h.startswith("*.")),
         "never.lst": _never(sandbox),
         "streams.lst": sorted(_streams(sandbox)),
         "rules.lst": sorted(_rules(sandbox)),
@@ -45,10 +45,6 @@ def _slot(host: str) -> str:
     return f"s{int.from_bytes(hashlib.sha256(host.encode()).digest()[:2]) % SLOTS}"
 
 
-def _hosts(sandbox: Sandbox) -> tuple[str, ...]:
-    return allowed_hosts(sandbox.egress)
-
-
 def _never(sandbox: Sandbox) -> tuple[str, ...]:
     return (*SPECIAL_ADDRESSES, *sandbox.host.addresses)
 
@@ -59,7 +55,7 @@ def _streams(sandbox: Sandbox) -> Iterator[str]:
     The gateway ends the streams whose line is removed.
     """
     bounds = digest(_never(sandbox))
-    listed = [(_slot(host), host) for host in _hosts(sandbox)]
+    listed = [(_slot(host), host) for host in hosts_of(sandbox)]
     free = [("any", "*")] if sandbox.egress.mode == "open" else []
     for name, host in (*listed, *free):
         yield f"passthrough/{name} {host} {bounds}"

@@ -107,6 +107,8 @@ class Sandbox:
     allocation: Allocation
     host: HostFacts
     found: Mapping[ProjectFile, PathFacts]
+    once: tuple[str, ...] = ()
+    """Hosts that it may reach as if they were in its egress list, until it is taken down."""
 
     @property
     def ssh(self) -> SshServer | None:

@@ -103,6 +103,11 @@ class AgentPaths:
         return self.root / "traffic.lock"
 
     @property
+    def once(self) -> Path:
+        """The hosts that the agent may reach until it is taken down."""
+        return self.root / "once.json"
+
+    @property
     def good(self) -> Path:
         """What ran well last: the way back."""
         return self.root / "last_good"

@@ -51,7 +51,7 @@ def moved(passage: Passage) -> str:
     return f"refused: {why(passage.why)}" if passage.was_refused else _bytes(passage)
 
 
-def allowing(entry: Entry) -> bool:
+def can_be_allowed(entry: Entry) -> bool:
     """Tell whether the user could let it through by listing its host."""
     return entry.is_refused and entry.why == _LISTED and entry.port in {_TLS, _HTTP}
 

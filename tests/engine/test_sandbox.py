@@ -134,6 +134,17 @@ def test_a_refusal_says_why_and_stands_in_the_logs(box: Box):
     assert "not in the egress list" in shown
 
 
+def test_a_host_that_is_allowed_once_passes_at_once_and_nothing_restarts(box: Box):
+    config, before = box.config_text(), box.ids()
+    ask = "curl -s -m 8 http://allowed-once.test/"
+    assert "egress list of agent.yaml" in box.run(ask)
+    box.companion("allow", "coder", "allowed-once.test", "--once").ok()
+    assert "has no address" in box.run(ask)
+    box.companion("deny", "coder", "allowed-once.test").ok()
+    assert "egress list of agent.yaml" in box.run(ask)
+    assert (box.config_text(), box.ids()) == (config, before)
+
+
 def test_nothing_that_an_agent_sends_keeps_a_request_out_of_the_log(box: Box):
     def seen() -> int:
         found = box.companion("network", "coder", "--json").ok().data["hosts"]

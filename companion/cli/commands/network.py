@@ -1,21 +1,25 @@
-"""The command `network`: what an agent used of the network, and what was refused."""
+"""Commands about an agent's network: what it used, what was refused, and what it may reach."""
 
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from companion.cli.output import Result, plural, show, table
+from companion.cli.output import Result, comment, plural, show, table
 from companion.cli.targets import agent_of
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.model import Container
 from companion.errors import Code, CompanionError
+from companion.operations import allow as allowing
 from companion.operations import container_logs, network_use
-from companion.project import store
+from companion.project import inventory, store
+from companion.project.model import AgentRef, Project
+from companion.reconcile import run
 from companion.spec.identity import Role
+from companion.system.paths import Paths
 from companion.traffic import log
 from companion.traffic.book import Book, Entry
-from companion.traffic.words import allowing, moved, place, use
+from companion.traffic.words import can_be_allowed, moved, place, use
 
 _TODAY, _EARLIER = "%H:%M:%S", "%Y-%m-%d"
 
@@ -41,6 +45,41 @@ def network(arguments: Namespace) -> Result:
             "left_out": book.left_out,
         },
     )
+
+
+def allow(arguments: Namespace) -> Result:
+    """Let an agent reach a host: always, by a line in agent.yaml, or until it is taken down."""
+    home, project, agent = agent_of(arguments)
+    ref, host = inventory.find_agent(home, project, agent), allowing.parsed(arguments.host)
+    file = ""
+    if arguments.once:
+        changed = allowing.once(home, ref, agent, host, comment)
+    else:
+        file = allowing.always(home, ref, agent, host, for_fleet=arguments.fleet)
+        changed = bool(file)
+    if changed:
+        _apply(home, project, ref, agent)
+    until = "until it is taken down" if arguments.once else f"a new line in {file}"
+    text = f"{agent} may reach {host}: {until}" if changed else f"{agent} reaches {host} already"
+    return Result(text=text, data={"agent": agent, "host": host, "changed": changed})
+
+
+def deny(arguments: Namespace) -> Result:
+    """Take back what `allow` gave."""
+    home, project, agent = agent_of(arguments)
+    ref, host = inventory.find_agent(home, project, agent), allowing.parsed(arguments.host)
+    changed = allowing.deny(home, ref, agent, host, comment)
+    if changed:
+        _apply(home, project, ref, agent)
+    text = f"{agent} no longer reaches {host}" if changed else f"{agent} does not reach {host}"
+    return Result(text=text, data={"agent": agent, "host": host, "changed": changed})
+
+
+def _apply(home: Paths, project: Project, ref: AgentRef, agent: str) -> None:
+    """Apply the change to a sandbox that is wanted up; to another, its next `up` does."""
+    record = store.of_project(home, project).agents.get(agent)
+    if record and record.wanted == "up":
+        run.reconcile(home, ref, comment, only_if_changed=True, unasked=True)
 
 
 def _follow(engine: Engine, containers: Iterable[Container], agent: str) -> Result:
@@ -71,7 +110,7 @@ def _lines(agent: str, book: Book) -> Iterator[str]:
     yield table(rows)
     if book.left_out:
         yield f"{plural(book.left_out, 'more host')} were forgotten: there were too many"
-    if name := next((e.host for e in book.entries if allowing(e)), ""):
+    if name := next((e.host for e in book.entries if can_be_allowed(e)), ""):
         yield f"tip: companion allow {agent} {name}"
 
 
