@@ -37,6 +37,7 @@ class Code(StrEnum):
     ADDRESS_HELD = "address-held"
     NAME_TAKEN = "name-taken"
     PORT_TAKEN = "port-taken"
+    PORT_LOCAL = "port-local"
     IMAGE_GONE = "image-gone"
     NETWORK_MISSING = "network-missing"
     NO_WAY_OUT = "no-way-out"
@@ -172,9 +173,13 @@ class NameTakenError(EngineError):
 
 
 class PortTakenError(WorldChangedError):
-    """Another process holds the port that a sandbox publishes."""
+    """Another process holds the port that a sandbox publishes: `port`, if that is known."""
 
     code = Code.PORT_TAKEN
+
+    def __init__(self, problem: str, hint: str = "", log: str = "", *, port: int = 0) -> None:
+        super().__init__(problem, hint, log)
+        self.port = port
 
 
 class UnreachableError(WorldChangedError):

@@ -164,6 +164,15 @@ GROUPS = (
         ), ("open", "open coder --in zed"), ("code",)),
         Command("edit", "open an agent.yaml in your editor", "editing:edit", (_AGENT,),
                 ("edit", "edit app"), ("config",)),
+        Command("port", "lead a port of the desktop into a sandbox, or show what listens there",
+                "port:port", (
+            _argument("words", nargs="*", metavar="[AGENT] [PORT[:INSIDE]]",
+                      help="a port of 127.0.0.1 on the desktop, and the port inside if it differs"),
+            _argument("--background", action="store_true", help="return once it is forwarded"),
+            _argument("--open", action="store_true", help="open it in the browser"),
+            _argument("--stop", action="store_true", help="end it; without a port, all of AGENT"),
+        ), ("port coder 3000", "port coder 8080:3000 --background", "port coder --stop"),
+                ("forward", "ports", "tunnel")),
         Command("editors", "list editors; write or remove our entries in their settings",
                 "editing:editors", (
             _action("list", "sync", "remove"),

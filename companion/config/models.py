@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from companion.config.ports import SSHD_PORT
+from companion.config.ports import GATE_PORT, SSHD_PORT
 
 Engine = Literal["docker", "podman"]
 LogLevel = Literal["info", "debug"]
-_GATE = 1
 _GATEWAY_PORTS = {0, 1, 53}
 """0 is not a port; on the others the gateway itself listens for the agent."""
 
@@ -112,7 +111,7 @@ def split_port(text: str) -> tuple[str, int, int]:
     is_port = match and all(0 < port < 1 << 16 for port in (host, inner))
     if not is_port or not _IPV4.match(address):
         raise ValueError("must be PORT, HOST:CONTAINER or ADDRESS:HOST:CONTAINER")
-    if inner in {_GATE, SSHD_PORT}:
+    if inner in {GATE_PORT, SSHD_PORT}:
         raise ValueError(f"uses the container's port {inner}, which is reserved for Companion")
     return address, host, inner
 

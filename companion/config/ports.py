@@ -2,3 +2,5 @@
 
 SSHD_PORT = 2222
 """Port of sshd in the agent's namespace."""
+GATE_PORT = 1
+"""Port of 127.0.0.1 in the agent's namespace that opens once the network is closed."""

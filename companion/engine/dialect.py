@@ -265,6 +265,8 @@ def parse_container(data: Mapping[str, Any], files: str) -> Container:
         started=_instant(state.get("StartedAt", "")),
         network_mode=data["HostConfig"].get("NetworkMode", ""),
         ssh_port=_ssh_port(data["HostConfig"].get("PortBindings") or {}),
+        published=tuple(_published(data["HostConfig"].get("PortBindings") or {})),
+        pid=int(state.get("Pid") or 0),
     )
 
 
@@ -276,6 +278,15 @@ def _ssh_port(bindings: Mapping[str, Any]) -> int | None:
     """Return the desktop's port for sshd from the port bindings in `inspect`."""
     ports = (binding.get("HostPort") for binding in bindings.get(f"{SSHD_PORT}/tcp") or ())
     return next((int(port) for port in ports if port), None)
+
+
+def _published(bindings: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    """Yield (desktop's port, container's port) from the port bindings in `inspect`, without SSH."""
+    for name, targets in bindings.items():
+        inside = int(name.partition("/")[0])
+        for target in targets or ():
+            if inside != SSHD_PORT and target.get("HostPort"):
+                yield int(target["HostPort"]), inside
 
 
 def parse_network(project: str, data: Mapping[str, Any]) -> tuple[str, str]:

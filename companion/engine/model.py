@@ -55,6 +55,10 @@ class Container:
     network_mode: str
     ssh_port: int | None = None
     """The desktop's port that leads to sshd, if this container publishes it."""
+    published: tuple[tuple[int, int], ...] = ()
+    """The other ports of the desktop that it publishes, each with the port inside."""
+    pid: int = 0
+    """Its first process, as the engine's machine numbers it; 0 unless it runs."""
 
 
 @dataclass(frozen=True, slots=True)

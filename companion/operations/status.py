@@ -9,8 +9,10 @@ from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import CompanionError, Problem
-from companion.operations import validation_cache
+from companion.operations import ports_inside, validation_cache
 from companion.project import discovery, store
+from companion.project import forwards as forwarding
+from companion.project.forwards import Forward
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord, Written
 from companion.spec.identity import Role
@@ -40,6 +42,10 @@ class Status:
     egress: str
     services: tuple[tuple[str, str], ...]
     problems: tuple[Problem, ...]
+    listening: tuple[int, ...] = ()
+    """The ports inside that can be forwarded."""
+    forwards: tuple[Forward, ...] = ()
+    """The ports that are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,8 @@ def statuses(home: Paths, project: Project) -> tuple[Status, ...]:
             return engine.containers()
         return tuple(c for c in held[engine.choice] if c.agent == engine.agent)
 
-    return tuple(_status(ref, config, written, ask) for ref, config in configs.items())
+    active = forwarding.active(home)
+    return tuple(_status(ref, config, written, active, ask) for ref, config in configs.items())
 
 
 def status_of(home: Paths, ref: AgentRef) -> Status:
@@ -79,7 +86,8 @@ def status_of(home: Paths, ref: AgentRef) -> Status:
         CompanionError: no engine answers.
     """
     written = store.of_project(home, ref.project)
-    return _status(ref, _config(_checked(home, ref)), written, Engine.containers)
+    active = forwarding.active(home)
+    return _status(ref, _config(_checked(home, ref)), written, active, Engine.containers)
 
 
 def _configs(home: Paths, project: Project) -> Mapping[AgentRef, _Config]:
@@ -123,6 +131,7 @@ def _status(
     ref: AgentRef,
     config: _Config,
     written: Written,
+    forwards: Collection[Forward],
     ask: Callable[[Engine], Collection[Container]],
 ) -> Status:
     name = _name(ref, config, written)
@@ -131,6 +140,7 @@ def _status(
     choice = (record.engine if record else None) or detect(config.container_runtime, None)
     engine = Engine(choice, ref.project.id, name)
     containers = ask(engine)
+    ports = ports_inside.of(containers, record) if record else ports_inside.Ports()
     return Status(
         agent=name,
         directory=str(ref.directory),
@@ -141,7 +151,9 @@ def _status(
         engine=engine.choice.name,
         egress=config.egress,
         services=tuple((c.service, c.status) for c in containers),
-        problems=(*config.problems, *broken),
+        problems=(*config.problems, *broken, *ports.problems),
+        listening=ports.offered,
+        forwards=tuple(f for f in forwards if (f.project, f.agent) == (ref.project.id, name)),
     )
 
 

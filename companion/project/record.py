@@ -40,6 +40,8 @@ class ConfigSummary:
     """Real paths of the files that control it: no other agent may write there."""
     writes: tuple[str, ...] = ()
     """Directories of the desktop that it may write to."""
+    ports: tuple[int, ...] = ()
+    """Ports of the desktop that it publishes, besides SSH."""
 
     def joined(self, other: "ConfigSummary") -> "ConfigSummary":
         """Return this summary with all paths of both, while containers of either may run."""

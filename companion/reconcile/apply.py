@@ -9,9 +9,15 @@ from typing import assert_never
 from companion.engine import build_output, failures, gateway_socket
 from companion.engine.driver import Driver, driver
 from companion.engine.model import AgentLogin, EngineChoice, Observed
-from companion.errors import CompanionError, EngineError, SupersededError, UnreachableError
+from companion.errors import (
+    CompanionError,
+    EngineError,
+    PortTakenError,
+    SupersededError,
+    UnreachableError,
+)
 from companion.project import store
-from companion.reconcile import readiness
+from companion.reconcile import port_holders, readiness
 from companion.reconcile.build_turn import build_turn
 from companion.reconcile.desired import HOST_KEY
 from companion.reconcile.gateway_services import ROOT
@@ -167,7 +173,11 @@ class Applier:
             store.write(self.agent_paths, record.on(self.engine.choice))
 
     def _start(self, service: Service) -> None:
-        self.engine.start(service)
+        try:
+            self.engine.start(service)
+        except PortTakenError as error:
+            own = self.engine.project, self.engine.agent
+            raise port_holders.taken(self.home, own, service.publish, error) from None
         if service.role is Role.NET:
             try:
                 readiness.check_closed(self.engine, self.target)

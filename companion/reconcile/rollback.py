@@ -65,8 +65,11 @@ def _located(error: CompanionError) -> str:
 
 def can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:
     """Tell whether another allocation may help; a configured port must not change."""
+    if not isinstance(error, PortTakenError):
+        return True
+    published = {port.host for port in checked.contribution.ports}
     chosen_by_user = any(server.port for server in checked.contribution.ssh)
-    return not (isinstance(error, PortTakenError) and chosen_by_user)
+    return error.port not in published and not chosen_by_user
 
 
 def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Progress) -> None:

@@ -84,6 +84,7 @@ class Checked:
             grants=tuple(map(grants.key_of, self.contribution.providers)),
             steered_by=self.steered_by,
             writes=self.writes,
+            ports=tuple(sorted({port.host for port in self.contribution.ports})),
         )
 
     @property

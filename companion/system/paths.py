@@ -243,6 +243,11 @@ class Paths:
         return self.pauses / "all"
 
     @property
+    def forwards(self) -> Path:
+        """Directory of the ports that are forwarded into sandboxes right now."""
+        return self.state / "forwards"
+
+    @property
     def log(self) -> Path:
         """What companion did."""
         return self.state / "companion.log"

@@ -152,20 +152,26 @@ class Lines:
     """The lines that a program says (stderr included), as they come, until it ends or is killed.
 
     With `apart` it is in a process group of its own: an interrupt in the terminal is for us alone.
+    With `waits` its standard input stays open until we kill it or end, however we end.
 
     Raises:
         CompanionError: it could not be started.
     """
 
     def __init__(
-        self, argv: Sequence[str], *, env: Environment | None = None, apart: bool = False
+        self,
+        argv: Sequence[str],
+        *,
+        env: Environment | None = None,
+        apart: bool = False,
+        waits: bool = False,
     ) -> None:
         try:
             self._child = subprocess.Popen(
                 _found(argv),
                 env=_environment(env),
                 cwd=_directory(),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -276,6 +282,12 @@ def launch(argv: Sequence[str], text: str = "") -> None:
     if child.stdin:
         with suppress(BrokenPipeError), child.stdin:
             child.stdin.write(text.encode())
+
+
+def ask_to_end(pid: int) -> None:
+    """Ask a process of ours to end; one that is gone already needs no asking."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
 
 
 def attach(argv: Sequence[str], *, env: Environment | None = None) -> int:

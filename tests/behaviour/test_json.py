@@ -15,7 +15,8 @@ PROBLEMS = """
 failed usage bug config-invalid config-missing secret-missing no-keychain keychain-locked
 not-authorized token-expired
 no-engine engine-silent engine-denied engine-failed world-changed subnet-taken address-held
-name-taken port-taken image-gone network-missing no-way-out pull-failed build-failed login-failed
+name-taken port-taken port-local image-gone network-missing no-way-out pull-failed build-failed
+login-failed
 agent-ended rolled-back superseded stopped already-running not-registered not-started agent-unknown
 no-logins editor-missing exists confirmation-required trust-required damaged file-access
 """

@@ -1,6 +1,7 @@
 """The command `status`: apart from the others, which load what starts sandboxes."""
 
 from argparse import Namespace
+from collections.abc import Iterator
 
 from companion.cli.output import Result, table
 from companion.cli.targets import project_of
@@ -12,14 +13,23 @@ def status(arguments: Namespace) -> Result:
     home, project = project_of(arguments)
     found = statuses(home, project)
     rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
-    words = "".join(
-        f"\n  {one.agent} | {line}" for one in found for line in one.condition.last_output
-    )
+    words = "".join(f"\n  {one.agent} | {line}" for one in found for line in _more(one))
     return Result(
         text=table(rows) + words,
         data={"agents": [_facts(one) for one in found]},
         problems=tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
     )
+
+
+def _more(one: Status) -> Iterator[str]:
+    """Yield what is said of a sandbox below the table."""
+    yield from one.condition.last_output
+    for forward in one.forwards:
+        yield f"{forward.url} leads to port {forward.inside}"
+    open_ports = sorted(set(one.listening) - {forward.inside for forward in one.forwards})
+    if open_ports and one.ssh_port:
+        listed = ", ".join(map(str, open_ports))
+        yield f"listens on {listed}: `companion port {one.agent} {open_ports[0]}` leads there"
 
 
 def _row(one: Status) -> tuple[str, ...]:
@@ -40,4 +50,6 @@ def _facts(one: Status) -> dict[str, object]:
         "engine": one.engine,
         "egress": one.egress,
         "services": dict(one.services),
+        "listening": list(one.listening),
+        "forwards": [{"port": f.port, "inside": f.inside, "url": f.url} for f in one.forwards],
     }

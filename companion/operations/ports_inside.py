@@ -1,0 +1,71 @@
+"""Ports inside: where programs in a running sandbox listen, and whether the desktop gets there."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from companion.config.ports import GATE_PORT, SSHD_PORT
+from companion.engine.client import Engine
+from companion.engine.model import Container
+from companion.errors import Code, Problem
+from companion.project.record import AgentRecord
+from companion.spec.identity import Role
+from companion.system import listeners
+from companion.system.listeners import Listener
+
+_OURS = {GATE_PORT, SSHD_PORT}
+_MOST = 20
+"""Ports that are offered: programs inside can listen on any number."""
+_EPHEMERAL = 32768
+"""From here on the kernel gives out ports to whoever asks for any; editors' servers ask so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports of one sandbox."""
+
+    offered: tuple[int, ...] = ()
+    """Where a program listens that is not published yet, lowest first."""
+    problems: tuple[Problem, ...] = ()
+    """Published ports that lead nowhere."""
+
+
+def of(containers: Collection[Container], record: AgentRecord) -> Ports:
+    """Return the ports of an agent, read from the kernel; nothing if it runs on another machine."""
+    agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
+    if agent is None:
+        return Ports()
+    found = listeners.of_container(agent.pid, record.allocation.subnets) or ()
+    published = [pair for container in containers for pair in container.published]
+    return judged(agent.agent, found, published)
+
+
+def asked(engine: Engine, containers: Collection[Container], record: AgentRecord) -> Ports:
+    """Do as of(), but ask a program inside if the sandbox runs on another machine."""
+    agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
+    if agent is None or listeners.of_container(agent.pid, record.allocation.subnets) is not None:
+        return of(containers, record)
+    table = engine.run_as_agent(record.config.login, "cat", "/proc/net/tcp", stdin="")
+    published = [pair for container in containers for pair in container.published]
+    return judged(agent.agent, tuple(listeners.parse(table)), published)
+
+
+def judged(
+    agent: str, found: Collection[Listener], published: Collection[tuple[int, int]]
+) -> Ports:
+    """Return what listeners in a sandbox mean, given its published ports (desktop's, inside)."""
+    reachable = {one.port for one in found if not one.is_local}
+    local = {one.port for one in found} - reachable
+    offered = ({one.port for one in found} - _OURS) - {inside for _, inside in published}
+    return Ports(
+        offered=tuple(sorted(port for port in offered if port < _EPHEMERAL))[:_MOST],
+        problems=tuple(
+            Problem(
+                f"port {host} of the desktop leads to {inside} in {agent}, where the server accepts"
+                " connections from inside only (it listens on 127.0.0.1)",
+                f"let it listen on 0.0.0.0, or run `companion port {agent} {inside}`",
+                code=Code.PORT_LOCAL,
+            )
+            for host, inside in sorted(published)
+            if inside in local
+        ),
+    )

@@ -1,0 +1,50 @@
+"""Port holders: in words, which sandbox or program has a port of the desktop."""
+
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+
+from companion.errors import PortTakenError
+from companion.project import forwards, store
+from companion.spec.containers import Publish
+from companion.system import listeners, network
+from companion.system.paths import Paths
+
+
+def is_free(port: int) -> bool:
+    """Tell whether nothing on this machine answers on a loopback port, and we may listen there."""
+    return network.port_is_free(port) and not _answers_by_ipv6(port)
+
+
+def holder(home: Paths, port: int, own: tuple[str, str] = ("", "")) -> str:
+    """Return what has a port: a forward, a sandbox other than `own`, or a program.
+
+    `own` is the ID of a project and the name of an agent.
+    """
+    for forward in forwards.active(home):
+        if forward.port == port:
+            return f"`companion port`, which leads it to {forward.alias}"
+    for who, record in store.all_records(home):
+        its = (record.allocation.ssh_port, *record.config.ports)
+        if who != own and record.wanted == "up" and port in its:
+            return f"the sandbox {record.allocation.alias}"
+    return listeners.owner(port) or "another program"
+
+
+def taken(
+    home: Paths, own: tuple[str, str], published: Iterable[Publish], error: PortTakenError
+) -> PortTakenError:
+    """Return an engine's error with the one port that is taken and what has it, if that is seen."""
+    for one in published:
+        if not is_free(one.host_port):
+            port = one.host_port
+            what = f"port {port} is taken by {holder(home, port, own)}"
+            hint = "stop that, or choose another port in agent.yaml"
+            return PortTakenError(what, hint, error.log, port=port)
+    return error
+
+
+def _answers_by_ipv6(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("::1", port), timeout=1):
+        return True
+    return False

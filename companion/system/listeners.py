@@ -1,0 +1,87 @@
+"""Listeners: the TCP ports on which programs listen, as Linux lists them, also in containers."""
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, ip_address
+from pathlib import Path
+
+_PROC = Path("/proc")
+_TABLES = ("tcp", "tcp6")
+_LISTENS = "0A"
+_MOST = 256 * 1024
+"""Bytes that are read of a table: listeners come first, and programs inside decide its length."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Listener:
+    """A port on which a program listens; `inode` identifies its socket."""
+
+    port: int
+    is_local: bool
+    """Only connections from its own network namespace, to 127.0.0.1 or ::1, reach it."""
+    inode: int = 0
+
+
+def parse(table: str) -> Iterator[Listener]:
+    """Yield the listeners in a table of the kernel: the text of /proc/PID/net/tcp or tcp6."""
+    for line in table.splitlines()[1:]:
+        words = line.split()
+        if len(words) > 9 and words[3] == _LISTENS:  # noqa: PLR2004 - the column of the inode
+            address, _, port = words[1].partition(":")
+            yield Listener(int(port, 16), _is_loopback(address), int(words[9]))
+
+
+def of_container(pid: int, subnets: Collection[str]) -> tuple[Listener, ...] | None:
+    """Return the listeners in the network namespace of a container's process.
+
+    Args:
+        pid: the process, as the engine numbers it.
+        subnets: networks of the container. The engine may run on another machine, where numbers
+            mean other processes, so the namespace must have a route to one of these.
+
+    Returns None if the namespace is not on this machine.
+    """
+    wanted = {_in_route_table(subnet) for subnet in subnets}
+    with suppress(OSError, ValueError):
+        lines = _read(_PROC / str(pid) / "net/route").splitlines()[1:]
+        if pid and wanted & {line.split()[1] for line in lines if line.strip()}:
+            return _of_process(str(pid))
+    return None
+
+
+def owner(port: int) -> str:
+    """Return the program that listens on a port of this machine; "" if that is not visible."""
+    with suppress(OSError, ValueError):
+        found = {f"socket:[{one.inode}]" for one in _of_process("self") if one.port == port}
+        for process in _PROC.glob("[0-9]*"):
+            with suppress(OSError):
+                if any(str(handle.readlink()) in found for handle in (process / "fd").iterdir()):
+                    name = (process / "comm").read_text(errors="replace").strip()
+                    return f"{name} (process {process.name})"
+    return ""
+
+
+def _of_process(pid: str) -> tuple[Listener, ...]:
+    tables = (_read(_PROC / pid / "net" / name) for name in _TABLES)
+    return tuple(sorted({one for table in tables for one in parse(table)}))
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MOST).decode(errors="replace").rpartition("\n")[0]
+    except FileNotFoundError:  # without IPv6 there is no tcp6
+        return ""
+
+
+def _is_loopback(text: str) -> bool:
+    """Tell whether an address of a table, in words of the machine's byte order, is a loopback."""
+    words = (bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
+    address = ip_address(b"".join(words))
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _in_route_table(subnet: str) -> str:
+    return IPv4Network(subnet).network_address.packed[::-1].hex().upper()

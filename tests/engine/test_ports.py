@@ -1,0 +1,141 @@
+"""Ports on demand: servers inside are noticed, and led to the desktop on a command only."""
+
+import re
+import socket
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from sandboxes import Box, wait_until
+
+from companion.system import listeners
+
+pytestmark = pytest.mark.engine
+SERVER = """
+use IO::Socket::INET;
+my $listener = IO::Socket::INET->new(
+  LocalAddr => $ARGV[0], LocalPort => $ARGV[1], Listen => 9, ReuseAddr => 1) or die;
+while (my $caller = $listener->accept) {
+  while (<$caller>) { last if /^\\r?\\n$/ }
+  print $caller "HTTP/1.0 200 OK\\r\\n\\r\\nfrom inside";
+  close $caller;
+}
+"""
+
+
+@contextmanager
+def serving(box: Box, port: int, address: str = "127.0.0.1") -> Iterator[None]:
+    """Run a server inside while the body runs."""
+    server = box.start("exec", "coder", "--", "perl", "-e", SERVER, address, str(port))
+    try:
+        wait_until(lambda: port in box.companion("port", "--json").ok().data["listening"])
+        yield
+    finally:
+        box.ssh(f"pkill -f 'LocalAddr.*{port}'")
+        server.wait(30)
+
+
+def fetched(port: int) -> str:
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as got:
+        return str(got.read().decode())
+    return ""
+
+
+@contextmanager
+def free_port() -> Iterator[int]:
+    """Keep a free port from others until the body takes it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    yield port
+
+
+def bound(port: int) -> set[str]:
+    """Return the addresses of this machine, as the kernel spells them, that listen on a port."""
+    tables = "".join(Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6"))
+    return set(re.findall(rf"\d+: ([0-9A-F]+):{port:04X} 0+:0000 0A", tables))
+
+
+def test_a_server_on_a_sandboxs_loopback_is_reached_across_restarts(box: Box):
+    with free_port() as port:
+        with serving(box, 3000):
+            offer = "`companion port coder 3000` leads there"
+            assert offer in box.companion("status").ok().out
+            assert not bound(3000)
+            pair = ("port", f"{port}:3000")
+            (made,) = box.companion(*pair, "--background", "--json").ok().data["forwards"]
+            assert made["url"] == f"http://coder.localhost:{port}"
+            assert fetched(port) == "from inside"
+            assert bound(port) == {"0100007F"}
+            by_name = ["curl", "-sS", made["url"]]
+            said = subprocess.run(by_name, capture_output=True, text=True, check=True)
+            assert said.stdout == "from inside"
+            shown = box.companion("status").ok().out
+            assert f"{made['url']} leads to port 3000" in shown
+            assert offer not in shown
+            assert "already" in box.companion("port", f"{port}:3001").problems[0]
+        box.companion("restart").ok()
+        with serving(box, 3000):
+            wait_until(lambda: fetched(port) == "from inside")
+        assert box.companion("port", "--stop", "--json").ok().data == {"ended": [port]}
+        assert not bound(port)
+        assert box.companion("port", "--stop", "--json").ok().data == {"ended": []}
+
+
+def test_a_forward_in_the_foreground_ends_with_its_process_and_with_the_sandbox(box: Box):
+    with free_port() as port, serving(box, 3000):
+        running = box.start("port", "coder", f"{port}:3000")
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith(f"http://coder.localhost:{port} leads to port")
+        assert fetched(port) == "from inside"
+        running.kill()
+        running.wait(30)
+        wait_until(lambda: not bound(port))
+        assert box.companion("port", "--json").ok().data["forwards"] == []
+
+
+def test_a_port_that_is_taken_is_refused_with_what_has_it(box: Box):
+    sandboxs = box.companion("port", f"{box.port}:3000").problems
+    assert len(sandboxs) == 1
+    assert f"port {box.port} is taken by the sandbox {box.alias}; choose another" in sandboxs[0]
+    with socket.socket(socket.AF_INET6) as mine:
+        mine.bind(("::1", 0))
+        mine.listen()
+        port = mine.getsockname()[1]
+        assert "(process " in box.companion("port", f"{port}:3000").problems[0]
+    with socket.socket() as mine:
+        mine.bind(("127.0.0.1", 0))
+        mine.listen()
+        port = mine.getsockname()[1]
+        with box.changed(f'    ports: ["{port}:3000"]\n'):
+            failed = box.companion("up")
+        assert failed.code == 1
+        assert f"port {port} is taken by {listeners.owner(port)}" in failed.err
+        assert not re.search("[0-9a-f]{64}", failed.err)
+        assert failed.err.count(" is taken by ") == 1
+    assert box.run("id -un") == "agent"
+
+
+def test_a_published_port_whose_server_is_for_the_inside_only_is_explained(box: Box):
+    with free_port() as port, box.changed(f'    ports: ["{port}:3000"]\n'):
+        box.companion("up").ok()
+        with serving_published(box):
+            assert fetched(port) == ""
+            (problem,) = box.companion("status").ok().problems
+            assert problem.startswith(f"port {port} of the desktop leads to 3000 in coder, where")
+            assert "`companion port coder 3000`" in problem
+    box.companion("up").ok()
+
+
+@contextmanager
+def serving_published(box: Box) -> Iterator[None]:
+    server = box.start("exec", "coder", "--", "perl", "-e", SERVER, "127.0.0.1", "3000")
+    try:
+        wait_until(lambda: bool(box.companion("status").ok().problems))
+        yield
+    finally:
+        box.ssh("pkill -f LocalAddr")
+        server.wait(30)
