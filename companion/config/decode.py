@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from companion.config import strict_yaml
+from companion.config import newer_format, strict_yaml
 from companion.config.models import AgentConfig, Feature, Fleet
 from companion.config.origin import SHARED, Origin
 from companion.config.strict_yaml import Document, Location
@@ -28,7 +28,7 @@ def agent(text: str, file: str = "agent.yaml") -> tuple[AgentConfig, Document]:
     Raises:
         ConfigError: every problem within this text.
     """
-    document = strict_yaml.parse(text, file)
+    document = _parse(text, file)
     return decode(AgentConfig, document.data, document, ()), document
 
 
@@ -38,11 +38,19 @@ def fleet(text: str, file: str = "fleet.yaml") -> tuple[Fleet, Document]:
     Raises:
         ConfigError: every problem within this text.
     """
-    document = strict_yaml.parse(text, file)
+    document = _parse(text, file)
     found = decode(Fleet, document.data, document, ())
     if problems := tuple(_name_clashes(found.agents, document)):
         raise ConfigError(problems)
     return found, document
+
+
+def _parse(text: str, file: str) -> Document:
+    """Parse a text; a format that is not ours gets one message instead of one for each key."""
+    document = strict_yaml.parse(text, file)
+    if problem := newer_format.refusal(document):
+        raise ConfigError([problem])
+    return document
 
 
 def _name_clashes(names: Sequence[str], document: Document) -> Iterator[Problem]:

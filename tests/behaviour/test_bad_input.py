@@ -1,6 +1,7 @@
 """Bad input gets one clear message with file, line and column, exit code 1, and nothing written."""
 
 import json
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -560,6 +561,40 @@ def test_a_docker_service_names_its_network(desk: Desk, service: str, message: s
         "agent.yaml:7:16: " if "'" not in message else "agent.yaml:7:"
     )
     assert message in done.err
+
+
+def test_a_file_of_agent_sandboxs_newer_format_gets_one_message(desk: Desk):
+    text = (Path(__file__).parents[2] / "docs/reference.md").read_text()
+    theirs, ours = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    done = desk.companion("-C", str(desk.project(theirs)), "validate")
+    assert len(done.problems) == 1
+    problem = done.err
+    assert problem.startswith("error: agent.yaml:3:1: this is agent-sandbox's newer format")
+    for line in (
+        "core_version (line 3) → remove it",
+        "runtime_engine (line 4) → container_runtime",
+        "runtime.image (line 6) → runtime: codex",
+        "runtime.cwd (line 7) → workdir",
+        "gateway.egress[].headers (line 14)",
+        "@builtin/github-pat (line 19) → plugin: github-pat",
+    ):
+        assert line in problem
+    assert "Bearer" not in done.err, "a value may be a secret"
+    desk.companion("-C", str(desk.project(ours, name="coder")), "validate").ok()
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "agents: [coder]\nshared:\n  installations: [{plugin: ./mine}]\n",
+        "agents: [coder]\nshared:\n  gateway: {egress: [{hosts: ['*'], deny: true}]}\n",
+    ],
+)
+def test_so_does_a_fleet_of_that_format(desk: Desk, theirs: str):
+    project = desk.project(fleet__yaml=theirs)
+    (problem,) = desk.companion("-C", str(project), "validate").problems
+    assert problem.startswith("fleet.yaml:3:")
+    assert "newer format" in problem
 
 
 def test_a_name_is_resolved_on_one_network(desk: Desk):
