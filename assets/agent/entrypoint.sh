@@ -9,6 +9,16 @@ set -euo pipefail
 lib=/usr/local/lib/companion
 uid=
 
+# Programs that the agent installed below its home are for its own commands, not for this script.
+agent_path=$PATH
+system_path() {
+  local part kept=
+  while IFS= read -r -d : part; do
+    case $part in "$HOME"/*) ;; *) kept+=:$part ;; esac
+  done <<<"$PATH:"
+  PATH=${kept#:}
+}
+
 # Where root begins, the agent's variables have other names until it has become the agent: by its own
 # PATH, BASH_ENV or LD_PRELOAD, what lies in its home would be run as root.
 given=()
@@ -32,7 +42,7 @@ sshd_options() {
     esac
     pair=${pair//\\/\\\\}
     assigned+=("\"${pair//\"/\\\"}\"")
-  done < <(env -0 "COMPANION_WORKDIR=$PWD")
+  done < <(/usr/bin/env -0 "COMPANION_WORKDIR=$PWD")
   options=(-f /companion/sshd/sshd_config -o "SetEnv ${assigned[*]}")
 }
 if [ "${1:-}" = --sshd ]; then
@@ -50,6 +60,7 @@ if [ "${1:-}" = --no-gate ]; then
   gate=none
   shift
 fi
+system_path
 for _ in $(seq 200); do
   [ -z "${gate:-}" ] || break
   (exec 3<>/dev/tcp/127.0.0.1/1) 2>/dev/null && gate=open && break
@@ -92,6 +103,8 @@ overlay() {
 }
 
 if [ -d "$lib/home" ]; then overlay; fi
+program=$(type -P -- "$1") && set -- "$program" "${@:2}"
+PATH=$agent_path
 run_all "$lib/hooks"
 
 # Each process reports how it ended: `wait -n` forgets one that ended before it was called.

@@ -31,6 +31,9 @@ _IPV4 = re.compile(rf"{_OCTET}(\.{_OCTET}){{3}}\Z")
 _PORT = re.compile(
     r"((?P<address>[0-9]{1,3}(\.[0-9]{1,3}){3}):)?(?P<host>[0-9]{1,5})(:(?P<inner>[0-9]{1,5}))?\Z"
 )
+_PACKAGE = re.compile(
+    r"[a-z0-9][a-z0-9.+-]{0,62}[a-z0-9+](=[0-9A-Za-z][0-9A-Za-z.+~:-]{0,62}[0-9A-Za-z])?\Z"
+)
 _MEMORY = re.compile(r"[1-9][0-9]{0,5}[kmg]\Z")
 _BLANK = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0d\uffa0"
@@ -121,6 +124,15 @@ def _port(text: str) -> str:
     return text
 
 
+def _package(text: str) -> str:
+    """Refuse what apt-get takes for anything but a package: options, removals, files, releases."""
+    if not _PACKAGE.match(text):
+        raise ValueError(
+            "must be the name of a Debian package, such as ripgrep or ripgrep=13.0.0-4"
+        )
+    return text
+
+
 def _memory(text: str) -> str:
     if not _MEMORY.match(text):
         raise ValueError("must be a size such as 512m or 8g")
@@ -174,6 +186,7 @@ def host_pattern(text: str) -> str:
 
 Line = Annotated[str, AfterValidator(single_line)]
 Text = Annotated[str, AfterValidator(free_text)]
+Package = Annotated[str, AfterValidator(_package)]
 Image = Annotated[str, AfterValidator(_image)]
 PortText = Annotated[str, AfterValidator(_port)]
 
@@ -270,4 +283,5 @@ class AgentConfig(Model):
     workdir: Annotated[Line, AfterValidator(_workdir)] = "{{ .AGENT_HOME }}"
     egress: Egress = Egress(mode="open")
     limits: Limits = Limits()
+    packages: tuple[Package, ...] = ()
     features: tuple[Feature, ...] = ()

@@ -33,7 +33,6 @@ def runtime(
     packages: tuple[str, ...],
     adapter: str,
     commands: tuple[str, ...] = (),
-    debian: tuple[str, ...] = (),
 ) -> RuntimePlugin:
     """Return a runtime of a CLI and its ACP adapter, which people and editors start.
 
@@ -43,7 +42,6 @@ def runtime(
         packages: npm packages to install.
         adapter: the command that speaks ACP.
         commands: further commands to run after the installation.
-        debian: Debian packages that they need.
     """
     program = RuntimeProgram(
         base_image=_NODE,
@@ -51,6 +49,5 @@ def runtime(
         command=("sleep", "infinity"),
         acp_command=(adapter,),
         user="agent",
-        packages=debian,
     )
     return RuntimePlugin(name, summary, program)

@@ -11,8 +11,6 @@ from companion.plugins.base import Context, FeaturePlugin, Reference, Version
 from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream, Variable
 
 _PACKAGE, _PINNED = "@earendil-works/pi-coding-agent", "0.75.5"
-# Pi's search tools: it would download missing ones from GitHub.
-_DEBIAN = ("fd-find", "ripgrep")
 _QUIET = (("PI_SKIP_VERSION_CHECK", "1"), ("PI_TELEMETRY", "0"))
 
 Provider = Literal["anthropic", "openai", "google"]
@@ -28,7 +26,6 @@ RUNTIME = npm.runtime(
     summary="Pi coding agent with the pi-acp adapter",
     packages=(f"{_PACKAGE}@{_PINNED}", "pi-acp@0.0.24"),
     adapter="pi-acp",
-    debian=_DEBIAN,
 )
 
 
@@ -55,7 +52,6 @@ def contribute(options: Options, context: Context) -> Contribution:
         upstreams.append(Upstream("https", host, 443, (key,), context.origin))
         variables.append(Variable(variable, "dummy", context.origin))
     return Contribution(
-        packages=_DEBIAN,
         commands=npm.added("pi", _PACKAGE, _PINNED, options.version),
         variables=tuple(variables),
         upstreams=tuple(upstreams),

@@ -27,7 +27,7 @@ class Options(Model):
 
 
 def contribute(options: Options, context: Context) -> Contribution:
-    """Add sshd and the keys that may log in."""
+    """Let sshd start, which every image has, and add the keys that may log in."""
 
     def file(path: str | None, option: str) -> ProjectFile | None:
         return ProjectFile(path, context.origin.at(option)) if path is not None else None
@@ -38,7 +38,7 @@ def contribute(options: Options, context: Context) -> Contribution:
         host_key=file(options.host_key, "host_key"),
         origin=context.origin,
     )
-    return Contribution(packages=("openssh-server",), ssh=(server,))
+    return Contribution(ssh=(server,))
 
 
 PLUGIN = FeaturePlugin(

@@ -1,12 +1,13 @@
 """Dockerfile and build context of the agent's image.
 
-Layers are ordered from rarely to often changed: packages, the runtime's installation, the user,
-the plugins' commands, the sandbox CA, and last the project's own hooks and home files.
+Layers are ordered from rarely to often changed: the packages of every image, the runtime's
+installation, the config's packages, the user, the plugins' commands, the sandbox CA, and last the
+project's own hooks and home files.
 """
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from companion.render import environment
@@ -16,7 +17,14 @@ from companion.spec.identity import LIB, Role
 from editors import zed
 
 _COPIED = ("root-hooks", "hooks", "home")
-_PACKAGES = ("bash", "ca-certificates", "curl", "git", "procps")
+# What coding agents take for granted, and sshd, which starts only where it is configured. So
+# all images on one base image share this layer, and the runtime's installation on top of it.
+_PACKAGES = (
+    *("bash", "ca-certificates", "curl", "fd-find", "git", "jq", "less", "make", "openssh-server"),
+    *("procps", "python-is-python3", "python3", "python3-pip", "python3-venv", "ripgrep", "tmux"),
+)
+# Installing openssh-server generates host keys; a key in an image would be shared by all.
+_AFTERWARDS = " /etc/ssh/ssh_host_* && ln -sf /usr/bin/fdfind /usr/local/bin/fd"
 
 _USER = """\
 RUN set -eu; \\
@@ -51,19 +59,11 @@ def run(command: str) -> str:
 
 def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     program, uid = sandbox.program, sandbox.host.uid
-    packages = " ".join(
-        dict.fromkeys((*_PACKAGES, *program.packages, *sandbox.contribution.packages))
-    )
     yield f"FROM {sandbox.host.image(program.base_image)}\n"
     # First, so that leftovers of a failed build can be recognized as ours.
     yield "LABEL dev.companion.image=1\nUSER root\n"
-    # Installing openssh-server generates host keys; a key in an image would be shared by all.
-    yield (
-        "RUN apt-get update"
-        f" && apt-get install -y --no-install-recommends {packages}"
-        " && rm -rf /var/lib/apt/lists/* /etc/ssh/ssh_host_*\n"
-    )
-    yield from map(run, program.install)
+    yield from map(run, (_installed(_PACKAGES, _AFTERWARDS), *_further(program.packages)))
+    yield from map(run, (*program.install, *_further(sandbox.contribution.packages)))
     yield _USER.format(user=program.user, uid=uid, home=program.home)
     if points := _mount_points(sandbox):
         names, make = " ".join(map(shlex.quote, points)), f"install -d -o {uid} -g {uid}"
@@ -80,11 +80,30 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
         yield f"COPY acp {zed.PROGRAM_IN_SANDBOX}\n"
     yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in _COPIED if name in parts)
     yield f"LABEL dev.companion.project={sandbox.project} dev.companion.agent={sandbox.agent}\n"
-    yield f"USER {uid}:{uid}\nWORKDIR {program.home}\n"
+    # A base image's own locale is kept.
+    yield f"USER {uid}:{uid}\nWORKDIR {program.home}\nENV LANG=${{LANG:-C.UTF-8}}\n"
+    # Where root starts, the entrypoint gives this PATH to the agent alone.
+    path = "COMPANION_SET_PATH" if sandbox.contribution.root_hooks else "PATH"
+    yield f'ENV {path}="{":".join(environment.programs(program.home))}:$PATH"\n'
     root = ("--root-hooks", str(uid)) if sandbox.contribution.root_hooks else ()
     gate = () if sandbox.gateway else ("--no-gate",)
     words = ("/bin/bash", f"{LIB}/entrypoint.sh", *root, *gate)
     yield f"ENTRYPOINT {json.dumps(words)}\n"
+
+
+def _installed(packages: Iterable[str], afterwards: str = "") -> str:
+    """Return the command that installs Debian packages."""
+    names = " ".join(map(shlex.quote, dict.fromkeys(packages)))
+    return (
+        f"apt-get update && apt-get install -y --no-install-recommends -- {names}"
+        f" && rm -rf /var/lib/apt/lists/*{afterwards}"
+    )
+
+
+def _further(packages: Iterable[str]) -> Iterator[str]:
+    """Yield the command that installs the packages which no image has anyway, if there are any."""
+    if missing := [name for name in packages if name not in _PACKAGES]:
+        yield _installed(missing)
 
 
 def _mount_points(sandbox: Sandbox) -> tuple[str, ...]:

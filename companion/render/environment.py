@@ -1,4 +1,7 @@
-"""Environment of the agent's processes: its user, the CA, and the configured variables."""
+"""Environment of the agent's processes: its user, the CA, tools in its home, configured variables.
+
+What the agent installs for itself lies in its home, the only directory that outlives a rebuild.
+"""
 
 from companion.sandbox.model import Sandbox
 
@@ -21,4 +24,25 @@ def render(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
     user = sandbox.program.user  # sshd sets these; the engines do not
     session = {"USER": user, "LOGNAME": user, "SHELL": SHELL}
     configured = {v.name: v.value for v in sandbox.variables}
-    return tuple(sorted({**session, **trust, **configured}.items()))
+    installers = _installers(sandbox.program.home)
+    return tuple(sorted({**session, **trust, **installers, **configured}.items()))
+
+
+def programs(home: str) -> tuple[str, ...]:
+    """Return the directories of the programs that the agent installs, the first ones first."""
+    return f"{home}/.local/bin", f"{home}/.cargo/bin", f"{home}/go/bin"
+
+
+def _installers(home: str) -> dict[str, str]:
+    """Return what leads installers below the home; the image's file system is read-only.
+
+    Images of toolchains set some of them to directories of the image.
+    """
+    return {
+        "NPM_CONFIG_PREFIX": f"{home}/.local",
+        "CARGO_HOME": f"{home}/.cargo",
+        "GOPATH": f"{home}/go",
+        # Debian's pip otherwise asks for a virtual environment, to protect a system that cannot be
+        # changed here anyway.
+        "PIP_BREAK_SYSTEM_PACKAGES": "1",
+    }

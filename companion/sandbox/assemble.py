@@ -40,6 +40,7 @@ def program(config: AgentConfig, document: Document) -> RuntimeProgram:
             Port(*split_port(text), Origin(("runtime", "ports", number)))
             for number, text in enumerate(given.ports)
         ),
+        packages=config.packages,
     )
 
     def expanded(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -60,7 +61,10 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
         ConfigError: unknown plugins, invalid options and clashes, all at once.
     """
     problems: list[Problem] = []
-    parts = [Contribution(ports=runtime.ports)]
+    # Before an inline runtime's own commands, which may need them. After the installation of a
+    # named one, whose layer is the same for all agents.
+    packages = () if runtime.packages else loaded.config.packages
+    parts = [Contribution(packages=packages, ports=runtime.ports)]
     for origin, feature in loaded.features:
         try:
             parts.append(_contribution(loaded, feature, origin, runtime))

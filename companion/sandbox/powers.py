@@ -22,6 +22,10 @@ FENCED = "fenced"
 """Subject of a BUILD_NETWORK that reaches the internet only; without it, it reaches everything."""
 
 
+PACKAGE = "installs as root while it is built: Debian's "
+"""What the text of a PACKAGE begins with; its name follows."""
+
+
 class Kind(StrEnum):
     """The kind of a power: its code in `--json`."""
 
@@ -40,6 +44,7 @@ class Kind(StrEnum):
     PUBLIC_PORT = "public-port"
     PORT = "port"
     IMAGE = "image"
+    PACKAGE = "package"
     BUILD = "build"
     BUILD_NETWORK = "build-network"
     ROOT_HOOK = "root-hook"

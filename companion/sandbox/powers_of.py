@@ -23,7 +23,7 @@ from companion.plugins.contribution import (
     Upstream,
 )
 from companion.sandbox.model import PathFacts, mount_file
-from companion.sandbox.powers import FENCED, Agreed, Kind, Power
+from companion.sandbox.powers import FENCED, PACKAGE, Agreed, Kind, Power
 from companion.spec.build_network import reach
 from companion.spec.containers import File
 
@@ -193,6 +193,9 @@ def _builds(config: AgentConfig, contribution: Contribution, *, is_fenced: bool)
         text = f"is built with access to {reach(is_fenced=is_fenced)}"
         subject = FENCED if is_fenced else ""
         yield Power(Agreed(Kind.BUILD_NETWORK, subject), text, origin)
+    for number, name in enumerate(config.packages):
+        text = PACKAGE + name
+        yield Power(Agreed(Kind.PACKAGE, name), text, Origin(("packages", number)))
     for number, text in enumerate(runtime.install):
         yield Power(Agreed(Kind.BUILD, text), text, origin.at("install", number))
     for command in contribution.commands:

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 
 from companion.config.models import is_hidden
-from companion.sandbox.powers import Kind, Power
+from companion.sandbox.powers import PACKAGE, Kind, Power
 
 WIDTH = 80
 _SECTIONS = (
@@ -14,7 +14,7 @@ _SECTIONS = (
                  Kind.ENGINE_NETWORK}),
     ("secrets", {Kind.SECRET, Kind.LOGIN}),
     ("ports", {Kind.PUBLIC_PORT, Kind.PORT, Kind.KEYS, Kind.HOST_KEY}),
-    ("image", {Kind.IMAGE, Kind.BUILD_NETWORK, Kind.BUILD, Kind.HOME}),
+    ("image", {Kind.IMAGE, Kind.BUILD_NETWORK, Kind.PACKAGE, Kind.BUILD, Kind.HOME}),
     ("root", {Kind.ROOT_HOOK, Kind.CAPABILITY}),
     ("start", {Kind.HOOK, Kind.COMMAND, Kind.VARIABLE, Kind.COMMITTER, Kind.EDITOR}),
     ("limits", {Kind.LIMITS}),
@@ -62,11 +62,14 @@ def _section(
 
 
 def _sentences(powers: Iterable[Power]) -> Iterator[str]:
-    """Yield the sentences of powers; hosts are joined, and build commands are a list."""
+    """Yield the sentences of powers; hosts and packages are joined, build commands a list."""
     every = tuple(powers)
     if hosts := [power.text for power in every if power.kind in _HOSTS]:
         yield f"reaches {', '.join(text.removeprefix('reaches ') for text in hosts)}"
-    yield from (p.text for p in every if p.kind not in {*_HOSTS, Kind.BUILD})
+    yield from (p.text for p in every if p.kind not in {*_HOSTS, Kind.PACKAGE, Kind.BUILD})
+    if packages := [power.text for power in every if power.kind is Kind.PACKAGE]:
+        names = ", ".join(text.removeprefix(PACKAGE) for text in packages)
+        yield f"{PACKAGE}{names}"
     if built := [power.text for power in every if power.kind is Kind.BUILD]:
         yield _BUILD
         yield from (_ITEM + text for text in built)

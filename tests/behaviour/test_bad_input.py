@@ -129,6 +129,10 @@ CASES = {
             "remove one of them; the first is at agent.yaml:4:5"
         )
     ],
+    HEAD + "packages: [jq, jq-, -oDebug=1, ./a.deb, jq/sid, 'jq*', 'jq; id', g++=1.2]\n": [
+        f"agent.yaml:3:{column}: entry {number} of 'packages' must be the name of a Debian package"
+        for number, column in enumerate((16, 21, 32, 41, 49, 56), 2)
+    ],
     HEAD + "egress: loud\nlimits: {pids: 1}\nfoo: 1\n": [
         "agent.yaml:3:9: 'mode' must be 'open' or 'listed'",
         "agent.yaml:4:16: 'pids' should be greater than or equal to 16",

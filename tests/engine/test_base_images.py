@@ -16,7 +16,7 @@ FROM localhost/companion/debian:bookworm-slim
 WORKDIR /opt/go/bin
 RUN printf '#!/bin/sh\\necho works\\n' >gotool && chmod +x gotool
 ENV PATH=/opt/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-ENV GOPATH=/go ODD='say "hi" \\ # there, $HOME'
+ENV GOROOT=/opt/go ODD='say "hi" \\ # there, $HOME'
 VOLUME ["/srv/data"]
 """
 CONFIG = """\
@@ -31,8 +31,8 @@ features:
   - plugin: custom-runtime
     env: ["COLOUR=red"]
 """
-TELL = 'gotool; echo "$GOPATH"; echo "$ODD"; echo "$COLOUR"'
-TOLD = ["works", "/go", 'say "hi" \\ # there, $HOME', "red"]
+TELL = 'gotool; echo "$GOROOT"; echo "$ODD"; echo "$COLOUR"'
+TOLD = ["works", "/opt/go", 'say "hi" \\ # there, $HOME', "red"]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,13 @@ def test_every_way_in_begins_in_the_workdir_with_the_same_variables(based: Box):
         for way, (place, _, variables) in ((w, said.partition("\n\n")) for w, said in ways.items())
     }
     assert not {one for said in told.values() for one in set(said) ^ set(told["exec"])}
-    assert {"/srv/data", "USER=agent", "GOPATH=/go", "COLOUR=red"} <= set(told["SSH"])
+    assert {
+        "/srv/data",
+        "USER=agent",
+        "GOROOT=/opt/go",
+        "GOPATH=/home/agent/go",
+        "COLOUR=red",
+    } <= set(told["SSH"])
     for argv, typed, said in (
         (login, "pwd; shopt login_shell\n", "/srv/data\nlogin_shell    \ton\n"),
         (("sftp", *options, "-b", "-", based.alias), "pwd\n", "directory: /home/agent\n"),

@@ -35,6 +35,7 @@ SERVICE = (
         ("", "limits: {memory: 900g, pids: 90000}\n", False, True),
         ("", CUSTOM + 'env: ["A=b"]\n', False, True),
         ("", CUSTOM + 'commands: ["true"]\n', False, True),
+        ("", "packages: [jq]\n", False, True),
         ("", CUSTOM + "entrypoint_hooks: [start.sh]\n", False, True),
         ("", CUSTOM + 'ports: ["3000"]\n', False, True),
         ("", CUSTOM + 'ports: ["0.0.0.0:3000:3000"]\n', True, True),
