@@ -24,6 +24,8 @@ class Code(StrEnum):
     CONFIG_INVALID = "config-invalid"
     CONFIG_MISSING = "config-missing"
     SECRET_MISSING = "secret-missing"  # noqa: S105 - no secret, but its name's absence
+    SECRET_UNBOUND = "secret-unbound"  # noqa: S105 - the same
+    SECRET_FAILED = "secret-failed"  # noqa: S105 - the same
     NO_KEYCHAIN = "no-keychain"
     KEYCHAIN_LOCKED = "keychain-locked"
     NOT_AUTHORIZED = "not-authorized"

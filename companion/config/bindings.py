@@ -1,16 +1,16 @@
 """Bindings: the services that a secret of the user's may be sent to. Pure.
 
-A binding is `HOST`, which means HTTPS on port 443, or else `https://HOST:PORT` or
-`http://HOST[:PORT]`. So a config cannot have a secret sent unencrypted to a host that it is bound
-to.
+A binding is `HOST[:PORT]`, which means HTTPS, or else `http://HOST[:PORT]`, or `docker://HOST[:PORT]`
+for a container on a network of the engine. So no config can have a secret sent unencrypted to a
+host that it is bound to, or to a container that merely has that host's name.
 """
 
 from urllib.parse import urlsplit
 
 from companion.config.models import hostname
 
-_PORTS = {"https": 443, "http": 80}
-_PROBLEM = "must be a host such as api.example.com, or a URL such as https://host:8443"
+_PORTS = {"https": 443, "http": 80, "docker": 80}
+_PROBLEM = "must be a host such as api.example.com, host:8443 or http://host:8000"
 _GITHUB = ("api.github.com", "github.com")
 WELL_KNOWN = {
     "ANTHROPIC_API_KEY": ("api.anthropic.com",),
@@ -49,4 +49,4 @@ def binding(text: str) -> str:
 def of(scheme: str, host: str, port: int) -> str:
     """Return the binding that lets a secret be sent to a service."""
     named = host if port == _PORTS[scheme] else f"{host}:{port}"
-    return host if (scheme, port) == ("https", _PORTS["https"]) else f"{scheme}://{named}"
+    return named if scheme == "https" else f"{scheme}://{named}"

@@ -7,11 +7,14 @@ from pathlib import PurePath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
-from companion.config import decode, strict_yaml
+from companion.config import bindings, decode, strict_yaml
 from companion.config.models import Image, Line, Model, hostname
 
+SECRET_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
+_PERIOD = re.compile(r"[1-9][0-9]{0,4}[smh]\Z")
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -95,6 +98,55 @@ class Build(Model):
     """Whether they reach public hosts only, or everything that this desktop reaches."""
 
 
+def _secret_name(name: str) -> str:
+    if not SECRET_NAME.match(name):
+        raise ValueError("must be A-Z, 0-9 and '_', as in ${GITHUB_TOKEN}")
+    return name
+
+
+def _command(command: tuple[str, ...]) -> tuple[str, ...]:
+    if not command or not command[0]:
+        raise ValueError("must be a program and its arguments, such as [gh, auth, token]")
+    program = PurePath(command[0])
+    if program.name != command[0] and not program.is_absolute():
+        raise ValueError("must begin with the name of a program, or its absolute path")
+    return command
+
+
+def _period(text: str) -> str:
+    if not _PERIOD.match(text):
+        raise ValueError("must be a time such as 15m or 1h")
+    return text
+
+
+class SecretSettings(Model):
+    """Where the value of a secret comes from, and the hosts that it may be sent to."""
+
+    command: Annotated[tuple[Line, ...], AfterValidator(_command)] = ()
+    """A program and its arguments, which prints the value; no shell is involved."""
+    keyring: bool = False
+    """The value lies in the keychain: service `companion`, user name as the secret."""
+    hosts: tuple[Annotated[Line, AfterValidator(bindings.binding)], ...] = ()
+    """Its bindings; a well-known name has those that it is known for."""
+    renew: Annotated[Line, AfterValidator(_period)] = "1h"
+    """How long a value is used before `watch` and the tray ask again."""
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> "SecretSettings":
+        if bool(self.command) == self.keyring:
+            raise ValueError("needs either `command` or `keyring: true`")
+        return self
+
+    @property
+    def seconds(self) -> int:
+        """How long a value is used, in seconds."""
+        return int(self.renew[:-1]) * _UNITS[self.renew[-1]]
+
+    def bindings(self, name: str) -> tuple[str, ...]:
+        """Return the bindings of the secret of this name."""
+        return self.hosts or bindings.WELL_KNOWN.get(name, ())
+
+
 class Settings(Model):
     """The user's settings; a missing file means all defaults."""
 
@@ -102,10 +154,19 @@ class Settings(Model):
     """Image → mirror to use instead: for closed networks and local stand-ins."""
     environment: tuple[Annotated[str, AfterValidator(_variable)], ...] = ()
     """Variables of the desktop's environment that sandboxes may be given as secrets."""
+    secrets: Mapping[Annotated[str, AfterValidator(_secret_name)], SecretSettings] = {}
+    """Secrets that come from the keychain or from a command; .env counts more."""
     trust: TrustSettings = TrustSettings()
     trusted_certificates: tuple[Line, ...] = ()
     """PEM files of CAs that gateways trust besides the public ones: for company networks."""
     build: Build = Build()
+
+    @model_validator(mode="after")
+    def _are_bound(self) -> "Settings":
+        for name, one in self.secrets.items():
+            if not one.bindings(name):
+                raise ValueError(f"secrets.{name} needs `hosts`: the only ones it is sent to")
+        return self
 
 
 def parse(text: str | None, file: str) -> Settings:

@@ -17,6 +17,8 @@ from companion.errors import Code, CompanionError, Problem
 from companion.oauth import grant_store, grants
 from companion.project import inventory, store
 from companion.project.model import AgentRef, Project
+from companion.project.record import ConfigSummary
+from companion.reconcile import secret_values
 from companion.system import files
 from companion.system.paths import Paths
 
@@ -136,7 +138,7 @@ class Following:
         if record and record.engine:
             granted = grant_store.files_of(self.home, ref.project.id, record.config.grants)
             self.watch.follow(ref.key, (*steered, *granted))
-            self._timers.set(ref.key, self._next_due(ref, record.config.grants))
+            self._timers.set(ref.key, self._next_due(ref, record.config))
         old = self._sandboxes.get(ref.key)
         agent_view = AgentView(
             ref=ref,
@@ -171,15 +173,19 @@ class Following:
         before = self.watch.followed(ref.key)
         project_id = ref.project.id
         ours = self.home.project(project_id).paused, self.home.trust(project_id)
-        return (*steering(ref, before), *ours)
+        users = self.home.secret_names, self.home.settings
+        return (*steering(ref, before), *ours, *users)
 
-    def _next_due(self, ref: AgentRef, keys: tuple[str, ...]) -> float:
-        """Return when a token must be renewed; reconcile() reports a damaged file."""
-        if not keys:
-            return math.inf
+    def _next_due(self, ref: AgentRef, config: ConfigSummary) -> float:
+        """Return when a token or a secret is due; reconcile() reports a damaged file."""
+        due = math.inf
         with suppress(CompanionError):
-            return grants.next_due(grant_store.usable(self.home, ref.project.id, keys), keys)
-        return math.inf
+            if config.grants:
+                held = grant_store.usable(self.home, ref.project.id, config.grants)
+                due = grants.next_due(held, config.grants)
+            if config.uses:
+                due = min(due, secret_values.next_due(self.home, config.uses))
+        return due
 
     def _forget(self, key: str) -> None:
         self.watch.forget(key)

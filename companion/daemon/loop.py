@@ -93,6 +93,7 @@ class Loop:
         files.make_private_dir(self.home.pauses)
         files.make_private_dir(self.home.all_grants)
         files.make_private_dir(self.home.all_trust)
+        files.make_private_dir(self.home.all_secrets)
         self._watch.follow(_PAUSE, [self.home.paused])
         self._notice_pause()
         try:

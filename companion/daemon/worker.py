@@ -141,7 +141,7 @@ def _ended(key: str, began: float, report: Report, since: str) -> WorkFinished:
             key, f"{_WORDS[Change.NONE]}{more}", grant_problem=grant_problem, settled=True
         )
     if report.renewed and report.change is Change.RELOAD:  # once an hour: nothing to notify of
-        text = f"renewed the token for {', '.join(report.renewed)}{more}"
+        text = f"renewed {', '.join(report.renewed)}{more}"
         return WorkFinished(key, text, grant_problem=grant_problem, settled=True)
     seconds = time.monotonic() - began
     text = f"{_WORDS[report.change]}, ready {seconds:.1f} s {since}{more}"

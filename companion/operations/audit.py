@@ -169,7 +169,11 @@ def _shown(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     for attack, judge in judges(seen.engine.files).items():
         wrong = [f"{s.name}: {said}" for s, data in pairs if (said := judge(s, data))]
         yield AttackResult(attack, not wrong, "; ".join(wrong))
-    values = secret_values.resolve(home, seen.checked.ref, secrets(seen.checked.contribution))
+    checked = seen.checked
+    with suppress(CompanionError):  # the others are looked for all the same
+        secret_values.fetch(home, checked.ref, checked.contribution, lambda _: None)
+    wanted = secrets(checked.contribution)
+    values = secret_values.resolve(home, checked.ref, checked.contribution, wanted)
     leaks = [secret.name for secret, value in values.items() if _is_in(text, value.reveal())]
     yield AttackResult("a secret in the engine's inspect output", not leaks, ", ".join(leaks))
 

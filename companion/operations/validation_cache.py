@@ -167,7 +167,13 @@ def _seal(home: Paths, project: Project, validation: Validation) -> str:
 
 def _own(home: Paths, project: Project, agents: Iterable[ValidAgent]) -> Iterator[Path]:
     """Yield the paths that a validation depends on whatever the configs name."""
-    yield from (home.settings, home.ca_certificate, home.home, home.home / ".ssh")
+    yield from (
+        home.settings,
+        home.secret_names,
+        home.ca_certificate,
+        home.home,
+        home.home / ".ssh",
+    )
     yield from (home.config, home.data, home.state)
     yield from (project.fleet, project.build, project.directory.parent / project.fleet.name)
     for agent in agents:

@@ -1,15 +1,18 @@
 """Comparison: the desired and the observed state of a sandbox, and the plan between them."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from companion.engine.detection import detect
 from companion.engine.driver import Driver, driver
 from companion.engine.model import EngineChoice, Observed
+from companion.errors import CompanionError
 from companion.project import once_store, store
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import (
     authority,
+    gateway_services,
     host_facts,
     migrate,
     readiness,
@@ -46,6 +49,8 @@ def preview(home: Paths, ref: AgentRef) -> Comparison:
         CompanionError: the agent's files are invalid, or the engine does not answer.
     """
     checked = check(home, ref)
+    with suppress(CompanionError):  # what cannot be read now is taken to be as it was
+        secret_values.fetch(home, ref, checked.contribution, lambda _: None, asks=False)
     record = store.read(checked.agent_paths(home))
     engine = engine_of(home, checked, record)
     return compare(home, checked, propose(home, checked, record, engine), engine)
@@ -115,8 +120,8 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     """
     agent_paths = checked.agent_paths(home)
     sandbox = replace(sandbox_of(checked, record), once=once_store.read(agent_paths))
-    values = secret_values.resolve(home, checked.ref, sandbox.secrets)
-    seals = secret_values.seals(values, record.salt)
+    values = secret_values.resolve(home, checked.ref, checked.contribution, sandbox.secrets)
+    seals = secret_values.seals(values, record.salt, gateway_services.last_seals(sandbox, record))
     leaves = authority.leaf_certificates(sandbox, home, agent_paths)
     host_key = ssh_keys.host_key(sandbox, agent_paths)
     return desire(sandbox, host_facts.assets(), seals, leaves, host_key)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 
 from companion.plugins.contribution import SecretRef
+from companion.project.record import AgentRecord
 from companion.render import dns, haproxy, ingress, limits
 from companion.render.egress import hosts_of
 from companion.sandbox.model import HostFacts, Sandbox
@@ -43,6 +44,8 @@ RESOLV, HOSTS = (
     Bind(Files(Directory.RESOLVER, name), f"/etc/{name}", read_only=True)
     for name in ("resolv.conf", "hosts")
 )
+_SEALED = "secret "
+"""Prefix of the reloadable entries that seal a secret."""
 _LOW_PORTS = ("net.ipv4.ip_unprivileged_port_start", "0")
 
 
@@ -145,10 +148,17 @@ def _reloads(
     yield from (
         (f"service {u.place}", digest([asdict(h) for h in u.headers])) for u in sandbox.upstreams
     )
-    yield from ((f"secret {secret.name}", seals.get(secret, "")) for secret in sandbox.secrets)
+    yield from ((f"{_SEALED}{secret.name}", seals.get(secret, "")) for secret in sandbox.secrets)
     yield from (
         (f"certificate {leaf.path.removesuffix('.pem')}", digest_files((leaf,))) for leaf in leaves
     )
+
+
+def last_seals(sandbox: Sandbox, record: AgentRecord) -> dict[str, str]:
+    """Return the seals of the secrets that the gateway loaded last, by name."""
+    loaded = record.applied.loaded.get(Role.GATEWAY.service_of(sandbox.agent), {})
+    names = (entry for entry in loaded if entry.startswith(_SEALED))
+    return {entry.removeprefix(_SEALED): loaded[entry] for entry in names}
 
 
 def _net(sandbox: Sandbox, image: Image) -> Service:

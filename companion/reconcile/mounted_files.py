@@ -4,10 +4,11 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from companion.errors import Code, CompanionError
 from companion.plugins.contribution import SecretRef
 from companion.reconcile import secret_values, signing_key, ssh_keys
 from companion.reconcile.desired import Desired
-from companion.reconcile.secret_values import Secret
+from companion.reconcile.secret_values import NOT_FETCHED, Secret
 from companion.reconcile.validate import Checked
 from companion.spec.containers import Directory, File
 from companion.system import files
@@ -21,7 +22,10 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
         CompanionError: a secret can no longer be read.
     """
     agent_paths = checked.agent_paths(home)
-    values = secret_values.resolve(home, checked.ref, desired.sandbox.secrets)
+    values = _values(home, checked, desired.sandbox.secrets)
+    if lost := [secret.name for secret, value in values.items() if value is NOT_FETCHED]:
+        what = f"the source of {', '.join(lost)} changed meanwhile"
+        raise CompanionError(what, "run `companion up` again", code=Code.SECRET_FAILED)
     found = {
         Directory.GATEWAY: desired.gateway_files,
         Directory.RESOLVER: desired.resolver_files,
@@ -61,8 +65,12 @@ def refresh_tokens(home: Paths, checked: Checked) -> None:
         (p.token for p in checked.contribution.providers),
     )
     present = [token for token in tokens if (agent_paths.secrets / token.name).exists()]
-    for file in _secret_files(secret_values.resolve(home, checked.ref, present)):
+    for file in _secret_files(_values(home, checked, present)):
         files.write(agent_paths.secrets / file.path, file.content, file.mode, checked.host.uid)
+
+
+def _values(home: Paths, checked: Checked, wanted: Iterable[SecretRef]) -> dict[SecretRef, Secret]:
+    return secret_values.resolve(home, checked.ref, checked.contribution, wanted)
 
 
 def _secret_files(values: Mapping[SecretRef, Secret]) -> Iterator[File]:

@@ -76,7 +76,7 @@ class Provenance:
         contribution = assemble.additions(loaded, program)
         found = project_files.find(ref, contribution, Locator())
         fenced = self.checked.host.build_network.is_fenced
-        return powers_of(loaded, program, contribution, found, fences_builds=fenced)
+        return powers_of(loaded, program, contribution, found, fences_builds=fenced, origins={})
 
 
 def _decoded(text: bytes) -> str:

@@ -134,7 +134,9 @@ def _attempts(request: _Request, checked: Checked) -> Report:
     if checked.missing:
         raise ConfigError(checked.missing)
     agent_paths = checked.agent_paths(home)
-    renewed = _renew(home, checked, progress)
+    secrets = secret_values.fetch(home, request.ref, checked.contribution, progress)
+    tokens = _renew(home, checked, progress)
+    renewed = (*(f"the token for {name}" for name in tokens), *secrets)
     if renewed:
         checked = check(home, request.ref)
     with agent_lock(agent_paths, progress):

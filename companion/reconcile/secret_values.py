@@ -4,13 +4,23 @@ import hashlib
 import hmac
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import NoReturn
 
 from companion.config import env_file
-from companion.errors import ConfigError
+from companion.errors import CompanionError, ConfigError, Problem
+from companion.keychain import cache, store
+from companion.keychain.sources import Source, sources
 from companion.oauth import grant_store, grants
-from companion.plugins.contribution import EnvVar, OAuthToken, Provider, SecretRef
+from companion.plugins.contribution import (
+    Contribution,
+    EnvVar,
+    OAuthToken,
+    Provider,
+    SecretRef,
+)
+from companion.plugins.secret_uses import Use, uses
 from companion.project.model import AgentRef
 from companion.reconcile import project_files, user_settings
 from companion.reconcile.locate import Locator
@@ -51,44 +61,134 @@ class Secret:
 
 
 NOTHING = Secret("")
+NOT_FETCHED = Secret("")
+"""Stands for a value that was not read in this process: only its last seal is known."""
 
 
-def environment(ref: AgentRef, allowed: Iterable[str]) -> dict[str, Secret]:
-    """Return the values of the project's .env, overridden by the agent's own.
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """Where the variables that a config uses have their values, the first place first."""
 
-    Args:
-        ref: where the agent is configured.
-        allowed: the variables of our environment that the user's settings name; no others are read.
+    project: Mapping[str, Secret]
+    """From the project's .env."""
+    sources: Mapping[str, Source]
+    """The user's own secrets, each bound to hosts."""
+    desktop: Mapping[str, Secret]
+    """From our environment: those that the user's settings name."""
+    uses: tuple[Use, ...]
+    """What the config uses variables for."""
+
+    def source(self, name: str) -> Source | None:
+        """Return the user's secret that a variable stands for, if it has no value in .env."""
+        return None if self.project.get(name) else self.sources.get(name)
+
+    def unbound(self, name: str) -> tuple[Use, ...]:
+        """Return the uses that a secret of the user's is not bound to."""
+        source = self.source(name)
+        if source is None:
+            return ()
+        mine = (use for use in self.uses if use.name == name)
+        return tuple(use for use in mine if use.binding not in source.hosts)
+
+    def value(self, name: str) -> Secret:
+        """Return a value; empty if there is none, or if the config sends it where it must not go.
+
+        Nothing is read from the keychain or a command: fetch() does that.
+        """
+        if source := self.source(name):
+            known = None if self.unbound(name) else cache.value(source)
+            return NOT_FETCHED if known is None else Secret(known)
+        return self.project.get(name) or self.desktop.get(name, NOTHING)
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Where the values of the user's own secrets come from: name → `from …`."""
+        found = {use.name: self.source(use.name) for use in self.uses}
+        return {name: source.words for name, source in found.items() if source}
+
+
+def variables(home: Paths, ref: AgentRef, contribution: Contribution) -> Variables:
+    """Return where the variables of a config have their values.
 
     Raises:
-        ConfigError: .env is malformed, or not a plain file of the project.
+        ConfigError: .env is malformed, or not a plain file of the project; or the user's settings
+            are.
+        CompanionError: our file of secrets is damaged.
     """
-    values = {n: Secret(os.environ[n]) for n in allowed if n in os.environ}
+    settings = user_settings.read(home)
     for name, facts in project_files.configuring(ref, Locator()).items():
         if facts.holds_secrets and (problem := configuring_problem(name, facts)):
             raise ConfigError([problem])
+    project: dict[str, Secret] = {}
     for file in ref.env_files:
         given = env_file.parse(files.read_text(file) or "", ref.named(file))
-        values |= {name: Secret(value) for name, value in given.items()}
-    return values
+        project |= {name: Secret(value) for name, value in given.items()}
+    desktop = {n: Secret(os.environ[n]) for n in settings.environment if n in os.environ}
+    owned = sources(store.held(home), settings)
+    return Variables(project, owned, desktop, tuple(uses(contribution)))
 
 
-def resolve(home: Paths, ref: AgentRef, secrets: Iterable[SecretRef]) -> dict[SecretRef, Secret]:
+def fetch(
+    home: Paths,
+    ref: AgentRef,
+    contribution: Contribution,
+    tell: Callable[[str], None],
+    *,
+    asks: bool = True,
+) -> tuple[str, ...]:
+    """Read the user's secrets that a config uses, where that is due; return the names of new ones.
+
+    Only what is bound to all hosts that the config sends it to is read. The user may be asked to
+    unlock the keychain, or by a command; with `asks=False` no command runs.
+
+    Raises:
+        ConfigError: says of each one that cannot be read why.
+    """
+    known = variables(home, ref, contribution)
+    renewed: list[str] = []
+    problems: list[Problem] = []
+    for name in dict.fromkeys(use.name for use in known.uses):
+        source = known.source(name)
+        if source is None or known.unbound(name) or (source.command and not asks):
+            continue
+        try:
+            if cache.fetch(home, source, tell):
+                renewed.append(name)
+        except CompanionError as error:
+            problems += (p._replace(what=f"{name}: {p.what}") for p in error.problems)
+    if problems:
+        raise ConfigError(problems)
+    return tuple(renewed)
+
+
+def next_due(home: Paths, names: Iterable[str]) -> float:
+    """Return when the first of these secrets is to be read again, in Unix seconds.
+
+    Raises:
+        CompanionError: our file of secrets or the settings are damaged.
+    """
+    owned = sources(store.held(home), user_settings.read(home))
+    return cache.next_due(owned[name] for name in names if name in owned)
+
+
+def resolve(
+    home: Paths, ref: AgentRef, contribution: Contribution, wanted: Iterable[SecretRef]
+) -> dict[SecretRef, Secret]:
     """Return the current values; one that is not set, or has expired, is empty.
 
     Raises:
         CompanionError: .env or the file of grants is damaged.
     """
-    wanted = tuple(secrets)
+    wanted = tuple(wanted)
     has_variables = any(isinstance(s, EnvVar) for s in wanted)
-    variables = environment(ref, _allowed(home)) if has_variables else {}
+    known = variables(home, ref, contribution) if has_variables else None
     keys = [grants.key_of(s) for s in wanted if isinstance(s, OAuthToken)]
     held, now = grant_store.usable(home, ref.project.id, keys), time.time()
 
     def value(secret: SecretRef) -> Secret:
         match secret:
             case EnvVar(name):
-                return variables.get(name, NOTHING)
+                return known.value(name) if known else NOTHING
             case OAuthToken():
                 return Secret(grants.token(held.get(grants.key_of(secret)), now))
 
@@ -99,20 +199,29 @@ def client_secret(home: Paths, ref: AgentRef, provider: Provider) -> str:
     """Return the value of a provider's client_secret, "" if agent.yaml names none or it is not set.
 
     Raises:
-        ConfigError: .env is malformed.
+        ConfigError: .env is malformed, or a secret of the user's cannot be read.
     """
-    named = provider.client_secret
-    values = environment(ref, _allowed(home)) if named else {}
-    return values.get(named.name, NOTHING).reveal() if named else ""
+    if provider.client_secret is None:
+        return ""
+    alone = Contribution(providers=(provider,))
+    fetch(home, ref, alone, lambda _: None)
+    return variables(home, ref, alone).value(provider.client_secret.name).reveal()
 
 
-def _allowed(home: Paths) -> tuple[str, ...]:
-    return user_settings.read(home).environment
+def seals(
+    values: Mapping[SecretRef, Secret], salt: str, last: Mapping[str, str] | None = None
+) -> dict[SecretRef, str]:
+    """Return keyed digests of secrets, which reveal only whether values are equal.
 
-
-def seals(values: Mapping[SecretRef, Secret], salt: str) -> dict[SecretRef, str]:
-    """Return keyed digests of secrets, which reveal only whether values are equal."""
-    return {secret: _seal(value, salt) for secret, value in values.items()}
+    Args:
+        values: the values to seal.
+        salt: the key.
+        last: the last seals by name; what was not fetched is taken to be as it was.
+    """
+    return {
+        secret: (last or {}).get(secret.name, "") if value is NOT_FETCHED else _seal(value, salt)
+        for secret, value in values.items()
+    }
 
 
 def _seal(value: Secret, salt: str) -> str:

@@ -1,6 +1,5 @@
 """Validation: reads an agent's entire configuration and reports all problems at once."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,19 +8,24 @@ from pathlib import Path
 from companion.config import decode
 from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Fleet
-from companion.config.origin import Origin
 from companion.config.strict_yaml import Document
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, ConfigError, Place, Problem
 from companion.oauth import grant_store, grants
 from companion.plugins.base import expand
-from companion.plugins.contribution import Contribution, EnvVar, ProjectFile, RuntimeProgram
+from companion.plugins.contribution import Contribution, ProjectFile, RuntimeProgram
 from companion.project import discovery
 from companion.project.model import AgentRef, Project
 from companion.project.record import ConfigSummary
-from companion.reconcile import bounds, host_facts, project_files, secret_values, user_settings
+from companion.reconcile import (
+    bounds,
+    host_facts,
+    project_files,
+    secret_problems,
+    secret_values,
+    user_settings,
+)
 from companion.reconcile.locate import Locator
-from companion.reconcile.secret_values import Secret
 from companion.sandbox import assemble
 from companion.sandbox.model import HostFacts, PathFacts, mount_files
 from companion.sandbox.path_policy import (
@@ -33,7 +37,6 @@ from companion.sandbox.path_policy import (
 )
 from companion.sandbox.powers import Power
 from companion.sandbox.powers_of import powers_of
-from companion.system import paths
 from companion.system.paths import AgentPaths, Paths
 from ssh import authorized_keys
 
@@ -51,7 +54,7 @@ class Checked:
     uses: Mapping[str, str]
     """Variable of .env → what it is used for."""
     missing: tuple[Problem, ...]
-    """Used variables without a value: allowed in `generate`, errors in `up`."""
+    """Used variables that have no value, or must not be sent there: errors in `up`."""
     grant_problems: tuple[Problem, ...]
     """MCP servers without a valid token: warnings, the sandbox runs without them."""
     steered_by: tuple[str, ...]
@@ -127,8 +130,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     problems += _ssh_problems(home, contribution, document)
     if problems:
         raise ConfigError(problems)
-    values = secret_values.environment(ref, own.environment)
-    uses = {variable.name: f"{what} for {whom}" for variable, what, whom, _ in _uses(contribution)}
+    known = secret_values.variables(home, ref, contribution)
     return Checked(
         ref=ref,
         config=config,
@@ -136,13 +138,18 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         contribution=contribution,
         found=found,
         host=host,
-        uses=uses,
-        missing=tuple(_missing(contribution, values, document, home.settings)),
+        uses={use.name: f"{use.what} for {use.whom}" for use in known.uses},
+        missing=tuple(secret_problems.problems(known, document, home.settings)),
         grant_problems=tuple(_grant_problems(home, ref, config.name, contribution, document)),
         steered_by=tuple(dict.fromkeys(place.path for place in control)),
         writes=tuple(place.path for place in writes(contribution, found)),
         powers=powers_of(
-            loaded, program, contribution, found, fences_builds=host.build_network.is_fenced
+            loaded,
+            program,
+            contribution,
+            found,
+            fences_builds=host.build_network.is_fenced,
+            origins=known.origins,
         ),
         looked_up=locator.asked,
     )
@@ -183,39 +190,6 @@ def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:
             hint += f"; it is listed at {listed}"
         raise ConfigError([Problem(what, hint, document.place(("name",)))])
     return decode.loaded(config, document, above)
-
-
-def _uses(contribution: Contribution) -> Iterator[tuple[EnvVar, str, str, Origin]]:
-    """Yield each used variable with its purpose, its recipient and its origin in the config."""
-    for upstream in contribution.upstreams:
-        for header in upstream.headers:
-            if isinstance(header.secret, EnvVar):
-                yield header.secret, f"header {header.name}", upstream.endpoint, upstream.origin
-    for provider in contribution.providers:
-        if provider.client_secret:
-            yield provider.client_secret, "client_secret", provider.name, provider.origin
-
-
-def _missing(
-    contribution: Contribution,
-    values: Mapping[str, Secret],
-    document: Document,
-    settings_file: Path,
-) -> Iterator[Problem]:
-    """Yield a problem for each variable without a value that can be sent."""
-    for variable, what, whom, origin in _uses(contribution):
-        place = origin.place(document)
-        name, where = variable.name, f"the {what} for {whom}"
-        value = values.get(name)
-        if not value:
-            problem = f"{name} has no value; it is needed for {where}"
-            hint = f"add {name}=… to {paths.ENV_NAME}"
-            if name in os.environ:
-                hint += f", or {name} to `environment` in {settings_file}"
-            yield Problem(problem, hint, place, Code.SECRET_MISSING)
-        elif not value.is_sendable:
-            hint = "correct it: one line of printable ASCII"
-            yield Problem(f"the value of {name} cannot be sent in {where}", hint, place)
 
 
 def _grant_problems(

@@ -39,6 +39,7 @@ def powers_of(
     found: Mapping[ProjectFile, PathFacts],
     *,
     fences_builds: bool,
+    origins: Mapping[str, str],
 ) -> tuple[Power, ...]:
     """Return everything that a checked configuration opens, without duplicates.
 
@@ -48,10 +49,11 @@ def powers_of(
         contribution: the merged contributions of its features.
         found: what the paths that it names are on disk.
         fences_builds: the user's settings do not open the network of builds.
+        origins: name → where the value of a secret of the user's own comes from, in words.
     """
     every = (
         *_reach(loaded.config, loaded.egress),
-        *_services(contribution),
+        *_services(contribution, origins),
         *_mounts(contribution, found),
         *_ports(contribution),
         *_builds(loaded.config, contribution, is_fenced=fences_builds and loaded.config.gateway),
@@ -98,11 +100,11 @@ def _host(host: str, origin: Origin, why: str = "", kind: Kind | None = None) ->
     return Power(Agreed(kind, host), f"reaches {named}{why}", origin)
 
 
-def _services(contribution: Contribution) -> Iterator[Power]:
+def _services(contribution: Contribution, origins: Mapping[str, str]) -> Iterator[Power]:
     """Yield the endpoints that are reached by name, wherever they are, and what is sent there."""
     for upstream in contribution.upstreams:
         for header in upstream.headers:
-            yield _sent(upstream, header.secret, header.name)
+            yield _sent(upstream, header.secret, header.name, origins)
         if _is_chosen(upstream):
             text = f"reaches {upstream.place}, even in your own network"
             yield Power(Agreed(Kind.SERVICE, upstream.place), text, upstream.origin)
@@ -114,7 +116,7 @@ def _services(contribution: Contribution) -> Iterator[Power]:
         yield Power(Agreed(Kind.LOGIN, subject), text, provider.origin)
         if provider.client_secret:
             name = provider.client_secret.name
-            sent = f"sends {name} to {provider.url} (client secret)"
+            sent = f"sends {_named(name, origins)} to {provider.url} (client secret)"
             yield Power(Agreed(Kind.SECRET, f"{name} {provider.url}"), sent, provider.origin)
     for network in contribution.networks:
         text = f"is connected to all of the engine's network {network} through its gateway"
@@ -137,8 +139,14 @@ def _is_chosen(upstream: Upstream) -> bool:
             return not upstream.headers
 
 
-def _sent(upstream: Upstream, secret: EnvVar | OAuthToken, header: str) -> Power:
-    name = secret.name
+def _named(name: str, origins: Mapping[str, str]) -> str:
+    return f"{name} {origins[name]}" if name in origins else name
+
+
+def _sent(
+    upstream: Upstream, secret: EnvVar | OAuthToken, header: str, origins: Mapping[str, str]
+) -> Power:
+    name = _named(secret.name, origins)
     if isinstance(secret, OAuthToken):
         name = (
             f"your {secret.provider} token" if secret.is_account else f"the token for {secret.url}"

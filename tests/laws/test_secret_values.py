@@ -16,7 +16,7 @@ from companion.errors import CompanionError
 from companion.oauth import grant_store
 from companion.oauth.grants import Grant, key_of
 from companion.oauth.web import Response
-from companion.plugins.contribution import EnvVar, OAuthToken, secrets
+from companion.plugins.contribution import Contribution, EnvVar, OAuthToken, secrets
 from companion.project.discovery import project
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
@@ -44,6 +44,7 @@ features:
 """
 KEY, PAT, CLIENT = "sk-proj-9fK2c0ffee7Q4bX1zLw8", "ghp_abcdefghijklmnopqrst", "of-the-client-9d1f"
 ACCESS, REFRESH = "access-5b7d0c6f3a", "refresh-e20b4c55d1"
+NOTHING = Contribution()
 PLAIN = (KEY, PAT, CLIENT, ACCESS, REFRESH)
 CHOICE = EngineChoice("podman", "podman")
 RECORD = AgentRecord(
@@ -94,9 +95,8 @@ def test_no_value_that_travels_shows_a_secret(made: Made, shown: Callable[[objec
     if shown is not pickle.dumps:
         response = Response(200, f'{{"access_token": "{ACCESS}"}}', is_json=True, challenge="")
         assert not shows(shown((grants, response))), "they are kept, but not shown"
-        values = secret_values.resolve(
-            made.home, made.checked.ref, secrets(made.checked.contribution)
-        )
+        adds = made.checked.contribution
+        values = secret_values.resolve(made.home, made.checked.ref, adds, secrets(adds))
         assert {value.reveal() for value in values.values()} == {KEY, PAT, CLIENT, ACCESS}
         assert not shows(shown(values))
 
@@ -143,7 +143,7 @@ def test_the_agents_own_env_counts_more_than_its_fleets_and_that_more_than_ours(
     home = Paths(*(tmp_path / name for name in ("h", "config", "data", "state", "programs")))
     (tmp_path / "config").mkdir()
     (tmp_path / "config/settings.yaml").write_text("environment: [OURS, OWN]\n")
-    values = secret_values.resolve(home, AgentRef(project(tmp_path), "coder"), wanted)
+    values = secret_values.resolve(home, AgentRef(project(tmp_path), "coder"), NOTHING, wanted)
     assert [values[one].encoded() for one in wanted] == [b"ours \xff", b"fleet", b"own", b""]
     assert set(secret_values.seals(values, "s")) == set(wanted)
 

@@ -11,6 +11,7 @@ import pytest
 
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
+from companion.keychain import store as secrets
 from companion.oauth import grant_store
 from companion.oauth.grants import Grant
 from companion.operations import validation_cache
@@ -168,6 +169,9 @@ CHANGES: dict[str, Callable[[World], object]] = {
     ),
     "a link in the overlay": lambda w: (w.directory / "overlay/link").symlink_to("/etc/passwd"),
     "nothing to mount": lambda world: (world.directory / "work").rmdir(),
+    "a secret that is bound to another host": lambda w: secrets.put(
+        w.home, "FROM_OUTSIDE", "x", ("other.example.com",), in_file=True
+    ),
     "wrong settings": lambda world: world.home.settings.write_text("imagse: {}\n"),
     "no CA of the company": lambda world: (world.directory / "company.pem").unlink(),
     "a fleet": lambda world: (world.directory / "fleet.yaml").write_text("agents: [a, b]\n"),

@@ -1,19 +1,19 @@
 """Commands about the user's own secrets: secret set, list, remove."""
 
-import re
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from companion.cli.output import Result, ask_unseen, table
 from companion.config import bindings
+from companion.config.settings import SECRET_NAME
 from companion.errors import Code, CompanionError, Problem, UsageError
 from companion.keychain import desktop, store
+from companion.keychain.commands import LONGEST, value_problem
+from companion.keychain.sources import Source, sources
 from companion.keychain.store import Held, Where
+from companion.reconcile import user_settings
 from companion.system.paths import Paths
-
-_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
-_LONGEST = 1 << 14
 
 
 def secret(arguments: Namespace) -> Result:
@@ -29,7 +29,7 @@ def secret(arguments: Namespace) -> Result:
 
 
 def _set(home: Paths, name: str, arguments: Namespace) -> Result:
-    if not _NAME.match(name):
+    if not SECRET_NAME.match(name):
         what = "a secret's name has only A-Z, 0-9 and '_', and does not begin with a digit"
         raise UsageError(what, "name it as agent.yaml does: GITHUB_TOKEN for ${GITHUB_TOKEN}")
     hosts = _bound(home, name, arguments.host or ())
@@ -38,7 +38,8 @@ def _set(home: Paths, name: str, arguments: Namespace) -> Result:
     place = "the keychain" if new.where is Where.KEYCHAIN else "a file"
     text = f"stored {name} in {place}; it is sent only to {', '.join(hosts)}"
     warnings = tuple(_unencrypted(home, name, new, is_asked_for=arguments.in_file))
-    return Result(text=text, data=_data(name, new), problems=warnings)
+    data = {"name": name, "where": new.where, "hosts": list(new.hosts)}
+    return Result(text=text, data=data, problems=warnings)
 
 
 def _bound(home: Paths, name: str, given: tuple[str, ...]) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ def _bound(home: Paths, name: str, given: tuple[str, ...]) -> tuple[str, ...]:
         hosts = tuple(dict.fromkeys(map(bindings.binding, given)))
     except ValueError as error:
         raise UsageError(f"--host {error}", "give the host without a path") from None
-    known = store.held(home).get(name)
+    known = _sources(home).get(name)
     found = hosts or (known.hosts if known else ()) or bindings.WELL_KNOWN.get(name, ())
     if not found:
         hint = "add --host HOST for each service that may receive it"
@@ -66,41 +67,48 @@ def _value(name: str, *, from_stdin: bool) -> str:
         CompanionError: it is empty, or no header could hold it.
     """
     if from_stdin:
-        value = sys.stdin.read(_LONGEST + 2).strip("\r\n")
+        value = sys.stdin.read(LONGEST + 3).strip("\r\n")
     elif sys.stdin.isatty():
         value = ask_unseen(f"value of {name} (it is not shown): ").strip()
     else:
         raise UsageError("there is no terminal to ask for the value", "pipe it to --from-stdin")
-    if not value:
-        raise CompanionError(f"nothing was stored: the value of {name} is empty")
-    if len(value) > _LONGEST or not all(" " <= char <= "~" for char in value):
-        what = f"nothing was stored: the value of {name} cannot be sent in a header"
-        raise CompanionError(what, "it must be one line of printable ASCII")
+    if problem := value_problem(value):
+        raise CompanionError(f"nothing was stored: the value of {name} {problem}")
     return value
 
 
 def _removed(home: Paths, name: str) -> Result:
     if not store.remove(home, name):
-        raise CompanionError(f"there is no secret {name}", "`companion secret list` lists them")
+        hint = "`companion secret list` lists them"
+        if name in _sources(home):
+            hint = f"it is named in {home.settings}: remove it there"
+        raise CompanionError(f"there is no stored secret {name}", hint)
     return Result(text=f"removed {name}", data={"name": name})
 
 
 def _listing(home: Paths) -> Result:
-    held = store.held(home)
-    rows = [(name, one.where, ", ".join(one.hosts)) for name, one in sorted(held.items())]
-    none = "no secrets are stored; `companion secret set NAME` stores one"
+    owned = [one for _, one in sorted(_sources(home).items())]
+    rows = [(one.name, _where(one), ", ".join(one.hosts)) for one in owned]
+    none = "no secrets yet; `companion secret set NAME` stores one"
+    in_file = ", ".join(one.name for one in owned if _where(one) == Where.FILE)
+    what = f"unencrypted, in a file that only your user can read: {in_file}"
+    problem = Problem(what, f"it is {home.secret_values}", code=Code.NO_KEYCHAIN)
     return Result(
-        text=table([("NAME", "LIES IN", "SENT ONLY TO"), *rows]) if rows else none,
-        data=[_data(name, one) for name, one in sorted(held.items())],
-        problems=tuple(_in_file(home, held)),
+        text=table([("NAME", "COMES FROM", "SENT ONLY TO"), *rows]) if rows else none,
+        data=[{"name": n, "where": w, "hosts": h.split(", ")} for n, w, h in rows],
+        problems=(problem,) if in_file else (),
     )
 
 
-def _in_file(home: Paths, held: Mapping[str, Held]) -> Iterator[Problem]:
-    """Yield what to know about values that are not in a keychain."""
-    if names := [name for name, one in sorted(held.items()) if one.where is Where.FILE]:
-        what = f"unencrypted, in a file that only your user can read: {', '.join(names)}"
-        yield Problem(what, f"it is {home.secret_values}", code=Code.NO_KEYCHAIN)
+def _where(source: Source) -> str:
+    """Return where a value comes from; a command by its program, because its arguments may tell."""
+    if source.command:
+        return source.words.removeprefix("from the ")
+    return source.held.where if source.held else Where.KEYCHAIN
+
+
+def _sources(home: Paths) -> dict[str, Source]:
+    return sources(store.held(home), user_settings.read(home))
 
 
 def _unencrypted(home: Paths, name: str, new: Held, *, is_asked_for: bool) -> Iterator[Problem]:
@@ -119,7 +127,3 @@ def _why_no_keychain() -> str:
     except CompanionError as error:
         return error.problems[0].what
     return "there was no keychain"
-
-
-def _data(name: str, one: Held) -> dict[str, object]:
-    return {"name": name, "where": one.where, "hosts": list(one.hosts)}
