@@ -57,5 +57,6 @@ class Editor:
     """None: the editor cannot be made to open a folder."""
     only_if_named: bool = False
     """Its entries let an agent request access beyond its sandbox, so the user must opt in."""
-    ssh_config_key: str | None = None
-    """The top-level setting that names the SSH config it reads instead of ~/.ssh/config."""
+    ssh_config_keys: tuple[str, ...] = ()
+    """The top-level settings that name the SSH config it reads instead of ~/.ssh/config; of
+    several, the first that is set."""

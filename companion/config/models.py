@@ -221,7 +221,7 @@ class Egress(Model):
 
     mode: Literal["open", "listed"] = "listed"
     allow: tuple[Annotated[str, AfterValidator(host_pattern)], ...] = ()
-    presets: tuple[Literal["github", "npm", "pypi", "vscode", "zed"], ...] = ()
+    presets: tuple[Literal["copilot", "github", "npm", "pypi", "vscode", "zed"], ...] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -207,18 +207,17 @@ def ssh_problem(home: Paths, here: InstalledEditor) -> Problem | None:
         what = f"{here.editor.name} reads {home.user_ssh_config}, which does not name the sandboxes"
         return Problem(what, f"{line}, or use --yes", code=Code.FILE_ACCESS)
     what = f"{here.editor.name} reads {other}, which does not name the sandboxes"
-    named = f"{here.settings}: {here.editor.ssh_config_key}"
+    named = f"{here.settings}: {' or '.join(here.editor.ssh_config_keys)}"
     return Problem(f"{what} ({named})", line, code=Code.FILE_ACCESS)
 
 
 def other_ssh_config(here: InstalledEditor) -> Path | None:
     """Return the SSH config that an editor's settings name; None: it reads ~/.ssh/config."""
-    if here.editor.ssh_config_key is None:
-        return None
     with suppress(CompanionError, JsoncError):
-        text = files.read_text(here.settings) or ""
-        for value in jsonc.get(text, (here.editor.ssh_config_key,)):
-            return files.expanded(Path(value)) if isinstance(value, str) and value else None
+        text = files.read_text(here.settings) if here.editor.ssh_config_keys else None
+        found = (jsonc.get(text or "", (key,)) for key in here.editor.ssh_config_keys)
+        named = (value for values in found for value in values if isinstance(value, str) and value)
+        return next((files.expanded(Path(value)) for value in named), None)
     return None
 
 

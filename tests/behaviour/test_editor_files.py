@@ -105,3 +105,32 @@ def test_where_files_cannot_be_exchanged_settings_are_written_all_the_same(
     desk.companion("editors", "remove").ok()
     assert settings.read_text() == "// mine"
     assert [file.name for file in settings.parent.iterdir()] == ["settings.json"]
+
+
+FORKS = {
+    "Windsurf": "remote.windsurfSSH",
+    "Devin": "remote.devinSSH",
+    "Antigravity IDE": "remote.antigravitySSH",
+}
+
+
+def test_a_fork_with_settings_of_its_own_gets_them_and_its_ssh_config_is_looked_at(desk: Desk):
+    files = {
+        desk.home / ".config" / directory / "User/settings.json": section
+        for directory, section in FORKS.items()
+    }
+    (desk.home / "ssh_config").write_text("")
+    mine = '{\n  "SECTION.configFile": "~/ssh_config", // mine\n}\n'
+    for settings, section in files.items():
+        settings.parent.mkdir(parents=True)
+        settings.write_text(mine.replace("SECTION", section))
+    desk.companion("-C", str(desk.project(AGENT)), "generate").ok()
+    desk.companion("editors", "sync").ok()
+    doctor = desk.companion("doctor")
+    for settings, section in files.items():
+        entry = f'"{section}.remotePlatform": {{\n    "coder.sandbox": "linux"\n  }}'
+        assert entry in settings.read_text()
+        assert f"({settings}: {section}.configFile" in doctor.out + doctor.err
+    desk.companion("editors", "remove").ok()
+    for settings, section in files.items():
+        assert settings.read_text() == mine.replace("SECTION", section)

@@ -80,6 +80,9 @@ def test_an_editor_talks_acp_with_codex_by_the_command_that_we_registered(desk: 
         (server,) = settings["agent_servers"].values()
         inside = desk.ssh("coder.sandbox", "cat ~/.config/zed/settings.json").ok().out
         assert json.loads(inside)["agent_servers"] == settings["agent_servers"]
+        for shell in ("bash", "sh"):  # as the Codex app looks for it
+            found = desk.ssh("coder.sandbox", f"{shell} -lc 'command -v codex'").ok().out
+            assert found == "/usr/local/bin/codex\n"
         command = " ".join([server["command"], *server["args"]])
         with over_ssh(desk, "coder.sandbox", f"cd work && {command}") as agent:
             assert agent.prompt("/home/agent/work", "run: id -un") == "end_turn"

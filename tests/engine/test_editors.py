@@ -117,7 +117,8 @@ def test_jetbrains_starts_the_agent_of_a_sandbox_over_ssh(box: Box, editors: Pat
         read = json.loads(settings.read_text())
         server = read["agent_servers"].pop(box.alias)
         assert read == json.loads(JETBRAINS)
-        assert set(server) == {"command", "args", "env"}
+        assert set(server) == {"command", "args", "env", "use_idea_mcp", "use_custom_mcp"}
+        assert server["use_idea_mcp"] is server["use_custom_mcp"] is False
         assert Path(server["command"]).is_absolute()
         # OpenSSH asks the password database where home is, not $HOME
         argv = [server["command"], "-F", box.desk.home / ".ssh/config", *server["args"]]
