@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 from desk import CANARY, Desk, answering, make_desk
 from git_server import GitServer
-from sandboxes import CONFIG, FIRST_PORT, Box, trusted_authority
+from sandboxes import CONFIG, FIRST_PORT, Box, make_repository, trusted_authority
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
@@ -173,6 +173,7 @@ def box(
     overlay = project / "overlay/.config/tool"
     overlay.mkdir(parents=True)
     (overlay / "settings").write_text("from the project\n")
+    make_repository(project / "work")
     box = Box(engine, desk, project, {})
     try:
         box.bring_up()

@@ -121,7 +121,11 @@ def keep(home: Paths, project: Project, before: Found, valid: Iterable["Checked"
 
 
 def _sources(home: Paths, checked: Iterable["Checked"]) -> Sources:
-    from companion.reconcile import project_files, user_settings  # noqa: PLC0415 - start-up time
+    from companion.reconcile import (  # noqa: PLC0415 - start-up time
+        git_facts,
+        project_files,
+        user_settings,
+    )
 
     certificates = user_settings.read(home).trusted_certificates
     named = [str(files.expanded(Path(name))) for name in certificates]
@@ -131,8 +135,11 @@ def _sources(home: Paths, checked: Iterable["Checked"]) -> Sources:
     places: list[str] = []
     for one in checked:
         overlays = one.contribution.overlays
-        for file in one.found:
-            (trees if file in overlays else named).append(str(project_files.path_of(one.ref, file)))
+        for file, found in one.found.items():
+            path = project_files.path_of(one.ref, file)
+            (trees if file in overlays else named).append(str(path))
+            if found.kind == "directory":
+                named += map(str, git_facts.sources(path, found.git))
         variables += one.uses
         grants += one.summary.grants
         places += map(str, one.looked_up)

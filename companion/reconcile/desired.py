@@ -17,6 +17,7 @@ from companion.reconcile.gateway_services import (
     services,
 )
 from companion.render import dns, dockerfile, environment, haproxy, ingress, sshd
+from companion.sandbox import repositories
 from companion.sandbox.model import Sandbox, mount_file
 from companion.spec.containers import (
     Attachment,
@@ -173,6 +174,8 @@ def _keys(sandbox: Sandbox, host_key: tuple[File, ...]) -> Iterator[tuple[str, s
 def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:
     """Return the config's mounts, outer targets before inner ones.
 
+    What git on the desktop obeys in a mounted repository is a read-only mount of its own.
+
     A volume's name is prefixed with its agent's, so that agents of a fleet do not share volumes.
     """
     found = sandbox.found
@@ -183,4 +186,6 @@ def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:
         return HostPath(found[mount_file(mount)].real)
 
     binds = (Bind(source(m), m.target, m.read_only) for m in sandbox.mounts)
-    return tuple(sorted(binds, key=lambda bind: bind.target))
+    protected = repositories.binds(sandbox.repositories)
+    by_target = {bind.target: bind for bind in (*protected, *binds)}
+    return tuple(by_target[target] for target in sorted(by_target))

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from companion.errors import Code, CompanionError
 from companion.plugins.contribution import SecretRef
-from companion.reconcile import secret_values, signing_key, ssh_keys
+from companion.reconcile import git_facts, secret_values, signing_key, ssh_keys
 from companion.reconcile.desired import Desired
 from companion.reconcile.secret_values import NOT_FETCHED, Secret
 from companion.reconcile.validate import Checked
+from companion.sandbox import repositories
 from companion.spec.containers import Directory, File
 from companion.system import files
 from companion.system.paths import Paths
@@ -35,6 +36,8 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
     }
     if desired.sandbox.ssh:
         found[Directory.SSHD] = ssh_keys.contents(desired, home, agent_paths)
+    if mounted := desired.sandbox.repositories:
+        found[Directory.GIT] = tuple(repositories.files(facts for _, facts in mounted))
     if signer := desired.sandbox.signer:
         found[Directory.SIGNING] = signing_key.contents(signer, desired.sandbox, agent_paths)
     return found
@@ -49,6 +52,8 @@ def write(desired: Desired, home: Paths, checked: Checked) -> None:
     agent_paths, owner = checked.agent_paths(home), desired.sandbox.host.uid
     all_contents = contents(desired, home, checked)
     files.make_private_dir(agent_paths.root)
+    for _, facts in desired.sandbox.repositories:
+        git_facts.make_mount_points(facts)
     for directory, directory_files in all_contents.items():
         _fill(agent_paths.root / directory, directory_files, owner)
     files.make_private_dir(agent_paths.control)

@@ -9,6 +9,7 @@ from pathlib import Path
 from companion.errors import CompanionError, Problem
 from companion.plugins.contribution import Contribution, ProjectFile
 from companion.project.model import AgentRef
+from companion.reconcile import git_facts
 from companion.reconcile.locate import Locator
 from companion.sandbox.model import PathFacts, mount_files, project_files
 from companion.sandbox.places import Place
@@ -32,7 +33,8 @@ def find(
         return _facts(ref, path_of(ref, file), locator, content=content)
 
     found = {file: facts(file, content=True) for file in project_files(contribution)}
-    return found | {file: facts(file, content=False) for file in mount_files(contribution)}
+    mounted = {file: facts(file, content=False) for file in mount_files(contribution)}
+    return found | {file: _with_git(one) for file, one in mounted.items()}
 
 
 def configuring(ref: AgentRef, locator: Locator) -> dict[str, PathFacts]:
@@ -78,6 +80,12 @@ def _places(paths: Iterable[Path], locator: Locator) -> tuple[Place, ...]:
         )
     )
     return tuple(dict.fromkeys(every))
+
+
+def _with_git(facts: PathFacts) -> PathFacts:
+    if facts.kind != "directory":
+        return facts
+    return replace(facts, git=git_facts.find(Path(facts.real)))
 
 
 def _facts(ref: AgentRef, path: Path, locator: Locator, *, content: bool) -> PathFacts:

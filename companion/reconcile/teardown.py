@@ -9,8 +9,8 @@ from companion.engine.driver import Driver, driver
 from companion.project import once_store, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
-from companion.project.record import Applied, Written
-from companion.reconcile import migrate, snapshot
+from companion.project.record import AgentRecord, Applied, Written
+from companion.reconcile import git_facts, migrate, snapshot
 from companion.reconcile.apply import Progress, remove_all
 from companion.system.paths import AgentPaths, Paths
 
@@ -42,6 +42,7 @@ def down(
         once_store.forget(agent_paths)
         if record := written.agents.get(agent):
             store.write(agent_paths, replace(record, wanted=wanted, applied=Applied()))
+            git_facts.remove_mount_points(_unused(home, record))
     return any(removed)
 
 
@@ -64,6 +65,18 @@ def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> No
         record = store.read(agent_paths)
         if record and record.engine and not driver(record.engine).answers():
             store.write(agent_paths, record.on(None))
+
+
+def _unused(home: Paths, record: AgentRecord) -> Iterator[str]:
+    """Yield the directories that the agent could write to and no other sandbox uses."""
+    used = {
+        directory
+        for written in store.all_projects(home).values()
+        for other in written.agents.values()
+        if other.wanted == "up"
+        for directory in other.config.writes
+    }
+    yield from (directory for directory in record.config.writes if directory not in used)
 
 
 def _clear(engine: Driver, progress: Progress, *, volumes: bool) -> bool:

@@ -22,6 +22,7 @@ from companion.plugins.contribution import (
 )
 from companion.sandbox.allocation import Allocation
 from companion.sandbox.places import Place
+from companion.sandbox.repositories import GitFacts
 from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import File, Login, Network
 
@@ -46,6 +47,8 @@ class PathFacts:
     hard_linked: str = ""
     """The path of a file, itself or in the directory, that has further names."""
     holds_secrets: bool = False
+    git: GitFacts | None = None
+    """The repository at the top of a directory that is mounted."""
 
     @property
     def real(self) -> str:
@@ -175,6 +178,13 @@ class Sandbox:
         configured = self.contribution.mounts
         has_home = any(mount.target == own.target for mount in configured)
         return configured if has_home else (own, *configured)
+
+    @property
+    def repositories(self) -> tuple[tuple[str, GitFacts], ...]:
+        """The repositories that the agent may write to, with the targets of their mounts."""
+        writable = (m for m in self.mounts if not m.is_volume and not m.read_only)
+        found = ((mount.target, self.found[mount_file(mount)].git) for mount in writable)
+        return tuple((target, facts) for target, facts in found if facts)
 
     @property
     def variables(self) -> tuple[Variable, ...]:

@@ -43,6 +43,11 @@ def problem(
     if _is_read_only_at_most(mount, facts, bounds):
         hint = f"mount it read-only: {mount.source}:{mount.target}:ro"
         return Problem(f"{what} belongs to the system, which agents must not change", hint)
+    if facts.git and facts.git.obstacle and not mount.read_only:
+        hint = (
+            f"look at it, and correct it, or mount it read-only: {mount.source}:{mount.target}:ro"
+        )
+        return Problem(f"{what} {facts.git.obstacle}", hint)
     if facts.kind != "directory":
         return Problem(f"there is no directory {quoted(mount.source)} to mount", "create it")
     return None

@@ -171,7 +171,8 @@ def _mounted(mount: Mount, facts: PathFacts) -> Power:
     }
     verb = "reads" if mount.read_only else "reads and changes"
     whose = "of the project, " if facts.inside else ""
-    text = f"{verb} all files in {facts.real} ({whose}at {mount.target})"
+    but = ", except git's configuration and hooks" if facts.git and not mount.read_only else ""
+    text = f"{verb} all files in {facts.real} ({whose}at {mount.target}){but}"
     subject = f"{facts.real}:{mount.target}"  # no target has a colon
     return Power(Agreed(kinds[facts.inside, mount.read_only], subject), text, mount.origin)
 

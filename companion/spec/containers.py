@@ -116,6 +116,8 @@ class Directory(StrEnum):
     """Host key, authorized keys and configuration."""
     SIGNING = "signing"
     """The key with which the agent signs commits, and what verifies them."""
+    GIT = "git"
+    """Copies of what git obeys in mounted repositories."""
     SECCOMP = "seccomp"
     """The list of system calls; read by the engine and not mounted."""
 

@@ -87,10 +87,15 @@ class AgentPaths:
         return self.root / "signing"
 
     @property
+    def git(self) -> Path:
+        """Directory whose files are mounted over those that git obeys in repositories."""
+        return self.root / "git"
+
+    @property
     def mounted(self) -> tuple[Path, ...]:
         """Every directory of which a container was made, mounted or read by the engine."""
         directories = (self.gateway, self.certificates, self.secrets, self.resolver, self.sshd)
-        return (*directories, self.signing, self.seccomp)
+        return (*directories, self.signing, self.git, self.seccomp)
 
     @property
     def traffic(self) -> Path:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from desk import Desk, Done
 from git_server import GitServer
 
 from companion.reconcile import certificates
+from companion.reconcile.host_facts import DEFAULT_UID
 from companion.spec.containers import INGRESS
 
 FIRST_PORT = {"podman": 2300, "docker": 2400}
@@ -130,6 +132,13 @@ class Box:
             yield
         finally:
             (self.project / "agent.yaml").write_text(kept)
+
+
+def make_repository(directory: Path) -> None:
+    """Make a git repository that belongs to the agent's user."""
+    subprocess.run(["git", "init", "-q", "-b", "main", directory], check=True)
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-R", str(DEFAULT_UID), directory], check=True)
 
 
 def trusted_authority(desk: Desk) -> certificates.Authority:

@@ -1,0 +1,150 @@
+"""Git facts: looks up the repositories in mounted directories, and makes what protects them.
+
+What an agent could write to before is not trusted: links are not followed, and texts are bounded.
+"""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from companion.errors import Code, CompanionError
+from companion.sandbox.repositories import (
+    COMMON,
+    DIRECTORIES,
+    GIT,
+    OBEYED,
+    WORKTREE_CONFIG,
+    WORKTREES,
+    GitFacts,
+)
+from companion.spec.containers import File
+from companion.system import files
+
+_LONGEST = 1 << 20
+_GITDIR = "gitdir"
+_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Flags for opening a file that may be a link or a pipe."""
+
+
+def find(directory: Path) -> GitFacts | None:
+    """Return what of a git repository lies at the top of a directory; None: nothing does."""
+    place = directory / GIT
+    try:
+        found = place.lstat()
+    except OSError:
+        return _repository(directory, "") if _is_repository(directory) else None
+    if stat.S_ISLNK(found.st_mode):
+        return GitFacts(GIT, "", obstacle="has a .git that is a symbolic link")
+    if stat.S_ISDIR(found.st_mode):
+        return _repository(place, GIT) if _is_repository(place) else None
+    return _worktree(place)
+
+
+def sources(directory: Path, facts: GitFacts | None) -> Iterator[Path]:
+    """Yield the paths on which the facts of a directory depend."""
+    marks = ("HEAD", "objects", "refs", *OBEYED, *DIRECTORIES)
+    yield from (place / name for place in (directory, directory / GIT) for name in marks)
+    yield directory / GIT
+    if facts and facts.is_worktree:
+        yield from (Path(facts.directory, name) for name in (COMMON, _GITDIR, WORKTREE_CONFIG))
+
+
+def make_mount_points(facts: GitFacts) -> None:
+    """Create what is missing of the files and directories that a sandbox gets read-only.
+
+    They mean nothing to git. Remove them with remove_mount_points().
+
+    Raises:
+        CompanionError: one cannot be created.
+    """
+    try:
+        for name in () if facts.is_worktree else DIRECTORIES:
+            Path(facts.directory, name).mkdir(exist_ok=True)
+        for one in facts.files:
+            with suppress(FileExistsError):
+                if one.path in OBEYED:
+                    _create(Path(facts.directory, one.path), one.content)
+    except OSError as error:
+        what = f"cannot protect {facts.directory} from its agent: {error.strerror}"
+        raise CompanionError(what, "mount it read-only (:ro)", code=Code.FILE_ACCESS) from None
+
+
+def remove_mount_points(directories: Iterable[str]) -> None:
+    """Remove what make_mount_points() created below mounted directories, once no sandbox runs."""
+    for directory in directories:
+        facts = find(Path(directory))
+        if facts is None or facts.is_worktree or facts.obstacle:
+            continue
+        for name in (COMMON, WORKTREE_CONFIG):
+            path = Path(facts.directory, name)
+            with suppress(OSError):
+                if _text(path) == OBEYED[name]:
+                    path.unlink()
+        with suppress(OSError):
+            Path(facts.directory, WORKTREES).rmdir()
+
+
+def _create(path: Path, content: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, files.READABLE)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+
+
+def _is_repository(place: Path) -> bool:
+    return all((place / name).exists() for name in ("HEAD", "objects", "refs"))
+
+
+def _repository(place: Path, inner: str) -> GitFacts:
+    real = os.path.realpath(place)
+    texts = {name: _text(place / name) for name in OBEYED}
+    if reason := next(_obstacles(place, texts), None):
+        return GitFacts(inner, real, obstacle=reason)
+    contents = (File(name, OBEYED[name] if text is None else text) for name, text in texts.items())
+    return GitFacts(inner, real, tuple(contents))
+
+
+def _obstacles(place: Path, texts: dict[str, bytes | None]) -> Iterator[str]:
+    for name in (*OBEYED, *DIRECTORIES):
+        found = _kind(place / name)
+        wanted = stat.S_IFDIR if name in DIRECTORIES else stat.S_IFREG
+        if found not in {None, wanted}:
+            yield f"has a {GIT}/{name} that is no plain file or directory"
+        elif found is not None and wanted == stat.S_IFREG and texts[name] is None:
+            yield f"has a {GIT}/{name} that cannot be read"
+    if (texts[COMMON] or b".").strip() != b".":
+        yield f"has a {GIT}/{COMMON}, by which git obeys another directory"
+
+
+def _worktree(place: Path) -> GitFacts:
+    text = _text(place)
+    if text is None:
+        return GitFacts(GIT, "", obstacle="has a .git that cannot be read")
+    own = place.parent / os.fsdecode(text).removeprefix("gitdir: ").rstrip("\r\n")
+    real = Path(os.path.realpath(own))
+    inner = {name: _text(real / name) for name in (COMMON, _GITDIR, WORKTREE_CONFIG)}
+    if real.parent.name != WORKTREES or not inner[COMMON] or not inner[_GITDIR]:
+        return GitFacts(GIT, str(real), (File(GIT, text),))  # of a submodule, for example
+    kept = (File(name, content or b"") for name, content in inner.items())
+    return GitFacts(GIT, str(real), (File(GIT, text), *kept))
+
+
+def _kind(path: Path) -> int | None:
+    try:
+        return stat.S_IFMT(path.lstat().st_mode)
+    except OSError:
+        return None
+
+
+def _text(path: Path) -> bytes | None:
+    """Return the content of a plain file; None if there is none, or it is too long."""
+    try:
+        handle = os.open(path, os.O_RDONLY | _AS_IT_IS)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        content = file.read(_LONGEST + 1)
+        return content if len(content) <= _LONGEST else None

@@ -1,0 +1,91 @@
+"""Repositories: what of a mounted git repository an agent must not change.
+
+Git on the desktop obeys a repository's configuration and hooks, so the agent gets them read-only.
+They are mounts of their own, and so is `.git`: what is a mount point can be neither renamed nor
+removed. Pure.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from companion.spec.containers import Bind, Directory, File, Files, HostPath
+from companion.spec.identity import digest
+
+GIT = ".git"
+COMMON = "commondir"
+CONFIG = "config"
+WORKTREE_CONFIG = "config.worktree"
+WORKTREES = "worktrees"
+OBEYED = {CONFIG: b"", WORKTREE_CONFIG: b"", COMMON: b".\n"}
+"""The files that decide what git runs, with contents that mean the same as no file.
+
+Only an existing file can be a mount point: what is missing is created before a sandbox starts.
+"""
+DIRECTORIES = ("hooks", WORKTREES)
+
+
+@dataclass(frozen=True, slots=True)
+class GitFacts:
+    """What of a git repository lies at the top of a mounted directory."""
+
+    inner: str
+    """Where, relative to that directory: `.git`, or "" if the directory is a repository."""
+    directory: str
+    """Its absolute path; of a worktree, what the repository keeps of it (…/worktrees/NAME)."""
+    files: tuple[File, ...] = ()
+    """The files that git obeys there; of a worktree, its file `.git`, too."""
+    obstacle: str = ""
+    """Why the agent must not write there; completes `the mount 'x' …`."""
+
+    @property
+    def is_worktree(self) -> bool:
+        """Whether it is a worktree, which has a file `.git` that leads to its repository."""
+        return any(file.path == GIT for file in self.files)
+
+
+def binds(mounted: Iterable[tuple[str, GitFacts]]) -> Iterator[Bind]:
+    """Yield the mounts that protect repositories; `mounted` are writable mounts by target."""
+    every = tuple(mounted)
+    worktrees = [facts for _, facts in every if facts.is_worktree]
+    for target, facts in every:
+        base = f"{target}/{facts.inner}".rstrip("/")
+        if facts.is_worktree:
+            yield Bind(_stored(facts, GIT), base, read_only=True)
+            continue
+        if facts.inner:
+            yield Bind(HostPath(facts.directory), base, read_only=False)
+        for file in facts.files:
+            yield Bind(_stored(facts, file.path), f"{base}/{file.path}", read_only=True)
+        for name in DIRECTORIES:
+            yield Bind(HostPath(f"{facts.directory}/{name}"), f"{base}/{name}", read_only=True)
+        for own in worktrees:
+            if _repository(own) == facts.directory:
+                yield from _worktree(own, f"{base}/{WORKTREES}")
+
+
+def files(mounted: Iterable[GitFacts]) -> Iterator[File]:
+    """Yield our copies of the files that git obeys, which are what is mounted.
+
+    A copy cannot be exchanged for a link by whoever may write to the repository.
+    """
+    for facts in mounted:
+        for file in facts.files:
+            yield File(_stored(facts, file.path).file, file.content)
+
+
+def _worktree(facts: GitFacts, above: str) -> Iterator[Bind]:
+    """Yield the mounts of what a repository keeps of the agent's own worktree."""
+    base = f"{above}/{PurePosixPath(facts.directory).name}"
+    yield Bind(HostPath(facts.directory), base, read_only=False)
+    for file in facts.files:
+        if file.path != GIT:
+            yield Bind(_stored(facts, file.path), f"{base}/{file.path}", read_only=True)
+
+
+def _repository(worktree: GitFacts) -> str:
+    return str(PurePosixPath(worktree.directory).parent.parent)
+
+
+def _stored(facts: GitFacts, name: str) -> Files:
+    return Files(Directory.GIT, f"{digest(facts.directory)}-{name.lstrip('.')}")
