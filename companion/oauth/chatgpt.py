@@ -65,6 +65,9 @@ def log_in(
         more = {"nonce": nonce, "ext_agent_host_id": host_id}
         if former is None:
             more["agent_name_hint"] = CLIENT_NAME
+        else:
+            who = former.email or "the same account"
+            prompt.tell(f"logging in again as {who}; --new registers anew, if ChatGPT forgot us")
         asked = former.client_id if former else _REGISTRATION
         callback.is_response = lambda url: protocol.is_response(url, pending)
         ask(prompt, protocol.authorization_url(_SERVER, what, asked, pending, more), callback)

@@ -17,7 +17,9 @@ _FINAL_ERRORS = frozenset({
     "invalid_refresh_token", "token_expired", "refresh_token_expired",
     "refresh_token_invalidated", "refresh_token_reused",
 })  # fmt: skip
-"""Errors that no retry can cure. `invalid_client` is none: it may be a typo in .env."""
+"""Errors that no retry can cure."""
+_UNKNOWN_CLIENT = "invalid_client"
+"""Final for a client without a secret; otherwise it may be a typo in .env."""
 _TIMEOUT = 60.0
 """Seconds; giving up early may lose the only valid refresh token."""
 
@@ -79,4 +81,5 @@ def _renewed(grant: Grant, secret: str, trusted: bytes) -> Grant:
         return replace(grant, tried=time.time(), failure=error.problems[0].what)
     code, description = answers.oauth_error(response.text, (grant.refresh_token, secret))
     failure = description or f"{grant.issuer} responded with status {response.status}"
-    return replace(grant, tried=time.time(), failure=failure, refused=code in _FINAL_ERRORS)
+    is_final = code in _FINAL_ERRORS or (code == _UNKNOWN_CLIENT and grant.method == "none")
+    return replace(grant, tried=time.time(), failure=failure, refused=is_final)

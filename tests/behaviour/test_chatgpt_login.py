@@ -165,6 +165,18 @@ def test_a_revoked_login_gives_one_message_and_a_new_login_repairs_it(fake: Fake
     assert not fake.companion("up").ok().problems
 
 
+def test_a_client_that_was_removed_at_openai_says_log_in_again_and_new_repairs_it(
+    fake: Fake, openai: OpenAI
+):
+    fake.companion("login", "coder").ok()
+    openai.clients.clear()
+    ends_in(fake.desk, 200)
+    (problem,) = fake.companion("up").ok().problems
+    assert problem.endswith("invalid_client (no); authorize again: run `companion login coder`")
+    fake.companion("login", "coder", "--new").ok()
+    assert not fake.companion("up").ok().problems
+
+
 def test_a_later_login_is_the_same_client_and_another_account_needs_new(fake: Fake, openai: OpenAI):
     for _ in range(2):
         fake.companion("login", "coder").ok()
