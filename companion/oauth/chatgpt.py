@@ -66,8 +66,10 @@ def log_in(
         if former is None:
             more["agent_name_hint"] = CLIENT_NAME
         else:
-            who = former.email or "the same account"
-            prompt.tell(f"logging in again as {who}; --new registers anew, if ChatGPT forgot us")
+            prompt.tell(
+                f"logging in again as {former.email or 'the same account'}; use --new for another"
+                " one, or if you removed Companion in ChatGPT's settings"
+            )
         asked = former.client_id if former else _REGISTRATION
         callback.is_response = lambda url: protocol.is_response(url, pending)
         ask(prompt, protocol.authorization_url(_SERVER, what, asked, pending, more), callback)
