@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from companion.daemon.file_watcher import Watch, first_start, steering
+from companion.daemon.listener import Listener
 from companion.daemon.news import News, ProjectAdded, ProjectRemoved, WatchDegraded, WorkFinished
 from companion.daemon.scheduler import Touched
 from companion.daemon.timers import Timers
@@ -32,6 +33,7 @@ class Following:
 
     home: Paths
     watch: Watch
+    listener: Listener
     view: Callable[[], View]
     """Return what the loop knows now."""
     put: Callable[[Touched], None]
@@ -135,6 +137,8 @@ class Following:
         steered = self._steering(ref)
         self.watch.follow(ref.key, (*steered, first_start(project_paths.agent(agent))))
         record = store.read(project_paths.agent(agent)) if agent else None
+        if record:
+            self.listener.follow(ref.key, project_paths.agent(agent).control)
         if record and record.engine:
             granted = grant_store.files_of(self.home, ref.project.id, record.config.grants)
             self.watch.follow(ref.key, (*steered, *granted))
@@ -189,6 +193,7 @@ class Following:
 
     def _forget(self, key: str) -> None:
         self.watch.forget(key)
+        self.listener.forget(key)
         self._timers.forget(key)
         self.tell(ProjectRemoved(key))
 

@@ -11,8 +11,11 @@ from queue import Empty, SimpleQueue
 from companion.daemon import scheduler, worker
 from companion.daemon.file_watcher import Watch
 from companion.daemon.following import INTERVAL, Following
+from companion.daemon.listener import Listener
 from companion.daemon.news import (
     EngineSilent,
+    HostRefused,
+    HostSettled,
     News,
     Paused,
     ProjectAdded,
@@ -41,6 +44,7 @@ from companion.errors import AlreadyRunningError
 from companion.reconcile import teardown
 from companion.system import files, locks, log, process
 from companion.system.paths import Paths
+from companion.traffic.log import Passage
 
 _PATIENCE = 3.0
 """Seconds that work under way gets to reach its next step at the end; the next run repairs it."""
@@ -78,6 +82,7 @@ class Loop:
     _threads: Threads = field(default_factory=Threads)
     _watch: Watch = field(init=False)
     _following: Following = field(init=False)
+    _listener: Listener = field(init=False)
     _log: logging.Logger = field(init=False)
 
     def run(self) -> None:
@@ -87,9 +92,11 @@ class Loop:
             lambda key: self._inbox.put(PauseTouched() if key == _PAUSE else Touched(key)),
             lambda why: self._inbox.put(WatchDegraded(why)),
         )
+        self._listener = Listener(self._hear)
         self._following = Following(
-            self.home, self._watch, lambda: self.view, self._inbox.put, self._tell
+            self.home, self._watch, self._listener, lambda: self.view, self._inbox.put, self._tell
         )
+        self._threads.begin(self._listener.run)
         files.make_private_dir(self.home.pauses)
         files.make_private_dir(self.home.all_grants)
         files.make_private_dir(self.home.all_trust)
@@ -103,12 +110,17 @@ class Loop:
             for events in self._engines.values():
                 events.stop()
             self._watch.stop()
+            self._listener.stop()
             process.end_builds()  # they would go on without the lock
             self._threads.end(_PATIENCE)
 
     def ask(self, sandbox: str, order: Order) -> None:
         """Order work on a sandbox; callable from any thread."""
         self._inbox.put(Asked(sandbox, order))
+
+    def settle(self, sandbox: str, host: str, *, ignored: bool = False) -> None:
+        """Show a refused host no longer; callable from any thread."""
+        self._inbox.put(HostSettled(sandbox, host, ignored))
 
     def stop(self) -> None:
         """End the loop; callable from any thread. Sandboxes keep running."""
@@ -165,6 +177,13 @@ class Loop:
                 self._inbox.put(worker.carry_out(self.home, work, agent_view, self._report))
         finally:
             self._inbox.put(Finished(work.subject))
+
+    def _hear(self, sandbox: str, passage: Passage) -> None:
+        """Take in what a gateway says (runs in the listener's thread)."""
+        if passage.was_refused:
+            self._inbox.put(HostRefused(sandbox, passage.host, time.monotonic()))
+        else:
+            self._inbox.put(HostSettled(sandbox, passage.host))
 
     def _report(self, news: News) -> None:
         """Report progress from a worker, and end its work there if the loop ends."""

@@ -1,8 +1,9 @@
 """News from workers and engines: how it changes the view, and what follows from it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from companion.daemon.refusals import Refusals, refused, settled
 from companion.daemon.scheduler import Touched
 from companion.daemon.view import AgentView, Review, View, last_output
 from companion.engine.model import Condition, EngineChoice, Health
@@ -92,6 +93,24 @@ class AgentStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class HostRefused:
+    """An agent asked for a host that no list has; `at` in seconds on any clock."""
+
+    sandbox: str
+    host: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettled:
+    """A host that was refused is let through, or its user wants to hear no more of it."""
+
+    sandbox: str
+    host: str
+    ignored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class WatchDegraded:
     """The watcher continues with reduced function."""
 
@@ -108,6 +127,8 @@ News = (
     | WorkFinished
     | WorkCrashed
     | AgentStopped
+    | HostRefused
+    | HostSettled
     | WatchDegraded
 )
 
@@ -130,16 +151,33 @@ def fold(view: View, news: News) -> View:
         case EngineSilent(engine):
             return replace(view, silent=view.silent | {engine})
         case Progressed(sandbox, text):
-            known = view.sandboxes.get(sandbox)
-            return _with(view, replace(known, step=text)) if known else view
-        case WorkFinished(sandbox, _, trouble, grant_problem, _, settled, review):
-            known = view.sandboxes.get(sandbox)
-            if known is None:
-                return view
-            done = replace(
-                known, step="", trouble=trouble, grant_problem=grant_problem, review=review
-            )
-            return _with(view, replace(done, settled=known.settled or settled))
+            return _changed(view, sandbox, lambda v: replace(v, step=text))
+        case HostRefused(sandbox) | HostSettled(sandbox):
+            return _changed(view, sandbox, lambda v: replace(v, refusals=_decided(v, news)))
+        case WorkFinished(sandbox):
+            return _changed(view, sandbox, lambda v: _finished(v, news))
+
+
+def _changed(view: View, sandbox: str, change: Callable[[AgentView], AgentView]) -> View:
+    known = view.sandboxes.get(sandbox)
+    return _with(view, change(known)) if known else view
+
+
+def _finished(known: AgentView, news: WorkFinished) -> AgentView:
+    return replace(
+        known,
+        step="",
+        trouble=news.trouble,
+        grant_problem=news.grant_problem,
+        review=news.review,
+        settled=known.settled or news.settled,
+    )
+
+
+def _decided(known: AgentView, news: HostRefused | HostSettled) -> Refusals:
+    if isinstance(news, HostRefused):
+        return refused(known.refusals, news.host, news.at)
+    return settled(known.refusals, news.host, ignored=news.ignored)
 
 
 def reactions(
@@ -197,7 +235,7 @@ def _kept(new: AgentView, old: AgentView | None) -> AgentView:
     kept = replace(
         new, condition=seen, step=old.step, trouble=old.trouble, grant_problem=old.grant_problem
     )
-    return replace(kept, settled=old.settled, review=old.review)
+    return replace(kept, settled=old.settled, review=old.review, refusals=old.refusals)
 
 
 def _seen(
@@ -210,6 +248,8 @@ def _seen(
         return old
     mine = conditions.get(old.ref.project.id, {})
     new = replace(old, condition=mine.get(old.agent, Condition(Health.ABSENT)))
+    if new.health is Health.ABSENT:
+        new = replace(new, refusals=())
     return replace(new, settled=new.settled and not _needs_look(before, new))
 
 

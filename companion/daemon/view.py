@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from companion.daemon.refusals import Refusals
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import Problem
 from companion.project.model import AgentRef
@@ -53,6 +54,8 @@ class AgentView:
     """What it runs without, until the user does something."""
     review: Review | None = None
     """What it waits for; its last change was not applied because of that."""
+    refusals: Refusals = ()
+    """The hosts that it was refused lately, the last one first."""
     settled: bool = False
     """It matched its files when last observed, and no engine event came since."""
 

@@ -4,6 +4,8 @@ from companion.daemon.news import (
     AgentStopped,
     EngineObserved,
     EngineSilent,
+    HostRefused,
+    HostSettled,
     News,
     Paused,
     Progressed,
@@ -61,13 +63,17 @@ def line(view: View, news: News) -> str:
         ):
             known = view.sandboxes.get(sandbox)
             return f"{known.name}: {text}" if known else ""
+        case HostRefused(sandbox, host):
+            known = view.sandboxes.get(sandbox)
+            is_new = known and known.refusals[0].count == 1
+            return f"{known.name}: refused {host}" if known and is_new else ""
         case EngineSilent(engine, why):
             return f"{engine.name}: {why}"
         case WatchDegraded(why):
             return why
         case Paused(paused):
             return "watching is paused" if paused else ""
-        case ProjectAdded() | ProjectRemoved() | EngineObserved():
+        case ProjectAdded() | ProjectRemoved() | EngineObserved() | HostSettled():
             return ""
 
 

@@ -37,7 +37,6 @@ NO_IPV6 = (
     ("net.ipv6.conf.all.disable_ipv6", "1"),
     ("net.ipv6.conf.default.disable_ipv6", "1"),
 )
-CONTROL = "/companion/control"
 BECOME_THE_AGENT = ("SETGID", "SETPCAP", "SETUID")
 """Capabilities that root needs to become the agent and drop all capabilities for good."""
 RESOLV, HOSTS = (
@@ -95,7 +94,7 @@ def _gateway(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Serv
             Bind(Files(Directory.GATEWAY), haproxy.CONFIG, read_only=True),
             Bind(Files(Directory.SECRETS), haproxy.SECRETS, read_only=True),
             Bind(Files(Directory.CERTIFICATES), haproxy.CERTIFICATES, read_only=True),
-            Bind(Files(Directory.CONTROL), CONTROL, read_only=False),
+            Bind(Files(Directory.CONTROL), haproxy.CONTROL, read_only=False),
         ),
         tmpfs=_SCRATCH_OF_OURS,
         sysctls=(_LOW_PORTS, *NO_IPV6),

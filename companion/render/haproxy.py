@@ -17,6 +17,9 @@ from companion.traffic import log
 CONFIG = "/companion/gateway"
 SECRETS = "/companion/secrets"
 CERTIFICATES = "/companion/certificates"
+CONTROL = "/companion/control"
+_LISTENER = f"{CONTROL}/{log.SOCKET}"
+"""Where a watcher on the desktop listens, or nobody: what cannot be sent is dropped."""
 RESOLVER_PORT = 5353
 HTTP_DEFAULT, TLS_DEFAULT = 80, 443
 DIRECT_PORT = 1
@@ -119,9 +122,11 @@ def render(sandbox: Sandbox) -> tuple[File, ...]:
 def _egress(sandbox: Sandbox) -> str:
     http, https = sandbox.upstreams_by("http"), sandbox.upstreams_by("https")
     address = sandbox.internal_network.address(2)
+    listener = f"  log {_LISTENER} format raw local0 {sandbox.log_level}\n"
     socket = "  stats socket /tmp/gateway.sock mode 600 level admin expose-fd listeners\n"
     return "".join((
         GLOBAL.format(log_level=sandbox.log_level, descriptors=8192),
+        listener,
         socket,
         limits.GLOBAL,
         _TLS_OPTIONS,

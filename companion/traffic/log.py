@@ -8,6 +8,8 @@ the agent's can stand there, so lines are read from their end.
 import re
 from dataclasses import dataclass
 
+SOCKET = "log.sock"
+"""The name of the socket on which a watcher receives the lines, too."""
 _SENT = "bytes=%U/%B"
 _NAMED = "bytes(0,300)"
 """No more of an agent's word is logged: HAProxy cuts lines at 1024, and their end must be there."""

@@ -1,5 +1,6 @@
 """Traffic in words, for terminal and tray. Names come from the agent: they are only shown."""
 
+from companion.traffic import offers
 from companion.traffic.book import Entry
 from companion.traffic.log import Passage
 
@@ -17,15 +18,14 @@ _WHY = {
     "not-tls": "not TLS",
     "busy": "too much at once",
 }
-_LISTED = "egress"
-_TLS, _HTTP = 443, 80
+_TLS = 443
 _WIDE = 40
 """Characters of a name that are shown; a longer one is cut in its middle, never at its end."""
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _STEP = 1000
 
 
-def place(host: str, port: int) -> str:
+def place(host: str, port: int = _TLS) -> str:
     """Return host and port as shown: the end of a name tells whose it is."""
     shown = host or "(no name)"
     if len(shown) > _WIDE:
@@ -53,7 +53,7 @@ def moved(passage: Passage) -> str:
 
 def can_be_allowed(entry: Entry) -> bool:
     """Tell whether the user could let it through by listing its host."""
-    return entry.is_refused and entry.why == _LISTED and entry.port in {_TLS, _HTTP}
+    return entry.is_refused and offers.can_be_offered(Passage(entry.host, entry.port, entry.why))
 
 
 def size(count: int) -> str:

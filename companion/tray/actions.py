@@ -11,7 +11,7 @@ from companion.daemon.view import AgentView
 from companion.desktop import autostart, editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.errors import CompanionError
-from companion.operations import open_editor, registry
+from companion.operations import allow, open_editor, registry
 from companion.project import discovery
 from companion.reconcile import trust
 from companion.system import files, process, programs
@@ -61,6 +61,10 @@ class Actions:
             Verb.REVIEW: self._review,
             Verb.AGREE: self._agree,
             Verb.IGNORE: lambda _: None,
+            Verb.NETWORK: self._network,
+            Verb.ALLOW_ONCE: self._allow,
+            Verb.ALLOW: self._allow,
+            Verb.REFUSE: lambda c: self.loop.settle(c.sandbox, c.host, ignored=True),
             Verb.LOG: lambda _: process.launch(programs.opener(str(self.home.log))),
             Verb.COPY: self._copy,
             Verb.EDIT: self._edit,
@@ -121,6 +125,23 @@ class Actions:
         if reviewed.digest != click.digest:
             raise CompanionError("its files changed since it asked: read again what it opens")
         trust.agree(self.home, reviewed)
+
+    def _network(self, click: Click) -> None:
+        agent_view = self._view(click)
+        where = ("-C", str(agent_view.ref.project.directory))
+        argv = programs.companion(*where, "network", agent_view.agent, "--follow")
+        process.launch(programs.terminal(argv))
+
+    def _allow(self, click: Click) -> None:
+        """Let a sandbox reach a host, once or always, and apply that at once."""
+        agent_view = self._view(click)
+        ref, agent, host = agent_view.ref, agent_view.agent, allow.parsed(click.host)
+        if click.verb is Verb.ALLOW:
+            allow.always(self.home, ref, agent, host)
+        else:
+            allow.once(self.home, ref, agent, host, lambda _: None)
+        self.loop.settle(click.sandbox, click.host)
+        self.loop.ask(click.sandbox, Order.LOOK)
 
     def _edit(self, click: Click) -> None:
         process.launch(programs.opener(str(self._view(click).ref.config)))

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from companion.daemon.view import IconState
 from companion.system import assets, plain
-from companion.tray.menu import SEPARATOR, Click, Row
+from companion.tray.menu import GRANTS, SEPARATOR, Click, Row
 from companion.tray.notifications import Notification
 
 if sys.platform == "linux":
@@ -18,6 +19,8 @@ if sys.platform == "linux":
 import pystray
 
 OnClick = Callable[[Click], None]
+MOMENT = 1.0
+"""Seconds in which a click on a new notification was meant for what was there before."""
 
 
 class Item(pystray.MenuItem):  # type: ignore[misc]
@@ -92,11 +95,24 @@ def _gtk_backend() -> type[pystray.Icon] | None:
     return backend
 
 
+def _answer(click: Click, shown: float, on_click: OnClick, again: Callable[[], None]) -> None:
+    """Do what a click on a notification means; ask again if it cannot have been read yet."""
+    if click.verb in GRANTS and time.monotonic() < shown + MOMENT:
+        again()
+    else:
+        on_click(click)
+
+
 def show_notification(icon: pystray.Icon, notification: Notification, on_click: OnClick) -> None:
     """Show a notification; only our own backend reports clicks on it."""
     title, text = plain.line(notification.title), plain.plain(notification.text)
     if hasattr(icon, "notify_about"):
-        actions = tuple((label, partial(on_click, click)) for label, click in notification.actions)
+        again = partial(show_notification, icon, notification, on_click)
+        shown = time.monotonic()
+        actions = tuple(
+            (label, partial(_answer, click, shown, on_click, again))
+            for label, click in notification.actions
+        )
         icon.notify_about(notification.topic, title, text, actions)
     else:
         icon.notify(text, title)

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from companion.daemon.refusals import open_ones
 from companion.daemon.view import AgentView, IconState, View, last_output
 from companion.daemon.wording import first_line, headline, icon_state, waits
 from companion.engine.model import Health
+from companion.traffic.words import place
 
 _WIDTH = 72
 """Characters after which a row's text is cut."""
@@ -29,6 +31,12 @@ class Verb(StrEnum):
     IGNORE = "ignore"
     LOG = "log"
     """Open Companion's own log."""
+    NETWORK = "network"
+    """Show what a sandbox used of the network, and what it was refused, in a terminal."""
+    ALLOW_ONCE = "allow-once"
+    ALLOW = "allow"
+    REFUSE = "refuse"
+    """Leave a host refused, and hear no more of it."""
     COPY = "copy"
     EDIT = "edit"
     INCLUDE = "include"
@@ -38,6 +46,10 @@ class Verb(StrEnum):
     LOGIN_ON = "login-on"
     LOGIN_OFF = "login-off"
     QUIT = "quit"
+
+
+GRANTS = frozenset({Verb.AGREE, Verb.ALLOW, Verb.ALLOW_ONCE})
+"""Clicks that open something for an agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,7 @@ class Click:
     """An editor's id."""
     digest: str = ""
     """The digest of what the user was shown."""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +150,31 @@ def _sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iter
             else row(Verb.START, "Start")
         )
         yield replace(stop, key=f"{agent_view.id}:run")
+        yield from _refused(agent_view)
         yield row(Verb.LOGS, "Logs")
         yield row(Verb.COPY, "Copy SSH command")
     yield row(Verb.EDIT, "Edit agent.yaml")
+
+
+def _refused(agent_view: AgentView) -> Iterator[Row]:
+    """Yield one row with the hosts that were refused, if there are any to decide on."""
+    waiting = open_ones(agent_view.refusals)
+    key = f"{agent_view.id}:refused"
+    choices = (
+        (Verb.ALLOW_ONCE, "Allow once"),
+        (Verb.ALLOW, "Allow always"),
+        (Verb.REFUSE, "Ignore"),
+    )
+
+    def inner(host: str) -> tuple[Row, ...]:
+        return tuple(
+            Row(f"{key}:{host}:{verb}", text, Click(verb, agent_view.id, host=host))
+            for verb, text in choices
+        )
+
+    if waiting:
+        hosts = (Row(f"{key}:{r.host}", place(r.host), rows=inner(r.host)) for r in waiting)
+        yield Row(key, f"Refused hosts ({len(waiting)})", rows=tuple(hosts))
 
 
 def _editors(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iterator[Row]:

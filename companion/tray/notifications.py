@@ -2,9 +2,18 @@
 
 from dataclasses import dataclass
 
-from companion.daemon.news import EngineSilent, News, WatchDegraded, WorkCrashed, WorkFinished
+from companion.daemon.news import (
+    EngineSilent,
+    HostRefused,
+    News,
+    WatchDegraded,
+    WorkCrashed,
+    WorkFinished,
+)
+from companion.daemon.refusals import announcement
 from companion.daemon.view import AgentView, Review, View
 from companion.daemon.wording import first_line, waits
+from companion.traffic.words import place
 from companion.tray.menu import Click, Verb
 
 _LONGEST = 400
@@ -56,12 +65,33 @@ def notification_for(view: View, news: News) -> Notification | None:
             title = f"{agent_view.agent if agent_view else sandbox} crashed"
             action = ("Show log", Click(Verb.LOGS, sandbox))
             return Notification(sandbox, title, text, (action,))
+        case HostRefused(sandbox):
+            agent_view = view.sandboxes.get(sandbox)
+            return _refusal(agent_view) if agent_view else None
         case WatchDegraded(why):
             return Notification("watch", "File changes may be detected late", why)
         case EngineSilent(engine, why):
             return Notification(f"engine:{engine.name}", f"{engine.name} is not responding", why)
         case _:
             return None
+
+
+def _refusal(agent_view: AgentView) -> Notification | None:
+    """Return the question whether a host may be reached; a few in a while, each host once."""
+    announced = announcement(agent_view.refusals)
+    if announced is None:
+        return None
+    show = ("Show", Click(Verb.NETWORK, agent_view.id))
+    if not announced.host:
+        title, text = f"{agent_view.name} was refused more hosts", "The menu lists them."
+        return Notification(f"{agent_view.id}:refused", title, text, (show,))
+    host = announced.host
+    title = f"{agent_view.name} was refused {place(host)}"
+    once = ("Allow once", Click(Verb.ALLOW_ONCE, agent_view.id, host=host))
+    always = ("Always", Click(Verb.ALLOW, agent_view.id, host=host))
+    text = "Its egress list does not have this host. Always adds a line to agent.yaml."
+    topic = f"{agent_view.id}:{host}"
+    return Notification(topic, title, text, (show, once, always))
 
 
 def _question(agent_view: AgentView, review: Review) -> Notification:

@@ -15,6 +15,8 @@ from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusBool, DBusInt32, DBusSignature, DBusStr, DBusUInt32
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
 
+from companion.tray.icon import MOMENT
+
 Names = Annotated[list[str], DBusSignature("as")]
 Hints = Annotated[dict[str, Variant], DBusSignature("a{sv}")]
 # No service activation: a notification daemon of the machine must not answer instead of ours.
@@ -57,6 +59,8 @@ class Note:
     title: str
     text: str
     actions: list[str]
+    at: float = field(default_factory=time.monotonic)
+    """When it was shown."""
 
 
 class Panel:
@@ -119,6 +123,11 @@ class Panel:
 
     def click_note(self, note: Note, key: str = "default") -> None:
         self._loop.call_soon_threadsafe(self._notes.ActionInvoked, note.id, key)
+
+    def answer(self, note: Note, key: str) -> None:
+        """Click on a note once the user can have read it."""
+        until(lambda: time.monotonic() > note.at + MOMENT)
+        self.click_note(note, key)
 
     def wait_for_note(self, title: str, seconds: float = 60) -> Note:
         def found() -> list[Note]:

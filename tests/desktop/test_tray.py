@@ -1,7 +1,9 @@
 """The real tray without an engine: menu, clicks, notifications, and what is missing."""
 
 import subprocess
+from contextlib import chdir
 from pathlib import Path
+from socket import AF_UNIX, SOCK_DGRAM, socket
 
 import pytest
 from desk import AGENT, CANARY, COMPANION, Desk, make_desk, no_secret_in
@@ -150,13 +152,57 @@ def test_what_a_checkout_opens_waits_for_the_users_answer(tmp_path: Path):
         read = agent_yaml.read_text()
         panel.click("Pause watching")
         agent_yaml.write_text(read.replace("4810", "4811"))
-        panel.click_note(panel.wait_for_note("asks for more"), "1")
+        panel.answer(panel.wait_for_note("asks for more"), "1")
         assert "its files changed since it asked" in panel.wait_for_note("Action failed").text
         agent_yaml.write_text(read)
         panel.click("Pause watching")
-        panel.click_note(panel.wait_for_note("asks for more"), "1")
+        panel.answer(panel.wait_for_note("asks for more"), "1")
         panel.wait_for_note("project is ready")
         until(lambda: panel.properties()["IconPixmap"] == idle)
+
+
+def test_a_refused_host_is_asked_about_once_and_a_click_lets_it_through(desk: Desk, tmp_path: Path):
+    fake = Fake(desk, desk.project(config(), __env="KEY=one\n"))
+    fake.companion("up").ok()
+    agent = fake.desk.paths.project(next(desk.paths.projects.iterdir()).name).agent("coder")
+    text = (fake.project / "agent.yaml").read_text()
+
+    def log(host: str, why: str = "egress") -> None:
+        """Do as the gateway does when an agent asks for a host."""
+        line = f"tls {host} port=443 to=tls why={why} bytes=517/0 ms=3 term=PR"
+        with chdir(agent.control), socket(AF_UNIX, SOCK_DGRAM) as gateway:
+            gateway.sendto(line.encode(), "log.sock")  # a whole path may be too long
+
+    def once() -> str:
+        return agent.once.read_text() if agent.once.exists() else ""
+
+    with tray(desk, tmp_path) as running:
+        panel = running.panel
+        panel.wait_for_icon()
+        until((agent.control / "log.sock").exists)
+        for host in ("astral.sh", "10.0.0.1", "db", "printer.local", "astral.sh"):
+            log(host)
+        note = panel.wait_for_note("project was refused astral.sh")
+        assert note.actions == ["default", "Show", *("0", "Show", "1", "Allow once", "2", "Always")]
+        assert texts(panel.find("Refused hosts (1)").rows) == ["astral.sh"]
+        assert len([n for n in panel.notes if "was refused" in n.title]) == 1
+        panel.answer(note, "1")
+        until(lambda: "astral.sh" in once())
+        until(lambda: "astral.sh" in (agent.gateway / "hosts.map").read_text())
+        until(lambda: "Refused hosts (1)" not in texts(panel.rows()))
+        assert (fake.project / "agent.yaml").read_text() == text
+        log("pypi.org")
+        panel.answer(panel.wait_for_note("project was refused pypi.org"), "2")
+        until(lambda: "pypi.org" in (agent.gateway / "hosts.map").read_text())
+        assert (
+            "allow: [h0.test, h1.test, h2.test, pypi.org]"
+            in (fake.project / "agent.yaml").read_text()
+        )
+        for number in range(40):
+            log(f"n{number}.test")
+        panel.wait_for_note("project was refused more hosts")
+        shown = [n for n in panel.notes if "was refused n" in n.title]
+        assert len(shown) <= 3
 
 
 def test_a_project_that_somebody_else_wrote_is_not_started_from_the_menu(tmp_path: Path):

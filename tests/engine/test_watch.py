@@ -261,3 +261,16 @@ def test_down_leaves_nothing_but_the_home_and_up_finds_it_again(box: Box):
     box.companion("up").ok()
     assert box.run("cat ~/note") == "kept"
     assert box.known_hosts.read_text() == pins
+
+
+def test_a_refused_host_is_said_at_once_and_what_is_allowed_passes_without_a_restart(box: Box):
+    before = box.ids()
+    with watching(box) as log:
+        box.ssh("curl -sk -m 8 https://heard-of.example/")
+        wait_until(lambda: "project: refused heard-of.example" in log.read_text(), 10)
+        box.companion("allow", "coder", "heard-of.example", "--once").ok()
+        assert box.ssh("curl -s -m 8 http://heard-of.example/").out == (
+            "gateway: this name has no address\n"
+        )
+    box.companion("deny", "coder", "heard-of.example").ok()
+    assert box.ids() == before

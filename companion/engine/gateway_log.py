@@ -1,0 +1,57 @@
+"""The gateway's log as it is written: lines that arrive on a socket in the shared directory.
+
+A gateway sends each line there, besides its container's log, whether or not anyone listens; what
+nobody takes in time is dropped. So a watcher needs no process of the engine's for each sandbox.
+Where a container cannot reach sockets of the desktop, as in a virtual machine, nothing arrives.
+"""
+
+import os
+import socket
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from companion.traffic.log import SOCKET
+
+LONGEST = 2048
+"""Bytes of a line; HAProxy cuts them at 1024."""
+_MODE = 0o666
+"""The gateway has another user than root's desktop; only both can enter the directory."""
+
+
+def listen(directory: Path) -> socket.socket:
+    """Return a new socket on which the lines arrive; it takes the place of one that was there.
+
+    Raises:
+        OSError: the directory is missing, or the system refuses.
+    """
+    handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        place = f"/proc/self/fd/{handle}/{SOCKET}"  # the whole path may be too long for a socket
+        Path(place).unlink(missing_ok=True)
+        listening.bind(place)
+        Path(place).chmod(_MODE)
+        listening.setblocking(False)  # noqa: FBT003 - no other name
+    except OSError:
+        listening.close()
+        raise
+    finally:
+        os.close(handle)
+    return listening
+
+
+def is_there(directory: Path) -> bool:
+    """Tell whether a socket is there, and not only in the memory of who made it."""
+    with suppress(OSError):
+        return stat.S_ISSOCK((directory / SOCKET).lstat().st_mode)
+    return False
+
+
+def lines(listening: socket.socket) -> list[str]:
+    """Return the lines that have arrived, without waiting."""
+    found: list[str] = []
+    with suppress(OSError):
+        while True:
+            found.append(listening.recv(LONGEST).decode(errors="replace").rstrip("\n"))
+    return found
