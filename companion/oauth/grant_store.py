@@ -5,7 +5,7 @@ grant of an account at a vendor serves all projects, because the user logs in on
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -102,9 +102,12 @@ def forget(home: Paths, owner: str) -> None:
 
 
 @contextmanager
-def held(home: Paths, owner: str) -> Iterator[None]:
-    """Lock the grants of an owner for a change: a refresh token may be valid only once."""
-    with locks.exclusive(_lock(home, owner)):
+def held(home: Paths, owner: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Lock the grants of an owner for a change: a refresh token may be valid only once.
+
+    If another process holds the lock, `waiting` is called once.
+    """
+    with locks.exclusive(_lock(home, owner), waiting):
         yield
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from companion.errors import CompanionError
 from companion.oauth import answers, grant_store, grants, protocol
@@ -49,8 +50,8 @@ def renew(
         return ()
     renewed = []
     for owner in dict.fromkeys(grant_store.owner_of(project_id, key) for key in keys):
-        with grant_store.held(home, owner):
-            mine = [key for key in keys if grant_store.owner_of(project_id, key) == owner]
+        mine = [key for key in keys if grant_store.owner_of(project_id, key) == owner]
+        with grant_store.held(home, owner, partial(tell, "another process renews tokens: waiting")):
             for key, grant in _due(home, project_id, mine).items():
                 tell(f"renewing the token for {grant.provider}")
                 secret = client_secret(keys[key]) or grant.client_secret

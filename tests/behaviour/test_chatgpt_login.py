@@ -6,7 +6,6 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ from fake_project import Fake
 from mcp_server import give_browser
 from sandboxes import wait_until
 
+from companion.oauth import grant_store
+
 CONFIG = """\
 name: {name}
 runtime: {{base_image: "debian:bookworm-slim"}}
@@ -25,6 +26,7 @@ egress: listed
 features:
   - {{plugin: codex, login: chatgpt}}
 """
+WAITS = "another process renews tokens: waiting"
 TOLD = "agent.yaml:6:28: ChatGPT is not authorized yet; run `companion login coder`"
 
 
@@ -108,11 +110,13 @@ def test_a_token_is_renewed_once_though_two_agents_ask_at_once(
     fake.companion("login", "coder").ok()
     (first,) = openai.access
     ends_in(fake.desk, 200)
-    with ThreadPoolExecutor() as both:
-        ups = [both.submit(one.companion, "up") for one in (fake, other, fake, other)]
-        done = [up.result().ok() for up in ups]
+    with grant_store.held(fake.desk.paths, grant_store.ACCOUNTS):
+        ups = [fake.desk.start("-C", str(one.project), "up") for one in (fake, other)]
+        assert all(any(WAITS in line for line in up.stderr) for up in ups)
+    said = [up.communicate()[1] for up in ups]
+    assert [up.returncode for up in ups] == [0, 0]
     assert len(openai.forms("refresh_token")) == 1
-    assert sum("renewing the token for ChatGPT" in one.err for one in done) == 1
+    assert sum("renewing the token for ChatGPT" in one for one in said) == 1
     assert first != token(fake.desk) == token(fake.desk, "other") == list(openai.access)[-1]
     assert grant(fake.desk)["refresh_token"] in openai.refresh
 
