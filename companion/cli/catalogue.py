@@ -164,8 +164,14 @@ GROUPS = (
         ), ("open", "open coder --in zed"), ("code",)),
         Command("edit", "open an agent.yaml in your editor", "editing:edit", (_AGENT,),
                 ("edit", "edit app"), ("config",)),
-        Command("port", "lead a port of the desktop into a sandbox, or show what listens there",
-                "port:port", (
+        Command("cp", "copy files and directories into a sandbox, or out of it", "copy:copy", (
+            _argument("places", nargs="*", metavar="SRC DST",
+                      help="one of them is in a sandbox: AGENT:PATH, from its workdir on"),
+            _argument("--clipboard", action="store_true",
+                      help="copy the clipboard's image in; then only AGENT is given, if needed"),
+        ), ("cp shot.png coder:", "cp coder:report.html .", "cp --clipboard coder"),
+                ("copy", "scp", "push", "pull")),
+        Command("port", "lead a port of the desktop into a sandbox", "port:port", (
             _argument("words", nargs="*", metavar="[AGENT] [PORT[:INSIDE]]",
                       help="a port of 127.0.0.1 on the desktop, and the port inside if it differs"),
             _argument("--background", action="store_true", help="return once it is forwarded"),

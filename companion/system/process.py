@@ -11,9 +11,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from companion.errors import CompanionError
 from companion.system import process_tree, search
@@ -282,6 +283,71 @@ def launch(argv: Sequence[str], text: str = "") -> None:
     if child.stdin:
         with suppress(BrokenPipeError), child.stdin:
             child.stdin.write(text.encode())
+
+
+class Piped:
+    """A program whose input and output are bytes that we write and read; see piped().
+
+    Raises:
+        CompanionError: it could not be started.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Environment | None) -> None:
+        heed_interrupt()
+        try:
+            self._child = subprocess.Popen(
+                _found(argv),
+                env=_environment(env),
+                cwd=_directory(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                process_group=0,
+            )
+        except OSError as error:
+            raise CompanionError(_why_not(argv, error), _CURE) from None
+        self._errors = Talk((self._child.stderr,), self._child.kill)
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """What is written here is its standard input."""
+        return cast("IO[bytes]", self._child.stdin)
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """What it says on its standard output."""
+        return cast("IO[bytes]", self._child.stdout)
+
+    def ends(self) -> tuple[int, str]:
+        """Close its input and output and wait for its end; return its exit code and its errors."""
+        for stream in (self.stdin, self.stdout):
+            with suppress(OSError):
+                stream.close()
+        try:
+            code = self._child.wait(_LAST_LINES)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            code = self._child.wait()
+        self._errors.ends_within(_LAST_LINES)
+        return code, self._errors.said[0].decode(errors="replace")
+
+    def kill(self) -> None:
+        """End it now; its input and output are closed."""
+        self._child.kill()
+        for stream in (self.stdin, self.stdout):
+            with suppress(OSError):
+                stream.close()
+        self._child.wait()
+
+
+@contextmanager
+def piped(argv: Sequence[str], *, env: Environment | None = None) -> Iterator[Piped]:
+    """Yield a program that runs while the body does; afterwards it is gone."""
+    program = Piped(argv, env)
+    try:
+        yield program
+    finally:
+        program.kill()
 
 
 def ask_to_end(pid: int) -> None:

@@ -30,6 +30,12 @@ _TERMINALS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _EDITORS = ("nano", "vim", "vi")
 _DESKTOPS = ("WAYLAND_DISPLAY", "DISPLAY")
 _CLIPBOARDS = (("wl-copy",), ("xclip", "-selection", "clipboard"), ("xsel", "-ib"))
+_IMAGE_READERS = (
+    ("wl-paste", "--type", "image/png"),
+    ("xclip", "-selection", "clipboard", "-target", "image/png", "-out"),
+)
+_PNG = b"\x89PNG"
+_LARGEST_IMAGE = 64 * 1024 * 1024
 _FOLDER = "The folder with agent.yaml"
 _CHOOSERS = (
     ("zenity", "--file-selection", "--directory", f"--title={_FOLDER}"),
@@ -94,6 +100,18 @@ def copy(text: str) -> bool:
             process.launch(argv, text)
             return True
     return False
+
+
+def clipboard_image() -> bytes:
+    """Return the clipboard's image as PNG; nothing if there is none, or no program reads it."""
+    for argv in _IMAGE_READERS if os.environ.get("WAYLAND_DISPLAY") else _IMAGE_READERS[1:]:
+        if search.find(argv[0]):
+            with process.piped(argv) as reader:
+                image = reader.stdout.read(_LARGEST_IMAGE)
+                code, _ = reader.ends()
+            if not code and image.startswith(_PNG):
+                return image
+    return b""
 
 
 def choose_folder() -> Path | None:

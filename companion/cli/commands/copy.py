@@ -1,0 +1,91 @@
+"""The command `cp`: copies files and directories into a sandbox, or out of it."""
+
+import re
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import NamedTuple
+
+from companion.cli.output import Result, comment, plural
+from companion.cli.targets import agent_of
+from companion.engine.client import Engine
+from companion.engine.detection import detect
+from companion.errors import CompanionError, Problem, UsageError, named
+from companion.operations import copying, started
+from companion.operations.copying import Inside
+from companion.system import programs
+from companion.system.paths import Paths
+
+_INSIDE = re.compile(r"(?P<agent>[a-z0-9-]*):(?P<path>.*)", re.DOTALL)
+_SHOWN = 5
+_SIDES = 2
+
+
+class _Place(NamedTuple):
+    """A path in a sandbox; without an agent, in the only one."""
+
+    agent: str
+    path: str
+
+
+def copy(arguments: Namespace) -> Result:
+    """Copy into a sandbox or out of it; its path is printed."""
+    if arguments.clipboard:
+        return _paste(arguments)
+    if len(arguments.places) != _SIDES:
+        raise UsageError("two paths are needed", "`companion cp SRC AGENT:PATH`, or the reverse")
+    source, target = arguments.places
+    origin, destination = _place(source), _place(target)
+    if origin and destination:
+        raise UsageError("both paths are in sandboxes", "copy to the desktop first")
+    if destination:
+        home, inside = _inside(arguments, destination)
+        path = copying.into(home, Path(source), inside)
+        return Result(text=path, data={"path": path})
+    if not origin:
+        hint = "write `AGENT:PATH`, or `:PATH` if there is one agent"
+        raise UsageError("neither path is in a sandbox", hint)
+    home, inside = _inside(arguments, origin)
+    place, done = copying.out_of(home, inside, Path(target))
+    return Result(
+        text=str(place),
+        data={"path": str(place), "files": done.files, "left_out": done.left_out},
+        problems=_left_out(done.left_out),
+    )
+
+
+def _paste(arguments: Namespace) -> Result:
+    """Copy the clipboard's image in."""
+    word = arguments.places[0] if arguments.places else ""
+    if len(arguments.places) > 1:
+        raise UsageError(f"unexpected argument {named(arguments.places[1])}", "name an agent only")
+    image = programs.clipboard_image()
+    if not image:
+        what = "the clipboard holds no image that a program here can read"
+        raise CompanionError(what, "copy an image; on Linux, wl-paste or xclip reads it")
+    _, inside = _inside(arguments, _place(word) or _Place(word, ""))
+    if not inside.path:
+        inside = Inside(inside.engine, inside.record, "/tmp")  # noqa: S108 - inside
+    path = copying.put(image, f"clipboard-{time.strftime('%Y%m%d-%H%M%S')}.png", inside)
+    return Result(text=path, data={"path": path})
+
+
+def _inside(arguments: Namespace, place: _Place) -> tuple[Paths, Inside]:
+    """Return a path in a sandbox, which is started if it is stopped."""
+    arguments.agent = place.agent
+    home, project, agent = agent_of(arguments)
+    record = started.ensure(home, project, agent, comment)
+    return home, Inside(Engine(detect(None, record.engine), project.id, agent), record, place.path)
+
+
+def _place(text: str) -> _Place | None:
+    match = _INSIDE.fullmatch(text)
+    return _Place(match["agent"], match["path"]) if match else None
+
+
+def _left_out(names: list[str]) -> tuple[Problem, ...]:
+    if not names:
+        return ()
+    shown = ", ".join(map(repr, names[:_SHOWN])) + (", …" if len(names) > _SHOWN else "")
+    what = f"left out {plural(len(names), 'name')}: {shown}"
+    return (Problem(what, "only files, directories and links within the copy come out"),)

@@ -1,0 +1,85 @@
+"""companion cp: files go in and come out whole, and what comes out stays where it was put."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from sandboxes import Box
+
+pytestmark = pytest.mark.engine
+
+
+def test_files_and_directories_go_in_and_come_out(box: Box, tmp_path: Path):
+    tree = tmp_path / "some tree"
+    (tree / "deep/er").mkdir(parents=True)
+    (tree / "run.sh").write_text("#!/bin/sh\n")
+    (tree / "run.sh").chmod(0o4755)
+    (tree / "deep/er/-x 'y'\n").write_bytes(bytes(range(256)) * 4096)
+    (tree / "link").symlink_to("deep/er")
+    (tree / "secret").symlink_to("/etc/hostname")
+    inside = box.companion("cp", str(tree), "coder:").ok().out.strip()
+    assert inside == "/home/agent/some tree"
+    assert box.run(f"stat -c %a '{inside}/run.sh'") == "755"
+    assert box.run(f"readlink '{inside}/secret'") == "/etc/hostname"
+    done = box.companion("cp", ":some tree", str(tmp_path / "back"))
+    assert done.ok().out.strip() == str(tmp_path / "back")
+    assert "left out 1 name: './secret'" in done.err
+    same = ["diff", "-r", "--no-dereference", "--exclude=secret", tree, tmp_path / "back"]
+    subprocess.run(same, check=True)
+    again = box.companion("cp", "coder:some tree", str(tmp_path / "back/deep"))
+    assert again.ok().out.strip() == str(tmp_path / "back/deep/some tree")
+    for argv in (("coder:some tree", str(tmp_path)), (str(tree), "coder:")):
+        assert "choose another name" in box.companion("cp", *argv).problems[0]
+    box.run(f"rm -rf '{inside}'")
+
+
+def test_a_file_is_replaced_as_a_whole_and_never_through_a_link(box: Box, tmp_path: Path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "link").symlink_to("mine")
+    box.run("echo one > new; ln -sf new alias")
+    assert box.companion("cp", "coder:alias", str(tmp_path / "link")).ok().out
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert (tmp_path / "link").read_text() == "one\n"
+    assert not (tmp_path / "link").is_symlink()
+    path = box.companion("cp", str(tmp_path / "link"), ":~/renamed", "--json").ok().data["path"]
+    assert path == "/home/agent/renamed"
+    assert box.run("cat renamed; ls -A | grep companion-cp || true") == "one"
+    assert (
+        box.companion("cp", "coder:absent", str(tmp_path))
+        .problems[0]
+        .startswith("there is no absent in coder")
+    )
+    missing = box.companion("cp", str(tmp_path / "mine"), ":absent/mine").problems
+    assert missing == ["there is no directory for absent/mine; create it first"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "mine"]
+    box.run("rm new alias renamed")
+
+
+def test_what_is_no_file_inside_stays_there(box: Box, tmp_path: Path):
+    """Forged archives are tried in tests/laws/test_unpack.py."""
+    box.run("mkdir forged && ln -s /etc forged/etc && mkfifo forged/pipe && touch forged/file")
+    done = box.companion("cp", "coder:forged", str(tmp_path)).ok()
+    assert sorted(p.name for p in (tmp_path / "forged").iterdir()) == ["file"]
+    assert "left out 2 names" in done.err
+    box.run("rm -r forged")
+
+
+def test_a_link_that_an_agent_could_make_on_the_desktop_is_not_followed(box: Box, tmp_path: Path):
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private/key").write_text("a secret")
+    box.run("touch file")
+    for link in ("work/out", "work/key"):
+        (box.project / link).unlink(missing_ok=True)
+    (box.project / "work/out").symlink_to(tmp_path / "private")
+    (box.project / "work/key").symlink_to(tmp_path / "private/key")
+    tries = (
+        ("coder:file", str(box.project / "work/out")),
+        ("coder:file", str(box.project / "work/out/key")),
+        (str(box.project / "work/out/key"), "coder:stolen"),
+        (str(box.project / "work/key"), "coder:stolen"),
+    )
+    for argv in tries:
+        assert "an agent may have made" in box.companion("cp", *argv).problems[0]
+    assert (tmp_path / "private/key").read_text() == "a secret"
+    assert box.ssh("test -e stolen").code == 1
+    box.run("rm file work/out work/key")
