@@ -29,6 +29,10 @@ class Condition:
     health: Health = Health.UNKNOWN
     exit_code: int = 0
     last_output: tuple[str, ...] = ()
+    pid: int = 0
+    """The agent's process, as the engine's machine numbers it; 0 unless the sandbox runs."""
+    published: tuple[int, ...] = ()
+    """The ports inside that the desktop reaches, besides SSH."""
 
     def __str__(self) -> str:
         code = f" (exit code {self.exit_code})" if self.health is Health.CRASHED else ""

@@ -47,7 +47,7 @@ def forward_of(home: Paths, project: Project, agent: str, port: int, inside: int
         hint = f"choose another one: `companion port {agent} {port + 8000}:{inside}`"
         raise CompanionError(what, hint, code=Code.PORT_TAKEN)
     if not port_holders.is_free(port):
-        other = next((p for p in range(port + 1, 1 << 16) if port_holders.is_free(p)), port)
+        other = port_holders.next_free(port + 1)
         what = f"port {port} is taken by {port_holders.holder(home, port)}"
         hint = f"choose another one: `companion port {agent} {other}:{inside}`"
         raise PortTakenError(what, hint, port=port)

@@ -1,16 +1,19 @@
 """Ports inside: where programs in a running sandbox listen, and whether the desktop gets there."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 
 from companion.config.ports import GATE_PORT, SSHD_PORT
 from companion.engine.client import Engine
-from companion.engine.model import Container
-from companion.errors import Code, Problem
+from companion.engine.model import Condition, Container
+from companion.errors import Code, CompanionError, Problem
+from companion.project import store
 from companion.project.record import AgentRecord
 from companion.spec.identity import Role
 from companion.system import listeners
 from companion.system.listeners import Listener
+from companion.system.paths import Paths
 
 _OURS = {GATE_PORT, SSHD_PORT}
 _MOST = 20
@@ -37,6 +40,18 @@ def of(containers: Collection[Container], record: AgentRecord) -> Ports:
     found = listeners.of_container(agent.pid, record.allocation.subnets) or ()
     published = [pair for container in containers for pair in container.published]
     return judged(agent.agent, found, published)
+
+
+def offered(home: Paths, project: str, agent: str, condition: Condition) -> tuple[int, ...]:
+    """Return the ports of a sandbox in a condition that was observed before; for the tray.
+
+    A record that cannot be read offers nothing. `project` is an ID.
+    """
+    with suppress(CompanionError):
+        if condition.pid and (record := store.read(home.project(project).agent(agent))):
+            found = listeners.of_container(condition.pid, record.allocation.subnets) or ()
+            return judged(agent, found, [(0, inside) for inside in condition.published]).offered
+    return ()
 
 
 def asked(engine: Engine, containers: Collection[Container], record: AgentRecord) -> Ports:

@@ -197,7 +197,10 @@ def condition(
     health = health_of(containers, started)
     agent = next((c for c in containers if c.role is Role.AGENT), None)
     if agent is None or health not in {Health.CRASHED, Health.STOPPED}:
-        return Condition(health)
+        if agent is None or health is not Health.RUNNING:
+            return Condition(health)
+        published = {inside for container in containers for _, inside in container.published}
+        return Condition(health, pid=agent.pid, published=tuple(sorted(published)))
     if health is Health.STOPPED:
         return Condition(health, agent.exit_code)
     lines = engine.last_lines(agent.name, _LAST_LINES)

@@ -16,6 +16,11 @@ def is_free(port: int) -> bool:
     return network.port_is_free(port) and not _answers_by_ipv6(port)
 
 
+def next_free(port: int) -> int:
+    """Return a port or the next one that is free; the port itself if none is."""
+    return next((p for p in range(port, 1 << 16) if is_free(p)), port)
+
+
 def holder(home: Paths, port: int, own: tuple[str, str] = ("", "")) -> str:
     """Return what has a port: a forward, a sandbox other than `own`, or a program.
 

@@ -1,14 +1,15 @@
 """Listeners: the TCP ports on which programs listen, as Linux lists them, also in containers."""
 
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, ip_address
 from pathlib import Path
 
 _PROC = Path("/proc")
 _TABLES = ("tcp", "tcp6")
 _LISTENS = "0A"
+_MAPPED, _LOOPBACK_6 = bytes(10) + b"\xff\xff", bytes(15) + b"\x01"
 _MOST = 256 * 1024
 """Bytes that are read of a table: listeners come first, and programs inside decide its length."""
 
@@ -77,11 +78,11 @@ def _read(path: Path) -> str:
 
 def _is_loopback(text: str) -> bool:
     """Tell whether an address of a table, in words of the machine's byte order, is a loopback."""
-    words = (bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
-    address = ip_address(b"".join(words))
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
+    words = (int(text[at : at + 8], 16) for at in range(0, len(text), 8))
+    address = b"".join(word.to_bytes(4, sys.byteorder) for word in words)
+    return address.removeprefix(_MAPPED)[:1] == b"\x7f" or address == _LOOPBACK_6
 
 
 def _in_route_table(subnet: str) -> str:
-    return IPv4Network(subnet).network_address.packed[::-1].hex().upper()
+    address = bytes(map(int, subnet.partition("/")[0].split(".")))
+    return f"{int.from_bytes(address, sys.byteorder):08X}"

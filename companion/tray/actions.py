@@ -11,9 +11,10 @@ from companion.daemon.view import AgentView
 from companion.desktop import autostart, editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.errors import CompanionError
-from companion.operations import allow, open_editor, registry
-from companion.project import discovery
-from companion.reconcile import trust
+from companion.operations import allow, forwarding, open_editor, registry
+from companion.project import discovery, forwards
+from companion.project.forwards import Forward
+from companion.reconcile import port_holders, trust
 from companion.system import files, process, programs
 from companion.system.paths import Paths
 from companion.tray.menu import Click, Verb
@@ -67,6 +68,9 @@ class Actions:
             Verb.REFUSE: lambda c: self.loop.settle(c.sandbox, c.host, ignored=True),
             Verb.LOG: lambda _: process.launch(programs.opener(str(self.home.log))),
             Verb.COPY: self._copy,
+            Verb.FORWARD: self._forward,
+            Verb.VISIT: lambda c: process.launch(programs.opener(self._forwarded(c).url)),
+            Verb.UNFORWARD: lambda c: forwarding.end(self.home, self._forwarded(c)),
             Verb.EDIT: self._edit,
             Verb.INCLUDE: self._include,
             Verb.ADD: self._add,
@@ -107,6 +111,20 @@ class Actions:
                     )
                 )
         editor_settings.open_folder(self.home, here, remote, open_editor.folder(remote, None))
+
+    def _forward(self, click: Click) -> None:
+        """Lead the same port of the desktop into a sandbox, or the next free one; open it."""
+        agent_view = self._view(click)
+        project, port = agent_view.ref.project, port_holders.next_free(max(click.port, 1024))
+        forward = forwarding.forward_of(self.home, project, agent_view.agent, port, click.port)
+        active = forwarding.begin(self.home, project, forward)
+        process.launch(programs.opener(active.url))
+
+    def _forwarded(self, click: Click) -> Forward:
+        for active in forwards.active(self.home):
+            if active.port == click.port:
+                return active
+        raise CompanionError(f"port {click.port} is no longer forwarded")
 
     def _logs(self, click: Click) -> None:
         agent_view = self._view(click)

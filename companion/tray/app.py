@@ -10,11 +10,13 @@ from companion.daemon.view import View
 from companion.daemon.wording import icon_state
 from companion.desktop import autostart, editor_settings, ssh_config
 from companion.errors import AlreadyRunningError
+from companion.operations import ports_inside
+from companion.project import forwards
 from companion.system import plain
 from companion.system.paths import Paths
 from companion.tray import icon, menu
 from companion.tray.actions import Actions
-from companion.tray.menu import DesktopInfo, Row
+from companion.tray.menu import AgentPorts, DesktopInfo, Row
 from companion.tray.notifications import NO_TRAY, RUNS_ALREADY, Notification, notification_for
 
 _STOP_TIMEOUT = 5.0
@@ -69,8 +71,21 @@ class App:
             ),
             included=ssh_config.is_included(self._home),
             at_login=autostart.is_on(self._home),
+            ports=self._ports(),
         )
         return menu.rows(self._loop.view, desk)
+
+    def _ports(self) -> dict[str, AgentPorts]:
+        """Look where servers listen right now; this asks the kernel, not the engine."""
+        active, found = forwards.active(self._home), {}
+        for view in self._loop.view.sandboxes.values():
+            project = view.ref.project.id
+            mine = tuple(f for f in active if (f.project, f.agent) == (project, view.agent))
+            led = {forward.inside for forward in mine}
+            listening = ports_inside.offered(self._home, project, view.agent, view.condition)
+            offered = tuple(port for port in listening if port not in led)
+            found[view.id] = AgentPorts(offered, mine)
+        return found
 
     def _tell(self, one: Notification) -> None:
         icon.show_notification(self._icon, one, self._actions)

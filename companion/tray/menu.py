@@ -1,13 +1,14 @@
 """The tray's menu: a pure function from the view to rows."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from companion.daemon.refusals import open_ones
 from companion.daemon.view import AgentView, IconState, View, last_output
 from companion.daemon.wording import first_line, headline, icon_state, waits
 from companion.engine.model import Health
+from companion.project.forwards import Forward
 from companion.traffic.words import place
 
 _WIDTH = 72
@@ -38,6 +39,11 @@ class Verb(StrEnum):
     REFUSE = "refuse"
     """Leave a host refused, and hear no more of it."""
     COPY = "copy"
+    FORWARD = "forward"
+    """Lead a port of the desktop into a sandbox, and open it in the browser."""
+    VISIT = "visit"
+    """Open a port that is forwarded."""
+    UNFORWARD = "unforward"
     EDIT = "edit"
     INCLUDE = "include"
     ADD = "add"
@@ -63,6 +69,8 @@ class Click:
     digest: str = ""
     """The digest of what the user was shown."""
     host: str = ""
+    port: int = 0
+    """A port in the sandbox; of one that is forwarded, the desktop's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,15 @@ SEPARATOR = Row("-", "-")
 
 
 @dataclass(frozen=True, slots=True)
+class AgentPorts:
+    """The ports of one sandbox at the moment."""
+
+    offered: tuple[int, ...] = ()
+    """Where servers listen inside that no forward leads to."""
+    forwards: tuple[Forward, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DesktopInfo:
     """The facts about the desktop that the menu depends on."""
 
@@ -91,6 +108,8 @@ class DesktopInfo:
     included: bool = True
     """Whether ~/.ssh/config includes the sandboxes."""
     at_login: bool = False
+    ports: Mapping[str, AgentPorts] = field(default_factory=dict)
+    """Sandbox → its ports."""
 
 
 def rows(view: View, desk: DesktopInfo) -> tuple[Row, ...]:
@@ -153,6 +172,7 @@ def _sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iter
         yield from _refused(agent_view)
         yield row(Verb.LOGS, "Logs")
         yield row(Verb.COPY, "Copy SSH command")
+        yield from _ports(agent_view, desk.ports.get(agent_view.id, AgentPorts()))
     yield row(Verb.EDIT, "Edit agent.yaml")
 
 
@@ -191,6 +211,23 @@ def _editors(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iter
     yield replace(first, key=prefix, text=f"Open in {first.text}", default=default)
     if len(all_rows) > 1:
         yield Row(f"{prefix}:more", "Open in", rows=tuple(all_rows))
+
+
+def _ports(agent_view: AgentView, ports: AgentPorts) -> Iterator[Row]:
+    """One row with the ports of a sandbox, if there are any and SSH leads there."""
+    prefix = f"{agent_view.id}:port"
+
+    def row(verb: Verb, port: int, text: str) -> Row:
+        click = Click(verb, agent_view.id, port=port)
+        return Row(f"{prefix}:{verb}:{port}", text, click)
+
+    inner: list[Row] = []
+    for forward in ports.forwards:
+        inner.append(row(Verb.VISIT, forward.port, f"Open {forward.url}"))
+        inner.append(row(Verb.UNFORWARD, forward.port, f"Stop forwarding {forward.port}"))
+    inner += [row(Verb.FORWARD, port, f"Forward {port} and open it") for port in ports.offered]
+    if inner and agent_view.alias:
+        yield Row(prefix, "Ports", rows=tuple(inner))
 
 
 def _remedy(view: View) -> Click | None:

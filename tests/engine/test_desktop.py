@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from panel import until
 from sandboxes import SERVICES, Box
+from servers import fetched, serving
 from trays import Tray, tray
 
 pytestmark = pytest.mark.engine
@@ -80,6 +81,25 @@ def test_a_save_restarts_and_a_broken_one_keeps_the_old_sandbox(box: Box, shown:
         assert note.text.startswith("agent.yaml:")
         assert box.run("id -un") == "agent"
     until(lambda: shown.panel.properties()["IconPixmap"] == idle)
+
+
+@pytest.mark.one_engine
+def test_a_click_forwards_a_port_and_opens_it(box: Box, shown: Tray):
+    assert "Ports" not in [row.text for row in shown.panel.rows()]
+    with serving(box, 3000):
+        shown.panel.click("Ports/Forward 3000 and open it")
+        until(lambda: shown.called("xdg-open"))
+        (address,) = shown.called("xdg-open")
+        port = int(address.rpartition(":")[2])
+        assert address == f"http://coder.localhost:{port}"
+        assert fetched(port) == "from inside"
+        assert [row.text for row in shown.panel.find("Ports").rows] == [
+            f"Open {address}",
+            f"Stop forwarding {port}",
+        ]
+        shown.panel.click(f"Ports/Stop forwarding {port}")
+        until(lambda: fetched(port) == "")
+    until(lambda: "Ports" not in [row.text for row in shown.panel.rows()])
 
 
 def test_a_tray_that_was_killed_finds_its_sandboxes_again(box: Box, tmp_path: Path):

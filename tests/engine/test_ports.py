@@ -1,47 +1,20 @@
 """Ports on demand: servers inside are noticed, and led to the desktop on a command only."""
 
 import re
+import shutil
 import socket
 import subprocess
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from sandboxes import Box, wait_until
+from servers import SERVER, fetched, serving
 
 from companion.system import listeners
 
 pytestmark = pytest.mark.engine
-SERVER = """
-use IO::Socket::INET;
-my $listener = IO::Socket::INET->new(
-  LocalAddr => $ARGV[0], LocalPort => $ARGV[1], Listen => 9, ReuseAddr => 1) or die;
-while (my $caller = $listener->accept) {
-  while (<$caller>) { last if /^\\r?\\n$/ }
-  print $caller "HTTP/1.0 200 OK\\r\\n\\r\\nfrom inside";
-  close $caller;
-}
-"""
-
-
-@contextmanager
-def serving(box: Box, port: int, address: str = "127.0.0.1") -> Iterator[None]:
-    """Run a server inside while the body runs."""
-    server = box.start("exec", "coder", "--", "perl", "-e", SERVER, address, str(port))
-    try:
-        wait_until(lambda: port in box.companion("port", "--json").ok().data["listening"])
-        yield
-    finally:
-        box.ssh(f"pkill -f 'LocalAddr.*{port}'")
-        server.wait(30)
-
-
-def fetched(port: int) -> str:
-    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as got:
-        return str(got.read().decode())
-    return ""
 
 
 @contextmanager
@@ -83,6 +56,19 @@ def test_a_server_on_a_sandboxs_loopback_is_reached_across_restarts(box: Box):
         assert box.companion("port", "--stop", "--json").ok().data == {"ended": [port]}
         assert not bound(port)
         assert box.companion("port", "--stop", "--json").ok().data == {"ended": []}
+
+
+@pytest.mark.one_engine
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no browser: apt-get install chromium")
+def test_a_browser_opens_the_address_that_status_shows(box: Box, tmp_path: Path):
+    with free_port() as port, serving(box, 3000):
+        box.companion("port", f"{port}:3000", "--background").ok()
+        (address,) = re.findall(r"http://\S+", box.companion("status").ok().out)
+        argv = ["chromium", "--headless", "--no-sandbox", f"--user-data-dir={tmp_path}"]
+        argv += ["--dump-dom", address]
+        seen = subprocess.run(argv, capture_output=True, text=True, check=False)
+        box.companion("port", "--stop").ok()
+    assert "from inside" in seen.stdout
 
 
 def test_a_forward_in_the_foreground_ends_with_its_process_and_with_the_sandbox(box: Box):
