@@ -23,6 +23,8 @@ class Code(StrEnum):
     BUG = "bug"
     CONFIG_INVALID = "config-invalid"
     CONFIG_MISSING = "config-missing"
+    NO_CREDENTIAL = "no-credential"
+    CREDENTIAL_REJECTED = "credential-rejected"
     SECRET_MISSING = "secret-missing"  # noqa: S105 - no secret, but its name's absence
     SECRET_UNBOUND = "secret-unbound"  # noqa: S105 - the same
     SECRET_FAILED = "secret-failed"  # noqa: S105 - the same

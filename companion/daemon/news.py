@@ -64,8 +64,8 @@ class WorkFinished:
     text: str
     """The outcome in a sentence, or every problem on a line of its own."""
     trouble: Problem | None = None
-    grant_problem: Problem | None = None
-    """What it runs without, until the user does something."""
+    login_problem: Problem | None = None
+    """What it cannot log in to, until the user does something."""
     changed: bool = False
     """Containers, rules or keys changed."""
     settled: bool = False
@@ -168,7 +168,7 @@ def _finished(known: AgentView, news: WorkFinished) -> AgentView:
         known,
         step="",
         trouble=news.trouble,
-        grant_problem=news.grant_problem,
+        login_problem=news.login_problem,
         review=news.review,
         settled=known.settled or news.settled,
     )
@@ -233,7 +233,7 @@ def _kept(new: AgentView, old: AgentView | None) -> AgentView:
         return new
     seen = old.condition if old.health is not Health.UNKNOWN else new.condition
     kept = replace(
-        new, condition=seen, step=old.step, trouble=old.trouble, grant_problem=old.grant_problem
+        new, condition=seen, step=old.step, trouble=old.trouble, login_problem=old.login_problem
     )
     return replace(kept, settled=old.settled, review=old.review, refusals=old.refusals)
 

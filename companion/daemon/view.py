@@ -50,8 +50,8 @@ class AgentView:
     """The work under way; empty for none."""
     trouble: Problem | None = None
     """Why the last change failed."""
-    grant_problem: Problem | None = None
-    """What it runs without, until the user does something."""
+    login_problem: Problem | None = None
+    """What it cannot log in to, until the user does something."""
     review: Review | None = None
     """What it waits for; its last change was not applied because of that."""
     refusals: Refusals = ()

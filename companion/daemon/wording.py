@@ -86,6 +86,11 @@ def first_line(problem: Problem | None) -> str:
     return f"{first} {said[-1]}" if said and first.endswith(":") else first
 
 
+def is_for_login(problem: Problem) -> bool:
+    """Tell whether `companion login` solves a problem; others need another command."""
+    return "`companion login " in problem.hint
+
+
 def waits(review: Review) -> str:
     """Return what an agent waits for, in a few words."""
     return "asks for more than you agreed to" if review.is_known else "is not trusted yet"
@@ -94,7 +99,7 @@ def waits(review: Review) -> str:
 def _attention(agent_view: AgentView) -> str:
     if agent_view.review:
         return f"{agent_view.name} {waits(agent_view.review)}"
-    if problem := agent_view.trouble or agent_view.grant_problem:
+    if problem := agent_view.trouble or agent_view.login_problem:
         return f"{agent_view.name}: {first_line(problem)}"
     return last_output(agent_view) if agent_view.health is Health.CRASHED else ""
 

@@ -134,15 +134,15 @@ def _reconcile(home: Paths, work: Work, agent_view: AgentView, progress: Progres
 
 
 def _ended(key: str, began: float, report: Report, since: str) -> WorkFinished:
-    grant_problem = next(iter(report.grant_problems), None)
-    more = f"; {grant_problem}" if grant_problem else ""
+    login_problem = next(iter(report.login_problems), None)
+    more = f"; {login_problem}" if login_problem else ""
     if not report.plan.steps:
         return WorkFinished(
-            key, f"{_WORDS[Change.NONE]}{more}", grant_problem=grant_problem, settled=True
+            key, f"{_WORDS[Change.NONE]}{more}", login_problem=login_problem, settled=True
         )
     if report.renewed and report.change is Change.RELOAD:  # once an hour: nothing to notify of
         text = f"renewed {', '.join(report.renewed)}{more}"
-        return WorkFinished(key, text, grant_problem=grant_problem, settled=True)
+        return WorkFinished(key, text, login_problem=login_problem, settled=True)
     seconds = time.monotonic() - began
     text = f"{_WORDS[report.change]}, ready {seconds:.1f} s {since}{more}"
-    return WorkFinished(key, text, grant_problem=grant_problem, changed=True, settled=True)
+    return WorkFinished(key, text, login_problem=login_problem, changed=True, settled=True)

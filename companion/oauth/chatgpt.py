@@ -131,7 +131,7 @@ def _try(provider: Provider, tokens: Tokens, web: Web) -> None:
     Raises:
         CompanionError: the plan may not be used.
     """
-    response = web.get(f"{provider.url}/models", tokens.access_token)
+    response = web.get(f"{provider.url}/models", {"Authorization": f"Bearer {tokens.access_token}"})
     if response.status in _DENIED:
         _, reason = answers.oauth_error(response.text, (tokens.access_token,))
         what = f"OpenAI does not let this login use a plan: {reason or response.status}"

@@ -1,4 +1,4 @@
-"""HTTPS requests to OAuth servers: the only code on the desktop that sends HTTP to others."""
+"""HTTPS requests to OAuth servers and models' vendors: the only code that sends HTTP to others."""
 
 import http.client
 import ssl
@@ -49,9 +49,9 @@ class Web:
         """Return the WWW-Authenticate header of a server, "" without one."""
         return self._ask(url, None, {}, limit=0).challenge  # an event stream never ends
 
-    def get(self, url: str, bearer: str = "") -> Response:
-        """Send a GET request, with an access token if one is given."""
-        return self._ask(url, None, {"Authorization": f"Bearer {bearer}"} if bearer else {})
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> Response:
+        """Send a GET request."""
+        return self._ask(url, None, headers or {})
 
     def post_form(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Response:
         """Post a form."""

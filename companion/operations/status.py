@@ -169,7 +169,7 @@ def _checked(home: Paths, ref: AgentRef) -> "Checked | CompanionError":
 def _config(outcome: "Checked | CompanionError") -> _Config:
     if isinstance(outcome, CompanionError):
         return _Config(problems=outcome.problems)
-    problems = (*outcome.missing, *outcome.grant_problems)
+    problems = (*outcome.missing, *outcome.login_problems)
     config = outcome.config
     return _Config(config.name, outcome.egress, config.container_runtime, problems)
 

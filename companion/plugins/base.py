@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel
 from companion.config.models import Line
 from companion.config.origin import Origin
 from companion.plugins.contribution import Contribution, RuntimeProgram
+from companion.plugins.login import Login
 
 _REFERENCE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}\Z")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
@@ -86,3 +87,7 @@ class RuntimePlugin:
     name: str
     summary: str
     program: RuntimeProgram
+    logins: tuple[Login, ...] = ()
+    """How it logs in to its models' vendors, the usual way first; empty: we know of none."""
+    elsewhere: tuple[str, ...] = ()
+    """Variables that lead it to a model of another vendor, with a login of its own."""

@@ -1,6 +1,7 @@
 """Claude Code: a runtime with its ACP adapter, and a feature that adds the CLI and a login."""
 
 import json
+from dataclasses import replace
 
 from pydantic import model_validator
 
@@ -15,6 +16,7 @@ from companion.plugins.contribution import (
     Upstream,
     Variable,
 )
+from companion.plugins.login import Credential, Login
 
 _PACKAGE, _PINNED = "@anthropic-ai/claude-code", "2.1.161"
 _DUMMY = "dummy"
@@ -23,11 +25,51 @@ _QUIET = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
 _SET_UP: dict[str, object] = {"hasCompletedOnboarding": True}
 _KEY_APPROVED: dict[str, object] = {"customApiKeyResponses": {"approved": [_DUMMY]}}
 
-RUNTIME = npm.runtime(
+_HOST, _MODELS = "api.anthropic.com", "/v1/models?limit=1"
+_API = ("anthropic-version", "2023-06-01")
+_LOGINS = (
+    Login(
+        mode="api-key",
+        title="an API key of the Claude Console",
+        source="https://platform.claude.com/settings/keys creates one; usage is billed to it",
+        options={"plugin": "claude-code", "api_key": "${ANTHROPIC_API_KEY}"},
+        credential=Credential(
+            variable="ANTHROPIC_API_KEY",
+            host=_HOST,
+            header="x-api-key",
+            prefix="",
+            path=_MODELS,
+            also=(_API,),
+            begins="sk-ant-api",
+        ),
+    ),
+    Login(
+        mode="subscription",
+        title="a token of your Claude subscription",
+        source="`claude setup-token` on this desktop prints one, which is valid for a year",
+        options={"plugin": "claude-code", "oauth_token": "${CLAUDE_CODE_OAUTH_TOKEN}"},
+        credential=Credential(
+            variable="CLAUDE_CODE_OAUTH_TOKEN",
+            host=_HOST,
+            header="Authorization",
+            prefix="Bearer ",
+            path=_MODELS,
+            also=(_API, ("anthropic-beta", "oauth-2025-04-20")),
+            begins="sk-ant-oat",
+        ),
+    ),
+)
+
+_PROGRAM = npm.runtime(
     name="claude-code",
     summary="Claude Code with the claude-agent-acp adapter",
     packages=(f"{_PACKAGE}@{_PINNED}", "@agentclientprotocol/claude-agent-acp@0.40.0"),
     adapter="claude-agent-acp",
+)
+RUNTIME = replace(
+    _PROGRAM,
+    logins=_LOGINS,
+    elsewhere=("ANTHROPIC_BASE_URL", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"),
 )
 
 
@@ -62,7 +104,7 @@ def contribute(options: Options, context: Context) -> Contribution:
         home=(HomeFile(".claude.json", json.dumps(set_up), context.origin),),
         commands=npm.added("claude", _PACKAGE, _PINNED, options.version),
         variables=tuple(Variable(*p, context.origin) for p in ((variable, _DUMMY), _QUIET)),
-        upstreams=(Upstream("https", "api.anthropic.com", 443, (header,), context.origin),),
+        upstreams=(Upstream("https", _HOST, 443, (header,), context.origin),),
     )
 
 

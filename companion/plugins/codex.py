@@ -1,5 +1,6 @@
 """Codex: a runtime with its ACP adapter, and a feature that adds the CLI and its credential."""
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import model_validator
@@ -16,6 +17,7 @@ from companion.plugins.contribution import (
     SecretRef,
     Upstream,
 )
+from companion.plugins.login import Credential, Login
 
 _PACKAGE, _PINNED = "@openai/codex", "0.136.0"
 _HOST = "api.openai.com"
@@ -52,13 +54,37 @@ def _defaults(lines: tuple[str, ...]) -> str:
     return f"mkdir -p /etc/codex && printf '%s\\n' {words} >/etc/codex/config.toml"
 
 
-RUNTIME = npm.runtime(
+_LOGINS = (
+    Login(
+        mode="api-key",
+        title="an API key of the OpenAI platform",
+        source="https://platform.openai.com/api-keys creates one; usage is billed to it",
+        options={"plugin": "codex", "api_key": "${OPENAI_API_KEY}"},
+        credential=Credential(
+            variable="OPENAI_API_KEY",
+            host=_HOST,
+            header="Authorization",
+            prefix="Bearer ",
+            path="/v1/models",
+            begins="sk-",
+        ),
+    ),
+    Login(
+        mode="chatgpt",
+        title="your ChatGPT plan",
+        source="Companion opens ChatGPT in your browser, where you allow it; Plus and Pro have it",
+        options={"plugin": "codex", "login": "chatgpt"},
+    ),
+)
+
+_PROGRAM = npm.runtime(
     name="codex",
     summary="OpenAI Codex CLI with the codex-acp adapter",
     packages=(f"{_PACKAGE}@{_PINNED}", "@zed-industries/codex-acp@0.15.0"),
     adapter="codex-acp",
     commands=(_defaults(_ALWAYS),),
 )
+RUNTIME = replace(_PROGRAM, logins=_LOGINS)
 
 
 class Options(Model):

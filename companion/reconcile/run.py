@@ -62,8 +62,8 @@ class Report:
     plan: Plan
     seconds: float
     login_seconds: float
-    grant_problems: tuple[Problem, ...] = ()
-    """MCP servers without a valid token, and what the user can do about each."""
+    login_problems: tuple[Problem, ...] = ()
+    """Models and MCP servers that it cannot log in to, and what the user can do about each."""
     renewed: tuple[str, ...] = ()
     """MCP servers whose tokens were renewed."""
 
@@ -288,5 +288,5 @@ def _report(comparison: Comparison, begin: float, login_seconds: float) -> Repor
         plan=comparison.plan,
         seconds=time.monotonic() - begin,
         login_seconds=login_seconds,
-        grant_problems=comparison.checked.grant_problems,
+        login_problems=comparison.checked.login_problems,
     )

@@ -1,10 +1,11 @@
 """Secret problems: the variables of a config that have no value, or must not be sent there."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from shlex import quote
 
+from companion.config.origin import Origin
 from companion.config.strict_yaml import Document
 from companion.errors import Code, Problem
 from companion.keychain.sources import Source
@@ -13,7 +14,12 @@ from companion.reconcile.secret_values import Variables
 from companion.system import paths
 
 
-def problems(known: Variables, document: Document, settings: Path) -> Iterator[Problem]:
+def problems(
+    known: Variables,
+    document: Document,
+    settings: Path,
+    optional: Collection[tuple[str, Origin]] = (),
+) -> Iterator[Problem]:
     """Yield why the secrets of a config cannot be sent as it says.
 
     The keychain and commands are not asked: what they have is seen when a change is applied.
@@ -22,13 +28,16 @@ def problems(known: Variables, document: Document, settings: Path) -> Iterator[P
         known: where its variables have their values.
         document: its text.
         settings: the path of the user's settings.
+        optional: variables, and where they are named, that may have no value.
     """
     for name in dict.fromkeys(use.name for use in known.uses):
         if source := known.source(name):
             if unbound := known.unbound(name):
                 yield _unbound(source, unbound, document, settings)
         else:
-            mine = (use for use in known.uses if use.name == name)
+            mine = [use for use in known.uses if use.name == name]
+            if not known.value(name):
+                mine = [use for use in mine if (name, use.origin) not in optional]
             yield from (p for use in mine for p in _valueless(known, use, document, settings))
 
 

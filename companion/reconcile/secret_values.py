@@ -100,6 +100,10 @@ class Variables:
             return NOT_FETCHED if known is None else Secret(known)
         return self.project.get(name) or self.desktop.get(name, NOTHING)
 
+    def is_given(self, name: str) -> bool:
+        """Tell whether a variable has a value, or a source that is expected to have one."""
+        return bool(self.source(name) or self.value(name))
+
     @property
     def origins(self) -> Mapping[str, str]:
         """Where the values of the user's own secrets come from: name → `from …`."""

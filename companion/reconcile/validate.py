@@ -26,7 +26,7 @@ from companion.reconcile import (
     user_settings,
 )
 from companion.reconcile.locate import Locator
-from companion.sandbox import assemble
+from companion.sandbox import assemble, logins
 from companion.sandbox.model import HostFacts, PathFacts, mount_files
 from companion.sandbox.path_policy import (
     check_configuring,
@@ -54,9 +54,13 @@ class Checked:
     uses: Mapping[str, str]
     """Variable of .env → what it is used for."""
     missing: tuple[Problem, ...]
-    """Used variables that have no value, or must not be sent there: errors in `up`."""
-    grant_problems: tuple[Problem, ...]
-    """MCP servers without a valid token: warnings, the sandbox runs without them."""
+    """Used variables that have no value, or must not be sent there: errors in `up`.
+
+    Credentials of models are not among them: they are login problems.
+    """
+    login_problems: tuple[Problem, ...]
+    """Models and MCP servers that the agent cannot log in to: warnings, the sandbox runs without.
+    """
     steered_by: tuple[str, ...]
     """The real paths of files that control the agent: no other agent may write there."""
     writes: tuple[str, ...]
@@ -131,6 +135,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     if problems:
         raise ConfigError(problems)
     known = secret_values.variables(home, ref, contribution)
+    for_models = {(one.variable, one.origin) for one in logins.present(contribution) if one.origin}
     return Checked(
         ref=ref,
         config=config,
@@ -139,8 +144,11 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         found=found,
         host=host,
         uses={use.name: f"{use.what} for {use.whom}" for use in known.uses},
-        missing=tuple(secret_problems.problems(known, document, home.settings)),
-        grant_problems=tuple(_grant_problems(home, ref, config.name, contribution, document)),
+        missing=tuple(secret_problems.problems(known, document, home.settings, for_models)),
+        login_problems=(
+            *logins.problems(loaded, contribution, known.is_given),
+            *_unauthorized(home, ref, config.name, contribution, document),
+        ),
         steered_by=tuple(dict.fromkeys(place.path for place in control)),
         writes=tuple(place.path for place in writes(contribution, found)),
         powers=powers_of(
@@ -192,7 +200,7 @@ def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:
     return decode.loaded(config, document, above)
 
 
-def _grant_problems(
+def _unauthorized(
     home: Paths, ref: AgentRef, agent: str, contribution: Contribution, document: Document
 ) -> Iterator[Problem]:
     """Yield a problem for each server that has no valid token now."""

@@ -60,6 +60,7 @@ class Actions:
             Verb.STOP: lambda c: self.loop.ask(c.sandbox, Order.STOP),
             Verb.LOGS: self._logs,
             Verb.REVIEW: self._review,
+            Verb.LOG_IN: self._log_in,
             Verb.AGREE: self._agree,
             Verb.IGNORE: lambda _: None,
             Verb.NETWORK: self._network,
@@ -135,6 +136,11 @@ class Actions:
     def _review(self, click: Click) -> None:
         directory = str(self._view(click).ref.project.directory)
         process.launch(programs.terminal(programs.companion("-C", directory, "trust")))
+
+    def _log_in(self, click: Click) -> None:
+        agent_view = self._view(click)
+        where = ("-C", str(agent_view.ref.project.directory))
+        process.launch(programs.terminal(programs.companion(*where, "login", agent_view.agent)))
 
     def _agree(self, click: Click) -> None:
         """Agree to what a notification showed, and to nothing else."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from companion.daemon.refusals import open_ones
 from companion.daemon.view import AgentView, IconState, View, last_output
-from companion.daemon.wording import first_line, headline, icon_state, waits
+from companion.daemon.wording import first_line, headline, icon_state, is_for_login, waits
 from companion.engine.model import Health
 from companion.project.forwards import Forward
 from companion.traffic.words import place
@@ -27,6 +27,8 @@ class Verb(StrEnum):
     """Show the output of the sandbox."""
     REVIEW = "review"
     """Show what a project opens in a terminal, and ask whether the user agrees."""
+    LOG_IN = "log-in"
+    """Ask for the agent's credential in a terminal."""
     AGREE = "agree"
     """Agree to what was shown."""
     IGNORE = "ignore"
@@ -159,6 +161,8 @@ def _sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iter
 
     if agent_view.review:
         yield row(Verb.REVIEW, "Review what it asks for…")
+    if _lacks_credential(agent_view):
+        yield row(Verb.LOG_IN, "Log in to its model…")
     if agent_view.agent:
         yield from _editors(agent_view, desk, default=default)
         yield row(Verb.TERMINAL, "Terminal (SSH)")
@@ -241,9 +245,16 @@ def _remedy(view: View) -> Click | None:
 def _repair(agent_view: AgentView) -> Click | None:
     if agent_view.review:
         return Click(Verb.REVIEW, agent_view.id)
+    if agent_view.trouble is None and _lacks_credential(agent_view):
+        return Click(Verb.LOG_IN, agent_view.id)
     if agent_view.trouble is None:
         return Click(Verb.LOGS, agent_view.id) if agent_view.health is Health.CRASHED else None
     return Click(Verb.EDIT if agent_view.trouble.place else Verb.LOG, agent_view.id)
+
+
+def _lacks_credential(agent_view: AgentView) -> bool:
+    problem = agent_view.login_problem
+    return problem is not None and is_for_login(problem)
 
 
 def _label(views: tuple[AgentView, ...], agent_view: AgentView) -> str:
@@ -261,6 +272,8 @@ def _short_state(agent_view: AgentView) -> str:
         return "waits for your review"
     if agent_view.trouble:
         return "needs attention"
+    if _lacks_credential(agent_view):
+        return f"{agent_view.word}, not logged in"
     return agent_view.word
 
 
@@ -271,6 +284,8 @@ def _state(agent_view: AgentView) -> str:
         return agent_view.step or first_line(agent_view.trouble)
     if agent_view.health is Health.CRASHED:
         return last_output(agent_view)
+    if _lacks_credential(agent_view):
+        return f"{agent_view.word}, {first_line(agent_view.login_problem)}"
     reach = (
         f", ssh {agent_view.alias}"
         if agent_view.alias and agent_view.health is Health.RUNNING

@@ -12,7 +12,7 @@ from companion.daemon.news import (
 )
 from companion.daemon.refusals import announcement
 from companion.daemon.view import AgentView, Review, View
-from companion.daemon.wording import first_line, waits
+from companion.daemon.wording import first_line, is_for_login, waits
 from companion.traffic.words import place
 from companion.tray.menu import Click, Verb
 
@@ -42,14 +42,15 @@ RUNS_ALREADY = Notification("tray", "Companion is already running", "Its icon is
 def notification_for(view: View, news: News) -> Notification | None:
     """Return the notification for a piece of news; None: it deserves none."""
     match news:
-        case WorkFinished(sandbox, text, trouble, grant_problem, changed, _, review):
+        case WorkFinished(sandbox, text, trouble, login_problem, changed, _, review):
             agent_view = view.sandboxes.get(sandbox)
             if agent_view is None or not (trouble or changed):
                 return None
-            if trouble is None and grant_problem:
-                return Notification(
-                    sandbox, f"{agent_view.name} needs attention", first_line(grant_problem)
-                )
+            if trouble is None and login_problem:
+                is_login = is_for_login(login_problem)
+                log_in = (("Log in…", Click(Verb.LOG_IN, sandbox)),) if is_login else ()
+                title = f"{agent_view.name} needs attention"
+                return Notification(sandbox, title, first_line(login_problem), log_in)
             if trouble is None:
                 return Notification(sandbox, f"{agent_view.name} is ready", text)
             if review:

@@ -263,10 +263,13 @@ def test_a_checkout_may_use_the_plan_only_after_its_user_agreed(desk: Desk, open
     assert not openai.asked
 
 
-def test_an_agent_without_an_account_is_told_how_to_get_one(fake: Fake):
-    (fake.project / "agent.yaml").write_text("name: coder\nruntime: codex\n")
-    done = fake.companion("login", "coder")
-    assert done.problems == ["coder uses no account; give the codex plugin `login: chatgpt`"]
+def test_an_agent_without_a_login_gets_one_in_its_agent_yaml(fake: Fake):
+    config = fake.project / "agent.yaml"
+    config.write_text("name: coder  # mine\nruntime: codex\negress: listed\n")
+    done = fake.companion("login", "coder", "--mode", "chatgpt").ok()
+    added = "features:\n  - plugin: codex\n    login: chatgpt\n"
+    assert config.read_text() == f"name: coder  # mine\nruntime: codex\negress: listed\n{added}"
+    assert "logged in to ChatGPT as me@example.com until" in done.out
 
 
 def test_uninstall_forgets_the_login(fake: Fake):

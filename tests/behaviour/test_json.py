@@ -12,8 +12,8 @@ from companion.errors import Code
 from companion.reconcile.reasons import Reason
 
 PROBLEMS = """
-failed usage bug config-invalid config-missing secret-missing secret-unbound secret-failed
-no-keychain keychain-locked not-authorized token-expired
+failed usage bug config-invalid config-missing no-credential credential-rejected secret-missing
+secret-unbound secret-failed no-keychain keychain-locked not-authorized token-expired
 no-engine engine-silent engine-denied engine-failed world-changed subnet-taken address-held
 name-taken port-taken port-local image-gone network-missing no-way-out pull-failed build-failed
 login-failed

@@ -83,7 +83,7 @@ class World:
             problems
             or ValidAgent(c.ref.folder, c.config.name, c.egress, c.config.container_runtime)
             for c in found
-            if (problems := (*c.missing, *c.grant_problems)) or True
+            if (problems := (*c.missing, *c.login_problems)) or True
         )
 
     def learn(self) -> None:

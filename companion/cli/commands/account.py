@@ -1,33 +1,16 @@
-"""The command that logs in to the account that an agent uses: login."""
+"""The part of `companion login` for accounts, to which the user logs in with the browser."""
 
 from argparse import Namespace
 
-from companion.cli.commands import trust
 from companion.cli.output import Result, comment
-from companion.cli.targets import agent_of
-from companion.errors import CompanionError
 from companion.oauth import chatgpt, grants
 from companion.oauth.authorize import Prompt
 from companion.oauth.grants import Grant
 from companion.operations import accounts
 from companion.operations.accounts import Supplied
 from companion.plugins.contribution import Provider
-from companion.project import inventory
-from companion.reconcile.validate import Checked, check
+from companion.reconcile.validate import Checked
 from companion.system.paths import Paths
-
-
-def login(arguments: Namespace) -> Result:
-    """Let the user log in to the account that an agent uses."""
-    home, project, agent = agent_of(arguments)
-    ref = inventory.find_agent(home, project, agent)
-    trust.offer(home, project, "Go on", arguments)
-    checked = check(home, ref)
-    account = accounts.account_of(checked)
-    if account is None:
-        what = f"{agent} uses no account"
-        raise CompanionError(what, "give the codex plugin `login: chatgpt`")
-    return log_in(home, checked, account, arguments)
 
 
 def log_in(home: Paths, checked: Checked, account: Provider, arguments: Namespace) -> Result:

@@ -112,7 +112,7 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
         text="\n".join(_sentence(home, report) for report in reports),
         data={"agents": [_data(report) for report in reports]},
         code=1 if failed else 0,
-        problems=tuple(dict.fromkeys((*problems, *(p for r in reports for p in r.grant_problems)))),
+        problems=tuple(dict.fromkeys((*problems, *(p for r in reports for p in r.login_problems)))),
     )
 
 

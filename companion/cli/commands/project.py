@@ -99,7 +99,7 @@ def validate(arguments: Namespace) -> Result:
         data={
             "agents": [{"agent": c.config.name, "variables": sorted(c.uses)} for c in found],
         },
-        problems=tuple(dict.fromkeys(p for c in found for p in (*c.missing, *c.grant_problems))),
+        problems=tuple(dict.fromkeys(p for c in found for p in (*c.missing, *c.login_problems))),
     )
 
 
@@ -127,7 +127,7 @@ def plan(arguments: Namespace) -> Result:
         },
         code=DIFFERENCES if arguments.check and any(seen.plan.steps for seen in found) else 0,
         problems=tuple(
-            dict.fromkeys(p for s in found for p in (*s.checked.missing, *s.checked.grant_problems))
+            dict.fromkeys(p for s in found for p in (*s.checked.missing, *s.checked.login_problems))
         ),
     )
 
