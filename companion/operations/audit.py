@@ -13,9 +13,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from companion.errors import CompanionError
+from companion.operations.repository_check import dangers
 from companion.plugins.contribution import secrets
 from companion.project import store
 from companion.project.model import AgentRef
@@ -173,6 +175,8 @@ def _shown(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     with suppress(CompanionError):  # the others are looked for all the same
         secret_values.fetch(home, checked.ref, checked.contribution, lambda _: None)
     wanted = secrets(checked.contribution)
+    left = [one for path in seen.checked.writes for one in dangers(Path(path))]
+    yield AttackResult("what git on the desktop would run or write to", not left, "; ".join(left))
     values = secret_values.resolve(home, checked.ref, checked.contribution, wanted)
     leaks = [secret.name for secret, value in values.items() if _is_in(text, value.reveal())]
     yield AttackResult("a secret in the engine's inspect output", not leaks, ", ".join(leaks))

@@ -13,7 +13,14 @@ from companion.desktop import editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.oauth import grant_store, grants
 from companion.oauth.grants import Grant
-from companion.operations import engine_checks, kernel_checks, secret_checks, status, way_out
+from companion.operations import (
+    engine_checks,
+    kernel_checks,
+    repository_check,
+    secret_checks,
+    status,
+    way_out,
+)
 from companion.operations.findings import Finding, Level, guarded
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
@@ -227,4 +234,5 @@ _CHECKS: Mapping[str, Callable[[Paths], Iterator[Finding]]] = {
     "inotify": _inotify,
     "kernel": kernel_checks.examine,
     "projects": _projects,
+    "repositories": repository_check.examine,
 }

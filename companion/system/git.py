@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +96,34 @@ def recorded(path: Path) -> tuple[bytes, ...] | None:
             git = _Git(Path(scratch), repository, _DIGESTS[len(head)] if head else "sha1")
             tracked = git.tracked(place, repository.top, head)
             return tuple(git.text(digest) for digest in sorted(tracked))
+    except (_CannotTellError, OSError, ValueError):
+        return None
+
+
+def submodules(top: Path) -> tuple[Path, ...] | None:
+    """Return where the index of a work tree has other repositories; None: there is no answer."""
+    try:
+        repository = _repository(top / "any")
+        if repository is None or repository.top != top:
+            return ()
+        head = _head(repository)
+        with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
+            git = _Git(Path(scratch), repository, _DIGESTS[len(head)] if head else "sha1")
+            return tuple(top / name for name in git.links())
+    except (_CannotTellError, OSError, ValueError):
+        return None
+
+
+def settings(config: Path) -> tuple[tuple[str, str], ...] | None:
+    """Return the names and values of a configuration, without what it includes.
+
+    None: there is no answer.
+    """
+    try:
+        content = _read(config)
+        with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
+            nothing = _Repository(Path(scratch), Path(scratch), Path(scratch))
+            return tuple(_Git(Path(scratch), nothing, "sha1").settings(content))
     except (_CannotTellError, OSError, ValueError):
         return None
 
@@ -257,6 +285,20 @@ class _Git:
     def text(self, digest: str) -> bytes:
         """Return a text by its name."""
         return self._run("cat-file", "blob", digest).encode(errors="surrogateescape")
+
+    def links(self) -> list[str]:
+        """Return where the index has commits of other repositories."""
+        entries = self._run("ls-files", "--stage", "-z").split("\0")
+        return [line.partition("\t")[2] for line in entries if line.startswith("160000 ")]
+
+    def settings(self, content: bytes) -> Iterator[tuple[str, str]]:
+        """Yield the entries of a configuration's text; one without a value is true."""
+        place = self._alone.directory / "settings"
+        place.write_bytes(content)
+        words = ("config", "--file", str(place), "--no-includes", "--list", "-z")
+        for entry in self._run(*words).split("\0")[:-1]:
+            name, _, value = entry.partition("\n")
+            yield name, value
 
     def tree(self, commit: str, names: Iterable[str]) -> set[str]:
         """Return what a commit has at these names, as far as there is something."""

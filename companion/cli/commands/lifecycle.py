@@ -13,7 +13,7 @@ from companion.cli.output import Result, ask, comment, report
 from companion.cli.targets import project_of
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, EngineError, Problem
-from companion.operations import registry, way_out
+from companion.operations import registry, repository_check, way_out
 from companion.project import discovery, inventory, store
 from companion.project.model import Project
 from companion.reconcile import run, teardown
@@ -50,7 +50,10 @@ def down(arguments: Namespace) -> Result:
     def take_down(name: str, progress: Progress) -> bool:
         if arguments.abandon:
             teardown.abandon(home, project, name, progress)
-        return teardown.down(home, project, name, progress, volumes=arguments.volumes)
+        was_there = teardown.down(home, project, name, progress, volumes=arguments.volumes)
+        for danger in repository_check.of_agent(home, project, name):
+            progress(f"before you run git, look at this: {danger}")
+        return was_there
 
     names = arguments.agents or _in_order(project, known)
     answers, problems = _each_agent(names, take_down)

@@ -1,0 +1,168 @@
+"""What an agent may leave in a repository for git on the desktop: each seen to work, then found."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from desk import Desk
+from fake_project import fresh
+
+from companion.operations.repository_check import dangers
+from companion.system.git import committed, recorded
+
+QUIET = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_EDITOR": "true",
+    **{f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+}
+
+
+def git(where: Path, *words: str, check: bool = True) -> str:
+    argv = ("git", "-c", "protocol.file.allow=always", "-C", str(where), *words)
+    done = subprocess.run(argv, env=os.environ | QUIET, capture_output=True, text=True, check=check)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """A repository with a submodule, such as many are."""
+    library, made = tmp_path / "library", tmp_path / "app"
+    for path in (library, made):
+        git(tmp_path, "init", "-q", "-b", "main", str(path))
+        git(path, "commit", "-q", "--allow-empty", "-m", "one")
+    git(made, "submodule", "--quiet", "add", str(library), "library")
+    git(made, "config", "remote.origin.url", "https://example.test/app.git")
+    (made / "file").write_text("text\n")
+    git(made, "add", ".")
+    git(made, "commit", "-qm", "two")
+    return made
+
+
+def _script(top: Path) -> str:
+    """Return a command that leaves a trace outside of the repository."""
+    path = top / "evil.sh"
+    path.write_text(f"#!/bin/sh\ntouch {top.parent}/trace\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def _inner_repository(top: Path) -> list[str]:
+    inner = top / "inner"
+    git(top, "init", "-q", str(inner))
+    git(inner, "commit", "-q", "--allow-empty", "-m", "x")
+    git(top, "add", "inner")
+    git(inner, "config", "core.fsmonitor", _script(top))
+    return ["status"]
+
+
+def _inner_hook(top: Path) -> list[str]:
+    _inner_repository(top)
+    inner = top / "inner"
+    git(inner, "config", "--unset", "core.fsmonitor")
+    (inner / "f").write_text("1")
+    git(inner, "add", "f")
+    (inner / ".git/hooks/post-index-change").write_text((top / "evil.sh").read_text())
+    (inner / ".git/hooks/post-index-change").chmod(0o755)
+    os.utime(inner / "f", (1, 1))
+    return ["status"]
+
+
+def _exchanged_submodule(top: Path) -> list[str]:
+    (top / "library").rename(top / "old")
+    git(top, "clone", "-q", str(top.parent / "library"), str(top / "library"))
+    git(top / "library", "config", "core.fsmonitor", _script(top))
+    return ["status"]
+
+
+def _obeys_elsewhere(top: Path) -> list[str]:
+    _exchanged_submodule(top)
+    inner = top / "library/.git"
+    evil = top / "evil"
+    inner.rename(evil)
+    inner.mkdir()
+    for name in ("HEAD", "index"):
+        (inner / name).write_bytes((evil / name).read_bytes())
+    (inner / "commondir").write_text("../../evil\n")
+    return ["status"]
+
+
+def _unfinished_rebase(top: Path) -> list[str]:
+    state = top / ".git/rebase-merge"
+    git(top, "-c", "sequence.editor=echo break >", "rebase", "-qi", "HEAD~1", check=False)
+    (state / "git-rebase-todo").write_text(f"exec {_script(top)}\n")
+    return ["rebase", "--continue"]
+
+
+def _link_in_a_log(top: Path) -> list[str]:
+    log = top / ".git/logs/HEAD"
+    log.unlink()
+    log.symlink_to(top.parent / "trace")
+    return ["commit", "-q", "--allow-empty", "-m", "mine"]
+
+
+def _link_for_a_message(top: Path) -> list[str]:
+    message = top / ".git/COMMIT_EDITMSG"
+    message.unlink()
+    message.symlink_to(top.parent / "trace")
+    return ["commit", "-q", "--allow-empty", "-m", "mine"]
+
+
+def _hooks_in_the_tree(top: Path) -> list[str]:
+    """The user chose them; the agent writes them."""
+    git(top, "config", "core.hooksPath", ".husky")
+    (top / ".husky").mkdir()
+    (top / ".husky/pre-commit").write_text(Path(_script(top)).read_text())
+    (top / ".husky/pre-commit").chmod(0o755)
+    return ["commit", "-q", "--allow-empty", "-m", "mine"]
+
+
+ATTACKS = {
+    _inner_repository: "core.fsmonitor=",
+    _inner_hook: "post-index-change",
+    _exchanged_submodule: "core.fsmonitor=",
+    _obeys_elsewhere: "commondir there",
+    _unfinished_rebase: "continuing the rebase runs `",
+    _link_in_a_log: "logs/HEAD is a link: git writes to ",
+    _link_for_a_message: "COMMIT_EDITMSG is a link: git writes to ",
+    _hooks_in_the_tree: ".husky: git uses it (core.hookspath), and the agent may change it",
+}
+
+
+@pytest.mark.parametrize(
+    ("attack", "sign"), ATTACKS.items(), ids=lambda a: getattr(a, "__name__", "")
+)
+def test_what_git_would_run_is_found_and_not_run(
+    attack: Callable[[Path], list[str]], sign: str, top: Path
+):
+    assert not [*dangers(top)]
+    words, trace = attack(top), top.parent / "trace"
+    trace.unlink(missing_ok=True)
+    found = [*dangers(top)]
+    committed(top / "file")
+    recorded(top / "file")
+    assert not trace.exists()
+    assert [one for one in found if sign in one], found
+    git(top, *words, check=False)
+    assert trace.exists(), "it is no danger"
+
+
+def test_a_directory_without_a_repository_is_no_danger(tmp_path: Path):
+    assert not [*dangers(tmp_path)]
+    assert not [*dangers(tmp_path / "gone")]
+
+
+def test_doctor_and_down_name_what_an_agent_left(desk: Desk, top: Path):
+    fake = fresh(desk)
+    mount = f'  - plugin: custom-runtime\n    runtime_volumes: ["{top}:/srv/app"]\n'
+    with (fake.project / "agent.yaml").open("a") as config:
+        config.write(mount)
+    fake.companion("up", "--yes").ok()
+    assert (top / ".git/commondir").read_text() == ".\n"
+    _link_for_a_message(top)
+    warned = [one["what"] for one in desk.companion("doctor", "--json").data]
+    assert [one for one in warned if "COMMIT_EDITMSG is a link" in one]
+    assert "COMMIT_EDITMSG is a link" in fake.companion("down").ok().err
+    assert not (top / ".git/commondir").exists()
