@@ -48,6 +48,7 @@ def bounds(
         private=tuple(map(locator.place, private)),
         system=tuple(desktop.system(found, project)),
         programs=tuple(desktop.programs(found)),
+        searched=found.searched,
         neighbours=tuple(_neighbours(known, ref, agent, locator)),
         ignores_case=files.ignores_case(home.home),
     )

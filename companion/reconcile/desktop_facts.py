@@ -12,6 +12,9 @@ from companion.sandbox.places import Place
 from companion.system import assets, sockets, users
 from companion.system.paths import Paths
 
+_PROGRAMS = ("bin", ".local/bin")
+"""Below the home: login shells put these on PATH once they exist."""
+
 
 def facts(
     home: Paths,
@@ -44,12 +47,27 @@ def facts(
         own_homes=places((home.home, *users.own_homes())),
         other_homes=places((*users.other_homes(), *filter(None, beside))),
         packages=(*places(packages), *map(locator.entry, assets.programs())),
+        searched=tuple(_searched(home.home, locator)),
         environments=places(environments),
         engine_directories=places(endpoints.directories(home.home, selecting)),
         engine_sockets=(*map(locator.entry, listening), *places(listening)),
         sockets=tuple(_sockets(mounted)),
         agent_uid=host_facts.agent_uid(),
     )
+
+
+def _searched(home: Path, locator: Locator) -> Iterator[Place]:
+    """Yield where shells look for programs in the home, outside of repositories.
+
+    A virtual environment of a repository is on PATH for those who work there: they run its code.
+    """
+    yield from (locator.place(home / name) for name in _PROGRAMS)
+    for entry in os.environ.get("PATH", "").split(os.pathsep):
+        path = Path(entry)
+        if path.is_absolute() and path != home and path.is_relative_to(home):
+            above = (d for d in (path, *path.parents) if d != home and d.is_relative_to(home))
+            if all(locator.entry(d / ".git").inode is None for d in above):
+                yield locator.place(path)
 
 
 def _variable(name: str) -> Iterator[str]:

@@ -24,6 +24,8 @@ class Bounds:
     system: tuple[Guard, ...] = ()
     programs: tuple[Guard, ...] = ()
     """What must not be mounted, whoever's config it is."""
+    searched: tuple[Place, ...] = ()
+    """Where shells look for programs: what an agent puts there would run on the desktop."""
     neighbours: tuple[Neighbour, ...] = ()
     ignores_case: bool = False
     """The desktop's file system treats `~/.SSH` and `~/.ssh` as one."""

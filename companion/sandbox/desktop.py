@@ -46,6 +46,8 @@ class DesktopFacts:
     other_homes: tuple[Place, ...] = ()
     packages: tuple[Place, ...] = ()
     """Companion's own code, and the file that starts it."""
+    searched: tuple[Place, ...] = ()
+    """Directories in homes where shells look for programs."""
     environments: tuple[Place, ...] = ()
     """The Python that runs it."""
     engine_directories: tuple[Place, ...] = ()

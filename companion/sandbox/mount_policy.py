@@ -43,11 +43,9 @@ def problem(
     if _is_read_only_at_most(mount, facts, bounds):
         hint = f"mount it read-only: {mount.source}:{mount.target}:ro"
         return Problem(f"{what} belongs to the system, which agents must not change", hint)
-    if facts.git and facts.git.obstacle and not mount.read_only:
-        hint = (
-            f"look at it, and correct it, or mount it read-only: {mount.source}:{mount.target}:ro"
-        )
-        return Problem(f"{what} {facts.git.obstacle}", hint)
+    if not mount.read_only and (reason := _read_only_at_most(facts, bounds)):
+        hint = f"look at it, or mount it read-only: {mount.source}:{mount.target}:ro"
+        return Problem(f"{what} {reason}", hint)
     if facts.kind != "directory":
         return Problem(f"there is no directory {quoted(mount.source)} to mount", "create it")
     return None
@@ -83,6 +81,17 @@ def _refusal(
         others = (tree for tree in trees if tree != step)
         if tree := within(step, others, ignores_case=ignores_case):
             return f"leads through {tree.path}, where an agent can redirect it"
+    return None
+
+
+def _read_only_at_most(facts: PathFacts, bounds: Bounds) -> str | None:
+    """Return why an agent must not write to a directory of the user, or None."""
+    if facts.git and facts.git.obstacle:
+        return facts.git.obstacle
+    for place in bounds.searched:
+        how = relation(facts.place, place, ignores_case=bounds.ignores_case)
+        if how and how != "lies in":
+            return f"{how} {place.path}, where your shell looks for programs"
     return None
 
 

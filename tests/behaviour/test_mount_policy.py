@@ -71,6 +71,38 @@ def test_where_programs_of_the_desktop_have_their_sockets_is_never_mounted(
     assert said(desk, f"{desk.home}/tmpdir/mine:/srv/x", **own) == ""
 
 
+@pytest.mark.parametrize(
+    ("source", "how"),
+    [
+        ("bin", "is {home}/bin"),
+        (".local/bin", "is {home}/.local/bin"),
+        ("tools/mine", "is {home}/tools/mine"),
+        ("link", "is {home}/tools/mine"),
+        ("tools", "contains {home}/tools/mine"),
+    ],
+)
+def test_where_the_desktop_looks_for_programs_is_mounted_read_only_at_most(
+    desk: Desk, source: str, how: str
+):
+    for name in ("bin/mine", ".local/bin", "tools/mine"):
+        (desk.home / name).mkdir(parents=True)
+    (desk.home / "link").symlink_to("tools/mine")
+    path = {"PATH": f"{desk.home}/link:{desk.environment['PATH']}"}
+    mount = f"{desk.home}/{source}:/srv/x"
+    text = said(desk, mount, **path)
+    assert f"{how.format(home=desk.home)}, where your shell looks for programs" in text
+    assert f"mount it read-only: {mount}:ro" in text
+    assert said(desk, f"{mount}:ro", **path) == ""
+    assert said(desk, f"{desk.home}/bin/mine:/srv/x", **path) == "", "not on PATH itself"
+
+
+def test_a_repository_with_a_virtual_environment_on_path_is_mounted_as_ever(desk: Desk):
+    for name in ("app/.git", "app/.venv/bin"):
+        (desk.home / name).mkdir(parents=True)
+    path = {"PATH": f"{desk.home}/app/.venv/bin:{desk.environment['PATH']}"}
+    assert said(desk, f"{desk.home}/app:/srv/x", **path) == ""
+
+
 @pytest.mark.parametrize("source", ["/usr/local/lib", "/opt", "/srv", "/var/lib"])
 def test_the_system_is_mounted_read_only_at_most(desk: Desk, source: str):
     text = said(desk, f"{source}:/srv/x")
