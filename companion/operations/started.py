@@ -11,6 +11,10 @@ from companion.project.model import Project
 from companion.project.record import AgentRecord
 from companion.system.paths import Paths
 
+WHOLE = frozenset({Health.RUNNING})
+INSIDE = frozenset({Health.RUNNING, Health.BROKEN})
+"""What a command in the agent's own container needs; by one you find out what broke the rest."""
+
 
 def ensure(
     home: Paths,
@@ -19,6 +23,7 @@ def ensure(
     progress: Callable[[str], None],
     *,
     even_first: bool = False,
+    enough: frozenset[Health] = WHOLE,
 ) -> AgentRecord:
     """Start the sandbox of an agent unless it runs, and return its record.
 
@@ -30,6 +35,7 @@ def ensure(
         agent: the agent's name.
         progress: receives one sentence per step.
         even_first: also start an agent that was never started.
+        enough: the conditions in which it is left as it is.
 
     Raises:
         UntrustedError: it opens more than its user agreed to.
@@ -40,7 +46,7 @@ def ensure(
     if record is None and not even_first:
         raise store.unknown_agent(agent, project, written.names)
     health = _health(project, agent, record) if record else Health.ABSENT
-    if record and health is Health.RUNNING:
+    if record and health in enough:
         return record
     from companion.project import inventory  # noqa: PLC0415 - start-up time is a budget
     from companion.reconcile import run  # noqa: PLC0415

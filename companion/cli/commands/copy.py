@@ -74,7 +74,7 @@ def _inside(arguments: Namespace, place: _Place) -> tuple[Paths, Inside]:
     """Return a path in a sandbox, which is started if it is stopped."""
     arguments.agent = place.agent
     home, project, agent = agent_of(arguments)
-    record = started.ensure(home, project, agent, comment)
+    record = started.ensure(home, project, agent, comment, enough=started.INSIDE)
     return home, Inside(Engine(detect(None, record.engine), project.id, agent), record, place.path)
 
 

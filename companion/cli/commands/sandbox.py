@@ -10,6 +10,7 @@ from companion.cli.targets import agent_of, project_of
 from companion.desktop import ssh_config
 from companion.engine.client import Engine
 from companion.engine.detection import detect
+from companion.engine.model import Health
 from companion.errors import Code, CompanionError
 from companion.operations import container_logs, started
 from companion.project import store
@@ -36,7 +37,7 @@ def logs(arguments: Namespace) -> Result:
 
 def execute(arguments: Namespace) -> Result:
     """Run a command in the agent's container, as the agent's user; a stopped one is started."""
-    target, command = _target(arguments, start=True), arguments.rest
+    target, command = _target(arguments, start_unless=started.INSIDE), arguments.rest
     if not command:
         command = ["bash", "-l"]
     terminal = ("--tty",) if sys.stdin.isatty() and sys.stdout.isatty() else ()
@@ -58,7 +59,7 @@ def proxy(arguments: Namespace) -> Result:
 
 def ssh(arguments: Namespace) -> Result:
     """Log in with our own key and the pinned host key; a stopped sandbox is started."""
-    target, home = _target(arguments, start=True), Paths.of_user()
+    target, home = _target(arguments, start_unless=started.WHOLE), Paths.of_user()
     _require_logins(target.record, arguments.agent)
     ssh_config.sync(home)
     alias = target.record.allocation.alias
@@ -121,14 +122,14 @@ def _require_logins(record: AgentRecord, agent: str) -> None:
         )
 
 
-def _target(arguments: Namespace, *, start: bool = False) -> _Target:
-    """Return the agent that a command names; `start` it if it does not run."""
+def _target(arguments: Namespace, *, start_unless: frozenset[Health] = frozenset()) -> _Target:
+    """Return the agent that a command names; start it unless its health is one of these."""
     home, project, arguments.agent = agent_of(arguments)
     written = store.of_project(home, project)
     record = written.agent(arguments.agent)
     if record is None:
         raise store.unknown_agent(arguments.agent, project, written.names)
-    if start:
-        record = started.ensure(home, project, arguments.agent, comment)
+    if start_unless:
+        record = started.ensure(home, project, arguments.agent, comment, enough=start_unless)
     choice = detect(None, record.engine)
     return _Target(Engine(choice, project.id, arguments.agent), record)
