@@ -61,6 +61,8 @@ class Command:
 class DevContainer:
     """What a sandbox takes over, and what it does not; in the order of the file."""
 
+    file: str
+    """Its path, relative to the repository."""
     packages: tuple[str, ...] = ()
     """Debian packages."""
     ports: tuple[int, ...] = ()
@@ -77,6 +79,7 @@ class UnreadableError(ValueError):
 
     def __init__(self, place: Place, what: str) -> None:
         super().__init__(f"{place}: {what}")
+        self.place, self.what = place, what
 
 
 def read(file: str, text: str, workdir: str) -> DevContainer:
@@ -131,6 +134,7 @@ class _Reader:
         if more > 0:
             left.append(Note(self.left[_MOST].place, "…", f"and {more} more values"))
         return DevContainer(
+            file=self.file,
             packages=tuple(self.packages),
             ports=tuple(self.ports),
             commands=tuple(c for key in _ONCE for c in self.commands.get(key, ())),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from companion.config import devcontainer
 from companion.config.devcontainer import Command, UnreadableError
 from companion.config.models import is_hidden
+from companion.operations import dev_container
 from companion.render import created
 
 FILE = ".devcontainer/devcontainer.json"
@@ -165,3 +166,21 @@ def test_the_commands_run_once_in_order_and_never_after_a_failure(tmp_path: Path
     assert start() == "one\none\ntwo\n", "what succeeded is not run again"
     commands.pop()
     assert start() == "one\none\ntwo\none\n", "another list is another one"
+
+
+def test_a_file_is_read_where_it_lies_and_through_no_link(tmp_path: Path):
+    assert dev_container.find(tmp_path, "/w") is None
+    folder = tmp_path / ".devcontainer"
+    for name in ("api", "web"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "devcontainer.json").write_text('{"forwardPorts": [3000]}')
+        found = dev_container.find(tmp_path, "/w")
+    assert found.ports == ()
+    assert "one of 2 such files, so none is read" in str(found.left[0])
+    (tmp_path / ".devcontainer.json").symlink_to("/etc/passwd")
+    (note,) = dev_container.find(tmp_path, "/w").left
+    assert str(note).startswith(".devcontainer.json:1:1: the file: a symbolic link")
+    (folder / "devcontainer.json").write_text('{"forwardPorts": [4000],}')
+    assert dev_container.find(tmp_path, "/w").ports == (4000,)
+    (folder / "devcontainer.json").write_bytes(b"\xff")
+    assert "not UTF-8" in str(dev_container.find(tmp_path, "/w").left[0])
