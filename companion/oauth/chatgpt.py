@@ -82,11 +82,24 @@ def log_in(
         tokens.id_token, _keys(web), _ISSUER, client.client_id, nonce, time.time()
     )
     _require_usable(tokens, who, former)
-    _try(provider, tokens, web)
+    require_plan(provider, tokens.access_token, web)
     grant = _grant(provider, client, tokens, who)
     with grant_store.held(home, grant_store.ACCOUNTS):
         grant_store.keep(home, grant_store.ACCOUNTS, key, grant)
     return grant
+
+
+def require_plan(provider: Provider, token: str, web: Web) -> None:
+    """Check that a token permits the use of a plan: list its models, which costs nothing.
+
+    Raises:
+        CompanionError: it does not.
+    """
+    response = web.get(f"{provider.url}/models", {"Authorization": f"Bearer {token}"})
+    if response.status in _DENIED:
+        _, reason = answers.oauth_error(response.text, (token,))
+        what = f"OpenAI does not let this login use a plan: {reason or response.status}"
+        raise CompanionError(what, f"it needs ChatGPT Plus or Pro; see {MANAGE_URL}")
 
 
 def _client_id(response: str, former: Grant | None) -> str:
@@ -123,19 +136,6 @@ def _require_usable(tokens: Tokens, who: Identity, former: Grant | None) -> None
         what = "the login does not permit the use of your ChatGPT plan"
         hint = "log in again and allow it; it needs ChatGPT Plus or Pro"
         raise CompanionError(what, hint)
-
-
-def _try(provider: Provider, tokens: Tokens, web: Web) -> None:
-    """List the plan's models, which costs nothing.
-
-    Raises:
-        CompanionError: the plan may not be used.
-    """
-    response = web.get(f"{provider.url}/models", {"Authorization": f"Bearer {tokens.access_token}"})
-    if response.status in _DENIED:
-        _, reason = answers.oauth_error(response.text, (tokens.access_token,))
-        what = f"OpenAI does not let this login use a plan: {reason or response.status}"
-        raise CompanionError(what, f"it needs ChatGPT Plus or Pro; see {MANAGE_URL}")
 
 
 def _grant(provider: Provider, client: Client, tokens: Tokens, who: Identity) -> Grant:

@@ -1,12 +1,14 @@
 """Accounts: log in to a vendor once, and give the token to every sandbox that uses it."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from companion.errors import CompanionError
-from companion.oauth import chatgpt, grants
+from companion.errors import CompanionError, ConfigError
+from companion.oauth import chatgpt, grant_store, grants
 from companion.oauth.authorize import Prompt
 from companion.oauth.grants import Grant
+from companion.oauth.renew import renew
 from companion.oauth.web import Web
 from companion.plugins.contribution import Provider
 from companion.project import discovery, inventory, store
@@ -48,6 +50,25 @@ def log_in(
     """
     trust.require(home, checked)
     return chatgpt.log_in(home, account, Web(checked.host.trusted_certificates), prompt, anew=anew)
+
+
+def test(home: Paths, checked: Checked, account: Provider, progress: Progress) -> Grant:
+    """Ask the vendor whether an agent may use its account; renew the token if it is due.
+
+    Raises:
+        CompanionError: there is no login, or the vendor does not accept it.
+    """
+    trust.require(home, checked)
+    trusted, project_id = checked.host.trusted_certificates, checked.project.id
+    renew(home, project_id, (account,), lambda _: "", trusted, progress)
+    key = grants.key_of(account)
+    grant, now = grant_store.usable(home, project_id, (key,)).get(key), time.time()
+    if problem := grants.problem(account, grant, now, checked.config.name):
+        raise ConfigError([problem])
+    if grant is None:
+        raise AssertionError("problem() reports a missing one")
+    chatgpt.require_plan(account, grant.access_token, Web(trusted))
+    return grant
 
 
 def supply(

@@ -175,10 +175,13 @@ def test_a_client_that_was_removed_at_openai_says_log_in_again_and_new_repairs_i
     fake.companion("login", "coder").ok()
     openai.clients.clear()
     ends_in(fake.desk, 200)
-    (problem,) = fake.companion("up").ok().problems
+    (problem,) = fake.companion("login", "coder", "--check").problems
     assert problem.endswith("invalid_client (no); authorize again: run `companion login coder`")
     fake.companion("login", "coder", "--new").ok()
-    assert not fake.companion("up").ok().problems
+    done = fake.companion("login", "coder", "--check").ok()
+    assert done.out == "OpenAI accepts the login to ChatGPT as me@example.com\n"
+    openai.is_eligible = False
+    assert "user_not_eligible" in fake.companion("login", "coder", "--check").err
 
 
 def test_a_later_login_is_the_same_client_and_another_account_needs_new(fake: Fake, openai: OpenAI):

@@ -18,21 +18,33 @@ def log_in(home: Paths, checked: Checked, account: Provider, arguments: Namespac
     prompt = Prompt(comment, arguments.print_only, arguments.port)
     grant = accounts.log_in(home, checked, account, prompt, anew=arguments.new)
     supplied = tuple(accounts.supply(home, checked, account, comment))
-    return Result(
-        text="\n".join((_welcome(grant), *map(_sentence, supplied))),
-        data={
-            "provider": grant.provider,
-            "account": grant.email,
-            "until": round(grant.until),
-            "agents": [{"agent": one.agent, "problem": one.problem} for one in supplied],
-        },
-    )
+    agents = [{"agent": one.agent, "problem": one.problem} for one in supplied]
+    text = "\n".join((_welcome(grant), *map(_sentence, supplied)))
+    return Result(text=text, data={**_data(grant), "agents": agents})
+
+
+def test(home: Paths, checked: Checked, account: Provider) -> Result:
+    """Test the login to an account that an agent uses."""
+    grant = accounts.test(home, checked, account, comment)
+    text = f"OpenAI accepts the login to {grant.provider}{_who(grant)}"
+    return Result(text=text, data=_data(grant))
+
+
+def _data(grant: Grant) -> dict[str, object]:
+    return {
+        "provider": grant.provider,
+        "account": grant.email,
+        "until": round(grant.until),
+    }
+
+
+def _who(grant: Grant) -> str:
+    return f" as {grant.email}" if grant.email else ""
 
 
 def _welcome(grant: Grant) -> str:
-    who = f" as {grant.email}" if grant.email else ""
     return (
-        f"logged in to {grant.provider}{who} until {grants.clock(grant.until)}; renewed by"
+        f"logged in to {grant.provider}{_who(grant)} until {grants.clock(grant.until)}; renewed by"
         " `companion watch`, `tray` or `up`\n"
         f"your sandboxes use your {grant.provider} plan; manage its usage at {chatgpt.MANAGE_URL}"
     )

@@ -56,9 +56,6 @@ def login(arguments: Namespace) -> Result:
 
 def _account(home: Paths, checked: Checked, chosen: Choice, arguments: Namespace) -> Result:
     """Let the user log in to an account with the browser."""
-    if arguments.check:
-        name = checked.config.name
-        raise UsageError(f"{name} uses {chosen.login.title}", "`companion status` tells about it")
     added = ""
     if chosen.origin is None:
         if not logging_in.add(home, checked.ref, chosen.login):
@@ -69,6 +66,8 @@ def _account(home: Paths, checked: Checked, chosen: Choice, arguments: Namespace
     if found is None:
         what = f"{checked.config.name} uses no account"
         raise CompanionError(what, "give the codex plugin `login: chatgpt`")
+    if arguments.check:
+        return account.test(home, checked, found)
     result = account.log_in(home, checked, found, arguments)
     return result._replace(text=added + result.text)
 
