@@ -129,6 +129,21 @@ def as_a_users(screen: str, fake: Fake) -> str:
     return screen.replace(str(home), "/home/me").replace(str(home.parent), "")
 
 
+def test_thousands_of_one_kind_hide_none_of_another(owner: Desk):
+    hosts = ", ".join(f"h{number}.test" for number in range(3))
+    wide = ", ".join(f'"*.h{number}.example.com"' for number in range(3000))
+    text = config(service="router")
+    assert hosts in text
+    fake = Fake(owner, owner.project(text.replace(hosts, wide)))
+    _, screen = answer(fake, "n", "up")
+    before, _, again = screen.partition("Of all this, what reaches far:")
+    assert before.count(".example.com") == 3000
+    assert again.count("\n") < 20
+    assert again.count(".example.com") == 5
+    assert "2,995 more of the kind wildcard" in again
+    assert "sends KEY to router.test:8000" in again
+
+
 def test_who_agrees_in_a_terminal_is_asked_once(owner: Desk):
     fake = Fake(owner, owner.project(config(service="api"), __env="KEY=one\n"))
     code, screen = answer(fake, "y", "up")

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from argparse import Namespace
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -14,11 +15,13 @@ from companion.project import discovery, trust_store
 from companion.project.model import Project
 from companion.reconcile import trust as judging
 from companion.reconcile.trust import Review, Verdict, agree
-from companion.sandbox.powers import ALWAYS_ASKED, Power
+from companion.sandbox.powers import ALWAYS_ASKED, Kind, Power
 from companion.system.paths import Paths
 
 _SCREEN = (80, 60)
 """Columns and lines of a terminal that does not tell its size."""
+_FIRST = 5
+"""Powers of a kind that are shown once more."""
 _ACTIONS = ("list", "show", "revoke")
 
 
@@ -125,12 +128,27 @@ def _ask(reviewed: Review, question: str, *, is_json: bool) -> None:
 
 
 def _furthest(reviewed: Review) -> tuple[str, ...]:
-    """Return what reaches furthest once more, for a page whose beginning is out of sight."""
+    """Return what reaches furthest once more, for a page whose beginning is out of sight.
+
+    Of each kind there are a few and a count, so that thousands of one hide none of another.
+    """
+    counts: Counter[Kind] = Counter()
+
+    def is_shown(power: Power) -> bool:
+        counts[power.kind] += 1
+        return counts[power.kind] <= _FIRST
+
     far = {v: tuple(p for p in v.alarming if p.kind in ALWAYS_ASKED) for v in reviewed.verdicts}
-    verdicts = tuple(replace(v, asked=powers) for v, powers in far.items() if powers)
+    shown = {verdict: tuple(filter(is_shown, powers)) for verdict, powers in far.items()}
+    verdicts = tuple(replace(v, asked=powers) for v, powers in shown.items() if powers)
     if not verdicts:
         return ()
-    return ("Of all this, what reaches far:", *replace(reviewed, verdicts=verdicts).lines())
+    more = [f"{count - _FIRST:,} more of the kind {kind}" for kind, count in counts.items()
+            if count > _FIRST]  # fmt: skip
+    again = f"`companion trust show {quote(str(reviewed.project.directory))} | less`"
+    last = (f"and {', '.join(more)}: they are above, and in {again}",) if more else ()
+    lines = replace(reviewed, verdicts=verdicts).lines()
+    return ("Of all this, what reaches far:", *lines, *last)
 
 
 def _require_digest(reviewed: Review, digest: str) -> None:
