@@ -69,7 +69,12 @@ _PROGRAM = npm.runtime(
 RUNTIME = replace(
     _PROGRAM,
     logins=_LOGINS,
-    elsewhere=("ANTHROPIC_BASE_URL", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"),
+    elsewhere=(
+        "ANTHROPIC_BASE_URL",
+        "CLAUDE_CODE_USE_BEDROCK",
+        "CLAUDE_CODE_USE_VERTEX",
+        "CLAUDE_CODE_USE_FOUNDRY",
+    ),
 )
 
 
