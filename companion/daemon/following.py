@@ -25,6 +25,7 @@ from companion.system.paths import Paths
 
 INTERVAL = 2.0
 """Seconds between checks for registered, removed and replaced directories."""
+_OF_SECRETS = {Code.SECRET_FAILED, Code.NO_KEYCHAIN, Code.KEYCHAIN_LOCKED}
 
 
 @dataclass(slots=True)
@@ -98,11 +99,13 @@ class Following:
     def _look_at_grants(self) -> None:
         """Reconcile each sandbox whose token must be renewed now.
 
-        One in trouble is left alone: to look would be to try again what did not work.
+        One in trouble is left alone: to look would be to try again what did not work. Where a
+        secret could not be read, that is what is to be done.
         """
         for key in self._timers.due(time.time()):
             agent_view = self._sandboxes.get(key)
-            if agent_view and not agent_view.trouble:
+            trouble = agent_view.trouble if agent_view else None
+            if agent_view and (trouble is None or trouble.code in _OF_SECRETS):
                 self._timers.ring(key)
                 self.put(Touched(key))
 

@@ -4,6 +4,7 @@ Whoever applies a change fetches the values first; all that comes after it uses 
 if a command prints another token each time it is asked.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -22,14 +23,15 @@ _LONGER = 2
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    value: str = field(repr=False)
+    value: str | None = field(repr=False)
+    """None: the source failed, and what it gave before has ended."""
     at: float
     """When the source gave it, in Unix seconds."""
     tried: float
     """When the source was asked last."""
 
     def is_due(self, source: Source, now: float) -> bool:
-        return not self.tried <= now < self.tried + source.lifetime
+        return self.value is None or not self.tried <= now < self.tried + source.lifetime
 
     def has_ended(self, source: Source, now: float) -> bool:
         return not self.at <= now < self.at + _LONGER * source.lifetime
@@ -48,33 +50,35 @@ def value(source: Source) -> str | None:
 def fetch(home: Paths, source: Source, tell: Callable[[str], None]) -> bool:
     """Read a value that is not known yet or due; tell whether it is another than before.
 
-    While its source fails, a value is used a little longer.
+    While its source fails, a value is used for another lifetime.
 
     Raises:
         CompanionError: the source failed, and no value is left.
     """
     with _turns.setdefault(source, threading.Lock()):
-        known, now = _values.get(source), time.time()
+        known, now = _values.get(source, _Fetched(None, -math.inf, -math.inf)), time.time()
         _discard_ended(source, now)
-        if known and not known.is_due(source, now):
+        if not known.is_due(source, now):
             return False
+        if known.value is None:
+            tell(f"reading {source.name} {source.words}")
         try:
             new = _Fetched(_read(home, source), now, now)
         except CompanionError as error:
-            if known is None or known.has_ended(source, now):
-                _values.pop(source, None)
+            has_ended = known.has_ended(source, now)
+            _values[source] = _Fetched(None if has_ended else known.value, known.at, now)
+            if has_ended:
                 raise
-            _values[source] = _Fetched(known.value, known.at, now)
             tell(f"{source.name} could not be renewed, so its value stays: {error}")
             return False
         _values[source] = new
-        return known is not None and known.value != new.value
+        return known.value is not None and known.value != new.value
 
 
 def next_due(sources: Iterable[Source]) -> float:
-    """Return when the first of these is due, in Unix seconds; infinity if none was fetched."""
+    """Return when the first of these is due, in Unix seconds; infinity if none was asked yet."""
     known = ((source, _values.get(source)) for source in sources)
-    return min((one.tried + source.lifetime for source, one in known if one), default=float("inf"))
+    return min((one.tried + source.lifetime for source, one in known if one), default=math.inf)
 
 
 def _discard_ended(but: Source, now: float) -> None:

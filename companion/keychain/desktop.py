@@ -117,7 +117,8 @@ def _refused(error: Exception, secret: str) -> CompanionError:
     reason = said.replace(secret, "…") if secret else said
     locked = isinstance(error, InitError | KeyringLocked)
     what = "the keychain is locked" if locked else "the keychain refused"
-    return KeychainError(f"{what}: {reason}", _UNLOCK)
+    hint = _UNLOCK if locked else "try again, or store the secret with `--in-file`"
+    return KeychainError(f"{what}: {reason}", hint)
 
 
 def _backend() -> "KeyringBackend":
@@ -135,5 +136,6 @@ def _backend() -> "KeyringBackend":
             from keyring.backends.SecretService import Keyring  # noqa: PLC0415
         Keyring.priority  # noqa: B018 - raises if there is none
     except (ImportError, OSError, RuntimeError) as error:
-        raise NoKeychainError(f"there is no keychain: {error}", "log in to a desktop") from None
+        hint = "log in to a desktop, or store the secret with `--in-file`"
+        raise NoKeychainError(f"there is no keychain: {error}", hint) from None
     return Keyring()  # type: ignore[no-untyped-call]

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 from companion.errors import CompanionError
 from companion.keychain import desktop, store
+from companion.keychain.sources import sources
 from companion.keychain.store import Where
 from companion.operations.findings import Finding, Level
+from companion.reconcile import user_settings
+from companion.system import search
 from companion.system.paths import Paths
 
 
@@ -20,6 +23,10 @@ def examine(home: Paths) -> Iterator[Finding]:
         yield Finding(Level.WARNING, what, hint)
     if in_keychain:
         yield _reached(", ".join(in_keychain))
+    for name, source in sources(held, user_settings.read(home)).items():
+        if source.command and search.find(source.command[0]) is None:
+            what = f"{source.command[0]}, which should print {name}, is not found"
+            yield Finding(Level.WARNING, what, f"install it, or correct {home.settings}")
 
 
 def _reached(names: str) -> Finding:

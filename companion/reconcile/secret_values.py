@@ -107,7 +107,7 @@ class Variables:
     @property
     def origins(self) -> Mapping[str, str]:
         """Where the values of the user's own secrets come from: name → `from …`."""
-        found = {use.name: self.source(use.name) for use in self.uses}
+        found = {u.name: self.source(u.name) for u in self.uses if not self.unbound(u.name)}
         return {name: source.words for name, source in found.items() if source}
 
 

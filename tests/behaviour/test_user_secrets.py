@@ -294,8 +294,11 @@ def test_a_value_that_a_command_renews_is_loaded_without_a_restart(fake: Fake):
         known = times_asked(fake)
         program(fake, "exit 1")
         wait_until(lambda: times_asked(fake) > known, tell=log)
-        wait_until(lambda: "vault failed" in log(), tell=log)
+        wait_until(lambda: "not changed: KEY: vault failed" in log(), tell=log)
         assert mounted(fake) == f"{ASKED}-2"
+        value.write_text(f"{ASKED}-3")
+        program(fake, f"cat {value}")
+        wait_until(lambda: mounted(fake) == f"{ASKED}-3", tell=log)
 
     said = watching(fake, rotate)
     assert not fake.world["calls"][calls:]

@@ -26,6 +26,11 @@ class Keychain:
     def lock(self) -> None:
         self._collection().lock()
 
+    def put(self, name: str, value: str) -> None:
+        """Store a secret as the library keyring does, for its service `companion`."""
+        terms = {"service": "companion", "username": name, "application": "Python keyring library"}
+        self._collection().create_item(name, terms, value.encode(), replace=True)
+
     def values(self) -> dict[str, str]:
         """What it holds of ours, as every other program sees it."""
         mine = self._collection().search_items({"service": "companion"})

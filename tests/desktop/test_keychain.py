@@ -10,11 +10,19 @@ from pathlib import Path
 
 import pytest
 from desk import CANARY, COMPANION, Desk
+from fake_project import Fake
 from keychains import Keychain, keychain
 
 from companion.operations import secret_checks
 from companion.operations.findings import Finding, Level
 
+USES = """\
+name: coder
+runtime: {base_image: "debian:bookworm-slim"}
+egress: listed
+features:
+  - {plugin: external-services, services: [{url: "https://a.test", headers: {K: "${KEY}"}}]}
+"""
 NO_BUS = "Environment variable DBUS_SESSION_BUS_ADDRESS is unset"
 
 
@@ -136,9 +144,9 @@ def test_a_bus_that_is_not_there_is_no_keychain(server: Desk, address: str):
         (["set", "OPENAI_API_KEY"], "\n", "the value of OPENAI_API_KEY is empty"),
         (["set", "OPENAI_API_KEY"], "two\nlines", "cannot be sent in a header"),
         (["set", "OPENAI_API_KEY"], "\u20ac", "cannot be sent in a header"),
-        (["set", "OPENAI_API_KEY"], "x" * 20000, "cannot be sent in a header"),
+        (["set", "OPENAI_API_KEY"], "x" * 20000, "has more than 16384 characters"),
         (["set"], "x", "`secret set` needs a NAME"),
-        (["remove", "KEY"], "", "there is no secret KEY"),
+        (["remove", "KEY"], "", "there is no stored secret KEY"),
         (["list", "KEY"], "", "`secret list` takes no NAME"),
     ],
 )
@@ -184,6 +192,27 @@ def test_without_a_terminal_nothing_is_asked(server: Desk):
     done = server.companion("secret", "set", "OPENAI_API_KEY", stdin=CANARY)
     assert done.code == 2
     assert "--from-stdin" in done.err
+
+
+def test_an_apply_reads_the_keychain_and_what_runs_outlives_its_lock(desk: Desk, chain: Keychain):
+    fake = Fake(desk, desk.project(USES))
+    settings = desk.paths.settings
+    settings.write_text(
+        f"trust: {{always: [{desk.home}]}}\nsecrets: {{KEY: {{keyring: true, hosts: [a.test]}}}}\n"
+    )
+    done = fake.companion("up")
+    assert done.problems == ["KEY: the keychain has no KEY; run `companion secret set KEY`"]
+    chain.put("KEY", CANARY)  # as `keyring set companion KEY` does
+    fake.companion("up").ok()
+    set_secret(desk, "KEY", value=f"{CANARY}-2").ok()
+    assert fake.companion("plan", "--json").ok().agent["change"] == "reload"
+    chain.lock()
+    done = fake.companion("up", "--json")
+    (problem,) = json.loads(done.out)["problems"]
+    assert problem["code"] == "keychain-locked"
+    assert problem["what"].startswith("KEY: the keychain is locked")
+    fake.is_whole()
+    assert desk.companion("-C", str(fake.project), "validate").code == 0
 
 
 def test_uninstall_takes_our_secrets_out_of_the_keychain(

@@ -323,6 +323,34 @@ def test_a_new_secret_is_taken_in_without_a_restart_also_on_open_connections(box
     assert box.ids() == before
 
 
+def test_a_secret_that_a_command_of_the_user_rotates_is_loaded_without_a_restart(box: Box):
+    before, env, settings = box.ids(), box.project / ".env", box.desk.paths.settings
+    kept, own = env.read_text(), settings.read_text()
+    value, where = box.desk.home / "vault", "http://host.containers.internal:8001"
+    asks = f"curl -sS -m 8 {where}/rotated"
+    env.write_text(kept.replace(f"TWO={CANARY}-two\n", ""))
+    settings.write_text(
+        f"{own}secrets: {{TWO: {{command: [cat, {value}], hosts: ['{where}'], renew: 1s}}}}\n"
+    )
+    try:
+        value.write_text(f"{CANARY}-old")
+        assert box.companion("up", "--json").ok().agent["steps"] == ["reload coder-gateway"]
+        box.run(asks)
+        assert box.seen[8001][-1]["x-key"] == f"{CANARY}-old"
+        value.write_text(f"{CANARY}-next")
+        with box.start("watch") as watcher:
+            try:
+                wait_until(lambda: box.run(asks) and box.seen[8001][-1]["x-key"][-4:] == "next")
+            finally:
+                watcher.terminate()
+                watcher.communicate()
+    finally:
+        env.write_text(kept)
+        settings.write_text(own)
+        box.companion("up").ok()
+    assert box.ids() == before
+
+
 def test_a_new_host_and_a_removed_one_count_at_once_and_ssh_stays(box: Box):
     before, config = box.ids(), box.project / "agent.yaml"
     kept = config.read_text()
