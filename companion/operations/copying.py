@@ -79,6 +79,7 @@ def into(home: Paths, source: Path, inside: Inside) -> str:
     Raises:
         CompanionError: it cannot be read, or the sandbox does not take it.
     """
+    _require_handles()
     whole = files.expanded(source).absolute()
     _require_own_links(home, whole)
     real = files.real(whole)
@@ -105,18 +106,17 @@ def out_of(home: Paths, inside: Inside, target: Path) -> tuple[Path, Unpacked]:
     Raises:
         CompanionError: it cannot be written, or something other than a plain tree came out.
     """
-    if os.open not in os.supports_dir_fd:
-        raise CompanionError("copying out of a sandbox needs Linux or macOS", "use `scp -r`")
+    _require_handles()
     name = PurePosixPath(inside.path).name or PurePosixPath(inside.record.config.workdir).name
     is_directory = files.is_directory(files.expanded(target))
     whole = files.expanded(target / name if is_directory else target).absolute()
     _require_own_links(home, whole.parent)
     place = files.real(whole.parent) / whole.name
+    if place.is_dir() and not place.is_symlink():
+        what = f"{place} exists"
+        raise CompanionError(what, "remove it, or choose another name", code=Code.EXISTS)
     with _opened(place.parent) as parent, _temporary(parent) as work:
         done = _received(inside, work, _room(parent))
-        if place.is_dir() and not place.is_symlink():
-            what = f"{place} exists"
-            raise CompanionError(what, "remove it, or choose another name", code=Code.EXISTS)
         try:
             os.rename(_CONTENT, place.name, src_dir_fd=work, dst_dir_fd=parent)
         except OSError as error:
@@ -172,6 +172,12 @@ def _received(inside: Inside, work: int, room: int) -> Unpacked:
         why = _last_line(complaint) or why
         raise CompanionError(f"nothing was copied out of {engine.agent}: {why}")
     return done
+
+
+def _require_handles() -> None:
+    """Require a system on which files are opened in a directory that is held."""
+    if os.open not in os.supports_dir_fd:
+        raise CompanionError("`companion cp` needs Linux or macOS", "use `scp -r`")
 
 
 def _require_own_links(home: Paths, path: Path) -> None:
