@@ -129,9 +129,16 @@ GROUPS = (
                 (_AGENTS, _YES), ("restart coder",)),
         Command("status", "show the state of a project's sandboxes", "status:status", (),
                 ("status", "status --json"), ("ps", "state")),
-        Command("logs", "show the output of an agent and its gateway", "sandbox:logs", (
+        Command("logs", "show what a sandbox's containers say", "logs:logs", (
             _AGENT, _argument("-f", "--follow", action="store_true", help="follow the output"),
-        ), ("logs coder --follow",), ("log",)),
+            _argument("-v", "--verbose", action="store_true",
+                      help="with every login and connection"),
+            _argument("--since", metavar="TIME", help="from then on: 10m, 2h, 14:30, 2026-11-26"),
+            _argument("--tail", metavar="N", type=int, help="only the last N lines"),
+            _argument("--egress", action="store_true",
+                      help="only what passed the gateway, and what it refused"),
+            _argument("--build", action="store_true", help="the last build of its image instead"),
+        ), ("logs", "logs coder --follow --since 10m", "logs --build"), ("log",)),
         Command("network", "show which hosts an agent used, and which were refused",
                 "network:network", (
             _AGENT, _argument("-f", "--follow", action="store_true", help="show each as it ends"),

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -312,23 +311,6 @@ class Engine:
         done = process.run(argv, env=self.environment, timeout=_FAST, merged=True)
         lines = done.stdout.splitlines()[-count:]
         return tuple(map(plain, lines))
-
-    def log(self, container: str, *, since: int = 0) -> list[str]:
-        """Return a container's output, each line after its time in RFC 3339 and a space.
-
-        Args:
-            container: its name.
-            since: seconds since 1970, of the first lines to return.
-
-        Raises:
-            EngineError: the engine refused.
-        """
-        begin = ("--since", f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}")
-        arguments = ("logs", "--timestamps", *(begin if since else ()), container)
-        done = process.run(self.argv(*arguments), env=self.environment, timeout=_SLOW, merged=True)
-        if done.code:
-            raise failures.of_call(self.choice.name, arguments, done)
-        return done.stdout.splitlines()
 
     def networks(self) -> dict[str, str]:
         """Return the subnets of the agent's networks, by name without the project's prefix."""

@@ -1,58 +1,127 @@
-"""Container logs: the lines of all containers of one agent, each with its service."""
+"""Container logs: the lines of all containers of one agent as one stream, each with its time."""
 
+import heapq
+import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from queue import Queue
 
+from companion.engine import failures
 from companion.engine.client import Engine
 from companion.engine.model import Container
+from companion.spec.identity import Role
+from companion.system import parallel, process
 from companion.system.process import Lines
 
-Line = tuple[str, str]
-"""A service and one line of its log."""
+_STAMPED = re.compile(r"(\S+?T\S+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d) (.*)", re.DOTALL)
+_SECOND = 1_000_000_000
+_TIMEOUT = 120.0
 _AHEAD = 1000
 """Lines read ahead of the consumer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a container's output."""
+
+    at: int
+    """Nanoseconds since 1970; of a line without a time, that of the one before."""
+    service: str
+    role: Role | None
+    text: str
+
+
+def written(engine: Engine, containers: Iterable[Container], *, since: int = 0) -> list[Line]:
+    """Return what containers have said so far, in the order of time.
+
+    Args:
+        engine: the engine that holds them.
+        containers: whose output to return.
+        since: seconds since 1970, of the first line to return.
+
+    Raises:
+        EngineError: the engine refused.
+    """
+
+    def of(container: Container) -> list[Line]:
+        argv = _argv(engine, container, since)
+        done = process.run(argv, env=engine.environment, timeout=_TIMEOUT, merged=True)
+        if done.code:
+            raise failures.of_call(engine.choice.name, argv[1:], done)
+        texts = done.stdout.split("\n")[:-1]
+        return list(lines_of(container.service, container.role, texts))
+
+    each = parallel.each(tuple(containers), of, at_once=4)
+    return in_order(each)
+
+
 @contextmanager
-def lines(
-    engine: Engine, containers: Iterable[Container], *, follow: bool
+def followed(
+    engine: Engine, containers: Iterable[Container], *, since: int = 0
 ) -> Iterator[Iterator[Line]]:
-    """Yield the lines of one container after the other; with `follow`, of all as they arrive.
+    """Yield the lines of containers as they arrive, those already there first.
 
     The programs that read them end with the context.
 
     Raises:
         CompanionError: the engine could not be started.
     """
-    options = ("--follow",) if follow else ()
-    argvs = {c.service: engine.argv("logs", *options, c.name) for c in containers}
-    sources: dict[str, Lines] = {}
+    sources: list[tuple[Container, Lines]] = []
     try:
-        for service, argv in argvs.items():
-            sources[service] = Lines(argv, env=engine.environment)
-        yield _as_they_come(sources) if follow else _in_turn(sources)
+        for container in containers:
+            argv = _argv(engine, container, since, "--follow")
+            sources.append((container, Lines(argv, env=engine.environment)))
+        yield _as_they_come(sources)
     finally:
-        for source in sources.values():
+        for _, source in sources:
             source.kill()
 
 
-def _in_turn(sources: Mapping[str, Lines]) -> Iterator[Line]:
-    for service, source in sources.items():
-        yield from ((service, line) for line in source)
+def _argv(engine: Engine, container: Container, since: int, *options: str) -> tuple[str, ...]:
+    begin = ("--since", f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}")
+    return engine.argv("logs", "--timestamps", *(begin if since else ()), *options, container.name)
 
 
-def _as_they_come(sources: Mapping[str, Lines]) -> Iterator[Line]:
+def _as_they_come(sources: Iterable[tuple[Container, Lines]]) -> Iterator[Line]:
     said: Queue[Line | None] = Queue(_AHEAD)
 
-    def read(service: str, source: Lines) -> None:
-        for line in source:
-            said.put((service, line))
+    def read(container: Container, source: Lines) -> None:
+        for line in lines_of(container.service, container.role, source):
+            said.put(line)
         said.put(None)
 
-    for pair in sources.items():
-        threading.Thread(target=read, args=pair, daemon=True).start()
-    for _ in sources:
+    begun = [threading.Thread(target=read, args=pair, daemon=True) for pair in sources]
+    for thread in begun:
+        thread.start()
+    for _ in begun:
         while (line := said.get()) is not None:
             yield line
+
+
+def in_order(each: Iterable[Iterable[Line]]) -> list[Line]:
+    """Return the lines of several containers in the order of time."""
+    return list(heapq.merge(*each, key=lambda line: line.at))
+
+
+def lines_of(service: str, role: Role | None, texts: Iterable[str]) -> Iterator[Line]:
+    """Yield the lines of one container, as its engine prints them with times."""
+    at = 0
+    for text in texts:
+        stamped = _STAMPED.fullmatch(text)
+        if stamped:
+            with suppress(ValueError):
+                at = _nanoseconds(stamped)
+        yield Line(at, service, role, stamped[4] if stamped else text)
+
+
+def _nanoseconds(stamped: "re.Match[str]") -> int:
+    """Return the time before a line, as engines write it: RFC 3339 with up to nine decimals.
+
+    Raises:
+        ValueError: there is no such time.
+    """
+    whole = datetime.fromisoformat(stamped[1] + stamped[3].replace("Z", "+00:00"))
+    return int(whole.timestamp()) * _SECOND + int((stamped[2] or "0").ljust(9, "0")[:9])

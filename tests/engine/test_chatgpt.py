@@ -81,6 +81,6 @@ def is_nowhere(box: Box) -> None:
     ).out
     assert "sessions" in inside, "what Codex keeps of its session was not seen"
     assert "auth.json" not in inside
-    said = [inside, box.companion("logs", "coder").out]
+    said = [inside, box.companion("logs", "coder", "-v").out]
     said += [box.engine("inspect", box.container(s)) for s in SERVICES]
     assert not [text for text in said for trace in TRACES if trace in text]

@@ -66,7 +66,7 @@ def test_codex_works_without_ssh_with_a_key_that_it_never_sees(desk: Desk, engin
         assert "dummy-token" in held
         assert "HOME=/home/agent" in held
         assert KEY not in held
-        logs = desk.companion(*there, "logs", "coder").ok().out
+        logs = desk.companion(*there, "logs", "coder", "-v").ok().out
         assert "http host.containers.internal:8000 port=8000 POST /v1/responses status=200" in logs
         assert KEY not in logs
 

@@ -95,7 +95,7 @@ def test_sshd_is_told_of_a_host_key_that_nobody_told_it_of(box: Box):
         box.companion("up").ok()
         assert shown(box) == pinned(box)
         assert box.run("true") == ""
-        assert "Received SIGHUP; restarting." in box.companion("logs", "coder").out
+        assert "Received SIGHUP; restarting." in box.companion("logs", "coder", "-v").out
     assert box.ids() == before
     assert box.companion("plan", "--check").code == 0
 

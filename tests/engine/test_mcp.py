@@ -119,7 +119,7 @@ def is_nowhere(box: Box, tmp_path: Path, log: Path) -> None:
         f" grep -rsE '{'|'.join(f'{t[:-1]}[{t[-1]}]' for t in traces)}' /"
         " --exclude-dir=proc --exclude-dir=sys"
     ).out
-    said = [inside, box.companion("logs", "coder").out, log.read_text()]
+    said = [inside, box.companion("logs", "coder", "-v").out, log.read_text()]
     said += [box.engine("inspect", box.container(s)) for s in SERVICES]
     state = box.desk.home / ".local/state/companion"
     files = [p for p in state.rglob("*") if p.is_file() and p.parent.name != "secrets"]

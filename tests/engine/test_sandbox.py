@@ -93,7 +93,8 @@ def test_a_request_is_judged_alike_by_whichever_address_it_comes(box: Box, door:
     assert box.run(ask(name, door, "-H 'Host: listed.test'")).endswith("421")
     assert box.ssh(ask("not-listed.test", door, "")).code == 35
     assert len(box.seen[443]) == before + 1
-    assert f"https {name} port=443 GET /door status=200" in box.companion("logs", "coder").ok().out
+    logs = box.companion("logs", "coder", "--egress").ok().out
+    assert f"https {name} port=443 GET /door status=200" in logs
 
 
 def test_the_address_of_a_name_follows_whether_it_is_intercepted(box: Box):
@@ -125,6 +126,8 @@ def test_the_way_out_is_refused_at_once(box: Box, what: str):
 def test_a_refusal_says_why_and_stands_in_the_logs(box: Box):
     assert "egress list of agent.yaml" in box.run("curl -s http://not-listed.test/")
     logs = box.companion("logs", "coder").ok().out
+    assert "not-listed.test:80 refused: not in the egress list" in logs
+    logs = box.companion("logs", "coder", "--egress").ok().out
     assert "not-listed.test port=80 GET / status=403 why=egress" in logs
     hosts = {h["host"]: h for h in box.companion("network", "coder", "--json").ok().data["hosts"]}
     assert hosts["not-listed.test"]["last_was_refused"]
@@ -170,7 +173,7 @@ def test_the_secret_is_nowhere_but_in_the_gateway(box: Box, tmp_path: Path):
         f" grep -rsE '{'|'.join(t[:8] for t in TRACES)}' / --exclude-dir=proc --exclude-dir=sys -l"
     ).out
     assert "/" not in [line for line in inside.splitlines() if "canary" in line]
-    said = [inside, box.companion("logs", "coder").out]
+    said = [inside, box.companion("logs", "coder", "-v").out]
     said += [box.engine("inspect", box.container(s)) for s in SERVICES]
     said += [subprocess.run(["ps", "axeww"], capture_output=True, text=True, check=True).stdout]
     no_secret_in(*said)

@@ -159,7 +159,7 @@ def test_an_upstream_gets_just_the_requests_that_the_gateway_judged(proxied: Pro
 
 def judged(proxied: Proxied) -> Counter[str]:
     """Return how often the gateway says that it let a path through."""
-    logs = proxied.box.companion("logs", "coder").ok().out
+    logs = proxied.box.companion("logs", "coder", "-v").ok().out
     return Counter(re.findall(r" (/smuggled-\S+) status=\d+ why=ok", logs))
 
 

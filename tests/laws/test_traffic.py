@@ -2,7 +2,6 @@
 
 import pytest
 
-from companion.operations import network_use
 from companion.traffic import book, words
 from companion.traffic.book import MOST, Book
 from companion.traffic.log import Passage, parse
@@ -79,11 +78,3 @@ def test_a_long_name_keeps_the_end_that_tells_whose_it_is():
     shown = words.place(f"accounts.google.com.{'x' * 100}.attacker.test", 443)
     assert len(shown) <= 41
     assert shown.endswith(".attacker.test")
-
-
-def test_times_of_both_engines_are_read():
-    line = TLS.format("a.test")
-    stamps = ("2026-11-26T21:44:25.123456789Z", "2026-11-26T22:44:25.123456789+01:00")
-    times = {moment for s in stamps for moment, _ in network_use.passages([f"{s} {line}"])}
-    assert times == {1795729465_123456789}
-    assert not list(network_use.passages([line, f"2026-99-26T21:44:25Z {line}"]))

@@ -1,5 +1,6 @@
 """Commands about an agent's network: what it used, what was refused, and what it may reach."""
 
+import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -88,11 +89,11 @@ def _follow(engine: Engine, containers: Iterable[Container], agent: str) -> Resu
     if not gateways:
         what = f"{agent} is not running"
         raise CompanionError(what, "run `companion up`", code=Code.NOT_STARTED)
-    with container_logs.lines(engine, gateways, follow=True) as lines:
-        for _, line in lines:
-            passage = log.parse(line)
+    with container_logs.followed(engine, gateways, since=int(time.time())) as lines:
+        for line in lines:
+            passage = log.parse(line.text)
             if passage:
-                now = f"{datetime.now().astimezone():%H:%M:%S}"
+                now = f"{datetime.fromtimestamp(line.at / 1e9).astimezone():%H:%M:%S}"
                 show(f"{now}  {place(passage.host, passage.port)}  {moved(passage)}")
     return Result()
 

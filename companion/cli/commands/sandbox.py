@@ -1,4 +1,4 @@
-"""Commands about running sandboxes: logs, exec, ssh, proxy, compose."""
+"""Commands about running sandboxes: exec, ssh, proxy, compose."""
 
 import sys
 from argparse import Namespace
@@ -12,27 +12,12 @@ from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.model import Health
 from companion.errors import Code, CompanionError
-from companion.operations import container_logs, started
+from companion.operations import started
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.spec.identity import LIB, Role
 from companion.system import process
 from companion.system.paths import Paths
-
-
-def logs(arguments: Namespace) -> Result:
-    """Show the output of agent and gateway, each line with its origin."""
-    target = _target(arguments)
-    containers = target.engine.containers()
-    if not containers:
-        raise CompanionError(
-            f"{arguments.agent} has no containers", "run `companion up`", code=Code.NOT_STARTED
-        )
-    width = max(len(container.service) for container in containers)
-    with container_logs.lines(target.engine, containers, follow=arguments.follow) as lines:
-        for service, line in lines:
-            show(f"{service.ljust(width)} | {line.rstrip()}")
-    return Result()
 
 
 def execute(arguments: Namespace) -> Result:

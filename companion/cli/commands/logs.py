@@ -1,0 +1,110 @@
+"""The command `logs`: what a sandbox's containers say, in one stream with times."""
+
+import re
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from datetime import date, datetime
+
+from companion.cli.output import Result, show
+from companion.cli.targets import agent_of
+from companion.engine.client import Engine
+from companion.engine.detection import detect
+from companion.errors import Code, CompanionError, UsageError
+from companion.operations import container_logs
+from companion.operations.container_logs import Line
+from companion.operations.log_noise import is_noise, is_traffic
+from companion.project import store
+from companion.spec.identity import Role
+from companion.system import files
+from companion.system.paths import AgentPaths
+from companion.traffic.log import parse
+from companion.traffic.words import moved, place
+
+_AGO = re.compile(r"(\d{1,9})([smhd])\Z")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SECOND = 1_000_000_000
+
+
+def logs(arguments: Namespace) -> Result:
+    """Show what the containers of a sandbox say, without routine; or its last build."""
+    home, project, agent = agent_of(arguments)
+    agent_paths = home.project(project.id).agent(agent)
+    if arguments.build:
+        return _build(agent_paths, agent)
+    since = _moment(arguments.since) if arguments.since else 0
+    written = store.of_project(home, project)
+    record = written.agent(agent)
+    if record is None:
+        raise store.unknown_agent(agent, project, written.names)
+    engine = Engine(detect(None, record.engine), project.id, agent)
+    containers = engine.containers()
+    if not containers:
+        what = f"{agent} has no containers"
+        raise CompanionError(what, "run `companion up`", code=Code.NOT_STARTED)
+    wide = max(len(container.service) for container in containers)
+    wanted, is_raw = _wanted(arguments), arguments.verbose or arguments.egress
+    if arguments.follow:
+        if arguments.as_json:
+            raise UsageError("--json answers once, and --follow never ends", "use one of them")
+        with container_logs.followed(engine, containers, since=since) as lines:
+            for line in filter(wanted, lines):
+                show(_shown(line, wide, raw=is_raw))
+        return Result()
+    said = list(filter(wanted, container_logs.written(engine, containers, since=since)))
+    kept = said if arguments.tail is None else said[max(0, len(said) - arguments.tail) :]
+    if arguments.as_json:
+        return Result(data={"agent": agent, "lines": list(map(_facts, kept))})
+    for line in kept:
+        show(_shown(line, wide, raw=is_raw))
+    return Result()
+
+
+def _build(agent_paths: AgentPaths, agent: str) -> Result:
+    text = files.read_text(agent_paths.build_log, "replace")
+    if text is None:
+        raise CompanionError(f"{agent} was not built here yet", "run `companion up`")
+    return Result(text=text.rstrip("\n"), data={"agent": agent, "build": text})
+
+
+def _wanted(arguments: Namespace) -> Callable[[Line], bool]:
+    """Return which lines are shown."""
+    if arguments.egress:
+        return lambda line: line.role is Role.GATEWAY and is_traffic(line.text)
+    if arguments.verbose:
+        return lambda _: True
+    return lambda line: not is_noise(line.role, line.text)
+
+
+def _shown(line: Line, wide: int, *, raw: bool) -> str:
+    """Return a line as shown; unless `raw`, what the gateway decided is put into words."""
+    passage = None if raw or line.role is not Role.GATEWAY else parse(line.text)
+    said = f"{place(passage.host, passage.port)} {moved(passage)}" if passage else line.text
+    when = datetime.fromtimestamp(line.at / _SECOND).astimezone()
+    day = "" if when.date() == _today() else f"{when:%Y-%m-%d} "
+    return f"{day}{when:%H:%M:%S} {line.service.ljust(wide)} | {said.rstrip()}"
+
+
+def _today() -> date:
+    return datetime.now().astimezone().date()
+
+
+def _facts(line: Line) -> dict[str, object]:
+    return {"time": line.at / _SECOND, "service": line.service, "text": line.text}
+
+
+def _moment(text: str) -> int:
+    """Return the seconds since 1970 that a user means: 10m, 14:30, 2026-11-26, 2026-11-26T14:30.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    if ago := _AGO.match(text):
+        return max(0, int(time.time()) - int(ago[1]) * _UNITS[ago[2]])
+    today = datetime.now().astimezone().date().isoformat()
+    try:
+        given = datetime.fromisoformat(f"{today}T{text}" if re.match(r"\d\d:\d\d", text) else text)
+        return max(0, int(given.timestamp()))
+    except (ValueError, OverflowError, OSError):
+        what = "--since takes a time such as 10m, 2h, 14:30 or 2026-11-26T14:30"
+        raise UsageError(what, "") from None

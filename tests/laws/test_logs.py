@@ -1,0 +1,53 @@
+"""What of a sandbox's output is shown, and in which order?"""
+
+import pytest
+
+from companion.operations import container_logs
+from companion.operations.log_noise import is_noise
+from companion.spec.identity import Role
+
+LOGIN = (
+    "Accepted publickey for agent from 10.231.0.36 port 48418 ssh2: ED25519 SHA256:yniWbVtPz4ZJf"
+)
+
+
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [
+        (Role.AGENT, "Server listening on :: port 2222."),
+        (Role.AGENT, LOGIN),
+        (Role.AGENT, "Disconnected from user agent 10.231.0.36 port 45444"),
+        (Role.GATEWAY, "[NOTICE]   (24) : New worker (27) forked"),
+        (Role.GATEWAY, "tls pypi.org port=443 to=any why=ok bytes=1/2 ms=3 term=--"),
+        (Role.GATEWAY, "tls a.test port=443 to=intercept why=intercepted bytes=1/2 ms=3 term=--"),
+        (Role.INGRESS, "in port=2222 bytes=1784/2441 ms=234 term=--"),
+    ],
+)
+def test_routine_is_left_out(role: Role, text: str):
+    assert is_noise(role, text)
+
+
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [
+        (Role.AGENT, f"my program says: {LOGIN}"),
+        (Role.AGENT, "agent: sshd ended with exit code 1"),
+        (Role.AGENT, "tls pypi.org port=443 to=any why=ok bytes=1/2 ms=3 term=--"),
+        (Role.GATEWAY, "tls astral.sh port=443 to=tls why=egress bytes=1/2 ms=3 term=PR"),
+        (Role.GATEWAY, "[ALERT]    (27) : the server does not answer"),
+        (Role.GATEWAY, "gateway: resolver ended with exit code 1"),
+    ],
+)
+def test_what_matters_is_shown(role: Role, text: str):
+    assert not is_noise(role, text)
+
+
+def test_lines_of_all_containers_come_in_the_order_of_time(tmp_path):
+    said = {
+        "a": ["2026-11-26T21:44:25.2Z two", "no time", "2026-11-26T21:44:26Z three"],
+        "b": ["2026-11-26T22:44:25.100000001+01:00 one", "2026-99-26T21:44:25Z odd"],
+    }
+    each = [list(container_logs.lines_of(name, Role.AGENT, texts)) for name, texts in said.items()]
+    merged = container_logs.in_order(each)
+    assert [line.text for line in merged] == ["one", "odd", "two", "no time", "three"]
+    assert merged[0].at == 1795729465_100000001
