@@ -26,6 +26,7 @@ from companion.reconcile.compare import Comparison, preview
 from companion.sandbox import powers_text
 from companion.sandbox.allocation import Allocation
 from companion.spec.containers import INGRESS, Network, Service, Volume
+from companion.spec.identity import Role
 from companion.system import assets, files
 from companion.system.paths import Paths
 
@@ -34,6 +35,8 @@ _TITLE = re.compile(r'^\s*try "([^"]+)"', re.MULTILINE)
 _CHECK = "check: "
 _INSIDE = "\ninside() {"
 _NOBODY_LISTENS = 81
+_POINT = 4
+"""The column of mountinfo that holds the mount point; \\040 stands for a space there."""
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _TELLING = 6
 """A secret that is shorter stands in many a text by chance."""
@@ -175,6 +178,11 @@ def _shown(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     with suppress(CompanionError):  # the others are looked for all the same
         secret_values.fetch(home, checked.ref, checked.contribution, lambda _: None)
     wanted = secrets(checked.contribution)
+    login, agent = seen.record.config.login, seen.desired.target.service(Role.AGENT)
+    table = seen.engine.run_as_agent(login, "/bin/cat", "/proc/self/mountinfo", stdin="")
+    gone = dropped(agent, table)
+    hint = f"{gone}: replaced on the desktop; `companion restart` mounts it again"
+    yield AttackResult("a mount that is gone", not gone, hint if gone else "")
     left = [one for path in seen.checked.writes for one in dangers(Path(path))]
     yield AttackResult("what git on the desktop would run or write to", not left, "; ".join(left))
     values = secret_values.resolve(home, checked.ref, checked.contribution, wanted)
@@ -229,6 +237,20 @@ def mounts(files: str, service: Service, data: Mapping[str, Any]) -> str:
         or (m["Type"] == "bind" and m["Source"] not in sources)
     )
     return ", ".join(sorted(wrong))
+
+
+def dropped(service: Service, table: str) -> str:
+    """Say which mounts a container no longer has; `table` is its /proc/self/mountinfo.
+
+    Linux drops a mount when the file that it covers is replaced elsewhere.
+    """
+    words = (line.split(" ") for line in table.splitlines())
+    there = {re.sub(r"\\([0-7]{3})", _octal, line[4]) for line in words if len(line) > _POINT}
+    return ", ".join(sorted(bind.target for bind in service.binds if bind.target not in there))
+
+
+def _octal(match: re.Match[str]) -> str:
+    return chr(int(match[1], 8))
 
 
 def _is_anonymous(mount: Mapping[str, Any]) -> bool:

@@ -4,7 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from sandboxes import Box
+from desk import Desk
+from sandboxes import Box, make_repository
 
 pytestmark = pytest.mark.engine
 HOST = "host.containers.internal"
@@ -62,7 +63,68 @@ def test_no_file_that_the_desktops_git_obeys_can_be_changed_from_inside(box: Box
     assert _obeyed(work / ".git") == before
     assert _git(work, "log", "-1", "--format=%s") == "a"
     assert _git(work, "status", "--porcelain") == ""
-    _git(work, "config", "companion.test", "the desktop's own git may")
+
+
+WORKTREE = """\
+name: coder
+runtime: {{base_image: "debian:bookworm-slim"}}
+container_runtime: {engine}
+gateway: false
+features:
+  - plugin: git
+    name: Ada
+    email: ada@example.com
+  - plugin: custom-runtime
+    runtime_volumes: ["{side}:/srv/side", "{common}:/srv/main/.git"]
+"""
+
+
+@pytest.mark.long
+def test_an_agent_in_a_worktree_commits_there_and_reaches_no_other(desk: Desk, engine: str):
+    """Of two engines, either could lose a mount that lies in another one."""
+    main, side, other = (desk.home / name for name in ("main", "side", "other"))
+    make_repository(main)
+    who = ("-c", "user.name=a", "-c", "user.email=a@b.test")
+    _git(main, *who, "commit", "-q", "--allow-empty", "-m", "one")
+    for path in (side, other):
+        _git(main, "worktree", "add", "-q", str(path))
+    (side / ".git").write_text("gitdir: ../main/.git/worktrees/side\n")  # here and inside
+    subprocess.run(["chown", "-R", "1000", main, side, other], check=True)
+    common = main / ".git"
+    project = desk.project(WORKTREE.format(engine=engine, side=side, common=common))
+    there = ("-C", str(project))
+    desk.companion(*there, "up", "--yes").ok()
+    try:
+
+        def tries(command: str) -> bool:
+            words = ("exec", "coder", "--", "bash", "-c", f"cd /srv/side && {command}")
+            return desk.companion(*there, *words).code == 0
+
+        assert tries(
+            "echo a >a && git add a && git commit -qm side && git status && git rebase main"
+        )
+        assert _git(side, "log", "-1", "--format=%an %s") == "Ada side"
+        for place in ("config", "commondir", "worktrees/other/commondir", "worktrees/other/HEAD",
+                      "worktrees/side/commondir", "worktrees/side/gitdir", "hooks/x"):  # fmt: skip
+            assert not tries(f"echo evil >>/srv/main/.git/{place}"), place
+        for attack in (
+            "rm -rf .git",
+            "echo evil >>.git",
+            "mv /srv/main/.git/worktrees /srv/main/.git/w",
+        ):
+            assert not tries(attack), attack
+        assert _git(other, "status", "--porcelain") == _git(side, "status", "--porcelain") == ""
+        _git(main, "config", "user.name", "a change on the desktop drops the mount")
+        found = {
+            one["attack"]: one
+            for one in desk.companion(*there, "audit", "coder", "--json").data["findings"]
+        }
+        assert "/srv/main/.git/config: replaced" in found["a mount that is gone"]["detail"]
+        desk.companion(*there, "restart").ok()
+        assert not tries("echo evil >>/srv/main/.git/config")
+    finally:
+        desk.companion(*there, "down", "--volumes")
+    assert not (common / "commondir").exists()
 
 
 def _obeyed(directory: Path) -> dict[str, object]:
