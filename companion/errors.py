@@ -59,6 +59,8 @@ class Code(StrEnum):
     NO_LOGINS = "no-logins"
     EDITOR_MISSING = "editor-missing"
     EXISTS = "exists"
+    NO_REPOSITORY = "no-repository"
+    WORK_UNSAVED = "work-unsaved"
     CONFIRMATION_REQUIRED = "confirmation-required"
     TRUST_REQUIRED = "trust-required"
     DAMAGED = "damaged"

@@ -1,5 +1,6 @@
 """An SSH server for sandboxes of the fake engine: it lets every key in, and `true` succeeds."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paramiko
+from desk import Desk
 from fake_project import Fake
 
 from ssh import keys
@@ -43,6 +45,34 @@ def answering(fake: Fake) -> Iterator[None]:
         yield
     finally:
         listener.close()
+
+
+@contextmanager
+def answering_all(desk: Desk) -> Iterator[None]:
+    """Answer at the ports of all agents of a desk, with their host keys, while the block runs."""
+    served: dict[int, socket.socket] = {}
+    ends = threading.Event()
+    watcher = threading.Thread(target=_follow, args=(desk.paths.projects, served, ends))
+    watcher.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        watcher.join()
+        for listener in served.values():
+            listener.close()
+
+
+def _follow(projects: Path, served: dict[int, socket.socket], ends: threading.Event) -> None:
+    while not ends.wait(0.02):
+        for record in projects.glob("*/*/agent.json"):
+            key = record.parent / "sshd/host_key"
+            with suppress(OSError, ValueError, KeyError):
+                port = json.loads(record.read_text())["allocation"]["ssh_port"]
+                if port and port not in served:  # at once: a test beside must not choose it
+                    served[port] = socket.create_server(("127.0.0.1", port))
+                    serving = threading.Thread(target=_serve, args=(served[port], key), daemon=True)
+                    serving.start()
 
 
 def _serve(listener: socket.socket, key: Path) -> None:

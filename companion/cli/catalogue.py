@@ -1,6 +1,7 @@
 """The catalogue of commands: one table that parsing, help and completion read."""
 
 import importlib
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +37,8 @@ class Command(NamedTuple):
         for at, argument in enumerate(self.arguments):
             if argument is REST or argument is COMPOSE_REST:
                 return at
+            if argument is PROGRAM_REST:  # it begins at `--` only
+                return sys.maxsize
         return None
 
     def load(self) -> "Callable[[Namespace], Result]":
@@ -73,6 +76,8 @@ COMMON = (DIRECTORY, JSON, HELP)
 """Options that every command takes, before its name and after it."""
 REST = _argument("rest", nargs="...", metavar="-- CMD", help="the command to run")
 COMPOSE_REST = _argument("rest", nargs="...", metavar="ARGS", help="arguments for compose")
+PROGRAM_REST = _argument("rest", nargs="*", metavar="-- ARGS",
+                         help="arguments for the agent program")  # fmt: skip
 _AGENT = _argument("agent", nargs="?", metavar="AGENT",
                    help="the agent's name (default: the only one)")  # fmt: skip
 _HOST = _argument("host", metavar="HOST", help="a host name, or *. and one: all names below it")
@@ -118,6 +123,17 @@ GROUPS = (
         ), ("schema --write",)),
     )),
     Group("Run sandboxes", (
+        Command("run", "start an agent on a git repository, and attach a terminal", "run:run", (
+            _argument("words", nargs="*", metavar="[claude|codex|pi] [DIR]",
+                      help="the agent program (default: the only one with a credential); the "
+                           "repository (default: -C)"),
+            _argument("--name", metavar="N", help="the sandbox's name (default: the directory's)"),
+            _argument("--branch", metavar="B",
+                      help="work on a branch, in a git worktree beside the repository"),
+            _YES,
+            PROGRAM_REST,
+        ), ("run codex", "run claude --branch fix-login", "run codex ~/code/app -- --search"),
+                ("begin", "attach")),
         Command("up", "start sandboxes, or bring them up to date", "lifecycle:up", (_AGENTS, _YES),
                 ("up", "up coder reviewer"), ("start", "apply")),
         Command("down", "stop and remove sandboxes", "lifecycle:down", (
@@ -249,7 +265,11 @@ GROUPS = (
         Command("add", "register a project without starting it", "registry:add", (_DIRECTORY,),
                 ("add ~/src/coder",), ("register",)),
         Command("remove", "take a project's sandboxes down and forget the project",
-                "registry:remove", (_DIRECTORY, _PURGE), ("remove ~/src/coder --volumes",),
+                "registry:remove", (
+            _DIRECTORY, _PURGE,
+            _argument("--discard", action="store_true",
+                      help="remove a worktree of `run --branch` even if work is lost"),
+        ), ("remove ~/src/coder --volumes", "remove app-fix-login"),
                 ("rm", "delete")),
         Command("pause", "stop applying saves", "registry:pause", (_ALL,), ("pause --all",)),
         Command("resume", "apply saves again", "registry:resume", (_ALL,), (),
@@ -275,7 +295,7 @@ GROUPS = (
     )),
 )  # fmt: skip
 COMMANDS = tuple(command for group in GROUPS for command in group.commands)
-EXAMPLES = ("init coder --name coder && companion -C coder up", "ssh coder", "open coder", "watch")
+EXAMPLES = ("run claude", "init coder && companion -C coder up", "ssh", "open", "watch")
 
 
 def find(name: str | None) -> Command | None:

@@ -13,6 +13,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from companion.config.ports import GATE_PORT, SSHD_PORT
 
 Engine = Literal["docker", "podman"]
+Preset = Literal[
+    "cargo", "copilot", "github", "go", "maven", "npm", "pypi", "rubygems", "vscode", "zed"
+]
 LogLevel = Literal["info", "debug"]
 _GATEWAY_PORTS = {0, 1, 53}
 """0 is not a port; on the others the gateway itself listens for the agent."""
@@ -221,7 +224,7 @@ class Egress(Model):
 
     mode: Literal["open", "listed"] = "listed"
     allow: tuple[Annotated[str, AfterValidator(host_pattern)], ...] = ()
-    presets: tuple[Literal["copilot", "github", "npm", "pypi", "vscode", "zed"], ...] = ()
+    presets: tuple[Preset, ...] = ()
 
     @model_validator(mode="before")
     @classmethod

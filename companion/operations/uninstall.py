@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from companion.desktop import autostart, editor_settings, made_directories, ssh_config
@@ -11,8 +11,8 @@ from companion.engine.client import GATEWAY_IMAGE, Engine
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.keychain import store as secrets
-from companion.operations import registry
-from companion.project import store
+from companion.operations import registry, runs_made
+from companion.project import runs, store
 from companion.project.model import Project
 from companion.reconcile.apply import Progress
 from companion.system import files, locks, paths
@@ -59,6 +59,8 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
         autostart.turn_off(home)
         silent += (*_exclude(home), *_forget_secrets(home))
         made_directories.clear(home)
+        for run in runs.all_of_user(home):  # a worktree may hold work, so it stays
+            runs_made.take_back(home, replace(run, worktree=None))
     for ours in (home.data, *(() if left else (home.state,))):
         files.remove_tree(ours)
     projects = tuple(w.directory for w in known.values())

@@ -40,6 +40,8 @@ class ConfigSummary:
     """Real paths of the files that control it: no other agent may write there."""
     writes: tuple[str, ...] = ()
     """Directories of the desktop that it may write to."""
+    holds: tuple[str, ...] = ()
+    """Repositories in them that it can change, but not exchange: they are mount points."""
     ports: tuple[int, ...] = ()
     """Ports of the desktop that it publishes, besides SSH."""
 
@@ -49,6 +51,7 @@ class ConfigSummary:
             self,
             steered_by=tuple(dict.fromkeys((*self.steered_by, *other.steered_by))),
             writes=tuple(dict.fromkeys((*self.writes, *other.writes))),
+            holds=tuple(place for place in self.holds if place in other.holds),
         )
 
     @property

@@ -11,6 +11,7 @@ from companion.project.model import Project
 from companion.system import files
 from companion.system.json_store import Store
 from companion.system.paths import Paths
+from companion.system.worktrees import Worktree
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,8 @@ class Run:
     runtime: str
     directory: str
     """The repository, or the worktree, that the agent works in."""
-    repository: str = ""
-    """The repository that `directory` is a worktree of; "": it is no worktree of ours."""
-    branch: str = ""
-    """The branch that was made for the worktree."""
+    worktree: Worktree | None = None
+    """The worktree, if we made it: it is removed with the sandbox."""
     written: str = ""
     """Digest of agent.yaml as we wrote it: what the user edited is not removed."""
 

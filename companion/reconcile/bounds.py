@@ -85,5 +85,6 @@ def _neighbours(
                     f"{name} of {written.directory}",
                     tuple(locator.entry(Path(p)) for p in record.config.steered_by),
                     tuple(locator.place(Path(p)) for p in record.config.writes),
+                    tuple(locator.place(Path(p)) for p in record.config.holds),
                     is_sibling=is_same_project,
                 )

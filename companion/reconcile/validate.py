@@ -26,7 +26,7 @@ from companion.reconcile import (
     user_settings,
 )
 from companion.reconcile.locate import Locator
-from companion.sandbox import assemble, logins
+from companion.sandbox import assemble, logins, path_policy
 from companion.sandbox.model import HostFacts, PathFacts, mount_files
 from companion.sandbox.path_policy import (
     check_configuring,
@@ -91,6 +91,7 @@ class Checked:
             grants=tuple(map(grants.key_of, self.contribution.providers)),
             steered_by=self.steered_by,
             writes=self.writes,
+            holds=tuple(path_policy.holds(self.contribution, self.found)),
             ports=tuple(sorted({port.host for port in self.contribution.ports})),
         )
 

@@ -65,6 +65,8 @@ class Neighbour:
     """The files that configure it."""
     writes: tuple[Place, ...] = ()
     """The directories that it may write to."""
+    holds: tuple[Place, ...] = ()
+    """Repositories in them that it cannot exchange."""
     directory: Place | None = None
     """The directory of the project, if it is a project."""
     is_sibling: bool = False

@@ -76,9 +76,11 @@ def _refusal(
             reasons.append((how != "is", guard.reason(how)))
     if reasons:
         return min(reasons, key=lambda found: found[0])[1]  # what it is tells more than the rest
-    trees = (*writable, *(tree for n in bounds.neighbours for tree in n.writes))
+    trees: list[tuple[Place, tuple[Place, ...]]] = [(tree, ()) for tree in writable]
+    trees += ((tree, n.holds) for n in bounds.neighbours for tree in n.writes)
     for step in (*facts.links, facts.place):
-        others = (tree for tree in trees if tree != step)
+        is_target = step is facts.place
+        others = (t for t, held in trees if t != step and not (is_target and step in held))
         if tree := within(step, others, ignores_case=ignores_case):
             return f"leads through {tree.path}, where an agent can redirect it"
     return None

@@ -30,6 +30,14 @@ def writes(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -
     return tuple(found[mount_file(mount)].place for mount in binds)
 
 
+def holds(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -> Iterator[str]:
+    """Yield the repositories in these directories that are mount points in the sandbox."""
+    for mount in contribution.mounts:
+        git = None if mount.is_volume or mount.read_only else found[mount_file(mount)].git
+        if git and git.inner and not git.is_worktree:
+            yield git.directory
+
+
 def check_control(control: Iterable[Place], bounds: Bounds) -> Iterator[Problem]:
     """Yield a problem for each neighbour that may write to a file that configures the agent."""
     places, ignores_case = tuple(control), bounds.ignores_case

@@ -25,6 +25,22 @@ def other_homes() -> tuple[Path, ...]:
     )
 
 
+def owner(path: Path) -> int | None:
+    """Return the user ID that a path belongs to; None if the system does not tell."""
+    found = files.status(path)
+    return found.st_uid if found is not None and os.name == "posix" else None
+
+
+def name_of(user_id: int) -> str:
+    """Return the name of a user."""
+    import pwd  # noqa: PLC0415 - only on POSIX
+
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return f"user {user_id}"
+
+
 def home_beside(home: Path, path: Path) -> Path | None:
     """Return the directory beside a home that a path is or lies in, if it is another user's.
 

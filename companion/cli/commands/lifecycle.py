@@ -108,7 +108,7 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     if not chosen:
         problems += _retire(home, project)
     failed = bool(problems)
-    problems += _ways_out(home, project, reports)
+    problems += ways_out(home, project, reports)
     if any(report.ssh_port for report in reports):
         offer_include(home, yes=arguments.yes)
     return Result(
@@ -119,7 +119,7 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     )
 
 
-def _ways_out(home: Paths, project: Project, reports: Iterable[Report]) -> tuple[Problem, ...]:
+def ways_out(home: Paths, project: Project, reports: Iterable[Report]) -> tuple[Problem, ...]:
     """Return why nothing that a sandbox sends leaves this machine; one sandbox per engine tells."""
     problems = []
     for agent in {one.engine: one.agent for one in reports}.values():

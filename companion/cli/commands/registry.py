@@ -2,12 +2,14 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import NamedTuple
 
 from companion.cli.output import Result, comment, table
 from companion.cli.targets import project_of
-from companion.errors import Code, CompanionError
-from companion.project import discovery, store
+from companion.errors import Code, CompanionError, UsageError
+from companion.project import discovery, runs, store
 from companion.project.record import Written
+from companion.project.runs import Run
 from companion.system import files
 from companion.system.paths import Paths, ProjectPaths
 
@@ -29,30 +31,76 @@ def add(arguments: Namespace) -> Result:
 
 def remove(arguments: Namespace) -> Result:
     """Take the project's sandbox down and forget the project."""
-    from companion.operations import registry  # noqa: PLC0415 - start-up time is a budget
+    from companion.operations import registry, runs_made  # noqa: PLC0415 - start-up time is a budget
 
-    directory = arguments.directory or arguments.directory_option
-    registry.remove(Paths.of_user(), directory, comment, volumes=arguments.volumes)
+    home, directory = Paths.of_user(), arguments.directory or arguments.directory_option
+    if made := runs_made.at(home, directory):
+        return _taken_back(home, made, arguments)
+    if arguments.discard:
+        raise UsageError("--discard is for a worktree of `companion run`", "leave it out")
+    registry.remove(home, directory, comment, volumes=arguments.volumes)
     volumes = "volumes were removed" if arguments.volumes else "volumes remain"
     text = f"removed from the registered projects; its files are unchanged, {volumes}"
     return Result(text=text, data={"directory": str(directory)})
+
+
+def _taken_back(home: Paths, made: Run, arguments: Namespace) -> Result:
+    """Remove the sandbox of a repository, and the worktree that was made for it."""
+    from companion.operations import registry, runs_made  # noqa: PLC0415 - start-up time is a budget
+
+    if made.worktree and not arguments.discard:
+        runs_made.require_nothing_lost(made.worktree)
+    project = runs_made.project_of(home, made)
+    if store.is_registered(home.project(project.id).root):
+        registry.forget(home, project.id, comment, volumes=arguments.volumes)
+    is_gone = runs_made.take_back(home, made, discard=arguments.discard)
+    removed = [f"the sandbox {made.name}"]
+    if made.worktree:
+        removed.append(f"the worktree {made.directory}")
+        if made.worktree.makes_branch:
+            removed.append(f"its branch {made.worktree.branch}")
+    lines = [f"removed {', '.join(removed)}"]
+    lines += [] if arguments.volumes else ["volumes remain"]
+    lines += [] if is_gone else [f"{project.directory} remains, because it was edited"]
+    return Result(text="\n".join(lines), data={"directory": str(project.directory)})
 
 
 def listing(_: Namespace) -> Result:
     """List the registered projects."""
     home = Paths.of_user()
     known = store.all_projects(home)
+    made = {runs.directory_of(home, run.name): run for run in runs.all_of_user(home)}
     rows = [
-        (", ".join(w.names), _wanted(w), "paused" if home.project(i).paused.exists() else "",
-         w.directory)
+        _Row(", ".join(w.names), _wanted(w), "paused" if home.project(i).paused.exists() else "",
+             *_work(made.get(Path(w.directory))), w.directory)
         for i, w in known.items()
     ]  # fmt: skip
-    names = ("agents", "wanted", "paused", "directory")
+    shown = [(r.agents, r.wanted, r.paused, r.branch, r.works_in or r.directory) for r in rows]
+    head = ("AGENTS", "WANTED", "PAUSED", "BRANCH", "DIRECTORY")
     return Result(
-        text=table([tuple(n.upper() for n in names), *rows]) if rows else "no registered projects",
-        data=[dict(zip(names, row, strict=True)) for row in rows],
+        text=table([head, *shown]) if rows else "no registered projects",
+        data=[row._asdict() for row in rows],
         problems=tuple(problem for w in known.values() for problem in w.problems),
     )
+
+
+class _Row(NamedTuple):
+    """One registered project."""
+
+    agents: str
+    wanted: str
+    paused: str
+    branch: str
+    works_in: str
+    """The repository or worktree of a sandbox of `companion run`."""
+    directory: str
+
+
+def _work(run: Run | None) -> tuple[str, str]:
+    """Return the branch that was made for a run, and where its agent works."""
+    if run is None:
+        return "", ""
+    return run.worktree.branch if run.worktree else "", run.directory
 
 
 def _wanted(written: Written) -> str:

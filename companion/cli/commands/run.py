@@ -1,0 +1,216 @@
+"""The command `run`: from a repository to an agent at work in a terminal."""
+
+import shlex
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from companion.cli import parser
+from companion.cli.commands import login, trust
+from companion.cli.output import Result, ask, comment, report
+from companion.config import clis, decode
+from companion.config.clis import CLIS, Cli
+from companion.desktop import ssh_config
+from companion.errors import Code, CompanionError, ConfigError, UsageError
+from companion.operations import repository, runs_made, started
+from companion.operations.repository import Repository
+from companion.operations.session import LOST, Session
+from companion.project import discovery, inventory
+from companion.project.model import AgentRef, Project
+from companion.project.record import AgentRecord
+from companion.project.runs import Run
+from companion.reconcile import trust as judging
+from companion.reconcile.validate import check
+from companion.system import worktrees
+from companion.system.paths import Paths
+from companion.system.worktrees import Worktree
+
+
+def run(arguments: Namespace) -> Result:
+    """Make a sandbox for a repository, or find it; start it, and attach a terminal."""
+    home = Paths.of_user()
+    cli, directory = _words(arguments)
+    found = repository.find(directory)
+    has_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.as_json
+    known = _known(home, found, cli, arguments)
+    if known:
+        trust.offer(home, runs_made.project_of(home, known), "Start it", arguments)
+        made = known
+    else:
+        made = _new(home, found, cli, arguments, asks=has_terminal and not arguments.yes)
+        _offer_login(home, made, asks=has_terminal)
+    project = runs_made.project_of(home, made)
+    ref = AgentRef(project)
+    name = inventory.agent_name(home, ref)
+    record = _start(home, project, name)
+    session = Session(record, _program(ref, arguments.rest))
+    again = f"companion run {shlex.quote(made.directory)}"
+    facts = _facts(made, record, project)
+    if has_terminal:
+        comment(f"Ctrl-B D leaves the agent at work; `{again}` comes back to it")
+        code = session.attach(home)
+        if code == LOST:
+            comment(f"the connection ended; the agent works on, and `{again}` comes back to it")
+        return Result(data=facts, code=code)
+    if arguments.rest:
+        session.begin(home)
+    text = f"{made.name} is running: {made.runtime} in {made.directory}\nto attach, run `{again}`"
+    return Result(text=text, data=facts)
+
+
+def _words(arguments: Namespace) -> tuple[Cli | None, Path]:
+    """Return the agent program and the directory that are named; either may be left out."""
+    words = list(arguments.words)
+    cli = clis.by_word(words[0]) if words else None
+    if cli:
+        words.pop(0)
+    if len(words) > 1:
+        named = ", ".join(one.word for one in CLIS)
+        raise UsageError(f"'{words[0]}' is no agent program", f"choose one of {named}")
+    return cli, Path(words[0]) if words else arguments.directory_option
+
+
+def _known(home: Paths, found: Repository, cli: Cli | None, arguments: Namespace) -> Run | None:
+    """Return the run that a command line means, if there is one.
+
+    Raises:
+        CompanionError: it could be one of several.
+    """
+    runs = runs_made.of_directory(home, found.top)
+    if arguments.branch:
+        runs = runs_made.on_branch(home, found.common, arguments.branch)
+    if cli:
+        runs = tuple(one for one in runs if one.runtime == cli.runtime)
+    if arguments.name:
+        runs = tuple(one for one in runs if one.name == arguments.name)
+    if len(runs) > 1:
+        names = ", ".join(one.name for one in runs)
+        what = f"several sandboxes work in {found.top}: {names}"
+        raise CompanionError(what, "name one with --name", code=Code.AGENT_UNKNOWN)
+    return runs[0] if runs else None
+
+
+def _new(
+    home: Paths, found: Repository, cli: Cli | None, arguments: Namespace, *, asks: bool
+) -> Run:
+    """Make a sandbox's project, show what it opens, and record that the user agrees."""
+    chosen, why = _chosen(home, cli, can_ask=asks)
+    inferred = f"{_main(found).name}-{arguments.branch}" if arguments.branch else found.top.name
+    if not arguments.branch and runs_made.of_directory(home, found.top):
+        inferred = f"{found.top.name}-{chosen.word}"
+    name = runs_made.free_name(home, arguments.name, inferred)
+    worktree = _worktree(found, arguments.branch) if arguments.branch else None
+    made: Run | None = None
+    try:
+        made = runs_made.make(home, found, chosen, why, name, worktree)
+        reviewed = judging.review(home, runs_made.project_of(home, made))
+        for line in (*_seen(made, found), *reviewed.lines()[1:]):
+            comment(line)
+        if asks and ask("Start it? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
+            raise CompanionError("nothing was started", code=Code.CONFIRMATION_REQUIRED)
+        judging.agree(home, reviewed)
+    except BaseException as error:
+        if made:
+            runs_made.take_back(home, made, discard=True)
+        elif worktree:
+            worktrees.remove(worktree)
+        if isinstance(error, ConfigError):
+            raise _cannot_work(found, error) from None
+        raise
+    return made
+
+
+def _chosen(home: Paths, cli: Cli | None, *, can_ask: bool) -> tuple[Cli, str]:
+    """Return the agent program, and why it is that one."""
+    if cli:
+        return cli, "as you named it"
+    found = tuple(clis.with_login(runs_made.credentials(home)))
+    if len(found) == 1:
+        return found[0], "the only one with a credential"
+    words = ", ".join(one.word for one in CLIS)
+    if can_ask:
+        answer = ask(f"Which agent? ({words}) ")
+        if chosen := clis.by_word(answer):
+            return chosen, "as you chose"
+    what = "several agent programs have a credential" if found else "no agent program is named"
+    raise UsageError(what, f"name one: companion run {CLIS[0].word}; known: {words}")
+
+
+def _worktree(found: Repository, branch: str) -> Worktree:
+    place = runs_made.worktree_place(found.top, found.common, branch)
+    made = worktrees.add(found.top, found.common, branch, place)
+    how = "new branch" if made.makes_branch else "existing branch"
+    comment(f"made the worktree {place} on the {how} {branch}")
+    return made
+
+
+def _main(found: Repository) -> Path:
+    return found.common.parent if found.common.name == ".git" else found.top
+
+
+def _seen(made: Run, found: Repository) -> tuple[str, ...]:
+    """Return what the agent sees of the repository."""
+    lines = [f"{made.runtime} will work in {made.directory}"]
+    if made.worktree:
+        lines.append(f"and share {found.common} with the other worktrees.")
+    elif found.secrets:
+        lines.append(f"and see what git ignores there, too: {', '.join(found.secrets)}.")
+    return (*lines, f"The sandbox {made.name} (! reaches far)")
+
+
+def _cannot_work(found: Repository, error: ConfigError) -> CompanionError:
+    """Return why no agent can work in a repository, in words that do not name a file of ours."""
+    first = error.problems[0]
+    about_mounts = first.what.startswith("the mount ")
+    hint = "move it into a directory of its own below your home" if about_mounts else first.hint
+    return CompanionError(f"no agent can work in {found.top}: {first.what}", hint, code=first.code)
+
+
+def _offer_login(home: Paths, made: Run, *, asks: bool) -> None:
+    """Say that an agent has no credential for its model, and on a terminal offer to log in."""
+    project = runs_made.project_of(home, made)
+    problems = check(home, AgentRef(project)).login_problems
+    if not problems:
+        return
+    report(problems[:1], label="warning")
+    if not asks or ask("Log in now? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
+        return
+    try:
+        done = login.login(parser.parse(parser.split(("-C", str(project.directory), "login"))))
+    except CompanionError as error:  # the sandbox can be started all the same
+        report(error.problems, label="warning")
+    else:
+        comment(done.text)
+    runs_made.remember(home, made)
+
+
+def _program(ref: AgentRef, arguments: list[str]) -> tuple[str, ...]:
+    """Return the command line of the agent program, in its sandbox."""
+    runtime = decode.agent(discovery.config_text(ref))[0].runtime
+    cli = clis.by_word(runtime.name or "")
+    return (*((cli.word,) if cli else runtime.cmd), *arguments)
+
+
+def _facts(made: Run, record: AgentRecord, project: Project) -> dict[str, object]:
+    return {
+        "agent": made.name,
+        "runtime": made.runtime,
+        "alias": record.allocation.alias,
+        "directory": made.directory,
+        "branch": made.worktree.branch if made.worktree else None,
+        "project": str(project.directory),
+    }
+
+
+def _start(home: Paths, project: Project, name: str) -> AgentRecord:
+    """Start the sandbox unless it runs; return its record.
+
+    Raises:
+        CompanionError: it does not start, or no terminal can be attached to it.
+    """
+    record = started.ensure(home, project, name, comment, even_first=True)
+    ssh_config.sync(home)
+    if not record.allocation.ssh_port:
+        what = f"{name} accepts no SSH logins, so no terminal can be attached"
+        raise CompanionError(what, "add the ssh plugin to agent.yaml", code=Code.NO_LOGINS)
+    return record

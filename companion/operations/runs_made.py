@@ -1,0 +1,221 @@
+"""Runs: makes the project of a sandbox for a repository, finds it again, and takes it back."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from companion.config import draft, env_file
+from companion.config.clis import Cli
+from companion.config.draft import Draft
+from companion.errors import Code, CompanionError
+from companion.keychain import store as keychain
+from companion.oauth import grant_store
+from companion.operations import json_schema, repository
+from companion.operations.repository import Repository
+from companion.project import discovery, lookup, runs
+from companion.project.model import Project
+from companion.project.runs import Run
+from companion.reconcile import user_settings
+from companion.spec.identity import digest
+from companion.system import files, paths, worktrees
+from companion.system.paths import Paths
+from companion.system.worktrees import Worktree
+
+_IGNORED = ".build/\n.env\n"
+_SHOWN = 10
+"""Files and commits that a message names at most."""
+_BESIDE = ".worktrees"
+"""What is added to a repository's name for the directory of its worktrees, as VS Code does."""
+
+
+def of_directory(home: Paths, directory: Path) -> tuple[Run, ...]:
+    """Return the runs whose agents work in exactly this directory."""
+    found = (run for run in runs.all_of_user(home) if run.directory == str(directory))
+    return tuple(run for run in found if files.is_file(_config(home, run.name)))
+
+
+def on_branch(home: Paths, common: Path, branch: str) -> tuple[Run, ...]:
+    """Return the runs that made a worktree of a repository on a branch."""
+    wanted = (str(common), branch)
+    made = ((run, run.worktree) for run in runs.all_of_user(home))
+    found = (run for run, tree in made if tree and (tree.common, tree.branch) == wanted)
+    return tuple(run for run in found if files.is_file(_config(home, run.name)))
+
+
+def worktree_place(top: Path, common: Path, branch: str) -> Path:
+    """Return where the worktree of a branch belongs: beside the repository."""
+    first = common.parent if common.name == ".git" else top
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", branch).strip("-.") or "branch"
+    return first.with_name(first.name + _BESIDE) / name
+
+
+def free_name(home: Paths, given: str | None, inferred: str) -> str:
+    """Return the name of a new sandbox.
+
+    Raises:
+        CompanionError: the name that the user gave is taken, or is none.
+    """
+    taken = {run.name: run for run in runs.all_of_user(home)}
+    if given is None:
+        names = _variants(draft.name_of(inferred) or "agent")
+        return next(one for one in names if one not in taken and not _is_kept(home, one))
+    if draft.name_of(given) != given:
+        raise CompanionError(f"'{given}' is no name for an agent", "use a-z, 0-9 and '-'")
+    if given in taken:
+        what = f"the name {given} is taken by the sandbox for {taken[given].directory}"
+        raise CompanionError(what, "choose another --name", code=Code.EXISTS)
+    if _is_kept(home, given):
+        what = f"{_config(home, given)} is left of an earlier sandbox"
+        raise CompanionError(what, "remove it, or choose another --name", code=Code.EXISTS)
+    return given
+
+
+def _variants(base: str) -> Iterator[str]:
+    yield base
+    for number in range(2, 1000):
+        yield f"{base[:36]}-{number}"
+
+
+def credentials(home: Paths, name: str = "") -> Mapping[str, str]:
+    """Return the variables that have a value for a sandbox, each with where the value lies."""
+    settings = user_settings.read(home)
+    shell = (name for name in settings.environment if os.environ.get(name))
+    found = dict.fromkeys(shell, "your shell's environment, as settings.yaml allows")
+    found |= dict.fromkeys(keychain.held(home), "`companion secret`")
+    if grant_store.read(home, grant_store.ACCOUNTS):
+        found[""] = "your ChatGPT account"
+    own = files.read_text(runs.directory_of(home, name) / paths.ENV_NAME) if name else None
+    values = env_file.parse(own or "", paths.ENV_NAME)
+    return found | {n: ".env beside this file" for n, value in values.items() if value}
+
+
+def make(
+    home: Paths, found: Repository, cli: Cli, chosen: str, name: str, worktree: Worktree | None
+) -> Run:
+    """Write the project of a sandbox for a repository, and remember the run.
+
+    Args:
+        home: the user's places.
+        found: the repository; `worktree` is one of it.
+        cli: the agent program.
+        chosen: why it is that one.
+        name: of the sandbox.
+        worktree: where its agent works instead of the repository, if that was made.
+    """
+    directory = worktree.directory if worktree else str(found.top)
+    known = credentials(home, name)
+    login = cli.login(known)
+    text = draft.text(
+        Draft(
+            name=name,
+            cli=cli,
+            chosen=chosen,
+            directory=directory,
+            shared=_shared(found, directory),
+            presets=draft.presets(found.files, found.remotes),
+            login=(login, known[login.variable]) if login else None,
+            committer=repository.committer(),
+        )
+    )
+    file = _config(home, name)
+    content = json_schema.pointed(paths.CONFIG_NAME, text.encode())
+    run = Run(name, cli.runtime, directory, worktree, digest(content.decode()))
+    runs.write(home, run)
+    files.write(file, content)
+    files.write(file.with_name(".gitignore"), _IGNORED)
+    json_schema.write(project_of(home, run))
+    return run
+
+
+def remember(home: Paths, run: Run) -> None:
+    """Take the config as it is now for what we wrote: a login added to it."""
+    text = files.read_text(_config(home, run.name)) or ""
+    runs.write(home, replace(run, written=digest(text)))
+
+
+def _shared(found: Repository, directory: str) -> dict[str, str]:
+    """Return what else is mounted, and how: a worktree needs the repository itself."""
+    return {} if found.common.is_relative_to(directory) else {str(found.common): "rw"}
+
+
+def project_of(home: Paths, run: Run) -> Project:
+    """Return the project of a run."""
+    return discovery.project(runs.directory_of(home, run.name))
+
+
+def at(home: Paths, directory: Path) -> Run | None:
+    """Return the run of a name, or the one whose agent works in a directory; None: no run.
+
+    Raises:
+        CompanionError: it could be one of several.
+    """
+    name = str(directory)
+    if runs.is_name(name) and not files.is_directory(directory) and (run := runs.read(home, name)):
+        return run
+    if not files.is_directory(files.expanded(directory)):
+        return None
+    found = lookup.projects_at(home, directory)
+    if len(found) > 1:
+        names = ", ".join(sorted(project.directory.name for project in found))
+        what = f"several sandboxes work in {directory.absolute()}: {names}"
+        raise CompanionError(what, "name one of them", code=Code.AGENT_UNKNOWN)
+    return runs.of_project(home, found[0])
+
+
+def take_back(home: Paths, run: Run, *, discard: bool = False) -> bool:
+    """Remove the project that we wrote, and the worktree; return False if something of it is kept.
+
+    A config that was edited stays, and the next run in the same directory uses it. Call it once the
+    sandbox is gone.
+
+    Raises:
+        CompanionError: work would be lost, unless `discard` says so; nothing was removed.
+    """
+    if run.worktree:
+        if not discard:
+            require_nothing_lost(run.worktree)
+        worktrees.remove(run.worktree)
+    directory = runs.directory_of(home, run.name)
+    config = files.read_text(directory / paths.CONFIG_NAME) or ""
+    is_ours = digest(config) == run.written
+    if is_ours:
+        files.remove(directory / paths.CONFIG_NAME)
+        for name in (paths.ENV_EXAMPLE_NAME, ".gitignore"):
+            files.remove(directory / name)
+        files.remove_tree(directory / paths.BUILD_NAME)
+    if is_ours or run.worktree:
+        runs.forget(home, run.name)
+    if is_ours and files.is_directory(directory) and not any(directory.iterdir()):
+        directory.rmdir()
+    return not files.is_directory(directory)
+
+
+def require_nothing_lost(worktree: Worktree) -> None:
+    """Check that a worktree can be removed without losing work.
+
+    Raises:
+        CompanionError: names what would be lost.
+    """
+    lost = worktrees.loss(worktree)
+    if not lost:
+        return
+    lines = [lost.unknown] if lost.unknown else []
+    lines += [f"not committed: {name}" for name in lost.changes[:_SHOWN]]
+    lines += [f"only on {worktree.branch}: {commit}" for commit in lost.commits[:_SHOWN]]
+    if more := sum(max(0, len(one) - _SHOWN) for one in (lost.changes, lost.commits)):
+        lines.append(f"and {more} more")
+    what = f"removing {worktree.directory} would lose work:"
+    details = "\n".join(f"  {line}" for line in lines)
+    hint = "commit and merge or push it; or lose it: `companion remove --discard`"
+    raise CompanionError(f"{what}\n{details}", hint, code=Code.WORK_UNSAVED)
+
+
+def _is_kept(home: Paths, name: str) -> bool:
+    """Tell whether a config that the user edited is left of an earlier run."""
+    return files.inode(_config(home, name)) is not None
+
+
+def _config(home: Paths, name: str) -> Path:
+    return runs.directory_of(home, name) / paths.CONFIG_NAME

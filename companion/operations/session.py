@@ -1,0 +1,55 @@
+"""Sessions: an agent program in a terminal of its sandbox that outlives every connection to it."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from companion.errors import CompanionError
+from companion.project.record import AgentRecord
+from companion.system import process
+from companion.system.paths import Paths
+
+NAME = "agent"
+"""The tmux session that an agent's terminal is."""
+LOST = 255
+"""What ssh exits with if its connection ends."""
+_SECONDS = 60.0
+_KNOWN_TERMINAL = "infocmp >/dev/null 2>&1 || export TERM=xterm-256color"
+"""A sandbox knows few terminals; of the others, most understand this one's codes."""
+_STAYS = '{}; code=$?; [ "$code" = 0 ] || {{ echo "it ended with $code"; exec bash -l; }}'
+"""A program that fails leaves its last words on the screen, and a shell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The terminal session of one sandbox, and the program that begins it."""
+
+    record: AgentRecord
+    program: Sequence[str]
+
+    def attach(self, home: Paths) -> int:
+        """Attach our own terminal, with a new session if there is none; return ssh's exit code."""
+        return process.attach(self._ssh(home, f"exec {self._tmux('-A')}", "-t"))
+
+    def begin(self, home: Paths) -> None:
+        """Begin a session that nobody is attached to, unless there is one.
+
+        Raises:
+            CompanionError: it cannot be begun.
+        """
+        remote = f"tmux has-session -t {NAME} 2>/dev/null || {self._tmux('-d')}"
+        done = process.run(self._ssh(home, remote, "-n"), timeout=_SECONDS)
+        if done.code:
+            reason = done.stderr.strip() or f"exit code {done.code}"
+            raise CompanionError(f"no session could be begun: {reason}", "see `companion logs`")
+
+    def _tmux(self, how: str) -> str:
+        workdir = self.record.config.workdir or "/"
+        program = _STAYS.format(shlex.join(self.program))
+        words = ("tmux", "-u", "new-session", how, "-s", NAME, "-c", workdir, program)
+        return f"{shlex.join(words)} \\; set-option -s escape-time 10"
+
+    def _ssh(self, home: Paths, remote: str, *options: str) -> tuple[str, ...]:
+        alias = self.record.allocation.alias
+        remote = f"{_KNOWN_TERMINAL}; {remote}"
+        return ("ssh", *options, "-F", str(home.ssh_config), alias, remote)

@@ -1,0 +1,325 @@
+"""Worktrees of git: made, examined and removed so that nothing of the repository runs.
+
+An agent can write to its repository. So git works in an empty repository of ours, with our own
+configuration, that borrows the objects and branches of the other one: hooks, fsmonitor, filters,
+aliases and remotes do not exist for it. What git keeps of a worktree are three files that we write.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from companion.errors import Code, CompanionError
+from companion.system import files, links, process, search
+
+_SECONDS = 300.0
+_CONFIG = """\
+[core]
+	repositoryformatversion = 1
+	bare = false
+	logAllRefUpdates = false
+	excludesFile = {}
+[extensions]
+	objectformat = {}
+"""
+_DIGESTS = {40: "sha1", 64: "sha256"}
+
+
+@dataclass(frozen=True, slots=True)
+class Worktree:
+    """A worktree that we made; all paths are absolute."""
+
+    directory: str
+    common: str
+    """The repository that it belongs to: a `.git`."""
+    id: str
+    """What the repository calls it."""
+    branch: str
+    makes_branch: bool
+    """The branch was made with it, and is removed with it."""
+
+    @property
+    def own(self) -> Path:
+        """What the repository keeps of it: HEAD and the index."""
+        return Path(self.common, "worktrees", self.id)
+
+    @property
+    def reference(self) -> str:
+        """The full name of its branch."""
+        return f"refs/heads/{self.branch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What would be lost with a worktree."""
+
+    changes: tuple[str, ...] = ()
+    """Files that were changed or added and are not committed."""
+    commits: tuple[str, ...] = ()
+    """Commits that no other branch, tag or remote has: abbreviated name and subject."""
+    unknown: str = ""
+    """Why not everything could be looked at."""
+
+    def __bool__(self) -> bool:
+        return bool(self.changes or self.commits or self.unknown)
+
+
+def common_directory(top: Path) -> Path:
+    """Return the repository of a work tree: its own `.git`, or the one that it is a worktree of.
+
+    Raises:
+        CompanionError: `.git` leads nowhere, or to a repository that does not know the work tree.
+    """
+    place = top / ".git"
+    if files.is_directory(place) and not files.is_link(place):
+        return place
+    own = top / _line(place).removeprefix("gitdir: ")
+    common = own.parent.parent
+    knows = own.parent.name == "worktrees" and _line(own / "gitdir") == str(place)
+    if not knows or not files.is_directory(common / "objects"):
+        what = f"{top} is no work tree of a repository here: its .git leads to {own}"
+        hint = "run `git worktree repair` in its repository; for a submodule, use the outer one"
+        raise CompanionError(what, hint, code=Code.NO_REPOSITORY)
+    return files.real(common)
+
+
+def add(top: Path, common: Path, branch: str, directory: Path) -> Worktree:
+    """Make a worktree on a branch, which begins at the commit that `top` has checked out.
+
+    A branch that exists is checked out as it is.
+
+    Raises:
+        CompanionError: the name is none, the branch is checked out elsewhere, there is no commit,
+            or something is in the way.
+    """
+    if files.inode(directory):
+        what = f"{directory} exists already"
+        raise CompanionError(what, "remove it, or choose another branch", code=Code.EXISTS)
+    head = _line((top / ".git" if common == top / ".git" else _own(top)) / "HEAD")
+    with _borrowed(common, head) as git:
+        if git.run("check-ref-format", "--branch", branch).code:
+            raise CompanionError(f"'{branch}' is no name for a branch", "choose another one")
+        _require_free(common, branch)
+        start = git.commit("HEAD")
+        if start is None:
+            what = f"{top} has no commit yet, and a branch begins at one"
+            raise CompanionError(what, "commit something first", code=Code.NO_REPOSITORY)
+        existing = git.commit(f"refs/heads/{branch}")
+        start = git.commit(f"refs/remotes/origin/{branch}") or start
+        made = Worktree(str(directory), str(common), _free_id(common, directory.name), branch,
+                        makes_branch=existing is None)  # fmt: skip
+        try:
+            _write(git, made, existing or start)
+        except BaseException:
+            _discard(git, made)
+            raise
+    return made
+
+
+def loss(worktree: Worktree) -> Loss:
+    """Return what would be lost with a worktree."""
+    own = worktree.own
+    head = _line(own / "HEAD") if files.is_directory(own) else f"ref: {worktree.reference}"
+    with _borrowed(Path(worktree.common), head) as git:
+        changes = git.changes(worktree)
+        commits = git.only_here(worktree)
+    unknown = "" if None not in (changes, commits) else "git cannot read the repository"
+    if files.is_directory(own / "modules"):
+        unknown = "it has submodules"
+    return Loss(changes or (), commits or (), unknown)
+
+
+def remove(worktree: Worktree) -> None:
+    """Remove a worktree with all that is in it, and the branch that was made for it.
+
+    Raises:
+        CompanionError: the system refuses.
+    """
+    with _borrowed(Path(worktree.common), f"ref: {worktree.reference}") as git:
+        _discard(git, worktree)
+
+
+def _write(git: "_Git", made: Worktree, commit: str) -> None:
+    common, directory, own = Path(made.common), Path(made.directory), made.own
+    for path in (own / "HEAD", common / made.reference):
+        links.unlinked(common, path)
+    if made.makes_branch:
+        git.must("update-ref", made.reference, commit, "0" * len(commit))
+    files.make_dir(own)
+    files.make_dir(directory)
+    files.write(own / "commondir", "../..\n", files.READABLE)
+    files.write(own / "gitdir", f"{directory}/.git\n", files.READABLE)
+    files.write(own / "HEAD", f"ref: {made.reference}\n", files.READABLE)
+    way = os.path.relpath(own, directory)  # as it is in a sandbox, whatever lies above
+    files.write(directory / ".git", f"gitdir: {way}\n", files.READABLE)
+    git.must("read-tree", "--reset", "-u", commit, work_tree=made)
+    if files.user_id() == 0:
+        _own_alike(common, made)
+
+
+def _own_alike(common: Path, made: Worktree) -> None:
+    """Give what root made to the owner of the repository, who is the agents' user."""
+    owner, directory, branch = common.stat().st_uid, Path(made.directory), common / made.reference
+    trees = (path for root in (made.own, directory) for path in (root, *root.rglob("*")))
+    above = (p for p in branch.parents if p.is_relative_to(common / "refs"))
+    others = (branch, *above, made.own.parent, directory.parent)
+    for path in (*trees, *(p for p in others if p.exists() and p.stat().st_uid == 0)):
+        os.chown(path, owner, owner, follow_symlinks=False)
+
+
+def _discard(git: "_Git", worktree: Worktree) -> None:
+    import shutil  # noqa: PLC0415 - start-up time is a budget
+
+    common, directory = Path(worktree.common), Path(worktree.directory)
+    links.unlinked(common, worktree.own / "HEAD")
+    if not files.is_link(directory):
+        shutil.rmtree(directory, ignore_errors=True)
+    shutil.rmtree(worktree.own, ignore_errors=True)
+    if files.inode(directory):
+        raise CompanionError(f"cannot remove {directory}", "check its owner", code=Code.FILE_ACCESS)
+    for parent in (directory.parent, worktree.own.parent):  # made for it, if it is empty
+        if parent.name.endswith((".worktrees", "worktrees")):
+            _remove_empty(parent)
+    if worktree.makes_branch and git.commit(worktree.reference):
+        links.unlinked(common, common / worktree.reference)
+        git.must("update-ref", "-d", worktree.reference)
+
+
+def _remove_empty(directory: Path) -> None:
+    if files.is_directory(directory) and not any(directory.iterdir()):
+        directory.rmdir()
+
+
+def _require_free(common: Path, branch: str) -> None:
+    wanted, trees = f"ref: refs/heads/{branch}", common / "worktrees"
+    own = sorted(trees.iterdir()) if files.is_directory(trees) else []
+    for place in (common, *own):
+        if files.is_file(place / "HEAD") and _line(place / "HEAD") == wanted:
+            where = common.parent if place == common else Path(_line(place / "gitdir")).parent
+            what = f"the branch {branch} is checked out in {where}"
+            raise CompanionError(what, "choose another branch", code=Code.EXISTS)
+
+
+def _free_id(common: Path, name: str) -> str:
+    names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
+    return next(one for one in names if not files.inode(common / "worktrees" / one))
+
+
+def _own(top: Path) -> Path:
+    return top / _line(top / ".git").removeprefix("gitdir: ")
+
+
+def _line(path: Path) -> str:
+    """Return the only line of a small file; "" if there is none."""
+    return (files.read_text(path, "surrogateescape") or "").rstrip("\r\n")
+
+
+@contextmanager
+def _borrowed(common: Path, head: str) -> Iterator["_Git"]:
+    """Make a repository of ours for a while, with the objects and branches of another one."""
+    import tempfile  # noqa: PLC0415 - start-up time is a budget
+
+    if files.inode(common / "reftable"):
+        what = f"{common} keeps its branches as a reftable, which Companion does not read"
+        raise CompanionError(what, "make the worktree with git, and use `companion run` in it")
+    with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
+        yield _Git(Path(scratch), common, head)
+
+
+class _Git:
+    """Git in a repository of ours that borrows another one's objects and branches."""
+
+    def __init__(self, scratch: Path, common: Path, head: str) -> None:
+        self._scratch, self._common = scratch, common
+        (scratch / "HEAD").write_text(f"{head}\n", errors="surrogateescape")
+        for name in ("refs", "packed-refs"):
+            (scratch / name).symlink_to(common / name)
+        self._configure("sha1")
+        if len(head) in _DIGESTS:
+            self._configure(_DIGESTS[len(head)])
+        elif "objectformat = sha256" in _text(common / "config").lower():
+            self._configure("sha256")
+
+    def _configure(self, kind: str) -> None:
+        ignored = self._common / "info" / "exclude"
+        (self._scratch / "config").write_text(_CONFIG.format(_quoted(str(ignored)), kind))
+
+    def run(self, *arguments: str, work_tree: Worktree | None = None) -> process.Completed:
+        """Run git; in a work tree if one is given."""
+        program = search.find("git")
+        if program is None:
+            raise CompanionError("git is not installed", "install it: a package called git")
+        environment = {
+            "HOME": str(self._scratch),
+            "LC_ALL": "C.UTF-8",
+            "PATH": os.defpath,
+            "SYSTEMROOT": os.environ.get("SYSTEMROOT", ""),
+            "GIT_DIR": str(self._scratch),
+            "GIT_OBJECT_DIRECTORY": str(self._common / "objects"),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_ATTR_NOSYSTEM": "1",
+            "GIT_ALLOW_PROTOCOL": "",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_NO_REPLACE_OBJECTS": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+        if work_tree:
+            environment |= {
+                "GIT_WORK_TREE": work_tree.directory,
+                "GIT_INDEX_FILE": str(work_tree.own / "index"),
+            }
+        place = Path(work_tree.directory) if work_tree else self._scratch
+        alone = process.Alone(environment, place)
+        return process.run((program, *arguments), timeout=_SECONDS, alone=alone)
+
+    def must(self, *arguments: str, work_tree: Worktree | None = None) -> str:
+        """Run git and return what it said.
+
+        Raises:
+            CompanionError: it failed.
+        """
+        done = self.run(*arguments, work_tree=work_tree)
+        if done.code:
+            raise CompanionError(f"git {arguments[0]} failed in {self._common}:\n{done.stderr}", "")
+        return done.stdout
+
+    def commit(self, name: str) -> str | None:
+        """Return the commit that a name leads to; None: none."""
+        done = self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+        return done.stdout.strip() or None
+
+    def changes(self, worktree: Worktree) -> tuple[str, ...] | None:
+        """Return the files that are not committed; None: git cannot tell.
+
+        No submodule is entered: its own configuration would run.
+        """
+        if not files.is_directory(Path(worktree.directory)):
+            return ()
+        shown = ("--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=all")
+        done = self.run("status", "--no-renames", *shown, work_tree=worktree)
+        return tuple(one[3:] for one in done.stdout.split("\0") if one) if not done.code else None
+
+    def only_here(self, worktree: Worktree) -> tuple[str, ...] | None:
+        """Return the commits that are lost with the worktree; None: git cannot tell."""
+        mine = [one for one in ("HEAD", worktree.reference) if self.commit(one)]
+        if not worktree.makes_branch:
+            mine = [one for one in mine if one == "HEAD"]
+        if not mine:
+            return ()
+        but = (f"--exclude={worktree.branch}",) if worktree.makes_branch else ()
+        others = ("--not", *but, "--branches", "--remotes", "--tags")
+        done = self.run("log", "--format=%h %s", *mine, *others)
+        return tuple(done.stdout.splitlines()) if not done.code else None
+
+
+def _text(path: Path) -> str:
+    return files.read_text(path, "surrogateescape") or ""
+
+
+def _quoted(path: str) -> str:
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

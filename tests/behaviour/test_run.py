@@ -1,0 +1,318 @@
+"""`companion run`: from a repository to a sandbox, and back."""
+
+import os
+import pty
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from desk import COMPANION, Desk, Done, make_desk
+from fake_project import Fake
+from fake_sshd import answering_all
+
+OURS = ("-c", "user.name=T", "-c", "user.email=t@example.com", "-c", "safe.directory=*")
+
+
+@dataclass
+class Repository:
+    """A repository of a user who trusts nothing in advance, on the fake engine."""
+
+    desk: Desk
+    top: Path
+
+    def run(self, *arguments: str, cwd: Path | None = None) -> Done:
+        return self.desk.companion(*arguments, cwd=cwd or self.top)
+
+    def git(self, *arguments: str, cwd: Path | None = None) -> str:
+        """Run git as the user does, with all that the repository configures."""
+        argv, where = ["git", *OURS, *arguments], cwd or self.top
+        env = self.desk.environment
+        done = subprocess.run(argv, cwd=where, env=env, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def commit(self, *, cwd: Path | None = None) -> None:
+        self.git("add", "--all", cwd=cwd)
+        self.git("commit", "--quiet", "--allow-empty", "--message=more", cwd=cwd)
+        own(self.top.parent)
+
+    def config(self, name: str) -> str:
+        return (self.desk.home / ".config/companion/sandboxes" / name / "agent.yaml").read_text()
+
+    @property
+    def sandboxes(self) -> list[str]:
+        where = self.desk.home / ".config/companion/sandboxes"
+        return sorted(path.name for path in where.glob("*")) if where.exists() else []
+
+
+def pieces(terminal: int) -> Iterator[str]:
+    """Yield what is shown on a terminal that nobody writes to any more."""
+    with suppress(OSError):
+        while piece := os.read(terminal, 10_000):
+            yield piece.decode()
+    os.close(terminal)
+
+
+def own(tree: Path) -> None:
+    """Give a tree to the user that agents are: root's agents are an ordinary user."""
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-R", "1000:1000", tree], check=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[Repository]:
+    desk = make_desk(tmp_path / "home", trusting=False)
+    Fake(desk, desk.home)
+    settings = "[user]\nname = Ada L.\nemail = ada@example.com\n"
+    (desk.home / ".gitconfig").write_text(settings)
+    top = desk.home / "code/app"
+    top.mkdir(parents=True)
+    (top / "package.json").write_text("{}")
+    (top / ".gitignore").write_text(".env\n")
+    made = Repository(desk, top)
+    made.git("init", "--quiet", "--initial-branch=main")
+    made.commit()
+    with answering_all(desk):
+        yield made
+
+
+def test_one_command_makes_a_sandbox_whose_config_says_what_it_was_inferred_from(repository):
+    (repository.top / ".env").write_text("TOKEN=x\n")
+    (repository.top / "api").mkdir()
+    (repository.top / "api/go.mod").write_text("module x\n")
+    repository.git("remote", "add", "origin", "git@github.com:ada/app.git")
+    done = repository.run("run", "codex").ok()
+    assert "app is running: codex in " in done.out
+    assert f"companion run {repository.top}" in done.out
+    assert "and see what git ignores there, too: .env." in done.err
+    assert "reads and changes all files in" in done.err
+    assert "codex has no credential for its model" in done.err
+    assert "companion login app" in done.err
+    text = repository.config("app")
+    for line in (
+        "name: app  # from the name of the directory",
+        "runtime: codex  # as you named it",
+        "- github  # because of .git/config",
+        "- go  # because of api/go.mod",
+        "- npm  # because of package.json",
+        'name: "Ada L."',
+        'email: "ada@example.com"',
+    ):
+        assert line in text
+    assert sorted(p.name for p in repository.top.iterdir()) == [
+        ".env", ".git", ".gitignore", "api", "package.json"
+    ]  # fmt: skip
+
+
+def test_a_second_run_and_every_command_find_the_sandbox_from_inside(repository):
+    repository.run("run", "codex").ok()
+    inner = repository.top / "src"
+    inner.mkdir()
+    for command in ("run", "status", "plan", "exec -- true", "logs"):
+        repository.run(*command.split(), cwd=inner).ok()
+    assert repository.sandboxes == ["app"]
+    assert repository.run("plan", "--json").ok().agent["change"] == "none"
+    told = repository.run("run", "--json").ok().data
+    assert (told["agent"], told["alias"]) == ("app", "app.sandbox")
+    repository.run("down").ok()
+    repository.run("run").ok()
+    assert repository.run("status", "--json").ok().agent["state"] == "running"
+
+
+def test_the_only_agent_program_with_a_credential_is_chosen(repository):
+    unclear = repository.run("run")
+    assert (unclear.code, "known: claude, codex, pi" in unclear.err) == (2, True)
+    assert repository.sandboxes == []
+    settings = repository.desk.home / ".config/companion/settings.yaml"
+    settings.write_text(settings.read_text() + "environment: [CLAUDE_CODE_OAUTH_TOKEN]\n")
+    repository.desk.environment["CLAUDE_CODE_OAUTH_TOKEN"] = "sk-canary-7c1e90Kx4Vq2"
+    done = repository.run("run").ok()
+    text = repository.config("app")
+    assert "runtime: claude-code  # the only one with a credential" in text
+    assert 'oauth_token: "${CLAUDE_CODE_OAUTH_TOKEN}"' in text
+    assert "no credential" not in done.err
+    assert "sends CLAUDE_CODE_OAUTH_TOKEN to api.anthropic.com" in done.err
+
+
+@pytest.mark.parametrize(("answer", "starts"), [("", True), ("y", True), ("n", False)])
+def test_on_a_terminal_one_question_precedes_the_start(repository, answer: str, starts: bool):
+    ours, theirs = pty.openpty()
+    shims = repository.desk.home / "programs"
+    (shims / "ssh").write_text('#!/bin/sh\nfor word; do echo "[$word]"; done\n')
+    (shims / "ssh").chmod(0o755)
+    os.write(ours, f"{answer}\nn\n".encode())
+    done = subprocess.run(
+        [COMPANION, "run", "codex", "--", "--search", "it's"], env=repository.desk.environment,
+        cwd=repository.top, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True,
+        check=False,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = "".join(pieces(ours))
+    asked = shown + done.stderr
+    assert asked.count("Log in now? [Y/n]") == starts
+    assert asked.count("[Y/n]") == 1 + starts
+    assert "Start it? [Y/n]" in asked
+    assert (done.returncode == 0) is starts
+    assert repository.sandboxes == (["app"] if starts else [])
+    if starts:
+        assert "[app.sandbox]" in shown
+        assert "tmux -u new-session -A -s agent" in shown
+        assert "codex --search" in shown
+    else:
+        assert "nothing was started" in done.stderr
+
+
+def test_a_worktree_has_a_sandbox_of_its_own_and_is_taken_back_with_it(repository):
+    repository.run("run", "codex").ok()
+    done = repository.run("run", "codex", "--branch", "fix/a-b").ok()
+    worktree = repository.top.with_name("app.worktrees") / "fix-a-b"
+    assert f"made the worktree {worktree} on the new branch fix/a-b" in done.err
+    assert repository.git("status", "--short", "--branch", cwd=worktree) == "## fix/a-b\n"
+    assert repository.git("fsck", "--no-dangling") == ""
+    assert str(worktree) in repository.git("worktree", "list")
+    listed = {one["agents"]: one for one in repository.run("list", "--json").ok().data}
+    assert listed["app-fix-a-b"]["branch"] == "fix/a-b"
+    assert listed["app-fix-a-b"]["works_in"] == str(worktree)
+    assert repository.run("status", "--json", cwd=worktree).ok().agent["agent"] == "app-fix-a-b"
+    assert repository.run("run", "--branch", "fix/a-b", "--json").ok().data["branch"] == "fix/a-b"
+    repository.run("remove", cwd=worktree).ok()
+    assert repository.sandboxes == ["app"]
+    assert [p.name for p in repository.top.parent.iterdir()] == ["app"]
+    assert repository.git("branch") == "* main\n"
+    assert repository.git("status", "--short") == ""
+
+
+def test_remove_loses_no_work_unless_it_is_told_to(repository):
+    repository.run("run", "codex", "--branch", "fix").ok()
+    worktree = repository.top.with_name("app.worktrees") / "fix"
+    (worktree / "new.txt").write_text("work\n")
+    unsaved = repository.run("remove", "app-fix")
+    assert (unsaved.code, "not committed: new.txt" in unsaved.err) == (1, True)
+    assert "--discard" in unsaved.err
+    repository.commit(cwd=worktree)
+    only = repository.run("remove", "app-fix", "--json")
+    assert only.code == 1
+    assert '"work-unsaved"' in only.out
+    assert "only on fix: " in only.out
+    assert repository.run("status", "--json", cwd=worktree).ok().agent["state"] == "running"
+    repository.git("merge", "--quiet", "fix")
+    own(repository.top)
+    repository.run("remove", "app-fix").ok()
+    assert not worktree.exists()
+    assert (repository.top / "new.txt").read_text() == "work\n"
+    repository.run("run", "codex", "--branch", "other").ok()
+    other = worktree.with_name("other")
+    repository.commit(cwd=other)
+    repository.run("remove", "app-other", "--discard").ok()
+    assert (other.exists(), repository.git("branch", "--list", "other")) == (False, "")
+
+
+HOSTILE = """\
+core.fsmonitor core.hooksPath core.sshCommand core.pager core.editor core.gitProxy gpg.program
+filter.evil.smudge filter.evil.clean filter.evil.process diff.external alias.status
+credential.helper core.alternateRefsCommand merge.evil.driver"""
+
+
+def test_nothing_of_a_repository_runs_while_a_worktree_is_made_and_removed(repository):
+    owned = repository.desk.home / "owned"
+    evil = repository.desk.home / "evil"
+    evil.write_text(f"#!/bin/sh\necho $0 >>{owned}\ncat\n")
+    evil.chmod(0o755)
+    (repository.top / ".gitattributes").write_text("* filter=evil diff=evil merge=evil\n")
+    repository.commit()
+    for name in ("post-checkout", "reference-transaction", "post-index-change", "pre-commit"):
+        shutil.copy(evil, repository.top / ".git/hooks" / name)
+    with (repository.top / ".git/config").open("a") as config:
+        for key in HOSTILE.split():
+            section, _, name = key.rpartition(".")
+            head, _, sub = section.partition(".")
+            config.write(f'[{head} "{sub}"]\n' if sub else f"[{head}]\n")
+            config.write(f"{name} = {evil}\n")
+    own(repository.top)
+    repository.run("run", "codex", "--branch", "fix").ok()
+    worktree = repository.top.with_name("app.worktrees") / "fix"
+    (worktree / "package.json").write_text("{ }")
+    assert repository.run("remove", "app-fix").code == 1
+    repository.run("remove", "app-fix", "--discard").ok()
+    assert not owned.exists()
+    repository.git("status")
+    assert owned.exists(), "the configuration is not hostile"
+
+
+def test_what_the_user_edited_stays_after_remove(repository):
+    repository.run("run", "codex").ok()
+    config = repository.desk.home / ".config/companion/sandboxes/app/agent.yaml"
+    config.write_text(f"{config.read_text()}# mine\n")
+    done = repository.run("remove").ok()
+    assert "remains, because it was edited" in done.out
+    assert config.read_text().endswith("# mine\n")
+    digest = repository.run("plan", "--json").ok().data["digest"]
+    repository.run("trust", "--digest", digest).ok()
+    repository.run("run", "codex").ok()
+    assert repository.sandboxes == ["app"]
+    assert config.read_text().endswith("# mine\n")
+
+
+def test_what_cannot_be_run_is_said_once_and_nothing_is_left(repository):
+    home = repository.desk.home
+    plain, broken, project = home / "plain", home / "broken", home / "project"
+    for directory in (plain, broken, project):
+        directory.mkdir()
+        own(directory)
+    (broken / ".git").write_text(f"gitdir: {home}/gone/.git/worktrees/x\n")
+    (project / ".git").mkdir()
+    (project / "agent.yaml").write_text("name: x\n")
+    repository.git("branch", "taken")
+    repository.run("run", "codex", "--name", "mine").ok()
+    empty = home / "empty"
+    empty.mkdir()
+    repository.git("init", "--quiet", cwd=empty)
+    own(empty)
+    for arguments, cwd, problem in (
+        (["codex"], plain, "is not in a git repository"),
+        (["codex"], broken, "is no work tree of a repository here"),
+        (["codex"], project, "has an agent.yaml of its own"),
+        (["codx"], repository.top, "there is no directory codx"),
+        (["codex", "a", "b"], repository.top, "is no agent program"),
+        (["pi", "--name", "mine"], repository.top, "the name mine is taken by"),
+        (["pi", "--name", "No"], repository.top, "'No' is no name for an agent"),
+        (["pi", "--branch", "main"], repository.top, "the branch main is checked out in"),
+        (["pi", "--branch", "a..b"], repository.top, "'a..b' is no name for a branch"),
+        (["pi", "--branch", "x"], empty, "has no commit yet"),
+    ):
+        done = repository.run("run", *arguments, cwd=cwd)
+        assert done.code in {1, 2}, arguments
+        assert problem in done.err
+        assert done.err.count("error:") == 1
+    assert repository.sandboxes == ["mine"]
+    assert not repository.top.with_name("app.worktrees").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+def test_a_repository_of_another_user_is_refused(repository):
+    subprocess.run(["chown", "-R", "4242", repository.top], check=True)
+    done = repository.run("run", "codex")
+    assert (done.code, "belongs to user 4242" in done.err) == (1, True)
+    assert repository.sandboxes == []
+
+
+def test_a_directory_has_the_same_path_inside_where_a_container_can_have_it():
+    from companion.config import draft
+
+    assert draft.targets("/home/ada/app", ()) == {"/home/ada/app": "/home/ada/app"}
+    below = draft.targets("/tmp/c/app.worktrees/x", ("/tmp/c/app/.git",))
+    home = "{{ .AGENT_HOME }}"
+    assert below == {
+        "/tmp/c/app.worktrees/x": f"{home}/app.worktrees/x",
+        "/tmp/c/app/.git": f"{home}/app/.git",
+    }
+
+
+def test_no_name_in_a_repository_becomes_a_line_of_the_config():
+    from companion.config import draft
+
+    names = ("a\n  - plugin: x/go.mod", "ok/Cargo.toml", "b # c/pom.xml")
+    assert draft.presets(names) == {"cargo": "ok/Cargo.toml"}
