@@ -138,6 +138,8 @@ def _settings(options: Options) -> Iterator[tuple[str, str]]:
     """Yield the entries of the system-level gitconfig."""
     # A mounted repository may belong to another user ID; there is one user here.
     yield "safe.directory", "*"
+    # `git push -u` cannot remember where: the configuration of a mounted repository is read-only.
+    yield "push.default", "current"
     if options.name:
         yield "user.name", options.name
     if options.email:

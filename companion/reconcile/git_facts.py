@@ -71,11 +71,15 @@ def make_mount_points(facts: GitFacts) -> None:
         raise CompanionError(what, "mount it read-only (:ro)", code=Code.FILE_ACCESS) from None
 
 
-def remove_mount_points(directories: Iterable[str]) -> None:
-    """Remove what make_mount_points() created below mounted directories, once no sandbox runs."""
+def remove_mount_points(directories: Iterable[str], used: Iterable[str] = ()) -> None:
+    """Remove what make_mount_points() created in the repositories of mounted directories.
+
+    Directories in `used` are mounted in other sandboxes: what protects their repositories stays.
+    """
+    kept = {facts.directory for path in used if (facts := find(Path(path)))}
     for directory in directories:
         facts = find(Path(directory))
-        if facts is None or facts.is_worktree or facts.obstacle:
+        if facts is None or facts.is_worktree or facts.obstacle or facts.directory in kept:
             continue
         for name in (COMMON, WORKTREE_CONFIG):
             path = Path(facts.directory, name)

@@ -19,12 +19,16 @@ def unwritable(agent: Service, uid: int) -> Iterator[str]:
         agent: the agent's container.
         uid: the ID of its user and its only group.
     """
+    said: list[Path] = []
     for bind in agent.binds:
         if bind.read_only or not isinstance(bind.source, HostPath):
             continue
         path = bind.source.path
         status = files.status(Path(path))
+        if any(Path(path).is_relative_to(outer) for outer in said):
+            continue
         if status and not may_write(status, uid) and not _has_more_rules(path):
+            said.append(Path(path))
             name = shlex.quote(path)
             yield (
                 f"the agent cannot write to {path}, which belongs to user {status.st_uid}:"

@@ -9,7 +9,7 @@ from companion.engine.driver import Driver, driver
 from companion.project import once_store, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
-from companion.project.record import AgentRecord, Applied, Written
+from companion.project.record import Applied, Written
 from companion.reconcile import git_facts, migrate, snapshot
 from companion.reconcile.apply import Progress, remove_all
 from companion.system.paths import AgentPaths, Paths
@@ -42,7 +42,7 @@ def down(
         once_store.forget(agent_paths)
         if record := written.agents.get(agent):
             store.write(agent_paths, replace(record, wanted=wanted, applied=Applied()))
-            git_facts.remove_mount_points(_unused(home, record))
+            git_facts.remove_mount_points(record.config.writes, _used(home))
     return any(removed)
 
 
@@ -67,16 +67,12 @@ def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> No
             store.write(agent_paths, record.on(None))
 
 
-def _unused(home: Paths, record: AgentRecord) -> Iterator[str]:
-    """Yield the directories that the agent could write to and no other sandbox uses."""
-    used = {
-        directory
-        for written in store.all_projects(home).values()
-        for other in written.agents.values()
-        if other.wanted == "up"
-        for directory in other.config.writes
-    }
-    yield from (directory for directory in record.config.writes if directory not in used)
+def _used(home: Paths) -> Iterator[str]:
+    """Yield the directories that agents of running sandboxes may write to."""
+    for written in store.all_projects(home).values():
+        for record in written.agents.values():
+            if record.wanted == "up":
+                yield from record.config.writes
 
 
 def _clear(engine: Driver, progress: Progress, *, volumes: bool) -> bool:

@@ -98,6 +98,7 @@ def ordinary() -> Iterator[Ordinary]:
             f"trust: {{always: [{home}]}}\n{STAND_INS}"
         )
         (home / "project/.env").write_text("KEY=canary-rootless\n")
+        subprocess.run(["git", "init", "-q", home / "project/work"], check=True)
         subprocess.run(["podman", "save", "--quiet", "-o", home / "base.tar", BASE], check=True)
         install(home)
         subprocess.run(["chown", "-R", f"{USER}:", home, running], check=True)
@@ -155,6 +156,7 @@ def test_without_root_the_sandbox_holds_and_files_stay_the_users(
         assert user.companion("ssh", "coder", "--", asked).ok().out == "echo"
         assert seen[-1]["x-key"] == "canary-rootless"
         files_stay_the_users(user)
+        git_obeys_the_user_alone(user)
         audit = user.companion("audit", "coder", "--json").data
         open_ways = {f["attack"] for f in audit["findings"] if not f["held"]}
         assert open_ways <= limits_that_cannot_be(user), audit
@@ -171,6 +173,21 @@ def files_stay_the_users(user: Ordinary) -> None:
     assert made.owner() == USER
     made.unlink()
     assert user.companion("plan", "--check").code == 0
+
+
+def git_obeys_the_user_alone(user: Ordinary) -> None:
+    def tries(command: str) -> int:
+        return user.companion("exec", "coder", "--", "sh", "-c", f"cd work/.git && {command}").code
+
+    assert tries("touch mine && rm mine") == 0
+    for attack in (
+        "echo >>config",
+        "rm config",
+        "echo >commondir",
+        "touch hooks/x",
+        "mv ../.git ../x",
+    ):
+        assert tries(attack), attack
 
 
 def limits_that_cannot_be(user: Ordinary) -> set[str]:

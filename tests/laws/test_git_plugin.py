@@ -74,6 +74,17 @@ def test_the_agent_commits_as_configured_and_its_own_settings_count_more(git: An
     assert git(who, "config", "user.email", own="[user]\nemail = mine@x.test") == "mine@x.test"
 
 
+def test_a_branch_is_pushed_without_settings_of_its_own(git: Any, tmp_path: Path):
+    """In a mounted repository, no branch can get any."""
+    git(GIT, "init", "-q", "--bare", "there")
+    git(GIT, "init", "-q", "-b", "new", "here")
+    who = ("-c", "user.name=a", "-c", "user.email=a@b.test", "-C", "here")
+    git(GIT, *who, "commit", "-q", "--allow-empty", "-m", "one")
+    git(GIT, *who, "remote", "add", "origin", str(tmp_path / "there"))
+    git(GIT, *who, "push", "-q")
+    assert git(GIT, "-C", "there", "branch", "--list") == "new"
+
+
 @pytest.mark.parametrize(
     ("push", "user", "endpoint"),
     [

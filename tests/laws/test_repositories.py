@@ -103,6 +103,8 @@ def test_what_protects_a_repository_means_nothing_to_git_and_goes_without_a_trac
     git(repository, "gc", "-q")
     git(repository, "worktree", "remove", str(tmp_path / "side"))
     git(repository, "fsck")
+    git_facts.remove_mount_points([str(repository)], [str(inner)])
+    assert (inner / "commondir").exists(), "a sandbox of a worktree is still protected by it"
     git_facts.remove_mount_points([str(repository)])
     left = {"ORIG_HEAD", "packed-refs", "gc.log", "hooks", "info", "COMMIT_EDITMSG"}
     assert {path.name for path in {*inner.iterdir()} - before} <= left
