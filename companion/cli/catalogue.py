@@ -89,6 +89,13 @@ _YES = _argument("--yes", action="store_true", help="answer yes to every questio
 _PURGE = _argument("--volumes", action="store_true", help="remove its volumes too")
 
 
+PLACES = _argument("places", nargs="*", metavar="SRC DST",
+                   help="one of them is in a sandbox: AGENT:PATH, from its workdir on")  # fmt: skip
+PORTS = _argument("words", nargs="*", metavar="[AGENT] [PORT[:INSIDE]]",
+                  help="a port of 127.0.0.1 on the desktop, and the port inside if it differs"
+                  )  # fmt: skip
+
+
 def _action(*choices: str) -> Argument:
     return _argument("action", choices=choices, metavar="ACTION", help=", ".join(choices))
 
@@ -188,15 +195,13 @@ GROUPS = (
         Command("edit", "open an agent.yaml in your editor", "editing:edit", (_AGENT,),
                 ("edit", "edit app"), ("config",)),
         Command("cp", "copy files and directories into a sandbox, or out of it", "copy:copy", (
-            _argument("places", nargs="*", metavar="SRC DST",
-                      help="one of them is in a sandbox: AGENT:PATH, from its workdir on"),
+            PLACES,
             _argument("--clipboard", action="store_true",
                       help="copy the clipboard's image in; then only AGENT is given, if needed"),
         ), ("cp shot.png coder:", "cp coder:report.html .", "cp --clipboard coder"),
                 ("copy", "scp", "push", "pull")),
         Command("port", "lead a port of the desktop into a sandbox", "port:port", (
-            _argument("words", nargs="*", metavar="[AGENT] [PORT[:INSIDE]]",
-                      help="a port of 127.0.0.1 on the desktop, and the port inside if it differs"),
+            PORTS,
             _argument("--background", action="store_true", help="return once it is forwarded"),
             _argument("--open", action="store_true", help="open it in the browser"),
             _argument("--stop", action="store_true", help="end it; without a port, all of AGENT"),

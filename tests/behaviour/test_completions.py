@@ -63,6 +63,14 @@ def test_the_answer_follows_from_the_words_before(desk: Desk):
         assert words(desk, theirs) == []
 
 
+def test_a_place_for_copies_is_an_agent_or_a_file(desk: Desk):
+    desk.companion("-C", str(desk.project()), "generate").ok()
+    (desk.home / "shot.png").write_text("")
+    assert words(desk, "-C project port ") == ["coder"]
+    assert words(desk, "-C project cp s") == ["shot.png"]
+    assert "coder:" in words(desk, "-C project cp shot.png co")
+
+
 def test_powershell_gets_a_script_and_its_answers(desk: Desk):
     script = desk.companion("completions", "powershell").ok().out
     assert "Register-ArgumentCompleter -Native -CommandName companion" in script

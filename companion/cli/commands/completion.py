@@ -11,8 +11,10 @@ from pathlib import Path
 
 import argcomplete
 from argcomplete import lexers, shell_integration
+from argcomplete.completers import FilesCompleter
 
 from companion.cli import catalogue, parser
+from companion.cli.catalogue import PLACES, PORTS
 from companion.cli.output import Result
 
 
@@ -63,6 +65,12 @@ def _agents(parsed_args: Namespace, **_: object) -> Iterable[str]:
     return ()
 
 
+def _places(prefix: str, parsed_args: Namespace, **_: object) -> Iterable[str]:
+    """Return what `cp` takes: agents with a colon, and files of the desktop."""
+    agents = (f"{name}:" for name in _agents(parsed_args))
+    return (*agents, *FilesCompleter()(prefix))
+
+
 def _editors(**_: object) -> dict[str, str]:
     from editors.catalogue import EDITORS  # noqa: PLC0415 - start-up time is a budget
 
@@ -73,8 +81,10 @@ def _commands(**_: object) -> dict[str, str]:
     return {command.name: command.help for command in catalogue.COMMANDS}
 
 
-_COMPLETERS: dict[str, Callable[..., Iterable[str]]] = {
+_COMPLETERS: dict[object, Callable[..., Iterable[str]]] = {
     "AGENT": _agents,
+    PORTS.options["metavar"]: _agents,
+    PLACES.options["metavar"]: _places,
     "EDITOR": _editors,
     "COMMAND": _commands,
 }
