@@ -177,6 +177,7 @@ def _own(home: Paths, project: Project, agents: Iterable[ValidAgent]) -> Iterato
     yield from (
         home.settings,
         home.secret_names,
+        home.editors,
         home.ca_certificate,
         home.home,
         home.home / ".ssh",

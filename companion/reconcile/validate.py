@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from companion.config import decode
 from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Fleet
 from companion.config.strict_yaml import Document
-from companion.desktop import ssh_config
+from companion.desktop import editor_memory, ssh_config
 from companion.errors import Code, CompanionError, ConfigError, Place, Problem
 from companion.oauth import grant_store, grants
 from companion.plugins.base import expand
@@ -26,7 +27,7 @@ from companion.reconcile import (
     user_settings,
 )
 from companion.reconcile.locate import Locator
-from companion.sandbox import assemble, logins, path_policy
+from companion.sandbox import assemble, chats, logins, path_policy
 from companion.sandbox.model import HostFacts, PathFacts, mount_files
 from companion.sandbox.path_policy import (
     check_configuring,
@@ -38,6 +39,7 @@ from companion.sandbox.path_policy import (
 from companion.sandbox.powers import Power
 from companion.sandbox.powers_of import powers_of
 from companion.system.paths import AgentPaths, Paths
+from editors.catalogue import EDITORS
 from ssh import authorized_keys
 
 
@@ -152,16 +154,26 @@ def check(home: Paths, ref: AgentRef) -> Checked:
         ),
         steered_by=tuple(dict.fromkeys(place.path for place in control)),
         writes=tuple(place.path for place in writes(contribution, found)),
-        powers=powers_of(
-            loaded,
-            program,
-            contribution,
-            found,
-            fences_builds=host.build_network.is_fenced,
-            origins=known.origins,
+        powers=(
+            *powers_of(
+                loaded,
+                program,
+                contribution,
+                found,
+                fences_builds=host.build_network.is_fenced,
+                origins=known.origins,
+            ),
+            *chats.powers(program, _chats(home)),
         ),
         looked_up=locator.asked,
     )
+
+
+def _chats(home: Paths) -> Iterator[str]:
+    """Yield the editors in whose chats the user wants agents; see Editor.only_if_named."""
+    with suppress(CompanionError):  # what cannot be read is written to by nobody
+        named = editor_memory.read(home).named
+        yield from (editor.name for editor in EDITORS if editor.id in named)
 
 
 def require_encodable(*directories: Path) -> None:

@@ -57,6 +57,7 @@ class Kind(StrEnum):
     KEYS = "keys"
     HOST_KEY = "host-key"
     EDITOR = "editor"
+    CHAT = "chat"
     LIMITS = "limits"
     ENGINE = "engine"
 

@@ -16,7 +16,8 @@ _SECTIONS = (
     ("ports", {Kind.PUBLIC_PORT, Kind.PORT, Kind.KEYS, Kind.HOST_KEY}),
     ("image", {Kind.IMAGE, Kind.BUILD_NETWORK, Kind.PACKAGE, Kind.BUILD, Kind.HOME}),
     ("root", {Kind.ROOT_HOOK, Kind.CAPABILITY}),
-    ("start", {Kind.HOOK, Kind.COMMAND, Kind.VARIABLE, Kind.COMMITTER, Kind.EDITOR}),
+    ("start", {Kind.HOOK, Kind.COMMAND, Kind.VARIABLE, Kind.COMMITTER, Kind.EDITOR,
+               Kind.CHAT}),
     ("limits", {Kind.LIMITS}),
     ("engine", {Kind.ENGINE}),
 )  # fmt: skip

@@ -123,6 +123,21 @@ def test_what_reaches_far_is_in_sight_at_the_question_however_much_there_is(owne
     assert "! secrets sends KEY to router.test:8000" in in_sight
 
 
+def test_an_agent_of_a_clone_enters_no_chat_of_the_desktop_unasked(owner: Desk):
+    """The user wants agents in the chat of JetBrains IDEs, where they reach beyond a sandbox."""
+    text = config().replace('-slim"}', '-slim", acp_cmd: [acp]}')
+    fake = Fake(owner, owner.project(text))
+    words = "is an agent in the chat of JetBrains IDEs, where it may ask for the"
+    assert words not in owner.companion("-C", str(fake.project), "trust").err
+    (owner.home / ".jetbrains").mkdir()
+    owner.companion("editors", "sync", "jetbrains").ok()
+    refused = owner.companion("-C", str(fake.project), "up")
+    assert refused.code == 1
+    assert words in refused.err
+    agree(fake).ok()
+    owner.companion("-C", str(fake.project), "up").ok()
+
+
 def as_a_users(screen: str, fake: Fake) -> str:
     """Return a screen with the paths of an ordinary home."""
     home = fake.desk.home
