@@ -200,7 +200,7 @@ GROUPS = (
                       help="copy the clipboard's image in; then only AGENT is given, if needed"),
         ), ("cp shot.png coder:", "cp coder:report.html .", "cp --clipboard coder"),
                 ("copy", "scp", "push", "pull")),
-        Command("port", "lead a port of the desktop into a sandbox", "port:port", (
+        Command("port", "forward a port of the desktop to a server in a sandbox", "port:port", (
             PORTS,
             _argument("--background", action="store_true", help="return once it is forwarded"),
             _argument("--open", action="store_true", help="open it in the browser"),

@@ -1,4 +1,4 @@
-"""Forwarding: leads a port of the desktop into a sandbox, for as long as somebody wants it.
+"""Forwarding: a port of the desktop is forwarded to a sandbox until it is ended.
 
 OpenSSH listens and forwards, with the pinned host key of our own configuration. Whatever replaces
 the sandbox ends its connection, so it is started again until the sandbox answers.

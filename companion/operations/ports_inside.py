@@ -29,7 +29,7 @@ class Ports:
     offered: tuple[int, ...] = ()
     """Where a program listens that is not published yet, lowest first."""
     problems: tuple[Problem, ...] = ()
-    """Published ports that lead nowhere."""
+    """Published ports on which no server can be reached."""
 
 
 def of(containers: Collection[Container], record: AgentRecord) -> Ports:
@@ -74,13 +74,19 @@ def judged(
     return Ports(
         offered=tuple(sorted(port for port in offered if port < _EPHEMERAL))[:_MOST],
         problems=tuple(
-            Problem(
-                f"port {host} of the desktop leads to {inside} in {agent}, where the server accepts"
-                " connections from inside only (it listens on 127.0.0.1)",
-                f"let it listen on 0.0.0.0, or run `companion port {agent} {inside}`",
-                code=Code.PORT_LOCAL,
-            )
-            for host, inside in sorted(published)
+            _unreachable(agent, outside, inside)
+            for outside, inside in sorted(published)
             if inside in local
         ),
     )
+
+
+def _unreachable(agent: str, outside: int, inside: int) -> Problem:
+    """Return the problem of a published port whose server is for the inside only."""
+    what = (
+        f"port {outside} is published to port {inside} of {agent}, but the server there listens on"
+        " 127.0.0.1, which is reachable from inside only"
+    )
+    pair = f"{outside + 1}:{inside}" if outside == inside else f"{inside}"
+    hint = f"let it listen on 0.0.0.0, or run `companion port {agent} {pair}`"
+    return Problem(what, hint, code=Code.PORT_LOCAL)

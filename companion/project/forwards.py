@@ -1,4 +1,4 @@
-"""Forwards: the ports of the desktop that `companion port` leads into sandboxes right now.
+"""Forwards: the ports of the desktop that `companion port` forwards to sandboxes right now.
 
 Each has a file, whose lock its process holds: what is not locked is left over and does not count.
 """
@@ -16,7 +16,7 @@ from companion.system.paths import Paths
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """A port of 127.0.0.1 that leads to a port of 127.0.0.1 in a sandbox."""
+    """A port of 127.0.0.1 that is forwarded to a port of 127.0.0.1 in a sandbox."""
 
     project: str
     """The ID of the agent's project."""
@@ -37,7 +37,7 @@ _FILES = Store(Forward, "remove it")
 
 
 def url(alias: str, port: int) -> str:
-    """Return the address of a forwarded port; names below localhost lead to this machine."""
+    """Return the address of a forwarded port; names below localhost mean this machine."""
     return f"http://{alias.rpartition('.')[0] or alias}.localhost:{port}"
 
 

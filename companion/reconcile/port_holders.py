@@ -28,7 +28,7 @@ def holder(home: Paths, port: int, own: tuple[str, str] = ("", "")) -> str:
     """
     for forward in forwards.active(home):
         if forward.port == port:
-            return f"`companion port`, which leads it to {forward.alias}"
+            return f"`companion port`, which forwards it to {forward.alias}"
     for who, record in store.all_records(home):
         its = (record.allocation.ssh_port, *record.config.ports)
         if who != own and record.wanted == "up" and port in its:

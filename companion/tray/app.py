@@ -81,9 +81,9 @@ class App:
         for view in self._loop.view.sandboxes.values():
             project = view.ref.project.id
             mine = tuple(f for f in active if (f.project, f.agent) == (project, view.agent))
-            led = {forward.inside for forward in mine}
+            forwarded = {forward.inside for forward in mine}
             listening = ports_inside.offered(self._home, project, view.agent, view.condition)
-            offered = tuple(port for port in listening if port not in led)
+            offered = tuple(port for port in listening if port not in forwarded)
             found[view.id] = AgentPorts(offered, mine)
         return found
 

@@ -97,7 +97,7 @@ class AgentPorts:
     """The ports of one sandbox at the moment."""
 
     offered: tuple[int, ...] = ()
-    """Where servers listen inside that no forward leads to."""
+    """Where servers listen inside to which no port is forwarded."""
     forwards: tuple[Forward, ...] = ()
 
 
@@ -218,7 +218,7 @@ def _editors(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iter
 
 
 def _ports(agent_view: AgentView, ports: AgentPorts) -> Iterator[Row]:
-    """One row with the ports of a sandbox, if there are any and SSH leads there."""
+    """One row with the ports of a sandbox, if there are any and it accepts logins."""
     prefix = f"{agent_view.id}:port"
 
     def row(verb: Verb, port: int, text: str) -> Row:

@@ -1,4 +1,4 @@
-"""Ports on demand: servers inside are noticed, and led to the desktop on a command only."""
+"""Ports on demand: servers inside are noticed, and forwarded to on a command only."""
 
 import re
 import shutil
@@ -35,7 +35,7 @@ def bound(port: int) -> set[str]:
 def test_a_server_on_a_sandboxs_loopback_is_reached_across_restarts(box: Box):
     with free_port() as port:
         with serving(box, 3000):
-            offer = "`companion port coder 3000` leads there"
+            offer = "listens on 3000; to open it: `companion port coder 3000`"
             assert offer in box.companion("status").ok().out
             assert not bound(3000)
             pair = ("port", f"{port}:3000")
@@ -47,7 +47,7 @@ def test_a_server_on_a_sandboxs_loopback_is_reached_across_restarts(box: Box):
             said = subprocess.run(by_name, capture_output=True, text=True, check=True)
             assert said.stdout == "from inside"
             shown = box.companion("status").ok().out
-            assert f"{made['url']} leads to port 3000" in shown
+            assert f"{made['url']} is forwarded to port 3000" in shown
             assert offer not in shown
             assert "already" in box.companion("port", f"{port}:3001").problems[0]
         box.companion("restart").ok()
@@ -75,7 +75,7 @@ def test_a_forward_in_the_foreground_ends_with_its_process_and_with_the_sandbox(
     with free_port() as port, serving(box, 3000):
         running = box.start("port", "coder", f"{port}:3000")
         assert running.stdout is not None
-        assert running.stdout.readline().startswith(f"http://coder.localhost:{port} leads to port")
+        assert running.stdout.readline().startswith(f"http://coder.localhost:{port} is forwarded")
         assert fetched(port) == "from inside"
         running.kill()
         running.wait(30)
@@ -111,7 +111,7 @@ def test_a_published_port_whose_server_is_for_the_inside_only_is_explained(box: 
         with serving_published(box):
             assert fetched(port) == ""
             (problem,) = box.companion("status").ok().problems
-            assert problem.startswith(f"port {port} of the desktop leads to 3000 in coder, where")
+            assert problem.startswith(f"port {port} is published to port 3000 of coder, but")
             assert "`companion port coder 3000`" in problem
     box.companion("up").ok()
 

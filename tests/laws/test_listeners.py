@@ -59,9 +59,15 @@ def test_ports_are_offered_unless_they_are_ours_published_or_given_out_by_the_ke
     ports = judged("coder", found, [(80, 8080)])
     assert ports.offered == (3000, 5173, *range(9000, 9018))
     (problem,) = ports.problems
-    assert problem.what.startswith("port 80 of the desktop leads to 8080 in coder")
+    assert problem.hint.endswith("or run `companion port coder 8080`")
+    assert problem.what.startswith("port 80 is published to port 8080 of coder, but")
 
 
 def test_a_server_on_the_loopback_and_elsewhere_is_reachable():
     found = [Listener(80, is_local=True), Listener(80, is_local=False)]
     assert judged("coder", found, [(8080, 80)]).problems == ()
+
+
+def test_the_fix_for_a_published_port_names_one_that_it_does_not_take_itself():
+    (problem,) = judged("coder", [Listener(3000, is_local=True)], [(3000, 3000)]).problems
+    assert problem.hint.endswith("or run `companion port coder 3001:3000`")

@@ -1,4 +1,4 @@
-"""The command `port`: shows where servers in a sandbox listen, and leads ports there."""
+"""The command `port`: shows where servers in a sandbox listen, and forwards ports there."""
 
 import re
 from argparse import Namespace
@@ -19,7 +19,7 @@ _PORTS = re.compile(r"(?P<port>\d{1,5})(:(?P<inside>\d{1,5}))?")
 
 
 def port(arguments: Namespace) -> Result:
-    """Lead a port of the desktop into a sandbox; without a port, show what could be led there."""
+    """Forward a port of the desktop to a sandbox; without a port, show where servers listen."""
     names = [word for word in arguments.words if not _PORTS.fullmatch(word)]
     pairs = [_pair(word) for word in arguments.words if _PORTS.fullmatch(word)]
     if len(names) > 1 or len(pairs) > 1:
@@ -60,7 +60,7 @@ def _forward(
 def _found(active: Forward, inside: int, arguments: Namespace) -> Result:
     """Return what is forwarded in the background, now or already."""
     if active.inside != inside:
-        what = f"port {active.port} leads to port {active.inside} of {active.agent} already"
+        what = f"port {active.port} is already forwarded to port {active.inside} of {active.agent}"
         hint = f"end that with `companion port {active.agent} {active.port} --stop`"
         raise CompanionError(what, hint, code=Code.PORT_TAKEN)
     if arguments.open:
@@ -85,7 +85,7 @@ def _stop(home: Paths, project: Project, agent: str, pairs: list[tuple[int, int]
 
 
 def _listing(home: Paths, project: Project, agent: str) -> Result:
-    """Show where servers listen inside, and what leads there."""
+    """Show where servers listen inside, and which ports are forwarded."""
     written = store.of_project(home, project)
     if (record := written.agent(agent)) is None:
         raise store.unknown_agent(agent, project, written.names)
@@ -93,12 +93,12 @@ def _listing(home: Paths, project: Project, agent: str) -> Result:
     containers = engine.containers(record.applied.parts)
     ports = ports_inside.asked(engine, containers, record)
     mine = [f for f in forwards.active(home) if (f.project, f.agent) == (project.id, agent)]
-    led = {one.inside for one in mine}
+    forwarded = {one.inside for one in mine}
     rows = [(str(one.inside), one.url) for one in mine]
     rows += [
         (str(p), f"run `companion port {agent} {p}` to reach it")
         for p in ports.offered
-        if p not in led
+        if p not in forwarded
     ]
     nothing = f"nothing listens in {agent}, and no port is forwarded"
     return Result(
@@ -114,7 +114,7 @@ def facts(one: Forward) -> dict[str, object]:
 
 
 def _sentence(one: Forward) -> str:
-    return f"{one.url} leads to port {one.inside} of {one.agent}"
+    return f"{one.url} is forwarded to port {one.inside} of {one.agent}"
 
 
 def _pair(word: str) -> tuple[int, int]:

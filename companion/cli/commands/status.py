@@ -25,11 +25,11 @@ def _more(one: Status) -> Iterator[str]:
     """Yield what is said of a sandbox below the table."""
     yield from one.condition.last_output
     for forward in one.forwards:
-        yield f"{forward.url} leads to port {forward.inside}"
+        yield f"{forward.url} is forwarded to port {forward.inside}"
     open_ports = sorted(set(one.listening) - {forward.inside for forward in one.forwards})
     if open_ports and one.ssh_port:
         listed = ", ".join(map(str, open_ports))
-        yield f"listens on {listed}: `companion port {one.agent} {open_ports[0]}` leads there"
+        yield f"listens on {listed}; to open it: `companion port {one.agent} {open_ports[0]}`"
 
 
 def _row(one: Status) -> tuple[str, ...]:
