@@ -12,7 +12,9 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 from posixpath import commonpath
 
-from companion.config.clis import Cli, Login
+from companion.config import edit_yaml
+from companion.config.devcontainer import DevContainer
+from companion.config.strict_yaml import Plain
 
 _MARKERS: tuple[tuple[str, str], ...] = (
     ("package.json", "npm"),
@@ -29,6 +31,8 @@ _MARKERS: tuple[tuple[str, str], ...] = (
     ("build.gradle.kts", "maven"),
 )
 """A pattern of file names, and the preset that its tool needs."""
+HOOK = "hooks/created.sh"
+"""The file that runs the commands of a devcontainer.json once."""
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _NAME_ENDS = re.compile(r"[^a-z0-9]+")
 _LONGEST_NAME = 40
@@ -50,7 +54,7 @@ class Draft:
     """All that an agent.yaml is composed from."""
 
     name: str
-    cli: Cli
+    runtime: str
     chosen: str
     """Why this agent program, as a comment."""
     directory: str
@@ -59,9 +63,11 @@ class Draft:
     """Further mounts, source → "ro" or "rw"."""
     presets: Mapping[str, str] = field(default_factory=dict)
     """Preset → the file that it was inferred from."""
-    login: tuple[Login, str] | None = None
-    """What logs it in, and where its value was found."""
+    login: tuple[Mapping[str, Plain], str] | None = None
+    """The feature that logs it in, and where its value comes from, as a comment."""
     committer: Committer | None = None
+    container: DevContainer | None = None
+    """What is taken from the repository's devcontainer.json."""
 
     @property
     def targets(self) -> Mapping[str, str]:
@@ -117,8 +123,10 @@ def _head(draft: Draft) -> Iterator[str]:
     yield "# Written by `companion run`, and yours to change: `companion edit` opens it."
     yield "# `companion up` applies a change; `companion watch` and the tray do it on every save."
     yield f"name: {draft.name}  # from the name of the directory"
-    yield f"runtime: {draft.cli.runtime}  # {draft.chosen}"
+    yield f"runtime: {draft.runtime}  # {draft.chosen}"
     yield f"workdir: {_quoted(inner)}"
+    if draft.container and draft.container.packages:
+        yield f"packages: [{', '.join(draft.container.packages)}]  # from {draft.container.file}"
 
 
 def _egress(draft: Draft) -> Iterator[str]:
@@ -148,6 +156,8 @@ def _features(draft: Draft) -> Iterator[str]:
     for source, mode in draft.shared.items():
         mount = f"{source}:{draft.targets[source]}:{mode}"
         yield f"      - {_quoted(mount)}  # what all worktrees share"
+    if draft.container:
+        yield from _from_container(draft.container)
     yield ""
     yield from _login(draft)
     if draft.committer:
@@ -158,16 +168,28 @@ def _features(draft: Draft) -> Iterator[str]:
         yield f"    email: {_quoted(draft.committer.email)}"
 
 
+def _from_container(container: DevContainer) -> Iterator[str]:
+    """Yield further keys of custom-runtime."""
+    if container.commands:
+        yield f"    entrypoint_hooks: [{HOOK}]  # from {container.file}"
+    if container.environment:
+        yield f"    env:  # from {container.file}"
+        yield from (
+            f"      - {_quoted(f'{name}={value}')}" for name, value in container.environment
+        )
+    if container.ports:
+        ports = ", ".join(map(str, container.ports))
+        yield f"  # {container.file} has servers on {ports}: `companion port` leads there."
+
+
 def _login(draft: Draft) -> Iterator[str]:
     if draft.login is None:
         yield "  # No credential for its model was found:"
         yield f"  # `companion login {draft.name}` asks for one, and adds what is needed here."
         return
-    login, where = draft.login
-    what = login.variable or "The login"
-    yield f"  # {what} comes from {where}; the agent never has it."
-    yield f"  - plugin: {draft.cli.runtime}"
-    yield from (f"    {line}" for line in login.lines)
+    options, what = draft.login
+    yield f"  # {what}; the agent never has it."
+    yield edit_yaml.as_lines(dict(options), 2)
 
 
 def _quoted(value: str) -> str:

@@ -7,17 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from companion.config import draft, env_file
-from companion.config.clis import Cli
+from companion.config.devcontainer import DevContainer
 from companion.config.draft import Draft
+from companion.config.strict_yaml import Plain
 from companion.errors import Code, CompanionError
 from companion.keychain import store as keychain
 from companion.oauth import grant_store
-from companion.operations import json_schema, repository
+from companion.operations import dev_container, json_schema, repository
 from companion.operations.repository import Repository
+from companion.plugins import clis
+from companion.plugins.clis import Cli
 from companion.project import discovery, lookup, runs
 from companion.project.model import Project
 from companion.project.runs import Run
 from companion.reconcile import user_settings
+from companion.render import created
 from companion.spec.identity import digest
 from companion.system import files, paths, worktrees
 from companion.system.paths import Paths
@@ -85,54 +89,76 @@ def credentials(home: Paths, name: str = "") -> Mapping[str, str]:
     found = dict.fromkeys(shell, "your shell's environment, as settings.yaml allows")
     found |= dict.fromkeys(keychain.held(home), "`companion secret`")
     if grant_store.read(home, grant_store.ACCOUNTS):
-        found[""] = "your ChatGPT account"
+        found[clis.ACCOUNT] = "your ChatGPT account"
     own = files.read_text(runs.directory_of(home, name) / paths.ENV_NAME) if name else None
     values = env_file.parse(own or "", paths.ENV_NAME)
     return found | {n: ".env beside this file" for n, value in values.items() if value}
 
 
 def make(
-    home: Paths, found: Repository, cli: Cli, chosen: str, name: str, worktree: Worktree | None
-) -> Run:
+    home: Paths,
+    found: Repository,
+    cli: tuple[Cli, str],
+    name: str,
+    worktree: Worktree | None,
+    *,
+    reads_container: bool,
+) -> tuple[Run, DevContainer | None]:
     """Write the project of a sandbox for a repository, and remember the run.
 
     Args:
         home: the user's places.
         found: the repository; `worktree` is one of it.
-        cli: the agent program.
-        chosen: why it is that one.
+        cli: the agent program, and why it is that one.
         name: of the sandbox.
         worktree: where its agent works instead of the repository, if that was made.
+        reads_container: take what its devcontainer.json asks for; the user has to agree to it.
+
+    Returns:
+        The run, and what the devcontainer.json asks for, taken or not.
     """
     directory = worktree.directory if worktree else str(found.top)
-    known = credentials(home, name)
-    login = cli.login(known)
-    text = draft.text(
-        Draft(
-            name=name,
-            cli=cli,
-            chosen=chosen,
-            directory=directory,
-            shared=_shared(found, directory),
-            presets=draft.presets(found.files, found.remotes),
-            login=(login, known[login.variable]) if login else None,
-            committer=repository.committer(),
-        )
+    program, why = cli
+    composed = Draft(
+        name=name,
+        runtime=program.runtime,
+        chosen=why,
+        directory=directory,
+        shared=_shared(found, directory),
+        presets=draft.presets(found.files, found.remotes),
+        login=_login(program, credentials(home, name)),
+        committer=repository.committer(),
     )
+    workdir = composed.targets[directory].replace("{{ .AGENT_HOME }}", program.plugin.program.home)
+    asked = dev_container.find(Path(directory), workdir)
+    if asked and reads_container:
+        composed = replace(composed, container=asked)
     file = _config(home, name)
-    content = json_schema.pointed(paths.CONFIG_NAME, text.encode())
-    run = Run(name, cli.runtime, directory, worktree, digest(content.decode()))
+    content = json_schema.pointed(paths.CONFIG_NAME, draft.text(composed).encode())
+    run = Run(name, program.runtime, directory, worktree, digest(content.decode()))
     runs.write(home, run)
+    if composed.container and composed.container.commands:
+        text = created.render(composed.container.file, workdir, composed.container.commands)
+        files.write(file.parent / draft.HOOK, text, files.READABLE)
     files.write(file, content)
     files.write(file.with_name(".gitignore"), _IGNORED)
     json_schema.write(project_of(home, run))
-    return run
+    return run, asked
 
 
 def remember(home: Paths, run: Run) -> None:
     """Take the config as it is now for what we wrote: a login added to it."""
     text = files.read_text(_config(home, run.name)) or ""
     runs.write(home, replace(run, written=digest(text)))
+
+
+def _login(cli: Cli, known: Mapping[str, str]) -> tuple[Mapping[str, Plain], str] | None:
+    """Return the feature that logs an agent program in, with a comment, if anything does."""
+    login = cli.login(known)
+    if login is None:
+        return None
+    variable = clis.variable_of(login)
+    return login.options, f"{variable or 'Its token'} comes from {known[variable]}"
 
 
 def _shared(found: Repository, directory: str) -> dict[str, str]:
@@ -182,14 +208,20 @@ def take_back(home: Paths, run: Run, *, discard: bool = False) -> bool:
     is_ours = digest(config) == run.written
     if is_ours:
         files.remove(directory / paths.CONFIG_NAME)
-        for name in (paths.ENV_EXAMPLE_NAME, ".gitignore"):
+        for name in (paths.ENV_EXAMPLE_NAME, ".gitignore", draft.HOOK):
             files.remove(directory / name)
+        _remove_empty((directory / draft.HOOK).parent)
         files.remove_tree(directory / paths.BUILD_NAME)
     if is_ours or run.worktree:
         runs.forget(home, run.name)
-    if is_ours and files.is_directory(directory) and not any(directory.iterdir()):
-        directory.rmdir()
+    if is_ours:
+        _remove_empty(directory)
     return not files.is_directory(directory)
+
+
+def _remove_empty(directory: Path) -> None:
+    if files.is_directory(directory) and not any(directory.iterdir()):
+        directory.rmdir()
 
 
 def require_nothing_lost(worktree: Worktree) -> None:

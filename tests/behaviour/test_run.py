@@ -124,7 +124,7 @@ def test_a_second_run_and_every_command_find_the_sandbox_from_inside(repository)
 
 def test_the_only_agent_program_with_a_credential_is_chosen(repository):
     unclear = repository.run("run")
-    assert (unclear.code, "known: claude, codex, pi" in unclear.err) == (2, True)
+    assert (unclear.code, "known: claude, codex" in unclear.err) == (2, True)
     assert repository.sandboxes == []
     settings = repository.desk.home / ".config/companion/settings.yaml"
     settings.write_text(settings.read_text() + "environment: [CLAUDE_CODE_OAUTH_TOKEN]\n")
@@ -132,37 +132,71 @@ def test_the_only_agent_program_with_a_credential_is_chosen(repository):
     done = repository.run("run").ok()
     text = repository.config("app")
     assert "runtime: claude-code  # the only one with a credential" in text
-    assert 'oauth_token: "${CLAUDE_CODE_OAUTH_TOKEN}"' in text
+    assert "oauth_token: ${CLAUDE_CODE_OAUTH_TOKEN}\n" in text
     assert "no credential" not in done.err
     assert "sends CLAUDE_CODE_OAUTH_TOKEN to api.anthropic.com" in done.err
 
 
-@pytest.mark.parametrize(("answer", "starts"), [("", True), ("y", True), ("n", False)])
-def test_on_a_terminal_one_question_precedes_the_start(repository, answer: str, starts: bool):
+def on_terminal(repository: Repository, typed: str, *arguments: str) -> tuple[int, str]:
+    """Run companion on a terminal, with a stand-in for ssh; return its code and all it showed."""
     ours, theirs = pty.openpty()
-    shims = repository.desk.home / "programs"
-    (shims / "ssh").write_text('#!/bin/sh\nfor word; do echo "[$word]"; done\n')
-    (shims / "ssh").chmod(0o755)
-    os.write(ours, f"{answer}\nn\n".encode())
+    stand_in = repository.desk.home / "programs/ssh"
+    stand_in.write_text('#!/bin/sh\nfor word; do echo "[$word]"; done\n')
+    stand_in.chmod(0o755)
+    os.write(ours, typed.encode())
     done = subprocess.run(
-        [COMPANION, "run", "codex", "--", "--search", "it's"], env=repository.desk.environment,
-        cwd=repository.top, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True,
-        check=False,
+        [COMPANION, *arguments], env=repository.desk.environment, cwd=repository.top,
+        stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False,
     )  # fmt: skip
     os.close(theirs)
-    shown = "".join(pieces(ours))
-    asked = shown + done.stderr
-    assert asked.count("Log in now? [Y/n]") == starts
-    assert asked.count("[Y/n]") == 1 + starts
-    assert "Start it? [Y/n]" in asked
-    assert (done.returncode == 0) is starts
+    return done.returncode, "".join(pieces(ours)) + done.stderr
+
+
+@pytest.mark.parametrize(("answer", "starts"), [("", True), ("y", True), ("n", False)])
+def test_on_a_terminal_one_question_precedes_the_start(repository, answer: str, starts: bool):
+    typed = f"{answer}\nn\n"
+    code, shown = on_terminal(repository, typed, "run", "codex", "--", "--search", "it's")
+    assert "Start it? [Y/n]" in shown
+    assert shown.count("Log in now? [Y/n]") == starts
+    assert shown.count("[Y/n]") == 1 + starts
+    assert (code == 0) is starts
     assert repository.sandboxes == (["app"] if starts else [])
     if starts:
         assert "[app.sandbox]" in shown
         assert "tmux -u new-session -A -s agent" in shown
         assert "codex --search" in shown
     else:
-        assert "nothing was started" in done.stderr
+        assert "nothing was started" in shown
+
+
+CONTAINER = """\
+{
+  // what its author wants
+  "packages": [],
+  "features": {
+    "ghcr.io/rocker-org/devcontainer-features/apt-packages:1": {"packages": "shellcheck"}
+  },
+  "postCreateCommand": "npm ci",
+  "initializeCommand": "touch owned"
+}
+"""
+
+
+def test_what_a_devcontainer_asks_for_is_taken_only_with_a_yes_on_a_terminal(repository):
+    (repository.top / ".devcontainer.json").write_text(CONTAINER)
+    alone = repository.run("run", "codex", "--yes").ok()
+    assert ".devcontainer.json is left out" in alone.err
+    assert "from .devcontainer.json" not in repository.config("app")
+    repository.run("remove").ok()
+    code, shown = on_terminal(repository, "y\nn\n", "run", "codex")
+    assert code == 0, shown
+    text = repository.config("app")
+    assert "packages: [shellcheck]  # from .devcontainer.json" in text
+    assert "entrypoint_hooks: [hooks/created.sh]  # from .devcontainer.json" in text
+    assert "initializeCommand" in shown
+    assert "touch owned" not in text
+    repository.run("remove").ok()
+    assert repository.sandboxes == []
 
 
 def test_a_worktree_has_a_sandbox_of_its_own_and_is_taken_back_with_it(repository):

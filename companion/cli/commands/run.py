@@ -8,13 +8,15 @@ from pathlib import Path
 from companion.cli import parser
 from companion.cli.commands import login, trust
 from companion.cli.output import Result, ask, comment, report
-from companion.config import clis, decode
-from companion.config.clis import CLIS, Cli
+from companion.config import decode
+from companion.config.devcontainer import DevContainer
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, ConfigError, UsageError
 from companion.operations import repository, runs_made, started
 from companion.operations.repository import Repository
 from companion.operations.session import LOST, Session
+from companion.plugins import clis
+from companion.plugins.clis import CLIS, WORDS, Cli
 from companion.project import discovery, inventory
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord
@@ -65,8 +67,7 @@ def _words(arguments: Namespace) -> tuple[Cli | None, Path]:
     if cli:
         words.pop(0)
     if len(words) > 1:
-        named = ", ".join(one.word for one in CLIS)
-        raise UsageError(f"'{words[0]}' is no agent program", f"choose one of {named}")
+        raise UsageError(f"'{words[0]}' is no agent program", f"choose one of {WORDS}")
     return cli, Path(words[0]) if words else arguments.directory_option
 
 
@@ -102,9 +103,12 @@ def _new(
     worktree = _worktree(found, arguments.branch) if arguments.branch else None
     made: Run | None = None
     try:
-        made = runs_made.make(home, found, chosen, why, name, worktree)
+        made, container = runs_made.make(
+            home, found, (chosen, why), name, worktree, reads_container=asks
+        )
         reviewed = judging.review(home, runs_made.project_of(home, made))
-        for line in (*_seen(made, found), *reviewed.lines()[1:]):
+        told = (*_container(container, is_taken=asks), *_seen(made, found))
+        for line in (*told, *reviewed.lines()[1:]):
             comment(line)
         if asks and ask("Start it? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
             raise CompanionError("nothing was started", code=Code.CONFIRMATION_REQUIRED)
@@ -127,13 +131,12 @@ def _chosen(home: Paths, cli: Cli | None, *, can_ask: bool) -> tuple[Cli, str]:
     found = tuple(clis.with_login(runs_made.credentials(home)))
     if len(found) == 1:
         return found[0], "the only one with a credential"
-    words = ", ".join(one.word for one in CLIS)
     if can_ask:
-        answer = ask(f"Which agent? ({words}) ")
+        answer = ask(f"Which agent? ({WORDS}) ")
         if chosen := clis.by_word(answer):
             return chosen, "as you chose"
     what = "several agent programs have a credential" if found else "no agent program is named"
-    raise UsageError(what, f"name one: companion run {CLIS[0].word}; known: {words}")
+    raise UsageError(what, f"name one: companion run {CLIS[0].word}; known: {WORDS}")
 
 
 def _worktree(found: Repository, branch: str) -> Worktree:
@@ -156,6 +159,15 @@ def _seen(made: Run, found: Repository) -> tuple[str, ...]:
     elif found.secrets:
         lines.append(f"and see what git ignores there, too: {', '.join(found.secrets)}.")
     return (*lines, f"The sandbox {made.name} (! reaches far)")
+
+
+def _container(container: DevContainer | None, *, is_taken: bool) -> tuple[str, ...]:
+    """Return what becomes of a repository's devcontainer.json, whose author is not asked."""
+    if container is None:
+        return ()
+    if is_taken:
+        return tuple(map(str, (*container.taken, *container.left)))
+    return (f"{container.file} is left out: what it asks for needs a yes on a terminal",)
 
 
 def _cannot_work(found: Repository, error: ConfigError) -> CompanionError:

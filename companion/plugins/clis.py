@@ -1,0 +1,50 @@
+"""Agent programs by the words that `companion run` takes, and what logs each of them in."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from companion import plugins
+from companion.plugins.base import RuntimePlugin
+from companion.plugins.login import Login
+
+_WORDS = {"claude-code": "claude", "gemini-cli": "gemini"}
+"""Runtime → its command, where that is called otherwise."""
+ACCOUNT = ""
+"""Stands for the login to an account among the variables that have a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cli:
+    """An agent program."""
+
+    word: str
+    """What `companion run` calls it, which is also its command in the sandbox."""
+    plugin: RuntimePlugin
+
+    @property
+    def runtime(self) -> str:
+        """What agent.yaml calls it."""
+        return self.plugin.name
+
+    def login(self, known: Collection[str]) -> Login | None:
+        """Return the first login that has a value."""
+        return next((one for one in self.plugin.logins if variable_of(one) in known), None)
+
+
+CLIS = tuple(Cli(_WORDS.get(one.name, one.name), one) for one in plugins.RUNTIMES)
+WORDS = ", ".join(cli.word for cli in CLIS)
+
+
+def variable_of(login: Login) -> str:
+    """Return the variable that a login needs; ACCOUNT for an account."""
+    return login.credential.variable if login.credential else ACCOUNT
+
+
+def by_word(word: str) -> Cli | None:
+    """Return the agent program of a word, or of the name of its runtime."""
+    return next((cli for cli in CLIS if word in {cli.word, cli.runtime}), None)
+
+
+def with_login(known: Collection[str]) -> Iterator[Cli]:
+    """Yield the agent programs that something known logs in."""
+    yield from (cli for cli in CLIS if cli.login(known))
