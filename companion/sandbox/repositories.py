@@ -51,12 +51,12 @@ def binds(mounted: Iterable[tuple[str, GitFacts]]) -> Iterator[Bind]:
     for target, facts in every:
         base = f"{target}/{facts.inner}".rstrip("/")
         if facts.is_worktree:
-            yield Bind(_stored(facts, GIT), base, read_only=True)
+            yield Bind(stored(facts, GIT), base, read_only=True)
             continue
         if facts.inner:
             yield Bind(HostPath(facts.directory), base, read_only=False)
         for file in facts.files:
-            yield Bind(_stored(facts, file.path), f"{base}/{file.path}", read_only=True)
+            yield Bind(stored(facts, file.path), f"{base}/{file.path}", read_only=True)
         for name in DIRECTORIES:
             yield Bind(HostPath(f"{facts.directory}/{name}"), f"{base}/{name}", read_only=True)
         for own in worktrees:
@@ -71,7 +71,7 @@ def files(mounted: Iterable[GitFacts]) -> Iterator[File]:
     """
     for facts in mounted:
         for file in facts.files:
-            yield File(_stored(facts, file.path).file, file.content)
+            yield File(stored(facts, file.path).file, file.content)
 
 
 def _worktree(facts: GitFacts, above: str) -> Iterator[Bind]:
@@ -80,12 +80,13 @@ def _worktree(facts: GitFacts, above: str) -> Iterator[Bind]:
     yield Bind(HostPath(facts.directory), base, read_only=False)
     for file in facts.files:
         if file.path != GIT:
-            yield Bind(_stored(facts, file.path), f"{base}/{file.path}", read_only=True)
+            yield Bind(stored(facts, file.path), f"{base}/{file.path}", read_only=True)
 
 
 def _repository(worktree: GitFacts) -> str:
     return str(PurePosixPath(worktree.directory).parent.parent)
 
 
-def _stored(facts: GitFacts, name: str) -> Files:
+def stored(facts: GitFacts, name: str) -> Files:
+    """Return where our copy of a file that git obeys is kept."""
     return Files(Directory.GIT, f"{digest(facts.directory)}-{name.lstrip('.')}")

@@ -58,6 +58,13 @@ def _inner_repository(top: Path) -> list[str]:
     return ["status"]
 
 
+def _new_repository(top: Path) -> list[str]:
+    """An editor asks it for its status by itself."""
+    git(top, "init", "-q", str(top / "deep/down"))
+    git(top / "deep/down", "config", "core.fsmonitor", _script(top))
+    return ["-C", "deep/down", "status"]
+
+
 def _inner_hook(top: Path) -> list[str]:
     _inner_repository(top)
     inner = top / "inner"
@@ -121,9 +128,10 @@ def _hooks_in_the_tree(top: Path) -> list[str]:
 
 ATTACKS = {
     _inner_repository: "core.fsmonitor=",
+    _new_repository: "core.fsmonitor=",
     _inner_hook: "post-index-change",
     _exchanged_submodule: "core.fsmonitor=",
-    _obeys_elsewhere: "commondir there",
+    _obeys_elsewhere: "another directory, because of commondir",
     _unfinished_rebase: "continuing the rebase runs `",
     _link_in_a_log: "logs/HEAD is a link: git writes to ",
     _link_for_a_message: "COMMIT_EDITMSG is a link: git writes to ",
@@ -149,6 +157,15 @@ def test_what_git_would_run_is_found_and_not_run(
     assert trace.exists(), "it is no danger"
 
 
+def test_a_repository_that_was_not_there_at_the_start_is_the_agents(top: Path, tmp_path: Path):
+    git(top, "config", "core.sshCommand", "evil")
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    assert not [*dangers(top)]
+    (one,) = dangers(top, copies)
+    assert one == f"{top}/.git/config: git obeys core.sshcommand=evil"
+
+
 def test_a_directory_without_a_repository_is_no_danger(tmp_path: Path):
     assert not [*dangers(tmp_path)]
     assert not [*dangers(tmp_path / "gone")]
@@ -159,10 +176,15 @@ def test_doctor_and_down_name_what_an_agent_left(desk: Desk, top: Path):
     mount = f'  - plugin: custom-runtime\n    runtime_volumes: ["{top}:/srv/app"]\n'
     with (fake.project / "agent.yaml").open("a") as config:
         config.write(mount)
+    git(top, "config", "alias.old", "!mine")
     fake.companion("up", "--yes").ok()
     assert (top / ".git/commondir").read_text() == ".\n"
     _link_for_a_message(top)
     warned = [one["what"] for one in desk.companion("doctor", "--json").data]
     assert [one for one in warned if "COMMIT_EDITMSG is a link" in one]
+    git(top, "config", "alias.new", "!evil")
+    found = fake.companion("down").ok().err
+    assert f"{top}/.git/config: git obeys alias.new=!evil, which is new" in found
+    assert "alias.old" not in found
     assert "COMMIT_EDITMSG is a link" in fake.companion("down").ok().err
     assert not (top / ".git/commondir").exists()
