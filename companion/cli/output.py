@@ -102,6 +102,11 @@ def ask_unseen(question: str) -> str:
         return ""
 
 
+def piped(limit: int) -> str:
+    """Return at most so many bytes of what is piped in; what is not UTF-8 becomes U+FFFD."""
+    return sys.stdin.buffer.read(limit).decode(errors="replace")
+
+
 def plural(count: int, noun: str) -> str:
     """Return "1 project", "2 projects"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

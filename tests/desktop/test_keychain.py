@@ -188,6 +188,24 @@ def test_the_value_is_typed_without_being_shown(server: Desk):
     assert CANARY in server.paths.secret_values.read_text()
 
 
+def test_bytes_that_are_no_text_are_refused(server: Desk):
+    done = subprocess.run(
+        [COMPANION, "secret", "set", "OPENAI_API_KEY", "--from-stdin"],
+        env=server.environment,
+        input=b"\xff\xfe\x00",
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"cannot be sent in a header" in done.stderr
+
+
+def test_who_binds_a_secret_to_less_is_told_what_keeps_it(server: Desk):
+    set_secret(server, "KEY", "--host", "a.test", "--host", "b.test").ok()
+    done = set_secret(server, "KEY", "--host", "a.test").ok()
+    assert "a sandbox that sends it to b.test keeps the value that it has until" in done.out
+
+
 def test_without_a_terminal_nothing_is_asked(server: Desk):
     done = server.companion("secret", "set", "OPENAI_API_KEY", stdin=CANARY)
     assert done.code == 2

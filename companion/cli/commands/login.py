@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from companion.cli.commands import account, trust
-from companion.cli.output import Result, ask, ask_unseen, comment
+from companion.cli.output import Result, ask, ask_unseen, comment, piped
 from companion.cli.targets import agent_of
 from companion.config import env_file
 from companion.errors import Code, CompanionError, Problem, StoppedError, UsageError
@@ -130,7 +130,7 @@ def _secret(chosen: Choice, credential: Credential) -> str:
         comment(f"{chosen.variable} is {login.title}: {login.source}.")
         value = ask_unseen(f"{chosen.variable} (it is not shown): ").strip()
     else:
-        value = sys.stdin.read(_LONGEST + 1).strip()
+        value = piped(_LONGEST + 1).strip()
     if not value:
         raise CompanionError("nothing was stored: no credential was given", login.source)
     if len(value) > _LONGEST or not all("!" <= char <= "~" for char in value):

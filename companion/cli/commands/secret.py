@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 
-from companion.cli.output import Result, ask_unseen, table
+from companion.cli.output import Result, ask_unseen, piped, table
 from companion.config import bindings
 from companion.config.settings import SECRET_NAME
 from companion.errors import Code, CompanionError, Problem, UsageError
@@ -14,6 +14,8 @@ from companion.keychain.sources import Source, sources
 from companion.keychain.store import Held, Where
 from companion.reconcile import user_settings
 from companion.system.paths import Paths
+
+_KEEPS = "keeps the value that it has until `companion down`"
 
 
 def secret(arguments: Namespace) -> Result:
@@ -34,9 +36,12 @@ def _set(home: Paths, name: str, arguments: Namespace) -> Result:
         raise UsageError(what, "name it as agent.yaml does: GITHUB_TOKEN for ${GITHUB_TOKEN}")
     hosts = _bound(home, name, arguments.host or ())
     value = _value(name, from_stdin=arguments.from_stdin)
+    old = _sources(home).get(name)
     new = store.put(home, name, value, hosts, in_file=arguments.in_file)
     place = "the keychain" if new.where is Where.KEYCHAIN else "a file"
     text = f"stored {name} in {place}; it is sent only to {', '.join(hosts)}"
+    if old and (lost := [host for host in old.hosts if host not in hosts]):
+        text += f"\na sandbox that sends it to {', '.join(lost)} {_KEEPS}"
     warnings = tuple(_unencrypted(home, name, new, is_asked_for=arguments.in_file))
     data = {"name": name, "where": new.where, "hosts": list(new.hosts)}
     return Result(text=text, data=data, problems=warnings)
@@ -67,7 +72,7 @@ def _value(name: str, *, from_stdin: bool) -> str:
         CompanionError: it is empty, or no header could hold it.
     """
     if from_stdin:
-        value = sys.stdin.read(LONGEST + 3).strip("\r\n")
+        value = piped(LONGEST + 3).strip("\r\n")
     elif sys.stdin.isatty():
         value = ask_unseen(f"value of {name} (it is not shown): ").strip()
     else:
@@ -83,7 +88,8 @@ def _removed(home: Paths, name: str) -> Result:
         if name in _sources(home):
             hint = f"it is named in {home.settings}: remove it there"
         raise CompanionError(f"there is no stored secret {name}", hint)
-    return Result(text=f"removed {name}", data={"name": name})
+    text = f"removed {name}; a sandbox that runs {_KEEPS}"
+    return Result(text=text, data={"name": name})
 
 
 def _listing(home: Paths) -> Result:
