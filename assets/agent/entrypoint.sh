@@ -4,6 +4,7 @@
 # usage: entrypoint.sh [--root-hooks UID] [--no-gate] COMMAND...
 #        entrypoint.sh --run COMMAND...    only with the agent's variables
 #        entrypoint.sh --sshd OPTION...    only sshd
+#        entrypoint.sh --bring             only copies what the user's settings bring
 set -euo pipefail
 
 lib=/usr/local/lib/companion
@@ -51,6 +52,40 @@ if [ "${1:-}" = --sshd ]; then
   exec /usr/sbin/sshd "$@" "${options[@]}"
 fi
 
+system_path
+
+# Copies a directory's files into the home. A file is replaced only while it is what we put there last:
+# the user's own changes stay.
+overlay() {
+  local from=$1 seen="$HOME/.companion-overlay" file relative target
+  touch "$seen"
+  while IFS= read -r -d '' file; do
+    relative=${file#"$from/"}
+    target="$HOME/$relative"
+    if [ -e "$target" ] && ! grep -qxF "$(sha256sum <"$target")$relative" "$seen"; then
+      continue
+    fi
+    if ! mkdir -p "$(dirname "$target")" || ! cp -f "$file" "$target"; then
+      continue # what the agent put there is in the way
+    fi
+    echo "$(sha256sum <"$target")$relative" >>"$seen"
+  done < <(find "$from" -type f -print0)
+}
+
+# What the user's settings bring; the agent gets a copy, and what it changes there stays here.
+bring() {
+  local unpacked
+  [ -e /companion/brought/home.tar ] || return 0
+  unpacked=$(mktemp -d)
+  tar -xf /companion/brought/home.tar -C "$unpacked" --no-same-owner
+  overlay "$unpacked"
+  rm -rf "$unpacked"
+}
+if [ "${1:-}" = --bring ]; then
+  bring
+  exit
+fi
+
 if [ "${1:-}" = --root-hooks ]; then
   uid=$2
   shift 2
@@ -60,7 +95,6 @@ if [ "${1:-}" = --no-gate ]; then
   gate=none
   shift
 fi
-system_path
 for _ in $(seq 200); do
   [ -z "${gate:-}" ] || break
   (exec 3<>/dev/tcp/127.0.0.1/1) 2>/dev/null && gate=open && break
@@ -86,23 +120,8 @@ if [ "$uid" ]; then
     env "${given[@]}" /bin/bash "$0" --no-gate "$@"
 fi
 
-# A file is replaced only while it is what we put there last: the user's own changes stay.
-overlay() {
-  local seen="$HOME/.companion-overlay" file relative target
-  touch "$seen"
-  while IFS= read -r -d '' file; do
-    relative=${file#"$lib/home/"}
-    target="$HOME/$relative"
-    if [ -e "$target" ] && ! grep -qxF "$(sha256sum <"$target")$relative" "$seen"; then
-      continue
-    fi
-    mkdir -p "$(dirname "$target")"
-    cp -f "$file" "$target"
-    echo "$(sha256sum <"$target")$relative" >>"$seen"
-  done < <(find "$lib/home" -type f -print0)
-}
-
-if [ -d "$lib/home" ]; then overlay; fi
+if [ -d "$lib/home" ]; then overlay "$lib/home"; fi
+bring
 program=$(type -P -- "$1") && set -- "$program" "${@:2}"
 PATH=$agent_path
 run_all "$lib/hooks"

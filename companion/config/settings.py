@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -28,6 +28,14 @@ def _directory(path: str) -> str:
     if not (path.startswith("~") or PurePath(path).is_absolute()):
         raise ValueError("must be an absolute path, or begin with ~/")
     return path
+
+
+def _below_home(path: str) -> str:
+    """Return a path relative to the home, of one that begins with `~/` or is relative to it."""
+    parts = PurePosixPath(path.removeprefix("~/")).parts
+    if not parts or ".." in parts or parts[0].startswith(("/", "~")) or "\\" in path:
+        raise ValueError("must be a path below your home, such as ~/.claude/skills")
+    return "/".join(parts)
 
 
 class TrustSettings(Model):
@@ -160,6 +168,8 @@ class Settings(Model):
     trusted_certificates: tuple[Line, ...] = ()
     """PEM files of CAs that gateways trust besides the public ones: for company networks."""
     build: Build = Build()
+    bring: tuple[Annotated[Line, AfterValidator(_below_home)], ...] = ()
+    """Files and directories below the home that are copied into the homes of all sandboxes."""
 
     @model_validator(mode="after")
     def _are_bound(self) -> "Settings":

@@ -19,7 +19,7 @@ from companion.errors import (
 from companion.project import store
 from companion.reconcile import port_holders, readiness
 from companion.reconcile.build_turn import build_turn
-from companion.reconcile.desired import HOST_KEY
+from companion.reconcile.desired import BROUGHT, HOST_KEY
 from companion.reconcile.gateway_services import ROOT
 from companion.reconcile.plan import (
     BuildImage,
@@ -202,14 +202,21 @@ class Applier:
             raise UnreachableError(what, "run `companion up`, which replaces its containers")
 
     def _reload(self, step: Reload) -> None:
-        """Reload a service; sshd needs that for its host key only: it reads the rest at logins."""
+        """Reload a service; sshd needs that for its host key only, and reads the rest at logins."""
         service = step.service
         if service.role is not Role.AGENT:
             if not gateway_socket.reload(self.agent_paths.control):
                 self.engine.run(service.name, "/bin/bash", f"{LIB}/reload.sh")
-        elif self.target.login and step.is_about(HOST_KEY):
-            user = self.target.login.user
-            reload_sshd(self.engine, AgentLogin(user, started_as_root=service.user == ROOT))
+            return
+        as_root, login = service.user == ROOT, self.target.login
+        if as_root and not login:
+            return  # the agent's user is unknown here; its next start brings the rest
+        agent = AgentLogin(login.user if login else service.user, started_as_root=as_root)
+        if login and step.is_about(HOST_KEY):
+            reload_sshd(self.engine, agent)
+        if BROUGHT in dict(service.reloads) and step.is_about(BROUGHT):
+            bring = ("/bin/bash", f"{LIB}/entrypoint.sh", "--bring")
+            self.engine.run_as_agent(agent, *bring, stdin="")
 
     def _show_last_lines(self) -> None:
         """Report the last output of each container, which usually shows the cause of a failure.

@@ -12,12 +12,14 @@ from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import (
     authority,
+    bring,
     gateway_services,
     host_facts,
     migrate,
     readiness,
     secret_values,
     ssh_keys,
+    user_settings,
 )
 from companion.reconcile.allocate import propose
 from companion.reconcile.desired import HOST_KEY, Desired, desire
@@ -119,7 +121,10 @@ def desired_of(home: Paths, checked: Checked, record: AgentRecord) -> Desired:
     write.
     """
     agent_paths = checked.agent_paths(home)
-    sandbox = replace(sandbox_of(checked, record), once=once_store.read(agent_paths))
+    own = bring.read(home, user_settings.read(home).bring)
+    sandbox = replace(
+        sandbox_of(checked, record), once=once_store.read(agent_paths), brought=own.files
+    )
     values = secret_values.resolve(home, checked.ref, checked.contribution, sandbox.secrets)
     seals = secret_values.seals(values, record.salt, gateway_services.last_seals(sandbox, record))
     leaves = authority.leaf_certificates(sandbox, home, agent_paths)

@@ -17,7 +17,7 @@ from companion.reconcile.gateway_services import (
     services,
 )
 from companion.render import dns, dockerfile, environment, haproxy, ingress, sshd
-from companion.sandbox import repositories
+from companion.sandbox import brought, repositories
 from companion.sandbox.model import Sandbox, mount_file
 from companion.spec.containers import (
     Attachment,
@@ -36,6 +36,9 @@ from companion.spec.identity import Role, digest
 
 HOST_KEY = "host key"
 """The reloadable entry for which sshd must be signaled: since 9.8, OpenSSH keeps it in memory."""
+
+BROUGHT = "your own agent settings"
+"""The reloadable entry for which the agent copies the brought files into its home again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ def desire(
         host_key: the private and public host key of sshd; empty without sshd.
     """
     agent_image = dockerfile.render(sandbox, assets.agent)
-    agent = replace(_agent(sandbox, agent_image), reloads=tuple(_keys(sandbox, host_key)))
+    loads = (*_keys(sandbox, host_key), *_brought(sandbox))
+    agent = replace(_agent(sandbox, agent_image), reloads=loads)
     gateway_image = image_of_gateways(sandbox.host, assets.gateway)
     gateway_files = (*haproxy.render(sandbox), ingress.render(sandbox), *dns.render(sandbox))
     around = services(sandbox, gateway_image, gateway_files, seals, leaves)
@@ -112,6 +116,7 @@ def _agent(sandbox: Sandbox, image: Image) -> Service:
     keys = (Bind(Files(Directory.SSHD), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
     names = (HOSTS, RESOLV) if sandbox.gateway else ()
     signing = (Bind(Files(Directory.SIGNING), git.SIGNING, read_only=True),)
+    own = (Bind(Files(Directory.BROUGHT), brought.MOUNTED, read_only=True),)
     service = Service(
         name=sandbox.agent,
         role=Role.AGENT,
@@ -120,7 +125,13 @@ def _agent(sandbox: Sandbox, image: Image) -> Service:
         command=sandbox.program.command,
         hostname=sandbox.agent,
         network_of=Role.NET.service_of(sandbox.agent),
-        binds=(*names, *keys, *(signing if sandbox.signer else ()), *_mounts(sandbox)),
+        binds=(
+            *names,
+            *keys,
+            *(signing if sandbox.signer else ()),
+            *(own if sandbox.brought else ()),
+            *_mounts(sandbox),
+        ),
         tmpfs=SCRATCH,
         environment=(("HOME", sandbox.program.home), *environment.render(sandbox)),
         workdir=sandbox.workdir,
@@ -169,6 +180,11 @@ def _keys(sandbox: Sandbox, host_key: tuple[File, ...]) -> Iterator[tuple[str, s
         yield "authorized keys", digest_files(sandbox.files_of(given))
     if host_key:
         yield HOST_KEY, digest_files(host_key)
+
+
+def _brought(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
+    if sandbox.brought:
+        yield BROUGHT, digest_files(sandbox.brought)
 
 
 def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:

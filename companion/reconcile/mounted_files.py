@@ -10,7 +10,7 @@ from companion.reconcile import git_facts, secret_values, signing_key, ssh_keys
 from companion.reconcile.desired import Desired
 from companion.reconcile.secret_values import NOT_FETCHED, Secret
 from companion.reconcile.validate import Checked
-from companion.sandbox import repositories
+from companion.sandbox import brought, repositories
 from companion.spec.containers import Directory, File
 from companion.system import files
 from companion.system.paths import Paths
@@ -38,6 +38,9 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
         found[Directory.SSHD] = ssh_keys.contents(desired, home, agent_paths)
     if mounted := desired.sandbox.repositories:
         found[Directory.GIT] = tuple(repositories.files(facts for _, facts in mounted))
+    if desired.sandbox.brought:
+        archive = brought.archive(desired.sandbox.brought)
+        found[Directory.BROUGHT] = (File(brought.ARCHIVE, archive),)
     if signer := desired.sandbox.signer:
         found[Directory.SIGNING] = signing_key.contents(signer, desired.sandbox, agent_paths)
     return found

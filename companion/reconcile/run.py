@@ -27,6 +27,7 @@ from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef, Project
 from companion.reconcile import (
     authority,
+    bring,
     build_dir,
     mounted_files,
     ownership,
@@ -35,6 +36,7 @@ from companion.reconcile import (
     secret_values,
     snapshot,
     trust,
+    user_settings,
 )
 from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier, Progress
@@ -260,6 +262,8 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
         agent = comparison.desired.target.service(Role.AGENT)
         for sentence in ownership.unwritable(agent, checked.host.uid):
             request.progress(sentence)
+    for sentence in bring.read(home, user_settings.read(home).bring).left_out:
+        request.progress(sentence)
     login_seconds = applier.perform(comparison.plan)
     recording.record(home, comparison, complete=True)
     version = Snapshot(comparison.engine.choice, comparison.desired.target, checked.summary)

@@ -112,6 +112,8 @@ class Sandbox:
     allocation: Allocation
     host: HostFacts
     found: Mapping[ProjectFile, PathFacts]
+    brought: tuple[File, ...] = ()
+    """The user's own agent settings for the agent's home."""
     once: tuple[str, ...] = ()
     """Hosts that it may reach as if they were in its egress list, until it is taken down."""
 

@@ -118,6 +118,8 @@ class Directory(StrEnum):
     """The key with which the agent signs commits, and what verifies them."""
     GIT = "git"
     """Copies of what git obeys in mounted repositories."""
+    BROUGHT = "brought"
+    """The user's own agent settings, which the agent copies into its home."""
     SECCOMP = "seccomp"
     """The list of system calls; read by the engine and not mounted."""
 

@@ -1,5 +1,7 @@
 """Which tools does an agent find, and where does what it installs for itself go?"""
 
+import shutil
+
 import pytest
 from sandboxes import Box
 
@@ -45,3 +47,32 @@ def test_a_program_of_the_agents_own_cannot_keep_its_sandbox_from_starting(box: 
         box.companion("restart").ok()
     finally:
         box.companion("exec", "coder", "--", "/bin/sh", "-c", "/bin/rm -r ~/.local/bin").ok()
+
+
+def test_the_users_own_settings_arrive_and_later_edits_too_but_nothing_flows_back(box: Box):
+    own, settings = box.desk.home / ".claude", box.desk.home / ".config/companion/settings.yaml"
+    kept = settings.read_text()
+    (own / "skills/review").mkdir(parents=True)
+    (own / "CLAUDE.md").write_text("Be brief.\n")
+    (own / ".credentials.json").write_text("sk-ant-oat01-canary")
+    (own / "skills/review/SKILL.md").write_text("one\n")
+    settings.write_text(f"{kept}bring: [~/.claude]\n")
+    skill = "~/.claude/skills/review/SKILL.md"
+    try:
+        said = box.companion("up").ok()
+        assert "~/.claude/.credentials.json is never brought" in said.err
+        assert box.run(f"cat ~/.claude/CLAUDE.md {skill}") == "Be brief.\none"
+        assert "canary" not in box.run("grep -r canary /companion ~/.claude || true")
+        box.run("echo mine >~/.claude/CLAUDE.md; touch /companion/brought/x || true")
+        (own / "CLAUDE.md").write_text("Be very brief.\n")
+        (own / "skills/review/SKILL.md").write_text("two\n")
+        done = box.companion("up", "--json").ok()
+        assert done.agent["steps"] == ["reload coder"]
+        assert box.run(f"cat ~/.claude/CLAUDE.md {skill}") == "mine\ntwo"
+        assert (own / "CLAUDE.md").read_text() == "Be very brief.\n"
+        assert not (box.agent_state / "brought/x").exists()
+    finally:
+        settings.write_text(kept)
+        shutil.rmtree(own)
+        box.companion("up").ok()
+        box.run("rm -rf ~/.claude")
