@@ -76,6 +76,8 @@ def unpack(stream: IO[bytes], parent: int, name: str, room: int) -> Unpacked:
         return _unpack(stream, parent, name, room)
     except (FileExistsError, FileNotFoundError, NotADirectoryError):
         raise RefusedError("two of its names mean the same, or one leads through a file") from None
+    except RecursionError:  # tarfile reads a long name of a long name of a long name
+        raise RefusedError("its archive has entries of an unexpected kind") from None
 
 
 def _unpack(stream: IO[bytes], parent: int, name: str, room: int) -> Unpacked:

@@ -120,6 +120,9 @@ def test_headers_that_make_tarfile_read_without_an_end_are_refused(
     long_name.type, long_name.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
     with pytest.raises(RefusedError):
         place(long_name.tobuf(tarfile.GNU_FORMAT) + b"x" * 512)
+    long_name.size = 1
+    with pytest.raises(RefusedError):
+        place((long_name.tobuf(tarfile.GNU_FORMAT) + b"x" + bytes(511)) * 5000)
 
 
 @pytest.mark.parametrize("cut", [0, 1500])
