@@ -84,7 +84,7 @@ _PROGRAM = npm.runtime(
     adapter="codex-acp",
     commands=(_defaults(_ALWAYS),),
 )
-RUNTIME = replace(_PROGRAM, logins=_LOGINS)
+RUNTIME = replace(_PROGRAM, logins=_LOGINS, elsewhere=("OPENAI_BASE_URL",))
 
 
 class Options(Model):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from companion.plugins.contribution import EnvVar, Header, OAuthToken, Upstream
 from companion.render import credentials
+from companion.sandbox.logins import login_by
 
 NAME = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
 
@@ -52,7 +53,7 @@ def injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     for upstream in injecting:
         yield f"  http-request set-var(txn.injected) bool(true) {_at(upstream)}\n"
         for index, header in enumerate(upstream.headers):
-            yield from _lookup(header, f"txn.secret{index}", _at(upstream))
+            yield from _lookup(upstream, header, f"txn.secret{index}")
     if injecting:
         yield from _only_ours()
     for upstream in injecting:
@@ -99,15 +100,20 @@ def _matches(sample: str, expression: str) -> str:
     return f'{{ {sample} -m reg -i "{_literal(expression)}" }}'
 
 
-def _lookup(header: Header, variable: str, condition: str) -> Iterator[str]:
-    """Yield the rules that read a secret's value, and those that refuse a request without it."""
+def _lookup(upstream: Upstream, header: Header, variable: str) -> Iterator[str]:
+    """Yield the rules that read a secret's value, and those that refuse a request without it.
+
+    Agents retry a 503 for minutes and say nothing; a 403 of their model's host they show at once.
+    """
+    status = 403 if login_by(upstream, header) else 503
+    condition = _at(upstream)
     missing = f"{condition} !{{ var({variable}) -m found }}"
     lookup = f"str({header.secret.name}),map_str(secrets.map),b64dec"
     yield f"  http-request set-var({variable}) {lookup} {condition}\n"
     yield f"  http-request set-var(txn.reason) str(no-secret) {missing}\n"
     yield (
-        "  http-request return status 503 content-type text/plain string"
-        f' "gateway: {_missing(header)}\\n" {missing}\n'
+        f"  http-request return status {status} content-type text/plain string"
+        f' "gateway: {_missing(upstream, header)}\\n" {missing}\n'
     )
 
 
@@ -118,11 +124,12 @@ def _value(header: Header, variable: str) -> str:
     return f"{quote(header.prefix)}%[{secret}]{quote(header.suffix)}"
 
 
-def _missing(header: Header) -> str:
+def _missing(upstream: Upstream, header: Header) -> str:
     """Return what the agent is told when a header's secret has no value."""
     match header.secret:
         case EnvVar(name):
-            return f"{name} has no value"
+            step = ": run `companion login` on the desktop" if login_by(upstream, header) else ""
+            return f"{name} has no value{step}"
         case OAuthToken(provider, is_account=is_account):
             command = "companion login" if is_account else f"companion oauth {provider}"
             return f"no valid token for {provider}: run `{command}` on the desktop"

@@ -41,7 +41,7 @@ def present(contribution: Contribution) -> tuple[Choice, ...]:
         Choice(login, upstream.origin, header.secret.name)
         for upstream in contribution.upstreams
         for header in upstream.headers
-        if isinstance(header.secret, EnvVar) and (login := _login(upstream, header))
+        if isinstance(header.secret, EnvVar) and (login := login_by(upstream, header))
     )
     accounts = (
         Choice(login, provider.origin)
@@ -86,7 +86,7 @@ def _known() -> Iterator[Login]:
     return (login for plugin in plugins.RUNTIMES for login in plugin.logins)
 
 
-def _login(upstream: Upstream, header: Header) -> Login | None:
+def login_by(upstream: Upstream, header: Header) -> Login | None:
     """Return the login by which a service's header goes to a model."""
     sent = upstream.endpoint, header.name.lower(), header.prefix
     for login in _known():
@@ -108,7 +108,11 @@ def _lacks_login(found: RuntimePlugin, loaded: Loaded, contribution: Contributio
     named = {upstream.host for upstream in contribution.upstreams}
     named |= {host for host in hosts if _allows(loaded.config.egress.allow, host)}
     leads_elsewhere = {v.name for v in contribution.variables} & {*found.elsewhere}
-    return bool(hosts and loaded.config.gateway and not hosts & named and not leads_elsewhere)
+    # A home of the user's own may name a model of another vendor, with a credential for that.
+    injected = any(upstream.headers for upstream in contribution.upstreams)
+    if leads_elsewhere or (contribution.overlays and injected):
+        return False
+    return bool(hosts and loaded.config.gateway and not hosts & named)
 
 
 def _allows(allowed: tuple[str, ...], host: str) -> bool:

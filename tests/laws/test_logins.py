@@ -31,6 +31,11 @@ CASES = {
     "    env: ['ANTHROPIC_BASE_URL=https://llm.corp.test']\n": "",
     HEAD.format("codex", "listed") + "features:\n  - plugin: external-services\n    services:\n"
     "      - url: https://api.openai.com\n": "",
+    HEAD.format("codex", "listed") + "features:\n  - plugin: custom-runtime\n"
+    "    home_override: home\n  - plugin: external-services\n    services:\n"
+    "      - url: http://model.test:8000\n        headers: {authorization: 'Bearer ${SET}'}\n": "",
+    HEAD.format("codex", "listed") + "features:\n  - plugin: custom-runtime\n"
+    "    home_override: home\n": NONE,
     HEAD.format("codex", "listed") + "features:\n  - plugin: codex\n    api_key: ${SET}\n": "",
     HEAD.format("codex", "listed") + "features:\n  - plugin: codex\n    api_key: ${UNSET}\n": EMPTY,
     HEAD.format("codex", "listed") + "features:\n  - plugin: claude-code\n"

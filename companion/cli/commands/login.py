@@ -127,7 +127,7 @@ def _secret(chosen: Choice, credential: Credential) -> str:
     """
     login = chosen.login
     if sys.stdin.isatty():
-        comment(f"{chosen.variable} is {login.title}: {login.source}.")
+        comment(f"{chosen.variable} is {login.title}.\n  {login.source}")
         value = ask_unseen(f"{chosen.variable} (it is not shown): ").strip()
     else:
         value = piped(_LONGEST + 1).strip()
