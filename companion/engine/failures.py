@@ -32,6 +32,12 @@ _NO_BASE = re.compile(
     r"ERROR \[internal\] load metadata|failed to (resolve source metadata|create LLB definition)"
 )
 """BuildKit's output for a base image that it cannot pull; it has no steps before that."""
+_UNREACHED = re.compile(
+    r"(?:Temporary failure resolving|Could not resolve(?: host)?:?) '?([a-z0-9.-]+)"
+    r"|getaddrinfo (?:EAI_AGAIN|ENOTFOUND) ([a-z0-9.-]+)"
+    r"|Temporary failure in name resolution|Failed to establish a new connection"
+)
+"""The output of apt, curl, npm and pip if there is no network."""
 _SILENT = re.compile(r"^(cannot|failed to) connect to the docker", re.IGNORECASE)
 """The client's output if no daemon listens, before and since Docker 29."""
 _VANISHED = re.compile(r"(?i:no such (network|object)|network (\S+ )?not found)")
@@ -131,6 +137,11 @@ def of_build(image: Image, lines: Sequence[str], log: str, settings: str) -> Eng
         hint = f"connect to its registry, or map it to an image you have: images: in {settings}"
         return EngineError(what, hint, text, code=Code.PULL_FAILED)
     tail = "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
+    if reached := _UNREACHED.search(text):
+        host = next(filter(None, reached.groups()), "a host")
+        what = f"the {image.role} image could not be built, because {host} was not found:\n{tail}"
+        hint = f"connect to a network, or name your proxy: build.proxy in {settings}; log: {log}"
+        return EngineError(what, hint, text, code=Code.BUILD_FAILED)
     what = f"the {image.role} image could not be built:\n{tail}"
     return EngineError(what, f"see the full log in {log}", text, code=Code.BUILD_FAILED)
 

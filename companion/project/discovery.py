@@ -65,7 +65,8 @@ def config_text(ref: AgentRef) -> str:
     """
     text = files.read_text(ref.config)
     if text is None:
-        hint = "run `companion init` there, or name the project's directory with -C"
+        hint = "for an agent on a git repository: `companion run`; to start a project: `companion"
+        hint += " init`; else name a project's directory with -C"
         raise CompanionError(
             f"there is no {paths.CONFIG_NAME} in {ref.directory}", hint, code=Code.CONFIG_MISSING
         )

@@ -1,30 +1,16 @@
 """Worktrees of git: made, examined and removed so that nothing of the repository runs.
 
-An agent can write to its repository. So git works in an empty repository of ours, with our own
-configuration, that borrows the objects and branches of the other one: hooks, fsmonitor, filters,
-aliases and remotes do not exist for it. What git keeps of a worktree are three files that we write.
+An agent can write to its repository, so git runs as in system/borrowed_git.py. What git keeps of a
+worktree are three files that we write.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from companion.errors import Code, CompanionError
-from companion.system import files, links, process, search
-
-_SECONDS = 300.0
-_CONFIG = """\
-[core]
-	repositoryformatversion = 1
-	bare = false
-	logAllRefUpdates = false
-	excludesFile = {}
-[extensions]
-	objectformat = {}
-"""
-_DIGESTS = {40: "sha1", 64: "sha256"}
+from companion.system import files, links
+from companion.system.borrowed_git import BorrowedGit, WorkTree, borrowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +30,11 @@ class Worktree:
     def own(self) -> Path:
         """What the repository keeps of it: HEAD and the index."""
         return Path(self.common, "worktrees", self.id)
+
+    @property
+    def work_tree(self) -> WorkTree:
+        """Its files and its index."""
+        return WorkTree(Path(self.directory), self.own / "index")
 
     @property
     def reference(self) -> str:
@@ -98,7 +89,7 @@ def add(top: Path, common: Path, branch: str, directory: Path) -> Worktree:
         what = f"{directory} exists already"
         raise CompanionError(what, "remove it, or choose another branch", code=Code.EXISTS)
     head = _line((top / ".git" if common == top / ".git" else _own(top)) / "HEAD")
-    with _borrowed(common, head) as git:
+    with borrowed(common, head) as git:
         if git.run("check-ref-format", "--branch", branch).code:
             raise CompanionError(f"'{branch}' is no name for a branch", "choose another one")
         _require_free(common, branch)
@@ -122,9 +113,9 @@ def loss(worktree: Worktree) -> Loss:
     """Return what would be lost with a worktree."""
     own = worktree.own
     head = _line(own / "HEAD") if files.is_directory(own) else f"ref: {worktree.reference}"
-    with _borrowed(Path(worktree.common), head) as git:
-        changes = git.changes(worktree)
-        commits = git.only_here(worktree)
+    with borrowed(Path(worktree.common), head) as git:
+        changes = git.changes(worktree.work_tree)
+        commits = git.only_here(worktree.branch if worktree.makes_branch else "")
     unknown = "" if None not in (changes, commits) else "git cannot read the repository"
     if files.is_directory(own / "modules"):
         unknown = "it has submodules"
@@ -137,11 +128,11 @@ def remove(worktree: Worktree) -> None:
     Raises:
         CompanionError: the system refuses.
     """
-    with _borrowed(Path(worktree.common), f"ref: {worktree.reference}") as git:
+    with borrowed(Path(worktree.common), f"ref: {worktree.reference}") as git:
         _discard(git, worktree)
 
 
-def _write(git: "_Git", made: Worktree, commit: str) -> None:
+def _write(git: BorrowedGit, made: Worktree, commit: str) -> None:
     common, directory, own = Path(made.common), Path(made.directory), made.own
     for path in (own / "HEAD", common / made.reference):
         links.unlinked(common, path)
@@ -154,7 +145,7 @@ def _write(git: "_Git", made: Worktree, commit: str) -> None:
     files.write(own / "HEAD", f"ref: {made.reference}\n", files.READABLE)
     way = os.path.relpath(own, directory)  # as it is in a sandbox, whatever lies above
     files.write(directory / ".git", f"gitdir: {way}\n", files.READABLE)
-    git.must("read-tree", "--reset", "-u", commit, work_tree=made)
+    git.must("read-tree", "--reset", "-u", commit, work_tree=made.work_tree)
     if files.user_id() == 0:
         _own_alike(common, made)
 
@@ -169,7 +160,7 @@ def _own_alike(common: Path, made: Worktree) -> None:
         os.chown(path, owner, owner, follow_symlinks=False)
 
 
-def _discard(git: "_Git", worktree: Worktree) -> None:
+def _discard(git: BorrowedGit, worktree: Worktree) -> None:
     import shutil  # noqa: PLC0415 - start-up time is a budget
 
     common, directory = Path(worktree.common), Path(worktree.directory)
@@ -214,112 +205,3 @@ def _own(top: Path) -> Path:
 def _line(path: Path) -> str:
     """Return the only line of a small file; "" if there is none."""
     return (files.read_text(path, "surrogateescape") or "").rstrip("\r\n")
-
-
-@contextmanager
-def _borrowed(common: Path, head: str) -> Iterator["_Git"]:
-    """Make a repository of ours for a while, with the objects and branches of another one."""
-    import tempfile  # noqa: PLC0415 - start-up time is a budget
-
-    if files.inode(common / "reftable"):
-        what = f"{common} keeps its branches as a reftable, which Companion does not read"
-        raise CompanionError(what, "make the worktree with git, and use `companion run` in it")
-    with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
-        yield _Git(Path(scratch), common, head)
-
-
-class _Git:
-    """Git in a repository of ours that borrows another one's objects and branches."""
-
-    def __init__(self, scratch: Path, common: Path, head: str) -> None:
-        self._scratch, self._common = scratch, common
-        (scratch / "HEAD").write_text(f"{head}\n", errors="surrogateescape")
-        for name in ("refs", "packed-refs"):
-            (scratch / name).symlink_to(common / name)
-        self._configure("sha1")
-        if len(head) in _DIGESTS:
-            self._configure(_DIGESTS[len(head)])
-        elif "objectformat = sha256" in _text(common / "config").lower():
-            self._configure("sha256")
-
-    def _configure(self, kind: str) -> None:
-        ignored = self._common / "info" / "exclude"
-        (self._scratch / "config").write_text(_CONFIG.format(_quoted(str(ignored)), kind))
-
-    def run(self, *arguments: str, work_tree: Worktree | None = None) -> process.Completed:
-        """Run git; in a work tree if one is given."""
-        program = search.find("git")
-        if program is None:
-            raise CompanionError("git is not installed", "install it: a package called git")
-        environment = {
-            "HOME": str(self._scratch),
-            "LC_ALL": "C.UTF-8",
-            "PATH": os.defpath,
-            "SYSTEMROOT": os.environ.get("SYSTEMROOT", ""),
-            "GIT_DIR": str(self._scratch),
-            "GIT_OBJECT_DIRECTORY": str(self._common / "objects"),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_ALLOW_PROTOCOL": "",
-            "GIT_NO_LAZY_FETCH": "1",
-            "GIT_NO_REPLACE_OBJECTS": "1",
-            "GIT_OPTIONAL_LOCKS": "0",
-            "GIT_TERMINAL_PROMPT": "0",
-        }
-        if work_tree:
-            environment |= {
-                "GIT_WORK_TREE": work_tree.directory,
-                "GIT_INDEX_FILE": str(work_tree.own / "index"),
-            }
-        place = Path(work_tree.directory) if work_tree else self._scratch
-        alone = process.Alone(environment, place)
-        return process.run((program, *arguments), timeout=_SECONDS, alone=alone)
-
-    def must(self, *arguments: str, work_tree: Worktree | None = None) -> str:
-        """Run git and return what it said.
-
-        Raises:
-            CompanionError: it failed.
-        """
-        done = self.run(*arguments, work_tree=work_tree)
-        if done.code:
-            raise CompanionError(f"git {arguments[0]} failed in {self._common}:\n{done.stderr}", "")
-        return done.stdout
-
-    def commit(self, name: str) -> str | None:
-        """Return the commit that a name leads to; None: none."""
-        done = self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
-        return done.stdout.strip() or None
-
-    def changes(self, worktree: Worktree) -> tuple[str, ...] | None:
-        """Return the files that are not committed; None: git cannot tell.
-
-        No submodule is entered: its own configuration would run.
-        """
-        if not files.is_directory(Path(worktree.directory)):
-            return ()
-        shown = ("--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=all")
-        done = self.run("status", "--no-renames", *shown, work_tree=worktree)
-        return tuple(one[3:] for one in done.stdout.split("\0") if one) if not done.code else None
-
-    def only_here(self, worktree: Worktree) -> tuple[str, ...] | None:
-        """Return the commits that are lost with the worktree; None: git cannot tell."""
-        mine = [one for one in ("HEAD", worktree.reference) if self.commit(one)]
-        if not worktree.makes_branch:
-            mine = [one for one in mine if one == "HEAD"]
-        if not mine:
-            return ()
-        but = (f"--exclude={worktree.branch}",) if worktree.makes_branch else ()
-        others = ("--not", *but, "--branches", "--remotes", "--tags")
-        done = self.run("log", "--format=%h %s", *mine, *others)
-        return tuple(done.stdout.splitlines()) if not done.code else None
-
-
-def _text(path: Path) -> str:
-    return files.read_text(path, "surrogateescape") or ""
-
-
-def _quoted(path: str) -> str:
-    escaped = path.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

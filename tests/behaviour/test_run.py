@@ -212,6 +212,7 @@ def test_a_worktree_has_a_sandbox_of_its_own_and_is_taken_back_with_it(repositor
     assert listed["app-fix-a-b"]["works_in"] == str(worktree)
     assert repository.run("status", "--json", cwd=worktree).ok().agent["agent"] == "app-fix-a-b"
     assert repository.run("run", "--branch", "fix/a-b", "--json").ok().data["branch"] == "fix/a-b"
+    assert repository.run("run", "--json", cwd=worktree).ok().data["agent"] == "app-fix-a-b"
     repository.run("remove", cwd=worktree).ok()
     assert repository.sandboxes == ["app"]
     assert [p.name for p in repository.top.parent.iterdir()] == ["app"]

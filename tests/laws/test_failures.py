@@ -38,6 +38,25 @@ def image(base: str, *arguments: tuple[str, str]) -> Image:
     return Image("coder", Role.AGENT, (File("Dockerfile", text.encode()),), arguments)
 
 
+@pytest.mark.parametrize(
+    ("line", "host"),
+    [
+        (
+            "W: Failed to fetch http://x  Temporary failure resolving 'deb.debian.org'",
+            "deb.debian.org",
+        ),
+        ("curl: (6) Could not resolve host: registry.example", "registry.example"),
+        ("npm error getaddrinfo EAI_AGAIN registry.npmjs.org", "registry.npmjs.org"),
+    ],
+)
+def test_a_build_without_a_network_says_so_and_names_the_host(line: str, host: str):
+    steps = ("STEP 1/2: FROM base", "STEP 2/2: RUN x", line, "exit code 100")
+    error = failures.of_build(image("base"), steps, "/s/build.log", "/c/settings.yaml")
+    (problem,) = error.problems
+    assert f"because {host} was not found" in problem.what
+    assert "build.proxy in /c/settings.yaml" in problem.hint
+
+
 @pytest.mark.parametrize("lines", [PODMAN, DOCKER, BUILDKIT], ids=["podman", "docker", "BuildKit"])
 @pytest.mark.parametrize("base", ["docker.io/library/node:24-slim", "${BASE}"])
 def test_a_base_image_that_cannot_be_pulled_is_named_with_the_setting_that_helps(

@@ -3,7 +3,6 @@
 The shells ask at each Tab, so nothing heavy is imported.
 """
 
-import json
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable
@@ -54,15 +53,12 @@ def _options(whole: ArgumentParser) -> set[str]:
 
 def _agents(parsed_args: Namespace, **_: object) -> Iterable[str]:
     """Return the names of the agents that were started in a directory, as our state has them."""
-    from companion.system import files  # noqa: PLC0415 - start-up time is a budget
+    from companion.project import lookup, store  # noqa: PLC0415 - start-up time is a budget
     from companion.system.paths import Paths  # noqa: PLC0415
 
-    directory = getattr(parsed_args, "directory_option", None) or Path()
-    wanted = str(files.real(files.expanded(directory)))
-    for known in Paths.of_user().projects.glob("*/project.json"):
-        if json.loads(known.read_bytes()).get("directory") == wanted:
-            return sorted(record.parent.name for record in known.parent.glob("*/agent.json"))
-    return ()
+    home, directory = Paths.of_user(), getattr(parsed_args, "directory_option", None) or Path()
+    found = lookup.projects_at(home, directory)
+    return sorted(name for project in found for name in store.of_project(home, project).names)
 
 
 def _places(prefix: str, parsed_args: Namespace, **_: object) -> Iterable[str]:
