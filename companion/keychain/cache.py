@@ -17,6 +17,9 @@ from companion.keychain.sources import Source
 from companion.keychain.store import Where
 from companion.system.paths import Paths
 
+_PAUSE = 5.0
+"""Seconds for which a failed source is not asked again: many sandboxes may use one, and it may have
+asked the user."""
 _LONGER = 2
 """Lifetimes for which a value is kept while it cannot be read again."""
 
@@ -29,6 +32,8 @@ class _Fetched:
     """When the source gave it, in Unix seconds."""
     tried: float
     """When the source was asked last."""
+    failure: CompanionError | None = None
+    """Why there is no value."""
 
     def is_due(self, source: Source, now: float) -> bool:
         return self.value is None or not self.tried <= now < self.tried + source.lifetime
@@ -37,6 +42,7 @@ class _Fetched:
         return not self.at <= now < self.at + _LONGER * source.lifetime
 
 
+_UNKNOWN = _Fetched(None, -math.inf, -math.inf)
 _values: dict[Source, _Fetched] = {}
 _turns: dict[Source, threading.Lock] = {}
 
@@ -56,8 +62,10 @@ def fetch(home: Paths, source: Source, tell: Callable[[str], None]) -> bool:
         CompanionError: the source failed, and no value is left.
     """
     with _turns.setdefault(source, threading.Lock()):
-        known, now = _values.get(source, _Fetched(None, -math.inf, -math.inf)), time.time()
+        known, now = _values.get(source, _UNKNOWN), time.time()
         _discard_ended(source, now)
+        if known.failure and 0 <= now - known.tried < min(_PAUSE, source.lifetime):
+            raise known.failure
         if not known.is_due(source, now):
             return False
         if known.value is None:
@@ -65,10 +73,11 @@ def fetch(home: Paths, source: Source, tell: Callable[[str], None]) -> bool:
         try:
             new = _Fetched(_read(home, source), now, now)
         except CompanionError as error:
-            has_ended = known.has_ended(source, now)
-            _values[source] = _Fetched(None if has_ended else known.value, known.at, now)
-            if has_ended:
+            now = time.time()  # it may have waited for the user
+            if known.has_ended(source, now):
+                _values[source] = _Fetched(None, known.at, now, error)
                 raise
+            _values[source] = _Fetched(known.value, known.at, now)
             tell(f"{source.name} could not be renewed, so its value stays: {error}")
             return False
         _values[source] = new
@@ -83,7 +92,7 @@ def next_due(sources: Iterable[Source]) -> float:
 
 def _discard_ended(but: Source, now: float) -> None:
     for source, one in tuple(_values.items()):
-        if source != but and one.has_ended(source, now):
+        if source != but and one.value is not None and one.has_ended(source, now):
             _values.pop(source, None)
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from companion.config.settings import Settings
 from companion.keychain.store import Held, Where
 
-_LIFETIME = 3600.0
+_LIFETIME = 12 * 3600.0
 """Seconds for which a stored value is used before it is read again: `set` makes a new source."""
 
 

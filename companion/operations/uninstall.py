@@ -77,16 +77,15 @@ def _exclude(home: Paths) -> Iterator[str]:
 
 def _forget_secrets(home: Paths) -> Iterator[str]:
     """Remove the user's secrets from the keychain; yield those that cannot be removed."""
+    names: list[str] = []
     try:
-        names = tuple(secrets.held(home))
+        names += secrets.held(home)
+        while names:
+            secrets.remove(home, names[0])
+            names.pop(0)
     except CompanionError as error:
-        yield str(error)
-        return
-    for name in names:
-        try:
-            secrets.remove(home, name)
-        except CompanionError as error:
-            yield f"the keychain's entry companion/{name}: {error.problems[0].what}"
+        what = f"the keychain's entries companion/{', '.join(names)}: " if names else ""
+        yield f"{what}{error.problems[0].what}"
 
 
 def _is_build_of(directory: Path, project_id: str) -> bool:

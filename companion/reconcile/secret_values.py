@@ -11,6 +11,7 @@ from typing import NoReturn
 from companion.config import env_file
 from companion.errors import CompanionError, ConfigError, Problem
 from companion.keychain import cache, store
+from companion.keychain.desktop import KeychainError, NoKeychainError
 from companion.keychain.sources import Source, sources
 from companion.oauth import grant_store, grants
 from companion.plugins.contribution import (
@@ -160,6 +161,8 @@ def fetch(
                 renewed.append(name)
         except CompanionError as error:
             problems += (p._replace(what=f"{name}: {p.what}") for p in error.problems)
+            if isinstance(error, NoKeychainError | KeychainError):
+                break  # it would be the same for the next one, and the user is asked once
     if problems:
         raise ConfigError(problems)
     return tuple(renewed)

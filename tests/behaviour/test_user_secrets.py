@@ -11,8 +11,9 @@ from desk import CANARY, COMPANION, Desk
 from fake_project import Fake
 from sandboxes import wait_until
 
-from companion.keychain import commands
+from companion.keychain import cache, commands
 from companion.keychain.commands import SecretFailedError
+from companion.keychain.sources import Source
 
 CONFIG = """\
 name: coder
@@ -215,6 +216,24 @@ def test_a_program_that_an_agent_may_write_is_never_asked(fake: Fake):
         assert done.code == 1
         assert "could not be started" in done.err
     assert not (fake.desk.home / "ran").exists()
+
+
+def test_a_failed_source_is_asked_once_for_all_sandboxes(fake: Fake):
+    asks = program(fake, "exit 1")
+    paths, told = fake.desk.paths, []
+    source = Source("KEY", ("api.test",), 60.0, (str(asks),))
+    program(fake, f"echo {ASKED}", "other")
+    other = Source("OTHER", ("api.test",), 60.0, (str(asks.with_name("other")),))
+    failures = []
+    for _ in range(3):
+        cache.fetch(paths, other, list)
+        with pytest.raises(SecretFailedError) as caught:
+            cache.fetch(paths, source, told.append)
+        failures.append(str(caught.value))
+    assert times_asked(fake) == 2  # each of the two once
+    assert len(set(failures)) == 1
+    assert told == ["reading KEY from the command vault"]
+    assert cache.value(source) is None
 
 
 def test_a_command_that_takes_too_long_or_never_stops_talking_ends():

@@ -250,4 +250,4 @@ def test_uninstall_names_what_a_locked_keychain_keeps(desk: Desk, chain: Keychai
     chain.lock()
     done = desk.companion("uninstall", "--yes")
     assert done.code == 1
-    assert "not removed: the keychain's entry companion/KEY: the keychain is locked" in done.out
+    assert "not removed: the keychain's entries companion/KEY: the keychain is locked" in done.out
