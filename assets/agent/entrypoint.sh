@@ -120,8 +120,22 @@ if [ "$uid" ]; then
     env "${given[@]}" /bin/bash "$0" --no-gate "$@"
 fi
 
+# Names the MCP servers of agent.yaml in an agent's own settings in the home; entries that it has stay.
+register() {
+  local program=$1 settings="$HOME/$2" key=$3 new
+  type -P "$program" >/dev/null || return 0
+  [ -e "$settings" ] || { mkdir -p "$(dirname "$settings")" && echo '{}' >"$settings"; } || return 0
+  new=$(jq --slurpfile add "$lib/mcp/$program.json" --arg key "$key" \
+    '.[$key] = $add[0] + (.[$key] // {})' "$settings") || return 0
+  printf '%s\n' "$new" >"$settings" || true
+}
+
 if [ -d "$lib/home" ]; then overlay "$lib/home"; fi
 bring
+if [ -d "$lib/mcp" ]; then
+  register claude .claude.json mcpServers
+  register opencode .config/opencode/opencode.json mcp
+fi
 program=$(type -P -- "$1") && set -- "$program" "${@:2}"
 PATH=$agent_path
 run_all "$lib/hooks"

@@ -37,6 +37,7 @@ _PORT = re.compile(
 _PACKAGE = re.compile(
     r"[a-z0-9][a-z0-9.+-]{0,62}[a-z0-9+](=[0-9A-Za-z][0-9A-Za-z.+~:-]{0,62}[0-9A-Za-z])?\Z"
 )
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
 _MEMORY = re.compile(r"[1-9][0-9]{0,5}[kmg]\Z")
 _BLANK = re.compile(
     r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0d\uffa0"
@@ -127,6 +128,12 @@ def _port(text: str) -> str:
     return text
 
 
+def _version(text: str) -> str:
+    if not _VERSION.match(text):
+        raise ValueError("must be a version such as 1.2.3, or latest")
+    return text
+
+
 def _package(text: str) -> str:
     """Refuse what apt-get takes for anything but a package: options, removals, files, releases."""
     if not _PACKAGE.match(text):
@@ -189,6 +196,7 @@ def host_pattern(text: str) -> str:
 
 Line = Annotated[str, AfterValidator(single_line)]
 Text = Annotated[str, AfterValidator(free_text)]
+Version = Annotated[Line, AfterValidator(_version)]
 Package = Annotated[str, AfterValidator(_package)]
 Image = Annotated[str, AfterValidator(_image)]
 PortText = Annotated[str, AfterValidator(_port)]
@@ -198,6 +206,8 @@ class Runtime(Model):
     """The agent program: the name of a built-in one, or a definition given inline."""
 
     name: Line | None = None
+    version: Version | None = None
+    """Of the program, for a named runtime."""
     base_image: Image | None = None
     install: tuple[Line, ...] = ()
     cmd: tuple[Line, ...] = ("sleep", "infinity")
@@ -214,8 +224,10 @@ class Runtime(Model):
     def _one_kind(self) -> "Runtime":
         if (self.name is None) == (self.base_image is None):
             raise ValueError("must be the name of a runtime, or a mapping with base_image")
-        if self.name is not None and self.model_fields_set != {"name"}:
-            raise ValueError("a named runtime takes no other keys")
+        if self.name is not None and not self.model_fields_set <= {"name", "version"}:
+            raise ValueError("a named runtime takes no other key than version")
+        if self.name is None and self.version is not None:
+            raise ValueError("takes a version only with the name of a runtime")
         return self
 
 

@@ -99,7 +99,14 @@ def _whole(schema: Schema) -> Schema:
         names = [{"const": p.name, "description": p.summary} for p in plugins.RUNTIMES]
         given = inner["Runtime"] | {"required": ["base_image"]}
         given["properties"].pop("name")
-        inner["Runtime"] = {"anyOf": [*names, given]}
+        version = given["properties"].pop("version")
+        chosen = {
+            "type": "object",
+            "properties": {"name": {"anyOf": names}, "version": version},
+            "required": ["name"],
+            "additionalProperties": False,
+        }
+        inner["Runtime"] = {"anyOf": [*names, chosen, given]}
     inner["Egress"] = {"anyOf": [{"enum": ["open", "listed"]}, inner["Egress"]]}
     features = []
     for plugin in plugins.FEATURES:

@@ -129,7 +129,9 @@ def make(
         login=_login(program, credentials(home, name)),
         committer=repository.committer(),
     )
-    workdir = composed.targets[directory].replace("{{ .AGENT_HOME }}", program.plugin.program.home)
+    workdir = composed.targets[directory].replace(
+        "{{ .AGENT_HOME }}", program.plugin.program(None).home
+    )
     asked = dev_container.find(Path(directory), workdir)
     if asked and reads_container:
         composed = replace(composed, container=asked)

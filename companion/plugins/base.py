@@ -13,7 +13,6 @@ from companion.plugins.contribution import Contribution, RuntimeProgram
 from companion.plugins.login import Login
 
 _REFERENCE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}\Z")
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}\Z")
 
 
 def _referred(text: str) -> str:
@@ -23,15 +22,8 @@ def _referred(text: str) -> str:
     return found[1]
 
 
-def _version(text: str) -> str:
-    if not _VERSION.match(text):
-        raise ValueError("must be a version such as 1.2.3, or latest")
-    return text
-
-
 Reference = Annotated[Line, AfterValidator(_referred)]
 """`${VARIABLE}` in the config; the variable's name once decoded."""
-Version = Annotated[Line, AfterValidator(_version)]
 
 _TEMPLATES = ("{{ .AGENT_HOME }}", "{{ .AGENT_USER }}")
 
@@ -86,7 +78,12 @@ class RuntimePlugin:
 
     name: str
     summary: str
-    program: RuntimeProgram
+    package: str
+    """The npm package of its program."""
+    pinned: str
+    """The version of it that this Companion was tested with."""
+    program: Callable[[str | None], RuntimeProgram]
+    """Returns the program in a version; None: the one that this Companion was tested with."""
     logins: tuple[Login, ...] = ()
     """How it logs in to its models' vendors, the usual way first; empty: we know of none."""
     elsewhere: tuple[str, ...] = ()

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from pydantic import model_validator
 
-from companion.config.models import Model
+from companion.config.models import Model, Version
 from companion.plugins import npm
-from companion.plugins.base import Context, FeaturePlugin, Reference, Version
+from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (
     Contribution,
     EnvVar,
@@ -18,7 +18,7 @@ from companion.plugins.contribution import (
 )
 from companion.plugins.login import Credential, Login
 
-_PACKAGE, _PINNED = "@anthropic-ai/claude-code", "2.1.161"
+_CLI = npm.Cli("claude", "@anthropic-ai/claude-code", "2.1.332")
 _DUMMY = "dummy"
 _QUIET = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
 # Without these the first start in a terminal asks for an account and contacts the login hosts.
@@ -63,8 +63,9 @@ _LOGINS = (
 _PROGRAM = npm.runtime(
     name="claude-code",
     summary="Claude Code with the claude-agent-acp adapter",
-    packages=(f"{_PACKAGE}@{_PINNED}", "@agentclientprotocol/claude-agent-acp@0.40.0"),
-    adapter="claude-agent-acp",
+    cli=_CLI,
+    acp=("claude-agent-acp",),
+    adapter="@agentclientprotocol/claude-agent-acp@0.101.0",
 )
 RUNTIME = replace(
     _PROGRAM,
@@ -107,7 +108,7 @@ def contribute(options: Options, context: Context) -> Contribution:
         header = Header("x-api-key", "", EnvVar(options.api_key or ""), "")
     return Contribution(
         home=(HomeFile(".claude.json", json.dumps(set_up), context.origin),),
-        commands=npm.added("claude", _PACKAGE, _PINNED, options.version),
+        commands=npm.added(_CLI, options.version),
         variables=tuple(Variable(*p, context.origin) for p in ((variable, _DUMMY), _QUIET)),
         upstreams=(Upstream("https", _HOST, 443, (header,), context.origin),),
     )

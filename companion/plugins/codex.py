@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from companion.config.models import Model
+from companion.config.models import Model, Version
 from companion.plugins import npm
-from companion.plugins.base import Context, FeaturePlugin, Reference, Version
+from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (
     Command,
     Contribution,
@@ -19,12 +19,12 @@ from companion.plugins.contribution import (
 )
 from companion.plugins.login import Credential, Login
 
-_PACKAGE, _PINNED = "@openai/codex", "0.136.0"
+_CLI = npm.Cli("codex", "@openai/codex", "0.171.0")
 _HOST = "api.openai.com"
 # The container is the sandbox: Codex's own would fail, and every command with it, on engines that
 # allow no nested sandbox.
 _ALWAYS = (
-    'sandbox_mode = "danger-full-access"',
+    'default_permissions = ":danger-full-access"',
     "[features]",
     "plugins = false",
     "[analytics]",
@@ -80,8 +80,9 @@ _LOGINS = (
 _PROGRAM = npm.runtime(
     name="codex",
     summary="OpenAI Codex CLI with the codex-acp adapter",
-    packages=(f"{_PACKAGE}@{_PINNED}", "@zed-industries/codex-acp@0.15.0"),
-    adapter="codex-acp",
+    cli=_CLI,
+    acp=("codex-acp",),
+    adapter="@agentclientprotocol/codex-acp@2.6.0",
     commands=(_defaults(_ALWAYS),),
 )
 RUNTIME = replace(_PROGRAM, logins=_LOGINS, elsewhere=("OPENAI_BASE_URL",))
@@ -104,7 +105,7 @@ class Options(Model):
 
 def contribute(options: Options, context: Context) -> Contribution:
     """Install the CLI unless the image has it; the gateway adds the key, or the plan's token."""
-    added = npm.added("codex", _PACKAGE, _PINNED, options.version)
+    added = npm.added(_CLI, options.version)
     if options.api_key:
         return Contribution(
             commands=(*added, Command(_defaults(_provider("OpenAI")))),

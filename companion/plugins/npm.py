@@ -1,5 +1,7 @@
 """Building blocks shared by the agents that npm installs."""
 
+from dataclasses import dataclass
+
 from companion.plugins.base import RuntimePlugin
 from companion.plugins.contribution import Command, RuntimeProgram
 
@@ -10,44 +12,62 @@ _ENSURE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Cli:
+    """An agent's command line program, and the version that this Companion was tested with."""
+
+    program: str
+    package: str
+    pinned: str
+
+    def at(self, version: str | None) -> str:
+        """Return npm's name for a version of it."""
+        return f"{self.package}@{version or self.pinned}"
+
+
 def install(*packages: str) -> str:
     """Return the command that installs packages system-wide."""
     names = " ".join(packages)
     return f"npm install -g --no-fund --no-audit {names} && npm cache clean --force"
 
 
-def added(program: str, package: str, pinned: str, version: str | None) -> tuple[Command, ...]:
+def added(cli: Cli, version: str | None) -> tuple[Command, ...]:
     """Return the commands that add a program to any image.
 
-    Without an explicit `version`, an installed program stays and `pinned` is the version to add.
+    Without an explicit `version`, an installed program stays.
     """
-    unless_installed = f"command -v {program} >/dev/null || " if version is None else ""
-    wanted = install(f"{package}@{version or pinned}")
-    return Command(_ENSURE), Command(f"{unless_installed}{{ {wanted}; }}")
+    unless_installed = f"command -v {cli.program} >/dev/null || " if version is None else ""
+    return Command(_ENSURE), Command(f"{unless_installed}{{ {install(cli.at(version))}; }}")
 
 
 def runtime(
     *,
     name: str,
     summary: str,
-    packages: tuple[str, ...],
-    adapter: str,
+    cli: Cli,
+    acp: tuple[str, ...],
+    adapter: str = "",
     commands: tuple[str, ...] = (),
 ) -> RuntimePlugin:
-    """Return a runtime of a CLI and its ACP adapter, which people and editors start.
+    """Return a runtime of a CLI, which people start, and what speaks ACP for editors.
 
     Args:
         name: the name for `runtime` in agent.yaml.
         summary: one line for `companion plugins`.
-        packages: npm packages to install.
-        adapter: the command that speaks ACP.
+        cli: the program.
+        acp: the command that speaks ACP.
+        adapter: the npm package of that command, with its version, if the CLI has none itself.
         commands: further commands to run after the installation.
     """
-    program = RuntimeProgram(
-        base_image=_NODE,
-        install=(install(*packages), *commands),
-        command=("sleep", "infinity"),
-        acp_command=(adapter,),
-        user="agent",
-    )
-    return RuntimePlugin(name, summary, program)
+
+    def program(version: str | None) -> RuntimeProgram:
+        packages = (cli.at(version), *((adapter,) if adapter else ()))
+        return RuntimeProgram(
+            base_image=_NODE,
+            install=(install(*packages), *commands),
+            command=("sleep", "infinity"),
+            acp_command=acp,
+            user="agent",
+        )
+
+    return RuntimePlugin(name, summary, cli.package, cli.pinned, program)

@@ -10,18 +10,19 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from companion.render import environment
+from companion.render import environment, mcp_clients
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File, Image
 from companion.spec.identity import LIB, Role
 from editors import zed
 
-_COPIED = ("root-hooks", "hooks", "home")
+_COPIED = ("root-hooks", "hooks", "home", mcp_clients.DIRECTORY)
 # What coding agents take for granted, and sshd, which starts only where it is configured. So
 # all images on one base image share this layer, and the runtime's installation on top of it.
 _PACKAGES = (
-    *("bash", "ca-certificates", "curl", "fd-find", "git", "jq", "less", "make", "openssh-server"),
-    *("procps", "python-is-python3", "python3", "python3-pip", "python3-venv", "ripgrep", "tmux"),
+    *("bash", "ca-certificates", "curl", "fd-find", "git", "jq", "less", "make"),
+    *("openssh-client", "openssh-server", "procps"),
+    *("python-is-python3", "python3", "python3-pip", "python3-venv", "ripgrep", "tmux"),
 )
 # Installing openssh-server generates host keys; a key in an image would be shared by all.
 _AFTERWARDS = " /etc/ssh/ssh_host_* && ln -sf /usr/bin/fdfind /usr/local/bin/fd"
@@ -69,6 +70,7 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
         names, make = " ".join(map(shlex.quote, points)), f"install -d -o {uid} -g {uid}"
         yield run(f'for point in {names}; do [ -e "$point" ] || {make} "$point"; done')
     yield from (run(command.text) for command in sandbox.contribution.commands)
+    yield from map(run, mcp_clients.commands(sandbox))
     if sandbox.gateway:
         yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
@@ -133,6 +135,7 @@ def _context(sandbox: Sandbox) -> Iterator[File]:
         for index, hook in enumerate(files):
             path = f"{directory}/{index:02}-{hook.path.rsplit('/', 1)[-1]}"
             yield from (File(path, f.content) for f in sandbox.files_of(hook))
+    yield from mcp_clients.files(sandbox)
     yield from (File(f"home/{f.path}", f.content, f.mode) for f in _home(sandbox))
 
 

@@ -29,7 +29,7 @@ def program(config: AgentConfig, document: Document) -> RuntimeProgram:
     """
     given = config.runtime
     if given.base_image is None:
-        return _builtin(given.name or "", document)
+        return _builtin(given.name or "", given.version, document)
     inline = RuntimeProgram(
         base_image=given.base_image,
         install=given.install,
@@ -122,10 +122,10 @@ def _feature(feature: Feature, origin: Origin, document: Document) -> FeaturePlu
     raise ConfigError([Problem(f"the plugin '{name}' {refused.why}", refused.instead, place)])
 
 
-def _builtin(name: str, document: Document) -> RuntimeProgram:
+def _builtin(name: str, version: str | None, document: Document) -> RuntimeProgram:
     known = {plugin.name: plugin for plugin in plugins.RUNTIMES}
     if name in known:
-        return known[name].program
+        return known[name].program(version)
     hint = f"{decode.suggest(name, known)} (or define one inline, with base_image)"
     raise ConfigError([
         Problem(f"there is no runtime {named(name)}", hint, document.place(("runtime",)))

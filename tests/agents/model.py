@@ -1,4 +1,4 @@
-"""What do the real agents talk to? A model over HTTPS that knows the protocols of all three.
+"""What do the real agents talk to? A model over HTTPS that knows the protocols of all.
 
 A prompt with `RUN<<COMMAND>>` makes it ask for a shell call and then quote what that put out.
 """
@@ -20,10 +20,17 @@ USAGE = {
     "output_tokens_details": None,
     "total_tokens": 2,
 }
-SHELLS = {"exec_command": "cmd", "bash": "command", "Bash": "command"}
+SHELLS = {
+    "exec_command": "cmd",
+    "bash": "command",
+    "Bash": "command",
+    "run_shell_command": "command",
+}
 """What the agents call their shell, and its argument."""
-KEYS = {"authorization": "Bearer ", "x-api-key": ""}
+KEYS = {"authorization": "Bearer ", "x-api-key": "", "x-goog-api-key": ""}
 """Headers that carry a key, and what stands before it."""
+NO_TURNS = {"additional_tools", "configuration_update", "reasoning"}
+"""Types of what Codex sends besides messages, calls and their outputs."""
 
 Json = dict[str, Any]
 
@@ -51,10 +58,22 @@ def turn(turns: list[Json], tools: list[Json]) -> tuple[str, str]:
 
 
 def openai(request: Json) -> Iterator[Json]:
-    """Yield the stream of one answer of the Responses API."""
-    shell, text = turn(request["input"], request.get("tools", []))
+    """Yield the stream of one answer of the Responses API.
+
+    For its newest models, Codex offers one tool that runs JavaScript, which calls the others.
+    """
+    given = [t for turn in request["input"] for t in turn.get("tools", [])]
+    tools = request.get("tools", []) + [inner for t in given for inner in t.get("tools", [t])]
+    turns = [t for t in request["input"] if t.get("type") not in NO_TURNS]
+    scripts = any(t.get("type") == "custom" and t["name"] == "exec" for t in tools)
+    shell, text = turn(turns, [{"name": "exec_command"}] if scripts else tools)
     at = {"output_index": 0, "item_id": "item_1", "content_index": 0}
-    if shell:
+    if shell and scripts:
+        script = f"text((await tools.exec_command({{cmd: {json.dumps(text)}}})).output)"
+        item = {"type": "custom_tool_call", "id": "item_1", "call_id": "call_1", "name": "exec"}
+        item |= {"namespace": "functions", "input": script}
+        yield {"type": "response.output_item.added", **at, "item": item}
+    elif shell:
         call = {"type": "function_call", "id": "item_1", "call_id": "call_1", "name": shell}
         item = call | {"arguments": json.dumps({SHELLS[shell]: text})}
         yield {"type": "response.output_item.added", **at, "item": item}
@@ -90,7 +109,29 @@ def anthropic(request: Json) -> Iterator[Json]:
     yield {"type": "message_stop"}
 
 
-PROTOCOLS = {"/v1/responses": openai, "/v1/messages": anthropic}
+def gemini(request: Json) -> Iterator[Json]:
+    """Yield the stream of one answer of the Gemini API."""
+    turns = [as_turn(content) for content in request["contents"]]
+    declared = [d for t in request.get("tools", []) for d in t.get("functionDeclarations", [])]
+    shell, text = turn(turns, declared)
+    call = {"functionCall": {"name": shell, "args": {SHELLS.get(shell, ""): text}}}
+    content = {"role": "model", "parts": [call if shell else {"text": text}]}
+    counts = {"promptTokenCount": 1, "candidatesTokenCount": 1, "totalTokenCount": 2}
+    candidate = {"content": content, "finishReason": "STOP", "index": 0}
+    yield {"candidates": [candidate], "usageMetadata": counts}
+
+
+def as_turn(content: Json) -> Json:
+    """Return one of Gemini's messages in the shape of the others'."""
+    parts = content["parts"]
+    results = [p["functionResponse"]["response"] for p in parts if "functionResponse" in p]
+    if results:
+        return {"role": "user", "content": [{"type": "tool_result", "content": str(results)}]}
+    role = {"model": "assistant"}.get(content.get("role", "user"), "user")
+    return {"role": role, "content": [part for part in parts if "text" in part]}
+
+
+PROTOCOLS = {"/v1/responses": openai, "/v1/messages": anthropic, "/v1beta/models": gemini}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -106,8 +147,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.note()
-        answer = PROTOCOLS.get(self.path.partition("?")[0])
-        if answer is None:
+        is_known = ":generateContent" not in self.path  # Gemini CLI's choice of a model
+        answer = next((a for path, a in PROTOCOLS.items() if self.path.startswith(path)), None)
+        if answer is None or not is_known:
             self.reply(404)
             return
         self.send_response(200)
@@ -115,7 +157,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         for event in answer(json.loads(body)):
-            self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+            kind = f"event: {event['type']}\n" if "type" in event else ""
+            self.wfile.write(f"{kind}data: {json.dumps(event)}\n\n".encode())
 
     def note(self) -> None:
         """Remember what arrived as a key, of every request whatever it wanted."""

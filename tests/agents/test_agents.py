@@ -5,8 +5,8 @@ import re
 import shlex
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,14 +26,24 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root may serve on port 443"),
 ]
 
-KEYS = {"OPENAI": "sk-canary-openai-51f0", "ANTHROPIC": "sk-canary-anthropic-8d27"}
-HOSTS = {"OPENAI": "api.openai.com", "ANTHROPIC": "api.anthropic.com"}
+KEYS = {
+    "OPENAI": "sk-canary-openai-51f0",
+    "ANTHROPIC": "sk-canary-anthropic-8d27",
+    "GOOGLE": "sk-canary-google-77c1",
+}
+HOSTS = {
+    "OPENAI": "api.openai.com",
+    "ANTHROPIC": "api.anthropic.com",
+    "GOOGLE": "generativelanguage.googleapis.com",
+}
 FLEET = """\
-agents: [codex, claude-code, pi]
+agents: [{agents}]
 shared:
   container_runtime: {engine}
   egress: listed
-  features: [{{plugin: ssh}}]
+  features:
+    - {{plugin: ssh}}
+    - {{plugin: mcp-oauth, providers: {{notes: {{mcp_url: "https://mcp.test/notes"}}}}}}
 """
 CONFIG = """\
 name: {name}
@@ -114,14 +124,22 @@ class World:
 @pytest.fixture(scope="module")
 def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Bring all agents up once, with models on this machine under the names of the real ones."""
-    desk = make_desk(tmp_path_factory.mktemp(f"agents-{engine}") / "home")
+    with agents_up(engine, make_desk(tmp_path_factory.mktemp(f"agents-{engine}") / "home")) as one:
+        yield one
+
+
+@contextmanager
+def agents_up(engine: str, desk: Desk, kinds: Sequence[Kind] = KINDS) -> Iterator[World]:
+    """Bring agents up, each with models under the names of the real ones."""
     shown = certificates_of(desk)
     fleet = desk.home / "team"
-    for kind in KINDS:
+    for kind in kinds:
         (fleet / kind.name).mkdir(parents=True)
         text = CONFIG.format(name=kind.name, options=kind.options)
         (fleet / kind.name / "agent.yaml").write_text(text)
-    (fleet / "fleet.yaml").write_text(FLEET.format(engine=engine))
+    (fleet / "fleet.yaml").write_text(
+        FLEET.format(engine=engine, agents=", ".join(k.name for k in kinds))
+    )
     (fleet / ".env").write_text("".join(f"{maker}={key}\n" for maker, key in KEYS.items()))
     with ExitStack() as stack:
         stack.callback(desk.companion, "-C", str(fleet), "down", "--volumes")
@@ -188,6 +206,13 @@ def test_it_starts_on_a_terminal_without_asking_for_an_account(world: World, kin
         finally:
             started.kill()
     assert bare(kind.greets) in bare(shown)
+
+
+def test_the_agents_know_the_mcp_servers_of_agent_yaml(world: World):
+    for kind, program in ((KINDS[0], "codex"), (KINDS[1], "claude")):
+        said = world.execute(kind, program, "mcp", "list")
+        assert "notes" in said
+        assert "https://mcp.test/notes" in said
 
 
 def until_it_shows(text: str, started: "subprocess.Popen[bytes]") -> str:

@@ -1,0 +1,65 @@
+"""Gemini CLI: a runtime, which speaks ACP itself, and a feature that adds the CLI and a key."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+
+from companion.config.models import Model, Version
+from companion.config.strict_yaml import Plain
+from companion.plugins import model_keys, npm
+from companion.plugins.base import Context, FeaturePlugin, Reference
+from companion.plugins.contribution import Command, Contribution, Variable
+
+_CLI = npm.Cli("gemini", "@google/gemini-cli", "0.61.0")
+_VARIABLE = "GEMINI_API_KEY"
+_VARIABLES = (
+    (_VARIABLE, "dummy"),
+    # The container is the sandbox: without a trusted directory it runs no command unattended.
+    ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
+)
+# System-wide defaults, which the home's own settings override.
+_DEFAULTS = {
+    "security": {"auth": {"selectedType": "gemini-api-key"}},
+    "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+    "privacy": {"usageStatisticsEnabled": False},
+    "telemetry": {"enabled": False},
+}
+_SET_UP = (
+    "mkdir -p /etc/gemini-cli"
+    f" && printf %s {shlex.quote(json.dumps(_DEFAULTS))} >/etc/gemini-cli/system-defaults.json"
+)
+
+_PROGRAM = npm.runtime(
+    name="gemini-cli",
+    summary="Gemini CLI, which speaks ACP itself",
+    cli=_CLI,
+    acp=("gemini", "--acp"),
+    commands=(_SET_UP,),
+)
+_KEY: Mapping[str, Plain] = {"plugin": "gemini-cli", "api_key": f"${{{_VARIABLE}}}"}
+RUNTIME = replace(_PROGRAM, logins=model_keys.logins({"google": _VARIABLE}, lambda _: _KEY))
+
+
+class Options(Model):
+    """Options of the gemini-cli plugin."""
+
+    api_key: Reference
+    version: Version | None = None
+
+
+def contribute(options: Options, context: Context) -> Contribution:
+    """Install the CLI unless the image has it; the gateway sends the key in place of a dummy."""
+    return Contribution(
+        commands=(*npm.added(_CLI, options.version), Command(_SET_UP)),
+        variables=tuple(Variable(*pair, context.origin) for pair in _VARIABLES),
+        upstreams=model_keys.upstreams({"google": options.api_key}, context.origin),
+    )
+
+
+PLUGIN = FeaturePlugin(
+    name="gemini-cli",
+    summary="Gemini CLI, its key injected by the gateway",
+    options=Options,
+    contribute=contribute,
+)
