@@ -150,6 +150,11 @@ GROUPS = (
         ), ("down", "down coder --volumes"), ("stop", "kill")),
         Command("restart", "replace the containers of sandboxes", "lifecycle:restart",
                 (_AGENTS, _YES), ("restart coder",)),
+        Command("upgrade", "raise agents' programs to their newest versions", "upgrade:upgrade", (
+            _AGENTS, _YES,
+            _argument("--check", action="store_true", help="exit with 4 if there are newer ones"),
+            _argument("--to", metavar="VERSION", help="this version instead of the newest one"),
+        ), ("upgrade", "upgrade coder --to 0.171.0", "upgrade --check"), ("update",)),
         Command("status", "show the state of a project's sandboxes", "status:status", (),
                 ("status", "status --json"), ("ps", "state")),
         Command("logs", "show what a sandbox's containers say", "logs:logs", (

@@ -30,6 +30,12 @@ def _directory(path: str) -> str:
     return path
 
 
+def _registry(url: str) -> str:
+    if not url.startswith("https://") or "@" in url:
+        raise ValueError("must be an https:// URL without user and password")
+    return url
+
+
 def _below_home(path: str) -> str:
     """Return a path relative to the home, of one that begins with `~/` or is relative to it."""
     parts = PurePosixPath(path.removeprefix("~/")).parts
@@ -168,6 +174,8 @@ class Settings(Model):
     trusted_certificates: tuple[Line, ...] = ()
     """PEM files of CAs that gateways trust besides the public ones: for company networks."""
     build: Build = Build()
+    npm_registry: Annotated[Line, AfterValidator(_registry)] = "https://registry.npmjs.org"
+    """The npm registry that `companion upgrade` asks for the newest versions."""
     bring: tuple[Annotated[Line, AfterValidator(_below_home)], ...] = ()
     """Files and directories below the home that are copied into the homes of all sandboxes."""
 
