@@ -217,7 +217,7 @@ GROUPS = (
             _action("list", "sync", "remove"),
             _argument("editor", nargs="?", metavar="EDITOR", help="only this one"),
         ), ("editors list", "editors sync vscode")),
-        Command("keys", "list, add or remove keys that may log in; rotate our own", "keys:keys", (
+        Command("keys", "manage login keys; print the key that signs commits", "keys:keys", (
             _action("list", "add", "remove", "rotate", "signing"),
             _AGENT,
             _argument("key", nargs="?", metavar="KEY",

@@ -108,7 +108,7 @@ def test_fish_completes(desk: Desk, project: Path):
         assert said.split("\t")[0].strip() == whole.split()[-1]
     assert run_fish(
         desk, project, "companion completions fish | source; complete -C 'companion k'"
-    ) == ("keys\tlist, add or remove keys that may log in; rotate our own\n")
+    ) == ("keys\tmanage login keys; print the key that signs commits\n")
 
 
 def run_fish(desk: Desk, project: Path, script: str) -> str:
