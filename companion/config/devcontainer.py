@@ -30,11 +30,8 @@ _FOREIGN = re.compile(
     r"\$\{(localEnv|env|containerEnv|localWorkspaceFolder|devcontainerId)\b[^}]*\}?"
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,100}\Z")
-_TRUST = {"NODE_USE_SYSTEM_CA", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR",
-          "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "CURL_CA_BUNDLE"}  # fmt: skip
 _Take = Callable[[str, Element], str]
 """Takes over one element, by its key, and says what it did."""
-_SESSION = {"BASH_ENV", "ENV", "HOME", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "USER"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +212,16 @@ class _Reader:
         if len({*self.ports, port}) > _MOST:
             raise _NotTakenError(f"more than {_MOST} ports")
         self.ports[port] = None
-        return f"port {port}"
+        return f"`companion port` forwards {port}"
 
     def _variable(self, _key: str, element: Element) -> str:
         name, value = element.key or "", _line(element.node)
         if not _NAME.match(name):
             raise _NotTakenError("not the name of a variable")
-        if name in _TRUST | _SESSION:
-            raise _NotTakenError("the sandbox sets this itself")
+        if name in known.OWN_VARIABLES or name.upper().startswith(known.OWN_PREFIXES):
+            raise _NotTakenError(
+                "how the agent and its sandbox work is not the repository's to say"
+            )
         value = self._own(value)
         if "$" in value:
             raise _NotTakenError("refers to another variable")

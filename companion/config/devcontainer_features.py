@@ -72,6 +72,15 @@ SILENT = {"$schema", "name", "otherPortsAttributes", "overrideCommand", "portsAt
           "shutdownAction", "updateRemoteUserUID", "userEnvProbe", "waitFor"}  # fmt: skip
 """Keys that change nothing in a sandbox."""
 
+OWN_VARIABLES = {"BASH_ENV", "CURL_CA_BUNDLE", "ENV", "HOME", "LOGNAME", "PATH", "PWD",
+                 "REQUESTS_CA_BUNDLE", "SHELL", "SSL_CERT_DIR", "SSL_CERT_FILE", "TERM",
+                 "USER"}  # fmt: skip
+OWN_PREFIXES = ("ALL_PROXY", "ANTHROPIC_", "CLAUDE", "CODEX_", "COMPANION_", "GEMINI_", "GH_",
+                "GITHUB_", "GIT_", "HTTPS_PROXY", "HTTP_PROXY", "LD_", "NODE_EXTRA",
+                "NODE_OPTIONS", "NODE_TLS", "NODE_USE", "NO_PROXY", "OPENAI_", "OPENCODE", "PI_",
+                "SSH_")  # fmt: skip
+"""Variables that decide which models, hosts, certificates and credentials programs use."""
+
 _CAGE = "would weaken the sandbox"
 _BUILD = "what it builds is not read; name Debian packages in `packages`"
 _EACH_START = "runs at each start; a script in `entrypoint_hooks` does"

@@ -193,7 +193,18 @@ def test_what_a_devcontainer_asks_for_is_taken_only_with_a_yes_on_a_terminal(rep
     text = repository.config("app")
     assert "packages: [shellcheck]  # from .devcontainer.json" in text
     assert "entrypoint_hooks: [hooks/created.sh]  # from .devcontainer.json" in text
-    assert "initializeCommand" in shown
+    lines = [line.strip() for line in shown.splitlines()]
+    taken, left = (
+        lines.index(f"{how} from .devcontainer.json:") for how in ("taken over", "not taken over")
+    )
+    assert (
+        "postCreateCommand (line 7): runs once in the sandbox, as the agent: npm ci"
+        in lines[taken:left]
+    )
+    assert any(
+        line.startswith("initializeCommand (line 8): it would run on the desktop")
+        for line in lines[left:]
+    )
     assert "touch owned" not in text
     repository.run("remove").ok()
     assert repository.sandboxes == []

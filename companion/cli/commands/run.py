@@ -2,7 +2,9 @@
 
 import shlex
 import sys
+import textwrap
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 from companion.cli import parser
@@ -26,6 +28,8 @@ from companion.reconcile.validate import check
 from companion.system import worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
+
+_WIDTH = 80
 
 
 def run(arguments: Namespace) -> Result:
@@ -161,13 +165,21 @@ def _seen(made: Run, found: Repository) -> tuple[str, ...]:
     return (*lines, f"The sandbox {made.name} (! reaches far)")
 
 
-def _container(container: DevContainer | None, *, is_taken: bool) -> tuple[str, ...]:
-    """Return what becomes of a repository's devcontainer.json, whose author is not asked."""
+def _container(container: DevContainer | None, *, is_taken: bool) -> Iterator[str]:
+    """Yield what becomes of a devcontainer.json, which the repository's author wrote."""
     if container is None:
-        return ()
-    if is_taken:
-        return tuple(map(str, (*container.taken, *container.left)))
-    return (f"{container.file} is left out: what it asks for needs a yes on a terminal",)
+        return
+    if not is_taken:
+        yield f"{container.file} is left out: what it asks for needs a yes on a terminal"
+        return
+    for title, notes in (("taken over", container.taken), ("not taken over", container.left)):
+        if notes:
+            yield f"{title} from {container.file}:"
+        for note in notes:
+            text = f"{note.key} (line {note.place.line}): {note.what}"
+            yield from textwrap.wrap(
+                text, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+            )
 
 
 def _cannot_work(found: Repository, error: ConfigError) -> CompanionError:
