@@ -10,6 +10,9 @@ from companion.spec.containers import Publish
 from companion.system import listeners, network
 from companion.system.paths import Paths
 
+_ENGINES = {"conmon": "podman", "rootlessport": "podman", "docker-proxy": "docker"}
+"""Program that listens for a container → its engine."""
+
 
 def is_free(port: int) -> bool:
     """Tell whether nothing on this machine answers on a loopback port, and we may listen there."""
@@ -33,7 +36,9 @@ def holder(home: Paths, port: int, own: tuple[str, str] = ("", "")) -> str:
         its = (record.allocation.ssh_port, *record.config.ports)
         if who != own and record.wanted == "up" and port in its:
             return f"the sandbox {record.allocation.alias}"
-    return listeners.owner(port) or "another program"
+    owner = listeners.owner(port)
+    engine = _ENGINES.get(owner.partition(" ")[0], "")
+    return f"a container that `{engine} ps` lists" if engine else owner or "another program"
 
 
 def taken(
