@@ -131,9 +131,10 @@ GROUPS = (
     )),
     Group("Run sandboxes", (
         Command("run", "start an agent on a git repository, and attach a terminal", "run:run", (
-            _argument("words", nargs="*", metavar="[claude|codex|pi] [DIR]",
-                      help="the agent program (default: the only one with a credential); the "
-                           "repository (default: -C)"),
+            _argument("words", nargs="*", metavar="[claude|codex|pi|...] [DIR]",
+                      help="the agent program, one of the runtimes of `companion plugins` "
+                           "(default: the only one with a credential); "
+                           "the repository (default: -C)"),
             _argument("--name", metavar="N", help="the sandbox's name (default: the directory's)"),
             _argument("--branch", metavar="B",
                       help="work on a branch, in a git worktree beside the repository"),

@@ -30,8 +30,6 @@ from companion.system.worktrees import Worktree
 _IGNORED = ".build/\n.env\n"
 _SHOWN = 10
 """Files and commits that a message names at most."""
-_BESIDE = ".worktrees"
-"""What is added to a repository's name for the directory of its worktrees, as VS Code does."""
 
 
 def of_directory(home: Paths, directory: Path) -> tuple[Run, ...]:
@@ -52,7 +50,7 @@ def worktree_place(top: Path, common: Path, branch: str) -> Path:
     """Return where the worktree of a branch belongs: beside the repository."""
     first = common.parent if common.name == ".git" else top
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", branch).strip("-.") or "branch"
-    return first.with_name(first.name + _BESIDE) / name
+    return first.with_name(first.name + worktrees.BESIDE) / name
 
 
 def free_name(home: Paths, given: str | None, inferred: str) -> str:
@@ -218,6 +216,7 @@ def take_back(home: Paths, run: Run, *, discard: bool = False) -> bool:
         runs.forget(home, run.name)
     if is_ours:
         _remove_empty(directory)
+        _remove_empty(home.sandboxes)
     return not files.is_directory(directory)
 
 

@@ -258,7 +258,8 @@ def _others(home: Paths) -> Iterator[tuple[Any, ...]]:
         for name, record in written.agents.items():
             gone = record.wanted == "gone"
             engines = [engine.environment for engine in record.engines]
-            yield project_id, name, gone, record.config.steered_by, record.config.writes, engines
+            own = record.config
+            yield project_id, name, gone, own.steered_by, own.writes, own.holds, engines
 
 
 def _all_granted(home: Paths, project: Project, keys: Iterable[str]) -> bool:

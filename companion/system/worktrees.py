@@ -12,6 +12,9 @@ from companion.errors import Code, CompanionError
 from companion.system import files, links
 from companion.system.borrowed_git import BorrowedGit, WorkTree, borrowed
 
+BESIDE = ".worktrees"
+"""What is added to a repository's name for the directory of its worktrees, as VS Code does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Worktree:
@@ -170,9 +173,8 @@ def _discard(git: BorrowedGit, worktree: Worktree) -> None:
     shutil.rmtree(worktree.own, ignore_errors=True)
     if files.inode(directory):
         raise CompanionError(f"cannot remove {directory}", "check its owner", code=Code.FILE_ACCESS)
-    for parent in (directory.parent, worktree.own.parent):  # made for it, if it is empty
-        if parent.name.endswith((".worktrees", "worktrees")):
-            _remove_empty(parent)
+    if directory.parent.name.endswith(BESIDE):  # .git/worktrees may be a mount point: it stays
+        _remove_empty(directory.parent)
     if worktree.makes_branch and git.commit(worktree.reference):
         links.unlinked(common, common / worktree.reference)
         git.must("update-ref", "-d", worktree.reference)

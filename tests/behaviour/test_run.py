@@ -288,6 +288,16 @@ def test_nothing_of_a_repository_runs_while_a_worktree_is_made_and_removed(repos
     assert owned.exists(), "the configuration is not hostile"
 
 
+def test_uninstall_leaves_nothing_of_a_run_but_the_users_work(repository):
+    repository.run("run", "codex").ok()
+    repository.run("run", "codex", "--branch", "fix").ok()
+    repository.run("uninstall", "--yes").ok()
+    config = repository.desk.home / ".config/companion"
+    assert [path.name for path in config.iterdir()] == ["settings.yaml"]
+    assert (repository.top.with_name("app.worktrees") / "fix/package.json").exists()
+    assert repository.git("status", "--short") == ""
+
+
 def test_what_the_user_edited_stays_after_remove(repository):
     repository.run("run", "codex").ok()
     config = repository.desk.home / ".config/companion/sandboxes/app/agent.yaml"
