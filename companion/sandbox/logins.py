@@ -1,7 +1,7 @@
 """Logins of an agent: the credentials that it has for its model, and what it lacks. Pure."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from companion import plugins
 from companion.config.decode import Loaded
@@ -56,7 +56,20 @@ def present(contribution: Contribution) -> tuple[Choice, ...]:
 def choices(config: AgentConfig, contribution: Contribution) -> tuple[Choice, ...]:
     """Return the logins that a config has or, if it has none, those that its runtime takes."""
     found = runtime(config)
-    return present(contribution) or tuple(map(Choice, found.logins if found else ()))
+    own = found.logins if found else ()
+    return tuple(_as_own(one, own) for one in present(contribution)) or tuple(map(Choice, own))
+
+
+def _as_own(choice: Choice, own: tuple[Login, ...]) -> Choice:
+    """Return a choice under the name that the agent's own runtime has for it."""
+    sent = _sent(choice.login)
+    return next((replace(choice, login=one) for one in own if sent and _sent(one) == sent), choice)
+
+
+def _sent(login: Login) -> tuple[str, str, str] | None:
+    """Return where a login's credential is sent, and how; None for an account."""
+    one = login.credential
+    return (f"{one.host}:443", one.header.lower(), one.prefix) if one else None
 
 
 def problems(
@@ -89,11 +102,7 @@ def _known() -> Iterator[Login]:
 def login_by(upstream: Upstream, header: Header) -> Login | None:
     """Return the login by which a service's header goes to a model."""
     sent = upstream.endpoint, header.name.lower(), header.prefix
-    for login in _known():
-        one = login.credential
-        if one and sent == (f"{one.host}:443", one.header.lower(), one.prefix):
-            return login
-    return None
+    return next((login for login in _known() if _sent(login) == sent), None)
 
 
 def _lacks_login(found: RuntimePlugin, loaded: Loaded, contribution: Contribution) -> bool:

@@ -8,6 +8,7 @@ from companion.daemon.view import AgentView, IconState, View
 from companion.daemon.wording import headline, icon_state
 from companion.engine.model import Condition, Health
 from companion.errors import Code, Problem
+from companion.plugins.contribution import Contribution
 from companion.project.model import AgentRef, Project
 from companion.sandbox import assemble, logins
 from companion.tray.menu import Click, DesktopInfo, Verb, rows
@@ -57,6 +58,16 @@ def test_what_an_agent_lacks_for_its_model_is_one_problem(text: str):
     assert [CASES[text] in problem.what for problem in found] == ([True] if CASES[text] else [])
     assert {problem.hint for problem in found} <= {"run `companion login coder`"}
     assert {problem.code for problem in found} <= {Code.NO_CREDENTIAL}
+
+
+def test_a_login_has_the_name_that_the_agents_runtime_has_for_it():
+    text = HEAD.format("pi", "listed") + "features:\n  - plugin: pi\n    providers: [openai]\n"
+    loaded = decode.loaded(*decode.agent(f"{text}    provider_keys: {{openai: '${{MY}}'}}\n"), None)
+    contribution = assemble.additions(loaded, assemble.program(loaded.config, loaded.document))
+    (found,) = logins.choices(loaded.config, contribution)
+    assert (found.login.mode, found.variable) == ("openai", "MY")
+    proposed = logins.choices(loaded.config, Contribution())
+    assert [one.login.mode for one in proposed] == ["anthropic", "openai", "google"]
 
 
 def test_the_tray_names_a_missing_login_and_offers_it(tmp_path):
