@@ -9,6 +9,7 @@ from companion.system.plain import plain
 
 _PATIENCE = 60.0
 """Seconds: a program may have to ask the user for a password or a fingerprint."""
+_NOT_FOUND = "install it, or give its absolute path in settings.yaml"
 LONGEST = 1 << 14
 """Characters of a value."""
 
@@ -32,7 +33,7 @@ def ask(command: Sequence[str], patience: float = _PATIENCE) -> str:
     done = process.run(command, timeout=patience)
     program = PurePath(command[0]).name
     if done.code == process.NOT_STARTED and not done.stdout:
-        raise SecretFailedError(done.stderr.strip(), "install it, or correct settings.yaml")
+        raise SecretFailedError(done.stderr.strip(), _NOT_FOUND)
     if done.code == process.TIMED_OUT:
         raise SecretFailedError(done.stderr.strip(), f"try `{program}` in a terminal")
     if done.code:

@@ -21,7 +21,10 @@ name: coder
 runtime: {base_image: "debian:bookworm-slim"}
 egress: listed
 features:
-  - {plugin: external-services, services: [{url: "https://a.test", headers: {K: "${KEY}"}}]}
+  - plugin: external-services
+    services:
+      - {url: "https://a.test", headers: {K: "${KEY}"}}
+      - {url: "https://b.test", headers: {K: "${OTHER}"}}
 """
 NO_BUS = "Environment variable DBUS_SESSION_BUS_ADDRESS is unset"
 
@@ -218,6 +221,7 @@ def test_an_apply_reads_the_keychain_and_what_runs_outlives_its_lock(desk: Desk,
     settings.write_text(
         f"trust: {{always: [{desk.home}]}}\nsecrets: {{KEY: {{keyring: true, hosts: [a.test]}}}}\n"
     )
+    set_secret(desk, "OTHER", "--host", "b.test").ok()
     done = fake.companion("up")
     assert done.problems == ["KEY: the keychain has no KEY; run `companion secret set KEY`"]
     chain.put("KEY", CANARY)  # as `keyring set companion KEY` does
@@ -226,7 +230,7 @@ def test_an_apply_reads_the_keychain_and_what_runs_outlives_its_lock(desk: Desk,
     assert fake.companion("plan", "--json").ok().agent["change"] == "reload"
     chain.lock()
     done = fake.companion("up", "--json")
-    (problem,) = json.loads(done.out)["problems"]
+    (problem,) = json.loads(done.out)["problems"]  # one, though it has two of the secrets
     assert problem["code"] == "keychain-locked"
     assert problem["what"].startswith("KEY: the keychain is locked")
     fake.is_whole()
