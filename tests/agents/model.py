@@ -7,7 +7,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,6 +31,11 @@ KEYS = {"authorization": "Bearer ", "x-api-key": "", "x-goog-api-key": ""}
 """Headers that carry a key, and what stands before it."""
 NO_TURNS = {"additional_tools", "configuration_update", "reasoning"}
 """Types of what Codex sends besides messages, calls and their outputs."""
+
+REVOKED = (
+    b'{"type":"error","error":{"type":"authentication_error","message":"Invalid bearer token"}}'
+)
+"""What Anthropic answers to a token that is wrong, expired or revoked."""
 
 Json = dict[str, Any]
 
@@ -146,7 +151,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.note()
+        if self.note() & self.server.revoked:  # type: ignore[attr-defined]
+            self.reply(401, REVOKED)
+            return
         is_known = ":generateContent" not in self.path  # Gemini CLI's choice of a model
         answer = next((a for path, a in PROTOCOLS.items() if self.path.startswith(path)), None)
         if answer is None or not is_known:
@@ -160,23 +167,31 @@ class Handler(BaseHTTPRequestHandler):
             kind = f"event: {event['type']}\n" if "type" in event else ""
             self.wfile.write(f"{kind}data: {json.dumps(event)}\n\n".encode())
 
-    def note(self) -> None:
-        """Remember what arrived as a key, of every request whatever it wanted."""
+    def note(self) -> set[str]:
+        """Remember what arrived as a key, of every request whatever it wanted; return it."""
         found = {self.headers[n].removeprefix(p) for n, p in KEYS.items() if n in self.headers}
         self.server.seen.append((self.path, found))  # type: ignore[attr-defined]
+        return found
 
-    def reply(self, status: int) -> None:
+    def reply(self, status: int, body: bytes = b"") -> None:
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 @contextmanager
-def serving(address: str, certificates: dict[str, Path]) -> Iterator[list[tuple[str, set[str]]]]:
-    """Serve on port 443, each host with its certificate; yield (path, keys) of each request."""
+def serving(
+    address: str, certificates: dict[str, Path], revoked: Collection[str] = ()
+) -> Iterator[list[tuple[str, set[str]]]]:
+    """Serve on port 443, each host with its certificate; yield (path, keys) of each request.
+
+    What needs a model is refused with a revoked key, also one that is revoked later.
+    """
     server = ThreadingHTTPServer((address, 443), Handler)
     contexts = {}
     for host, certificate in certificates.items():
@@ -191,6 +206,7 @@ def serving(address: str, certificates: dict[str, Path]) -> Iterator[list[tuple[
     server.socket = first.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )
+    server.revoked = revoked  # type: ignore[attr-defined]
     server.seen = []  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
