@@ -77,7 +77,7 @@ KINDS = (
         maker="OPENAI",
         asked=("codex", "exec", "--skip-git-repo-check", ASK),
         adapter="codex-acp",
-        greets="Do you trust the contents of this directory?",
+        greets="Ask Codex to do anything",
     ),
     Kind(
         name="claude-code",
