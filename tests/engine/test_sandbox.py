@@ -75,7 +75,7 @@ def test_every_service_gets_its_own_key_and_the_agents_own_header_is_replaced(bo
     assert box.seen[8000][-1]["authorization"] == f"Bearer {CANARY}-one"
     assert box.seen[8000][-1]["x-key"] == "dummy"
     assert box.seen[8001][-1]["x-key"] == f"{CANARY}-two"
-    assert box.seen[8001][-1]["authorization"] == "Bearer dummy"
+    assert "authorization" not in box.seen[8001][-1], "another credential"
     assert box.run("curl -sS -m 8 https://host.containers.internal/api") == "echo"
     basic = base64.b64encode(f"x-access-token:{CANARY}-three$".encode()).decode()
     assert box.seen[443][-1]["authorization"] == f"Basic {basic}"
