@@ -76,7 +76,7 @@ OWN_VARIABLES = {"BASH_ENV", "CURL_CA_BUNDLE", "ENV", "HOME", "LOGNAME", "PATH",
                  "REQUESTS_CA_BUNDLE", "SHELL", "SSL_CERT_DIR", "SSL_CERT_FILE", "TERM",
                  "USER"}  # fmt: skip
 OWN_PREFIXES = ("ALL_PROXY", "ANTHROPIC_", "CLAUDE", "CODEX_", "COMPANION_", "GEMINI_", "GH_",
-                "GITHUB_", "GIT_", "HTTPS_PROXY", "HTTP_PROXY", "LD_", "NODE_EXTRA",
+                "GITHUB_", "GIT_", "GOOGLE_", "HTTPS_PROXY", "HTTP_PROXY", "LD_", "NODE_EXTRA",
                 "NODE_OPTIONS", "NODE_TLS", "NODE_USE", "NO_PROXY", "OPENAI_", "OPENCODE", "PI_",
                 "SSH_")  # fmt: skip
 """Variables that decide which models, hosts, certificates and credentials programs use."""
