@@ -87,6 +87,11 @@ class AgentPaths:
         return self.root / "signing"
 
     @property
+    def brought(self) -> Path:
+        """Directory mounted read-only into the agent: the user's own agent settings."""
+        return self.root / "brought"
+
+    @property
     def git(self) -> Path:
         """Directory whose files are mounted over those that git obeys in repositories."""
         return self.root / "git"
@@ -95,7 +100,7 @@ class AgentPaths:
     def mounted(self) -> tuple[Path, ...]:
         """Every directory of which a container was made, mounted or read by the engine."""
         directories = (self.gateway, self.certificates, self.secrets, self.resolver, self.sshd)
-        return (*directories, self.signing, self.git, self.seccomp)
+        return (*directories, self.signing, self.brought, self.git, self.seccomp)
 
     @property
     def traffic(self) -> Path:
