@@ -1,5 +1,6 @@
 """`companion run`: from a repository to a sandbox, and back."""
 
+import json
 import os
 import pty
 import shutil
@@ -229,6 +230,20 @@ def test_a_worktree_has_a_sandbox_of_its_own_and_is_taken_back_with_it(repositor
     assert [p.name for p in repository.top.parent.iterdir()] == ["app"]
     assert repository.git("branch") == "* main\n"
     assert repository.git("status", "--short") == ""
+
+
+def test_a_repository_that_another_agent_could_exchange_is_not_shared_with_a_worktree(repository):
+    repository.run("run", "codex").ok()
+    (record,) = (repository.desk.home / ".local/state/companion/projects").glob("*/*/agent.json")
+    known = json.loads(record.read_text())
+    assert known["config"]["holds"] == [str(repository.top / ".git")]
+    known["config"]["holds"] = []
+    record.write_text(json.dumps(known))
+    done = repository.run("run", "codex", "--branch", "fix")
+    assert (done.code, "where an agent can redirect it" in done.err) == (1, True)
+    assert repository.sandboxes == ["app"]
+    assert repository.git("branch") == "* main\n"
+    assert not repository.top.with_name("app.worktrees").exists()
 
 
 def test_remove_loses_no_work_unless_it_is_told_to(repository):
