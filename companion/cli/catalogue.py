@@ -131,7 +131,7 @@ GROUPS = (
     )),
     Group("Run sandboxes", (
         Command("run", "start an agent on a git repository, and attach a terminal", "run:run", (
-            _argument("words", nargs="*", metavar="[claude|codex|pi|...] [DIR]",
+            _argument("words", nargs="*", metavar="[claude|codex|pi|opencode|gemini] [DIR]",
                       help="the agent program, one of the runtimes of `companion plugins` "
                            "(default: the only one with a credential); "
                            "the repository (default: -C)"),

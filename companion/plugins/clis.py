@@ -1,6 +1,6 @@
 """Agent programs by the words that `companion run` takes, and what logs each of them in."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from companion import plugins
@@ -26,6 +26,11 @@ class Cli:
         """What agent.yaml calls it."""
         return self.plugin.name
 
+    @property
+    def is_of_one_vendor(self) -> bool:
+        """Whether it works with one vendor's models only."""
+        return len({one.credential.host for one in self.plugin.logins if one.credential}) == 1
+
     def login(self, known: Collection[str]) -> Login | None:
         """Return the first login that has a value."""
         return next((one for one in self.plugin.logins if variable_of(one) in known), None)
@@ -45,6 +50,10 @@ def by_word(word: str) -> Cli | None:
     return next((cli for cli in CLIS if word in {cli.word, cli.runtime}), None)
 
 
-def with_login(known: Collection[str]) -> Iterator[Cli]:
-    """Yield the agent programs that something known logs in."""
-    yield from (cli for cli in CLIS if cli.login(known))
+def with_login(known: Collection[str]) -> tuple[Cli, ...]:
+    """Return the agent programs that something known logs in.
+
+    A key of a vendor fits programs that take any vendor's, too: the vendor's own come first.
+    """
+    found = tuple(cli for cli in CLIS if cli.login(known))
+    return tuple(cli for cli in found if cli.is_of_one_vendor) or found

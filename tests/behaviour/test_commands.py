@@ -224,8 +224,8 @@ def test_a_host_key_that_is_none_is_said_before_anything_is_touched(desk: Desk):
 def test_plugins_are_listed(desk: Desk):
     names = {row["name"] for row in desk.companion("plugins", "--json").ok().data}
     assert names == {
-        "claude-code", "codex", "custom-runtime", "external-services", "git", "github-pat",
-        "mcp-oauth", "pi", "ssh",
+        "claude-code", "codex", "custom-runtime", "external-services", "gemini-cli", "git",
+        "github-pat", "mcp-oauth", "opencode", "pi", "ssh",
     }  # fmt: skip
 
 

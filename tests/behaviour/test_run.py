@@ -125,7 +125,7 @@ def test_a_second_run_and_every_command_find_the_sandbox_from_inside(repository)
 
 def test_the_only_agent_program_with_a_credential_is_chosen(repository):
     unclear = repository.run("run")
-    assert (unclear.code, "known: claude, codex" in unclear.err) == (2, True)
+    assert (unclear.code, "known: claude, codex, " in unclear.err) == (2, True)
     assert repository.sandboxes == []
     settings = repository.desk.home / ".config/companion/settings.yaml"
     settings.write_text(settings.read_text() + "environment: [CLAUDE_CODE_OAUTH_TOKEN]\n")
@@ -136,6 +136,18 @@ def test_the_only_agent_program_with_a_credential_is_chosen(repository):
     assert "oauth_token: ${CLAUDE_CODE_OAUTH_TOKEN}\n" in text
     assert "no credential" not in done.err
     assert "sends CLAUDE_CODE_OAUTH_TOKEN to api.anthropic.com" in done.err
+
+
+def test_a_vendors_key_means_the_vendors_own_program():
+    from companion.plugins import clis
+
+    def words(*known: str) -> list[str]:
+        return [cli.word for cli in clis.with_login(known)]
+
+    assert words("ANTHROPIC_API_KEY") == ["claude"]
+    assert words("OPENAI_API_KEY") == ["codex"]
+    assert words("ANTHROPIC_API_KEY", "OPENAI_API_KEY") == ["claude", "codex"]
+    assert words() == []
 
 
 def on_terminal(repository: Repository, typed: str, *arguments: str) -> tuple[int, str]:

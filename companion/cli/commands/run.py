@@ -132,7 +132,7 @@ def _chosen(home: Paths, cli: Cli | None, *, can_ask: bool) -> tuple[Cli, str]:
     """Return the agent program, and why it is that one."""
     if cli:
         return cli, "as you named it"
-    found = tuple(clis.with_login(runs_made.credentials(home)))
+    found = clis.with_login(runs_made.credentials(home))
     if len(found) == 1:
         return found[0], "the only one with a credential"
     if can_ask:
