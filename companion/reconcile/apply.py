@@ -94,10 +94,15 @@ class Applier:
             self.engine.require_network(network)
 
     def remove_stale_images(self) -> None:
-        """Remove images of this agent that its target no longer uses."""
+        """Remove images of this agent that its target no longer uses.
+
+        The sandbox runs by now: an engine that is too busy to list them is no reason to roll back,
+        and the next rebuild removes them.
+        """
         keep = {image.tag for image in self.target.images}
-        for tag in self.engine.agent_images() - keep:
-            self.engine.discard_image(tag)
+        with suppress(EngineError):
+            for tag in self.engine.agent_images() - keep:
+                self.engine.discard_image(tag)
 
     def _perform(self, step: Step) -> None:
         match step:
