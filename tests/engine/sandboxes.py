@@ -35,6 +35,11 @@ features:
   - plugin: github-pat
     token: ${{THREE}}
     domains: [host.containers.internal]
+  - plugin: git
+    name: Ada Lovelace
+    email: ada@example.com
+    push: {{"host.containers.internal:8450": {{token: "${{ONE}}", kind: gitea}}}}
+    sign: true
   - plugin: external-services
     services:
       - url: http://host.containers.internal:8000/v1
@@ -44,11 +49,6 @@ features:
       - url: https://host.containers.internal:8443
         headers: {{Authorization: 'odd "%[env(X)]\\ ${{THREE}}'}}
       - url: https://host.containers.internal:8444
-  - plugin: git
-    name: Ada Lovelace
-    email: ada@example.com
-    push: {{"host.containers.internal:8450": {{token: "${{ONE}}", kind: gitea}}}}
-    sign: true
   - plugin: custom-runtime
     home_override: overlay
     runtime_volumes: ["./work:{{{{ .AGENT_HOME }}}}/work"]
