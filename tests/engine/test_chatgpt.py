@@ -26,7 +26,7 @@ egress: listed
 features:
   - plugin: ssh
     port: {port}
-  - {{plugin: codex, login: chatgpt, version: 0.171.0}}
+  - {{plugin: codex, login: chatgpt}}
 """
 ASK = "codex exec --skip-git-repo-check 'Say hello.'"
 MINE = (
