@@ -249,7 +249,7 @@ def _seen(
     mine = conditions.get(old.ref.project.id, {})
     new = replace(old, condition=mine.get(old.agent, Condition(Health.ABSENT)))
     if new.health is Health.ABSENT:
-        new = replace(new, refusals=())
+        new = replace(new, refusals=Refusals())
     return replace(new, settled=new.settled and not _needs_look(before, new))
 
 

@@ -1,4 +1,4 @@
-"""Refusals: the hosts that sandboxes were refused lately, and when the user hears of one. Pure.
+"""Refusals: the hosts that a sandbox was refused lately, and when the user hears of one. Pure.
 
 The agent chooses the names and how often it asks. So what is remembered is bounded, each host is
 announced once, and only a few in a while.
@@ -7,43 +7,19 @@ announced once, and only a few in a while.
 from dataclasses import dataclass, replace
 
 MOST = 20
-"""Refused hosts of one sandbox that are remembered."""
+"""Refused hosts of one sandbox that are shown."""
+TOLD_MOST = 500
+"""Hosts that are announced at most, until the sandbox is taken down: each is remembered."""
 _WHILE, _FEW = 600.0, 3
 """Seconds, and how many hosts of one sandbox are announced in that time; then one that says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A host that a sandbox was refused; times in seconds on any clock."""
+    """A host that a sandbox was refused."""
 
     host: str
-    first: float
     count: int = 1
-    ignored: bool = False
-    """The user does not want to hear of it."""
-
-
-Refusals = tuple[Refusal, ...]
-"""The refusals of one sandbox, the last one first."""
-
-
-def refused(known: Refusals, host: str, now: float) -> Refusals:
-    """Return the refusals after another one."""
-    old = next((r for r in known if r.host == host), None)
-    new = replace(old, count=old.count + 1) if old else Refusal(host, now)
-    return (new, *(r for r in known if r.host != host))[:MOST]
-
-
-def settled(known: Refusals, host: str, *, ignored: bool = False) -> Refusals:
-    """Return the refusals after the user decided on a host, or after it was let through."""
-    if ignored:
-        return tuple(replace(r, ignored=True) if r.host == host else r for r in known)
-    return tuple(r for r in known if r.host != host)
-
-
-def open_ones(known: Refusals) -> Refusals:
-    """Return those on which the user may still decide."""
-    return tuple(refusal for refusal in known if not refusal.ignored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +30,39 @@ class Announcement:
     """Empty: more hosts than can be told one by one."""
 
 
-def announcement(known: Refusals) -> Announcement | None:
-    """Return what the user is told after the first of the refusals came in; None: nothing."""
-    if not known or known[0].count > 1 or known[0].ignored:
-        return None
-    now = known[0].first
-    lately = sum(1 for refusal in known if refusal.first > now - _WHILE)
-    if lately <= _FEW:
-        return Announcement(known[0].host)
-    return Announcement() if lately == _FEW + 1 else None
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """All that is known of one sandbox; times in seconds on any clock."""
+
+    rows: tuple[Refusal, ...] = ()
+    """Those on which the user may decide, the last one first."""
+    told: tuple[tuple[str, float], ...] = ()
+    """Every host that was announced, or would have been, and when; the last one last."""
+    ignored: frozenset[str] = frozenset()
+    """The hosts of which the user wants to hear no more."""
+    news: Announcement | None = None
+    """What the user is told after the last refusal; None: nothing."""
+
+
+def refused(known: Refusals, host: str, now: float) -> Refusals:
+    """Return the refusals after another one."""
+    if host in known.ignored:
+        return replace(known, news=None)
+    old = next((row for row in known.rows if row.host == host), Refusal(host, 0))
+    others = (row for row in known.rows if row.host != host)
+    rows = (replace(old, count=old.count + 1), *others)[:MOST]
+    if len(known.told) >= TOLD_MOST or any(host == one for one, _ in known.told):
+        return replace(known, rows=rows, news=None)
+    told = (*known.told, (host, now))
+    lately = sum(1 for _, at in told if at > now - _WHILE)
+    news = {_FEW + 1: Announcement()}.get(lately) if lately > _FEW else Announcement(host)
+    return replace(known, rows=rows, told=told, news=news)
+
+
+def settled(known: Refusals, host: str, *, ignored: bool = False) -> Refusals:
+    """Return the refusals after the user decided on a host, or after it was let through."""
+    rows = tuple(row for row in known.rows if row.host != host)
+    if ignored:
+        return replace(known, rows=rows, ignored=known.ignored | {host}, news=None)
+    told = tuple((one, at) for one, at in known.told if one != host)
+    return replace(known, rows=rows, told=told, news=None)

@@ -54,8 +54,8 @@ class AgentView:
     """What it cannot log in to, until the user does something."""
     review: Review | None = None
     """What it waits for; its last change was not applied because of that."""
-    refusals: Refusals = ()
-    """The hosts that it was refused lately, the last one first."""
+    refusals: Refusals = field(default_factory=Refusals)
+    """The hosts that it was refused lately."""
     settled: bool = False
     """It matched its files when last observed, and no engine event came since."""
 

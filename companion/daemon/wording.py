@@ -65,7 +65,8 @@ def line(view: View, news: News) -> str:
             return f"{known.name}: {text}" if known else ""
         case HostRefused(sandbox, host):
             known = view.sandboxes.get(sandbox)
-            is_new = known and known.refusals[0].count == 1
+            told = known.refusals.told[-1:] if known else ()
+            is_new = known and known.refusals.news and told[0][0] == host
             return f"{known.name}: refused {host}" if known and is_new else ""
         case EngineSilent(engine, why):
             return f"{engine.name}: {why}"

@@ -3,6 +3,7 @@
 import heapq
 import re
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from companion.engine.model import Container
 from companion.spec.identity import Role
 from companion.system import parallel, process
 from companion.system.process import Lines
+from companion.system.talk import PART
 
 _STAMPED = re.compile(r"(\S+?T\S+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d) (.*)", re.DOTALL)
 _SECOND = 1_000_000_000
+_DAY = 86400 * _SECOND
 _TIMEOUT = 120.0
 _AHEAD = 1000
 """Lines read ahead of the consumer."""
@@ -108,12 +111,14 @@ def in_order(each: Iterable[Iterable[Line]]) -> list[Line]:
 
 def lines_of(service: str, role: Role | None, texts: Iterable[str]) -> Iterator[Line]:
     """Yield the lines of one container, as its engine prints them with times."""
-    at = 0
+    at, goes_on = 0, False
+    latest = time.time_ns() + _DAY
     for text in texts:
-        stamped = _STAMPED.fullmatch(text)
+        stamped = None if goes_on else _STAMPED.fullmatch(text)
+        goes_on = len(text) >= PART  # the next part of the line is the container's text only
         if stamped:
-            with suppress(ValueError):
-                at = _nanoseconds(stamped)
+            with suppress(ValueError, OverflowError):
+                at = max(0, min(_nanoseconds(stamped), latest))
         yield Line(at, service, role, stamped[4] if stamped else text)
 
 

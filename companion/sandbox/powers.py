@@ -46,6 +46,7 @@ class Kind(StrEnum):
     IMAGE = "image"
     PACKAGE = "package"
     BUILD = "build"
+    VERSION = "version"
     BUILD_NETWORK = "build-network"
     ROOT_HOOK = "root-hook"
     CAPABILITY = "capability"

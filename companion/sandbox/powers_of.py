@@ -59,6 +59,7 @@ def powers_of(
         *_builds(loaded.config, contribution, is_fenced=fences_builds and loaded.config.gateway),
         *_files(contribution, found),
         *_programs(loaded.config, program),
+        *_versions(loaded),
         *_variables(contribution),
         *_committers(contribution),
         *_limits(loaded.config.limits),
@@ -252,6 +253,17 @@ def _programs(config: AgentConfig, program: RuntimeProgram) -> Iterator[Power]:
         command = shlex.join(program.acp_command)
         text = f"editors start in the sandbox: {command}"
         yield Power(Agreed(Kind.EDITOR, command), text, origin.at("acp_cmd"))
+
+
+def _versions(loaded: Loaded) -> Iterator[Power]:
+    """Yield the versions of programs that the project chooses; others are Companion's choice."""
+    runtime = loaded.config.runtime
+    chosen = [(runtime.name or "", runtime.version, Origin(("runtime",)))]
+    chosen += [(f.plugin, f.options.get("version"), origin) for origin, f in loaded.features]
+    for name, version, origin in chosen:
+        if isinstance(version, str):
+            text = f"installs {name} in version {version}"
+            yield Power(Agreed(Kind.VERSION, f"{name} {version}"), text, origin.at("version"))
 
 
 def _variables(contribution: Contribution) -> Iterator[Power]:

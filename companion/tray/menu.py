@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from companion.daemon.refusals import open_ones
 from companion.daemon.view import AgentView, IconState, View, last_output
 from companion.daemon.wording import first_line, headline, icon_state, is_for_login, waits
 from companion.engine.model import Health
@@ -182,7 +181,7 @@ def _sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> Iter
 
 def _refused(agent_view: AgentView) -> Iterator[Row]:
     """Yield one row with the hosts that were refused, if there are any to decide on."""
-    waiting = open_ones(agent_view.refusals)
+    waiting = agent_view.refusals.rows
     key = f"{agent_view.id}:refused"
     choices = (
         (Verb.ALLOW_ONCE, "Allow once"),

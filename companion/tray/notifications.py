@@ -10,7 +10,6 @@ from companion.daemon.news import (
     WorkCrashed,
     WorkFinished,
 )
-from companion.daemon.refusals import announcement
 from companion.daemon.view import AgentView, Review, View
 from companion.daemon.wording import first_line, is_for_login, waits
 from companion.traffic.words import place
@@ -79,7 +78,7 @@ def notification_for(view: View, news: News) -> Notification | None:
 
 def _refusal(agent_view: AgentView) -> Notification | None:
     """Return the question whether a host may be reached; a few in a while, each host once."""
-    announced = announcement(agent_view.refusals)
+    announced = agent_view.refusals.news
     if announced is None:
         return None
     show = ("Show", Click(Verb.NETWORK, agent_view.id))

@@ -1,16 +1,16 @@
 """Which refusals reach the user, whatever an agent asks for?"""
 
 import time
+from collections.abc import Iterable
 from types import SimpleNamespace
 
 import pytest
 
 from companion.daemon.refusals import (
     MOST,
+    TOLD_MOST,
     Announcement,
     Refusals,
-    announcement,
-    open_ones,
     refused,
     settled,
 )
@@ -21,34 +21,48 @@ from companion.tray.menu import Click, Verb
 from companion.tray.notifications import Notification
 
 
-def asked(hosts: list[str], now: float = 0.0) -> tuple[Refusals, list[Announcement]]:
-    known, told = (), []
+def asked(hosts: Iterable[str], known: Refusals | None = None, now: float = 0.0):
+    """Return the refusals after these, and what the user was told."""
+    known, told = known or Refusals(), []
     for host in hosts:
         known = refused(known, host, now)
-        if one := announcement(known):
-            told.append(one)
+        if known.news:
+            told.append(known.news)
     return known, told
+
+
+def names(begin: int, end: int) -> list[str]:
+    return [f"n{number}.test" for number in range(begin, end)]
 
 
 def test_a_host_is_announced_once_and_counted():
     known, told = asked(["a.test", "b.test", "a.test"])
     assert told == [Announcement("a.test"), Announcement("b.test")]
-    assert [(r.host, r.count) for r in known] == [("a.test", 2), ("b.test", 1)]
+    assert [(row.host, row.count) for row in known.rows] == [("a.test", 2), ("b.test", 1)]
 
 
 def test_a_flood_of_names_is_three_announcements_and_one_that_says_so():
-    known, told = asked([f"n{number}.test" for number in range(1000)])
-    assert told == [*(Announcement(f"n{n}.test") for n in range(3)), Announcement()]
-    assert len(known) == MOST
-    assert announcement(refused(known, "later.test", 700.0)) == Announcement("later.test")
+    known, told = asked(names(0, 400))
+    assert told == [*map(Announcement, names(0, 3)), Announcement()]
+    assert len(known.rows) == MOST
+    known, told = asked(["n0.test", "later.test"], known, 700.0)
+    assert told == [Announcement("later.test")]
+    assert not asked(names(400, 2000), known, 800.0)[0].told[TOLD_MOST:]
+    assert not asked(["last.test"], asked(names(400, 2000), known, 800.0)[0], 9000.0)[1]
 
 
-def test_what_the_user_ignores_stays_quiet_and_what_is_allowed_is_forgotten():
+def test_what_the_user_ignores_stays_quiet_whatever_else_is_asked_for():
     known, _ = asked(["a.test", "b.test"])
     known = settled(known, "a.test", ignored=True)
-    assert announcement(refused(known, "a.test", 1.0)) is None
-    assert [r.host for r in open_ones(known)] == ["b.test"]
-    assert announcement(refused(settled(known, "b.test"), "b.test", 1.0)) == Announcement("b.test")
+    known, told = asked([*names(0, 50), "a.test"], known, 700.0)
+    assert Announcement("a.test") not in told
+    assert "a.test" not in {row.host for row in known.rows}
+
+
+def test_what_was_allowed_is_announced_again_when_it_is_refused_again():
+    known = settled(asked(["a.test"])[0], "a.test")
+    assert not known.rows
+    assert asked(["a.test"], known, 1.0)[1] == [Announcement("a.test")]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """What of a sandbox's output is shown, and in which order?"""
 
+import time
+
 import pytest
 
 from companion.operations import container_logs
 from companion.operations.log_noise import is_noise
 from companion.spec.identity import Role
+from companion.system.talk import PART
 
 LOGIN = (
     "Accepted publickey for agent from 10.231.0.36 port 48418 ssh2: ED25519 SHA256:yniWbVtPz4ZJf"
@@ -51,3 +54,12 @@ def test_lines_of_all_containers_come_in_the_order_of_time(tmp_path):
     merged = container_logs.in_order(each)
     assert [line.text for line in merged] == ["one", "odd", "two", "no time", "three"]
     assert merged[0].at == 1795729465_100000001
+
+
+def test_no_part_of_a_long_line_is_taken_for_a_time():
+    long = f"2026-11-26T21:44:25Z {'x' * PART}"
+    parts = [long[:PART], "9999-12-31T23:59:59-23:00 forged", "9999-12-31T23:59:59Z later"]
+    lines = list(container_logs.lines_of("a", Role.AGENT, parts))
+    assert lines[1].text == parts[1]
+    assert lines[1].at == lines[0].at
+    assert lines[2].at <= time.time_ns() + 86400 * 10**9

@@ -338,6 +338,19 @@ def test_a_week_of_edits_asks_where_they_reach_further_and_nowhere_else(tmp_path
     assert asked == [Kind.WILDCARD, Kind.SECRET, Kind.SECRET, Kind.FOREIGN_READ]
 
 
+def test_the_version_of_a_program_that_a_checkout_brings_is_asked_for(tmp_path: Path):
+    text = "name: coder\nruntime: codex\negress: listed\n"
+    home, project = made(tmp_path, text)
+    version = "0.0.1-of-theirs"
+    pulled = text.replace("codex", f"{{name: codex, version: {version}}}")
+    (project.directory / "agent.yaml").write_text(
+        f"{pulled}features: [{{plugin: claude-code, api_key: '${{KEY}}', version: {version}}}]\n"
+    )
+    git(project.directory, "commit", "-qam", "two")
+    named = {(Kind.VERSION, f"{name} {version}") for name in ("codex", "claude-code")}
+    assert named <= asked_for(home, project)
+
+
 def test_an_edit_of_the_users_does_not_hide_what_a_checkout_brought(tmp_path: Path):
     home, project = made(tmp_path, HOOKS.format(CUSTOM + "entrypoint_hooks: [start.sh]\n"))
     agent_yaml, hook = project.directory / "agent.yaml", project.directory / "start.sh"

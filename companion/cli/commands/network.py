@@ -71,7 +71,11 @@ def deny(arguments: Namespace) -> Result:
     ref, host = inventory.find_agent(home, project, agent), allowing.parsed(arguments.host)
     changed = allowing.deny(home, ref, agent, host, comment)
     if changed:
-        _apply(home, project, ref, agent)
+        try:
+            _apply(home, project, ref, agent)
+        except CompanionError as error:
+            what = f"the running gateway still lets {host} through until this is corrected"
+            raise CompanionError(f"{what}:\n  {error}", error.problems[0].hint) from error
     text = f"{agent} no longer reaches {host}" if changed else f"{agent} does not reach {host}"
     return Result(text=text, data={"agent": agent, "host": host, "changed": changed})
 
