@@ -7,7 +7,8 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -186,7 +187,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(
-    address: str, certificates: dict[str, Path], revoked: Collection[str] = ()
+    address: str, certificates: dict[str, Path], revoked: AbstractSet[str] = frozenset()
 ) -> Iterator[list[tuple[str, set[str]]]]:
     """Serve on port 443, each host with its certificate; yield (path, keys) of each request.
 
