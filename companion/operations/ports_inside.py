@@ -59,7 +59,7 @@ def asked(engine: Engine, containers: Collection[Container], record: AgentRecord
     agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
     if agent is None or listeners.of_container(agent.pid, record.allocation.subnets) is not None:
         return of(containers, record)
-    table = engine.run_as_agent(record.config.login, "cat", "/proc/net/tcp", stdin="")
+    table = engine.run_as_agent(record.config.login, "/bin/cat", "/proc/net/tcp", stdin="")
     published = [pair for container in containers for pair in container.published]
     return judged(agent.agent, tuple(listeners.parse(table)), published)
 

@@ -1,5 +1,6 @@
 """Listeners: the TCP ports on which programs listen, as Linux lists them, also in containers."""
 
+import re
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -8,7 +9,11 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _TABLES = ("tcp", "tcp6")
-_LISTENS = "0A"
+_ROW = re.compile(
+    r"\s*[0-9]+: (?P<address>[0-9A-F]{8}|[0-9A-F]{32}):(?P<port>[0-9A-F]{4}) \S+ 0A"
+    r"(?: \S+){3} +[0-9]+ +[0-9]+ (?P<inode>[0-9]{1,20})(?: .*)?\Z"
+)
+"""A line of a program that listens; what a program inside prints may be anything."""
 _MAPPED, _LOOPBACK_6 = bytes(10) + b"\xff\xff", bytes(15) + b"\x01"
 _MOST = 256 * 1024
 """Bytes that are read of a table: listeners come first, and programs inside decide its length."""
@@ -25,12 +30,12 @@ class Listener:
 
 
 def parse(table: str) -> Iterator[Listener]:
-    """Yield the listeners in a table of the kernel: the text of /proc/PID/net/tcp or tcp6."""
-    for line in table.splitlines()[1:]:
-        words = line.split()
-        if len(words) > 9 and words[3] == _LISTENS:  # noqa: PLR2004 - the column of the inode
-            address, _, port = words[1].partition(":")
-            yield Listener(int(port, 16), _is_loopback(address), int(words[9]))
+    """Yield the listeners in a table of the kernel: the text of /proc/PID/net/tcp or tcp6.
+
+    Lines of any other form are left out.
+    """
+    for row in filter(None, map(_ROW.match, table.splitlines())):
+        yield Listener(int(row["port"], 16), _is_loopback(row["address"]), int(row["inode"]))
 
 
 def of_container(pid: int, subnets: Collection[str]) -> tuple[Listener, ...] | None:

@@ -4,6 +4,8 @@ import socket
 import sys
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from companion.operations.ports_inside import judged
 from companion.system import listeners
@@ -50,6 +52,18 @@ def test_an_address_of_the_loopback_is_told_from_others(address: str, is_local: 
     row = ROW.format(f"{address}:0BB8", "0A", 77)
     established = ROW.format(f"{address}:0BB9", "01", 78)
     assert list(listeners.parse(HEAD + row + established)) == [Listener(3000, is_local, 77)]
+
+
+@given(st.text() | st.from_regex(r" 0: [0-9A-F-]{6,9}:[0-9A-Z]{3,5} 0:0 0A 0 0 0 0 0 [0-9]+ x"))
+@example(ROW.format("0100007F:ZZZZ", "0A", 1))
+@example(ROW.format("-1234567:0050", "0A", 1))
+@example(ROW.format("0100007F:0050", "0A", "9" * 5000))
+@example(ROW.format("0100007F:0050", "0A", "\u00b2"))
+def test_what_a_program_inside_prints_instead_of_a_table_is_no_listener(printed: str):
+    right = ROW.format("00000000:0BB8", "0A", 77)
+    found = list(listeners.parse(f"{HEAD}{printed}\n{right}"))
+    assert Listener(3000, is_local=False, inode=77) in found
+    assert all(0 <= one.port < 1 << 16 for one in found)
 
 
 def test_ports_are_offered_unless_they_are_ours_published_or_given_out_by_the_kernel():
