@@ -28,7 +28,7 @@ def keys(arguments: Namespace) -> Result:
     if arguments.host or arguments.client:
         raise UsageError("--host and --client need `keys rotate`", "leave them out")
     if arguments.action == "signing":
-        return _signing(agent_paths, arguments.agent)
+        return _signing(agent_paths, agent)
     if arguments.action == "add":
         _save(home, ref, agent_paths, (*_added(agent_paths), *_given(arguments.key)))
     elif arguments.action == "remove":
