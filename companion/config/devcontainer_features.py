@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from companion.config import models
+
 _PYTHON = ("python3", "python3-dev", "python3-pip", "python3-venv")
 _RUST = ("cargo", "rust-clippy", "rustc", "rustfmt")
 _JAVA = ("default-jdk-headless",)
@@ -46,7 +48,6 @@ _FEATURE = re.compile(
 )
 _APT = {"apt-packages", "apt-get-packages"}
 _APT_SUFFIX = "-apt-get"
-_DEBIAN_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,80}\Z")
 _ANY_VERSION = {"", "latest", "lts", "stable", "none", "os-provided", "system", "default"}
 
 _IMAGES: dict[str, tuple[str, ...]] = {
@@ -158,7 +159,8 @@ def of_image(name: str) -> tuple[str, ...]:
 def _listed(text: str) -> Feature:
     """Return the packages of a list, as apt-packages has it."""
     names = tuple(filter(None, re.split(r"[,\s]+", text)))
-    wrong = [name for name in names if not _DEBIAN_NAME.match(name)]
-    if wrong or not names:
-        return Feature(why="names no packages" if not wrong else "not a list of Debian packages")
-    return Feature(packages=names)
+    try:
+        packages = tuple(map(models.package, names))
+    except ValueError:
+        return Feature(why="not a list of Debian packages")
+    return Feature(packages=packages, why="" if packages else "names no packages")

@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 from posixpath import commonpath
 
-from companion.config import edit_yaml
+from companion.config import edit_yaml, strict_yaml
 from companion.config.devcontainer import DevContainer
 from companion.config.strict_yaml import Plain
 
@@ -122,11 +122,12 @@ def _head(draft: Draft) -> Iterator[str]:
     inner = draft.targets[draft.directory]
     yield "# Written by `companion run`, and yours to change: `companion edit` opens it."
     yield "# `companion up` applies a change; `companion watch` and the tray do it on every save."
-    yield f"name: {draft.name}  # from the name of the directory"
+    yield f"name: {strict_yaml.dump_inline(draft.name)}  # from the name of the directory"
     yield f"runtime: {draft.runtime}  # {draft.chosen}"
     yield f"workdir: {_quoted(inner)}"
     if draft.container and draft.container.packages:
-        yield f"packages: [{', '.join(draft.container.packages)}]  # from {draft.container.file}"
+        packages = ", ".join(map(strict_yaml.dump_inline, draft.container.packages))
+        yield f"packages: [{packages}]  # from {draft.container.file}"
 
 
 def _egress(draft: Draft) -> Iterator[str]:

@@ -134,7 +134,7 @@ def _version(text: str) -> str:
     return text
 
 
-def _package(text: str) -> str:
+def package(text: str) -> str:
     """Refuse what apt-get takes for anything but a package: options, removals, files, releases."""
     if not _PACKAGE.match(text):
         raise ValueError(
@@ -197,7 +197,7 @@ def host_pattern(text: str) -> str:
 Line = Annotated[str, AfterValidator(single_line)]
 Text = Annotated[str, AfterValidator(free_text)]
 Version = Annotated[Line, AfterValidator(_version)]
-Package = Annotated[str, AfterValidator(_package)]
+Package = Annotated[str, AfterValidator(package)]
 Image = Annotated[str, AfterValidator(_image)]
 PortText = Annotated[str, AfterValidator(_port)]
 

@@ -374,6 +374,19 @@ def test_what_cannot_be_run_is_said_once_and_nothing_is_left(repository):
     assert not repository.top.with_name("app.worktrees").exists()
 
 
+@pytest.mark.parametrize("name", ["123", "true", "null", "1e5", "0x10", "2026-01-01"])
+def test_a_directory_may_be_called_what_yaml_takes_for_something_else(name: str):
+    from companion.config import decode, draft
+
+    text = draft.text(draft.Draft(draft.name_of(name), "codex", "x", f"/home/ann/{name}"))
+    assert decode.agent(text, "agent.yaml")[0].name == name
+
+
+def test_a_command_that_means_the_only_agent_names_it(repository):
+    repository.run("run", "codex").ok()
+    assert "error: app has no signing key yet" in repository.run("keys", "signing").err
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
 def test_a_repository_of_another_user_is_refused(repository):
     subprocess.run(["chown", "-R", "4242", repository.top], check=True)

@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from companion.config import devcontainer
+from companion.config import decode, devcontainer, draft
 from companion.config.devcontainer import Command, UnreadableError
 from companion.config.models import is_hidden
 from companion.operations import dev_container
@@ -142,6 +142,22 @@ def test_no_file_makes_anything_but_plain_values(given_: dict[str, object]):
     assert not any("\n" in line for line in shown)
     assert not any("${local" in c.text for c in found.commands)
     assert all(0 < port < 65536 for port in found.ports)
+
+
+APT = "ghcr.io/rocker-org/devcontainer-features/apt-packages:1"
+
+
+@given(st.from_regex(r"[a-z0-9][a-z0-9+.=:-]{0,80}", fullmatch=True))
+@example("foo-")
+@example("a" * 75)
+@example("null")
+@example("123")
+@example("1.5")
+def test_whatever_packages_a_file_names_the_config_that_is_written_from_it_is_valid(name: str):
+    container = read(json.dumps({"features": {APT: {"packages": name}}}))
+    text = draft.text(draft.Draft("a", "codex", "x", "/home/ann/web", container=container))
+    assert decode.agent(text, "agent.yaml")[0].packages == container.packages
+    assert bool(container.packages) != bool(container.left)
 
 
 def test_the_commands_run_once_in_order_and_never_after_a_failure(tmp_path: Path):
