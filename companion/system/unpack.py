@@ -14,8 +14,10 @@ from pathlib import PurePosixPath
 from typing import IO
 
 _PIECE = 256 * 1024
-_LONGEST_NAME = 64 * 1024
-"""Bytes of one header of a long name; tarfile reads them at once."""
+_LONGEST_NAME = 4096
+"""Bytes of a name or of what a link leads to, as Linux has it; tarfile reads them at once."""
+_MOST_KEPT, _OVERHEAD = 64 * 1024 * 1024, 200
+"""Bytes that are kept in memory until the end: of names, and about what each costs besides."""
 _MOST_ENTRIES, _DEEPEST = 1_000_000, 200
 _NAMES = {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
 _FILES = {tarfile.REGTYPE, tarfile.AREGTYPE}
@@ -51,7 +53,8 @@ class _Header(tarfile.TarInfo):
             RefusedError: it is of a kind that we did not ask for.
         """
         found = super().frombuf(buf, encoding, errors)
-        if found.type not in _KNOWN or (found.type in _NAMES and found.size > _LONGEST_NAME):
+        longest = _LONGEST_NAME + 1  # it ends in a zero
+        if found.type not in _KNOWN or (found.type in _NAMES and found.size > longest):
             raise RefusedError("its archive has entries of an unexpected kind")
         return found
 
@@ -82,7 +85,8 @@ def unpack(stream: IO[bytes], parent: int, name: str, room: int) -> Unpacked:
 
 def _unpack(stream: IO[bytes], parent: int, name: str, room: int) -> Unpacked:
     done = Unpacked()
-    links: list[tuple[tuple[str, ...], str]] = []
+    links: list[tuple[str, str]] = []
+    kept = _MOST_KEPT
     with tarfile.open(
         fileobj=stream, mode="r|", tarinfo=_Header, encoding="utf-8", errors="surrogateescape"
     ) as archive:
@@ -101,12 +105,17 @@ def _unpack(stream: IO[bytes], parent: int, name: str, room: int) -> Unpacked:
             elif entry.isdir():
                 with _directory(parent, path[:-1]) as above:
                     os.mkdir(path[-1], _permissions(entry) | stat.S_IRWXU, dir_fd=above)
-            elif entry.issym() and _stays_inside(path[1:], entry.linkname):
-                links.append((path, entry.linkname))
             else:
-                done.left_out.append(entry.name)
+                kept -= len(entry.name) + len(entry.linkname) + _OVERHEAD
+                if kept < 0:
+                    raise RefusedError("it has too many links")
+                if entry.issym() and _stays_inside(path[1:], entry.linkname):
+                    links.append((entry.name, entry.linkname))
+                else:
+                    done.left_out.append(entry.name)
     # Last, so that nothing is written through one.
-    for path, target in links:
+    for text, target in links:
+        path = (name, *_inside(text))
         with _directory(parent, path[:-1]) as above:
             os.symlink(target, path[-1], dir_fd=above)
     return done

@@ -125,6 +125,20 @@ def test_headers_that_make_tarfile_read_without_an_end_are_refused(
         place((long_name.tobuf(tarfile.GNU_FORMAT) + b"x" + bytes(511)) * 5000)
 
 
+@pytest.mark.parametrize("target", ["d/" * 2040, "/" + "x" * 4000], ids=["inside", "outside"])
+def test_what_is_kept_until_the_end_of_an_archive_fits_into_memory(
+    place: Callable[[bytes], Unpacked], target: str
+):
+    many = [(f"./{number}", LINK, target) for number in range(16_500)]
+    with pytest.raises(RefusedError):
+        place(archive(ROOT, *many))
+
+
+def test_a_link_that_leads_farther_than_a_path_can_is_refused(place: Callable[[bytes], Unpacked]):
+    with pytest.raises(RefusedError):
+        place(archive(ROOT, ("./l", LINK, "a/" * 2049)))
+
+
 @pytest.mark.parametrize("cut", [0, 1500])
 def test_an_archive_that_ends_early_is_no_success(place: Callable[[bytes], Unpacked], cut: int):
     with pytest.raises((tarfile.TarError, EOFError)):
