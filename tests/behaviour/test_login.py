@@ -225,6 +225,41 @@ def test_a_value_in_env_is_not_hidden_behind_a_stored_one(desk: Desk, vendor: Ve
     assert "it is wrong, expired or revoked" in problem["hint"]
 
 
+@pytest.mark.parametrize("hosts", [(), ("github.com",), ("api.anthropic.com", "github.com")])
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "MY_KEY"])
+def test_a_secret_that_is_for_other_hosts_is_not_replaced_and_gets_no_further_host(
+    desk: Desk, vendor: Vendor, name: str, hosts: tuple[str, ...]
+):
+    if hosts:
+        options = (word for host in hosts for word in ("--host", host))
+        argv = ("secret", "set", name, "--in-file", "--from-stdin", *options)
+        desk.companion(*argv, stdin="ghp_mine").ok()
+    before = stored(desk)
+    desk.project(MINE + LOGIN.replace("ANTHROPIC_API_KEY", name))
+    done = log_in(desk)
+    if not hosts and name == "MY_KEY":
+        assert "sent only to api.anthropic.com" in done.ok().out
+        assert "sent only to api.anthropic.com" in log_in(desk).ok().out
+        return
+    (problem,) = done.problems
+    assert done.code == 1
+    assert f"nothing was stored: {name} is your secret for " in problem
+    assert "and this login is for api.anthropic.com" in problem
+    assert stored(desk) == before
+    assert not vendor.asked
+
+
+def test_a_secret_that_a_command_of_the_users_prints_is_not_shadowed_for_another_host(
+    desk: Desk, vendor: Vendor
+):
+    settings = desk.paths.settings
+    secrets = "secrets: {MY_KEY: {command: [cat, /x], hosts: [intern.test]}}\n"
+    settings.write_text((settings.read_text() if settings.exists() else "") + secrets)
+    desk.project(MINE + LOGIN.replace("ANTHROPIC_API_KEY", "MY_KEY"))
+    assert "MY_KEY is your secret for intern.test" in log_in(desk).err
+    assert not stored(desk)
+
+
 def test_who_lacks_a_credential_has_a_sandbox_and_is_told_what_to_run(desk: Desk, vendor: Vendor):
     without, features = MINE.partition("features:")[0], "features:\n"
     fake = Fake(desk, desk.project(without))

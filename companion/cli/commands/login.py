@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from companion.cli.commands import account, trust
 from companion.cli.output import Result, ask, ask_unseen, comment, piped
 from companion.cli.targets import agent_of
-from companion.config import env_file
+from companion.config import bindings, env_file
 from companion.errors import Code, CompanionError, Problem, StoppedError, UsageError
 from companion.keychain import store
+from companion.keychain.sources import sources
 from companion.keychain.store import Held, Where
 from companion.oauth import login as vendor
 from companion.oauth.login import Answer, Verdict
@@ -19,7 +20,7 @@ from companion.plugins.contribution import EnvVar
 from companion.plugins.login import Credential
 from companion.project import inventory
 from companion.project.model import AgentRef
-from companion.reconcile import run, secret_values
+from companion.reconcile import run, secret_values, user_settings
 from companion.reconcile.validate import Checked, check
 from companion.sandbox import logins
 from companion.sandbox.logins import Choice
@@ -42,11 +43,10 @@ def login(arguments: Namespace) -> Result:
     if arguments.check:
         return _checked(home, checked, chosen, credential)
     _require_not_in_env(ref, chosen.variable)
+    _require_for(home, chosen.variable, credential.host)
     secret = _secret(chosen, credential)
     doubts = () if arguments.untested else _tested(checked, chosen, credential, secret)
-    known = store.held(home).get(chosen.variable)
-    hosts = dict.fromkeys((*(known.hosts if known else ()), credential.host))
-    held = store.put(home, chosen.variable, secret, tuple(hosts))
+    held = store.put(home, chosen.variable, secret, (credential.host,))
     return Result(
         text="\n".join((_stored(chosen, held), *_brought_in(home, checked, chosen))),
         data={"agent": agent, **_data(chosen, credential)},
@@ -117,6 +117,16 @@ def _require_not_in_env(ref: AgentRef, variable: str) -> None:
         if given.get(variable):
             what = f"{ref.named(file)} sets {variable}, which takes precedence over what is stored"
             raise CompanionError(what, "change it there, or remove it there and run this again")
+
+
+def _require_for(home: Paths, variable: str, host: str) -> None:
+    """Require that a variable, which a repository may have chosen, is no secret for other hosts."""
+    known = sources(store.held(home), user_settings.read(home)).get(variable)
+    bound = (known.hosts if known else ()) or bindings.WELL_KNOWN.get(variable, (host,))
+    if set(bound) != {host}:
+        whose = f"your secret for {', '.join(bound)}"
+        what = f"nothing was stored: {variable} is {whose}, and this login is for {host}"
+        raise CompanionError(what, "name another variable in agent.yaml, and run this again")
 
 
 def _secret(chosen: Choice, credential: Credential) -> str:
