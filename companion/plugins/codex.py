@@ -81,7 +81,7 @@ _PROGRAM = npm.runtime(
     name="codex",
     summary="OpenAI Codex CLI with the codex-acp adapter",
     cli=_CLI,
-    acp=("codex-acp",),
+    acp=("env", "INITIAL_AGENT_MODE=agent-full-access", "codex-acp"),  # as _ALWAYS; it asks its own
     adapter="@agentclientprotocol/codex-acp@2.6.0",
     commands=(_defaults(_ALWAYS),),
 )

@@ -465,7 +465,7 @@ def test_a_port_that_is_taken_is_reported_with_a_tip(box: Box):
         done = box.desk.companion("-C", str(project), "up")
         assert done.code == 1
         assert f"{port}" in done.problems[-1]
-        assert "; choose another port" in done.problems[-1]
+        assert "choose another port" in done.problems[-1]
     box.desk.companion("remove", str(project)).ok()
 
 
