@@ -196,20 +196,11 @@ def _require_own_links(home: Paths, path: Path) -> None:
 @contextmanager
 def _opened(directory: Path) -> Iterator[int]:
     """Open a directory by its path without links; one that comes up meanwhile is refused."""
-    flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-    handle = -1
     try:
-        handle = os.open(directory.anchor, flags)
-        for part in directory.parts[1:]:
-            inner = os.open(part, flags, dir_fd=handle)
-            os.close(handle)
-            handle = inner
-        yield handle
+        with links.held(directory) as handle:
+            yield handle
     except (FileNotFoundError, NotADirectoryError):
         raise CompanionError(f"there is no directory {directory}", "create it first") from None
-    finally:
-        if handle >= 0:
-            os.close(handle)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from companion.operations import dev_container, json_schema, repository
 from companion.operations.repository import Repository
 from companion.plugins import clis
 from companion.plugins.clis import Cli
-from companion.project import discovery, lookup, runs
+from companion.project import discovery, lookup, runs, store
 from companion.project.model import Project
 from companion.project.runs import Run
 from companion.reconcile import user_settings
@@ -51,6 +51,19 @@ def worktree_place(top: Path, common: Path, branch: str) -> Path:
     first = common.parent if common.name == ".git" else top
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", branch).strip("-.") or "branch"
     return first.with_name(first.name + worktrees.BESIDE) / name
+
+
+def require_out_of_reach(home: Paths, place: Path) -> None:
+    """Require that no agent can redirect what is written at a place.
+
+    Raises:
+        CompanionError: it lies where an agent may write.
+    """
+    for tree in map(Path, store.writable(home)):
+        if place != tree and place.is_relative_to(tree):
+            what = f"no worktree can be made at {place}: an agent may write to {tree}"
+            hint = "make one elsewhere with `git worktree add`, and use `companion run` in it"
+            raise CompanionError(what, hint, code=Code.FILE_ACCESS)
 
 
 def free_name(home: Paths, given: str | None, inferred: str) -> str:

@@ -5,6 +5,7 @@ worktree are three files that we write.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,8 +87,9 @@ def add(top: Path, common: Path, branch: str, directory: Path) -> Worktree:
 
     Raises:
         CompanionError: the name is none, the branch is checked out elsewhere, there is no commit,
-            or something is in the way.
+            something is in the way, or a link leads there.
     """
+    links.unlinked(Path(directory.anchor), directory)
     if files.inode(directory):
         what = f"{directory} exists already"
         raise CompanionError(what, "remove it, or choose another branch", code=Code.EXISTS)
@@ -104,6 +106,9 @@ def add(top: Path, common: Path, branch: str, directory: Path) -> Worktree:
         start = git.commit(f"refs/remotes/origin/{branch}") or start
         made = Worktree(str(directory), str(common), _free_id(common, directory.name), branch,
                         makes_branch=existing is None)  # fmt: skip
+        for path in (made.own / "HEAD", common / made.reference):
+            links.unlinked(common, path)
+        links.make_directory(directory)
         try:
             _write(git, made, existing or start)
         except BaseException:
@@ -113,8 +118,13 @@ def add(top: Path, common: Path, branch: str, directory: Path) -> Worktree:
 
 
 def loss(worktree: Worktree) -> Loss:
-    """Return what would be lost with a worktree."""
+    """Return what would be lost with a worktree.
+
+    Raises:
+        CompanionError: a link leads to it, so it may be another directory.
+    """
     own = worktree.own
+    _require_unlinked(worktree)
     head = _line(own / "HEAD") if files.is_directory(own) else f"ref: {worktree.reference}"
     with borrowed(Path(worktree.common), head) as git:
         changes = git.changes(worktree.work_tree)
@@ -129,20 +139,18 @@ def remove(worktree: Worktree) -> None:
     """Remove a worktree with all that is in it, and the branch that was made for it.
 
     Raises:
-        CompanionError: the system refuses.
+        CompanionError: the system refuses, or a link leads to it.
     """
+    _require_unlinked(worktree)
     with borrowed(Path(worktree.common), f"ref: {worktree.reference}") as git:
         _discard(git, worktree)
 
 
 def _write(git: BorrowedGit, made: Worktree, commit: str) -> None:
     common, directory, own = Path(made.common), Path(made.directory), made.own
-    for path in (own / "HEAD", common / made.reference):
-        links.unlinked(common, path)
     if made.makes_branch:
         git.must("update-ref", made.reference, commit, "0" * len(commit))
     files.make_dir(own)
-    files.make_dir(directory)
     files.write(own / "commondir", "../..\n", files.READABLE)
     files.write(own / "gitdir", f"{directory}/.git\n", files.READABLE)
     files.write(own / "HEAD", f"ref: {made.reference}\n", files.READABLE)
@@ -164,25 +172,23 @@ def _own_alike(common: Path, made: Worktree) -> None:
 
 
 def _discard(git: BorrowedGit, worktree: Worktree) -> None:
-    import shutil  # noqa: PLC0415 - start-up time is a budget
-
     common, directory = Path(worktree.common), Path(worktree.directory)
-    links.unlinked(common, worktree.own / "HEAD")
-    if not files.is_link(directory):
-        shutil.rmtree(directory, ignore_errors=True)
-    shutil.rmtree(worktree.own, ignore_errors=True)
+    links.remove_tree(directory)
+    links.remove_tree(worktree.own)
     if files.inode(directory):
         raise CompanionError(f"cannot remove {directory}", "check its owner", code=Code.FILE_ACCESS)
     if directory.parent.name.endswith(BESIDE):  # .git/worktrees may be a mount point: it stays
-        _remove_empty(directory.parent)
+        with suppress(OSError):  # others are in it
+            directory.parent.rmdir()
     if worktree.makes_branch and git.commit(worktree.reference):
         links.unlinked(common, common / worktree.reference)
         git.must("update-ref", "-d", worktree.reference)
 
 
-def _remove_empty(directory: Path) -> None:
-    if files.is_directory(directory) and not any(directory.iterdir()):
-        directory.rmdir()
+def _require_unlinked(worktree: Worktree) -> None:
+    """Require that no link leads to a worktree: its paths had none when it was made."""
+    for path in (Path(worktree.directory), worktree.own / "HEAD"):
+        links.unlinked(Path(path.anchor), path)
 
 
 def _require_free(common: Path, branch: str) -> None:

@@ -258,6 +258,57 @@ def test_a_repository_that_another_agent_could_exchange_is_not_shared_with_a_wor
     assert not repository.top.with_name("app.worktrees").exists()
 
 
+def test_no_worktree_is_written_through_a_link_or_where_an_agent_may_write(repository):
+    mono, foreign = repository.top.parent, repository.desk.home / ".config/foreign"
+    foreign.mkdir()
+    link = repository.top.with_name("app.worktrees")
+    link.symlink_to(foreign)
+    done = repository.run("run", "codex", "--branch", "autostart")
+    assert (done.code, len(done.problems)) == (1, 1)
+    assert f"{link} is a symbolic link, through which Companion does not write" in done.err
+    link.unlink()
+    repository.git("init", "--quiet", cwd=mono)
+    own(mono)
+    repository.run("run", "codex", cwd=mono).ok()
+    done = repository.run("run", "codex", "--branch", "autostart")
+    assert (done.code, len(done.problems)) == (1, 1)
+    assert f"no worktree can be made at {link}/autostart: an agent may write to {mono}" in done.err
+    assert not link.exists()
+    assert not list(foreign.iterdir())
+    assert not (repository.top / ".git/worktrees").exists()
+    assert repository.git("branch") == "* main\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--discard",)])
+def test_a_worktree_that_a_link_leads_to_now_is_not_removed(repository, options: tuple[str, ...]):
+    repository.run("run", "codex", "--branch", "fix").ok()
+    trees, foreign = repository.top.with_name("app.worktrees"), repository.desk.home / "foreign"
+    trees.rename(trees.with_name("old"))
+    (foreign / "fix").mkdir(parents=True)
+    (foreign / "fix/kept").touch()
+    trees.symlink_to(foreign)
+    done = repository.run("remove", "app-fix", *options)
+    assert (done.code, len(done.problems)) == (1, 1)
+    assert f"{trees} is a symbolic link" in done.err
+    assert (foreign / "fix/kept").exists()
+    trees.unlink()
+    trees.with_name("old").rename(trees)
+    repository.run("remove", "app-fix", *options).ok()
+    assert not trees.exists()
+
+
+def test_a_directory_is_opened_through_no_link(tmp_path: Path):
+    from companion.system import links
+
+    (tmp_path / "real/inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    with links.held(tmp_path / "real/inner") as handle:
+        assert os.fstat(handle).st_ino == (tmp_path / "real/inner").stat().st_ino
+    for path in ("link", "link/inner"):
+        with pytest.raises(OSError, match="directory"), links.held(tmp_path / path):
+            pass
+
+
 def test_remove_loses_no_work_unless_it_is_told_to(repository):
     repository.run("run", "codex", "--branch", "fix").ok()
     worktree = repository.top.with_name("app.worktrees") / "fix"

@@ -104,7 +104,7 @@ def _new(
     if not arguments.branch and runs_made.of_directory(home, found.top):
         inferred = f"{found.top.name}-{chosen.word}"
     name = runs_made.free_name(home, arguments.name, inferred)
-    worktree = _worktree(found, arguments.branch) if arguments.branch else None
+    worktree = _worktree(home, found, arguments.branch) if arguments.branch else None
     made: Run | None = None
     try:
         made, container = runs_made.make(
@@ -143,8 +143,9 @@ def _chosen(home: Paths, cli: Cli | None, *, can_ask: bool) -> tuple[Cli, str]:
     raise UsageError(what, f"name one: companion run {CLIS[0].word}; known: {WORDS}")
 
 
-def _worktree(found: Repository, branch: str) -> Worktree:
+def _worktree(home: Paths, found: Repository, branch: str) -> Worktree:
     place = runs_made.worktree_place(found.top, found.common, branch)
+    runs_made.require_out_of_reach(home, place)
     made = worktrees.add(found.top, found.common, branch, place)
     how = "new branch" if made.makes_branch else "existing branch"
     comment(f"made the worktree {place} on the {how} {branch}")
