@@ -64,8 +64,7 @@ _PROGRAM = npm.runtime(
     name="claude-code",
     summary="Claude Code with the claude-agent-acp adapter",
     cli=_CLI,
-    acp=("claude-agent-acp",),
-    adapter="@agentclientprotocol/claude-agent-acp@0.101.0",
+    acp=npm.Acp(("claude-agent-acp",), "@agentclientprotocol/claude-agent-acp@0.101.0"),
 )
 RUNTIME = replace(
     _PROGRAM,

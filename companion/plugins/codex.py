@@ -30,6 +30,9 @@ _ALWAYS = (
     "[analytics]",
     "enabled = false",
 )
+# The adapter starts an editor's chat in a mode of its own, whatever the defaults say. All others
+# run each command in a sandbox of Codex.
+_MODE = ("INITIAL_AGENT_MODE", "agent-full-access")
 _URL = f"https://{_HOST}/v1"
 
 
@@ -81,8 +84,7 @@ _PROGRAM = npm.runtime(
     name="codex",
     summary="OpenAI Codex CLI with the codex-acp adapter",
     cli=_CLI,
-    acp=("env", "INITIAL_AGENT_MODE=agent-full-access", "codex-acp"),  # as _ALWAYS; it asks its own
-    adapter="@agentclientprotocol/codex-acp@2.6.0",
+    acp=npm.Acp(("codex-acp",), "@agentclientprotocol/codex-acp@2.6.0", (_MODE,)),
     commands=(_defaults(_ALWAYS),),
 )
 RUNTIME = replace(_PROGRAM, logins=_LOGINS, elsewhere=("OPENAI_BASE_URL",))

@@ -191,6 +191,8 @@ class RuntimeProgram:
     user: str
     ports: tuple[Port, ...] = ()
     packages: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    """(name, value) in the agent's environment; configured ones override them."""
 
     @property
     def home(self) -> str:

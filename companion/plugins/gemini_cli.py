@@ -34,7 +34,7 @@ _PROGRAM = npm.runtime(
     name="gemini-cli",
     summary="Gemini CLI, which speaks ACP itself",
     cli=_CLI,
-    acp=("gemini", "--acp"),
+    acp=npm.Acp(("gemini", "--acp")),
     commands=(_SET_UP,),
 )
 _KEY: Mapping[str, Plain] = {"plugin": "gemini-cli", "api_key": f"${{{_VARIABLE}}}"}

@@ -25,6 +25,16 @@ class Cli:
         return f"{self.package}@{version or self.pinned}"
 
 
+@dataclass(frozen=True, slots=True)
+class Acp:
+    """The command that speaks ACP for editors, and what it needs besides the CLI."""
+
+    command: tuple[str, ...]
+    package: str = ""
+    """The npm package of the command, with its version, if the CLI has none itself."""
+    variables: tuple[tuple[str, str], ...] = ()
+
+
 def install(*packages: str) -> str:
     """Return the command that installs packages system-wide."""
     names = " ".join(packages)
@@ -45,8 +55,7 @@ def runtime(
     name: str,
     summary: str,
     cli: Cli,
-    acp: tuple[str, ...],
-    adapter: str = "",
+    acp: Acp,
     commands: tuple[str, ...] = (),
 ) -> RuntimePlugin:
     """Return a runtime of a CLI, which people start, and what speaks ACP for editors.
@@ -55,19 +64,19 @@ def runtime(
         name: the name for `runtime` in agent.yaml.
         summary: one line for `companion plugins`.
         cli: the program.
-        acp: the command that speaks ACP.
-        adapter: the npm package of that command, with its version, if the CLI has none itself.
+        acp: what speaks ACP.
         commands: further commands to run after the installation.
     """
 
     def program(version: str | None) -> RuntimeProgram:
-        packages = (cli.at(version), *((adapter,) if adapter else ()))
+        packages = (cli.at(version), *filter(None, (acp.package,)))
         return RuntimeProgram(
             base_image=_NODE,
             install=(install(*packages), *commands),
             command=("sleep", "infinity"),
-            acp_command=acp,
+            acp_command=acp.command,
             user="agent",
+            variables=acp.variables,
         )
 
     return RuntimePlugin(name, summary, cli.package, cli.pinned, program)

@@ -35,7 +35,7 @@ _PROGRAM = npm.runtime(
     name="opencode",
     summary="opencode, which speaks ACP itself",
     cli=_CLI,
-    acp=("opencode", "acp"),
+    acp=npm.Acp(("opencode", "acp")),
 )
 RUNTIME = replace(_PROGRAM, logins=model_keys.logins(_VARIABLES, _options))
 

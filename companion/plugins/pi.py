@@ -32,8 +32,7 @@ _PROGRAM = npm.runtime(
     name="pi",
     summary="Pi coding agent with the pi-acp adapter",
     cli=_CLI,
-    acp=("pi-acp",),
-    adapter="pi-acp@0.0.34",
+    acp=npm.Acp(("pi-acp",), "pi-acp@0.0.34"),
 )
 RUNTIME = replace(_PROGRAM, logins=model_keys.logins(_VARIABLES, _options))
 

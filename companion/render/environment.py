@@ -24,8 +24,8 @@ def render(sandbox: Sandbox) -> tuple[tuple[str, str], ...]:
     user = sandbox.program.user  # sshd sets these; the engines do not
     session = {"USER": user, "LOGNAME": user, "SHELL": SHELL}
     configured = {v.name: v.value for v in sandbox.variables}
-    installers = _installers(sandbox.program.home)
-    return tuple(sorted({**session, **trust, **installers, **configured}.items()))
+    ours = session | trust | _installers(sandbox.program.home) | dict(sandbox.program.variables)
+    return tuple(sorted({**ours, **configured}.items()))
 
 
 def programs(home: str) -> tuple[str, ...]:

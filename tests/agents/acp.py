@@ -27,9 +27,11 @@ class Acp:
                 return message["result"]
         raise AssertionError("the agent ended")
 
-    def prompt(self, folder: str, text: str) -> str:
-        """Ask in a new session; return why the turn ended."""
+    def prompt(self, folder: str, text: str, mode: str = "") -> str:
+        """Ask in a new session, in this mode if there is one; return why the turn ended."""
         session = self.call("session/new", cwd=folder, mcpServers=[])["sessionId"]
+        if mode:
+            self.call("session/set_mode", sessionId=session, modeId=mode)
         prompt = [{"type": "text", "text": text}]
         reason: str = self.call("session/prompt", sessionId=session, prompt=prompt)["stopReason"]
         return reason

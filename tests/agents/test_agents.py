@@ -60,7 +60,10 @@ CONTROLS = re.compile(r"\x1b\[[0-9;?<>=]*[ -/]*[a-zA-Z]|\x1b\][^\x07\x1b]*(\x07|
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the agents: its options, how it is asked once, and what it shows when it starts."""
+    """One of the agents: its options, how it is asked once, and what it shows when it starts.
+
+    In an editor it is asked in a mode, where its usual one wants another model besides.
+    """
 
     name: str
     options: str
@@ -68,6 +71,7 @@ class Kind:
     asked: tuple[str, ...]
     adapter: str
     greets: str
+    mode: str = ""
 
 
 KINDS = (
@@ -86,6 +90,7 @@ KINDS = (
         asked=("claude", "-p", ASK, "--allowedTools", "Bash"),
         adapter="claude-agent-acp",
         greets="Yes, I trust this folder",
+        mode="default",  # in "auto", a model decides what is allowed
     ),
     Kind(
         name="pi",
@@ -186,7 +191,7 @@ def test_an_agent_runs_a_command_for_its_model(world: World, kind: Kind, way: Ca
 
 def test_an_editor_talks_with_it_and_no_key_is_inside_meanwhile(world: World, kind: Kind):
     with over_ssh(world.desk, f"{kind.name}.sandbox", kind.adapter) as agent:
-        assert agent.prompt("/home/agent", ASK) == "end_turn"
+        assert agent.prompt("/home/agent", ASK, kind.mode) == "end_turn"
         held = world.ssh(kind, "sh", "-c", f"{{ {HELD}; }} | tr -cd '[:print:]'")
     assert "The command said:" in agent.said
     assert f"42 by agent in {kind.name}" in agent.said
