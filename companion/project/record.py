@@ -42,6 +42,8 @@ class ConfigSummary:
     """Directories of the desktop that it may write to."""
     holds: tuple[str, ...] = ()
     """Repositories in them that it can change, but not exchange: they are mount points."""
+    repositories: tuple[str, ...] = ()
+    """Those of its directories that are repositories themselves, such as bare ones."""
     ports: tuple[int, ...] = ()
     """Ports of the desktop that it publishes, besides SSH."""
 
@@ -52,6 +54,7 @@ class ConfigSummary:
             steered_by=tuple(dict.fromkeys((*self.steered_by, *other.steered_by))),
             writes=tuple(dict.fromkeys((*self.writes, *other.writes))),
             holds=tuple(place for place in self.holds if place in other.holds),
+            repositories=tuple(dict.fromkeys((*self.repositories, *other.repositories))),
         )
 
     @property

@@ -15,6 +15,7 @@ from companion.sandbox.repositories import (
     DIRECTORIES,
     GIT,
     OBEYED,
+    REMOTES,
     WORKTREE_CONFIG,
     WORKTREES,
     GitFacts,
@@ -29,17 +30,35 @@ _AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def find(directory: Path) -> GitFacts | None:
-    """Return what of a git repository lies at the top of a directory; None: nothing does."""
+    """Return what of a git repository lies at the top of a directory; None: nothing does.
+
+    A `.git` counts even if git would not take it for a repository: an agent can complete it.
+    """
     place = directory / GIT
-    try:
-        found = place.lstat()
-    except OSError:
-        return _repository(directory, "") if _is_repository(directory) else None
-    if stat.S_ISLNK(found.st_mode):
+    found = _kind(place)
+    if directory.name == GIT or _is_repository(directory):
+        if found is None:
+            return _repository(directory, "")
+        return GitFacts("", str(directory), obstacle=f"is a repository and has a {GIT}, too")
+    if found is None:
+        return None
+    if found == stat.S_IFLNK:
         return GitFacts(GIT, "", obstacle="has a .git that is a symbolic link")
-    if stat.S_ISDIR(found.st_mode):
-        return _repository(place, GIT) if _is_repository(place) else None
-    return _worktree(place)
+    return _repository(place, GIT) if found == stat.S_IFDIR else _worktree(place)
+
+
+def find_again(directory: Path, protected: Iterable[str]) -> GitFacts | None:
+    """Return what find() does; a directory that was a repository must still be one.
+
+    Args:
+        directory: the directory.
+        protected: the directories that were repositories when they were last mounted.
+    """
+    facts = find(directory)
+    if str(directory) not in protected or (facts and not facts.inner):
+        return facts
+    reason = "was a repository when it was last mounted, and is none any more"
+    return GitFacts("", str(directory), obstacle=reason)
 
 
 def sources(directory: Path, facts: GitFacts | None) -> Iterator[Path]:
@@ -84,10 +103,11 @@ def remove_mount_points(directories: Iterable[str], used: Iterable[str] = ()) ->
         for name in (COMMON, WORKTREE_CONFIG):
             path = Path(facts.directory, name)
             with suppress(OSError):
-                if _text(path) == OBEYED[name]:
+                if text_of(path) == OBEYED[name]:
                     path.unlink()
-        with suppress(OSError):
-            Path(facts.directory, WORKTREES).rmdir()
+        for name in (WORKTREES, *REMOTES):
+            with suppress(OSError):
+                Path(facts.directory, name).rmdir()
 
 
 def _create(path: Path, content: bytes) -> None:
@@ -102,7 +122,7 @@ def _is_repository(place: Path) -> bool:
 
 def _repository(place: Path, inner: str) -> GitFacts:
     real = os.path.realpath(place)
-    texts = {name: _text(place / name) for name in OBEYED}
+    texts = {name: text_of(place / name) for name in OBEYED}
     if reason := next(_obstacles(place, texts), None):
         return GitFacts(inner, real, obstacle=reason)
     contents = (File(name, OBEYED[name] if text is None else text) for name, text in texts.items())
@@ -122,12 +142,12 @@ def _obstacles(place: Path, texts: dict[str, bytes | None]) -> Iterator[str]:
 
 
 def _worktree(place: Path) -> GitFacts:
-    text = _text(place)
-    if text is None:
+    text = text_of(place)
+    if text is None or b"\0" in text:
         return GitFacts(GIT, "", obstacle="has a .git that cannot be read")
     own = place.parent / os.fsdecode(text).removeprefix("gitdir: ").rstrip("\r\n")
     real = Path(os.path.realpath(own))
-    inner = {name: _text(real / name) for name in (COMMON, _GITDIR, WORKTREE_CONFIG)}
+    inner = {name: text_of(real / name) for name in (COMMON, _GITDIR, WORKTREE_CONFIG)}
     if real.parent.name != WORKTREES or not inner[COMMON] or not inner[_GITDIR]:
         return GitFacts(GIT, str(real), (File(GIT, text),))  # of a submodule, for example
     kept = (File(name, content or b"") for name, content in inner.items())
@@ -141,8 +161,8 @@ def _kind(path: Path) -> int | None:
         return None
 
 
-def _text(path: Path) -> bytes | None:
-    """Return the content of a plain file; None if there is none, or it is too long."""
+def text_of(path: Path) -> bytes | None:
+    """Return the content of a plain file; None if there is none, or it is longer than 1 MiB."""
     try:
         handle = os.open(path, os.O_RDONLY | _AS_IT_IS)
     except OSError:

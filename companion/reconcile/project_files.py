@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,16 +25,22 @@ _GIT = ".git"
 
 
 def find(
-    ref: AgentRef, contribution: Contribution, locator: Locator
+    ref: AgentRef,
+    contribution: Contribution,
+    locator: Locator,
+    repositories: Collection[str] = (),
 ) -> dict[ProjectFile, PathFacts]:
-    """Return the kind, place and content of every path that a config names."""
+    """Return the kind, place and content of every path that a config names.
+
+    `repositories` are the directories that were repositories when they were last mounted.
+    """
 
     def facts(file: ProjectFile, *, content: bool) -> PathFacts:
         return _facts(ref, path_of(ref, file), locator, content=content)
 
     found = {file: facts(file, content=True) for file in project_files(contribution)}
     mounted = {file: facts(file, content=False) for file in mount_files(contribution)}
-    return found | {file: _with_git(one) for file, one in mounted.items()}
+    return found | {file: _with_git(one, repositories) for file, one in mounted.items()}
 
 
 def configuring(ref: AgentRef, locator: Locator) -> dict[str, PathFacts]:
@@ -82,10 +88,10 @@ def _places(paths: Iterable[Path], locator: Locator) -> tuple[Place, ...]:
     return tuple(dict.fromkeys(every))
 
 
-def _with_git(facts: PathFacts) -> PathFacts:
+def _with_git(facts: PathFacts, repositories: Collection[str]) -> PathFacts:
     if facts.kind != "directory":
         return facts
-    return replace(facts, git=git_facts.find(Path(facts.real)))
+    return replace(facts, git=git_facts.find_again(Path(facts.real), repositories))
 
 
 def _facts(ref: AgentRef, path: Path, locator: Locator, *, content: bool) -> PathFacts:

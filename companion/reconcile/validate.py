@@ -15,7 +15,7 @@ from companion.errors import Code, CompanionError, ConfigError, Place, Problem
 from companion.oauth import grant_store, grants
 from companion.plugins.base import expand
 from companion.plugins.contribution import Contribution, ProjectFile, RuntimeProgram
-from companion.project import discovery
+from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
 from companion.project.record import ConfigSummary
 from companion.reconcile import (
@@ -94,6 +94,7 @@ class Checked:
             steered_by=self.steered_by,
             writes=self.writes,
             holds=tuple(path_policy.holds(self.contribution, self.found)),
+            repositories=tuple(path_policy.repositories(self.contribution, self.found)),
             ports=tuple(sorted({port.host for port in self.contribution.ports})),
         )
 
@@ -124,7 +125,9 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     contribution = assemble.additions(loaded, program)
     own = user_settings.read(home)
     host, locator = host_facts.host(home, own), Locator()
-    found = project_files.find(ref, contribution, locator)
+    before = store.of_project(home, ref.project).agents.get(config.name)
+    protected = before.config.repositories if before else ()
+    found = project_files.find(ref, contribution, locator, protected)
     siblings = above[0].agents if above else ()
     mounted = tuple(found[file].place for file in mount_files(contribution))
     within = bounds.bounds(home, ref, config.name, siblings, mounted, locator)

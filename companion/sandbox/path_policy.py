@@ -31,11 +31,19 @@ def writes(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -
 
 
 def holds(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -> Iterator[str]:
-    """Yield the repositories in these directories that are mount points in the sandbox."""
+    """Yield the repositories in these directories, which are mount points in the sandbox."""
     for mount in contribution.mounts:
         git = None if mount.is_volume or mount.read_only else found[mount_file(mount)].git
-        if git and git.inner and not git.is_worktree:
+        if git and not git.is_worktree:
             yield git.directory
+
+
+def repositories(
+    contribution: Contribution, found: Mapping[ProjectFile, PathFacts]
+) -> Iterator[str]:
+    """Yield those of these directories that are repositories themselves."""
+    writable = set(map(str, (place.path for place in writes(contribution, found))))
+    yield from (path for path in holds(contribution, found) if path in writable)
 
 
 def check_control(control: Iterable[Place], bounds: Bounds) -> Iterator[Problem]:

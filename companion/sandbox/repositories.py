@@ -22,7 +22,9 @@ OBEYED = {CONFIG: b"", WORKTREE_CONFIG: b"", COMMON: b".\n"}
 
 Only an existing file can be a mount point: what is missing is created before a sandbox starts.
 """
-DIRECTORIES = ("hooks", WORKTREES)
+REMOTES = ("remotes", "branches")
+"""Directories of old; a file in them says where `git fetch NAME` and `git push NAME` go."""
+DIRECTORIES = ("hooks", WORKTREES, *REMOTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,21 @@ def files(mounted: Iterable[GitFacts]) -> Iterator[File]:
     for facts in mounted:
         for file in facts.files:
             yield File(stored(facts, file.path).file, file.content)
+
+
+def is_fixed(path: str, held: Iterable[str]) -> bool:
+    """Tell whether an agent cannot exchange `path`: it is a mount point in its sandbox.
+
+    `held` are the directories of the repositories that are protected there.
+    """
+    place = PurePosixPath(path)
+    for directory in held:
+        own = [PurePosixPath(directory, name) for name in DIRECTORIES]
+        if place == PurePosixPath(directory) or place in own:
+            return True
+        if place.parent == PurePosixPath(directory, WORKTREES):
+            return True
+    return False
 
 
 def _worktree(facts: GitFacts, above: str) -> Iterator[Bind]:

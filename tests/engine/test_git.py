@@ -48,6 +48,8 @@ ATTACKS = {
     "another directory to obey": "echo ../evil >.git/commondir",
     "replacing the directory to obey": "rm .git/commondir || mv .git/HEAD .git/commondir",
     "configuration of a worktree": "echo evil >.git/config.worktree",
+    "a remote of old": "mkdir -p .git/remotes; echo URL: evil >.git/remotes/x",
+    "a branch of old": "mkdir -p .git/branches; echo evil >.git/branches/x",
     "a worktree": "mkdir .git/worktrees/x",
     "unmounting": "umount .git/config",
     "the copy": "echo evil >/companion/git/config",
@@ -128,7 +130,7 @@ def test_an_agent_in_a_worktree_commits_there_and_reaches_no_other(desk: Desk, e
 
 
 def _obeyed(directory: Path) -> dict[str, object]:
-    names = ("config", "config.worktree", "commondir", "hooks", "worktrees")
+    names = ("config", "config.worktree", "commondir", "hooks", "worktrees", "remotes", "branches")
     found = {name: directory / name for name in names}
     return {
         name: sorted(path.iterdir()) if path.is_dir() else path.read_bytes()

@@ -1,6 +1,7 @@
 """What of a mounted repository stays read-only, computed from real repositories."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -53,7 +54,44 @@ def test_a_repository_keeps_what_git_obeys_and_cannot_be_exchanged(repository: P
         "/w/.git/commondir": "ours",
         "/w/.git/hooks": f"ro {inner}/hooks",
         "/w/.git/worktrees": f"ro {inner}/worktrees",
+        "/w/.git/remotes": f"ro {inner}/remotes",
+        "/w/.git/branches": f"ro {inner}/branches",
     }
+
+
+def test_a_repository_that_an_agent_took_apart_is_protected_all_the_same(
+    repository: Path, tmp_path: Path
+):
+    """Git would not take it for one, but the agent can complete it again."""
+    common, bare = repository / ".git", tmp_path / "bare"
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    before = mounts(("/w", repository)), mounts(("/w", common))
+    for name in ("HEAD", "refs", "objects"):
+        for place in (common, bare):
+            (place / name).rename(place / f"{name}.old")
+        assert (mounts(("/w", repository)), mounts(("/w", common))) == before, name
+    facts = git_facts.find_again(bare, [str(bare)])
+    assert facts
+    assert "was a repository when it was last mounted" in facts.obstacle
+    assert not git_facts.find_again(tmp_path, [str(bare)])
+
+
+@pytest.mark.parametrize("remember", [True, False])
+def test_a_second_repository_hides_none(repository: Path, tmp_path: Path, *, remember: bool):
+    bare, known = tmp_path / "bare", []
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    git(bare, "--git-dir", str(bare / ".git"), "init", "-q", "--bare")
+    git(repository / ".git", "--git-dir", str(repository / ".git/.git"), "init", "-q", "--bare")
+    shutil.copy(repository / ".git/HEAD", repository)
+    for name in ("refs", "objects"):
+        (repository / name).mkdir()
+    if remember:
+        (bare / "HEAD").unlink()
+        known = [str(bare)]
+    for place in (bare, repository, repository / ".git"):
+        facts = git_facts.find_again(place, known)
+        assert facts
+        assert facts.obstacle, place
 
 
 def test_a_worktree_changes_nothing_of_its_repository_but_what_is_its_own(
@@ -129,6 +167,15 @@ def _pipe(top: Path) -> None:
     os.mkfifo(top / ".git/config.worktree")
 
 
+def _no_path(top: Path) -> None:
+    shutil.rmtree(top / ".git")
+    (top / ".git").write_bytes(b"gitdir: a\0b\n")
+
+
+def _linked_remotes(top: Path) -> None:
+    (top / ".git/remotes").symlink_to(top)
+
+
 def _other_common(top: Path) -> None:
     (top / ".git/commondir").write_text("../evil\n")
 
@@ -140,6 +187,8 @@ def _other_common(top: Path) -> None:
         (_linked_config, "has a .git/config that is no plain file"),
         (_linked_hooks, "has a .git/hooks that is no plain file"),
         (_pipe, "has a .git/config.worktree that is no plain file"),
+        (_linked_remotes, "has a .git/remotes that is no plain file or directory"),
+        (_no_path, "has a .git that cannot be read"),
         (_other_common, "has a .git/commondir, by which git obeys another directory"),
     ],
 )
