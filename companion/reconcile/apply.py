@@ -60,6 +60,8 @@ class Applier:
     build_network: BuildNetwork
     is_wanted: Callable[[Image], bool] = lambda _: True
     """Tells, during a build, whether the user's files still need the image."""
+    prepare: Callable[[Service], None] = lambda _: None
+    """Prepares what an agent mounts, and refuses it; its old container is gone by then."""
 
     def perform(self, plan: Plan) -> float:
         """Perform all steps in order and wait until the sandbox is ready.
@@ -178,6 +180,8 @@ class Applier:
             store.write(self.agent_paths, record.on(self.engine.choice))
 
     def _start(self, service: Service) -> None:
+        if service.role is Role.AGENT:
+            self.prepare(service)
         try:
             self.engine.start(service)
         except PortTakenError as error:

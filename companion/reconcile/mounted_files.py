@@ -6,7 +6,7 @@ from pathlib import Path
 
 from companion.errors import Code, CompanionError
 from companion.plugins.contribution import SecretRef
-from companion.reconcile import git_facts, secret_values, signing_key, ssh_keys
+from companion.reconcile import secret_values, signing_key, ssh_keys
 from companion.reconcile.desired import Desired
 from companion.reconcile.secret_values import NOT_FETCHED, Secret
 from companion.reconcile.validate import Checked
@@ -55,8 +55,6 @@ def write(desired: Desired, home: Paths, checked: Checked) -> None:
     agent_paths, owner = checked.agent_paths(home), desired.sandbox.host.uid
     all_contents = contents(desired, home, checked)
     files.make_private_dir(agent_paths.root)
-    for _, facts in desired.sandbox.repositories:
-        git_facts.make_mount_points(facts)
     for directory, directory_files in all_contents.items():
         _fill(agent_paths.root / directory, directory_files, owner)
     files.make_private_dir(agent_paths.control)

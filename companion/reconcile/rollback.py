@@ -1,6 +1,7 @@
 """Rollback: after a failed change, resolve the conflict or restore the previous version."""
 
 from dataclasses import replace
+from functools import partial
 
 from companion.desktop import ssh_config
 from companion.errors import (
@@ -13,7 +14,7 @@ from companion.errors import (
 )
 from companion.project import store
 from companion.project.record import Applied
-from companion.reconcile import allocate, migrate, mounted_files, snapshot
+from companion.reconcile import allocate, migrate, mount_guard, mounted_files, snapshot
 from companion.reconcile.apply import Applier, Progress, remove_all
 from companion.reconcile.compare import engine_at
 from companion.reconcile.plan import plan
@@ -46,7 +47,14 @@ def roll_back(
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
     applier = Applier(
-        engine, target, contexts, home, agent_paths, progress, checked.host.build_network
+        engine,
+        target,
+        contexts,
+        home,
+        agent_paths,
+        progress,
+        checked.host.build_network,
+        prepare=partial(mount_guard.require, home, checked),
     )
     try:
         departures = migrate.departures(engine, record)

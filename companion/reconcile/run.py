@@ -29,6 +29,7 @@ from companion.reconcile import (
     authority,
     bring,
     build_dir,
+    mount_guard,
     mounted_files,
     ownership,
     recording,
@@ -257,9 +258,11 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
             request.last_stop_request == last_stop_request(agent_paths)
             and _is_wanted(home, comparison, image)
         ),
+        partial(mount_guard.prepare, home, checked),
     )
     if Role.AGENT in comparison.plan.starts:
         agent = comparison.desired.target.service(Role.AGENT)
+        mount_guard.require_unshared(home, checked, agent)
         for sentence in ownership.unwritable(agent, checked.host.uid):
             request.progress(sentence)
     for sentence in bring.read(home, user_settings.read(home).bring).left_out:
