@@ -184,7 +184,8 @@ def _shown(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     hint = f"{gone}: replaced on the desktop; `companion restart` mounts it again"
     yield AttackResult("a mount that is gone", not gone, hint if gone else "")
     copies = seen.checked.agent_paths(home).git
-    left = [one for path in seen.checked.writes for one in dangers(Path(path), copies)]
+    known = seen.record.config.repositories
+    left = [one for path in seen.checked.writes for one in dangers(Path(path), copies, known)]
     yield AttackResult("what git on the desktop would run or write to", not left, "; ".join(left))
     values = secret_values.resolve(home, checked.ref, checked.contribution, wanted)
     leaks = [secret.name for secret, value in values.items() if _is_in(text, value.reveal())]

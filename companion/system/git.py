@@ -19,6 +19,7 @@ from companion.system import files, process, search
 _SECONDS = 5.0
 _LONGEST = 64 * 1024 * 1024
 """Bytes of a file that is read: packed-refs of a million branches."""
+_LONGEST_SETTINGS = 1 << 20
 _LINKS = 5
 """How often a name of git may stand for another one, as in git itself."""
 _DIGESTS = {40: "sha1", 64: "sha256"}
@@ -117,10 +118,10 @@ def submodules(top: Path) -> tuple[Path, ...] | None:
 def settings(config: Path) -> tuple[tuple[str, str], ...] | None:
     """Return the names and values of a configuration, without what it includes.
 
-    None: there is no answer.
+    None: there is no answer, or it is longer than 1 MiB.
     """
     try:
-        content = _read(config)
+        content = _read(config, _LONGEST_SETTINGS)
         with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
             nothing = _Repository(Path(scratch), Path(scratch), Path(scratch))
             return tuple(_Git(Path(scratch), nothing, "sha1").settings(content))
@@ -216,10 +217,10 @@ def _line(path: Path) -> str:
     return os.fsdecode(_read(path)).rstrip("\r\n")
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int = _LONGEST) -> bytes:
     """Read a regular file of sensible size; a pipe in its place would block."""
     found = path.stat()
-    if not stat.S_ISREG(found.st_mode) or found.st_size > _LONGEST:
+    if not stat.S_ISREG(found.st_mode) or found.st_size > most:
         raise _CannotTellError
     return path.read_bytes()
 

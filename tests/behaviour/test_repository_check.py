@@ -9,7 +9,7 @@ import pytest
 from desk import Desk
 from fake_project import fresh
 
-from companion.operations.repository_check import dangers
+from companion.operations.repository_check import Effort, dangers
 from companion.system.git import committed, recorded
 
 QUIET = {
@@ -126,6 +126,23 @@ def _hooks_in_the_tree(top: Path) -> list[str]:
     return ["commit", "-q", "--allow-empty", "-m", "mine"]
 
 
+def _old_remote(top: Path) -> list[str]:
+    """A name in a file of its own, such as git had before it had a configuration."""
+    git(top, "init", "-q", "--bare", str(top / "backup"))
+    (top / "backup/hooks/pre-receive").write_text(Path(_script(top)).read_text())
+    (top / "backup/hooks/pre-receive").chmod(0o755)
+    (top / ".git/remotes").mkdir()
+    (top / ".git/remotes/backup").write_text(f"URL: {top}/backup\nPush: HEAD:refs/heads/x\n")
+    return ["push", "backup"]
+
+
+def _old_branch(top: Path) -> list[str]:
+    _old_remote(top)
+    (top / ".git/remotes").rename(top / ".git/branches")
+    (top / ".git/branches/backup").write_text(f"{top}/backup\n")
+    return ["push", "backup", "HEAD"]
+
+
 ATTACKS = {
     _inner_repository: "core.fsmonitor=",
     _new_repository: "core.fsmonitor=",
@@ -135,6 +152,8 @@ ATTACKS = {
     _unfinished_rebase: "continuing the rebase runs `",
     _link_in_a_log: "logs/HEAD is a link: git writes to ",
     _link_for_a_message: "COMMIT_EDITMSG is a link: git writes to ",
+    _old_remote: ".git/remotes/backup: `git push backup` and `git fetch backup` go where it says",
+    _old_branch: ".git/branches/backup: `git push backup` and `git fetch backup` go where it says",
     _hooks_in_the_tree: ".husky: git uses it (core.hookspath), and the agent may change it",
 }
 
@@ -169,6 +188,59 @@ def test_a_repository_that_was_not_there_at_the_start_is_the_agents(top: Path, t
 def test_a_directory_without_a_repository_is_no_danger(tmp_path: Path):
     assert not [*dangers(tmp_path)]
     assert not [*dangers(tmp_path / "gone")]
+
+
+def test_a_git_file_that_leads_nowhere_ends_no_command(desk: Desk, tmp_path: Path):
+    fake, top = fresh(desk), tmp_path / "top"
+    top.mkdir()
+    mount = f'  - plugin: custom-runtime\n    runtime_volumes: ["{top}:/srv/app"]\n'
+    with (fake.project / "agent.yaml").open("a") as config:
+        config.write(mount)
+    fake.companion("up", "--yes").ok()
+    for text in (b"gitdir: /nonexistent\n", b"gitdir: a\0b\n", b"x" * 5000, b""):
+        (top / ".git").write_bytes(text)
+        assert desk.companion("doctor").code in {0, 1}, text
+        fake.companion("down").ok()
+
+
+def test_a_git_file_that_leads_to_a_repository_of_the_agents_hides_nothing(tmp_path: Path):
+    (tmp_path / ".git").write_text("gitdir: evil\n")
+    git(tmp_path, "init", "-q", "--bare", str(tmp_path / "evil"))
+    git(tmp_path / "evil", "config", "core.fsmonitor", "evil")
+    assert f"{tmp_path}/evil/config: git obeys core.fsmonitor=evil" in [*dangers(tmp_path)]
+
+
+def test_what_is_too_much_to_look_at_is_said_and_not_waited_for(top: Path, tmp_path: Path):
+    subprocess.run(("mkdir", "-p", tmp_path / "deep" / ("d/" * 1100)), check=True)
+    assert not [*dangers(tmp_path / "deep")]
+    subprocess.run(("rm", "-rf", tmp_path / "deep/d"), check=True)
+    for effort in (Effort(seconds=0), Effort(directories=0), Effort(repositories=0)):
+        assert [one for one in dangers(top, effort=effort) if "not everything was looked at" in one]
+    (tmp_path / "deep/.git").mkdir()
+    (tmp_path / "deep/inner").mkdir()
+    git(top, "init", "-q", str(tmp_path / "deep/inner"))
+    for config in (tmp_path / "deep/.git/config", tmp_path / "deep/inner/.git/config"):
+        config.write_bytes(b"[a]\n" + b"x=1\n" * (1 << 18))
+    found = [*dangers(tmp_path / "deep", tmp_path)]
+    assert len([one for one in found if one.endswith("config that cannot be read")]) == 1, found
+    assert not [*dangers(top)]
+
+
+def test_a_repository_that_an_agent_took_apart_is_not_mounted_again(desk: Desk, tmp_path: Path):
+    """Else it would be completed while nothing protects it."""
+    fake, bare = fresh(desk), tmp_path / "bare"
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    mount = f'  - plugin: custom-runtime\n    runtime_volumes: ["{bare}:/srv/app"]\n'
+    with (fake.project / "agent.yaml").open("a") as config:
+        config.write(mount)
+    fake.companion("up", "--yes").ok()
+    (bare / "HEAD").unlink()
+    for command in ("up", "down", "up"):
+        done = fake.companion(command)
+        assert done.code == (command == "up")
+        assert "was a repository when it was last mounted, and is none any more" in done.err
+    git(tmp_path, "init", "-q", "--bare", str(bare))
+    fake.companion("up").ok()
 
 
 def test_doctor_and_down_name_what_an_agent_left(desk: Desk, top: Path):
