@@ -48,12 +48,16 @@ class ConfigSummary:
     """Ports of the desktop that it publishes, besides SSH."""
 
     def joined(self, other: "ConfigSummary") -> "ConfigSummary":
-        """Return this summary with all paths of both, while containers of either may run."""
+        """Return this summary with all paths of both, while containers of either may run.
+
+        A mount point counts if it is one for both; who could write nothing could exchange nothing.
+        """
+        both = tuple(place for place in self.holds if place in other.holds)
         return replace(
             self,
             steered_by=tuple(dict.fromkeys((*self.steered_by, *other.steered_by))),
             writes=tuple(dict.fromkeys((*self.writes, *other.writes))),
-            holds=tuple(place for place in self.holds if place in other.holds),
+            holds=both if other.writes else self.holds,
             repositories=tuple(dict.fromkeys((*self.repositories, *other.repositories))),
         )
 

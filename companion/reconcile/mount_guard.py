@@ -64,7 +64,7 @@ def require_unshared(home: Paths, checked: Checked, agent: Service) -> None:
             inside = any(Path(tree) in Path(path).parents for tree in record.config.writes)
             if inside and not is_fixed(path, record.config.holds):
                 what = f"{owner[1]}, another agent that runs, could exchange {path}"
-                hint = f"run `companion down {owner[1]}` in its project, then start this one first"
+                hint = f"once it has started, try again; else stop {owner[1]} and start this first"
                 raise CompanionError(what, hint)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from companion.project.record import ConfigSummary
 from companion.reconcile import git_facts
 from companion.sandbox import repositories
 from companion.sandbox.repositories import GitFacts
@@ -74,6 +75,13 @@ def test_a_repository_that_an_agent_took_apart_is_protected_all_the_same(
     assert facts
     assert "was a repository when it was last mounted" in facts.obstacle
     assert not git_facts.find_again(tmp_path, [str(bare)])
+
+
+def test_two_agents_that_start_at_once_for_the_first_time_may_share_a_repository():
+    """What another one sees while this one starts: nothing of it runs that has other mounts."""
+    now = ConfigSummary(writes=("/w",), holds=("/w/.git",))
+    assert now.joined(ConfigSummary()).holds == now.holds
+    assert not now.joined(ConfigSummary(writes=("/w",))).holds
 
 
 @pytest.mark.parametrize("remember", [True, False])
