@@ -10,6 +10,7 @@ from companion.errors import CompanionError
 from companion.oauth import answers, discovery, protocol
 from companion.oauth.answers import AuthorizationServer, Client, Resource, Tokens
 from companion.oauth.callback import Callback, accept_pasted, listen
+from companion.oauth.client_secret import ClientSecret
 from companion.oauth.grants import Grant
 from companion.oauth.protocol import AuthorizationRequest
 from companion.oauth.web import Response, Web
@@ -30,12 +31,12 @@ class Prompt:
     """The local port of the redirect URI; 0: any free port."""
 
 
-def authorize(provider: Provider, secret: str, web: Web, prompt: Prompt) -> Grant:
+def authorize(provider: Provider, secret: ClientSecret, web: Web, prompt: Prompt) -> Grant:
     """Ask the user to authorize Companion, and return the grant.
 
     Args:
         provider: the MCP server.
-        secret: the value of its client_secret, "" without one.
+        secret: its client_secret.
         web: sends the HTTPS requests.
         prompt: asks the user.
 
@@ -44,8 +45,9 @@ def authorize(provider: Provider, secret: str, web: Web, prompt: Prompt) -> Gran
     """
     what = _resource(provider, web)
     where = _server(what, web)
+    secret.require(where.token_endpoint)
     with listen(prompt.port) as callback:
-        client = _client(provider, secret, where, callback.redirect, web)
+        client = _client(provider, secret.value, where, callback.redirect, web)
         pending = AuthorizationRequest(
             secrets.token_urlsafe(24), secrets.token_urlsafe(48), callback.redirect
         )
@@ -63,7 +65,7 @@ def authorize(provider: Provider, secret: str, web: Web, prompt: Prompt) -> Gran
         issuer=where.issuer,
         token_endpoint=where.token_endpoint,
         client_id=client.client_id,
-        client_secret="" if secret else client.client_secret or "",
+        client_secret="" if secret.value else client.client_secret or "",
         method=protocol.method(client, where),
         access_token=tokens.access_token,
         refresh_token=tokens.refresh_token or "",

@@ -7,6 +7,7 @@ from functools import partial
 
 from companion.errors import CompanionError
 from companion.oauth import answers, grant_store, grants, protocol
+from companion.oauth.client_secret import ClientSecret
 from companion.oauth.grants import Grant
 from companion.plugins.contribution import Provider
 from companion.system.paths import Paths
@@ -29,7 +30,7 @@ def renew(
     home: Paths,
     project_id: str,
     providers: Iterable[Provider],
-    client_secret: Callable[[Provider], str],
+    client_secret: Callable[[Provider], ClientSecret],
     trusted: bytes,
     tell: Callable[[str], None],
 ) -> tuple[str, ...]:
@@ -41,7 +42,7 @@ def renew(
         home: the user's directories.
         project_id: the project that uses the grants.
         providers: the servers in use.
-        client_secret: returns a provider's client secret from .env, "" if there is none.
+        client_secret: returns a provider's client secret.
         trusted: additional CA certificates, in PEM.
         tell: receives a message for each step.
     """
@@ -54,8 +55,7 @@ def renew(
         with grant_store.held(home, owner, partial(tell, "another process renews tokens: waiting")):
             for key, grant in _due(home, project_id, mine).items():
                 tell(f"renewing the token for {grant.provider}")
-                secret = client_secret(keys[key]) or grant.client_secret
-                result = _renewed(grant, secret, trusted)
+                result = _renewed(grant, client_secret(keys[key]), trusted)
                 grant_store.keep(home, owner, key, result, new=False)
                 if result.failure:
                     tell(f"the token for {grant.provider} could not be renewed: {result.failure}")
@@ -69,12 +69,14 @@ def _due(home: Paths, project_id: str, keys: Iterable[str]) -> dict[str, Grant]:
     return {key: grant for key, grant in usable.items() if grants.is_due(grant, now)}
 
 
-def _renewed(grant: Grant, secret: str, trusted: bytes) -> Grant:
+def _renewed(grant: Grant, own: ClientSecret, trusted: bytes) -> Grant:
     from companion.oauth.web import Web  # noqa: PLC0415 - most runs renew nothing
 
+    secret = own.value or grant.client_secret
     form = protocol.renewal(grant.refresh_token, grant.resource)
     authenticated, headers = protocol.authenticated(form, grant.client_id, secret, grant.method)
     try:
+        own.require(grant.token_endpoint)
         response = Web(trusted, _TIMEOUT).post_form(grant.token_endpoint, authenticated, headers)
         if response.status == _OK:
             return grants.renewed(grant, protocol.tokens(response.text), time.time())

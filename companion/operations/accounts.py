@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from companion.errors import CompanionError, ConfigError
 from companion.oauth import chatgpt, grant_store, grants
 from companion.oauth.authorize import Prompt
+from companion.oauth.client_secret import ClientSecret
 from companion.oauth.grants import Grant
 from companion.oauth.renew import renew
 from companion.oauth.web import Web
@@ -60,7 +61,7 @@ def test(home: Paths, checked: Checked, account: Provider, progress: Progress) -
     """
     trust.require(home, checked)
     trusted, project_id = checked.host.trusted_certificates, checked.project.id
-    renew(home, project_id, (account,), lambda _: "", trusted, progress)
+    renew(home, project_id, (account,), lambda _: ClientSecret(), trusted, progress)
     key = grants.key_of(account)
     grant, now = grant_store.usable(home, project_id, (key,)).get(key), time.time()
     if problem := grants.problem(account, grant, now, checked.config.name):

@@ -14,6 +14,7 @@ from companion.keychain import cache, store
 from companion.keychain.desktop import KeychainError, NoKeychainError
 from companion.keychain.sources import Source, sources
 from companion.oauth import grant_store, grants
+from companion.oauth.client_secret import ClientSecret
 from companion.plugins.contribution import (
     Contribution,
     EnvVar,
@@ -202,17 +203,19 @@ def resolve(
     return {secret: value(secret) for secret in wanted}
 
 
-def client_secret(home: Paths, ref: AgentRef, provider: Provider) -> str:
-    """Return the value of a provider's client_secret, "" if agent.yaml names none or it is not set.
+def client_secret(home: Paths, ref: AgentRef, provider: Provider) -> ClientSecret:
+    """Return a provider's client_secret, without a value if agent.yaml names none or it is not set.
 
     Raises:
         ConfigError: .env is malformed, or a secret of the user's cannot be read.
     """
     if provider.client_secret is None:
-        return ""
+        return ClientSecret()
     alone = Contribution(providers=(provider,))
     fetch(home, ref, alone, lambda _: None)
-    return variables(home, ref, alone).value(provider.client_secret.name).reveal()
+    known, name = variables(home, ref, alone), provider.client_secret.name
+    source = known.source(name)
+    return ClientSecret(known.value(name).reveal(), name, source.hosts if source else None)
 
 
 def seals(

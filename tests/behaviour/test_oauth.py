@@ -442,6 +442,29 @@ def test_a_client_of_ones_own_shows_its_secret_which_stays_in_env(fake: Fake, mc
     assert [path.name for path in secrets.iterdir()] == [OAuthToken("notion", mcp.url, "mine").name]
 
 
+def test_a_bound_client_secret_goes_to_no_other_host_that_the_server_names(fake: Fake, mcp: Mcp):
+    mcp.clients["mine"] = secret = f"{CANARY}-client"
+    host = mcp.origin.removeprefix("https://")
+    argv = ("secret", "set", "SECRET", "--in-file", "--from-stdin", "--host", host)
+    fake.desk.companion(*argv, stdin=secret).ok()
+    config = fake.project / "agent.yaml"
+    more = ", client_id: mine, client_secret: '${SECRET}'}\n"
+    config.write_text(config.read_text().replace("}\n", more).replace(more, "}\n", 1))
+    told = "SECRET must not be sent to localhost:1, where the server has its token endpoint: your"
+    mcp.metadata["token_endpoint"] = "https://localhost:1/token"
+    done = fake.companion("oauth", "notion")
+    assert (done.code, len(done.problems)) == (1, 1)
+    assert f"{told} secret is bound to {host}" in done.err
+    mcp.metadata.clear()
+    fake.companion("oauth", "notion").ok()
+    change(fake, token_endpoint="https://localhost:1/token")
+    ends_in(fake, 200)
+    assert told in fake.companion("up").ok().err
+    change(fake, token_endpoint=f"{mcp.origin}/token", tried=0, failure="")
+    fake.companion("up").ok()
+    assert len(mcp.access) == 2
+
+
 def test_no_variable_can_be_taken_for_a_token(fake: Fake, mcp: Mcp):
     name = OAuthToken("notion", mcp.url, "").name
     fake.desk.environment[name] = "from the environment"

@@ -10,6 +10,7 @@ from companion.config import decode
 from companion.errors import CompanionError, ConfigError, Problem, StoppedError
 from companion.oauth import grant_store, grants
 from companion.oauth.authorize import Prompt, authorize
+from companion.oauth.client_secret import ClientSecret
 from companion.oauth.grants import Grant
 from companion.oauth.web import Web
 from companion.plugins.contribution import Provider
@@ -72,14 +73,14 @@ def _wanted(
     return wanted
 
 
-def _secret(home: Paths, checked: Checked, provider: Provider) -> str:
-    """Return the client's secret, "" if agent.yaml names none.
+def _secret(home: Paths, checked: Checked, provider: Provider) -> ClientSecret:
+    """Return the client's secret, which is empty if agent.yaml names none.
 
     Raises:
         ConfigError: it names one that has no value.
     """
     secret = secret_values.client_secret(home, checked.ref, provider)
-    if provider.client_secret and not secret:
+    if provider.client_secret and not secret.value:
         raise ConfigError(checked.missing)
     return secret
 
