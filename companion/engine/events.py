@@ -8,7 +8,7 @@ from companion.engine.client import Engine
 from companion.engine.dialect import LABEL
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
-from companion.system import process
+from companion.system import children
 
 _RESTART_DELAY = 5.0
 """Seconds until `events` is started again after it ended."""
@@ -28,7 +28,7 @@ class EngineEvents:
         self._engine = Engine(choice)
         self._on_change = on_change
         self._stopped, self._changed = threading.Event(), threading.Event()
-        self._events: process.Lines | None = None
+        self._events: children.Lines | None = None
 
     def stop(self) -> None:
         """Make listen() and poll() return; callable from any thread."""
@@ -48,7 +48,7 @@ class EngineEvents:
 
     def _follow(self) -> None:
         argv = self._engine.argv(*self._engine.dialect.events)
-        self._events = process.Lines(argv, env=self._engine.environment)
+        self._events = children.Lines(argv, env=self._engine.environment)
         if self._stopped.is_set():  # stop() ran before the process was assigned
             self._events.kill()
         for line in self._events:

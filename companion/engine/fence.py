@@ -11,7 +11,7 @@ from companion.engine.builds import Fence, inside_argv, joining, router_argv
 from companion.engine.dialect import Dialect
 from companion.errors import CompanionError, EngineError
 from companion.spec.build_network import BuildNetwork
-from companion.system import process
+from companion.system import children, process
 from companion.system.assets import assets_directory
 
 _SECONDS = 60.0
@@ -47,7 +47,7 @@ def fenced(
     fence = Fence(network.router, name, labels, str(assets_directory() / "seccomp.json"))
     sweeping = threading.Thread(target=client.sweep, args=(fence.name,))
     sweeping.start()
-    inside = process.Held(client.argv(*inside_argv(client.dialect, fence)), client.environment)
+    inside = children.Held(client.argv(*inside_argv(client.dialect, fence)), client.environment)
     try:
         _wait(client, fence, inside, "waiting")
         client.call(*router_argv(client.dialect, fence, network))
@@ -61,7 +61,7 @@ def fenced(
         threading.Thread(target=_end, args=(client, fence, inside)).start()
 
 
-def _wait(client: Client, fence: Fence, inside: process.Held, word: str) -> None:
+def _wait(client: Client, fence: Fence, inside: children.Held, word: str) -> None:
     said = inside.expect(word, _SECONDS)
     if said is None:
         return
@@ -78,7 +78,7 @@ def _wait(client: Client, fence: Fence, inside: process.Held, word: str) -> None
     )
 
 
-def _end(client: Client, fence: Fence, inside: process.Held) -> None:
+def _end(client: Client, fence: Fence, inside: children.Held) -> None:
     """End both containers: the router ends with the other one, but podman waits long for that."""
     with suppress(CompanionError, KeyboardInterrupt):
         client.call(*client.dialect.remove, fence.router)

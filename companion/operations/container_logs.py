@@ -15,7 +15,7 @@ from companion.engine.client import Engine
 from companion.engine.model import Container
 from companion.spec.identity import Role
 from companion.system import parallel, process
-from companion.system.process import Lines
+from companion.system.children import Lines
 from companion.system.talk import PART
 
 _STAMPED = re.compile(r"(\S+?T\S+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d) (.*)", re.DOTALL)

@@ -18,7 +18,7 @@ from companion.engine.client import Engine
 from companion.errors import Code, CompanionError
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.system import files, links, pack, process, unpack
+from companion.system import children, files, links, pack, unpack
 from companion.system.paths import Paths
 from companion.system.plain import plain
 from companion.system.unpack import RefusedError, Unpacked
@@ -126,7 +126,7 @@ def out_of(home: Paths, inside: Inside, target: Path) -> tuple[Path, Unpacked]:
 
 def _sent(inside: Inside, name: str, send: Callable[[IO[bytes]], None]) -> str:
     engine = inside.engine
-    with process.piped(inside.argv(_RECEIVE, name), env=engine.environment) as program:
+    with children.piped(inside.argv(_RECEIVE, name), env=engine.environment) as program:
         try:
             send(program.stdin)
             program.stdin.close()
@@ -150,7 +150,7 @@ def _sent(inside: Inside, name: str, send: Callable[[IO[bytes]], None]) -> str:
 def _received(inside: Inside, work: int, room: int) -> Unpacked:
     """Write what comes out of a sandbox as the content of a directory of ours."""
     engine = inside.engine
-    with process.piped(inside.argv(_SEND), env=engine.environment) as program:
+    with children.piped(inside.argv(_SEND), env=engine.environment) as program:
         done: Unpacked | None = None
         why = "it is no whole archive"
         try:

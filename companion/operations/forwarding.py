@@ -19,8 +19,8 @@ from companion.project.forwards import Forward
 from companion.project.model import Project
 from companion.reconcile import port_holders
 from companion.system import files, process, programs
+from companion.system.children import Lines
 from companion.system.paths import Paths
-from companion.system.process import Lines
 
 _READY = "ready"
 _COMMAND = f"echo {_READY}; exec cat"

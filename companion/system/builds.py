@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from companion.system import process
+from companion.system import children, process
 
 _DOUBT = 0.5
 """Seconds between looks whether a build is still wanted."""
@@ -26,7 +26,7 @@ def build(
         KeyboardInterrupt: interrupt() or end_builds() was called; the build has ended.
     """
     process.heed_end_of_builds()
-    said, ended = process.Lines(argv, env=env, apart=True), threading.Event()
+    said, ended = children.Lines(argv, env=env, apart=True), threading.Event()
 
     def is_still_wanted() -> bool:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from companion.errors import CompanionError
-from companion.system import process, search
+from companion.system import children, process, search
 
 _A_LONG_THOUGHT = 3600.0
 # Program, and what stands between it and the command; what the desktop's user chose comes first.
@@ -106,7 +106,7 @@ def clipboard_image() -> bytes:
     """Return the clipboard's image as PNG; nothing if there is none, or no program reads it."""
     for argv in _IMAGE_READERS if os.environ.get("WAYLAND_DISPLAY") else _IMAGE_READERS[1:]:
         if search.find(argv[0]):
-            with process.piped(argv) as reader:
+            with children.piped(argv) as reader:
                 image = reader.stdout.read(_LARGEST_IMAGE)
                 code, _ = reader.ends()
             if not code and image.startswith(_PNG):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from companion.engine import build_output
-from companion.system import log, process, talk
+from companion.system import children, log, process, talk
 from companion.system.paths import Paths
 from companion.system.plain import for_terminal, line, plain
 
@@ -72,7 +72,7 @@ def test_a_program_that_never_stops_talking_is_ended(stream: str):
 
 
 def test_a_line_without_an_end_is_passed_on_in_parts():
-    lines = process.Lines((sys.executable, "-c", FLOOD.format("stdout")), apart=True)
+    lines = children.Lines((sys.executable, "-c", FLOOD.format("stdout")), apart=True)
     assert len(next(iter(lines))) == talk.PART
     lines.kill()
 
