@@ -169,7 +169,7 @@ class Settings(Model):
     environment: tuple[Annotated[str, AfterValidator(_variable)], ...] = ()
     """Variables of the desktop's environment that sandboxes may be given as secrets."""
     secrets: Mapping[Annotated[str, AfterValidator(_secret_name)], SecretSettings] = {}
-    """Secrets that come from the keychain or from a command; .env counts more."""
+    """Secrets that come from the keychain or from a command; .env takes precedence."""
     trust: TrustSettings = TrustSettings()
     trusted_certificates: tuple[Line, ...] = ()
     """PEM files of CAs that gateways trust besides the public ones: for company networks."""

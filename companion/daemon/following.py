@@ -59,7 +59,7 @@ class Following:
     def look_at_registry(self) -> None:
         """Add projects that were registered and drop those that were removed.
 
-        While the system does not let us look, all stay as they are, and that is told once.
+        While the registry cannot be read, the projects stay as they are; this is reported once.
         """
         try:
             self._compare_registry()

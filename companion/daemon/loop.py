@@ -179,7 +179,7 @@ class Loop:
             self._inbox.put(Finished(work.subject))
 
     def _hear(self, sandbox: str, passage: Passage) -> None:
-        """Take in what a gateway says (runs in the listener's thread)."""
+        """Record a refusal or passage that a gateway logged (runs in the listener's thread)."""
         if passage.was_refused:
             self._inbox.put(HostRefused(sandbox, passage.host, time.monotonic()))
         else:

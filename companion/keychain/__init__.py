@@ -1,5 +1,5 @@
 """Keychain: secrets that the user gave to Companion, each bound to the services it may be sent to.
 
-`store` is the way in: it keeps names and bindings, and knows where each value lies. `desktop` is
+Start at `store`: it keeps names and bindings, and knows where each value lies. `desktop` is
 the desktop's own keychain.
 """

@@ -35,7 +35,7 @@ class Source:
 
 
 def sources(held: Mapping[str, Held], settings: Settings) -> dict[str, Source]:
-    """Return the user's secrets by name; what is stored counts more than the settings."""
+    """Return the user's secrets by name; what is stored takes precedence over the settings."""
     named = {
         name: Source(name, one.bindings(name), one.seconds, tuple(one.command))
         for name, one in settings.secrets.items()

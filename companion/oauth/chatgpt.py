@@ -117,7 +117,7 @@ def _client_id(response: str, former: Grant | None) -> str:
 def _keys(web: Web) -> str:
     response = web.get(_KEYS_URL)
     if response.status != _OK:
-        what = f"{_ISSUER} does not tell its keys: status {response.status}"
+        what = f"{_ISSUER} did not return its signing keys: status {response.status}"
         raise CompanionError(what, "log in again later")
     return response.text
 

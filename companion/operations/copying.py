@@ -152,11 +152,11 @@ def _received(inside: Inside, work: int, room: int) -> Unpacked:
     engine = inside.engine
     with children.piped(inside.argv(_SEND), env=engine.environment) as program:
         done: Unpacked | None = None
-        why = "it is no whole archive"
+        why = "its archive is incomplete"
         try:
             done = unpack.unpack(program.stdout, work, _CONTENT, room)
             if len(program.stdout.read(_REST)) == _REST:
-                raise RefusedError("it goes on after its end")
+                raise RefusedError("data follows the end of its archive")
         except (RefusedError, tarfile.TarError) as error:
             why = str(error) if isinstance(error, RefusedError) else why
             if isinstance(error, RefusedError):

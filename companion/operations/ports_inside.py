@@ -55,7 +55,7 @@ def offered(home: Paths, project: str, agent: str, condition: Condition) -> tupl
 
 
 def asked(engine: Engine, containers: Collection[Container], record: AgentRecord) -> Ports:
-    """Do as of(), but ask a program inside if the sandbox runs on another machine."""
+    """Same as of(), but ask a program inside if the sandbox runs on another machine."""
     agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
     if agent is None or listeners.of_container(agent.pid, record.allocation.subnets) is not None:
         return of(containers, record)

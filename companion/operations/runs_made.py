@@ -77,7 +77,7 @@ def free_name(home: Paths, given: str | None, inferred: str) -> str:
         names = _variants(draft.name_of(inferred) or "agent")
         return next(one for one in names if one not in taken and not _is_kept(home, one))
     if draft.name_of(given) != given:
-        raise CompanionError(f"'{given}' is no name for an agent", "use a-z, 0-9 and '-'")
+        raise CompanionError(f"'{given}' is not a valid agent name", "use a-z, 0-9 and '-'")
     if given in taken:
         what = f"the name {given} is taken by the sandbox for {taken[given].directory}"
         raise CompanionError(what, "choose another --name", code=Code.EXISTS)

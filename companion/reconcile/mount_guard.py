@@ -45,7 +45,7 @@ def require(home: Paths, checked: Checked, agent: Service) -> None:
     for path in _places(agent):
         if os.path.realpath(path) != path:
             what = f"{path}, which the agent mounts, leads to {os.path.realpath(path)} now"
-            raise CompanionError(what, "look at who made this link, and remove it")
+            raise CompanionError(what, "find out what created this link, and remove it")
     require_unshared(home, checked, agent)
 
 
@@ -63,7 +63,7 @@ def require_unshared(home: Paths, checked: Checked, agent: Service) -> None:
         for path in sources:
             inside = any(Path(tree) in Path(path).parents for tree in record.config.writes)
             if inside and not is_fixed(path, record.config.holds):
-                what = f"{owner[1]}, another agent that runs, could exchange {path}"
+                what = f"{owner[1]}, another running agent, could replace {path}"
                 hint = f"once it has started, try again; else stop {owner[1]} and start this first"
                 raise CompanionError(what, hint)
 

@@ -72,7 +72,7 @@ def unpack(stream: IO[bytes], parent: int, name: str, room: int) -> Unpacked:
 
     Raises:
         RefusedError: it holds what no well-meaning sender makes, or too much.
-        tarfile.TarError: it is no whole archive.
+        tarfile.TarError: its archive is incomplete.
         OSError: the system refuses.
     """
     try:

@@ -96,7 +96,7 @@ def add(top: Path, common: Path, branch: str, directory: Path) -> Worktree:
     head = _line((top / ".git" if common == top / ".git" else _own(top)) / "HEAD")
     with borrowed(common, head) as git:
         if git.run("check-ref-format", "--branch", branch).code:
-            raise CompanionError(f"'{branch}' is no name for a branch", "choose another one")
+            raise CompanionError(f"'{branch}' is not a valid branch name", "choose another one")
         _require_free(common, branch)
         start = git.commit("HEAD")
         if start is None:

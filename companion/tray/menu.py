@@ -41,7 +41,7 @@ class Verb(StrEnum):
     """Leave a host refused, and hear no more of it."""
     COPY = "copy"
     FORWARD = "forward"
-    """Lead a port of the desktop into a sandbox, and open it in the browser."""
+    """Forward a port of the desktop to a sandbox, and open it in the browser."""
     VISIT = "visit"
     """Open a port that is forwarded."""
     UNFORWARD = "unforward"

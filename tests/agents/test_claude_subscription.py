@@ -10,6 +10,7 @@ from desk import make_desk
 from internet import tell_address
 from model import PROTOCOLS, serving
 from sandboxes import FIRST_PORT, Box, trusted_authority
+from test_agents import HELD
 
 from companion.reconcile import certificates
 
@@ -33,9 +34,6 @@ features:
     oauth_token: ${{CLAUDE_CODE_OAUTH_TOKEN}}
 """
 ASK = "claude -p 'RUN<<echo $((6*7))>>' --allowedTools Bash"
-HELD = (
-    "{ cat /proc/[0-9]*/environ 2>/dev/null; find ~ -type f -exec cat {} +; } | tr -cd '[:print:]'"
-)
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ def test_a_vendor_that_answers_something_else_leaves_a_doubt(desk: Desk, vendor:
     vendor.status, vendor.body = 403, {"error": {"message": "the key may not list models"}}
     desk.project(MINE)
     done = log_in(desk, "--mode", "api-key").ok()
-    told = "does not tell whether it is valid (403 the key may not list models)"
+    told = "did not say whether it is valid (403 the key may not list models)"
     assert told in done.err
     assert KEY in stored(desk)
 

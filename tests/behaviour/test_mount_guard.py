@@ -131,7 +131,7 @@ def test_a_repository_that_another_agent_could_exchange_is_not_mounted(desk: Des
     init(top)
     done = one.companion("up")
     assert done.code == 1
-    assert f"coder, another agent that runs, could exchange {top}/.git" in done.err
+    assert f"coder, another running agent, could replace {top}/.git" in done.err
     assert is_there(one)
     two.companion("down").ok()
     for fake in (one, two, one):

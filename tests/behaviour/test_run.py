@@ -412,9 +412,9 @@ def test_what_cannot_be_run_is_said_once_and_nothing_is_left(repository):
         (["codx"], repository.top, "there is no directory codx"),
         (["codex", "a", "b"], repository.top, "is no agent program"),
         (["pi", "--name", "mine"], repository.top, "the name mine is taken by"),
-        (["pi", "--name", "No"], repository.top, "'No' is no name for an agent"),
+        (["pi", "--name", "No"], repository.top, "'No' is not a valid agent name"),
         (["pi", "--branch", "main"], repository.top, "the branch main is checked out in"),
-        (["pi", "--branch", "a..b"], repository.top, "'a..b' is no name for a branch"),
+        (["pi", "--branch", "a..b"], repository.top, "'a..b' is not a valid branch name"),
         (["pi", "--branch", "x"], empty, "has no commit yet"),
     ):
         done = repository.run("run", *arguments, cwd=cwd)

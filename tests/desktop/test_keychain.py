@@ -161,7 +161,8 @@ def test_bad_input_is_one_message_and_stores_nothing(
     assert done.code in {1, 2}
     assert len(done.problems) == 1
     assert said in done.problems[0]
-    assert not server.paths.all_secrets.exists() or not server.paths.secret_names.exists()
+    assert not server.paths.secret_names.exists()
+    assert not server.paths.secret_values.exists()
 
 
 def test_the_value_is_typed_without_being_shown(server: Desk):

@@ -1,7 +1,6 @@
 """Ports on demand: servers inside are noticed, and forwarded to on a command only."""
 
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.engine
 
 @contextmanager
 def free_port() -> Iterator[int]:
-    """Keep a free port from others until the body takes it."""
+    """Yield a port that was free a moment ago; the system gives it out again late."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -59,7 +58,6 @@ def test_a_server_on_a_sandboxs_loopback_is_reached_across_restarts(box: Box):
 
 
 @pytest.mark.one_engine
-@pytest.mark.skipif(not shutil.which("chromium"), reason="no browser: apt-get install chromium")
 def test_a_browser_opens_the_address_that_status_shows(box: Box, tmp_path: Path):
     with free_port() as port, serving(box, 3000):
         box.companion("port", f"{port}:3000", "--background").ok()
@@ -81,6 +79,15 @@ def test_a_forward_in_the_foreground_ends_with_its_process_and_with_the_sandbox(
         running.wait(30)
         wait_until(lambda: not bound(port))
         assert box.companion("port", "--json").ok().data["forwards"] == []
+        running = box.start("port", "coder", f"{port}:3000")
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith(f"http://coder.localhost:{port} is forwarded")
+        box.companion("down").ok()
+        try:
+            running.wait(60)
+            assert not bound(port)
+        finally:
+            box.companion("up").ok()
 
 
 def test_a_port_that_is_taken_is_refused_with_what_has_it(box: Box):

@@ -20,6 +20,8 @@ IMPOSTORS = "seq sleep find sha256sum env cat cp mkdir dirname touch grep"
 
 def test_what_coding_agents_take_for_granted_is_there(box: Box):
     assert box.run(f"for tool in {TOOLS}; do command -v $tool >/dev/null || echo $tool; done") == ""
+    homes = "/home/agent/.local /home/agent/.cargo /home/agent/go"
+    assert box.run("echo $NPM_CONFIG_PREFIX $CARGO_HOME $GOPATH") == homes
     box.run("python3 -m venv /tmp/venv && /tmp/venv/bin/pip --version && rm -r /tmp/venv")
 
 

@@ -82,7 +82,7 @@ def _chosen(checked: Checked, mode: str | None, *, is_check: bool) -> Choice:
     name = checked.config.name
     if not found or (is_check and found[0].origin is None):
         what = f"{name} has no credential for a model" if found else f"{name} has no known login"
-        hint = f"run `companion login {name}`" if found else "docs/login.md tells what to write"
+        hint = f"run `companion login {name}`" if found else "docs/login.md lists what to write"
         raise CompanionError(what, hint, code=Code.NO_CREDENTIAL)
     named = [one for one in found if mode in {None, one.login.mode, one.variable or None}]
     modes = ", ".join(one.login.mode for one in found)
@@ -91,7 +91,7 @@ def _chosen(checked: Checked, mode: str | None, *, is_check: bool) -> Choice:
         what = f"{name} logs in with {found[0].login.title} ({where})"
         raise CompanionError(what, f"change {where} for another way, then run this again")
     if not named:
-        raise UsageError(f"{name} has no way to log in that is called {mode}", f"use {modes}")
+        raise UsageError(f"{name} has no login mode '{mode}'", f"use {modes}")
     if len(named) == 1:
         return named[0]
     if not sys.stdin.isatty():
@@ -182,7 +182,7 @@ def _rejected(chosen: Choice, host: str, before: str, answer: Answer) -> Compani
 
 
 def _unclear(host: str, answer: Answer) -> Problem:
-    what = f"{host} does not tell whether it is valid ({answer.said})"
+    what = f"{host} did not say whether it is valid ({answer.said})"
     return Problem(what, "the agent's first request will", code=Code.NO_CREDENTIAL)
 
 

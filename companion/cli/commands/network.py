@@ -104,7 +104,7 @@ def _follow(engine: Engine, containers: Iterable[Container], agent: str) -> Resu
 
 def _lines(agent: str, book: Book) -> Iterator[str]:
     if not book.entries:
-        yield f"{agent} has used no host yet; what is under way shows once it ends"
+        yield f"{agent} has used no host yet; open connections appear once they end"
         return
     today = datetime.now().astimezone().date()
     rows = [("HOST", "LAST", "USE")]

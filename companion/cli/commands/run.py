@@ -56,7 +56,9 @@ def run(arguments: Namespace) -> Result:
         comment(f"Ctrl-B D leaves the agent at work; `{again}` comes back to it")
         code = session.attach(home)
         if code == LOST:
-            comment(f"the connection ended; the agent works on, and `{again}` comes back to it")
+            comment(
+                f"the connection ended; the agent keeps working, and `{again}` comes back to it"
+            )
         return Result(data=facts, code=code)
     if arguments.rest:
         session.begin(home)

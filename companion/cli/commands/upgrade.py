@@ -50,7 +50,7 @@ def _apply(arguments: Namespace, due: Due, running: list[str]) -> Result:
 
     def restore(name: str) -> None:
         upgrading.take_back(due[name][0], *texts[name])
-        comment(f"{name}: agent.yaml says again what it said before")
+        comment(f"{name}: restored agent.yaml")
 
     if not running:
         return Result("written into agent.yaml; `companion up` builds it", {})
