@@ -20,6 +20,8 @@ FILES = (".devcontainer/devcontainer.json", ".devcontainer.json")
 """Where the file lies in a repository; else in one directory below .devcontainer/."""
 MOST_CHARACTERS = 100_000
 
+_SHOWN = 100
+"""Characters of a text of the file that a message repeats."""
 _MOST = 50
 """Values of a kind that are taken, and values left out that are named."""
 _LONGEST = 4000
@@ -295,4 +297,4 @@ def _port_number(node: Node, key: str) -> int:
 def _shown(text: str) -> str:
     """Return a text of the file for a message: short, and only visible characters."""
     clean = "".join("?" if is_hidden(char) else char for char in text)
-    return clean if len(clean) <= 100 else f"{clean[:100]}…"  # noqa: PLR2004 - a line's length
+    return clean if len(clean) <= _SHOWN else f"{clean[:_SHOWN]}…"

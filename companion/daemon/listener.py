@@ -16,6 +16,8 @@ from companion.engine import gateway_log
 from companion.traffic import log, offers
 from companion.traffic.log import Passage
 
+_MOST = 1000
+"""Refused hosts of one sandbox that are remembered, to notice when one is let through."""
 _RATE = 20
 """Refusals of one sandbox that are reported within a second; further ones are dropped."""
 
@@ -68,10 +70,17 @@ class Listener:
         while True:
             for ready, _ in self._selector.select():
                 if ready.data is None:
+                    self._close()
                     return
                 for passage in filter(None, map(log.parse, self._lines(ready.data))):
                     if self._is_news(ready.data, passage):
                         self._report(ready.data, passage)
+
+    def _close(self) -> None:
+        for key in tuple(self._sockets):
+            self.forget(key)
+        self._selector.close()
+        self._ended.close()
 
     def _lines(self, key: str) -> list[str]:
         with self._lock:
@@ -79,6 +88,10 @@ class Listener:
             return gateway_log.lines(known[1]) if known else []
 
     def _is_news(self, key: str, passage: Passage) -> bool:
+        with self._lock:
+            return key in self._sockets and self._judge(key, passage)
+
+    def _judge(self, key: str, passage: Passage) -> bool:
         refused = self._refused.setdefault(key, set())
         if not passage.was_refused:
             was_refused = passage.host in refused
@@ -90,5 +103,6 @@ class Listener:
         self._paces[key] = (second, count + 1)
         if count >= _RATE or not offers.can_be_offered(passage):
             return False
-        refused.add(passage.host)
+        if len(refused) < _MOST:
+            refused.add(passage.host)
         return True

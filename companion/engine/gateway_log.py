@@ -15,6 +15,7 @@ from companion.traffic.log import SOCKET
 
 LONGEST = 2048
 """Bytes of a line; HAProxy cuts them at 1024."""
+_AT_ONCE = 1000
 _MODE = 0o666
 """The gateway has another user than root's desktop; only both can enter the directory."""
 
@@ -25,19 +26,21 @@ def listen(directory: Path) -> socket.socket:
     Raises:
         OSError: the directory is missing, or the system refuses.
     """
-    handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    handle = -1
     try:
+        handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
         place = f"/proc/self/fd/{handle}/{SOCKET}"  # the whole path may be too long for a socket
         Path(place).unlink(missing_ok=True)
         listening.bind(place)
         Path(place).chmod(_MODE)
-        listening.setblocking(False)  # noqa: FBT003 - no other name
+        listening.settimeout(0)
     except OSError:
         listening.close()
         raise
     finally:
-        os.close(handle)
+        if handle >= 0:
+            os.close(handle)
     return listening
 
 
@@ -49,9 +52,9 @@ def is_there(directory: Path) -> bool:
 
 
 def lines(listening: socket.socket) -> list[str]:
-    """Return the lines that have arrived, without waiting."""
+    """Return lines that have arrived, without waiting; more of a flood comes at the next call."""
     found: list[str] = []
     with suppress(OSError):
-        while True:
+        while len(found) < _AT_ONCE:
             found.append(listening.recv(LONGEST).decode(errors="replace").rstrip("\n"))
     return found

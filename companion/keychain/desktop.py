@@ -134,7 +134,8 @@ def _backend() -> "KeyringBackend":
             from keyring.backends.Windows import WinVaultKeyring as Keyring  # noqa: PLC0415
         else:
             from keyring.backends.SecretService import Keyring  # noqa: PLC0415
-        Keyring.priority  # noqa: B018 - raises if there is none
+        if Keyring.priority <= 0:  # and it raises if there is none
+            raise RuntimeError("the system has none that can be used")
     except (ImportError, OSError, RuntimeError) as error:
         hint = "log in to a desktop, or store the secret with `--in-file`"
         raise NoKeychainError(f"there is no keychain: {error}", hint) from None

@@ -13,7 +13,7 @@ from enum import StrEnum
 from companion.errors import CompanionError
 from companion.keychain import desktop
 from companion.keychain.desktop import NoKeychainError
-from companion.system import locks
+from companion.system import files, locks
 from companion.system.json_store import Store
 from companion.system.paths import Paths
 
@@ -155,7 +155,7 @@ def _remove_value(home: Paths, name: str, where: Where) -> None:
     if kept:
         _VALUES.write(home.secret_values, _Values(kept))
     else:
-        home.secret_values.unlink(missing_ok=True)
+        files.remove(home.secret_values)
 
 
 def _forget_value(home: Paths, name: str, where: Where) -> None:

@@ -55,10 +55,10 @@ def verified(
     Raises:
         CompanionError: it is forged, expired, or belongs to another issuer, client or attempt.
     """
-    parts = token.split(".")
-    if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature
-        raise _refused(issuer, "is not a signed token")
-    head, claims, _ = parts
+    try:
+        head, claims, _ = token.split(".")
+    except ValueError:
+        raise _refused(issuer, "is not a signed token") from None
     header = parse(_Header, _text(head, issuer), f"the ID token of {issuer}")
     found = parse(Identity, _text(claims, issuer), f"the ID token of {issuer}")
     known = parse(_KeySet, keys, f"the key set of {issuer}").keys

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from companion.oauth.web import Response, Web
 from companion.plugins.login import Credential
 
-_OK, _BAD, _UNKNOWN, _FORBIDDEN, _TOO_MANY = 200, 400, 401, 403, 429
+_OK, _BAD, _UNKNOWN, _TOO_MANY = 200, 400, 401, 429
 _LONGEST = 200
 # Bodies of refusals that are none of the secret: the vendor has no such request for this kind.
 _NOT_FOR_THIS_KIND = "not supported"

@@ -107,7 +107,9 @@ def deny(home: Paths, ref: AgentRef, agent: str, host: str, progress: Progress) 
         )
         egress, _ = _rules(ref)
     if _reaches(egress, host):
-        raise CompanionError(f"{agent} still reaches {host}: {_reason(egress, host, is_shared)}")
+        raise CompanionError(
+            f"{agent} still reaches {host}: {_reason(egress, host, is_shared=is_shared)}"
+        )
     return was_once or was_listed
 
 
@@ -127,7 +129,7 @@ def _reaches(egress: Egress, host: str) -> bool:
     return host in listed or any(p.startswith("*.") and bare.endswith(p[1:]) for p in listed)
 
 
-def _reason(egress: Egress, host: str, is_shared: bool) -> str:  # noqa: FBT001 - private
+def _reason(egress: Egress, host: str, *, is_shared: bool) -> str:
     if egress.mode == "open":
         return "`egress` is open"
     if is_shared:

@@ -92,9 +92,11 @@ def _as_they_come(sources: Iterable[tuple[Container, Lines]]) -> Iterator[Line]:
     said: Queue[Line | None] = Queue(_AHEAD)
 
     def read(container: Container, source: Lines) -> None:
-        for line in lines_of(container.service, container.role, source):
-            said.put(line)
-        said.put(None)
+        try:
+            for line in lines_of(container.service, container.role, source):
+                said.put(line)
+        finally:
+            said.put(None)
 
     begun = [threading.Thread(target=read, args=pair, daemon=True) for pair in sources]
     for thread in begun:

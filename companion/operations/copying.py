@@ -9,7 +9,7 @@ import secrets
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -196,18 +196,24 @@ def _require_own_links(home: Paths, path: Path) -> None:
 @contextmanager
 def _opened(directory: Path) -> Iterator[int]:
     """Open a directory by its path without links; one that comes up meanwhile is refused."""
-    try:
-        with links.held(directory) as handle:
-            yield handle
-    except (FileNotFoundError, NotADirectoryError):
-        raise CompanionError(f"there is no directory {directory}", "create it first") from None
+    with ExitStack() as stack:
+        try:
+            handle = stack.enter_context(links.held(directory))
+        except (FileNotFoundError, NotADirectoryError):
+            raise CompanionError(f"there is no directory {directory}", "create it first") from None
+        except OSError as error:
+            raise _unwritable(str(directory), error) from None
+        yield handle
 
 
 @contextmanager
 def _temporary(parent: int) -> Iterator[int]:
     """Make a directory of ours, which is removed afterwards with what is left in it."""
     name = f".companion-cp.{secrets.token_hex(6)}"
-    os.mkdir(name, 0o700, dir_fd=parent)
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+    except OSError as error:
+        raise _unwritable("a file there", error) from None
     try:
         handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         try:

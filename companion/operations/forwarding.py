@@ -26,6 +26,8 @@ _READY = "ready"
 _COMMAND = f"echo {_READY}; exec cat"
 """What runs inside: it ends when we do, however we end, and its connection with it."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0
+_DOUBLINGS = 6
+"""How often a pause is doubled at most: a power of any number of attempts has no limit."""
 _PATIENCE = 30.0
 """Seconds until a forward in the background must answer, or one that was asked to end must."""
 _PULSE = 0.05
@@ -71,7 +73,7 @@ def run(
             say(f"the connection to {forward.agent} ended; reconnecting")
             for attempt in count():
                 _require_wanted(home, forward)
-                time.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))
+                time.sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempt, _DOUBLINGS)))
                 if not _connected(home, forward, lambda: say(f"connected to {forward.agent}")):
                     break
 
@@ -96,10 +98,17 @@ def begin(home: Paths, project: Project, forward: Forward) -> Forward:
 
 
 def end(home: Paths, forward: Forward) -> None:
-    """End a forward of any process, and wait until its port is free."""
+    """End a forward of any process, and wait until its port is free.
+
+    Raises:
+        CompanionError: its process does not end in time.
+    """
     process.ask_to_end(forward.pid)
     until = time.monotonic() + _PATIENCE
-    while forward in forwards.active(home) and time.monotonic() < until:
+    while forward in forwards.active(home):
+        if time.monotonic() > until:
+            what = f"port {forward.port} is still forwarded by process {forward.pid}"
+            raise CompanionError(what, "end that process")
         time.sleep(_PULSE)
 
 

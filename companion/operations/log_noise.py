@@ -36,4 +36,4 @@ def is_traffic(text: str) -> bool:
 
 
 def _is_routine(text: str) -> bool:
-    return bool(_AROUND.fullmatch(text)) or " why=intercepted " in text
+    return bool(_AROUND.fullmatch(text)) or f" why={log.INTERCEPTED} " in text

@@ -150,12 +150,17 @@ def make(
     content = json_schema.pointed(paths.CONFIG_NAME, draft.text(composed).encode())
     run = Run(name, program.runtime, directory, worktree, digest(content.decode()))
     runs.write(home, run)
-    if composed.container and composed.container.commands:
-        text = created.render(composed.container.file, workdir, composed.container.commands)
-        files.write(file.parent / draft.HOOK, text, files.READABLE)
-    files.write(file, content)
-    files.write(file.with_name(".gitignore"), _IGNORED)
-    json_schema.write(project_of(home, run))
+    try:
+        if composed.container and composed.container.commands:
+            text = created.render(composed.container.file, workdir, composed.container.commands)
+            files.write(file.parent / draft.HOOK, text, files.READABLE)
+        files.write(file, content)
+        files.write(file.with_name(".gitignore"), _IGNORED)
+        json_schema.write(project_of(home, run))
+    except BaseException:  # the name is free again
+        runs.forget(home, name)
+        files.remove(file)
+        raise
     return run, asked
 
 

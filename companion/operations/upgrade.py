@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from companion import plugins
 from companion.config import decode, version_edit
+from companion.config.models import AgentConfig
 from companion.config.settings import Settings
 from companion.config.strict_yaml import Location
 from companion.errors import CompanionError
@@ -47,7 +48,7 @@ def find(ref: AgentRef, registry: "Registry", to: str = "") -> tuple[Upgrade, ..
     Args:
         ref: where the agent is configured.
         registry: knows the newest versions.
-        to: the version to set instead of the newest one.
+        to: the version to set instead of the newest one, for the runtime's program if it has one.
 
     Raises:
         CompanionError: agent.yaml is invalid, has no such program, or the registry fails.
@@ -55,20 +56,25 @@ def find(ref: AgentRef, registry: "Registry", to: str = "") -> tuple[Upgrade, ..
     config, _ = decode.agent(discovery.config_text(ref), ref.named(ref.config))
     found = tuple(
         Upgrade(config.name, package, before, to or registry.newest(package), at, bool(to))
-        for package, before, at in _programs(ref)
+        for package, before, at in _programs(config)
     )
     if not found:
         what = f"{config.name} has no program whose version Companion could raise"
         raise CompanionError(what, "a runtime with a base_image is yours: change its commands")
+    if to and found[0].at == ("runtime",):
+        return found[:1]
+    if to and len(found) > 1:
+        names = ", ".join(one.package for one in found)
+        what = f"{config.name} has several programs, which have no version in common: {names}"
+        raise CompanionError(what, "write the versions into agent.yaml")
     return found
 
 
-def _programs(ref: AgentRef) -> Iterator[tuple[str, str, Location]]:
+def _programs(config: AgentConfig) -> Iterator[tuple[str, str, Location]]:
     """Yield the npm package, the version and the place of a named runtime, and of features.
 
     A feature without a version leaves the runtime's program as it is.
     """
-    config, _ = decode.agent(discovery.config_text(ref), ref.named(ref.config))
     known = {runtime.name: runtime for runtime in plugins.RUNTIMES}
     runtime = known.get(config.runtime.name or "")
     if runtime:

@@ -5,7 +5,7 @@ They survive every change and restart. The file is in our state directory, which
 
 from dataclasses import dataclass
 
-from companion.errors import CompanionError
+from companion.system import files
 from companion.system.json_store import Store
 from companion.system.paths import AgentPaths
 
@@ -50,8 +50,4 @@ def forget(agent_paths: AgentPaths) -> None:
     Raises:
         CompanionError: the system refuses.
     """
-    try:
-        agent_paths.once.unlink(missing_ok=True)
-    except OSError as error:
-        what = f"cannot remove {agent_paths.once}: {error.strerror}"
-        raise CompanionError(what, "remove it") from None
+    files.remove(agent_paths.once)

@@ -62,8 +62,8 @@ def entered(book: Book, lines: Iterable[tuple[int, Passage]]) -> Book:
     rows = sorted(known.values(), key=lambda e: e.last, reverse=True)
     # What was let through is what left the sandbox: it is kept as long as anything was refused.
     first_to_keep = sorted(rows, key=lambda e: (e.allowed == 0, -e.last))
-    kept = set(map(id, first_to_keep[:MOST]))
-    entries = tuple(e for e in rows if id(e) in kept)
+    kept = {(e.host, e.port) for e in first_to_keep[:MOST]}
+    entries = tuple(e for e in rows if (e.host, e.port) in kept)
     return Book(entries, book.left_out + len(rows) - len(entries), until)
 
 

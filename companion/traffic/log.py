@@ -26,7 +26,7 @@ REQUEST = (
 """The format of a request, with `kind` http or https."""
 
 ALLOWED = "ok"
-_INTERCEPTED = "intercepted"
+INTERCEPTED = "intercepted"
 """Why a connection's TLS ends in the gateway, which then writes a line for each request on it."""
 _NAMELESS = frozenset({"host", "framing", "name", "not-tls", "busy"})
 """Refusals before there is a host name to speak of."""
@@ -61,7 +61,7 @@ class Passage:
 def parse(line: str) -> Passage | None:
     """Return what a line says; None for a line of another kind."""
     found = next(filter(None, (shape.fullmatch(line) for shape in _LINES)), None)
-    if not found or found["why"] == _INTERCEPTED:
+    if not found or found["why"] == INTERCEPTED:
         return None
     host, port, why = found["host"].partition(":")[0], found["port"], found["why"]
     is_tls = found.re is _LINES[0]

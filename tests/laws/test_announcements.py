@@ -1,11 +1,17 @@
 """Which refusals reach the user, whatever an agent asks for?"""
 
+import socket
+import threading
 import time
 from collections.abc import Iterable
+from contextlib import chdir
+from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
 
+from companion.daemon.listener import Listener
 from companion.daemon.refusals import (
     MOST,
     TOLD_MOST,
@@ -14,6 +20,7 @@ from companion.daemon.refusals import (
     refused,
     settled,
 )
+from companion.engine import gateway_log
 from companion.traffic import offers
 from companion.traffic.log import Passage
 from companion.tray import icon
@@ -98,3 +105,23 @@ def test_a_click_that_comes_too_early_to_have_been_meant_asks_again():
     time.sleep(icon.MOMENT)
     allow()
     assert [click.verb for click in done] == [Verb.NETWORK, Verb.ALLOW]
+
+
+def test_a_listener_hears_of_refusals_from_a_gateway_until_it_forgets_it(tmp_path: Path):
+    heard: SimpleQueue[tuple[str, Passage]] = SimpleQueue()
+    listener = Listener(lambda key, passage: heard.put((key, passage)))
+    thread = threading.Thread(target=listener.run)
+    thread.start()
+    listener.follow("a", tmp_path)
+    with chdir(tmp_path), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as gateway:
+        for host, why in (("x.test", "ok"), ("x.test", "egress"), ("x.test", "ok")):
+            line = f"tls {host} port=443 to=tls why={why} bytes=1/2 ms=3 term=--"
+            gateway.sendto(line.encode(), gateway_log.SOCKET)
+        said = [heard.get(timeout=30) for _ in range(2)]
+        assert [(key, passage.why) for key, passage in said] == [("a", "egress"), ("a", "ok")]
+        listener.forget("a")
+        with pytest.raises(ConnectionRefusedError):
+            gateway.sendto(b"nobody listens", gateway_log.SOCKET)
+    listener.stop()
+    thread.join(30)
+    assert not thread.is_alive()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from companion.cli.commands import lifecycle
 from companion.cli.output import Result, comment
 from companion.cli.targets import project_of
-from companion.errors import CompanionError, UsageError
+from companion.errors import UsageError
 from companion.operations import upgrade as upgrading
 from companion.operations.upgrade import Upgrade
 from companion.project import discovery, inventory, store
@@ -46,22 +46,20 @@ def _apply(arguments: Namespace, due: Due, running: list[str]) -> Result:
 
     A sandbox whose new image does not build, start or answer keeps running, or comes back.
     """
-    texts = {name: upgrading.write(ref, wanted) for name, (ref, wanted) in due.items()}
-
-    def restore(name: str) -> None:
-        upgrading.take_back(due[name][0], *texts[name])
-        comment(f"{name}: restored agent.yaml")
-
-    if not running:
-        return Result("written into agent.yaml; `companion up` builds it", {})
+    texts: dict[str, tuple[str, str]] = {}
+    good: set[str] = set()
     try:
+        for name, (ref, wanted) in due.items():
+            texts[name] = upgrading.write(ref, wanted)
+        good |= due.keys() - {*running}
+        if not running:
+            return Result("written into agent.yaml; `companion up` builds it", {})
         done = lifecycle.up(Namespace(**{**vars(arguments), "agents": running}))
-    except CompanionError:
-        for name in running:
-            restore(name)
-        raise
-    for name in {*running} - {one["agent"] for one in done.data["agents"]}:
-        restore(name)
+        good |= {one["agent"] for one in done.data["agents"]}
+    finally:
+        for name in texts.keys() - good:
+            upgrading.take_back(due[name][0], *texts[name])
+            comment(f"{name}: restored agent.yaml")
     return done
 
 
