@@ -409,7 +409,7 @@ def test_what_cannot_be_run_is_said_once_and_nothing_is_left(repository):
         (["codex"], plain, "is not in a git repository"),
         (["codex"], broken, "is no work tree of a repository here"),
         (["codex"], project, "has an agent.yaml of its own"),
-        (["codx"], repository.top, "there is no directory codx"),
+        (["codx"], repository.top, "did you mean 'codex'?"),
         (["codex", "a", "b"], repository.top, "is no agent program"),
         (["pi", "--name", "mine"], repository.top, "the name mine is taken by"),
         (["pi", "--name", "No"], repository.top, "'No' is not a valid agent name"),

@@ -13,7 +13,7 @@ from companion.cli.output import Result, ask, comment, report
 from companion.config import decode
 from companion.config.devcontainer import DevContainer
 from companion.desktop import ssh_config
-from companion.errors import Code, CompanionError, ConfigError, UsageError
+from companion.errors import Code, CompanionError, ConfigError, UsageError, named
 from companion.operations import repository, runs_made, started
 from companion.operations.repository import Repository
 from companion.operations.session import LOST, Session
@@ -25,7 +25,7 @@ from companion.project.record import AgentRecord
 from companion.project.runs import Run
 from companion.reconcile import trust as judging
 from companion.reconcile.validate import check
-from companion.system import worktrees
+from companion.system import files, worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
 
@@ -74,6 +74,9 @@ def _words(arguments: Namespace) -> tuple[Cli | None, Path]:
         words.pop(0)
     if len(words) > 1:
         raise UsageError(f"'{words[0]}' is no agent program", f"choose one of {WORDS}")
+    if words and not cli and "/" not in words[0] and not files.is_directory(Path(words[0])):
+        what = f"{named(words[0])} is neither an agent program nor a directory"
+        raise UsageError(what, decode.suggest(words[0], (one.word for one in CLIS)))
     return cli, Path(words[0]) if words else arguments.directory_option
 
 
