@@ -27,6 +27,7 @@ if ! docker_answers; then
 fi
 for engine in ${engines//,/ }; do
   bash scripts/base-images.sh "$engine" >/dev/null
+  bash scripts/leftovers.sh "$engine"
 done
 if [ "${1:-}" = bench ]; then
   # shellcheck disable=SC2086 # several engines
