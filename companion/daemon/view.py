@@ -8,6 +8,7 @@ from companion.daemon.refusals import Refusals
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import Problem
 from companion.project.model import AgentRef
+from companion.traffic.attention import Attention
 
 
 class IconState(StrEnum):
@@ -56,6 +57,8 @@ class AgentView:
     """What it waits for; its last change was not applied because of that."""
     refusals: Refusals = field(default_factory=Refusals)
     """The hosts that it was refused lately."""
+    attention: Attention = Attention.UNKNOWN
+    """Whether its agent works, waits for the user or is done."""
     settled: bool = False
     """It matched its files when last observed, and no engine event came since."""
 

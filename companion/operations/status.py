@@ -18,6 +18,7 @@ from companion.project.record import AgentRecord, Written
 from companion.spec.identity import Role
 from companion.system import parallel
 from companion.system.paths import Paths
+from companion.traffic.attention import Attention
 
 if TYPE_CHECKING:
     from companion.reconcile.validate import Checked
@@ -46,6 +47,8 @@ class Status:
     """The ports inside that can be forwarded."""
     forwards: tuple[Forward, ...] = ()
     """The ports that are."""
+    attention: Attention = Attention.UNKNOWN
+    """Whether its agent works, waits for the user or is done."""
 
 
 @dataclass(frozen=True, slots=True)
