@@ -30,7 +30,9 @@ features:
 """
 PROXY = f"http://me:{CANARY}@proxy.corp.example:3128"
 VARIABLES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-ADDRESSES = ("10.98.0.9", "172.30.98.9", "192.168.98.9", "100.64.98.9", "169.254.98.9")
+NETWORKS = ("10.98.0", "172.30.98", "192.168.98", "100.64.98", "169.254.98")
+HOST = {"podman": 8, "docker": 9}
+"""Engine → the desktop's number in NETWORKS: the tests of the engines run beside each other."""
 RAW = r"""
 use Socket; my ($to, $port) = (inet_aton("%s"), %d); $/ = undef;
 sub text { open my $file, "<", shift; <$file> }
@@ -62,18 +64,19 @@ class Lan:
 
 
 @pytest.fixture(scope="module")
-def lan() -> Iterator[Lan]:
+def lan(engine: str) -> Iterator[Lan]:
     if os.geteuid():
         pytest.skip("needs root, to give the desktop more addresses")
     desktop = ["dev", "lo"]
-    for address in ADDRESSES:
-        subprocess.run(["ip", "address", "add", f"{address}/32", *desktop], check=True)
+    addresses = tuple(f"{network}.{HOST[engine]}" for network in NETWORKS)
+    for address in addresses:  # one may be there: of a run that was killed
+        subprocess.run(["ip", "address", "replace", f"{address}/32", *desktop], check=True)
     server = ThreadingHTTPServer(("", 0), SimpleHTTPRequestHandler)
     listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listener.bind(("", 0))
     found = Lan(
-        tuple(f"{host}:{server.server_port}" for host in (*ADDRESSES, outward_address())),
-        (ADDRESSES[0], listener.getsockname()[1]),
+        tuple(f"{host}:{server.server_port}" for host in (*addresses, outward_address())),
+        (addresses[0], listener.getsockname()[1]),
         set(),
     )
 
@@ -89,7 +92,7 @@ def lan() -> Iterator[Lan]:
         yield found
     finally:
         server.shutdown()
-        for address in ADDRESSES:
+        for address in addresses:
             subprocess.run(["ip", "address", "del", f"{address}/32", *desktop], check=True)
 
 
