@@ -21,6 +21,15 @@ _BOOKS = Store(Book, "remove it: it is made again from what the gateway's log st
 _SECOND = 1_000_000_000
 
 
+def known(agent_paths: AgentPaths) -> Book:
+    """Return what was last known of an agent's traffic, without asking the engine.
+
+    Raises:
+        CompanionError: our file is damaged.
+    """
+    return _BOOKS.read(agent_paths.traffic) or Book()
+
+
 def look(agent_paths: AgentPaths, engine: Engine, containers: Iterable[Container]) -> Book:
     """Return what is known of an agent's traffic, its gateway's log up to now included.
 
@@ -29,11 +38,11 @@ def look(agent_paths: AgentPaths, engine: Engine, containers: Iterable[Container
     """
     gateways = [c for c in containers if c.role is Role.GATEWAY]
     with locks.exclusive(agent_paths.traffic_lock):
-        known = _BOOKS.read(agent_paths.traffic) or Book()
-        begin = min(known.until, time.time_ns()) // _SECOND
+        before = known(agent_paths)
+        begin = min(before.until, time.time_ns()) // _SECOND
         read = container_logs.written(engine, gateways, since=begin)
-        new = ((line.at, log.parse(line.text)) for line in read if line.at > known.until)
-        now = book.entered(known, ((at, passage) for at, passage in new if passage))
-        if now != known:
+        new = ((line.at, log.parse(line.text)) for line in read if line.at > before.until)
+        now = book.entered(before, ((at, passage) for at, passage in new if passage))
+        if now != before:
             _BOOKS.write(agent_paths.traffic, now)
         return now

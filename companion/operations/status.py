@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from companion.engine.client import Engine
@@ -197,19 +197,26 @@ def condition(
         containers: all that it holds of the agent.
         started: the services that its record names as started last; empty if that is unknown.
     """
-    health = health_of(containers, started)
-    agent = next((c for c in containers if c.role is Role.AGENT), None)
-    if agent is None or health not in {Health.CRASHED, Health.STOPPED}:
-        if agent is None or health is not Health.RUNNING:
-            return Condition(health)
-        published = {inside for container in containers for _, inside in container.published}
-        return Condition(health, pid=agent.pid, published=tuple(sorted(published)))
-    if health is Health.STOPPED:
-        return Condition(health, agent.exit_code)
+    found = without_output(containers, started)
+    if found.health is not Health.CRASHED:
+        return found
+    agent = next(c for c in containers if c.role is Role.AGENT)
     lines = engine.last_lines(agent.name, _LAST_LINES)
     if agent.out_of_memory:
         lines = (*lines, "it had more memory than limits.memory allows, and was killed")
-    return Condition(health, agent.exit_code, lines)
+    return replace(found, last_output=lines)
+
+
+def without_output(containers: Collection[Container], started: Collection[str] = ()) -> Condition:
+    """Return the same as condition(), without the last output, for which an engine is asked."""
+    health = health_of(containers, started)
+    agent = next((c for c in containers if c.role is Role.AGENT), None)
+    if agent and health in {Health.CRASHED, Health.STOPPED}:
+        return Condition(health, agent.exit_code)
+    if agent and health is Health.RUNNING:
+        published = {inside for container in containers for _, inside in container.published}
+        return Condition(health, pid=agent.pid, published=tuple(sorted(published)))
+    return Condition(health)
 
 
 def health_of(containers: Collection[Container], started: Collection[str] = ()) -> Health:

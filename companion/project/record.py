@@ -27,6 +27,8 @@ class ConfigSummary:
 
     user: str = "agent"
     """The login user in the sandbox."""
+    runtime: str | None = None
+    """The agent program, as agent.yaml names it; empty if it is defined inline there."""
     begun_by_root: bool = False
     """The agent's container starts as root, for root hooks."""
     workdir: str = ""

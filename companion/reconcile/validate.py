@@ -86,6 +86,7 @@ class Checked:
         """The parts of the config that the agent's record keeps."""
         return ConfigSummary(
             user=self.program.user,
+            runtime=self.config.runtime.name or "",
             begun_by_root=bool(self.contribution.root_hooks),
             workdir=self.workdir,
             acp_command=self.program.acp_command,

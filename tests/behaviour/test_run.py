@@ -231,7 +231,7 @@ def test_a_worktree_has_a_sandbox_of_its_own_and_is_taken_back_with_it(repositor
     assert repository.git("status", "--short", "--branch", cwd=worktree) == "## fix/a-b\n"
     assert repository.git("fsck", "--no-dangling") == ""
     assert str(worktree) in repository.git("worktree", "list")
-    listed = {one["agents"]: one for one in repository.run("list", "--json").ok().data}
+    listed = {one["agent"]: one for one in repository.run("list", "--json").ok().data}
     assert listed["app-fix-a-b"]["branch"] == "fix/a-b"
     assert listed["app-fix-a-b"]["works_in"] == str(worktree)
     assert repository.run("status", "--json", cwd=worktree).ok().agent["agent"] == "app-fix-a-b"

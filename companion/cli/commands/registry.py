@@ -1,14 +1,12 @@
-"""Commands about registered projects: add, remove, list, pause, resume."""
+"""Commands about registered projects: add, remove, pause, resume."""
 
 from argparse import Namespace
 from pathlib import Path
-from typing import NamedTuple
 
-from companion.cli.output import Result, comment, table
+from companion.cli.output import Result, comment
 from companion.cli.targets import project_of
 from companion.errors import Code, CompanionError, UsageError
-from companion.project import discovery, runs, store
-from companion.project.record import Written
+from companion.project import discovery, store
 from companion.project.runs import Run
 from companion.system import files
 from companion.system.paths import Paths, ProjectPaths
@@ -63,54 +61,6 @@ def _taken_back(home: Paths, made: Run, arguments: Namespace) -> Result:
     lines += [] if arguments.volumes else ["volumes remain"]
     lines += [] if is_gone else [f"{project.directory} remains, because it was edited"]
     return Result(text="\n".join(lines), data={"directory": str(project.directory)})
-
-
-def listing(_: Namespace) -> Result:
-    """List the registered projects."""
-    home = Paths.of_user()
-    known = store.all_projects(home)
-    made = {runs.directory_of(home, run.name): run for run in runs.all_of_user(home)}
-    rows = [
-        _Row(", ".join(w.names), _wanted(w), "paused" if home.project(i).paused.exists() else "",
-             *_work(made.get(Path(w.directory))), w.directory)
-        for i, w in known.items()
-    ]  # fmt: skip
-    shown = [(r.agents, r.wanted, r.paused, r.branch, r.works_in or r.directory) for r in rows]
-    head = ("AGENTS", "WANTED", "PAUSED", "BRANCH", "DIRECTORY")
-    return Result(
-        text=table([head, *shown]) if rows else "no registered projects",
-        data=[row._asdict() for row in rows],
-        problems=tuple(problem for w in known.values() for problem in w.problems),
-    )
-
-
-class _Row(NamedTuple):
-    """One registered project."""
-
-    agents: str
-    wanted: str
-    paused: str
-    branch: str
-    works_in: str
-    """The repository or worktree of a sandbox of `companion run`."""
-    directory: str
-
-
-def _work(run: Run | None) -> tuple[str, str]:
-    """Return the branch that was made for a run, and where its agent works."""
-    if run is None:
-        return "", ""
-    return run.worktree.branch if run.worktree else "", run.directory
-
-
-def _wanted(written: Written) -> str:
-    """Return what the user wants of a project's agents, all of them or each."""
-    each = dict.fromkeys(written.broken, "unknown")
-    each |= {name: record.wanted for name, record in written.agents.items()}
-    wanted = set(each.values())
-    if len(wanted) > 1:
-        return ", ".join(f"{name} {each[name]}" for name in written.names)
-    return wanted.pop() if wanted else "down"
 
 
 def pause(arguments: Namespace) -> Result:

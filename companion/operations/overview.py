@@ -1,0 +1,179 @@
+"""Overview: every registered agent with its state, from our records and one look at each engine."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from companion.engine.client import Engine
+from companion.engine.model import Condition, Container, EngineChoice, Health
+from companion.errors import CompanionError, Problem
+from companion.operations import network_use, status
+from companion.project import discovery, forwards, inventory, runs, store
+from companion.project.forwards import Forward
+from companion.project.model import AgentRef, Project
+from companion.project.record import AgentRecord, Written
+from companion.project.runs import Run
+from companion.system import files, parallel
+from companion.system.paths import AgentPaths, Paths
+from companion.traffic.attention import Attention
+
+_INLINE = "custom"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOverview:
+    """One agent: what our files say of it, and its containers."""
+
+    ref: AgentRef
+    agent: str
+    """Its name; empty while its config names none."""
+    program: str
+    """The runtime in its agent.yaml, or `custom`; empty if that is unknown."""
+    record: AgentRecord | None = None
+    run: Run | None = None
+    """Of a sandbox of `companion run`: what was made for it."""
+    paused: bool = False
+    """Saves are not applied."""
+    refused: int = 0
+    """Hosts that were refused when the agent asked for them last."""
+    forwards: tuple[Forward, ...] = ()
+    condition: Condition = field(default_factory=Condition)
+    """Unknown if its engine does not answer, or its record cannot be read."""
+    containers: tuple[Container, ...] = ()
+    attention: Attention = Attention.UNKNOWN
+
+    @property
+    def state(self) -> str:
+        """Its state in one word."""
+        health = self.condition.health
+        return str(Health.STOPPED if health is Health.ABSENT else health)
+
+    @property
+    def published(self) -> tuple[tuple[int, int], ...]:
+        """The desktop's ports that lead into it, each with the port inside; SSH is not there."""
+        return tuple(sorted({pair for c in self.containers for pair in c.published}))
+
+    @property
+    def ssh_port(self) -> int | None:
+        """The desktop's port for SSH."""
+        return self.record.allocation.ssh_port if self.record else None
+
+    @property
+    def works_in(self) -> str:
+        """The repository or worktree of a sandbox of `companion run`; empty for others."""
+        return self.run.directory if self.run else ""
+
+    @property
+    def branch(self) -> str:
+        """The branch that was made for it."""
+        return self.run.worktree.branch if self.run and self.run.worktree else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All agents, in the order of their directories, and what could not be found out."""
+
+    agents: tuple[AgentOverview, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """The containers of all agents."""
+        return tuple(container for one in self.agents for container in one.containers)
+
+
+def overview(home: Paths) -> Overview:
+    """Look at every registered agent; each engine is asked once for all of them.
+
+    An engine that does not answer is a problem of the overview.
+    """
+    registered = store.all_projects(home)
+    agents = tuple(_registered(home, registered))
+    engines = {one.record.engine: None for one in agents if one.record and one.record.engine}
+    answers = dict(zip(engines, parallel.each(tuple(engines), _ask, at_once=2), strict=True))
+    silent = [answer for answer in answers.values() if isinstance(answer, CompanionError)]
+    found = {c: a for c, a in answers.items() if not isinstance(a, CompanionError)}
+    problems = [p for written in registered.values() for p in written.problems]
+    problems += [p for error in silent for p in error.problems]
+    return Overview(tuple(_seen(one, found) for one in agents), tuple(dict.fromkeys(problems)))
+
+
+def _registered(home: Paths, registered: Mapping[str, Written]) -> Iterator[AgentOverview]:
+    """Yield every agent by what is on disk."""
+    made = {runs.directory_of(home, run.name): run for run in runs.all_of_user(home)}
+    active, all_paused = forwards.active(home), home.paused.exists()
+    by_place = sorted(registered.items(), key=lambda item: (Path(item[1].directory).name, item[0]))
+    for project_id, written in by_place:
+        project, paths = Project(Path(written.directory), project_id), home.project(project_id)
+        run, paused = made.get(project.directory), all_paused or paths.paused.exists()
+        for ref, name in _refs(home, project, written):
+            record, mine = written.agents.get(name), (project_id, name)
+            yield AgentOverview(
+                ref=ref,
+                agent=name,
+                program=_program(ref, record, run),
+                record=record,
+                run=run,
+                paused=paused,
+                refused=_refused(paths.agent(name)) if name else 0,
+                forwards=tuple(f for f in active if (f.project, f.agent) == mine),
+                condition=Condition() if name in written.broken else Condition(Health.ABSENT),
+            )
+
+
+def _refs(home: Paths, project: Project, written: Written) -> Iterator[tuple[AgentRef, str]]:
+    """Yield each agent and its name; configs are read only for agents that we have no record of."""
+    if not files.is_file(project.fleet):
+        names = [n for n in written.names if not _is_gone(written.agents.get(n))]
+        for name in names or [inventory.agent_name(home, AgentRef(project))]:
+            yield AgentRef(project), name
+        return
+    for ref in inventory.agents_of(home, project):
+        yield ref, ref.folder
+
+
+def _is_gone(record: AgentRecord | None) -> bool:
+    return record is not None and record.wanted == "gone"
+
+
+def _program(ref: AgentRef, record: AgentRecord | None, run: Run | None) -> str:
+    if record and record.config.runtime is not None:
+        return record.config.runtime or _INLINE
+    if run:
+        return run.runtime
+    from companion.config import decode  # noqa: PLC0415 - start-up time is a budget
+
+    try:
+        config, _ = decode.agent(discovery.config_text(ref))
+    except CompanionError:
+        return ""
+    return config.runtime.name or _INLINE
+
+
+def _refused(agent_paths: AgentPaths) -> int:
+    """Return how many hosts are refused, as far as it is known without asking an engine."""
+    try:
+        book = network_use.known(agent_paths)
+    except CompanionError:  # `companion network` reports it
+        return 0
+    return len({entry.host for entry in book.entries if entry.is_refused})
+
+
+def _ask(choice: EngineChoice) -> "tuple[Container, ...] | CompanionError":
+    try:
+        return Engine(choice).containers()
+    except CompanionError as error:
+        return error
+
+
+def _seen(one: AgentOverview, found: Mapping[EngineChoice, Collection[Container]]) -> AgentOverview:
+    """Return an agent with its containers."""
+    record = one.record
+    if record is None or record.engine is None:
+        return one
+    if record.engine not in found:
+        return replace(one, condition=Condition())
+    owner = (one.ref.project.id, one.agent)
+    mine = tuple(c for c in found[record.engine] if (c.project, c.agent) == owner)
+    seen = status.without_output(mine, record.applied.parts)
+    return replace(one, condition=seen, containers=mine)
