@@ -202,6 +202,8 @@ GROUPS = (
                 ("edit", "edit app"), ("config",)),
         Command("cp", "copy files and directories into a sandbox, or out of it", "copy:copy", (
             PLACES,
+            _argument("-r", action="store_true",
+                      help="as `cp` has it; directories are copied whole without it, too"),
             _argument("--clipboard", action="store_true",
                       help="copy the clipboard's image in; then only AGENT is given, if needed"),
         ), ("cp shot.png coder:", "cp coder:report.html .", "cp --clipboard coder"),

@@ -10,15 +10,15 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from companion.engine.client import Engine
-from companion.errors import Code, CompanionError
+from companion.errors import Code, CompanionError, UsageError
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.system import children, files, links, pack, unpack
+from companion.system import children, files, links, merge, pack, unpack
 from companion.system.paths import Paths
 from companion.system.plain import plain
 from companion.system.unpack import RefusedError, Unpacked
@@ -29,22 +29,38 @@ _KEPT_FREE = 512 * 1024 * 1024
 """Bytes of the disk that what comes out may not fill."""
 _REST = 1024 * 1024
 """Bytes after the end of an archive: tar fills its last block."""
-_NOT_THERE, _IS_DIRECTORY, _NO_PARENT = 3, 4, 5
+_NOT_THERE, _IS_DIRECTORY, _NO_PARENT, _IS_FILE = 3, 4, 5, 6
 _AT_HOME = 'case $1 in "~") set -- "$HOME" "$2" ;; "~/"*) set -- "$HOME/${1#"~/"}" "$2" ;; esac'
 _RECEIVE = f"""\
 set -eu
+kind=$3
 {_AT_HOME}
 target=${{1:-.}}
-if [ -d "$target" ]; then target=${{target%/}}/$2; fi
-if [ -d "$target" ] && [ ! -L "$target" ]; then exit {_IS_DIRECTORY}; fi
-parent=$(dirname -- "$target")
-[ -d "$parent" ] || exit {_NO_PARENT}
+if [ -d "$target" ] && [ "$2" ]; then target=${{target%/}}/$2; fi
+merges=
+if [ -d "$target" ] && {{ [ ! "$2" ] || [ ! -L "$target" ]; }}; then
+    [ "$kind" = directory ] || exit {_IS_DIRECTORY}
+    merges=yes parent=$target
+else
+    if [ "$kind" = directory ] && {{ [ -e "$target" ] || [ -L "$target" ]; }}; then
+        exit {_IS_FILE}
+    fi
+    case $kind$target in file*/) exit {_NO_PARENT} ;; esac
+    parent=$(dirname -- "$target")
+    [ -d "$parent" ] || exit {_NO_PARENT}
+fi
 work=$(mktemp -d -- "$parent/.companion-cp.XXXXXX")
 trap 'rm -rf -- "$work"' EXIT
 tar -x -f - -C "$work"
-mv -fT -- "$work/{_CONTENT}" "$target"
-cd -- "$parent"
-printf '%s/%s' "$(pwd -P)" "$(basename -- "$target")"
+if [ "$merges" ]; then
+    cp -aT --remove-destination -- "$work/{_CONTENT}" "$target"
+    cd -- "$target"
+    pwd -P
+else
+    mv -fT -- "$work/{_CONTENT}" "$target"
+    cd -- "$parent"
+    printf '%s/%s' "$(pwd -P)" "$(basename -- "$target")"
+fi
 """
 _SEND = f"""\
 set -eu
@@ -52,10 +68,17 @@ set -eu
 source=${{1:-.}}
 [ -e "$source" ] || exit {_NOT_THERE}
 options="-c -f - --format=gnu --hard-dereference"
-if [ -d "$source" ]; then exec tar $options -C "$source" .; fi
-cd -- "$(dirname -- "$source")"
-exec tar $options -h -- "$(basename -- "$source")"
+code=0
+if [ -d "$source" ]; then
+    tar $options -C "$source" . || code=$?
+else
+    cd -- "$(dirname -- "$source")"
+    tar $options -h -- "$(basename -- "$source")" || code=$?
+fi
+cat >/dev/null
+exit $code
 """
+"""Its `cat` waits until we have read all: Docker forgets what is not read 2 s after the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +89,44 @@ class Inside:
     record: AgentRecord
     path: str
 
-    def argv(self, script: str, name: str = "") -> tuple[str, ...]:
-        """Return the command line that runs a script there with the path and a name."""
+    @property
+    def name(self) -> str:
+        """What a copy is called in a directory; "" if only what lies in it is meant."""
+        last = self.path.rstrip("/").rpartition("/")[2]
+        if last == "..":
+            raise UsageError(f"{self.path} has no name of its own", "name the directory itself")
+        if self.path == "~":
+            return self.record.config.user
+        return "" if last == "." else last or PurePosixPath(self.record.config.workdir).name
+
+    def argv(self, script: str, name: str = "", kind: str = "") -> tuple[str, ...]:
+        """Return the command line that runs a script there with the path, a name and a kind."""
         workdir = ("--workdir", self.record.config.workdir) if self.record.config.workdir else ()
         options = self.engine.agent_arguments(self.record.config.login, "--interactive", *workdir)
-        return self.engine.argv(*options, "sh", "-c", script, "companion-cp", self.path, name)
+        return self.engine.argv(*options, "sh", "-c", script, "companion-cp", self.path, name, kind)
 
 
-def into(home: Paths, source: Path, inside: Inside) -> str:
+def into(home: Paths, source: str, inside: Inside) -> str:
     """Copy a file or directory of the desktop into a sandbox, and return its path there.
+
+    A directory that is there already keeps what else is in it.
 
     Raises:
         CompanionError: it cannot be read, or the sandbox does not take it.
     """
     _require_handles()
-    whole = files.expanded(source).absolute()
+    whole = files.expanded(Path(source)).absolute()
     _require_own_links(home, whole)
     real = files.real(whole)
     if not (real.is_dir() or real.is_file()):
         what = f"{source} is neither a file nor a directory"
         raise CompanionError(what, "check the path", code=Code.FILE_ACCESS)
     name = real.name if whole.name == ".." else whole.name
+    if real.is_dir() and _is_content(source):
+        name = ""
+    kind = "directory" if real.is_dir() else "file"
     with _opened(real.parent) as parent:
-        return _sent(inside, name, lambda out: pack.pack(out, parent, real.name, _CONTENT))
+        return _sent(inside, (name, kind), lambda out: pack.pack(out, parent, real.name, _CONTENT))
 
 
 def put(content: bytes, name: str, inside: Inside) -> str:
@@ -97,26 +135,31 @@ def put(content: bytes, name: str, inside: Inside) -> str:
     Raises:
         CompanionError: the sandbox does not take it.
     """
-    return _sent(inside, name, lambda stream: pack.pack_bytes(stream, content, _CONTENT))
+    return _sent(inside, (name, "file"), lambda out: pack.pack_bytes(out, content, _CONTENT))
 
 
-def out_of(home: Paths, inside: Inside, target: Path) -> tuple[Path, Unpacked]:
+def out_of(home: Paths, inside: Inside, target: str) -> tuple[Path, Unpacked]:
     """Copy a file or directory of a sandbox to the desktop; return where it is, and what is there.
+
+    A directory that is there already keeps what else is in it, and its `.git`.
 
     Raises:
         CompanionError: it cannot be written, or something other than a plain tree came out.
     """
     _require_handles()
-    name = PurePosixPath(inside.path).name or PurePosixPath(inside.record.config.workdir).name
-    is_directory = files.is_directory(files.expanded(target))
-    whole = files.expanded(target / name if is_directory else target).absolute()
+    named_place = files.expanded(Path(target))
+    is_directory = files.is_directory(named_place)
+    whole = (named_place / inside.name if is_directory else named_place).absolute()
     _require_own_links(home, whole.parent)
     place = files.real(whole.parent) / whole.name
     if place.is_dir() and not place.is_symlink():
-        what = f"{place} exists"
-        raise CompanionError(what, "remove it, or choose another name", code=Code.EXISTS)
+        with _opened(place) as there, _temporary(there) as work:
+            done = _received(inside, work, _room(there))
+            return place, _merged(done, work, there, place)
     with _opened(place.parent) as parent, _temporary(parent) as work:
         done = _received(inside, work, _room(parent))
+        if target.endswith("/") and not done.is_directory:
+            raise CompanionError(f"there is no directory {target}", "create it first")
         try:
             os.rename(_CONTENT, place.name, src_dir_fd=work, dst_dir_fd=parent)
         except OSError as error:
@@ -124,9 +167,31 @@ def out_of(home: Paths, inside: Inside, target: Path) -> tuple[Path, Unpacked]:
     return place, done
 
 
-def _sent(inside: Inside, name: str, send: Callable[[IO[bytes]], None]) -> str:
+def _is_content(source: str) -> bool:
+    """Tell whether a path means what lies in a directory, as it does to `cp` and `docker cp`."""
+    return source.rstrip("/").rpartition("/")[2] == "."
+
+
+def _merged(done: Unpacked, work: int, there: int, place: Path) -> Unpacked:
+    """Move what came out into a directory that is there; return what was written."""
+    if not done.is_directory:
+        what = f"{place} is a directory"
+        raise CompanionError(what, "remove it, or choose another name", code=Code.EXISTS)
+    try:
+        left_out = merge.move(work, _CONTENT, there)
+    except merge.ClashError as error:
+        what = f"cannot write {place / error.path}: {error}"
+        raise CompanionError(what, "nothing was kept", code=Code.EXISTS) from None
+    except OSError as error:
+        what = f"cannot write into {place}: {error.strerror or error}"
+        raise CompanionError(what, "part of it was copied", code=Code.FILE_ACCESS) from None
+    return replace(done, left_out=[*done.left_out, *left_out])
+
+
+def _sent(inside: Inside, words: tuple[str, str], send: Callable[[IO[bytes]], None]) -> str:
+    """Send an archive of one thing, which gets a name if it lands in a directory, and is a kind."""
     engine = inside.engine
-    with children.piped(inside.argv(_RECEIVE, name), env=engine.environment) as program:
+    with children.piped(inside.argv(_RECEIVE, *words), env=engine.environment) as program:
         try:
             send(program.stdin)
             program.stdin.close()
@@ -137,14 +202,15 @@ def _sent(inside: Inside, name: str, send: Callable[[IO[bytes]], None]) -> str:
             raise CompanionError(what, "nothing was copied", code=Code.FILE_ACCESS) from None
         said = program.stdout.read(_REST)
         code, complaint = program.ends()
-    if code == _IS_DIRECTORY:
-        what = f"{inside.path or '.'} is there already, and is a directory"
+    if code in {_IS_DIRECTORY, _IS_FILE}:
+        kind = "a directory" if code == _IS_DIRECTORY else "no directory"
+        what = f"{inside.path or '.'}, or {words[0]} in it, is there already, and is {kind}"
         raise CompanionError(what, "remove it, or choose another name", code=Code.EXISTS)
     if code == _NO_PARENT:
         raise CompanionError(f"there is no directory for {inside.path}", "create it first")
     if code:
         raise CompanionError(f"{engine.agent} did not take it: {_last_line(complaint)}")
-    return plain(said.decode(errors="replace"))
+    return plain(said.decode(errors="replace").removesuffix("\n"))
 
 
 def _received(inside: Inside, work: int, room: int) -> Unpacked:
@@ -155,6 +221,7 @@ def _received(inside: Inside, work: int, room: int) -> Unpacked:
         why = "its archive is incomplete"
         try:
             done = unpack.unpack(program.stdout, work, _CONTENT, room)
+            program.stdin.close()
             if len(program.stdout.read(_REST)) == _REST:
                 raise RefusedError("data follows the end of its archive")
         except (RefusedError, tarfile.TarError) as error:

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from desk import COMPANION
 from sandboxes import Box
 
 pytestmark = pytest.mark.engine
@@ -28,9 +29,56 @@ def test_files_and_directories_go_in_and_come_out(box: Box, tmp_path: Path):
     subprocess.run(same, check=True)
     again = box.companion("cp", "coder:some tree", str(tmp_path / "back/deep"))
     assert again.ok().out.strip() == str(tmp_path / "back/deep/some tree")
-    for argv in (("coder:some tree", str(tmp_path)), (str(tree), "coder:")):
-        assert "choose another name" in box.companion("cp", *argv).problems[0]
     box.run(f"rm -rf '{inside}'")
+
+
+def test_a_directory_that_is_there_takes_what_comes_and_keeps_the_rest(box: Box, tmp_path: Path):
+    (tmp_path / "tree/deep").mkdir(parents=True)
+    (tmp_path / "tree/deep/new").write_text("new")
+    (tmp_path / "tree/both").write_text("mine")
+    box.run("mkdir -p to/tree/deep && touch to/tree/deep/old && ln -s / to/l")
+    for source, target in (("tree", "to"), ("tree/", "to/"), ("tree/.", "to/tree")):
+        told = box.companion("cp", "-r", f"{tmp_path}/{source}", f"coder:{target}")
+        assert told.ok().out.strip() == "/home/agent/to/tree"
+    assert box.run("cd to/tree; cat both; ls deep; ls -A") == "mine\nnew\nold\nboth\ndeep"
+    file = str(tmp_path / "tree/both")
+    assert box.companion("cp", file, "coder:to/").ok().out.strip() == "/home/agent/to/both"
+    missing = box.companion("cp", file, "coder:absent/").problems
+    assert missing == ["there is no directory for absent/; create it first"]
+    (tmp_path / "back/to").mkdir(parents=True)
+    (tmp_path / "back/to/kept").write_text("kept")
+    (tmp_path / "back/to/tree").write_text("no directory")
+    box.run("git init -q to")
+    clash = box.companion("cp", "coder:to", str(tmp_path / "back"))
+    assert clash.problems[0].startswith(f"cannot write {tmp_path}/back/to/tree: it is no directory")
+    assert sorted(p.name for p in (tmp_path / "back/to").iterdir()) == ["kept", "tree"]
+    (tmp_path / "back/to/tree").unlink()
+    done = box.companion("cp", "coder:to/.", str(tmp_path / "back/to")).ok()
+    assert "left out 2 names: './l', './.git'" in done.err
+    names = sorted(p.name for p in (tmp_path / "back/to").iterdir())
+    assert names == ["both", "kept", "tree"]
+    assert "create it first" in box.companion("cp", "coder:to/both", "absent/").problems[0]
+    box.run("rm -rf to")
+
+
+def test_a_slow_reader_gets_everything(box: Box, tmp_path: Path):
+    """Docker forgets what was not read two seconds after the program's end."""
+    sizes = [1_310_000 + 45_000 * number for number in range(3)]
+    for size in sizes:
+        box.run(f"mkdir d{size} && head -c {size} /dev/zero > d{size}/zeros")
+    slow = "inject=mkdirat:delay_enter=3000000:when=2"
+    argv = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=mkdirat", "-e", slow, COMPANION]
+    started = [
+        subprocess.Popen(
+            [*argv, "-C", box.project, "cp", f"coder:d{size}", tmp_path / str(size)],
+            env=box.desk.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for size in sizes
+    ]  # fmt: skip
+    said = [one.communicate()[0] for one in started]
+    assert [one.returncode for one in started] == [0, 0, 0], said
+    assert [(tmp_path / str(size) / "zeros").stat().st_size for size in sizes] == sizes
+    box.run("rm -r d1*")
 
 
 def test_a_file_is_replaced_as_a_whole_and_never_through_a_link(box: Box, tmp_path: Path):

@@ -3,7 +3,6 @@
 import re
 import time
 from argparse import Namespace
-from pathlib import Path
 from typing import NamedTuple
 
 from companion.cli.output import Result, comment, plural
@@ -40,13 +39,13 @@ def copy(arguments: Namespace) -> Result:
         raise UsageError("both paths are in sandboxes", "copy to the desktop first")
     if destination:
         home, inside = _inside(arguments, destination)
-        path = copying.into(home, Path(source), inside)
+        path = copying.into(home, source, inside)
         return Result(text=path, data={"path": path})
     if not origin:
         hint = "write `AGENT:PATH`, or `:PATH` if there is one agent"
         raise UsageError("neither path is in a sandbox", hint)
     home, inside = _inside(arguments, origin)
-    place, done = copying.out_of(home, inside, Path(target))
+    place, done = copying.out_of(home, inside, target)
     return Result(
         text=str(place),
         data={"path": str(place), "files": done.files, "left_out": done.left_out},
@@ -88,4 +87,5 @@ def _left_out(names: list[str]) -> tuple[Problem, ...]:
         return ()
     shown = ", ".join(map(repr, names[:_SHOWN])) + (", …" if len(names) > _SHOWN else "")
     what = f"left out {plural(len(names), 'name')}: {shown}"
-    return (Problem(what, "only files, directories and links within the copy come out"),)
+    hint = "files, directories and links within the copy come out, and no `.git` into what is there"
+    return (Problem(what, hint),)
