@@ -59,6 +59,12 @@ def ensure(
     return record
 
 
+def is_running(home: Paths, project: Project, agent: str) -> bool:
+    """Tell whether the whole sandbox of an agent runs; this costs one call to the engine."""
+    record = store.of_project(home, project).agent(agent)
+    return record is not None and _health(project, agent, record) in WHOLE
+
+
 def _health(project: Project, agent: str, record: AgentRecord) -> Health:
     if record.engine is None:
         return Health.ABSENT

@@ -123,6 +123,42 @@ def test_a_second_run_and_every_command_find_the_sandbox_from_inside(repository)
     assert repository.run("status", "--json").ok().agent["state"] == "running"
 
 
+def saved(repository: Repository, old: str, new: str) -> None:
+    config = repository.desk.home / ".config/companion/sandboxes/app/agent.yaml"
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new, 1))
+
+
+def test_a_second_run_applies_what_was_edited_or_says_why_not_and_attaches(repository):
+    repository.run("run", "codex").ok()
+    saved(repository, "egress:", "limits: {pids: 777}\negress:")
+    done = repository.run("run").ok()
+    assert "pids" in done.err
+    assert repository.run("plan", "--json").ok().agent["change"] == "none"
+    more, wrong = 'mode: listed\n  allow: ["*.example.com"]', "mode: lsited"
+    for new, why in ((more, "opens more than you agreed to"), (wrong, "agent.yaml:")):
+        saved(repository, "mode: listed", new)
+        done = repository.run("run", "--json").ok()
+        assert done.data["agent"] == "app"
+        assert why in done.problems[0]
+        assert "the sandbox keeps running as it was" in done.err
+        assert repository.run("status", "--json").agent["state"] == "running"
+        saved(repository, new, "mode: listed")
+    assert "warning" not in repository.run("run").ok().err
+
+
+@pytest.mark.parametrize(("answer", "change"), [("y", "none"), ("n", "recreate")])
+def test_a_terminal_at_work_is_not_ended_by_an_edit_unasked(repository, answer: str, change: str):
+    repository.run("run", "codex").ok()
+    assert "[Y/n]" not in on_terminal(repository, "", "run")[1]
+    saved(repository, "egress:", "limits: {pids: 777}\negress:")
+    code, shown = on_terminal(repository, f"{answer}\n", "run")
+    assert (code, shown.count("Apply it now? [Y/n]")) == (0, 1)
+    assert "[app.sandbox]" in shown
+    assert repository.run("plan", "--json").ok().agent["change"] == change
+
+
 def test_the_only_agent_program_with_a_credential_is_chosen(repository):
     unclear = repository.run("run")
     assert (unclear.code, "known: claude, codex, " in unclear.err) == (2, True)

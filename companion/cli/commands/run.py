@@ -5,6 +5,7 @@ import sys
 import textwrap
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from companion.cli import parser
@@ -23,8 +24,11 @@ from companion.project import discovery, inventory
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord
 from companion.project.runs import Run
+from companion.reconcile import run as reconciling
 from companion.reconcile import trust as judging
+from companion.reconcile.compare import preview
 from companion.reconcile.validate import check
+from companion.spec.identity import Role
 from companion.system import files, worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
@@ -39,17 +43,18 @@ def run(arguments: Namespace) -> Result:
     found = repository.find(directory)
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.as_json
     known = _known(home, found, cli, arguments)
-    if known:
-        trust.offer(home, runs_made.project_of(home, known), "Start it", arguments)
-        made = known
-    else:
-        made = _new(home, found, cli, arguments, asks=has_terminal and not arguments.yes)
+    made = known or _new(home, found, cli, arguments, asks=has_terminal and not arguments.yes)
+    if not known:
         _offer_login(home, made, asks=has_terminal)
     project = runs_made.project_of(home, made)
     ref = AgentRef(project)
     name = inventory.agent_name(home, ref)
+    if known and started.is_running(home, project, name):
+        _apply_edits(home, ref, arguments, asks=has_terminal and not arguments.yes)
+    elif known:
+        trust.offer(home, project, "Start it", arguments)
     record = _start(home, project, name)
-    session = Session(record, _program(ref, arguments.rest))
+    session = Session(record, _program(made, ref, arguments.rest))
     again = f"companion run {shlex.quote(made.directory)}"
     facts = _facts(made, record, project)
     if has_terminal:
@@ -214,11 +219,14 @@ def _offer_login(home: Paths, made: Run, *, asks: bool) -> None:
     runs_made.remember(home, made)
 
 
-def _program(ref: AgentRef, arguments: list[str]) -> tuple[str, ...]:
+def _program(made: Run, ref: AgentRef, arguments: list[str]) -> tuple[str, ...]:
     """Return the command line of the agent program, in its sandbox."""
-    runtime = decode.agent(discovery.config_text(ref))[0].runtime
-    cli = clis.by_word(runtime.name or "")
-    return (*((cli.word,) if cli else runtime.cmd), *arguments)
+    name, command = made.runtime, tuple[str, ...]()
+    with suppress(CompanionError):  # the sandbox runs, whatever was saved since
+        runtime = decode.agent(discovery.config_text(ref))[0].runtime
+        name, command = runtime.name or "", tuple(runtime.cmd)
+    cli = clis.by_word(name)
+    return (*((cli.word,) if cli else command), *arguments)
 
 
 def _facts(made: Run, record: AgentRecord, project: Project) -> dict[str, object]:
@@ -230,6 +238,33 @@ def _facts(made: Run, record: AgentRecord, project: Project) -> dict[str, object
         "branch": made.worktree.branch if made.worktree else None,
         "project": str(project.directory),
     }
+
+
+def _apply_edits(home: Paths, ref: AgentRef, arguments: Namespace, *, asks: bool) -> None:
+    """Apply what was edited since a sandbox was started; if that fails, say that it runs on.
+
+    Raises:
+        CompanionError: the user does not want to attach to it as it is.
+    """
+    try:
+        trust.offer(home, ref.project, "Apply it", arguments)
+        if asks and _ends_sessions(home, ref):
+            comment("agent.yaml was edited; to apply it restarts the sandbox, and ends the agent's"
+                    " terminal")  # fmt: skip
+            if ask("Apply it now? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
+                return
+        reconciling.reconcile(home, ref, comment, only_if_changed=True)
+    except CompanionError as error:
+        report(error.problems, label="warning")
+        comment("what was edited is not applied; the sandbox keeps running as it was")
+        if asks and ask("Attach to it? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
+            what = "no terminal was attached"
+            raise CompanionError(what, code=Code.CONFIRMATION_REQUIRED) from None
+
+
+def _ends_sessions(home: Paths, ref: AgentRef) -> bool:
+    """Tell whether applying an agent's files replaces its own container."""
+    return Role.AGENT in preview(home, ref).plan.starts
 
 
 def _start(home: Paths, project: Project, name: str) -> AgentRecord:
