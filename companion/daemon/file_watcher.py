@@ -84,13 +84,16 @@ _Identity: TypeAlias = tuple[int, int] | None
 
 
 class Watch:
-    """Calls `touched(key)` (from watchdog's thread) for each event on a file followed for a key.
+    """Calls `touched(key, path)` (from watchdog's thread) for each event on a file of a key.
 
-    Where the system gives no more watches, it looks every two seconds, and `hindered` hears why,
-    once. Of a tree with very many directories only the top is watched.
+    `path` is what changed: a file that is followed, or one below or above it. Where the system
+    gives no more watches, it looks every two seconds, and `hindered` hears why, once. Of a tree
+    with very many directories only the top is watched.
     """
 
-    def __init__(self, touched: Callable[[str], None], hindered: Callable[[str], None]) -> None:
+    def __init__(
+        self, touched: Callable[[str, str], None], hindered: Callable[[str], None]
+    ) -> None:
         self._touched, self._hindered = touched, hindered
         self._files: dict[str, tuple[Path, ...]] = {}
         self._directories: dict[Path, _Identity] = {}
@@ -245,9 +248,10 @@ class Watch:
         if not changed:
             return
         for key, files in self._files.items():
-            followed = (f"{file}{os.sep}" for file in files)
-            if any(f.startswith(name) or name.startswith(f) for f in followed for name in changed):
-                self._touched(key)
+            followed = [f"{file}{os.sep}" for file in files]
+            for name in changed:
+                if any(file.startswith(name) or name.startswith(file) for file in followed):
+                    self._touched(key, name.removesuffix(os.sep))
 
 
 def _identity(directory: Path) -> _Identity:

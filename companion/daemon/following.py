@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from companion.daemon.file_watcher import Watch, first_start, steering
 from companion.daemon.listener import Listener
@@ -19,12 +19,15 @@ from companion.oauth import grant_store, grants
 from companion.project import inventory, store
 from companion.project.model import AgentRef, Project
 from companion.project.record import ConfigSummary
-from companion.reconcile import secret_values
+from companion.reconcile import secret_values, user_settings
+from companion.sandbox import brought
 from companion.system import files
 from companion.system.paths import Paths
 
 INTERVAL = 2.0
 """Seconds between checks for registered, removed and replaced directories."""
+BROUGHT = "~"
+"""The file watcher's key for what settings.yaml brings into all sandboxes."""
 _OF_SECRETS = {Code.SECRET_FAILED, Code.NO_KEYCHAIN, Code.KEYCHAIN_LOCKED}
 
 
@@ -128,10 +131,18 @@ class Following:
 
     def _follow_agent(self, ref: AgentRef) -> None:
         """Follow one agent of a project; if that fails, it is shown as this agent's problem."""
+        self._follow_brought()
         try:
             self._examine_agent(ref)
         except (CompanionError, OSError) as error:
             self._wait_at(ref, error)
+
+    def _follow_brought(self) -> None:
+        """Follow what settings.yaml brings; while that cannot be read, what it named last."""
+        with suppress(CompanionError):
+            named = (self.home.home / path for path in user_settings.read(self.home).bring)
+            if (paths := tuple(dict.fromkeys(named))) != self.watch.followed(BROUGHT):
+                self.watch.follow(BROUGHT, paths)
 
     def _examine_agent(self, ref: AgentRef) -> None:
         """Read an agent's record and follow the files that control it."""
@@ -201,9 +212,25 @@ class Following:
         self.tell(ProjectRemoved(key))
 
     @property
+    def started(self) -> tuple[str, ...]:
+        """The sandboxes that were started at some time."""
+        return tuple(key for key, agent_view in self._sandboxes.items() if agent_view.engine)
+
+    @property
     def _sandboxes(self) -> Mapping[str, AgentView]:
         return self.view().sandboxes
 
 
 def _moved(old: AgentView, new: AgentView) -> bool:
     return (old.agent, old.engine) != (new.agent, new.engine)
+
+
+def is_brought(home: Paths, path: str) -> bool:
+    """Tell whether a path below what is brought may be brought itself.
+
+    What agents on the desktop write all the time, such as what was said, never is.
+    """
+    within = PurePath(path)
+    return not within.is_relative_to(home.home) or not brought.refusal(
+        within.relative_to(home.home).as_posix()
+    )

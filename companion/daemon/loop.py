@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import TypeAlias
 
 from companion.daemon import scheduler, worker
 from companion.daemon.file_watcher import Watch
-from companion.daemon.following import INTERVAL, Following
+from companion.daemon.following import BROUGHT, INTERVAL, Following, is_brought
 from companion.daemon.listener import Listener
 from companion.daemon.news import (
     EngineSilent,
@@ -56,6 +57,13 @@ class PauseTouched:
     """Watching may have been paused for all projects, or resumed."""
 
 
+class BroughtTouched:
+    """Something that settings.yaml brings into all sandboxes may have changed."""
+
+
+_Item: TypeAlias = Event | News | PauseTouched | BroughtTouched | None
+
+
 @contextmanager
 def alone(home: Paths) -> Iterator[None]:
     """Hold the lock of this user's only watcher.
@@ -76,7 +84,7 @@ class Loop:
     home: Paths
     show: Callable[[View, News], None]
     view: View = field(default_factory=View)
-    _inbox: "SimpleQueue[Event | News | PauseTouched | None]" = field(default_factory=SimpleQueue)
+    _inbox: "SimpleQueue[_Item]" = field(default_factory=SimpleQueue)
     _state: State = field(default_factory=State)
     _engines: dict[EngineChoice, EngineEvents] = field(default_factory=dict)
     _threads: Threads = field(default_factory=Threads)
@@ -88,10 +96,7 @@ class Loop:
     def run(self) -> None:
         """Watch until stopped or interrupted; to be run inside alone()."""
         self._log = log.to_file(self.home)
-        self._watch = Watch(
-            lambda key: self._inbox.put(PauseTouched() if key == _PAUSE else Touched(key)),
-            lambda why: self._inbox.put(WatchDegraded(why)),
-        )
+        self._watch = Watch(self._touched, lambda why: self._inbox.put(WatchDegraded(why)))
         self._listener = Listener(self._hear)
         self._following = Following(
             self.home, self._watch, self._listener, lambda: self.view, self._inbox.put, self._tell
@@ -135,6 +140,9 @@ class Loop:
                 return False
             case PauseTouched():
                 self._notice_pause()
+            case BroughtTouched():
+                for key in self._following.started:
+                    self._step(Touched(key))
             case Touched() | Asked() | Finished() | Tick():
                 self._request_stop(item)
                 self._step(item)
@@ -151,7 +159,7 @@ class Loop:
                 self.home.project(agent_view.ref.project.id).agent(agent_view.agent)
             )
 
-    def _next(self) -> Event | News | PauseTouched | None:
+    def _next(self) -> _Item:
         due = self._state.due
         patience = INTERVAL if due is None else max(0.0, due - time.monotonic())
         try:
@@ -177,6 +185,15 @@ class Loop:
                 self._inbox.put(worker.carry_out(self.home, work, agent_view, self._report))
         finally:
             self._inbox.put(Finished(work.subject))
+
+    def _touched(self, key: str, path: str) -> None:
+        """Record an event on a file that is followed (runs in the file watcher's thread)."""
+        if key == _PAUSE:
+            self._inbox.put(PauseTouched())
+        elif key != BROUGHT:
+            self._inbox.put(Touched(key))
+        elif is_brought(self.home, path):
+            self._inbox.put(BroughtTouched())
 
     def _hear(self, sandbox: str, passage: Passage) -> None:
         """Record a refusal or passage that a gateway logged (runs in the listener's thread)."""

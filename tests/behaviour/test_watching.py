@@ -109,6 +109,25 @@ def test_a_huge_tree_is_refused_in_a_sentence_and_does_not_hold_the_watcher_up(d
         child.wait(timeout=60)
 
 
+def test_what_settings_bring_is_watched_but_not_what_agents_on_the_desktop_write(desk: Desk):
+    fake = fresh(desk)
+    own, settings = desk.home / ".claude", desk.home / ".config/companion/settings.yaml"
+    (own / "projects").mkdir(parents=True)
+    (own / "CLAUDE.md").write_text("Be brief.\n")
+    settings.write_text(settings.read_text() + "bring: [~/.claude]\n")
+    fake.companion("up").ok()
+    with watching(desk, wait_for_first=("nothing to do", 1)) as log:
+        for number in range(20):
+            (own / f"projects/{number}.jsonl").write_text("what was said\n")
+        (own / "CLAUDE.md").write_text("Be very brief.\n")
+        wait_for(log, "reloaded, ready", 1)
+        (own / "skills").mkdir()
+        (own / "skills/new.md").write_text("Be bold.\n")
+        wait_for(log, "reloaded, ready", 2)
+        assert log.read_text().count("nothing to do") <= 3, log.read_text()
+    assert "reload coder" not in fake.companion("plan").ok().out
+
+
 def test_a_project_behind_a_symlink_is_the_project_itself(desk: Desk):
     project = desk.project()
     (desk.home / "link").symlink_to(project)

@@ -74,7 +74,7 @@ def test_a_link_that_is_not_followed_anymore_is_not_reported(tmp_path: Path):
     link = tmp_path / "link"
     link.symlink_to("one")
     touched: list[tuple[str, threading.Thread]] = []
-    watch = Watch(lambda key: touched.append((key, threading.current_thread())), print)
+    watch = Watch(lambda key, _: touched.append((key, threading.current_thread())), print)
     try:
         watch.follow("a", [link / "file"])
         watch.follow("b", [link / "file/below"])
