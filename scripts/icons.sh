@@ -22,7 +22,7 @@ sizes = [image.size for image in images]
 largest.save(sys.argv[2], sizes=sizes, append_images=images, bitmap_format="png")
 PYTHON
 done
-../../.venv/bin/python - idle working attention paused offline <<'PYTHON'
+../../.venv/bin/python - idle working attention waiting paused offline <<'PYTHON'
 import sys
 
 from PIL import Image

@@ -4,12 +4,12 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-from companion.daemon import scheduler, worker
+from companion.daemon import event_store, scheduler, worker
 from companion.daemon.file_watcher import Watch
 from companion.daemon.following import BROUGHT, INTERVAL, Following, is_brought
 from companion.daemon.listener import Listener
@@ -38,7 +38,7 @@ from companion.daemon.scheduler import (
 )
 from companion.daemon.threads import Threads
 from companion.daemon.view import AgentView, View
-from companion.daemon.wording import line
+from companion.daemon.wording import event, line
 from companion.engine.events import EngineEvents
 from companion.engine.model import EngineChoice
 from companion.errors import AlreadyRunningError
@@ -96,6 +96,7 @@ class Loop:
     def run(self) -> None:
         """Watch until stopped or interrupted; to be run inside alone()."""
         self._log = log.to_file(self.home)
+        self.view = replace(self.view, events=event_store.read(self.home))
         self._watch = Watch(self._touched, lambda why: self._inbox.put(WatchDegraded(why)))
         self._listener = Listener(self._hear)
         self._following = Following(
@@ -215,6 +216,7 @@ class Loop:
         self.view = fold(self.view, news)
         if text := line(self.view, news):
             self._log.info(text)
+        self._remember(news)
         self.show(self.view, news)
         for reaction in reactions(before, self.view, news):
             if isinstance(reaction, Touched):
@@ -223,6 +225,12 @@ class Loop:
                 self._tell(reaction)
         if isinstance(news, ProjectAdded | ProjectRemoved):
             self._follow_engines()
+
+    def _remember(self, news: News) -> None:
+        """Keep what deserves it among the last events, also for the next start."""
+        if happened := event(self.view, news, time.time()):
+            self.view = replace(self.view, events=self.view.events.after(happened))
+            event_store.write(self.home, self.view.events)
 
     def _agent(self, subject: Subject) -> AgentView | None:
         return self.view.sandboxes.get(subject) if isinstance(subject, str) else None

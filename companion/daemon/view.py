@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from companion.daemon.events import Events
 from companion.daemon.refusals import Refusals
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import Problem
@@ -17,6 +18,8 @@ class IconState(StrEnum):
     IDLE = "idle"
     WORKING = "working"
     ATTENTION = "attention"
+    WAITING = "waiting"
+    """An agent waits for its user's answer."""
     PAUSED = "paused"
     OFFLINE = "offline"
 
@@ -78,11 +81,31 @@ class AgentView:
         return self.condition.health
 
     @property
+    def published(self) -> tuple[int, ...]:
+        """The ports of the desktop that lead into its sandbox, besides SSH."""
+        return tuple(outside for outside, _ in self.condition.published)
+
+    @property
     def word(self) -> str:
         """Its state as shown to the user."""
         words = {Health.UNKNOWN: "…", Health.ABSENT: "stopped"}
-        word = words.get(self.health, str(self.condition))
-        return f"{word}, paused" if self.paused else word
+        return words.get(self.health, str(self.condition))
+
+    @property
+    def is_up(self) -> bool:
+        """Whether there is anything to stop."""
+        return self.health in {Health.RUNNING, Health.BROKEN}
+
+    @property
+    def waits(self) -> bool:
+        """Whether its agent waits for an answer."""
+        return self.is_up and self.attention is Attention.WAITING
+
+    @property
+    def needs_you(self) -> bool:
+        """Whether something is wrong that only its user can mend, or its agent waits."""
+        wrong = self.review or self.trouble or self.login_problem or self.health is Health.CRASHED
+        return bool(wrong) or self.waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +116,8 @@ class View:
     silent: frozenset[EngineChoice] = frozenset()
     """Engines that do not answer."""
     paused: bool = False
+    events: Events = field(default_factory=Events)
+    """What happened lately."""
 
     @property
     def missed(self) -> tuple[str, ...]:
@@ -104,4 +129,4 @@ class View:
 def last_output(agent_view: AgentView) -> str:
     """Return how an agent ended, and its last line of output."""
     said = [line.strip() for line in agent_view.condition.last_output if line.strip()]
-    return ": ".join((f"{agent_view.agent} {agent_view.condition}", *said[-1:]))
+    return ": ".join((str(agent_view.condition), *said[-1:]))

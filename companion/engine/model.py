@@ -31,8 +31,8 @@ class Condition:
     last_output: tuple[str, ...] = ()
     pid: int = 0
     """The agent's process, as the engine's machine numbers it; 0 unless the sandbox runs."""
-    published: tuple[int, ...] = ()
-    """The ports inside that the desktop reaches, besides SSH."""
+    published: tuple[tuple[int, int], ...] = ()
+    """The ports of the desktop, besides SSH's, that lead into it, each with the port inside."""
 
     def __str__(self) -> str:
         code = f" (exit code {self.exit_code})" if self.health is Health.CRASHED else ""

@@ -50,7 +50,7 @@ def offered(home: Paths, project: str, agent: str, condition: Condition) -> tupl
     with suppress(CompanionError):
         if condition.pid and (record := store.read(home.project(project).agent(agent))):
             found = listeners.of_container(condition.pid, record.allocation.subnets) or ()
-            return judged(agent, found, [(0, inside) for inside in condition.published]).offered
+            return judged(agent, found, condition.published).offered
     return ()
 
 

@@ -214,7 +214,7 @@ def without_output(containers: Collection[Container], started: Collection[str] =
     if agent and health in {Health.CRASHED, Health.STOPPED}:
         return Condition(health, agent.exit_code)
     if agent and health is Health.RUNNING:
-        published = {inside for container in containers for _, inside in container.published}
+        published = {pair for container in containers for pair in container.published}
         return Condition(health, pid=agent.pid, published=tuple(sorted(published)))
     return Condition(health)
 

@@ -258,6 +258,11 @@ class Paths:
         return self.state / "forwards"
 
     @property
+    def events(self) -> Path:
+        """What happened lately, for the tray's menu."""
+        return self.state / "events.json"
+
+    @property
     def log(self) -> Path:
         """What companion did."""
         return self.state / "companion.log"

@@ -1,5 +1,6 @@
 """Desktop programs that open terminals and files, copy text and ask for a directory."""
 
+import html
 import os
 import shlex
 import sys
@@ -36,6 +37,8 @@ _IMAGE_READERS = (
 )
 _PNG = b"\x89PNG"
 _LARGEST_IMAGE = 64 * 1024 * 1024
+_THEN = "[ $? = 130 ] || { printf '\\nPress Enter to close this window. '; read -r _; }"
+"""130: the user ended it."""
 _FOLDER = "The folder with agent.yaml"
 _CHOOSERS = (
     ("zenity", "--file-selection", "--directory", f"--title={_FOLDER}"),
@@ -93,6 +96,29 @@ def terminal(command: Sequence[str]) -> tuple[str, ...]:
     raise CompanionError("no terminal program is found", "set TERMINAL to the one that you use")
 
 
+def staying(command: Sequence[str]) -> tuple[str, ...]:
+    """Return the argv that runs a command and keeps its window until the user has read it."""
+    if sys.platform == "darwin":  # its Terminal keeps windows
+        return tuple(command)
+    if sys.platform == "win32":
+        return ("cmd", "/k", *command)
+    shell = search.find("sh")
+    return (shell, "-c", f'"$@"; {_THEN}', "sh", *command) if shell else tuple(command)
+
+
+def confirm(question: str) -> bool:
+    """Ask the user a question in a dialog, and return whether they agreed.
+
+    Raises:
+        CompanionError: no program here can ask.
+    """
+    for argv in _questions(question):
+        if search.find(argv[0]):
+            answer = process.run(argv, timeout=_A_LONG_THOUGHT)
+            return answer.code == 0 and answer.stdout.strip() != "No"
+    raise CompanionError("no program here can ask", "use the command line: `companion help`")
+
+
 def copy(text: str) -> bool:
     """Put text on the clipboard; False: no program here does that."""
     for argv in _clipboards():
@@ -148,3 +174,20 @@ def _choosers() -> tuple[tuple[str, ...], ...]:
         )
         return (("powershell", "-NoProfile", "-Command", script),)
     return _CHOOSERS
+
+
+def _questions(question: str) -> tuple[tuple[str, ...], ...]:
+    if sys.platform == "darwin":
+        quoted = question.replace("\\", "\\\\").replace('"', '\\"')
+        return (("osascript", "-e", f'display dialog "{quoted}" with title "Companion"'),)
+    if sys.platform == "win32":
+        quoted = question.replace("'", "''")
+        script = (
+            "Add-Type -AssemblyName System.Windows.Forms;"
+            f"[System.Windows.Forms.MessageBox]::Show('{quoted}', 'Companion', 'YesNo')"
+        )
+        return (("powershell", "-NoProfile", "-Command", script),)
+    return (
+        ("zenity", "--question", "--no-markup", "--title=Companion", f"--text={question}"),
+        ("kdialog", "--title", "Companion", "--yesno", html.escape(question, quote=False)),
+    )

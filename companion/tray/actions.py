@@ -17,8 +17,12 @@ from companion.project.forwards import Forward
 from companion.reconcile import port_holders, trust
 from companion.system import files, process, programs
 from companion.system.paths import Paths
-from companion.tray.menu import Click, Verb
-from companion.tray.notifications import Notification
+from companion.tray import commands
+from companion.tray.clicks import Click, Verb
+from companion.tray.notifications import ABOUT, Notification
+
+_REMOVAL = 600.0
+"""Seconds that it may take to remove a project."""
 
 
 @dataclass(slots=True)
@@ -58,19 +62,19 @@ class Actions:
             Verb.START: lambda c: self.loop.ask(c.sandbox, Order.START),
             Verb.RESTART: lambda c: self.loop.ask(c.sandbox, Order.RESTART),
             Verb.STOP: lambda c: self.loop.ask(c.sandbox, Order.STOP),
-            Verb.LOGS: self._logs,
-            Verb.REVIEW: self._review,
-            Verb.LOG_IN: self._log_in,
+            Verb.START_ALL: lambda _: self._ask_all(Order.START, up=False),
+            Verb.STOP_ALL: lambda _: self._ask_all(Order.STOP, up=True),
+            Verb.REMOVE: self._remove,
+            Verb.SECRET: self._secret,
             Verb.AGREE: self._agree,
             Verb.IGNORE: lambda _: None,
-            Verb.NETWORK: self._network,
             Verb.ALLOW_ONCE: self._allow,
             Verb.ALLOW: self._allow,
             Verb.REFUSE: lambda c: self.loop.settle(c.sandbox, c.host, ignored=True),
             Verb.LOG: lambda _: process.launch(programs.opener(str(self.home.log))),
             Verb.COPY: self._copy,
             Verb.FORWARD: self._forward,
-            Verb.VISIT: lambda c: process.launch(programs.opener(self._forwarded(c).url)),
+            Verb.VISIT: self._visit,
             Verb.UNFORWARD: lambda c: forwarding.end(self.home, self._forwarded(c)),
             Verb.EDIT: self._edit,
             Verb.INCLUDE: self._include,
@@ -79,9 +83,23 @@ class Actions:
             Verb.RESUME: lambda _: files.remove(self.home.paused),
             Verb.LOGIN_ON: lambda _: autostart.turn_on(self.home),
             Verb.LOGIN_OFF: lambda _: autostart.turn_off(self.home),
+            Verb.SETTINGS: lambda _: process.launch(programs.opener(str(self.home.settings))),
+            Verb.HELP: lambda _: commands.show("help"),
+            Verb.DOCTOR: lambda _: commands.show("doctor"),
+            Verb.ABOUT: lambda _: self.tell(ABOUT),
             Verb.QUIT: lambda _: self.quit(),
         }
-        handlers[click.verb](click)
+        if click.verb in commands.OF_SANDBOX:
+            commands.show(*commands.words(self.home, self._view(click), click))
+        else:
+            handlers[click.verb](click)
+
+    def _ask_all(self, order: Order, *, up: bool) -> None:
+        """Order work on every sandbox that is up, or on every one that is not and may start."""
+        for agent_view in tuple(self.loop.view.sandboxes.values()):
+            is_free = not agent_view.step and not agent_view.review
+            if agent_view.agent and agent_view.is_up is up and (up or is_free):
+                self.loop.ask(agent_view.id, order)
 
     def _enter(self, click: Click) -> None:
         """Open an editor or a terminal in a sandbox; start the sandbox first if necessary."""
@@ -127,20 +145,35 @@ class Actions:
                 return active
         raise CompanionError(f"port {click.port} is no longer forwarded")
 
-    def _logs(self, click: Click) -> None:
+    def _visit(self, click: Click) -> None:
+        """Open a port of the desktop that leads into a sandbox."""
         agent_view = self._view(click)
-        where = ("-C", str(agent_view.ref.project.directory))
-        argv = programs.companion(*where, "logs", agent_view.agent, "--follow")
-        process.launch(programs.terminal(argv))
+        is_published = click.port in agent_view.published
+        url = forwards.url(agent_view.alias, click.port) if is_published else ""
+        process.launch(programs.opener(url or self._forwarded(click).url))
 
-    def _review(self, click: Click) -> None:
-        directory = str(self._view(click).ref.project.directory)
-        process.launch(programs.terminal(programs.companion("-C", directory, "trust")))
+    def _secret(self, click: Click) -> None:
+        """Open the .env in which a value is missing; without one, ask for it in a terminal."""
+        ref = self._view(click).ref
+        for file in reversed(ref.env_files):
+            if file.is_file():
+                process.launch(programs.opener(str(file)))
+                return
+        directory = str(ref.project.directory)
+        commands.show("-C", directory, "secret", "set", click.name)
 
-    def _log_in(self, click: Click) -> None:
-        agent_view = self._view(click)
-        where = ("-C", str(agent_view.ref.project.directory))
-        process.launch(programs.terminal(programs.companion(*where, "login", agent_view.agent)))
+    def _remove(self, click: Click) -> None:
+        """Forget a project once the user has agreed, and say what came of it."""
+        project = self._view(click).ref.project
+        name, directory = project.directory.name, str(project.directory)
+        views = self.loop.view.sandboxes.values()
+        agents = sum(agent_view.ref.project == project for agent_view in views)
+        which = f"the {agents} sandboxes of {name}" if agents > 1 else f"the sandbox {name}"
+        kept = f"Its files in {directory} and its volumes stay."
+        if programs.confirm(f"Remove {which}?\n\n{kept}"):
+            done = process.run(programs.companion("remove", directory), timeout=_REMOVAL)
+            title = f"{name} was not removed" if done.code else f"{name} was removed"
+            self.tell(Notification("remove", title, (done.stderr if done.code else kept).strip()))
 
     def _agree(self, click: Click) -> None:
         """Agree to what a notification showed, and to nothing else."""
@@ -149,12 +182,6 @@ class Actions:
         if reviewed.digest != click.digest:
             raise CompanionError("its files changed since it asked: read again what it opens")
         trust.agree(self.home, reviewed)
-
-    def _network(self, click: Click) -> None:
-        agent_view = self._view(click)
-        where = ("-C", str(agent_view.ref.project.directory))
-        argv = programs.companion(*where, "network", agent_view.agent, "--follow")
-        process.launch(programs.terminal(argv))
 
     def _allow(self, click: Click) -> None:
         """Let a sandbox reach a host, once or always, and apply that at once."""
@@ -168,7 +195,10 @@ class Actions:
         self.loop.ask(click.sandbox, Order.LOOK)
 
     def _edit(self, click: Click) -> None:
-        process.launch(programs.opener(str(self._view(click).ref.config)))
+        """Open the file of a problem, if it is one that configures the sandbox; else agent.yaml."""
+        ref = self._view(click).ref
+        steering = {ref.named(path): path for path in (*ref.env_files, ref.project.fleet)}
+        process.launch(programs.opener(str(steering.get(click.file, ref.config))))
 
     def _include(self, _: Click) -> None:
         ssh_config.include(self.home)
@@ -183,8 +213,7 @@ class Actions:
         reviewed = trust.review(self.home, discovery.project(directory))
         registry.add(self.home, directory)
         if not reviewed.is_trusted:
-            argv = programs.companion("-C", str(reviewed.project.directory), "trust")
-            process.launch(programs.terminal(argv))
+            commands.show("-C", str(reviewed.project.directory), "trust")
 
     def _copy(self, click: Click) -> None:
         agent_view = self._view(click)

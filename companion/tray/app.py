@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable
+from datetime import date, datetime
 
 from companion.daemon.loop import Loop, alone
 from companion.daemon.news import News, WorkFinished
@@ -16,8 +17,8 @@ from companion.system import plain
 from companion.system.paths import Paths
 from companion.tray import icon, menu
 from companion.tray.actions import Actions
-from companion.tray.menu import AgentPorts, DesktopInfo, Row
 from companion.tray.notifications import NO_TRAY, RUNS_ALREADY, Notification, notification_for
+from companion.tray.rows import AgentPorts, DesktopInfo, Row
 
 _STOP_TIMEOUT = 5.0
 """Seconds to wait for the loop to end."""
@@ -71,7 +72,9 @@ class App:
             ),
             included=ssh_config.is_included(self._home),
             at_login=autostart.is_on(self._home),
+            has_settings=self._home.settings.exists(),
             ports=self._ports(),
+            today=_today().isoformat(),
         )
         return menu.rows(self._loop.view, desk)
 
@@ -102,3 +105,7 @@ class App:
             self._tell(one)
         if isinstance(news, WorkFinished):
             self._actions.ended(news)
+
+
+def _today() -> date:
+    return datetime.now().astimezone().date()

@@ -10,8 +10,9 @@ from PIL import Image
 
 from companion.daemon.view import IconState
 from companion.system import assets, plain
-from companion.tray.menu import GRANTS, SEPARATOR, Click, Row
+from companion.tray.clicks import GRANTS, Click
 from companion.tray.notifications import Notification
+from companion.tray.rows import SEPARATOR, Row
 
 if sys.platform == "linux":
     # Without a display pystray's own backends raise on import; we bring a backend of our own.

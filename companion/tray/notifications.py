@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from companion import __version__
 from companion.daemon.news import (
+    AgentStopped,
     EngineSilent,
     HostRefused,
     News,
@@ -11,9 +13,11 @@ from companion.daemon.news import (
     WorkFinished,
 )
 from companion.daemon.view import AgentView, Review, View
-from companion.daemon.wording import first_line, is_for_login, waits
+from companion.daemon.wording import first_line, waits
+from companion.errors import Problem
 from companion.traffic.words import place
-from companion.tray.menu import Click, Verb
+from companion.tray.clicks import Click, Verb
+from companion.tray.remedies import of_problem
 
 _LONGEST = 400
 """Characters of a question that can be answered in its notification: all of it is shown."""
@@ -35,36 +39,29 @@ NO_TRAY = Notification(
     "Companion is running, but this desktop has no tray",
     "Your sandboxes stay up to date. In a terminal, `companion --help` lists the commands.",
 )
+ABOUT = Notification(
+    "about",
+    f"Companion {__version__}",
+    "The desktop companion for sandboxed coding agents. MIT license.",
+)
 RUNS_ALREADY = Notification("tray", "Companion is already running", "Its icon is in the tray.")
 
 
 def notification_for(view: View, news: News) -> Notification | None:
     """Return the notification for a piece of news; None: it deserves none."""
     match news:
-        case WorkFinished(sandbox, text, trouble, login_problem, changed, _, review):
-            agent_view = view.sandboxes.get(sandbox)
-            if agent_view is None or not (trouble or changed):
-                return None
-            if trouble is None and login_problem:
-                is_login = is_for_login(login_problem)
-                log_in = (("Log in…", Click(Verb.LOG_IN, sandbox)),) if is_login else ()
-                title = f"{agent_view.name} needs attention"
-                return Notification(sandbox, title, first_line(login_problem), log_in)
-            if trouble is None:
-                return Notification(sandbox, f"{agent_view.name} is ready", text)
-            if review:
-                return _question(agent_view, review)
-            label, verb = (
-                ("Open agent.yaml", Verb.EDIT) if trouble.place else ("Open log", Verb.LOG)
-            )
-            title = f"{agent_view.name}: change not applied"
-            action = (label, Click(verb, sandbox))
-            return Notification(sandbox, title, first_line(trouble), (action,))
+        case WorkFinished(sandbox):
+            known = view.sandboxes.get(sandbox)
+            return _finished(known, news) if known else None
         case WorkCrashed(sandbox, text):
             agent_view = view.sandboxes.get(sandbox)
-            title = f"{agent_view.agent if agent_view else sandbox} crashed"
-            action = ("Show log", Click(Verb.LOGS, sandbox))
+            title = f"{agent_view.name if agent_view else sandbox} crashed"
+            action = ("Show its logs", Click(Verb.LOGS, sandbox))
             return Notification(sandbox, title, text, (action,))
+        case AgentStopped(sandbox, text):
+            agent_view = view.sandboxes.get(sandbox)
+            title = f"{agent_view.name if agent_view else sandbox} was stopped"
+            return Notification(sandbox, title, text, (("Start it", Click(Verb.START, sandbox)),))
         case HostRefused(sandbox):
             agent_view = view.sandboxes.get(sandbox)
             return _refusal(agent_view) if agent_view else None
@@ -74,6 +71,26 @@ def notification_for(view: View, news: News) -> Notification | None:
             return Notification(f"engine:{engine.name}", f"{engine.name} is not responding", why)
         case _:
             return None
+
+
+def _finished(agent_view: AgentView, news: WorkFinished) -> Notification | None:
+    if news.review and news.trouble:
+        return _question(agent_view, news.review)
+    if news.trouble:
+        return _about(agent_view, "change not applied", news.trouble)
+    if news.changed and news.login_problem:
+        return _about(agent_view, "needs attention", news.login_problem)
+    if news.changed:
+        return Notification(agent_view.id, f"{agent_view.name} is ready", news.text)
+    return None
+
+
+def _about(agent_view: AgentView, what: str, problem: Problem) -> Notification:
+    """Return what is wrong, what to do about it, and the click that does it."""
+    hint = problem.hint[:1].upper() + problem.hint[1:]
+    text = "\n".join(filter(None, (first_line(problem), hint)))
+    action = of_problem(agent_view.id, problem)
+    return Notification(agent_view.id, f"{agent_view.name}: {what}", text, (action,))
 
 
 def _refusal(agent_view: AgentView) -> Notification | None:

@@ -107,7 +107,7 @@ class Panel:
     def find(self, path: str) -> Row:
         rows, found = self.rows(), None
         for text in path.split("/"):
-            found = next((r for r in rows if r.text.split(":")[0] == text), None)
+            found = next((r for r in rows if text in {r.text, name_of(r.text)}), None)
             assert found, f"no row {text!r} among {[r.text for r in rows]}"
             rows = found.rows
         return found
@@ -221,6 +221,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def name_of(text: str) -> str:
+    """Return the name of a sandbox that a row is about."""
+    return text[2:].partition(" \N{EN DASH} ")[0]
 
 
 def _row(node: Any) -> Row:

@@ -18,6 +18,7 @@ PASTED = [
     f"{AGENT}    authorized_keys: {CANARY}\n",
     f"KEY {CANARY}",
 ]
+DASH = "\N{EN DASH}"
 BROKEN = AGENT.replace("egress: listed", "egress: lsited")
 
 
@@ -27,9 +28,11 @@ def texts(rows) -> list[str]:
 
 def test_without_a_project_the_menu_offers_to_add_one(alone: Tray):
     assert texts(alone.panel.rows()) == [
-        *("No project yet", "-", "Add project…", "Pause watching", "Start at login", "-"),
+        *("No project yet", "-", "Add project…", "-", "Recent events", "Settings", "Help", "-"),
         "Quit (sandboxes keep running)",
     ]
+    settings = ["Pause watching", "Start at login", "Edit settings.yaml"]
+    assert texts(alone.panel.find("Settings").rows) == settings
     properties = alone.panel.properties()
     assert properties["Title"] == "Companion: No project yet"
     assert properties["Status"] == "Active"
@@ -40,33 +43,44 @@ def test_without_a_project_the_menu_offers_to_add_one(alone: Tray):
 def test_one_project_lies_flat_and_several_have_a_submenu_each(alone: Tray):
     desk, panel = alone.desk, alone.panel
     desk.companion("add", str(desk.project())).ok()
-    until(lambda: "Restart" in texts(panel.rows()))
-    assert texts(panel.rows())[2:11] == [
-        *("Open in VS Code", "Open in", "Terminal (SSH)", "Restart", "Start", "Logs"),
-        *("Copy SSH command", "Edit agent.yaml", "-"),
+    until(lambda: "Start" in texts(panel.rows()))
+    assert texts(panel.rows())[:13] == [
+        *(f"○ project {DASH} stopped", "-", "Open in VS Code", "Open in", "Terminal", "Logs"),
+        *("Edit agent.yaml", "-", "Start", "Upgrade its agent program", "Stop", "Remove…", "-"),
     ]
     assert texts(panel.find("Open in").rows) == ["VS Code", "Zed"]
-    second = desk.project(AGENT.replace("coder", "tester"), name="second")
+    second = desk.project(AGENT.replace("coder", "aaa"), name="second")
     desk.companion("add", str(second)).ok()
-    until(lambda: texts(panel.rows())[2:4] == ["coder: stopped", "tester: stopped"])
-    assert "Edit agent.yaml" in texts(panel.find("tester").rows)
+    shown = [f"○ project {DASH} stopped", f"○ second {DASH} stopped"]
+    until(lambda: texts(panel.rows())[2:4] == shown)
+    assert panel.rows()[0].text == "○ 2 stopped"
+    assert not {"Start", "Restart"} <= {*texts(panel.find("second").rows)}
+    assert panel.find("Start all").enabled
+    assert not panel.find("Stop all").enabled
     desk.companion("remove", str(second)).ok()
-    until(lambda: "Restart" in texts(panel.rows()))
+    until(lambda: "Start" in texts(panel.rows()))
     assert second.joinpath("agent.yaml").exists()
 
 
 def test_clicks_start_the_desktops_programs(alone: Tray):
     desk, panel = alone.desk, alone.panel
     project = desk.project()
-    (alone.programs / "zenity").write_text(f"#!/bin/sh\necho {project}\n")
+    asks = alone.programs / "zenity"
+    asks.write_text(f"{asks.read_text()}echo {project}\n")
     panel.click("Add project…")
     until(lambda: "Edit agent.yaml" in texts(panel.rows()))
     panel.click("Edit agent.yaml")
     until(lambda: alone.called("xdg-open") == [str(project / "agent.yaml")])
     panel.click("Logs")
     until(lambda: alone.called("x-terminal-emulator")[-3:] == ["logs", "coder", "--follow"])
-    panel.click("Copy SSH command")
-    assert "takes logins" in panel.wait_for_note("Action failed").text
+    panel.click("Terminal")
+    panel.click("Help/Run doctor")
+    until(lambda: alone.called("x-terminal-emulator")[-1:] == ["doctor"])
+    panel.click("Remove…")
+    until(lambda: "--text=Remove the sandbox project?" in alone.called("zenity"))
+    panel.wait_for_note("project was removed")
+    until(lambda: panel.rows()[0].text == "No project yet")
+    assert (project / "agent.yaml").exists()
 
 
 def test_a_mistake_is_shown_with_its_place_and_a_click_leads_there(alone: Tray):
@@ -74,7 +88,7 @@ def test_a_mistake_is_shown_with_its_place_and_a_click_leads_there(alone: Tray):
     project = desk.project(BROKEN)
     desk.project(AGENT)
     desk.companion("add", str(project)).ok()
-    until(lambda: "Restart" in texts(panel.rows()))
+    until(lambda: "Start" in texts(panel.rows()))
     idle = panel.properties()["IconPixmap"]
     (project / "agent.yaml").write_text(BROKEN)
     note = panel.wait_for_note("project: change not applied")
@@ -93,7 +107,7 @@ def test_a_secret_in_the_wrong_place_is_shown_nowhere(alone: Tray, mistake: str)
     desk, panel = alone.desk, alone.panel
     project = desk.project(AGENT)
     desk.companion("add", str(project)).ok()
-    until(lambda: "Restart" in texts(panel.rows()))
+    until(lambda: "Start" in texts(panel.rows()))
     (project / ("agent.yaml" if "\n" in mistake else ".env")).write_text(mistake)
     note = panel.wait_for_note("project: change not applied")
     shown = (note.text, panel.properties()["Title"], *texts(panel.rows()))
@@ -104,7 +118,7 @@ def test_a_secret_in_the_wrong_place_is_shown_nowhere(alone: Tray, mistake: str)
 def test_what_a_notification_says_is_not_markup(alone: Tray):
     project = alone.desk.project(AGENT)
     alone.desk.companion("add", str(project)).ok()
-    until(lambda: "Restart" in texts(alone.panel.rows()))
+    until(lambda: "Start" in texts(alone.panel.rows()))
     (project / "agent.yaml").write_text(AGENT.replace("egress: listed", "'<b>x</b>&': 1"))
     assert "&lt;b&gt;x&lt;/b&gt;&amp;" in alone.panel.wait_for_note("change not applied").text
 
@@ -120,8 +134,10 @@ def test_an_mcp_server_without_a_token_is_shown_beside_the_sandbox_that_runs(
         running.panel.wait_for_icon()
         until(lambda: "Start" in texts(running.panel.rows()))
         running.panel.click("Start")
-        note = running.panel.wait_for_note("project needs attention")
-        assert note.text == "agent.yaml:6:17: n is not authorized yet; run `companion oauth n`"
+        note = running.panel.wait_for_note("project: needs attention")
+        assert note.text == "agent.yaml:6:17: n is not authorized yet\nRun `companion oauth n`"
+        running.panel.click_note(note)
+        until(lambda: running.called("x-terminal-emulator")[-2:] == ["oauth", "n"])
         title = running.panel.properties()["Title"]
         assert title.startswith("Companion: project: agent.yaml:6:17: n is not authorized yet")
 
@@ -135,7 +151,7 @@ def test_what_a_checkout_opens_waits_for_the_users_answer(tmp_path: Path):
     with tray(desk, tmp_path) as running:
         panel = running.panel
         panel.wait_for_icon()
-        until(lambda: panel.properties()["Title"] == "Companion: coder is running")
+        until(lambda: panel.properties()["Title"] == "Companion: project is running")
         idle = panel.properties()["IconPixmap"]
         agent_yaml = fake.project / "agent.yaml"
         agent_yaml.write_text(config(pids=600) + '    ports: ["0.0.0.0:4809:80"]\n')
@@ -150,12 +166,12 @@ def test_what_a_checkout_opens_waits_for_the_users_answer(tmp_path: Path):
         agent_yaml.write_text(config(pids=601) + '    ports: ["0.0.0.0:4810:80"]\n')
         until(lambda: "4810" in panel.wait_for_note("asks for more").text)
         read = agent_yaml.read_text()
-        panel.click("Pause watching")
+        panel.click("Settings/Pause watching")
         agent_yaml.write_text(read.replace("4810", "4811"))
         panel.answer(panel.wait_for_note("asks for more"), "1")
         assert "its files changed since it asked" in panel.wait_for_note("Action failed").text
         agent_yaml.write_text(read)
-        panel.click("Pause watching")
+        panel.click("Settings/Pause watching")
         panel.answer(panel.wait_for_note("asks for more"), "1")
         panel.wait_for_note("project is ready")
         until(lambda: panel.properties()["IconPixmap"] == idle)
@@ -184,7 +200,7 @@ def test_a_refused_host_is_asked_about_once_and_a_click_lets_it_through(desk: De
             log(host)
         note = panel.wait_for_note("project was refused astral.sh")
         assert note.actions == ["default", "Show", *("0", "Show", "1", "Allow once", "2", "Always")]
-        assert texts(panel.find("Refused hosts (1)").rows) == ["astral.sh"]
+        assert texts(panel.find("Refused hosts (1)").rows)[:1] == ["astral.sh"]
         panel.answer(note, "1")
         until(lambda: "astral.sh" in once())
         until(lambda: "astral.sh" in (agent.gateway / "hosts.map").read_text())
@@ -225,19 +241,19 @@ def test_a_project_that_somebody_else_wrote_is_not_started_from_the_menu(tmp_pat
 
 def test_pausing_and_starting_at_login_are_remembered(alone: Tray):
     desk, panel = alone.desk, alone.panel
-    panel.click("Pause watching")
-    until(lambda: panel.find("Pause watching").checked)
+    panel.click("Settings/Pause watching")
+    until(lambda: panel.find("Settings/Pause watching").checked)
     assert panel.rows()[0].text == "Watching is paused"
     desk.companion("resume", "--all").ok()
-    until(lambda: not panel.find("Pause watching").checked)
-    panel.click("Start at login")
-    until(lambda: panel.find("Start at login").checked)
+    until(lambda: not panel.find("Settings/Pause watching").checked)
+    panel.click("Settings/Start at login")
+    until(lambda: panel.find("Settings/Start at login").checked)
     entry = desk.home / ".config/autostart/companion.desktop"
     subprocess.run(["desktop-file-validate", entry], check=True)
     assert "starts at login" in desk.companion("autostart", "status").ok().out
     desk.companion("autostart", "off").ok()
     assert not entry.exists()
-    assert not panel.find("Start at login").checked
+    assert not panel.find("Settings/Start at login").checked
 
 
 def test_a_second_start_says_that_it_runs(alone: Tray):
@@ -261,14 +277,14 @@ def test_an_engine_that_falls_silent_is_shown_until_it_is_back(alone: Tray):
     docker.chmod(0o755)
     project = alone.desk.project(f"container_runtime: docker\n{AGENT}")
     assert "refused" in alone.desk.companion("-C", str(project), "up").err
-    until(lambda: "refused" in panel.rows()[0].text, 30)
+    until(lambda: "refused" in panel.properties()["Title"], 30)
     attention = panel.properties()["IconPixmap"]
     silent.touch()
-    until(lambda: panel.rows()[0].text == "docker does not answer")
+    until(lambda: panel.rows()[0].text == "⊘ docker does not answer · 1 stopped · 1 needs you")
     assert panel.wait_for_note("docker is not responding")
     assert panel.properties()["IconPixmap"] != attention
     silent.unlink()
-    until(lambda: "refused" in panel.rows()[0].text, 30)
+    until(lambda: "refused" in panel.properties()["Title"], 30)
 
 
 def test_quit_ends_the_tray(alone: Tray):

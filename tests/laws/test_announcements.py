@@ -24,7 +24,7 @@ from companion.engine import gateway_log
 from companion.traffic import offers
 from companion.traffic.log import Passage
 from companion.tray import icon
-from companion.tray.menu import Click, Verb
+from companion.tray.clicks import Click, Verb
 from companion.tray.notifications import Notification
 
 

@@ -11,8 +11,10 @@ from companion.errors import Code, Problem
 from companion.plugins.contribution import Contribution
 from companion.project.model import AgentRef, Project
 from companion.sandbox import assemble, logins
-from companion.tray.menu import Click, DesktopInfo, Verb, rows
+from companion.tray.clicks import Click, Verb
+from companion.tray.menu import rows
 from companion.tray.notifications import notification_for
+from companion.tray.rows import DesktopInfo
 
 HEAD = "name: coder\nruntime: {}\negress: {}\n"
 NONE = "has no credential for its model"
@@ -81,7 +83,7 @@ def test_the_tray_names_a_missing_login_and_offers_it(tmp_path):
     assert problem.what in headline(view)
     shown = rows(view, DesktopInfo())
     assert shown[0].click == log_in
-    assert [row.text for row in shown if row.click == log_in][1:] == ["Log in to its model…"]
+    assert [row.text for row in shown if row.click == log_in][1:] == ["Log in…"]
     news = WorkFinished(seen.id, "created", login_problem=problem, changed=True)
     told = notification_for(view, news)
     assert told

@@ -75,7 +75,7 @@ def test_an_engine_is_observed_again_after_work_that_causes_no_event(changed: bo
 def test_a_crash_is_reported_once():
     view = fold(BEFORE, observed(Health.CRASHED))
     assert reactions(BEFORE, view, observed(Health.CRASHED)) == (
-        WorkCrashed(AGENT.id, "coder crashed (exit code 3)"),
+        WorkCrashed(AGENT.id, "crashed (exit code 3)"),
     )
     assert reactions(view, fold(view, observed(Health.CRASHED)), observed(Health.CRASHED)) == ()
 
