@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from pydantic import model_validator
 
-from companion.config.models import Model, Version
+from companion.config.models import Version
+from companion.config.request_rules import Ruled
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (
@@ -78,7 +79,7 @@ RUNTIME = replace(
 )
 
 
-class Options(Model):
+class Options(Ruled):
     """Options of the claude-code plugin."""
 
     api_key: Reference | None = None
@@ -109,7 +110,7 @@ def contribute(options: Options, context: Context) -> Contribution:
         home=(HomeFile(".claude.json", json.dumps(set_up), context.origin),),
         commands=npm.added(_CLI, options.version),
         variables=tuple(Variable(*p, context.origin) for p in ((variable, _DUMMY), _QUIET)),
-        upstreams=(Upstream("https", _HOST, 443, (header,), context.origin),),
+        upstreams=(Upstream("https", _HOST, 443, (header,), context.origin, rules=options.rules),),
     )
 
 

@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from companion.config.models import Model, Version
+from companion.config.models import Version
+from companion.config.request_rules import Ruled
 from companion.plugins import npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (
@@ -90,7 +91,7 @@ _PROGRAM = npm.runtime(
 RUNTIME = replace(_PROGRAM, logins=_LOGINS, elsewhere=("OPENAI_BASE_URL",))
 
 
-class Options(Model):
+class Options(Ruled):
     """Options of the codex plugin."""
 
     api_key: Reference | None = None
@@ -111,20 +112,20 @@ def contribute(options: Options, context: Context) -> Contribution:
     if options.api_key:
         return Contribution(
             commands=(*added, Command(_defaults(_provider("OpenAI")))),
-            upstreams=(_upstream(EnvVar(options.api_key), context),),
+            upstreams=(_upstream(EnvVar(options.api_key), options, context),),
         )
     origin = context.origin.at("login")
     plan = Provider("ChatGPT", _URL, "", None, origin, is_account=True)
     return Contribution(
         commands=(*added, Command(_defaults(_provider("ChatGPT plan")))),
         providers=(plan,),
-        upstreams=(_upstream(plan.token, context),),
+        upstreams=(_upstream(plan.token, options, context),),
     )
 
 
-def _upstream(secret: SecretRef, context: Context) -> Upstream:
+def _upstream(secret: SecretRef, options: Options, context: Context) -> Upstream:
     header = Header("Authorization", "Bearer ", secret, "")
-    return Upstream("https", _HOST, 443, (header,), context.origin)
+    return Upstream("https", _HOST, 443, (header,), context.origin, rules=options.rules)
 
 
 PLUGIN = FeaturePlugin(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
 from companion.config.origin import Origin
+from companion.config.request_rules import NO_RULES, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Upstream:
     origin: Origin
     network: str = ""
     """The joined network whose DNS server resolves the host; empty: the engine's resolver does."""
+    rules: Rules = NO_RULES
+    """Which requests are let through."""
 
     @property
     def endpoint(self) -> str:
@@ -79,7 +82,7 @@ class Upstream:
     @property
     def meaning(self) -> tuple[object, ...]:
         """The upstream without its origin: equal ones do not clash."""
-        return self.scheme, self.endpoint, self.headers
+        return self.scheme, self.endpoint, self.headers, self.rules
 
 
 @dataclass(frozen=True, slots=True)

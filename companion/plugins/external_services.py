@@ -17,6 +17,7 @@ from companion.config.models import (
     service_port,
 )
 from companion.config.origin import Origin
+from companion.config.request_rules import Ruled
 from companion.plugins.base import Context, FeaturePlugin
 from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream
 
@@ -86,7 +87,7 @@ def _network(name: str) -> str:
     return name
 
 
-class ServiceOptions(Model):
+class ServiceOptions(Ruled):
     """One service of the external-services plugin."""
 
     url: Annotated[Line, AfterValidator(_url)]
@@ -144,6 +145,7 @@ def _upstream(service: ServiceOptions, origin: Origin) -> Upstream:
         headers=tuple(_header(*item) for item in sorted(service.headers.items())),
         origin=origin,
         network=service.network or "",
+        rules=service.rules,
     )
 
 

@@ -5,7 +5,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
-from companion.config.models import Model, Version
+from companion.config.models import Version
+from companion.config.request_rules import Ruled
 from companion.config.strict_yaml import Plain
 from companion.plugins import model_keys, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
@@ -41,7 +42,7 @@ _KEY: Mapping[str, Plain] = {"plugin": "gemini-cli", "api_key": f"${{{_VARIABLE}
 RUNTIME = replace(_PROGRAM, logins=model_keys.logins({"google": _VARIABLE}, lambda _: _KEY))
 
 
-class Options(Model):
+class Options(Ruled):
     """Options of the gemini-cli plugin."""
 
     api_key: Reference
@@ -53,7 +54,7 @@ def contribute(options: Options, context: Context) -> Contribution:
     return Contribution(
         commands=(*npm.added(_CLI, options.version), Command(_SET_UP)),
         variables=tuple(Variable(*pair, context.origin) for pair in _VARIABLES),
-        upstreams=model_keys.upstreams({"google": options.api_key}, context.origin),
+        upstreams=model_keys.upstreams({"google": options.api_key}, options.rules, context.origin),
     )
 
 

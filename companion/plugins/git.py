@@ -9,6 +9,7 @@ from pydantic import AfterValidator, model_validator
 
 from companion.config.models import Line, Model, service_port, tls_name
 from companion.config.origin import Origin
+from companion.config.request_rules import Ruled
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (
     Command,
@@ -77,7 +78,7 @@ def _email(text: str) -> str:
     return text
 
 
-class Push(Model):
+class Push(Ruled):
     """The token for one host."""
 
     token: Reference
@@ -131,7 +132,7 @@ def _upstream(forge: str, push: Push, origin: Origin) -> Upstream:
     host, _, port = forge.partition(":")
     user = _USERS[push.kind or FORGES[forge]]
     header = Header("Authorization", "Basic ", EnvVar(push.token), "", basic_user=user)
-    return Upstream("https", host, int(port or _HTTPS), (header,), origin)
+    return Upstream("https", host, int(port or _HTTPS), (header,), origin, rules=push.rules)
 
 
 def _settings(options: Options) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from companion.config.models import Line, Model, tls_name
+from companion.config.models import Line, tls_name
+from companion.config.request_rules import Ruled
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream, Variable
 
@@ -13,7 +14,7 @@ DOMAINS = ("api.github.com", "github.com")
 _USER = "x-access-token"
 
 
-class Options(Model):
+class Options(Ruled):
     """Options of the github-pat plugin."""
 
     token: Reference
@@ -28,7 +29,9 @@ def contribute(options: Options, context: Context) -> Contribution:
     header = Header("Authorization", "Basic ", EnvVar(options.token), "", basic_user=_USER)
     hosts = dict.fromkeys(options.domains)
     return Contribution(
-        upstreams=tuple(Upstream("https", h, 443, (header,), context.origin) for h in hosts),
+        upstreams=tuple(
+            Upstream("https", h, 443, (header,), context.origin, rules=options.rules) for h in hosts
+        ),
         variables=tuple(Variable(n, "dummy", context.origin) for n in ("GH_TOKEN", "GITHUB_TOKEN")),
     )
 

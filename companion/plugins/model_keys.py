@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from companion.config.origin import Origin
+from companion.config.request_rules import Rules
 from companion.config.strict_yaml import Plain
 from companion.plugins.contribution import EnvVar, Header, Upstream
 from companion.plugins.login import Credential, Login
@@ -47,11 +48,12 @@ _VENDORS: Mapping[Provider, _Vendor] = {
 }
 
 
-def upstreams(keys: Mapping[Provider, str], origin: Origin) -> tuple[Upstream, ...]:
+def upstreams(keys: Mapping[Provider, str], rules: Rules, origin: Origin) -> tuple[Upstream, ...]:
     """Return the vendors' services, each with the key that a variable holds."""
+    vendors = ((_VENDORS[provider], EnvVar(key)) for provider, key in keys.items())
+    injected = ((v.host, Header(v.header, v.prefix, key, "")) for v, key in vendors)
     return tuple(
-        Upstream("https", v.host, 443, (Header(v.header, v.prefix, EnvVar(key), ""),), origin)
-        for v, key in ((_VENDORS[provider], key) for provider, key in keys.items())
+        Upstream("https", host, 443, (header,), origin, rules=rules) for host, header in injected
     )
 
 

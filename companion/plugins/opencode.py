@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from companion.config.models import Model, Version
+from companion.config.models import Version
+from companion.config.request_rules import Ruled
 from companion.config.strict_yaml import Plain
 from companion.plugins import model_keys, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
@@ -40,7 +41,7 @@ _PROGRAM = npm.runtime(
 RUNTIME = replace(_PROGRAM, logins=model_keys.logins(_VARIABLES, _options))
 
 
-class Options(Model):
+class Options(Ruled):
     """Options of the opencode plugin."""
 
     provider_keys: Mapping[Provider, Reference] = Field(min_length=1)
@@ -54,7 +55,7 @@ def contribute(options: Options, context: Context) -> Contribution:
         home=(HomeFile(".config/opencode/opencode.json", json.dumps(_SET_UP), context.origin),),
         commands=npm.added(_CLI, options.version),
         variables=tuple(Variable(*pair, context.origin) for pair in (*_QUIET, *dummies)),
-        upstreams=model_keys.upstreams(options.provider_keys, context.origin),
+        upstreams=model_keys.upstreams(options.provider_keys, options.rules, context.origin),
     )
 
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from pydantic import model_validator
 
-from companion.config.models import Model, Version
+from companion.config.models import Version
+from companion.config.request_rules import Ruled
 from companion.config.strict_yaml import Plain
 from companion.plugins import model_keys, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
@@ -37,7 +38,7 @@ _PROGRAM = npm.runtime(
 RUNTIME = replace(_PROGRAM, logins=model_keys.logins(_VARIABLES, _options))
 
 
-class Options(Model):
+class Options(Ruled):
     """Options of the pi plugin."""
 
     providers: tuple[Provider, ...] = ("anthropic",)
@@ -58,7 +59,7 @@ def contribute(options: Options, context: Context) -> Contribution:
     return Contribution(
         commands=npm.added(_CLI, options.version),
         variables=tuple(Variable(*pair, context.origin) for pair in (*_QUIET, *dummies)),
-        upstreams=model_keys.upstreams(keys, context.origin),
+        upstreams=model_keys.upstreams(keys, options.rules, context.origin),
     )
 
 

@@ -1,11 +1,11 @@
 """The services around an agent: gateway, ingress and net holder, all of one image."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from companion.plugins.contribution import SecretRef
 from companion.project.record import AgentRecord
-from companion.render import dns, haproxy, ingress, limits
+from companion.render import dns, haproxy, ingress, limits, streams
 from companion.render.egress import hosts_of
 from companion.sandbox.model import HostFacts, Sandbox
 from companion.spec.containers import (
@@ -144,9 +144,7 @@ def _reloads(
     yield "trusted certificates", digest(sandbox.host.trusted_certificates.decode("latin-1"))
     yield from ((f"the desktop's address {address}", "") for address in sandbox.host.addresses)
     yield from ((f"host {host}", "") for host in hosts_of(sandbox))
-    yield from (
-        (f"service {u.place}", digest([asdict(h) for h in u.headers])) for u in sandbox.upstreams
-    )
+    yield from ((f"service {u.place}", streams.treatment(u)) for u in sandbox.upstreams)
     yield from ((f"{_SEALED}{secret.name}", seals.get(secret, "")) for secret in sandbox.secrets)
     yield from (
         (f"certificate {leaf.path.removesuffix('.pem')}", digest_files((leaf,))) for leaf in leaves

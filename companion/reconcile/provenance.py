@@ -17,7 +17,7 @@ from companion.reconcile import project_files
 from companion.reconcile.locate import Locator
 from companion.reconcile.validate import Checked
 from companion.sandbox import assemble
-from companion.sandbox.powers import Agreed, Kind, Power
+from companion.sandbox.powers import Agreed, Kind, Power, is_covered
 from companion.sandbox.powers_of import content_of, powers_of
 from companion.spec.containers import File
 from companion.system import files, git
@@ -40,9 +40,14 @@ class Provenance:
         return any(map(git.committed, places)) or self._has_unknown_content(power)
 
     def _is_recorded(self, power: Power) -> bool:
-        """Tell whether git's version of the config asks for the power, too, or cannot be read."""
-        recorded = self._recorded
-        return recorded is None or (power.kind, power.agreed.subject) in recorded
+        """Tell whether git's version of the config asks for the power, too, or cannot be read.
+
+        Of one that was agreed to in part, only a version that asks for more counts.
+        """
+        if self._recorded is None:
+            return True
+        same = (one for one in self._recorded if (one.kind, one.subject) == _key(power))
+        return any(not is_covered(one, self.agreed) for one in same)
 
     def _has_unknown_content(self, power: Power) -> bool:
         """Tell whether git's version of a file is none that the user agreed to."""
@@ -52,7 +57,7 @@ class Provenance:
         return texts is None or any(content_of([File("", text)]) not in known for text in texts)
 
     @cached_property
-    def _recorded(self) -> frozenset[tuple[Kind, str]] | None:
+    def _recorded(self) -> frozenset[Agreed] | None:
         """What git's versions of the config ask for; None if one of them cannot be read."""
         ref = self.checked.ref
         agents, fleets = git.recorded(ref.config), git.recorded(ref.project.fleet)
@@ -63,7 +68,7 @@ class Provenance:
             versions = {
                 *product((*map(_decoded, agents), now[0]), (*map(_decoded, fleets), now[1]))
             } - {now}
-            return frozenset(_key(power) for one in versions for power in self._powers(*one))
+            return frozenset(power.agreed for one in versions for power in self._powers(*one))
         except (CompanionError, UnicodeDecodeError):
             return None
 

@@ -38,18 +38,18 @@ def header(name: str) -> str:
     CGI, WSGI and PHP turn some or all of what is neither letter nor digit into an underscore, and
     others drop it: X.Api.Key and X_Api_Key both arrive as HTTP_X_API_KEY.
     """
-    letters = _spelled(name)
+    letters = spelled(name)
     return f"^{_BETWEEN}{letters}{_BETWEEN}$" if letters else ""
 
 
 def any_header() -> str:
     """Return a regular expression for the names of headers that carry a credential."""
-    return "|".join(map(_spelled, _HEADER_WORDS))
+    return "|".join(map(spelled, _HEADER_WORDS))
 
 
 def any_parameter() -> str:
     """Return a regular expression for a decoded query with a credential."""
-    words = "|".join(_spelled(word, _BETWEEN_IN_QUERY) for word in _PARAMETER_WORDS)
+    words = "|".join(spelled(word, _BETWEEN_IN_QUERY) for word in _PARAMETER_WORDS)
     return f"{_START}[^=&;]*({words})|{_exactly(_PARAMETERS)}"
 
 
@@ -59,9 +59,10 @@ def googles_parameter() -> str:
 
 
 def _exactly(names: tuple[str, ...]) -> str:
-    words = "|".join(_spelled(name, _BETWEEN_IN_QUERY) for name in names)
+    words = "|".join(spelled(name, _BETWEEN_IN_QUERY) for name in names)
     return f"{_START}{_BETWEEN_IN_QUERY}({words}){_BETWEEN_IN_QUERY}{_END}"
 
 
-def _spelled(name: str, between: str = _BETWEEN) -> str:
+def spelled(name: str, between: str = _BETWEEN) -> str:
+    """Return a regular expression for all names with these letters and digits."""
     return between.join(re.sub(r"[^a-z0-9]", "", name.lower()))

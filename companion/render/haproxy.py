@@ -8,7 +8,7 @@ the secrets (`secrets.map`, written in the gateway).
 from collections.abc import Iterable, Iterator
 
 from companion.plugins.contribution import Upstream
-from companion.render import joined, limits, requests, streams
+from companion.render import forward, joined, limits, request_rules, requests, streams
 from companion.render.streams import server
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
@@ -71,33 +71,11 @@ defaults
   errorfile 503 unreachable.http
 """
 
-# Malformed addresses (999.0.0.1, or 0177.0.0.1, which some parsers read as 127.0.0.1) are resolved
-# as names and fail: with no address set, a request would go to the address that the agent dialed.
-# Only IPv4 is resolved, and anything else is refused by its colons: HAProxy matches every IPv4
-# address with ::/0, too, so never.lst cannot hold that.
-_TO_UPSTREAM = """\
-  http-request set-var(txn.ip) var(txn.host),ipmask(32) if {{ var(txn.host) -m reg ^(0|[1-9][0-9]*)(\\.(0|[1-9][0-9]*)){{3}}$ }}
-  http-request do-resolve(txn.ip,engine,ipv4) var(txn.host) unless {{ var(txn.ip) -m found }} || {{ var(txn.joined) -m found }}
-  http-request set-var(txn.reason) str(unresolved)
-  http-request return status 502 content-type text/plain string "gateway: this name has no address\\n" unless {{ var(txn.ip) -m found }}
-  http-request set-var(txn.reason) str(private)
-  http-request return status 403 content-type text/plain string "gateway: refused, this name leads to a private address\\n" if {{ var(txn.ip) -m ip -f never.lst }} !{{ var(txn.endpoint),map_str({endpoints}) -m found }}
-  http-request return status 403 content-type text/plain string "gateway: refused, this is not an IPv4 address\\n" if {{ var(txn.ip) -m sub : }}
-"""  # noqa: E501 - HAProxy has no line continuation
-
 # HAProxy answers 503 when nothing listens upstream; for the agent that is a 502 of the gateway.
 _UNREACHABLE = (
     b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
     b"gateway: the service does not answer\n"
 )
-
-# Under heavy load only refusals are logged: a line per request would cost as much as the request.
-_FORWARD = """\
-  http-request set-log-level silent if { fe_req_rate gt 200 }
-  http-request set-dst var(txn.ip)
-  http-request set-dst-port var(txn.port)
-  http-request set-var(txn.reason) str(ok)
-"""
 
 # Connections kept by an older worker must not send further requests under removed rules.
 _STALE = "  http-request reject if { var(txn.endpoint) -m str -f stale.lst }\n"
@@ -163,10 +141,11 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
         f' "gateway: refused, {sentence}\\n" if {condition}\n'
         for sentence, condition in _http_refusals(sandbox)
     )
+    yield from request_rules.judge(upstreams)
     yield from joined.rules(sandbox)
-    yield _TO_UPSTREAM.format(endpoints="http.map")
+    yield forward.TO_UPSTREAM.format(endpoints="http.map")
     yield from requests.injections(upstreams)
-    yield _FORWARD
+    yield forward.FORWARD
     yield "  default_backend http_upstream\n"
     yield "\nbackend http_upstream\n  mode http\n"
     yield _USE.format(variable="txn.server")
@@ -259,9 +238,10 @@ def _intercept(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) 
         "  http-request return status 403 content-type text/plain string"
         ' "gateway: refused, not a configured service\\n" unless { var(txn.server) -m found }\n'
     )
-    yield _TO_UPSTREAM.format(endpoints="https.map")
+    yield from request_rules.judge(upstreams)
+    yield forward.TO_UPSTREAM.format(endpoints="https.map")
     yield from requests.injections(upstreams)
-    yield _FORWARD
+    yield forward.FORWARD
     # A reused h2 connection answers 502 to an upgrade: WebSocket gets its own HTTP/1.1 backend.
     yield "  use_backend https_upgrade if { req.hdr(upgrade) -m found }\n"
     yield "  default_backend https_upstream\n"

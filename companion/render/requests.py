@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from companion.plugins.contribution import EnvVar, Header, OAuthToken, Upstream
 from companion.render import credentials
+from companion.render.literals import literal, quote
 from companion.sandbox.logins import login_by
 
 NAME = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
@@ -58,10 +59,10 @@ def injections(upstreams: tuple[Upstream, ...]) -> Iterator[str]:
         yield from _only_ours()
     for upstream in injecting:
         for spellings in filter(None, (credentials.header(h.name) for h in upstream.headers)):
-            yield f'  http-request del-header "{_literal(spellings)}" -m reg {_at(upstream)}\n'
+            yield f'  http-request del-header "{literal(spellings)}" -m reg {_at(upstream)}\n'
         for index, header in enumerate(upstream.headers):
             value = _value(header, f"txn.secret{index}")
-            yield f'  http-request set-header "{_literal(header.name)}" "{value}" {_at(upstream)}\n'
+            yield f'  http-request set-header "{literal(header.name)}" "{value}" {_at(upstream)}\n'
 
 
 def _at(upstream: Upstream) -> str:
@@ -83,7 +84,7 @@ def _only_ours() -> Iterator[str]:
     googles = _matches("query,url_dec", credentials.googles_parameter())
     yield _refusal("the query", f"{at_google} {googles}")
     yield _refusal("Sec-WebSocket-Protocol", _matches(protocol, credentials.SUBPROTOCOL))
-    header = _literal(credentials.any_header())
+    header = literal(credentials.any_header())
     yield f'  http-request del-header "{header}" -m reg if {_INJECTED}\n'
     yield f"  http-response del-header set-cookie if {_INJECTED}\n"
 
@@ -97,7 +98,7 @@ def _refusal(place: str, condition: str) -> str:
 
 
 def _matches(sample: str, expression: str) -> str:
-    return f'{{ {sample} -m reg -i "{_literal(expression)}" }}'
+    return f'{{ {sample} -m reg -i "{literal(expression)}" }}'
 
 
 def _lookup(upstream: Upstream, header: Header, variable: str) -> Iterator[str]:
@@ -133,21 +134,3 @@ def _missing(upstream: Upstream, header: Header) -> str:
         case OAuthToken(provider, is_account=is_account):
             command = "companion login" if is_account else f"companion oauth {provider}"
             return f"no valid token for {provider}: run `{command}` on the desktop"
-
-
-def quote(text: str) -> str:
-    """Return `text` as the literal part of a double-quoted log-format string.
-
-    Raises:
-        ValueError: it has a control character.
-    """
-    return _literal(text).replace("%", "%%")
-
-
-def _literal(text: str) -> str:
-    """Return `text` escaped for use between double quotes."""
-    if any(ord(char) < ord(" ") for char in text):
-        raise ValueError("a control character in a HAProxy string")
-    for char in ("\\", '"', "$"):
-        text = text.replace(char, "\\" + char)
-    return text

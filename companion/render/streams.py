@@ -69,10 +69,15 @@ def _streams(sandbox: Sandbox) -> Iterator[str]:
 
 
 def _rules(sandbox: Sandbox) -> Iterator[str]:
-    """Yield a line for each endpoint with a digest of its headers.
+    """Yield a line for each endpoint with a digest of its headers and request rules.
 
     Workers with older rules stop serving an endpoint once its line is removed.
     """
     for upstream in sandbox.upstreams:
-        rule = digest([asdict(h) for h in upstream.headers])
-        yield f"{upstream.endpoint} {rule} {upstream.network}".rstrip()
+        yield f"{upstream.endpoint} {treatment(upstream)} {upstream.network}".rstrip()
+
+
+def treatment(upstream: Upstream) -> str:
+    """Return a digest of how requests to an endpoint are judged and changed."""
+    headers = [asdict(header) for header in upstream.headers]
+    return digest([*headers, upstream.rules.text] if upstream.rules else headers)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from companion.config.origin import Origin
+from companion.config.request_rules import lie_within
 from companion.errors import Place
 
 _DIGITS = 40
@@ -79,7 +80,7 @@ class Agreed:
     subject: str
     """What it concerns: a path, a host, a command; in one spelling."""
     content: str = ""
-    """Digest of the content of the file that it names."""
+    """Digest of the content of the file that it names; of a service, its request rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,9 @@ def is_covered(one: Agreed, agreed: Collection[Agreed]) -> bool:
             return any(one.subject.endswith(suffix) for suffix in wide)
         case Kind.BUILD_NETWORK:
             return one.subject == FENCED and Agreed(Kind.BUILD_NETWORK, "") in agreed
+        case Kind.SECRET | Kind.SERVICE:
+            same = (o for o in agreed if (o.kind, o.subject) == (one.kind, one.subject))
+            return any(lie_within(one.content, other.content) for other in same)
         case Kind.OPEN_EGRESS:
             return Kind.NO_GATEWAY in kinds
         case _:

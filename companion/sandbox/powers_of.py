@@ -107,8 +107,9 @@ def _services(contribution: Contribution, origins: Mapping[str, str]) -> Iterato
         for header in upstream.headers:
             yield _sent(upstream, header.secret, header.name, origins)
         if _is_chosen(upstream):
-            text = f"reaches {upstream.place}, even in your own network"
-            yield Power(Agreed(Kind.SERVICE, upstream.place), text, upstream.origin)
+            text = f"reaches {upstream.place}, even in your own network{_limited(upstream)}"
+            agreed = Agreed(Kind.SERVICE, upstream.place, upstream.rules.text)
+            yield Power(agreed, text, upstream.origin)
     for provider in contribution.providers:
         text = f"asks you to authorize it at {provider.url}"
         subject = f"{provider.url} {provider.client_id}".strip()
@@ -140,6 +141,10 @@ def _is_chosen(upstream: Upstream) -> bool:
             return not upstream.headers
 
 
+def _limited(upstream: Upstream) -> str:
+    return f" ({upstream.rules.sentence})" if upstream.rules else ""
+
+
 def _named(name: str, origins: Mapping[str, str]) -> str:
     return f"{name} {origins[name]}" if name in origins else name
 
@@ -153,8 +158,9 @@ def _sent(
             f"your {secret.provider} token" if secret.is_account else f"the token for {secret.url}"
         )
     clear = ", unencrypted" if upstream.scheme == "http" else ""
-    text = f"sends {name} to {upstream.endpoint} (header {header}{clear})"
-    return Power(Agreed(Kind.SECRET, f"{secret.name} {upstream.place}"), text, upstream.origin)
+    text = f"sends {name} to {upstream.endpoint} (header {header}{clear}){_limited(upstream)}"
+    agreed = Agreed(Kind.SECRET, f"{secret.name} {upstream.place}", upstream.rules.text)
+    return Power(agreed, text, upstream.origin)
 
 
 def _mounts(contribution: Contribution, found: Mapping[ProjectFile, PathFacts]) -> Iterator[Power]:

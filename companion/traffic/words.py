@@ -9,6 +9,8 @@ _WHY = {
     "private": "leads to a private address",
     "unresolved": "has no address",
     "elsewhere": "another network has this name, too",
+    "rule": "a request rule forbids it",
+    "credential": "carries a credential of its own",
     "no-secret": "its secret has no value",
     "method": "a method that is never let through",
     "misdirected": "names another port",

@@ -189,6 +189,33 @@ def test_a_service_url_that_cannot_be_followed_is_refused(desk: Desk, url: str, 
 
 
 @pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("GET", "must be a method and a path, such as"),
+        ("GET https://x.test/a", "must be a method and a path, such as"),
+        ("PSOT /a", "has an unknown method 'PSOT': did you mean 'POST'?"),
+        ("post /a", "has an unknown method 'post': did you mean 'POST'?"),
+        ("GET,POST /a", "must begin with a method in capitals"),
+        ("GET /a?b=c", "must have no query and no fragment"),
+        ("GET /a%20b", "must have its path without percent-encoding"),
+        ("GET /a//b", "must have no empty segment"),
+        ("GET /a/../b", "must have no empty segment and no `.` or `..`"),
+        ("GET /a b", "must have a path of letters, digits"),
+        ("GET /a/**b", "must have `**` only as a whole segment"),
+        ("GET /**/a/**/b", "must have `**` at most once before its last segment"),
+        ("GET /*a*", "must have `*` at most once in a segment"),
+        ("GET /a\\nhttp-request", "must have a path of letters, digits"),
+    ],
+)
+def test_a_mistake_in_a_request_rule_is_named(desk: Desk, rule: str, message: str):
+    text = f"{SERVICE.format('http://x.test')}        deny: ['* /fine', '{rule}']\n"
+    done = desk.companion("-C", str(desk.project(text)), "validate")
+    assert done.code == 1
+    assert done.problems[0].startswith("agent.yaml:7:27: entry 2 of 'deny' ")
+    assert message in done.err
+
+
+@pytest.mark.parametrize(
     "url",
     ["http://10.0.0.5:8000", "docker://10.0.0.5", "https://10.test", "https://0.5.x", "http://5.a"],
 )

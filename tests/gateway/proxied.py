@@ -19,6 +19,10 @@ from companion.reconcile import certificates
 HOST, OTHER = "host.containers.internal", "host.docker.internal"
 GOOGLE = "models.googleapis.com"
 """A service whose API takes a key in the query, too."""
+RULED = "ruled.test"
+"""A service with request rules, by plain HTTP and by TLS."""
+RULES = """allow: ["GET /**", "POST /repos/**"]
+        deny: ["POST /repos/*/merge", "* /**/secrets"]"""
 PUBLIC = "public.test"
 """A listed host, which a public address answers for."""
 APP, LISTENER, KEYED, SECOND, UNTRUSTED, OTHER_NAME, EXPIRED, LISTENER_TLS = (
@@ -57,6 +61,12 @@ features:
         headers: {{{{X-Api-Key: "${{{{TWO}}}}", "{ODD}": "${{{{ONE}}}}"}}}}
       - url: http://{GOOGLE}:{LISTENER}
         headers: {{{{X-Goog-Api-Key: "${{{{TWO}}}}"}}}}
+      - url: http://{RULED}:{LISTENER}
+        headers: {{{{X-Api-Key: "${{{{TWO}}}}"}}}}
+        {RULES}
+      - url: https://{RULED}:{KEYED}
+        headers: {{{{Authorization: "Bearer ${{{{THREE}}}}"}}}}
+        {RULES}
       - url: http://{HOST}:{APP}
         headers: {{{{Authorization: "Bearer ${{{{ONE}}}}"}}}}
 """
@@ -104,6 +114,7 @@ def _sites(authority: certificates.Authority, home: Path) -> Iterator[Site]:
         (KEYED, HOST, certificates.issue(authority, HOST, now)),
         (SECOND, HOST, certificates.issue(authority, HOST, now)),
         (KEYED, OTHER, certificates.issue(authority, OTHER, now)),
+        (KEYED, RULED, certificates.issue(authority, RULED, now)),
         (UNTRUSTED, HOST, certificates.issue(certificates.new_authority(now), HOST, now)),
         (OTHER_NAME, HOST, certificates.issue(authority, "elsewhere.test", now)),
         (EXPIRED, HOST, certificates.issue(authority, HOST, long_ago)),

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+import ruled
+from asking import END, past, through
 from attacks import (
     H2_MISLEADING,
     H2_SMUGGLED,
@@ -40,7 +42,7 @@ from sandboxes import wait_until
 from wire import client_hello, read_all
 
 pytestmark = pytest.mark.engine
-END, SWITCHING = "\r\nConnection: close\r\n\r\n", "\r\n\r\n"
+SWITCHING = "\r\n\r\n"
 REFUSED = re.compile(rb"gateway: .*(no address|private address|not a host name)\n$")
 IS_TLS = b"\x16\x03"
 
@@ -49,9 +51,10 @@ DOCUMENT = ROOT / "docs/gateway-attacks.md"
 HEAD = """\
 # Requests meant to deceive the gateway
 
-The tests (`tests/isolation/test_gateway_attacks.py`) send each request from inside a sandbox to a
-real upstream, on Podman and on Docker at every run. They fail if this table is not true. As a
-control, each request is shown to be an attack, or an honest one next to it is shown to arrive.
+The tests in `tests/isolation` (`test_gateway_attacks.py`, `test_request_rules_held.py`) send each
+request from inside a sandbox to a real upstream, on Podman and on Docker at every run.
+They fail if this table is not true. As a control, each request is shown to be an attack, or an
+honest one next to it is shown to arrive.
 
 | request | result |
 |---|---|
@@ -64,6 +67,8 @@ ARRIVES_AS_JUDGED = "refused, or it arrives as the one request that the gateway 
 def test_the_document_names_every_request(request: pytest.FixtureRequest):
     rows = [(what, f"refused: {tried.status}") for what, tried in MISLEADING.items()]
     rows += [(f"{w}, over HTTP/2", f"refused: {said}") for w, (_, said) in H2_MISLEADING.items()]
+    rows += [(f"past request rules: {what}", "refused: 403") for what in ruled.REFUSED]
+    rows += [(f"`{line}` to a service with request rules", DELETED) for line in ruled.OVERRIDES]
     rows += [(what, ARRIVES_AS_JUDGED) for what in SMUGGLED]
     rows += [(f"{what}, over HTTP/2", "refused: the stream is reset") for what in H2_SMUGGLED]
     rows += [(f"`{line}` for the injected `X-Api-Key`", NEVER_ARRIVES) for line in OWN]
@@ -78,25 +83,6 @@ def test_the_document_names_every_request(request: pytest.FixtureRequest):
     if request.config.getoption("--update"):
         DOCUMENT.write_text(text)
     assert DOCUMENT.read_text() == text, "run `pytest tests/isolation --update`"
-
-
-def through(
-    proxied: Proxied, request: str, port: int = LISTENER, tls: str = ""
-) -> tuple[bytes, list[Heard]]:
-    """Send a request from inside the sandbox; return the answer and what the listener heard."""
-    before = len(proxied.listener.heard)
-    answer = proxied.wire.ask(port, request.encode("latin-1"), tls=tls)
-    return answer, proxied.listener.heard[before:]
-
-
-def past(proxied: Proxied, request: str) -> list[Heard]:
-    """Send it to the listener past the gateway, as a control; return what it heard."""
-    before = len(proxied.listener.heard)
-    with socket.create_connection((proxied.box.bridge, LISTENER), 5) as dialled:
-        dialled.sendall(request.encode("latin-1"))
-        dialled.shutdown(socket.SHUT_WR)
-        read_all(dialled)
-    return proxied.listener.heard[before:]
 
 
 @pytest.mark.parametrize("what", MISLEADING)

@@ -27,6 +27,8 @@ SERVICE = (
     '    services: [{url: "http://%s", headers: {X: "${KEY}"}}]\n'
 )
 
+RULED = SERVICE.replace("headers", "%%s, headers") % "a.test"
+
 
 @pytest.mark.parametrize(
     ("before", "after", "as_mine", "as_checkout"),
@@ -50,6 +52,11 @@ SERVICE = (
          CUSTOM + 'runtime_volumes: ["OUTSIDE:/opt/tools:ro"]\n', True, True),
         ("", 'limits: {cpus: "64"}\n', False, True),
         (SERVICE % "a.test", SERVICE % "b.test", True, True),
+        (SERVICE % "a.test", RULED % "deny: ['* /a']", False, False),
+        (RULED % "deny: ['* /a', '* /b']", RULED % "deny: ['* /a']", False, True),
+        (RULED % "allow: [GET /a]", RULED % "allow: [GET /a, GET /b]", False, True),
+        (RULED % "allow: [GET /a]", SERVICE % "a.test", False, True),
+        (RULED % "allow: [GET /a, GET /b]", RULED % "allow: [GET /b]", False, False),
         (SERVICE % "a.test", SERVICE % "a.test" + "limits: {pids: 99}\n", False, False),
     ],
 )  # fmt: skip
