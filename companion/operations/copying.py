@@ -54,12 +54,10 @@ trap 'rm -rf -- "$work"' EXIT
 tar -x -f - -C "$work"
 if [ "$merges" ]; then
     cp -aT --remove-destination -- "$work/{_CONTENT}" "$target"
-    cd -- "$target"
-    pwd -P
+    (cd -- "$target" && pwd -P)
 else
     mv -fT -- "$work/{_CONTENT}" "$target"
-    cd -- "$parent"
-    printf '%s/%s' "$(pwd -P)" "$(basename -- "$target")"
+    printf '%s/%s' "$(cd -- "$parent" && pwd -P)" "$(basename -- "$target")"
 fi
 """
 _SEND = f"""\

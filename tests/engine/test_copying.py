@@ -35,12 +35,12 @@ def test_files_and_directories_go_in_and_come_out(box: Box, tmp_path: Path):
 def test_a_directory_that_is_there_takes_what_comes_and_keeps_the_rest(box: Box, tmp_path: Path):
     (tmp_path / "tree/deep").mkdir(parents=True)
     (tmp_path / "tree/deep/new").write_text("new")
-    (tmp_path / "tree/both").write_text("mine")
+    (tmp_path / "tree/both").write_text("mine\n")
     box.run("mkdir -p to/tree/deep && touch to/tree/deep/old && ln -s / to/l")
     for source, target in (("tree", "to"), ("tree/", "to/"), ("tree/.", "to/tree")):
         told = box.companion("cp", "-r", f"{tmp_path}/{source}", f"coder:{target}")
         assert told.ok().out.strip() == "/home/agent/to/tree"
-    assert box.run("cd to/tree; cat both; ls deep; ls -A") == "mine\nnew\nold\nboth\ndeep"
+    assert box.run("cd to/tree; cat both; ls -A deep; ls -A") == "mine\nnew\nold\nboth\ndeep"
     file = str(tmp_path / "tree/both")
     assert box.companion("cp", file, "coder:to/").ok().out.strip() == "/home/agent/to/both"
     missing = box.companion("cp", file, "coder:absent/").problems
