@@ -7,7 +7,8 @@ what podman refuses. By what it is called it is podman or docker, each with a wo
 counts the calls of each kind; `kill` is [kind, n, "before" | "after"]: at the n-th call of a kind
 the caller gets a SIGKILL, before or after the call did its work; `hang` makes it silent; `refuse`
 names the commands that it refuses; `hold` names those that do their work and then wait until they
-are let go, and `held` is what waits now; `vanishing` names networks that are listed and gone when
+are let go, and `held` is what waits now; `says` are
+the lines of each build, at once; `vanishing` names networks that are listed and gone when
 they are looked at; `follows` has `events` last until its caller ends, as a real engine does;
 `gather` is [words, n]: calls that begin with the words do their work and then wait until n of them
 were made, which `gathered` counts.
@@ -70,6 +71,9 @@ def main(argv: list[str]) -> int:
     if gathers and not all_are_there():
         sys.stderr.write("Error: the others did not come\n")
         return 125
+    if argv[0] == "build":
+        sys.stdout.write("".join(f"{line}\n" for line in world.get("says", [])))
+        sys.stdout.flush()
     if holds:
         wait_to_be_let_go(argv[0])
     sys.stdout.write(out)

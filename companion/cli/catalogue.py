@@ -86,6 +86,8 @@ _ALL = _argument("--all", action="store_true", help="all projects")
 _DIRECTORY = _argument("directory", nargs="?", metavar="DIR", type=_path,
                        help="the project's directory (default: -C)")  # fmt: skip
 _YES = _argument("--yes", action="store_true", help="answer yes to every question")
+_VERBOSE = _argument("-v", "--verbose", action="store_true",
+                     help="show all that builds and downloads print")  # fmt: skip
 _PURGE = _argument("--volumes", action="store_true", help="remove its volumes too")
 
 
@@ -138,11 +140,12 @@ GROUPS = (
             _argument("--name", metavar="N", help="the sandbox's name (default: the directory's)"),
             _argument("--branch", metavar="B",
                       help="work on a branch, in a git worktree beside the repository"),
-            _YES,
+            _YES, _VERBOSE,
             PROGRAM_REST,
         ), ("run codex", "run claude --branch fix-login", "run codex ~/code/app -- --search"),
                 ("begin", "attach")),
-        Command("up", "start sandboxes, or bring them up to date", "lifecycle:up", (_AGENTS, _YES),
+        Command("up", "start sandboxes, or bring them up to date", "lifecycle:up",
+                (_AGENTS, _YES, _VERBOSE),
                 ("up", "up coder reviewer"), ("start", "apply")),
         Command("down", "stop and remove sandboxes", "lifecycle:down", (
             _AGENTS, _PURGE,
@@ -150,9 +153,9 @@ GROUPS = (
                       help="forget containers on an unreachable engine"),
         ), ("down", "down coder --volumes"), ("stop", "kill")),
         Command("restart", "replace the containers of sandboxes", "lifecycle:restart",
-                (_AGENTS, _YES), ("restart coder",)),
+                (_AGENTS, _YES, _VERBOSE), ("restart coder",)),
         Command("upgrade", "raise agents' programs to their newest versions", "upgrade:upgrade", (
-            _AGENTS, _YES,
+            _AGENTS, _YES, _VERBOSE,
             _argument("--check", action="store_true", help="exit with 4 if there are newer ones"),
             _argument("--to", metavar="VERSION", help="this version instead of the newest one"),
         ), ("upgrade", "upgrade coder --to 0.171.0", "upgrade --check"), ("update",)),

@@ -3,17 +3,24 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from companion.cli import style
+from companion.cli.style import Style, paint
 from companion.errors import CompanionError, Problem
-from companion.system.plain import for_terminal
+from companion.system.plain import for_terminal, plain
 
 FINE, EXPECTED, USAGE, BUG, DIFFERENCES, INTERRUPTED, UNREAD = 0, 1, 2, 3, 4, 130, 141
 """Exit codes; README, "Exit codes", explains them."""
 FAILURES = {EXPECTED, USAGE, BUG}
 ENVELOPE_VERSION = 1
 _INDENT = "  "
+_COLUMN = 8
+"""The narrowest that a column of a table becomes."""
+_WRITERS: list[Callable[[str], None]] = []
+"""What comments are written with, while something else is drawn on the terminal."""
 
 
 class Result(NamedTuple):
@@ -33,7 +40,7 @@ def render(result: Result, command: str, *, as_json: bool) -> int:
         print(json.dumps(_envelope(result, command), indent=2))
     else:
         if result.text:
-            print(for_terminal(result.text))
+            print(for_stream(result.text))
         report(result.problems, label="error" if result.code in FAILURES else "warning")
     sys.stdout.flush()
     return result.code
@@ -46,7 +53,7 @@ def failure(error: CompanionError, code: int) -> Result:
 
 def show(line: str) -> None:
     """Print a line of an answer that does not end, at once."""
-    print(for_terminal(line), flush=True)
+    print(for_stream(line), flush=True)
 
 
 def never_fails_to_encode() -> None:
@@ -64,23 +71,41 @@ def hang_up() -> None:
 
 
 def report(problems: Sequence[Problem], *, label: str = "error") -> None:
-    """Print problems on stderr: one with its details and its tip, several in a line each."""
-    if len(problems) > 1:
-        for problem in problems:
-            comment(f"{label}: {problem}")
-        return
+    """Print problems on stderr: what is wrong, details and tip, each on lines of its own."""
+    title = paint(f"{label}:", Style.ERROR if label == "error" else Style.WARNING, sys.stderr)
     for problem in problems:
         first, *details = problem.located.splitlines() or [""]
-        comment(f"{label}: {first}")
+        comment(f"{title} {first}")
         for line in details:
             comment(line if line.startswith(_INDENT) else _INDENT + line)
         if problem.hint:
-            comment(f"tip: {problem.hint}")
+            comment(f"{paint('tip:', Style.TIP, sys.stderr)} {problem.hint}")
 
 
 def comment(text: str) -> None:
     """Print progress on stderr."""
-    print(for_terminal(text), file=sys.stderr, flush=True)
+    if _WRITERS:
+        _WRITERS[-1](text)
+    else:
+        print(for_stream(text), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def comments_to(write: Callable[[str], None]) -> Iterator[None]:
+    """Have comments written by `write` while the body runs."""
+    _WRITERS.append(write)
+    try:
+        yield
+    finally:
+        _WRITERS.remove(write)
+
+
+def for_stream(text: str) -> str:
+    """Return text that a terminal obeys in nothing but colors; where none are wanted, in nothing.
+
+    Tools and agents keep their colors in a pipe, as in other programs' logs.
+    """
+    return plain(text) if os.environ.get("NO_COLOR") else for_terminal(text)
 
 
 def ask(question: str, at_the_end: str = "") -> str:
@@ -112,15 +137,34 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def table(rows: Iterable[tuple[str, ...]]) -> str:
-    """Return rows as aligned columns."""
+def table(rows: Iterable[tuple[str, ...]], states: Sequence[int] = ()) -> str:
+    """Return rows as aligned columns; on a terminal, none is wider than that.
+
+    Args:
+        rows: the cells of each row; a first row in capitals is the heading.
+        states: the columns whose cells are states, which have colors.
+    """
     lines = list(rows)
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = (
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )
-    return "\n".join(line.rstrip() for line in padded)
+    widths = [max(map(style.width, column)) for column in zip(*lines, strict=True)]
+    if style.is_terminal(sys.stdout):
+        widths = _narrowed(widths, style.columns(sys.stdout))
+    shown = []
+    for number, line in enumerate(lines):
+        cells = [style.fit(cell, width) for cell, width in zip(line, widths, strict=True)]
+        if number == 0 and "".join(line).isupper():
+            cells = [paint(cell, Style.BOLD) for cell in cells]
+        cells = [style.state(cell) if at in states else cell for at, cell in enumerate(cells)]
+        padded = (style.pad(cell, width) for cell, width in zip(cells, widths, strict=True))
+        shown.append("  ".join(padded).rstrip())
+    return "\n".join(shown)
+
+
+def _narrowed(widths: Sequence[int], most: int) -> list[int]:
+    """Return widths of columns that fit, the widest ones cut first."""
+    fitting = list(widths)
+    while sum(fitting) + 2 * (len(fitting) - 1) > most and max(fitting) > _COLUMN:
+        fitting[fitting.index(max(fitting))] -= 1
+    return fitting
 
 
 def _envelope(result: Result, command: str) -> dict[str, Any]:

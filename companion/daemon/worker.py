@@ -14,8 +14,8 @@ from companion.errors import Code, CompanionError, Problem, StoppedError, Untrus
 from companion.operations import reachability, registry, status
 from companion.project import inventory, store
 from companion.reconcile import run, teardown, trust
-from companion.reconcile.apply import Progress
 from companion.reconcile.plan import Change
+from companion.reconcile.progress import Progress
 from companion.reconcile.run import Report
 from companion.reconcile.validate import check
 from companion.sandbox import powers_text

@@ -14,7 +14,7 @@ from companion.oauth.web import Web
 from companion.plugins.contribution import Provider
 from companion.project import discovery, inventory, store
 from companion.reconcile import run, trust
-from companion.reconcile.apply import Progress
+from companion.reconcile.progress import Progress
 from companion.reconcile.validate import Checked
 from companion.system.paths import Paths
 

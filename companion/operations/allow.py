@@ -12,7 +12,7 @@ from companion.project import discovery, once_store, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef, Project
 from companion.reconcile import trust
-from companion.reconcile.apply import Progress
+from companion.reconcile.progress import Progress
 from companion.render.egress import allowed_hosts
 from companion.sandbox.powers import Kind
 from companion.system import links, user_files

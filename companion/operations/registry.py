@@ -10,7 +10,7 @@ from companion.project import discovery, store, trust_store
 from companion.project.model import AgentRef, Project
 from companion.project.record import Written
 from companion.reconcile import teardown
-from companion.reconcile.apply import Progress
+from companion.reconcile.progress import Progress
 from companion.system import files, links
 from companion.system.paths import Paths
 

@@ -14,7 +14,7 @@ from companion.keychain import store as secrets
 from companion.operations import registry, runs_made
 from companion.project import runs, store
 from companion.project.model import Project
-from companion.reconcile.apply import Progress
+from companion.reconcile.progress import Progress
 from companion.system import files, locks, paths
 from companion.system.paths import Paths
 

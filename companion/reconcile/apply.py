@@ -33,6 +33,7 @@ from companion.reconcile.plan import (
     Start,
     Step,
 )
+from companion.reconcile.progress import Progress, output
 from companion.render.egress import PRIVATE_ADDRESSES
 from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import Image, Service, Target
@@ -42,7 +43,6 @@ from companion.system.network import own_networks
 from companion.system.paths import AgentPaths, Paths
 from companion.system.plain import plain
 
-Progress = Callable[[str], None]
 _LOG_TAIL = 8
 _WIDTH = 100
 
@@ -82,6 +82,7 @@ class Applier:
             if login is None:
                 readiness.check_running(self.engine, self.target)
                 return 0.0
+            self.progress("waiting for SSH")
             return readiness.wait_for_login(
                 self.engine, self.target, login, self.home, self.agent_paths
             )
@@ -147,6 +148,7 @@ class Applier:
 
         def on_line(line: str) -> None:
             said.add(line)
+            output(self.progress, line)
             step = build_output.step(line)
             if step and step not in reported and len(reported) < build_output.STEPS:
                 reported.add(step)

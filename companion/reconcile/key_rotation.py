@@ -15,9 +15,10 @@ from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import readiness, ssh_keys, trust
-from companion.reconcile.apply import Progress, reload_sshd
+from companion.reconcile.apply import reload_sshd
 from companion.reconcile.compare import desired_of, sandbox_of
 from companion.reconcile.desired import HOST_KEY
+from companion.reconcile.progress import Progress
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import Service

@@ -15,9 +15,10 @@ from companion.errors import (
 from companion.project import store
 from companion.project.record import Applied
 from companion.reconcile import allocate, migrate, mount_guard, mounted_files, snapshot
-from companion.reconcile.apply import Applier, Progress, remove_all
+from companion.reconcile.apply import Applier, remove_all
 from companion.reconcile.compare import engine_at
 from companion.reconcile.plan import plan
+from companion.reconcile.progress import Progress
 from companion.reconcile.validate import Checked
 from companion.system.paths import Paths
 

@@ -40,9 +40,10 @@ from companion.reconcile import (
     user_settings,
 )
 from companion.reconcile.allocate import reserve
-from companion.reconcile.apply import Applier, Progress
+from companion.reconcile.apply import Applier
 from companion.reconcile.compare import Comparison, compare, desired_of, engine_of, settled
 from companion.reconcile.plan import Change, Plan
+from companion.reconcile.progress import Progress
 from companion.reconcile.snapshot import Snapshot
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked, check

@@ -11,7 +11,8 @@ from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
 from companion.project.record import Applied, Written
 from companion.reconcile import git_facts, migrate, snapshot
-from companion.reconcile.apply import Progress, remove_all
+from companion.reconcile.apply import remove_all
+from companion.reconcile.progress import Progress
 from companion.system.paths import AgentPaths, Paths
 
 

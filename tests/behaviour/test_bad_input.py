@@ -150,11 +150,13 @@ def test_a_mistake_is_named_with_its_place(desk: Desk, text: str):
         assert line.startswith(start)
 
 
-def test_several_mistakes_are_a_line_each_with_its_place(desk: Desk):
+def test_several_mistakes_are_named_each_with_its_place_and_tip(desk: Desk):
     done = desk.companion("-C", str(desk.project("name: coder\nruntmie: codex\n")), "validate")
     assert done.err.splitlines() == [
-        "error: agent.yaml:1:1: 'runtime' is missing; add it",
-        "error: agent.yaml:2:1: unknown key 'runtmie'; did you mean 'runtime'?",
+        "error: agent.yaml:1:1: 'runtime' is missing",
+        "tip: add it",
+        "error: agent.yaml:2:1: unknown key 'runtmie'",
+        "tip: did you mean 'runtime'?",
     ]
 
 

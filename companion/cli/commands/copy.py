@@ -5,7 +5,8 @@ import time
 from argparse import Namespace
 from typing import NamedTuple
 
-from companion.cli.output import Result, comment, plural
+from companion.cli import live
+from companion.cli.output import Result, plural
 from companion.cli.targets import agent_of
 from companion.engine.client import Engine
 from companion.engine.detection import detect
@@ -73,7 +74,8 @@ def _inside(arguments: Namespace, place: _Place) -> tuple[Paths, Inside]:
     """Return a path in a sandbox, which is started if it is stopped."""
     arguments.agent = place.agent
     home, project, agent = agent_of(arguments)
-    record = started.ensure(home, project, agent, comment, enough=started.INSIDE)
+    with live.of_one(agent) as progress:
+        record = started.ensure(home, project, agent, progress, enough=started.INSIDE)
     return home, Inside(Engine(detect(None, record.engine), project.id, agent), record, place.path)
 
 

@@ -4,6 +4,7 @@ import shlex
 import sys
 from argparse import Namespace
 
+from companion.cli import live
 from companion.cli.commands import trust
 from companion.cli.commands.lifecycle import offer_include
 from companion.cli.output import Result, comment, report, table
@@ -48,7 +49,8 @@ def open_in_editor(arguments: Namespace) -> Result:
     here = editor_settings.choose(home, arguments.editor)
     if not arguments.print_only:
         trust.offer(home, project, "Start it", arguments)
-        started.ensure(home, project, agent, comment, even_first=True)
+        with live.of_one(agent) as progress:
+            started.ensure(home, project, agent, progress, even_first=True)
         ssh_config.sync(home)
     remote = open_editor.remote(home, project, agent)
     path = open_editor.folder(remote, arguments.path)

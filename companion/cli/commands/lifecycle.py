@@ -1,13 +1,12 @@
 """Commands that start, replace and remove sandboxes, several at once: up, restart, down."""
 
 import sys
-import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import TypeVar
 
+from companion.cli import live
 from companion.cli.commands import trust
 from companion.cli.output import Result, ask, comment, report
 from companion.cli.targets import project_of
@@ -17,16 +16,17 @@ from companion.operations import registry, repository_check, way_out
 from companion.project import discovery, inventory, store
 from companion.project.model import Project
 from companion.reconcile import run, teardown
-from companion.reconcile.apply import Progress
+from companion.reconcile.plan import BuildImage, Reload, Start
+from companion.reconcile.progress import Progress
 from companion.reconcile.run import Report
 from companion.system import parallel
 from companion.system.paths import Paths
 
 Answer = TypeVar("Answer")
+_DONE: dict[type, str] = {BuildImage: "built", Start: "started", Reload: "reloaded"}
+"""What the summary of an `up` counts."""
 _AT_ONCE = 8
 """Agents that are worked on at a time: they wait for the engine more than they compute."""
-_LINE = threading.Lock()
-"""Held while one agent's line of progress is written."""
 
 
 def up(arguments: Namespace) -> Result:
@@ -56,7 +56,7 @@ def down(arguments: Namespace) -> Result:
         return was_there
 
     names = arguments.agents or _in_order(project, known)
-    answers, problems = _each_agent(names, take_down)
+    answers, problems = _each_agent(names, take_down, raw=False)
     removed = [name for name, was_there in answers.items() if was_there]
     text = f"stopped {', '.join(removed)}"
     nothing = "" if problems else "there was nothing to remove"
@@ -103,7 +103,7 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     def bring_up(name: str, progress: Progress) -> Report:
         return run.reconcile(home, refs[name], progress, fresh=fresh)
 
-    answers, problems = _each_agent(tuple(refs), bring_up)
+    answers, problems = _each_agent(tuple(refs), bring_up, raw=arguments.verbose)
     reports = answers.values()
     if not chosen:
         problems += _retire(home, project)
@@ -135,7 +135,7 @@ def ways_out(home: Paths, project: Project, reports: Iterable[Report]) -> tuple[
 
 
 def _each_agent(
-    names: Iterable[str], work: Callable[[str, Progress], Answer]
+    names: Iterable[str], work: Callable[[str, Progress], Answer], *, raw: bool
 ) -> tuple[dict[str, Answer], tuple[Problem, ...]]:
     """Do something with several agents at once; one that fails does not keep the others.
 
@@ -145,18 +145,21 @@ def _each_agent(
         CompanionError: there is only one agent, and it failed.
     """
     distinct = tuple(dict.fromkeys(names))
-    if len(distinct) <= 1:
-        return {name: work(name, comment) for name in distinct}, ()
+    with live.shown(distinct, raw=raw) as displays:
+        if len(distinct) <= 1:
+            return {name: work(name, displays[name]) for name in distinct}, ()
 
-    def attempt(name: str) -> "Answer | CompanionError":
-        progress = partial(_comment_on, name)
-        try:
-            return work(name, progress)
-        except CompanionError as error:
-            progress("failed")
-            return error
+        def attempt(name: str) -> "Answer | CompanionError":
+            display = displays[name]
+            try:
+                return work(name, display)
+            except CompanionError as error:
+                display("failed")
+                return error
+            finally:
+                display.end()
 
-    answers = parallel.each(distinct, attempt, at_once=_AT_ONCE, on_interrupt=_say_interrupted)
+        answers = parallel.each(distinct, attempt, at_once=_AT_ONCE, on_interrupt=_say_interrupted)
     outcomes = dict(zip(distinct, answers, strict=True))
     failed = {name: one for name, one in outcomes.items() if isinstance(one, CompanionError)}
     done = {name: one for name, one in outcomes.items() if not isinstance(one, CompanionError)}
@@ -164,8 +167,7 @@ def _each_agent(
 
 
 def _say_interrupted() -> None:
-    with _LINE:
-        comment("interrupted; waiting for the steps under way")
+    comment("interrupted; waiting for the steps under way")
 
 
 def _problems(failed: "dict[str, CompanionError]") -> tuple[Problem, ...]:
@@ -176,13 +178,6 @@ def _problems(failed: "dict[str, CompanionError]") -> tuple[Problem, ...]:
         for p in error.problems
     )
     return tuple(dict.fromkeys(found))
-
-
-def _comment_on(name: str, text: str) -> None:
-    """Write progress of one of several agents, each line with its name and whole."""
-    with _LINE:
-        for line in text.splitlines():
-            comment(f"{name}: {line}")
 
 
 def _in_order(project: Project, agents: Iterable[str]) -> Sequence[str]:
@@ -209,12 +204,20 @@ def _retire(home: Paths, project: Project) -> tuple[Problem, ...]:
 
 
 def _sentence(home: Paths, report: Report) -> str:
+    """Return what was done in one line, with the command that leads inside."""
+    counts = [_counted(report, kind, word) for kind, word in _DONE.items()]
+    facts = (*filter(None, counts), live.duration(report.seconds))
     changed = "is running" if report.plan.steps else "is up to date"
-    if not report.ssh_port:
-        return f"{report.agent} {changed} ({report.engine}, {report.seconds:.1f} s)"
-    way = f"ssh {report.alias}" if ssh_config.is_included(home) else f"companion ssh {report.agent}"
-    where = f"127.0.0.1:{report.ssh_port}, {report.engine}, {report.seconds:.1f} s"
-    return f"{report.agent} {changed}: {way} ({where})"
+    way = ""
+    if report.ssh_port:
+        is_plain = ssh_config.is_included(home)
+        way = f"; ssh {report.alias}" if is_plain else f"; companion ssh {report.agent}"
+    return f"{report.agent} {changed}: {', '.join(facts)}{way}"
+
+
+def _counted(report: Report, kind: type, word: str) -> str:
+    count = sum(isinstance(step, kind) for step in report.plan.steps)
+    return f"{count} {word}" if count else ""
 
 
 def _data(report: Report) -> dict[str, object]:

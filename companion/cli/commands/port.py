@@ -3,6 +3,7 @@
 import re
 from argparse import Namespace
 
+from companion.cli import live
 from companion.cli.output import Result, comment, show, table
 from companion.cli.targets import agent_of
 from companion.engine.client import Engine
@@ -31,7 +32,8 @@ def port(arguments: Namespace) -> Result:
         return _stop(home, project, agent, pairs)
     if not pairs:
         return _listing(home, project, agent)
-    started.ensure(home, project, agent, comment)
+    with live.of_one(agent) as progress:
+        started.ensure(home, project, agent, progress)
     return _forward(home, project, agent, arguments, *pairs[0])
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from companion.cli import parser
+from companion.cli import live, parser
 from companion.cli.commands import login, trust
 from companion.cli.output import Result, ask, comment, report
 from companion.config import decode
@@ -53,7 +53,7 @@ def run(arguments: Namespace) -> Result:
         _apply_edits(home, ref, arguments, asks=has_terminal and not arguments.yes)
     elif known:
         trust.offer(home, project, "Start it", arguments)
-    record = _start(home, project, name)
+    record = _start(home, project, name, raw=arguments.verbose)
     session = Session(record, _program(made, ref, arguments.rest))
     again = f"companion run {shlex.quote(made.directory)}"
     facts = _facts(made, record, project)
@@ -253,7 +253,8 @@ def _apply_edits(home: Paths, ref: AgentRef, arguments: Namespace, *, asks: bool
                     " terminal")  # fmt: skip
             if ask("Apply it now? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
                 return
-        reconciling.reconcile(home, ref, comment, only_if_changed=True)
+        with live.of_one(ref.folder, raw=arguments.verbose) as progress:
+            reconciling.reconcile(home, ref, progress, only_if_changed=True)
     except CompanionError as error:
         report(error.problems, label="warning")
         comment("what was edited is not applied; the sandbox keeps running as it was")
@@ -267,13 +268,14 @@ def _ends_sessions(home: Paths, ref: AgentRef) -> bool:
     return Role.AGENT in preview(home, ref).plan.starts
 
 
-def _start(home: Paths, project: Project, name: str) -> AgentRecord:
+def _start(home: Paths, project: Project, name: str, *, raw: bool) -> AgentRecord:
     """Start the sandbox unless it runs; return its record.
 
     Raises:
         CompanionError: it does not start, or no terminal can be attached to it.
     """
-    record = started.ensure(home, project, name, comment, even_first=True)
+    with live.of_one(name, raw=raw) as progress:
+        record = started.ensure(home, project, name, progress, even_first=True)
     ssh_config.sync(home)
     if not record.allocation.ssh_port:
         what = f"{name} accepts no SSH logins, so no terminal can be attached"

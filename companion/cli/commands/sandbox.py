@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from companion.cli import live
 from companion.cli.output import Result, comment, show
 from companion.cli.targets import agent_of, project_of
 from companion.desktop import ssh_config
@@ -115,6 +116,7 @@ def _target(arguments: Namespace, *, start_unless: frozenset[Health] = frozenset
     if record is None:
         raise store.unknown_agent(arguments.agent, project, written.names)
     if start_unless:
-        record = started.ensure(home, project, arguments.agent, comment, enough=start_unless)
+        with live.of_one(arguments.agent) as progress:
+            record = started.ensure(home, project, arguments.agent, progress, enough=start_unless)
     choice = detect(None, record.engine)
     return _Target(Engine(choice, project.id, arguments.agent), record)

@@ -1,0 +1,116 @@
+"""Long work shows on a terminal what is under way, and elsewhere plain lines."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from desk import COMPANION, Desk
+from fake_project import Fake, fresh
+
+from companion.cli import style
+from companion.cli.live import Task, duration, frame
+
+SAID = [
+    "STEP 3/9: RUN apt-get update",
+    "Get:1 \x1b]0;owned\x07 \x1b[2J InRelease",
+]
+SECONDS = 30
+
+
+class Screen:
+    """A command on a terminal of its own, and all that it wrote there."""
+
+    def __init__(self, fake: Fake, *words: str, **variables: str) -> None:
+        self.text = ""
+        self._end, child = pty.openpty()
+        environment = fake.desk.environment | {"TERM": "xterm", "COLUMNS": "80"} | variables
+        argv = [COMPANION, "-C", fake.project, *words]
+        streams = {"stdin": child, "stdout": child, "stderr": child}
+        self.process = subprocess.Popen(argv, env=environment, cwd=fake.desk.home, **streams)
+        os.close(child)
+
+    def until(self, pattern: str) -> str:
+        """Return all that was written, once it holds a text that matches."""
+        late = time.monotonic() + SECONDS
+        while not re.search(pattern, self.text):
+            assert time.monotonic() < late, self.text
+            assert self._read(), f"it ended before it wrote {pattern}: {self.text}"
+        return self.text
+
+    def ends(self) -> int:
+        while self._read():
+            pass
+        return self.process.wait(SECONDS)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._end], [], [], 0.2)
+        with suppress(OSError):  # its other end is closed
+            if not ready:
+                return True
+            part = os.read(self._end, 65536)
+            self.text += part.decode(errors="replace")
+            return bool(part)
+        return False
+
+
+@contextmanager
+def building(desk: Desk, *words: str, **variables: str) -> Iterator[tuple[Fake, Screen]]:
+    """Start `up` on a terminal, with a build that says something and then waits."""
+    fake = fresh(desk)
+    fake.companion("plan").ok()
+    fake.set(hold=["build"], says=SAID)
+    screen = Screen(fake, "up", *words, **variables)
+    try:
+        yield fake, screen
+    finally:
+        fake.set(hold=[])
+        screen.process.kill()
+
+
+def test_a_terminal_shows_the_step_its_time_and_the_last_line_of_the_tool(desk: Desk):
+    with building(desk) as (fake, screen):
+        screen.until(r"InRelease")
+        screen.until(r"building the gateway image[^\n]*  1\.\d s")  # it is never silent
+        assert "step 3/9: RUN apt-get update" in screen.text
+        assert "\x07" not in screen.text
+        assert "\x1b[2J" not in screen.text
+        fake.set(hold=[])
+        assert screen.ends() == 0
+    *_, last = screen.text.replace("\r", "").strip().splitlines()
+    assert re.fullmatch(r"(\x1b\[[\dJmA;]*)*coder is running: 2 built, 4 started, [\d.]+ s", last)
+    assert re.search(r"building the agent image: [^\n]*\r?\n", screen.text)
+
+
+def test_raw_output_is_whole_lines_and_nothing_is_drawn_over(desk: Desk):
+    with building(desk, "-v") as (fake, screen):
+        screen.until(r"Get:1 \\x1b\]0;owned\\x07")
+        fake.set(hold=[])
+        assert screen.ends() == 0
+    assert "\x1b[J" not in screen.text
+
+
+def test_without_a_terminal_steps_are_plain_lines(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("plan").ok()
+    fake.set(says=SAID)
+    lines = fake.companion("up").ok().err.splitlines()
+    assert "building the gateway image: its definition has no gateway image yet" in lines
+    assert "  step 3/9: RUN apt-get update" in lines
+    assert not [line for line in lines if "Get:1" in line or "\x1b" in line]
+
+
+def test_no_line_of_a_frame_is_wider_or_higher_than_the_terminal(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    step, said = "building 構築する " * 9, "取得 " * 80
+    tasks = [Task(f"a{n}: ", step, "step 3/9", said, 0.0) for n in range(9)]
+    for columns, rows in ((80, 24), (40, 24), (100, 8)):
+        lines = frame(tasks, 75.0, columns, rows)
+        assert len(lines) < rows
+        assert all(style.width(line) < columns for line in lines)
+        assert "1 min 15 s" in lines[0]
+    assert (duration(0.44), duration(12.9), duration(3601)) == ("0.4 s", "12 s", "60 min 1 s")
