@@ -6,7 +6,7 @@ from pathlib import Path
 from companion.desktop import editor_settings, ssh_config
 from companion.errors import Code, CompanionError
 from companion.oauth import grant_store
-from companion.project import discovery, store, trust_store
+from companion.project import discovery, kept_volumes, store, trust_store
 from companion.project.model import AgentRef, Project
 from companion.project.record import Written
 from companion.reconcile import teardown
@@ -73,6 +73,10 @@ def forget(home: Paths, project_id: str, progress: Progress, *, volumes: bool = 
     for agent in written.names:
         teardown.down(home, project, agent, progress, volumes=volumes)
         _discard(home, project, written, agent)
+    if volumes:
+        kept_volumes.forget(home, project_id)
+    else:
+        kept_volumes.keep(home, project_id, written)
     files.remove(project_paths.paused)
     grant_store.forget(home, project_id)
     trust_store.forget(home, project_id)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from companion.desktop import autostart, editor_settings, made_directories, ssh_config
@@ -12,7 +13,7 @@ from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.keychain import store as secrets
 from companion.operations import registry, runs_made
-from companion.project import runs, store
+from companion.project import kept_volumes, runs, store
 from companion.project.model import Project
 from companion.reconcile.progress import Progress
 from companion.system import files, locks, paths
@@ -51,7 +52,8 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
             registry.forget(home, project_id, progress, volumes=volumes)
             if files.real(directory) == directory or _is_build_of(directory, project_id):
                 files.remove_tree(Project(directory, project_id).build)
-        silent = tuple(_discard_images(engines))
+        silent = tuple(_remove_kept(home, progress)) if volumes else ()
+        silent += tuple(_discard_images(engines))
         shared = tuple(_shared_images(engines))
         left = tuple(
             f"{s.found.settings}: {s.problem}" for s in editor_settings.remove(home) if s.problem
@@ -65,6 +67,17 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
         files.remove_tree(ours)
     projects = tuple(w.directory for w in known.values())
     return UninstallReport(projects, (*left, *silent), shared)
+
+
+def _remove_kept(home: Paths, progress: Progress) -> Iterator[str]:
+    """Remove the volumes of projects that were removed earlier; yield those that remain."""
+    for project_id, kept in kept_volumes.all_of_user(home):
+        progress(f"removing the volumes of {kept.directory}")
+        for engine, agent in product(kept.engines, kept.agents):
+            try:
+                Engine(engine, project_id, agent).remove_volumes()
+            except CompanionError as error:
+                yield f"volumes of {kept.directory}: {error}"
 
 
 def _exclude(home: Paths) -> Iterator[str]:

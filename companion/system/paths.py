@@ -258,6 +258,11 @@ class Paths:
         return self.state / "forwards"
 
     @property
+    def kept_volumes(self) -> Path:
+        """Directory of the volumes that remain of removed projects."""
+        return self.state / "kept_volumes"
+
+    @property
     def events(self) -> Path:
         """What happened lately, for the tray's menu."""
         return self.state / "events.json"

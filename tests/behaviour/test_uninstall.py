@@ -45,6 +45,18 @@ def test_after_uninstall_the_home_is_as_it_was(desk: Desk):
     assert desk.companion("uninstall", "--yes").ok().out.startswith("removed 0 projects;")
 
 
+def test_a_purge_removes_the_volumes_of_a_project_that_was_removed_earlier(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up", "--yes").ok()
+    home, others = fake.world["volumes"], ["others_coder_home"]
+    assert home
+    fake.companion("remove").ok()
+    assert fake.world["volumes"] == home
+    fake.set(volumes=[*home, *others])
+    desk.companion("uninstall", "--yes", "--purge").ok()
+    assert fake.world["volumes"] == others
+
+
 def test_files_that_companion_made_in_others_places_go_without_a_backup(desk: Desk):
     (desk.home / ".config/Code/User").mkdir(parents=True)
     fake = fresh(desk)
