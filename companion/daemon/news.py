@@ -38,6 +38,8 @@ class EngineObserved:
 
     engine: EngineChoice
     conditions: Mapping[str, Mapping[str, Condition]]
+    ended: frozenset[tuple[str, str]] = frozenset()
+    """Project and agent of those that were started, do not run, and are not being worked on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,10 @@ class WorkCrashed:
 
 @dataclass(frozen=True, slots=True)
 class AgentStopped:
-    """An agent exited without a failure, and not by our work."""
+    """An agent's container was ended or removed, and not by Companion."""
 
     sandbox: str
     text: str
-    """The agent and its exit code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +197,12 @@ def reactions(
     again = (Touched(v.id) for v in views if _needs_look(before, v))
     crashed = (v for v in views if turned(before, v, Health.CRASHED))
     ran = {i for i, v in before.sandboxes.items() if v.health in {Health.RUNNING, Health.BROKEN}}
-    stopped = (v for v in views if v.id in ran and turned(before, v, Health.STOPPED))
+    ended = [v for v in views if v.id in ran and (v.ref.project.id, v.agent) in news.ended]
+    stopped = (v for v in ended if turned(before, v, v.health) and not v.is_up)
     return (
         *again,
         *(WorkCrashed(v.id, last_output(v)) for v in crashed),
-        *(AgentStopped(v.id, _end(v)) for v in stopped),
+        *(AgentStopped(v.id, _end(v)) for v in stopped if v.health is not Health.CRASHED),
     )
 
 
@@ -214,9 +216,12 @@ def _observe_again(done: AgentView | None, news: WorkFinished) -> tuple[Touched,
 
 
 def _end(agent_view: AgentView) -> str:
-    """Return the text for an agent that stopped unexpectedly."""
+    """Return how an agent ended that something else than Companion stopped."""
+    if agent_view.health is Health.ABSENT:
+        return "its container was removed outside Companion"
     code = agent_view.condition.exit_code
-    return f"{agent_view.agent} stopped (exit code {code}); `companion up` starts it again"
+    how = "was ended outside Companion" if code else "ended by itself"
+    return f"its container {how} (exit code {code})"
 
 
 def turned(before: View, agent_view: AgentView, health: Health) -> bool:

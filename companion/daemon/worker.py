@@ -2,14 +2,14 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 from companion.daemon.news import EngineObserved, EngineSilent, Progressed, WorkFinished
 from companion.daemon.scheduler import Order, Work
 from companion.daemon.view import AgentView, Review
 from companion.engine.client import Engine
-from companion.engine.model import Condition, Container, EngineChoice
+from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
 from companion.operations import reachability, registry, status
 from companion.project import inventory, store
@@ -19,8 +19,10 @@ from companion.reconcile.progress import Progress
 from companion.reconcile.run import Report
 from companion.reconcile.validate import check
 from companion.sandbox import powers_text
-from companion.system.paths import Paths
+from companion.system import locks
+from companion.system.paths import AgentPaths, Paths
 
+_ENDED = frozenset({Health.ABSENT, Health.STOPPED})
 _WORDS = {
     Change.NONE: "nothing to do",
     Change.RELOAD: "reloaded",
@@ -32,7 +34,12 @@ _WORDS = {
 def observe(home: Paths, choice: EngineChoice) -> EngineObserved | EngineSilent:
     """Observe all sandboxes on an engine; failures are part of the news."""
     try:
-        return EngineObserved(choice, _conditions(home, Engine(choice)))
+        engine = Engine(choice)
+        conditions = _conditions(home, engine)
+        missing = _missing(home, choice, conditions)
+        if missing:  # whoever changed them between list and look may be done by now
+            missing &= _missing(home, choice, conditions := _conditions(home, engine))
+        return EngineObserved(choice, conditions, missing)
     except CompanionError as error:
         return EngineSilent(choice, str(error))
     except Exception as error:  # noqa: BLE001 - one engine's bug must not end the watch
@@ -52,6 +59,26 @@ def _conditions(home: Paths, engine: Engine) -> dict[str, dict[str, Condition]]:
         }
         for project, agents in found.items()
     }
+
+
+def _missing(
+    home: Paths, choice: EngineChoice, conditions: Mapping[str, Mapping[str, Condition]]
+) -> frozenset[tuple[str, str]]:
+    """Return the agents that should run, do not, and are not being worked on by any process."""
+    return frozenset(
+        (project, agent)
+        for (project, agent), record in store.all_records(home)
+        if record.engine == choice and record.wanted == "up" and record.applied.parts
+        if conditions.get(project, {}).get(agent, Condition(Health.ABSENT)).health in _ENDED
+        if _is_free(home.project(project).agent(agent))
+    )
+
+
+def _is_free(agent_paths: AgentPaths) -> bool:
+    """Tell whether no process changes an agent's sandbox now."""
+    with suppress(CompanionError), locks.attempt(agent_paths.lock) as free:
+        return free
+    return False
 
 
 def _started(home: Paths, project_id: str, agent: str) -> Collection[str]:

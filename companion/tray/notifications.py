@@ -61,7 +61,8 @@ def notification_for(view: View, news: News) -> Notification | None:
         case AgentStopped(sandbox, text):
             agent_view = view.sandboxes.get(sandbox)
             title = f"{agent_view.name if agent_view else sandbox} was stopped"
-            return Notification(sandbox, title, text, (("Start it", Click(Verb.START, sandbox)),))
+            start = ("Start it", Click(Verb.START, sandbox))
+            return Notification(sandbox, title, _capital(text), (start,))
         case HostRefused(sandbox):
             agent_view = view.sandboxes.get(sandbox)
             return _refusal(agent_view) if agent_view else None
@@ -87,8 +88,7 @@ def _finished(agent_view: AgentView, news: WorkFinished) -> Notification | None:
 
 def _about(agent_view: AgentView, what: str, problem: Problem) -> Notification:
     """Return what is wrong, what to do about it, and the click that does it."""
-    hint = problem.hint[:1].upper() + problem.hint[1:]
-    text = "\n".join(filter(None, (first_line(problem), hint)))
+    text = "\n".join(filter(None, (first_line(problem), _capital(problem.hint))))
     action = of_problem(agent_view.id, problem)
     return Notification(agent_view.id, f"{agent_view.name}: {what}", text, (action,))
 
@@ -122,3 +122,7 @@ def _question(agent_view: AgentView, review: Review) -> Notification:
         return Notification(agent_view.id, title, sentences, (show, apply, ignore))
     text = "It opens more than can be shown here. Until you agree, nothing is changed."
     return Notification(agent_view.id, title, text, (show, ignore))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -221,6 +221,26 @@ def test_a_refused_host_is_asked_about_once_and_a_click_lets_it_through(desk: De
         assert len([n for n in panel.notes if "was refused astral.sh" in n.title]) == 1
 
 
+def test_a_sandbox_that_something_else_removed_is_announced_once(desk: Desk, tmp_path: Path):
+    fake = Fake(desk, desk.project(config(), __env="KEY=one\n"))
+    fake.companion("up").ok()
+    with tray(desk, tmp_path) as running:
+        panel = running.panel
+        panel.wait_for_icon()
+        until(lambda: panel.rows()[0].text.endswith("running"))
+        fake.set(containers={})
+        note = panel.wait_for_note("project was stopped")
+        assert note.text == "Its container was removed outside Companion"
+        panel.click_note(note)
+        panel.wait_for_note("project is ready")
+        until(lambda: panel.rows()[0].text.endswith("running"))
+        fake.companion("down").ok()
+        until(lambda: panel.rows()[0].text.endswith("stopped"))
+        assert panel.said.count("was stopped") == 1
+        happened = texts(panel.find("Recent events").rows)
+        assert any("project: its container was removed" in text for text in happened)
+
+
 def test_a_project_that_somebody_else_wrote_is_not_started_from_the_menu(tmp_path: Path):
     desk = make_desk(tmp_path / "home", trusting=False)
     fake = Fake(desk, desk.project(config(), __env="KEY=one\n"))

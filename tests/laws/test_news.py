@@ -81,11 +81,12 @@ def test_a_crash_is_reported_once():
 
 
 def test_an_agent_that_somebody_else_stopped_is_reported_once():
-    killed = EngineObserved(PODMAN, {"p-1": {"coder": Condition(Health.STOPPED, 137)}})
+    stopped_one = {"p-1": {"coder": Condition(Health.STOPPED, 137)}}
+    killed = EngineObserved(PODMAN, stopped_one, frozenset({("p-1", "coder")}))
     view = fold(BEFORE, killed)
     (stopped,) = reactions(BEFORE, view, killed)
     assert isinstance(stopped, AgentStopped)
-    said = "p: coder stopped (exit code 137); `companion up` starts it again"
+    said = "p: its container was ended outside Companion (exit code 137)"
     assert line(view, stopped) == said
     assert reactions(view, fold(view, killed), killed) == ()
     busy = View({AGENT.id: replace(AGENT, step="replacing coder")})
@@ -160,11 +161,15 @@ def container(role: Role) -> Container:
     )  # fmt: skip
 
 
-def test_an_agent_whose_container_was_removed_was_not_stopped_by_anyone():
+def test_an_agent_whose_container_was_removed_was_stopped_unless_companion_did_that():
     left = tuple(container(role) for role in Role if role is not Role.AGENT)
     news = EngineObserved(PODMAN, {"p-1": {"coder": condition(Engine(PODMAN), left)}})
     agent, reaction = after(news)
     assert (agent.health, reaction) == (Health.ABSENT, ())
+    removed = replace(news, ended=frozenset({("p-1", "coder")}))
+    text = "its container was removed outside Companion"
+    assert after(removed)[1] == (AgentStopped(AGENT.id, text),)
+    assert after(removed, fold(BEFORE, removed))[1] == ()
 
 
 THREE = ("coder-gateway", "coder-net", "coder")
