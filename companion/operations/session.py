@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from companion.errors import CompanionError
 from companion.project.record import AgentRecord
+from companion.spec.identity import ATTENTION
 from companion.system import process
 from companion.system.paths import Paths
 
@@ -16,7 +17,10 @@ LOST = 255
 _SECONDS = 60.0
 _KNOWN_TERMINAL = "infocmp >/dev/null 2>&1 || export TERM=xterm-256color"
 """A sandbox knows few terminals; of the others, most understand this one's codes."""
-_STAYS = '{}; code=$?; [ "$code" = 0 ] || {{ echo "it ended with $code"; exec bash -l; }}'
+_STAYS = (
+    f"{{}}; code=$?; {ATTENTION} ended 2>/dev/null;"
+    ' [ "$code" = 0 ] || {{ echo "it ended with $code"; exec bash -l; }}'
+)
 """A program that fails leaves its last words on the screen, and a shell."""
 
 

@@ -7,9 +7,10 @@ from pydantic import model_validator
 
 from companion.config.models import Version
 from companion.config.request_rules import Ruled
-from companion.plugins import npm
+from companion.plugins import hooks, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (
+    Command,
     Contribution,
     EnvVar,
     Header,
@@ -18,6 +19,7 @@ from companion.plugins.contribution import (
     Variable,
 )
 from companion.plugins.login import Credential, Login
+from companion.traffic.attention import Word
 
 _CLI = npm.Cli("claude", "@anthropic-ai/claude-code", "2.1.332")
 _DUMMY = "dummy"
@@ -61,11 +63,47 @@ _LOGINS = (
     ),
 )
 
+# Nothing is called when the user answers a question of permission: the next word is that of the
+# tool's end.
+_EVENTS = {
+    Word.BUSY: (
+        "UserPromptSubmit",
+        "PreToolUse",
+        "PostToolUse",
+        "PostToolUseFailure",
+        "PermissionDenied",
+        "ElicitationResult",
+    ),
+    Word.WAITING: ("PermissionRequest", "Elicitation"),
+    Word.DONE: ("Stop", "StopFailure"),
+    Word.ENDED: ("SessionEnd",),
+}
+_NOTICES = {
+    Word.WAITING: "permission_prompt|elicitation_dialog|agent_needs_input",
+    Word.DONE: "idle_prompt",
+}
+"""Kinds of the event Notification: they come late, but also where nothing else is called."""
+
+
+def _hook(word: Word, **more: str) -> dict[str, object]:
+    run = {"type": "command", "command": hooks.command(word), "timeout": hooks.SECONDS}
+    return {**more, "hooks": [run]}
+
+
+def _hooks() -> str:
+    """Return the command that writes the hooks into a file of its own among managed settings."""
+    events = {event: [_hook(word)] for word, events in _EVENTS.items() for event in events}
+    notices = [_hook(word, matcher=kinds) for word, kinds in _NOTICES.items()]
+    text = json.dumps({"hooks": {**events, "Notification": notices}})
+    return hooks.written("/etc/claude-code/managed-settings.d/50-companion.json", text)
+
+
 _PROGRAM = npm.runtime(
     name="claude-code",
     summary="Claude Code with the claude-agent-acp adapter",
     cli=_CLI,
     acp=npm.Acp(("claude-agent-acp",), "@agentclientprotocol/claude-agent-acp@0.101.0"),
+    commands=(_hooks(),),
 )
 RUNTIME = replace(
     _PROGRAM,
@@ -108,7 +146,7 @@ def contribute(options: Options, context: Context) -> Contribution:
         header = Header("x-api-key", "", EnvVar(options.api_key or ""), "")
     return Contribution(
         home=(HomeFile(".claude.json", json.dumps(set_up), context.origin),),
-        commands=npm.added(_CLI, options.version),
+        commands=(*npm.added(_CLI, options.version), Command(_hooks())),
         variables=tuple(Variable(*p, context.origin) for p in ((variable, _DUMMY), _QUIET)),
         upstreams=(Upstream("https", _HOST, 443, (header,), context.origin, rules=options.rules),),
     )

@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from companion.config.models import Version
 from companion.config.request_rules import Ruled
-from companion.plugins import npm
+from companion.plugins import hooks, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (
     Command,
@@ -19,6 +19,8 @@ from companion.plugins.contribution import (
     Upstream,
 )
 from companion.plugins.login import Credential, Login
+from companion.spec.identity import LIB
+from companion.traffic.attention import Word
 
 _CLI = npm.Cli("codex", "@openai/codex", "0.171.0")
 _HOST = "api.openai.com"
@@ -58,6 +60,24 @@ def _defaults(lines: tuple[str, ...]) -> str:
     return f"mkdir -p /etc/codex && printf '%s\\n' {words} >/etc/codex/config.toml"
 
 
+# `codex exec` prints a line for each call, so only what changes the word is called for.
+_EVENTS = {
+    Word.BUSY: ("UserPromptSubmit", "PostToolUse"),
+    Word.WAITING: ("PermissionRequest",),
+    Word.DONE: ("Stop", "Interrupt"),
+    Word.ENDED: ("SessionEnd",),
+}
+
+
+def _hooks() -> str:
+    """Return the command that writes the hooks among the managed requirements."""
+    lines = ["[hooks]", f'managed_dir = "{LIB}"']
+    for word, events in _EVENTS.items():
+        run = f'type = "command"\ncommand = "{hooks.command(word)}"\ntimeout = {hooks.SECONDS}'
+        lines += (f"[[hooks.{event}]]\n[[hooks.{event}.hooks]]\n{run}" for event in events)
+    return hooks.written("/etc/codex/requirements.toml", "\n".join(lines) + "\n")
+
+
 _LOGINS = (
     Login(
         mode="api-key",
@@ -86,7 +106,7 @@ _PROGRAM = npm.runtime(
     summary="OpenAI Codex CLI with the codex-acp adapter",
     cli=_CLI,
     acp=npm.Acp(("codex-acp",), "@agentclientprotocol/codex-acp@2.6.0", (_MODE,)),
-    commands=(_defaults(_ALWAYS),),
+    commands=(_defaults(_ALWAYS), _hooks()),
 )
 RUNTIME = replace(_PROGRAM, logins=_LOGINS, elsewhere=("OPENAI_BASE_URL",))
 
@@ -108,7 +128,7 @@ class Options(Ruled):
 
 def contribute(options: Options, context: Context) -> Contribution:
     """Install the CLI unless the image has it; the gateway adds the key, or the plan's token."""
-    added = npm.added(_CLI, options.version)
+    added = (*npm.added(_CLI, options.version), Command(_hooks()))
     if options.api_key:
         return Contribution(
             commands=(*added, Command(_defaults(_provider("OpenAI")))),

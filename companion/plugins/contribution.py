@@ -196,6 +196,8 @@ class RuntimeProgram:
     packages: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
     """(name, value) in the agent's environment; configured ones override them."""
+    home_files: tuple[tuple[str, str], ...] = ()
+    """(path, text) of files in the agent's initial home; all others of that path override them."""
 
     @property
     def home(self) -> str:

@@ -57,6 +57,7 @@ def runtime(
     cli: Cli,
     acp: Acp,
     commands: tuple[str, ...] = (),
+    home_files: tuple[tuple[str, str], ...] = (),
 ) -> RuntimePlugin:
     """Return a runtime of a CLI, which people start, and what speaks ACP for editors.
 
@@ -66,6 +67,7 @@ def runtime(
         cli: the program.
         acp: what speaks ACP.
         commands: further commands to run after the installation.
+        home_files: (path, text) of files in the agent's initial home.
     """
 
     def program(version: str | None) -> RuntimeProgram:
@@ -77,6 +79,7 @@ def runtime(
             acp_command=acp.command,
             user="agent",
             variables=acp.variables,
+            home_files=home_files,
         )
 
     return RuntimePlugin(name, summary, cli.package, cli.pinned, program)

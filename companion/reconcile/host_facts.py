@@ -45,6 +45,6 @@ def assets() -> Assets:
     scripts = ("closed", "fence", "gateway", "ingress", "net", "reload", "stage")
     names = ("Dockerfile", *(f"{script}.sh" for script in scripts))
     gateway = tuple(File(n, files.read_bytes(root / "gateway" / n)) for n in names)
-    names = ("entrypoint.sh", "profile.sh", "shell.sh")
+    names = ("attention.sh", "entrypoint.sh", "profile.sh", "shell.sh", "tmux.conf")
     agent = tuple(File(n, files.read_bytes(root / "agent" / n), 0o755) for n in names)
     return Assets(gateway, agent, files.read_bytes(root / "seccomp.json"))

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from companion.render import environment, mcp_clients
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File, Image
-from companion.spec.identity import LIB, Role
+from companion.spec.identity import ATTENTION, LIB, Role
 from editors import zed
 
 _COPIED = ("root-hooks", "hooks", "home", mcp_clients.DIRECTORY)
@@ -74,6 +74,7 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     if sandbox.gateway:
         yield f"COPY companion-sandbox.crt {environment.CA_FILE}\nRUN update-ca-certificates\n"
     yield f"COPY entrypoint.sh {LIB}/entrypoint.sh\n"
+    yield f"COPY attention.sh {ATTENTION}\nCOPY tmux.conf /etc/tmux.conf\n"
     # First in its directory: others there may add to PATH.
     yield "COPY profile.sh /etc/profile.d/00-companion.sh\n"
     if sandbox.ssh:
@@ -146,7 +147,9 @@ def _speaks_acp(sandbox: Sandbox) -> bool:
 
 def _home(sandbox: Sandbox) -> Iterator[File]:
     """Yield the agent's home files: the plugins' and Zed's, overridden by the project's own."""
-    files = {f.path: File(f.path, f.text.encode()) for f in sandbox.contribution.home}
+    own = (File(path, text.encode()) for path, text in sandbox.program.home_files)
+    files = {f.path: f for f in own}
+    files |= {f.path: File(f.path, f.text.encode()) for f in sandbox.contribution.home}
     if _speaks_acp(sandbox):
         text = zed.settings_of_sandbox(sandbox.agent)
         files[zed.SETTINGS_IN_HOME] = File(zed.SETTINGS_IN_HOME, text.encode())

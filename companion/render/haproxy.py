@@ -8,7 +8,7 @@ the secrets (`secrets.map`, written in the gateway).
 from collections.abc import Iterable, Iterator
 
 from companion.plugins.contribution import Upstream
-from companion.render import forward, joined, limits, request_rules, requests, streams
+from companion.render import attention, forward, joined, limits, request_rules, requests, streams
 from companion.render.streams import server
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
@@ -116,6 +116,7 @@ def _egress(sandbox: Sandbox) -> str:
         limits.DEFAULTS,
         "  http-reuse aggressive\n",
         limits.COUNTS,
+        attention.COUNT,
         *_http_in(sandbox, address, http),
         *_tls_in(sandbox, address, https),
         *(_intercept(sandbox, address, https) if https else ()),
@@ -131,6 +132,7 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
     yield limits.REQUEST
     yield "  http-request set-var(txn.port) dst_port\n"
     yield requests.SANE
+    yield from attention.rules()
     yield requests.UPGRADES
     yield _STALE
     yield "  http-request set-var(txn.server) var(txn.endpoint),map_str(http.map)\n"

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 LIB = "/usr/local/lib/companion"
 """The directory of our programs in an agent's image."""
+ATTENTION = f"{LIB}/attention"
+"""The program there by which hooks tell whether the agent waits."""
 
 SECURITY = ("no-new-privileges", "label=disable")
 """Security options of every container.

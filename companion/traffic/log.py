@@ -8,6 +8,8 @@ the agent's can stand there, so lines are read from their end.
 import re
 from dataclasses import dataclass
 
+from companion.traffic.attention import Word, word_of
+
 SOCKET = "log.sock"
 """The name of the socket on which a watcher receives the lines, too."""
 _SENT = "bytes=%U/%B"
@@ -28,6 +30,8 @@ REQUEST = (
 ALLOWED = "ok"
 INTERCEPTED = "intercepted"
 """Why a connection's TLS ends in the gateway, which then writes a line for each request on it."""
+ATTENTION = "attention"
+"""Why a request is a hook's; after it and a dash comes the word that the hook said."""
 _NAMELESS = frozenset({"host", "framing", "name", "not-tls", "busy"})
 """Refusals before there is a host name to speak of."""
 _TAIL = r"why=(?P<why>[a-z-]+) bytes=(?P<sent>\d+)/(?P<received>\d+) ms=[+-]?\d+ term=\S+"
@@ -60,8 +64,8 @@ class Passage:
 
 def parse(line: str) -> Passage | None:
     """Return what a line says; None for a line of another kind."""
-    found = next(filter(None, (shape.fullmatch(line) for shape in _LINES)), None)
-    if not found or found["why"] == INTERCEPTED:
+    found = _found(line)
+    if not found or found["why"] == INTERCEPTED or _is_word(found["why"]):
         return None
     host, port, why = found["host"].partition(":")[0], found["port"], found["why"]
     is_tls = found.re is _LINES[0]
@@ -74,3 +78,18 @@ def parse(line: str) -> Passage | None:
         sent=int(found["sent"][:_DIGITS]),
         received=int(found["received"][:_DIGITS]),
     )
+
+
+def word(line: str) -> Word | None:
+    """Return what a hook said of the agent's work; None for a line of another kind."""
+    found = _found(line) if f"why={ATTENTION}-" in line else None
+    is_word = found and found.re is _LINES[1] and _is_word(found["why"])
+    return word_of(found["why"].removeprefix(f"{ATTENTION}-")) if found and is_word else None
+
+
+def _found(line: str) -> "re.Match[str] | None":
+    return next(filter(None, (shape.fullmatch(line) for shape in _LINES)), None)
+
+
+def _is_word(why: str) -> bool:
+    return why.partition("-")[0] == ATTENTION
