@@ -12,8 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from companion.daemon.attending import Attending
 from companion.engine import gateway_log
 from companion.traffic import log, offers
+from companion.traffic.attention import Heard
 from companion.traffic.log import Passage
 
 _MOST = 1000
@@ -25,11 +27,16 @@ _RATE = 20
 class Listener:
     """Calls `report` for each passage that was refused and could be allowed.
 
-    Of what was let through, it reports hosts that were refused before.
+    Of what was let through, it reports hosts that were refused before. It calls `attend` when the
+    state of an agent's work changes.
     """
 
-    def __init__(self, report: Callable[[str, Passage], None]) -> None:
+    def __init__(
+        self, report: Callable[[str, Passage], None], attend: Callable[[str, Heard], None]
+    ) -> None:
         self._report = report
+        self._attend = attend
+        self._attending = Attending()
         self._sockets: dict[str, tuple[Path, socket.socket]] = {}
         self._refused: dict[str, set[str]] = {}
         self._paces: dict[str, tuple[int, int]] = {}
@@ -57,9 +64,21 @@ class Listener:
             found = self._sockets.pop(key, None)
             self._refused.pop(key, None)
             self._paces.pop(key, None)
+            self._attending.forget(key)
             if found:
                 self._selector.unregister(found[1])
                 found[1].close()
+
+    def recall(self, key: str, known: Heard) -> None:
+        """Take over what a gateway logged of the agent's work before it was followed."""
+        with self._lock:
+            self._attending.recall(key, known)
+        self._wake()
+
+    def reset(self, key: str) -> None:
+        """Forget the state of an agent's work, because the agent ended."""
+        with self._lock:
+            self._attending.forget(key)
 
     def stop(self) -> None:
         """Make run() return; callable from any thread."""
@@ -68,13 +87,37 @@ class Listener:
     def run(self) -> None:
         """Report until stopped; to be run in a thread of its own."""
         while True:
-            for ready, _ in self._selector.select():
+            for ready, _ in self._selector.select(self._patience()):
                 if ready.data is None:
+                    if self._ended.recv(1):
+                        continue  # woken, to look at what is due
                     self._close()
                     return
-                for passage in filter(None, map(log.parse, self._lines(ready.data))):
-                    if self._is_news(ready.data, passage):
-                        self._report(ready.data, passage)
+                self._read(ready.data)
+            self._report_changes()
+
+    def _read(self, key: str) -> None:
+        lines = self._lines(key)
+        for passage in filter(None, map(log.parse, lines)):
+            if self._is_news(key, passage):
+                self._report(key, passage)
+        with self._lock:
+            if key in self._sockets:
+                self._attending.take(key, filter(None, map(log.word, lines)), time.time())
+
+    def _report_changes(self) -> None:
+        with self._lock:
+            changes = self._attending.due(time.monotonic())
+        for key, known in changes:
+            self._attend(key, known)
+
+    def _patience(self) -> float | None:
+        with self._lock:
+            return self._attending.patience(time.monotonic())
+
+    def _wake(self) -> None:
+        with suppress(OSError):
+            self._end.send(b"!")
 
     def _close(self) -> None:
         for key in tuple(self._sockets):

@@ -14,6 +14,8 @@ from companion.daemon.file_watcher import Watch
 from companion.daemon.following import BROUGHT, INTERVAL, Following, is_brought
 from companion.daemon.listener import Listener
 from companion.daemon.news import (
+    AttentionChanged,
+    EngineObserved,
     EngineSilent,
     HostRefused,
     HostSettled,
@@ -23,6 +25,7 @@ from companion.daemon.news import (
     ProjectRemoved,
     WatchDegraded,
     fold,
+    has_ended,
     reactions,
 )
 from companion.daemon.scheduler import (
@@ -45,6 +48,7 @@ from companion.errors import AlreadyRunningError
 from companion.reconcile import teardown
 from companion.system import files, locks, log, process
 from companion.system.paths import Paths
+from companion.traffic.attention import Heard
 from companion.traffic.log import Passage
 
 _PATIENCE = 3.0
@@ -98,7 +102,7 @@ class Loop:
         self._log = log.to_file(self.home)
         self.view = replace(self.view, events=event_store.read(self.home))
         self._watch = Watch(self._touched, lambda why: self._inbox.put(WatchDegraded(why)))
-        self._listener = Listener(self._hear)
+        self._listener = Listener(self._hear, self._attend)
         self._following = Following(
             self.home, self._watch, self._listener, lambda: self.view, self._inbox.put, self._tell
         )
@@ -203,6 +207,18 @@ class Loop:
         else:
             self._inbox.put(HostSettled(sandbox, passage.host))
 
+    def _attend(self, sandbox: str, known: Heard) -> None:
+        """Record the state of an agent's work (runs in the listener's thread)."""
+        if agent_view := self._agent(sandbox):
+            worker.remember(self.home, agent_view, known)
+        self._inbox.put(AttentionChanged(sandbox, known.attention, known.at))
+
+    def _recall(self, began: list[AgentView]) -> None:
+        """Find out what agents said before they were seen (runs in a thread of its own)."""
+        for agent_view in began:
+            self._threads.interrupt_if_ending()
+            self._listener.recall(agent_view.id, worker.recalled(self.home, agent_view))
+
     def _report(self, news: News) -> None:
         """Report progress from a worker, and end its work there if the loop ends."""
         self._threads.interrupt_if_ending()
@@ -218,6 +234,8 @@ class Loop:
             self._log.info(text)
         self._remember(news)
         self.show(self.view, news)
+        if isinstance(news, EngineObserved):
+            self._follow_attention(before)
         for reaction in reactions(before, self.view, news):
             if isinstance(reaction, Touched):
                 self._inbox.put(reaction)
@@ -231,6 +249,16 @@ class Loop:
         if happened := event(self.view, news, time.time()):
             self.view = replace(self.view, events=self.view.events.after(happened))
             event_store.write(self.home, self.view.events)
+
+    def _follow_attention(self, before: View) -> None:
+        """Forget what ended agents said, and find out what those that run said before."""
+        both = [(old, self.view.sandboxes[key]) for key, old in before.sandboxes.items()]
+        for old, new in both:
+            if has_ended(old, new):
+                self._listener.reset(new.id)
+        began = [new for old, new in both if new.condition.pid not in {0, old.condition.pid}]
+        if began:
+            self._threads.begin(self._recall, began)
 
     def _agent(self, subject: Subject) -> AgentView | None:
         return self.view.sandboxes.get(subject) if isinstance(subject, str) else None

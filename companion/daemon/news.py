@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from companion.daemon import calls
+from companion.daemon.calls import Calls
 from companion.daemon.refusals import Refusals, refused, settled
 from companion.daemon.scheduler import Touched
 from companion.daemon.view import AgentView, Review, View, last_output
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import Problem
+from companion.traffic.attention import Attention
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,15 @@ class HostSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class AttentionChanged:
+    """An agent works, waits for its user or is done; `at` in seconds since 1970."""
+
+    sandbox: str
+    attention: Attention
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class WatchDegraded:
     """The watcher continues with reduced function."""
 
@@ -130,6 +142,7 @@ News = (
     | AgentStopped
     | HostRefused
     | HostSettled
+    | AttentionChanged
     | WatchDegraded
 )
 
@@ -153,8 +166,8 @@ def fold(view: View, news: News) -> View:
             return replace(view, silent=view.silent | {engine})
         case Progressed(sandbox, text):
             return _changed(view, sandbox, lambda v: replace(v, step=text))
-        case HostRefused(sandbox) | HostSettled(sandbox):
-            return _changed(view, sandbox, lambda v: replace(v, refusals=_decided(v, news)))
+        case HostRefused(sandbox) | HostSettled(sandbox) | AttentionChanged(sandbox):
+            return _changed(view, sandbox, lambda v: _heard(v, news))
         case WorkFinished(sandbox):
             return _changed(view, sandbox, lambda v: _finished(v, news))
 
@@ -175,10 +188,16 @@ def _finished(known: AgentView, news: WorkFinished) -> AgentView:
     )
 
 
-def _decided(known: AgentView, news: HostRefused | HostSettled) -> Refusals:
-    if isinstance(news, HostRefused):
-        return refused(known.refusals, news.host, news.at)
-    return settled(known.refusals, news.host, ignored=news.ignored)
+def _heard(known: AgentView, news: HostRefused | HostSettled | AttentionChanged) -> AgentView:
+    """Return an agent after what its gateway logged, or what the user decided on that."""
+    match news:
+        case HostRefused(_, host, at):
+            return replace(known, refusals=refused(known.refusals, host, at))
+        case HostSettled(_, host, ignored):
+            return replace(known, refusals=settled(known.refusals, host, ignored=ignored))
+        case AttentionChanged(_, attention, at):
+            new_calls = calls.changed(known.calls, attention, at)
+            return replace(known, attention=attention, calls=new_calls)
 
 
 def reactions(
@@ -240,6 +259,7 @@ def _kept(new: AgentView, old: AgentView | None) -> AgentView:
     kept = replace(
         new, condition=seen, step=old.step, trouble=old.trouble, login_problem=old.login_problem
     )
+    kept = replace(kept, attention=old.attention, calls=old.calls)
     return replace(kept, settled=old.settled, review=old.review, refusals=old.refusals)
 
 
@@ -255,7 +275,14 @@ def _seen(
     new = replace(old, condition=mine.get(old.agent, Condition(Health.ABSENT)))
     if new.health is Health.ABSENT:
         new = replace(new, refusals=Refusals())
+    if has_ended(old, new):
+        new = replace(new, attention=Attention.UNKNOWN, calls=Calls())
     return replace(new, settled=new.settled and not _needs_look(before, new))
+
+
+def has_ended(old: AgentView, new: AgentView) -> bool:
+    """Tell whether an agent's container stopped, even if it was started again."""
+    return old.condition.pid not in {0, new.condition.pid}
 
 
 def _needs_look(before: View, now: AgentView) -> bool:

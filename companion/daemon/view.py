@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from companion.daemon.calls import Calls
 from companion.daemon.events import Events
 from companion.daemon.refusals import Refusals
 from companion.engine.model import Condition, EngineChoice, Health
@@ -62,6 +63,8 @@ class AgentView:
     """The hosts that it was refused lately."""
     attention: Attention = Attention.UNKNOWN
     """Whether its agent works, waits for the user or is done."""
+    calls: Calls = field(default_factory=Calls)
+    """When the user was told of that."""
     settled: bool = False
     """It matched its files when last observed, and no engine event came since."""
 

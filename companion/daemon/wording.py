@@ -6,6 +6,7 @@ from enum import StrEnum
 from companion.daemon.events import About, Event
 from companion.daemon.news import (
     AgentStopped,
+    AttentionChanged,
     EngineObserved,
     EngineSilent,
     HostRefused,
@@ -172,6 +173,10 @@ def line(view: View, news: News) -> str:
             told = known.refusals.told[-1:] if known else ()
             is_new = known and known.refusals.news and told[0][0] == host
             return f"{known.name}: refused {host}" if known and is_new else ""
+        case AttentionChanged(sandbox):
+            known = view.sandboxes.get(sandbox)
+            is_new = known and known.calls.is_new
+            return f"{known.name}: {attention.shown(known.attention)}" if known and is_new else ""
         case EngineSilent(engine, why):
             return f"{engine.name}: {why}"
         case WatchDegraded(why):

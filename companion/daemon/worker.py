@@ -11,7 +11,7 @@ from companion.daemon.view import AgentView, Review
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
-from companion.operations import reachability, registry, status
+from companion.operations import attention, reachability, registry, status
 from companion.project import inventory, store
 from companion.reconcile import run, teardown, trust
 from companion.reconcile.plan import Change
@@ -21,6 +21,7 @@ from companion.reconcile.validate import check
 from companion.sandbox import powers_text
 from companion.system import locks
 from companion.system.paths import AgentPaths, Paths
+from companion.traffic.attention import Heard
 
 _ENDED = frozenset({Health.ABSENT, Health.STOPPED})
 _WORDS = {
@@ -87,6 +88,21 @@ def _started(home: Paths, project_id: str, agent: str) -> Collection[str]:
         record = store.read(home.project(project_id).agent(agent))
         return record.applied.parts if record else ()
     return ()
+
+
+def recalled(home: Paths, agent_view: AgentView) -> Heard:
+    """Return what an agent said of its work since it started, before it was followed."""
+    agent_paths = home.project(agent_view.ref.project.id).agent(agent_view.agent)
+    if agent_view.engine:
+        with suppress(CompanionError):
+            engine = Engine(agent_view.engine, agent_view.ref.project.id, agent_view.agent)
+            return attention.logged(engine, engine.containers(), attention.kept(agent_paths))
+    return Heard()
+
+
+def remember(home: Paths, agent_view: AgentView, known: Heard) -> None:
+    """Remember what an agent said last, for commands."""
+    attention.keep(home.project(agent_view.ref.project.id).agent(agent_view.agent), known)
 
 
 def carry_out(

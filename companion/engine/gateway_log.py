@@ -8,6 +8,7 @@ Where a container cannot reach sockets of the desktop, as in a virtual machine, 
 import os
 import socket
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,6 +49,20 @@ def is_there(directory: Path) -> bool:
     """Tell whether a socket is there, and not only in the memory of who made it."""
     with suppress(OSError):
         return stat.S_ISSOCK((directory / SOCKET).lstat().st_mode)
+    return False
+
+
+def is_heard(directory: Path) -> bool:
+    """Tell whether a watcher listens there now."""
+    if sys.platform != "linux":
+        return False
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+        handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            asking.connect(f"/proc/self/fd/{handle}/{SOCKET}")
+        finally:
+            os.close(handle)
+        return True
     return False
 
 

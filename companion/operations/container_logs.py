@@ -37,20 +37,24 @@ class Line:
     text: str
 
 
-def written(engine: Engine, containers: Iterable[Container], *, since: int = 0) -> list[Line]:
+def written(
+    engine: Engine, containers: Iterable[Container], *, since: int = 0, last: int = 0
+) -> list[Line]:
     """Return what containers have said so far, in the order of time.
 
     Args:
         engine: the engine that holds them.
         containers: whose output to return.
         since: seconds since 1970, of the first line to return.
+        last: how many lines of each to return at most; 0: all.
 
     Raises:
         EngineError: the engine refused.
     """
 
     def of(container: Container) -> list[Line]:
-        argv = _argv(engine, container, since)
+        tail = ("--tail", str(last)) if last else ()
+        argv = _argv(engine, container, since, *tail)
         done = process.run(argv, env=engine.environment, timeout=_TIMEOUT, merged=True)
         if done.code:
             raise failures.of_call(engine.choice.name, argv[1:], done)

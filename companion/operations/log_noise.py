@@ -36,4 +36,5 @@ def is_traffic(text: str) -> bool:
 
 
 def _is_routine(text: str) -> bool:
-    return bool(_AROUND.fullmatch(text)) or f" why={log.INTERCEPTED} " in text
+    is_hook = log.word(text) is not None
+    return is_hook or bool(_AROUND.fullmatch(text)) or f" why={log.INTERCEPTED} " in text

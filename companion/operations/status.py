@@ -9,7 +9,7 @@ from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import CompanionError, Problem
-from companion.operations import ports_inside, validation_cache
+from companion.operations import attention, ports_inside, validation_cache
 from companion.project import discovery, store
 from companion.project import forwards as forwarding
 from companion.project.forwards import Forward
@@ -79,7 +79,13 @@ def statuses(home: Paths, project: Project) -> tuple[Status, ...]:
         return tuple(c for c in held[engine.choice] if c.agent == engine.agent)
 
     active = forwarding.active(home)
-    return tuple(_status(ref, config, written, active, ask) for ref, config in configs.items())
+    return tuple(
+        parallel.each(
+            tuple(configs.items()),
+            lambda one: _status(home, *one, written, active, ask),
+            at_once=4,
+        )
+    )
 
 
 def status_of(home: Paths, ref: AgentRef) -> Status:
@@ -90,7 +96,7 @@ def status_of(home: Paths, ref: AgentRef) -> Status:
     """
     written = store.of_project(home, ref.project)
     active = forwarding.active(home)
-    return _status(ref, _config(_checked(home, ref)), written, active, Engine.containers)
+    return _status(home, ref, _config(_checked(home, ref)), written, active, Engine.containers)
 
 
 def _configs(home: Paths, project: Project) -> Mapping[AgentRef, _Config]:
@@ -131,6 +137,7 @@ def _name(ref: AgentRef, config: _Config, written: Written) -> str:
 
 
 def _status(
+    home: Paths,
     ref: AgentRef,
     config: _Config,
     written: Written,
@@ -157,7 +164,16 @@ def _status(
         problems=(*config.problems, *broken, *ports.problems),
         listening=ports.offered,
         forwards=tuple(f for f in forwards if (f.project, f.agent) == (ref.project.id, name)),
+        attention=_attention(home, ref, name, engine, containers),
     )
+
+
+def _attention(
+    home: Paths, ref: AgentRef, name: str, engine: Engine, containers: Collection[Container]
+) -> Attention:
+    if not name:
+        return Attention.UNKNOWN
+    return attention.of(home.project(ref.project.id).agent(name), engine, containers)
 
 
 def _checked(home: Paths, ref: AgentRef) -> "Checked | CompanionError":

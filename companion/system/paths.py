@@ -108,6 +108,11 @@ class AgentPaths:
         return self.root / "traffic.json"
 
     @property
+    def attention(self) -> Path:
+        """Whether the agent works, waits for its user or is done, as last heard."""
+        return self.root / "attention.json"
+
+    @property
     def traffic_lock(self) -> Path:
         """Held while the gateway's log is added to that."""
         return self.root / "traffic.lock"

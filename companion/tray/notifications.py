@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from companion import __version__
 from companion.daemon.news import (
     AgentStopped,
+    AttentionChanged,
     EngineSilent,
     HostRefused,
     News,
@@ -15,12 +16,14 @@ from companion.daemon.news import (
 from companion.daemon.view import AgentView, Review, View
 from companion.daemon.wording import first_line, waits
 from companion.errors import Problem
+from companion.traffic.attention import Attention
 from companion.traffic.words import place
 from companion.tray.clicks import Click, Verb
 from companion.tray.remedies import of_problem
 
 _LONGEST = 400
 """Characters of a question that can be answered in its notification: all of it is shown."""
+_CALLS = {Attention.WAITING: "waits for you", Attention.DONE: "is done"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,10 @@ def notification_for(view: View, news: News) -> Notification | None:
             title = f"{agent_view.name if agent_view else sandbox} was stopped"
             start = ("Start it", Click(Verb.START, sandbox))
             return Notification(sandbox, title, _capital(text), (start,))
-        case HostRefused(sandbox):
+        case HostRefused(sandbox) | AttentionChanged(sandbox):
             agent_view = view.sandboxes.get(sandbox)
-            return _refusal(agent_view) if agent_view else None
+            tell = _refusal if isinstance(news, HostRefused) else _call
+            return tell(agent_view) if agent_view else None
         case WatchDegraded(why):
             return Notification("watch", "File changes may be detected late", why)
         case EngineSilent(engine, why):
@@ -91,6 +95,15 @@ def _about(agent_view: AgentView, what: str, problem: Problem) -> Notification:
     text = "\n".join(filter(None, (first_line(problem), _capital(problem.hint))))
     action = of_problem(agent_view.id, problem)
     return Notification(agent_view.id, f"{agent_view.name}: {what}", text, (action,))
+
+
+def _call(agent_view: AgentView) -> Notification | None:
+    """Return that an agent waits or is done; all words are ours, whatever the agent said."""
+    if not agent_view.calls.is_new:
+        return None
+    title = f"{agent_view.name} {_CALLS[agent_view.attention]}"
+    action = ("Open terminal", Click(Verb.TERMINAL, agent_view.id))
+    return Notification(f"{agent_view.id}:attention", title, "", (action,))
 
 
 def _refusal(agent_view: AgentView) -> Notification | None:

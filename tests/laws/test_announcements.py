@@ -109,7 +109,7 @@ def test_a_click_that_comes_too_early_to_have_been_meant_asks_again():
 
 def test_a_listener_hears_of_refusals_from_a_gateway_until_it_forgets_it(tmp_path: Path):
     heard: SimpleQueue[tuple[str, Passage]] = SimpleQueue()
-    listener = Listener(lambda key, passage: heard.put((key, passage)))
+    listener = Listener(lambda key, passage: heard.put((key, passage)), lambda *_: None)
     thread = threading.Thread(target=listener.run)
     thread.start()
     listener.follow("a", tmp_path)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from companion.cli.output import Result, table
 from companion.cli.targets import project_of
 from companion.operations.status import Status, statuses
+from companion.traffic.attention import shown
 
 
 def status(arguments: Namespace) -> Result:
@@ -34,7 +35,8 @@ def _more(one: Status) -> Iterator[str]:
 
 def _row(one: Status) -> tuple[str, ...]:
     way = f"ssh {one.alias} (port {one.ssh_port})" if one.ssh_port else "-"
-    return (one.agent or "?", str(one.condition), way, one.engine, one.egress)
+    state = ", ".join(filter(None, (str(one.condition), shown(one.attention))))
+    return (one.agent or "?", state, way, one.engine, one.egress)
 
 
 def _facts(one: Status) -> dict[str, object]:
@@ -42,6 +44,7 @@ def _facts(one: Status) -> dict[str, object]:
         "agent": one.agent,
         "directory": one.directory,
         "state": one.condition.health,
+        "attention": one.attention or None,
         "exit_code": one.condition.exit_code,
         "last_lines": list(one.condition.last_output),
         "alias": one.alias,

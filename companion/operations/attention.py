@@ -1,0 +1,78 @@
+"""Attention: whether an agent waits, from what a watcher heard, or else from its gateway's log.
+
+A watcher hears every word at once and keeps the last state in a file of ours. While none listens,
+each look reads what the log has more than that file.
+"""
+
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from companion.engine import gateway_log
+from companion.engine.client import Engine
+from companion.engine.model import Container
+from companion.errors import CompanionError
+from companion.operations import container_logs
+from companion.spec.identity import Role
+from companion.system.json_store import Store
+from companion.system.paths import AgentPaths
+from companion.traffic import log
+from companion.traffic.attention import Attention, Heard, heard, since_start
+
+_HEARD = Store(Heard, "remove it: it is made again by the agent's next word")
+_LINES = 2000
+"""Lines of the log that are read at most."""
+_NANO = 1e9
+_SECONDS = len("2026-11-27T12:00:00")
+
+
+def of(agent_paths: AgentPaths, engine: Engine, containers: Collection[Container]) -> Attention:
+    """Return the state of an agent's work; unknown if that cannot be found out."""
+    if not (started := _started(containers)):
+        return Attention.UNKNOWN
+    known = kept(agent_paths)
+    if not gateway_log.is_heard(agent_paths.control):
+        with suppress(CompanionError):
+            known = logged(engine, containers, known)
+            keep(agent_paths, known)
+    return since_start(known, started)
+
+
+def kept(agent_paths: AgentPaths) -> Heard:
+    """Return what was heard last, as far as a file of ours tells."""
+    with suppress(CompanionError):
+        return _HEARD.read(agent_paths.attention) or Heard()
+    return Heard()
+
+
+def keep(agent_paths: AgentPaths, known: Heard) -> None:
+    """Remember what was heard last, if the system lets us."""
+    with suppress(CompanionError):
+        if known != kept(agent_paths):
+            _HEARD.write(agent_paths.attention, known)
+
+
+def logged(engine: Engine, containers: Collection[Container], known: Heard) -> Heard:
+    """Return what is known of a running agent after the words that its gateway logged since.
+
+    Raises:
+        CompanionError: the engine refused.
+    """
+    started = _started(containers)
+    known = known if known.at >= started else Heard(at=started)
+    gateways = [c for c in containers if c.role is Role.GATEWAY]
+    since = known.at
+    for line in container_logs.written(engine, gateways, since=int(since), last=_LINES):
+        if line.at > since * _NANO and (word := log.word(line.text)):
+            known = heard(known, word, line.at / _NANO)
+    return known
+
+
+def _started(containers: Collection[Container]) -> float:
+    """Return when the agent started, in seconds since 1970; 0 if it does not run."""
+    agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
+    with suppress(ValueError):
+        if agent:
+            moment = datetime.fromisoformat(agent.started[:_SECONDS])
+            return moment.replace(tzinfo=UTC).timestamp()
+    return 0.0
