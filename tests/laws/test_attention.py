@@ -10,12 +10,12 @@ from companion.daemon.attending import CALM, Attending
 from companion.daemon.calls import Calls, changed
 from companion.daemon.news import AttentionChanged, EngineObserved, fold
 from companion.daemon.view import AgentView, IconState, View
-from companion.daemon.wording import icon_state
+from companion.daemon.wording import icon_state, row
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.project.model import AgentRef, Project
 from companion.traffic import attention, log
 from companion.traffic.attention import Attention, Heard, Word
-from companion.tray.menu import Click, Verb
+from companion.tray.clicks import Click, Verb
 from companion.tray.notifications import Notification, notification_for
 
 WORDS = st.lists(st.sampled_from(Word))
@@ -163,13 +163,13 @@ def test_a_row_waits_and_the_notification_has_only_our_words() -> None:
     view = fold(RUNS, AttentionChanged(AGENT.id, WAITS, 1.0))
     agent_view = view.sandboxes[AGENT.id]
     note = notification_for(view, AttentionChanged(AGENT.id, WAITS, 1.0))
-    assert agent_view.word == "waits for you"
-    assert icon_state(view) is IconState.ATTENTION
-    opens = ("Open terminal", Click(Verb.TERMINAL, AGENT.id))
+    assert "waits for you" in row(view, agent_view, AGENT.name)
+    assert icon_state(view) is IconState.WAITING
+    opens = ("Go to its terminal", Click(Verb.ANSWER, AGENT.id))
     title = f"{AGENT.name} waits for you"
     assert note == Notification(f"{AGENT.id}:attention", title, "", (opens,))
     view = fold(view, AttentionChanged(AGENT.id, Attention.BUSY, 2.0))
-    assert view.sandboxes[AGENT.id].word == "running"
+    assert "running · busy" in row(view, view.sandboxes[AGENT.id], AGENT.name)
     assert icon_state(view) is IconState.IDLE
 
 
