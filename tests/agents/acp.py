@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,10 +10,14 @@ from desk import Desk
 
 
 class Acp:
-    """A client on an agent's standard input and output that allows whatever it is asked."""
+    """A client on an agent's standard input and output that allows whatever it is asked.
+
+    `asked` is called before it answers a question.
+    """
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process, self.number, self.said = process, 0, ""
+        self.asked: Callable[[], object] = lambda: None
 
     def call(self, method: str, **parameters: Any) -> Any:
         self.number += 1
@@ -39,6 +43,7 @@ class Acp:
     def _heed(self, message: dict[str, Any]) -> None:
         parameters = message.get("params", {})
         if message["method"] == "session/request_permission":
+            self.asked()
             allow = next(o for o in parameters["options"] if o["kind"] == "allow_once")
             outcome = {"outcome": "selected", "optionId": allow["optionId"]}
             self._send(id=message["id"], result={"outcome": outcome})

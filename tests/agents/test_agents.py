@@ -16,7 +16,7 @@ from acp import over_ssh
 from desk import Desk, make_desk
 from internet import tell_address
 from model import PROTOCOLS, serving
-from sandboxes import Box, trusted_authority
+from sandboxes import Box, trusted_authority, wait_until
 
 from companion.reconcile import certificates
 
@@ -52,6 +52,7 @@ features:
   - {{plugin: {name}, {options}}}
 """
 ASK = "RUN<<echo $((6*7)) by $(id -un) in $(hostname)>>"
+ASK_FIRST = "RUN<<touch ~/made-by-permission>>"
 HELD = "cat /proc/[0-9]*/environ 2>/dev/null; find ~ -type f -exec cat {} +"
 WHERE = "\x1b[6n"
 """How a program asks a terminal where its cursor is; some do not go on without an answer."""
@@ -199,6 +200,33 @@ def test_an_editor_talks_with_it_and_no_key_is_inside_meanwhile(world: World, ki
     assert "HOME=/home/agent" in held
     assert ASK in held, "what the agent keeps of its session was not seen"
     assert not [key for key in KEYS.values() if key in held]
+
+
+def test_the_desktop_sees_that_it_is_done_and_that_it_ended(world: World, kind: Kind):
+    with over_ssh(world.desk, f"{kind.name}.sandbox", kind.adapter) as agent:
+        assert agent.prompt("/home/agent", "RUN<<sleep 1>>", kind.mode) == "end_turn"
+        wait_until(lambda: attention(world, kind) == "done")
+    world.execute(kind, *kind.asked)
+    wait_until(lambda: attention(world, kind) is None)
+
+
+def test_the_desktop_sees_that_it_waits_for_a_permission(world: World):
+    kind, seen = KINDS[1], []
+
+    def look() -> None:
+        wait_until(lambda: attention(world, kind) == "waiting")
+        seen.append("waiting")
+
+    with over_ssh(world.desk, f"{kind.name}.sandbox", kind.adapter) as agent:
+        agent.asked = look
+        assert agent.prompt("/home/agent", ASK_FIRST, kind.mode) == "end_turn"
+        wait_until(lambda: attention(world, kind) == "done")
+    assert seen == ["waiting"]
+
+
+def attention(world: World, kind: Kind) -> str | None:
+    found = world.desk.companion("-C", str(world.fleet), "status", "--json").ok().data["agents"]
+    return next(one["attention"] for one in found if one["agent"] == kind.name)
 
 
 def test_it_starts_on_a_terminal_without_asking_for_an_account(world: World, kind: Kind):

@@ -69,7 +69,7 @@ def test_a_bell_that_nobody_hears_waits_until_somebody_looks(box: Box):
 def test_a_watcher_hears_it_and_a_flood_is_a_few_lines(box: Box):
     with ended(box), watching(box) as log:
         say(box, "waiting")
-        wait_until(lambda: "waits for you" in log.read_text(), seconds=2)
+        wait_until(lambda: "waits for you" in log.read_text())
         assert attention(box) == "waiting"
         before = logged(box)
         box.run(f"seq {FLOOD} | sed 's|.*|url={WORDS}/attention/waiting|' | curl -s -K -")
