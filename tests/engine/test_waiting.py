@@ -62,7 +62,7 @@ def test_a_bell_that_nobody_hears_waits_until_somebody_looks(box: Box):
     with ended(box):
         box.run("tmux new-session -d -s bell 'sleep 1; printf \"\\a\"; sleep 300'")
         wait_until(lambda: attention(box) == "waiting")
-        box.run("TERM=xterm timeout 2 script -qc 'tmux attach -t bell' /dev/null; tmux kill-session -t bell")
+        box.run("TERM=xterm timeout 2 script -qc 'tmux attach -t bell' /dev/null; tmux kill-server")
         wait_until(lambda: attention(box) is None)
 
 
