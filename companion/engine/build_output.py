@@ -1,7 +1,10 @@
 """Build output: parses the steps of an image build from Podman, Docker and BuildKit."""
 
+import json
 import re
 from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
 
 PLAIN = {"BUILDKIT_PROGRESS": "plain"}
 """Environment of a build: Docker without buildx does not support the flag `--progress`."""
@@ -54,3 +57,77 @@ def step(line: str) -> str | None:
         if found := form.match(line):
             return "step {number}/{count}: {command}".format_map(found.groupdict())
     return None
+
+
+class Failure(NamedTuple):
+    """The step at which a build failed."""
+
+    step: str
+    """The instruction as the engine repeats it; "" if it named none."""
+    said: tuple[str, ...]
+    """What the step printed, without what the engine says around it."""
+
+    @property
+    def command(self) -> str:
+        """The shell command of our RUN instructions, which are in exec form; "" for others."""
+        try:
+            words = json.loads(self.step.partition("RUN ")[2])
+        except ValueError:
+            return ""
+        is_ours = isinstance(words, list) and words[:2] == ["/bin/sh", "-ec"]
+        return str(words[2]) if is_ours and len(words) == 3 else ""  # noqa: PLR2004 - sh, -ec, text
+
+    @property
+    def cause(self) -> str:
+        """The line that tells most of why it failed: the first that looks like an error."""
+        for form in _CAUSES:
+            if found := next(filter(form.search, self.said), ""):
+                return found.strip()
+        return next((line.strip() for line in reversed(self.said) if line.strip()), "")
+
+
+_AROUND = re.compile(
+    r" *--->|-->|Removing intermediate container |The command '/bin/sh |time=\""
+    r"|Error: building at STEP |subprocess exited with status |ERRO\[|Error: exit status "
+)
+"""What podman and docker's old builder say around the output of a step."""
+_OF_STEP = re.compile(r"#(\d+) (?:\d+\.\d+ )?(.*)")
+"""A line of BuildKit: the step's number, the seconds, and what it said."""
+_CAUSES = tuple(
+    re.compile(form)
+    for form in (
+        r"No space left on device|no space left on device",
+        r"^E: ",  # apt
+        r"^npm (error|ERR!) (?!code\b|errno\b|syscall\b|path\b|A complete log)",
+        r"^(ERROR|error(\[\w+\])?|fatal|curl): |^curl: \(",  # pip, cargo, uv, git
+        r"^(/bin/)?(ba)?sh: .*(not found|denied|No such)",
+        r"(?i)\b(error|fatal|cannot|could not|not found|no such|denied|unable)\b",
+    )
+)
+"""What tools begin the line with that says why they failed, the surest first."""
+
+
+def failure(lines: Sequence[str]) -> Failure:
+    """Return the step at which a build failed, from its output without colors."""
+    for line in lines:
+        if found := re.match(r"#(\d+) ERROR: ", line):
+            return _of_buildkit(lines, found[1])
+    step, begin = "", 0
+    for number, line in enumerate(lines):
+        if found := _FORMS[0].match(line):
+            step, begin = found["command"], number + 1
+    said = (line for line in lines[begin:] if line.strip() and not _AROUND.match(line))
+    return Failure(step, tuple(said))
+
+
+def _of_buildkit(lines: Sequence[str], number: str) -> Failure:
+    step, said = "", []
+    for line in lines:
+        found = _OF_STEP.match(line)
+        if not found or found[1] != number or line.startswith(f"#{number} ERROR: "):
+            continue
+        if announced := _FORMS[1].match(line):
+            step = announced["command"]
+        elif found[2].strip():
+            said.append(found[2])
+    return Failure(step, tuple(said))

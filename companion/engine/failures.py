@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from companion.engine import access
+from companion.engine import access, build_output
 from companion.engine.dialect import DIALECTS
 from companion.errors import (
     AddressHeldError,
@@ -38,6 +38,7 @@ _UNREACHED = re.compile(
     r"|Temporary failure in name resolution|Failed to establish a new connection"
 )
 """The output of apt, curl, npm and pip if there is no network."""
+_FULL = re.compile(r"(?i:no space left on device)")
 _SILENT = re.compile(r"^(cannot|failed to) connect to the docker", re.IGNORECASE)
 """The client's output if no daemon listens, before and since Docker 29."""
 _VANISHED = re.compile(r"(?i:no such (network|object)|network (\S+ )?not found)")
@@ -122,28 +123,34 @@ def only_vanished(done: Completed) -> bool:
     return bool(errors) and all(map(_VANISHED.search, errors))
 
 
-def of_build(image: Image, lines: Sequence[str], log: str, settings: str) -> EngineError:
+def of_build(image: Image, lines: Sequence[str], agent: str, settings: str) -> EngineError:
     """Return the error for a failed build.
 
     Args:
         image: the image that was being built.
-        lines: the engine's entire output.
-        log: the path of the file with those lines.
+        lines: the engine's entire output, without colors.
+        agent: the agent, whose log it is.
         settings: the path of the user's settings.yaml, whose `images:` names mirrors.
     """
     text = "\n".join(lines) + "\n"
+    log = f"`companion logs {agent} --build` shows all that was printed"
+    if _FULL.search(text):
+        what = f"the {image.role} image could not be built: no space is left on the engine's disk"
+        hint = "make room, for example with `companion doctor --fix`, which removes unused images"
+        return EngineError(what, hint, text, code=Code.BUILD_FAILED)
     if _ended_at_base(lines):
         what = f"cannot pull {image.base}, the base of the {image.role} image: {_reason(lines)}"
         hint = f"connect to its registry, or map it to an image you have: images: in {settings}"
         return EngineError(what, hint, text, code=Code.PULL_FAILED)
-    tail = "\n".join(f"  {line}" for line in lines[-_TAIL_LINES:])
+    told = build_output.failure(lines).cause[:_REASON]
+    cause = "\n".join(f"  {line}" for line in ([told] if told else lines[-_TAIL_LINES:]))
     if reached := _UNREACHED.search(text):
         host = next(filter(None, reached.groups()), "a host")
-        what = f"the {image.role} image could not be built, because {host} was not found:\n{tail}"
-        hint = f"connect to a network, or name your proxy: build.proxy in {settings}; log: {log}"
+        what = f"the {image.role} image could not be built, because {host} was not found:\n{cause}"
+        hint = f"connect to a network, or name your proxy: build.proxy in {settings}; {log}"
         return EngineError(what, hint, text, code=Code.BUILD_FAILED)
-    what = f"the {image.role} image could not be built:\n{tail}"
-    return EngineError(what, f"see the full log in {log}", text, code=Code.BUILD_FAILED)
+    what = f"the {image.role} image could not be built:\n{cause}"
+    return EngineError(what, log, text, code=Code.BUILD_FAILED)
 
 
 def _ended_at_base(lines: Sequence[str]) -> bool:

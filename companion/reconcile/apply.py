@@ -12,6 +12,7 @@ from companion.engine.model import AgentLogin, EngineChoice, Observed
 from companion.errors import (
     CompanionError,
     EngineError,
+    Place,
     PortTakenError,
     SupersededError,
     UnreachableError,
@@ -33,7 +34,7 @@ from companion.reconcile.plan import (
     Start,
     Step,
 )
-from companion.reconcile.progress import Progress, output
+from companion.reconcile.progress import Progress, report_output
 from companion.render.egress import PRIVATE_ADDRESSES
 from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import Image, Service, Target
@@ -62,6 +63,8 @@ class Applier:
     """Tells, during a build, whether the user's files still need the image."""
     prepare: Callable[[Service], None] = lambda _: None
     """Prepares what an agent mounts, and refuses it; its old container is gone by then."""
+    locate: Callable[[build_output.Failure], Place | None] = lambda _: None
+    """Returns where the user's files ask for the step at which a build failed."""
 
     def perform(self, plan: Plan) -> float:
         """Perform all steps in order and wait until the sandbox is ready.
@@ -143,12 +146,12 @@ class Applier:
 
     def _run_build(self, image: Image) -> None:
         context = self.contexts / image.role
-        said = build_output.Log()
+        output = build_output.Log()
         reported: set[str] = set()
 
         def on_line(line: str) -> None:
-            said.add(line)
-            output(self.progress, line)
+            output.add(line)
+            report_output(self.progress, line)
             step = build_output.step(line)
             if step and step not in reported and len(reported) < build_output.STEPS:
                 reported.add(step)
@@ -157,13 +160,16 @@ class Applier:
         code = self.engine.build(
             image, context, self._network_of(image), on_line, lambda: self.is_wanted(image)
         )
-        lines = said.lines
+        lines = output.lines
         files.write(self.agent_paths.build_log, plain("\n".join(lines) + "\n"))
         if code and not self.is_wanted(image):
             raise SupersededError("the files changed while their image was built")
         if code:
-            log, settings = str(self.agent_paths.build_log), str(self.home.settings)
-            raise failures.of_build(image, lines, log, settings)
+            said = plain("\n".join(lines)).splitlines()
+            error = failures.of_build(image, said, self.target.agent, str(self.home.settings))
+            place = self.locate(build_output.failure(said))
+            error.problems = tuple(one._replace(place=place) for one in error.problems)
+            raise error
 
     def _network_of(self, image: Image) -> BuildNetwork:
         """Fence in the build of an agent's image; the gateway's, which is the fence, is ours."""

@@ -21,7 +21,7 @@ class Display:
         """Show that the last step is over."""
 
 
-def output(progress: Progress, line: str) -> None:
+def report_output(progress: Progress, line: str) -> None:
     """Report a line of a tool's output to a progress that shows it."""
     if isinstance(progress, Display):
         progress.output(line)

@@ -60,12 +60,23 @@ def roll_back(
     try:
         departures = migrate.departures(engine, record)
         images = [image.tag for image in target.images]
-        applier.perform(plan(target, engine.observe(images), record, departures=departures))
+        way_back = plan(target, engine.observe(images), record, departures=departures)
+        applier.perform(way_back)
     except CompanionError as rollback_error:
         what = f"{error}; the rollback failed, too: {rollback_error}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")
-    what = f"{_located(error)}\nthe previous version is running again"
-    return RolledBackError(what, error.problems[0].hint)
+    how = "is running again" if way_back.starts else "is still running"
+    return _rolled_back(error, f"the previous version {how}")
+
+
+def _rolled_back(error: CompanionError, outcome: str) -> RolledBackError:
+    """Return what failed, where, and what runs now."""
+    first, *others = error.problems
+    what = _located(error) if others else first.what
+    failure = RolledBackError(f"{what}\n{outcome}", first.hint)
+    place = None if others else first.place
+    failure.problems = tuple(one._replace(place=place) for one in failure.problems)
+    return failure
 
 
 def _located(error: CompanionError) -> str:

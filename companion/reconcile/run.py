@@ -29,6 +29,7 @@ from companion.reconcile import (
     authority,
     bring,
     build_dir,
+    build_places,
     mount_guard,
     mounted_files,
     ownership,
@@ -246,11 +247,10 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     agent_paths = checked.agent_paths(home)
     mounted_files.write(comparison.desired, home, checked)
     ssh_config.sync(home)
-    contexts = checked.ref.build(checked.config.name)
     applier = Applier(
         comparison.engine,
         comparison.desired.target,
-        contexts,
+        checked.ref.build(checked.config.name),
         home,
         agent_paths,
         request.progress,
@@ -260,6 +260,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
             and _is_wanted(home, comparison, image)
         ),
         partial(mount_guard.prepare, home, checked),
+        partial(build_places.find, checked.ref),
     )
     if Role.AGENT in comparison.plan.starts:
         agent = comparison.desired.target.service(Role.AGENT)

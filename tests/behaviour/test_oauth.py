@@ -312,7 +312,7 @@ def test_going_back_brings_no_token_back_that_was_renewed(fake: Fake, mcp: Mcp):
         config.write("  - plugin: custom-runtime\n    commands: [something new]\n")
     done = fake.companion("up")
     assert done.code == 1
-    assert "the previous version is running again" in done.err
+    assert "the previous version is still running" in done.err
     assert token(fake) == list(mcp.access)[1]
 
 
@@ -324,7 +324,7 @@ def test_going_back_gives_no_server_the_token_of_another(fake: Fake, mcp: Mcp):
     text = (fake.project / "agent.yaml").read_text().replace("/mcp}", "/other}")
     commands = "  - plugin: custom-runtime\n    commands: [something new]\n"
     (fake.project / "agent.yaml").write_text(text + commands)
-    assert "the previous version is running again" in fake.companion("up").err
+    assert "the previous version is still running" in fake.companion("up").err
     assert token(fake) == access
 
 

@@ -1,5 +1,6 @@
 """Long work shows on a terminal what is under way, and elsewhere plain lines."""
 
+import json
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+import pytest
 from desk import COMPANION, Desk
 from fake_project import Fake, fresh
 
@@ -114,3 +116,52 @@ def test_no_line_of_a_frame_is_wider_or_higher_than_the_terminal(monkeypatch):
         assert all(style.width(line) < columns for line in lines)
         assert "1 min 15 s" in lines[0]
     assert (duration(0.44), duration(12.9), duration(3601)) == ("0.4 s", "12 s", "60 min 1 s")
+
+
+BROKEN = """\
+name: coder
+runtime: {base_image: "debian:bookworm-slim"}
+container_runtime: podman
+egress: listed
+packages:
+  - jq
+  - tree
+  - ripgrepp
+features:
+  - plugin: custom-runtime
+    commands:
+      - echo fine
+      - make it
+"""
+INSTALL = "apt-get update && apt-get install -y --no-install-recommends -- tree ripgrepp"
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "place"),
+    [
+        (INSTALL, "E: Unable to locate package ripgrepp", "agent.yaml:8:5"),
+        (INSTALL, "E: You have held broken packages", "agent.yaml:5:1"),
+        ("make it", "make: *** No rule to make target", "agent.yaml:13:9"),
+    ],
+)
+def test_a_failed_build_names_the_place_and_keeps_its_log(
+    desk: Desk, command: str, said: str, place: str
+):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    (fake.project / "agent.yaml").write_text(BROKEN)
+    step = f"STEP 5/9: RUN {json.dumps(['/bin/sh', '-ec', command])}"
+    fake.set(refuse=["build"], says=[step, said, 'Error: building at STEP "RUN": exit status 1'])
+    done = fake.companion("up")
+    assert done.code == 1
+    assert done.err.splitlines()[-4:] == [
+        f"error: {place}: the agent image could not be built:",
+        f"  {said}",
+        "  the previous version is still running",
+        "tip: `companion logs coder --build` shows all that was printed",
+    ]
+    assert said in fake.companion("logs", "--build").ok().out
+    (log,) = desk.paths.projects.glob("*/coder/build.log")
+    assert log.stat().st_mode & 0o777 == 0o600
+    (problem,) = json.loads(fake.companion("up", "--json").out)["problems"]
+    assert (problem["code"], f"agent.yaml:{problem['line']}") == ("rolled-back", place[:-2])

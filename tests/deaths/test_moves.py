@@ -73,7 +73,7 @@ def test_images_are_built_on_the_new_engine_while_the_old_one_has_the_sandbox(pa
     done = docker.companion("up")
     assert done.code == 1
     assert "could not be built" in done.err
-    assert "the previous version is running again" in done.err
+    assert "the previous version is still running" in done.err
     assert runs(podman)
     assert not podman.world["calls"]
     assert where(podman) == ("podman", "running")

@@ -133,7 +133,7 @@ def test_what_was_rotated_or_removed_does_not_come_back_with_what_ran_before(
     box.companion("keys", "remove", "coder", "me").ok()
     made = box.companion("keys", "rotate", "coder", "--json").ok().data
     with box.changed("    commands: ['false']\n"):
-        assert "the previous version is running again" in box.companion("up").err
+        assert "the previous version is still running" in box.companion("up").err
         assert box.run("true") == ""
         assert shown(box) == made["host_key"]
         assert not gets_in(box, mine)

@@ -2,10 +2,11 @@
 
 import pytest
 
-from companion.engine import access, failures
+from companion.engine import access, build_output, failures
 from companion.operations import way_out
 from companion.spec.containers import File, Image, Role
 from companion.system.groups import Membership
+from companion.system.plain import plain
 from companion.system.process import Completed
 
 NO_HOST = (
@@ -51,7 +52,7 @@ def image(base: str, *arguments: tuple[str, str]) -> Image:
 )
 def test_a_build_without_a_network_says_so_and_names_the_host(line: str, host: str):
     steps = ("STEP 1/2: FROM base", "STEP 2/2: RUN x", line, "exit code 100")
-    error = failures.of_build(image("base"), steps, "/s/build.log", "/c/settings.yaml")
+    error = failures.of_build(image("base"), steps, "coder", "/c/settings.yaml")
     (problem,) = error.problems
     assert f"because {host} was not found" in problem.what
     assert "build.proxy in /c/settings.yaml" in problem.hint
@@ -63,7 +64,7 @@ def test_a_base_image_that_cannot_be_pulled_is_named_with_the_setting_that_helps
     lines: tuple[str, ...], base: str
 ):
     built = image(base, ("BASE", "docker.io/library/node:24-slim"))
-    error = failures.of_build(built, lines, "/s/build.log", "/c/settings.yaml")
+    error = failures.of_build(built, lines, "coder", "/c/settings.yaml")
     (problem,) = error.problems
     assert problem.what.startswith("cannot pull docker.io/library/node:24-slim, the base of the")
     assert problem.what.endswith("no such host")
@@ -73,9 +74,82 @@ def test_a_base_image_that_cannot_be_pulled_is_named_with_the_setting_that_helps
 
 @pytest.mark.parametrize("lines", LATER.values(), ids=LATER)
 def test_a_later_step_that_fails_is_not_blamed_on_the_base_image(lines: tuple[str, ...]):
-    error = failures.of_build(image("base"), lines, "/s/build.log", "/c/settings.yaml")
+    error = failures.of_build(image("base"), lines, "coder", "/c/settings.yaml")
     assert "the agent image could not be built" in str(error)
-    assert "see the full log in /s/build.log" in str(error)
+    assert "`companion logs coder --build` shows all" in str(error)
+
+
+RUN = r'RUN ["/bin/sh", "-ec", "apt-get update && apt-get install -- ripgrepp \"x\""]'
+SHORT = 'RUN /bin/sh -ec apt-get update && apt-get install -- ripgrepp "x"'
+FAILED = {
+    "podman": f"""\
+STEP 4/6: RUN ["/bin/sh", "-ec", "echo error: none"]
+error: none
+--> accc47e27c6
+STEP 5/6: {RUN}
+Reading package lists...
+E: Unable to locate package ripgrepp
+E: Unable to locate package x
+Error: building at STEP "{SHORT}": while running runtime: exit status 100
+""",
+    "docker": f"""\
+Step 4/6 : RUN ["/bin/sh", "-ec", "echo error: none"]
+error: none
+ ---> e19fd0090372
+Step 5/6 : {RUN}
+ ---> Running in 86336997056b
+Reading package lists...
+\x1b[91mE\x1b[0m\x1b[91m: \x1b[0m\x1b[91mUnable to locate package ripgrepp\x1b[0m\x1b[91m
+\x1b[0m\x1b[91mE\x1b[0m\x1b[91m: \x1b[0m\x1b[91mUnable to locate package x\x1b[0m\x1b[91m
+\x1b[0mRemoving intermediate container 86336997056b
+The command '/bin/sh -ec apt-get update' returned a non-zero code: 100
+""",
+    "BuildKit": f"""\
+#5 [ 4/12] RUN ["/bin/sh", "-ec", "echo error: none"]
+#6 [ 5/12] {RUN}
+#5 0.204 error: none
+#6 0.312 Reading package lists...
+#6 0.511 E: Unable to locate package ripgrepp
+#6 0.512 E: Unable to locate package x
+#6 ERROR: process "/bin/sh -ec apt-get update" did not complete successfully: exit code: 100
+------
+ > [ 5/12] {RUN}:
+0.511 E: Unable to locate package ripgrepp
+------
+ERROR: failed to solve: process "/bin/sh -ec apt-get update" did not complete successfully
+""",
+}
+"""The output of real builds: podman 4.3, docker 29 with its old builder, BuildKit 0.16."""
+
+
+@pytest.mark.parametrize("text", FAILED.values(), ids=FAILED)
+def test_a_failed_build_is_told_by_its_step_and_the_tools_own_first_error(text: str):
+    lines = plain(text).splitlines()
+    found = build_output.failure(lines)
+    assert found.command == 'apt-get update && apt-get install -- ripgrepp "x"'
+    assert found.cause == "E: Unable to locate package ripgrepp"
+    (problem,) = failures.of_build(image("base"), lines, "coder", "/s").problems
+    assert problem.what == f"the agent image could not be built:\n  {found.cause}"
+
+
+AROUND = 'Error: building at STEP "RUN x": while running runtime: exit status 1'
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("npm error code E404\nnpm error 404 Not Found - GET https://x/y\nnpm error A complete log",
+         "npm error 404 Not Found - GET https://x/y"),
+        ("Collecting x\nERROR: No matching distribution found for x",
+         "ERROR: No matching distribution found for x"),
+        ("/bin/sh: 1: foo: not found", "/bin/sh: 1: foo: not found"),
+        ("all is well\nlast words\n", "last words"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_line_that_tells_most_is_found(said: str, cause: str):
+    lines = [f"STEP 5/6: {RUN}", *said.splitlines(), AROUND]
+    assert build_output.failure(lines).cause == cause
 
 
 DOCKER_RULES = "-P INPUT ACCEPT\n-P FORWARD DROP\n-N DOCKER\n-N DOCKER-USER\n"
