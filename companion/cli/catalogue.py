@@ -279,6 +279,8 @@ GROUPS = (
                 (_action("on", "off", "status"),), ("autostart on",)),
         Command("list", "show all sandboxes: state, memory, CPU, ports, refused hosts",
                 "listing:listing", (), ("list", "list --json"), ("ls", "projects")),
+        Command("top", "show all sandboxes live: figures, logs, refused hosts", "top:top", (), (),
+                ("dashboard", "monitor", "stats", "htop")),
         Command("add", "register a project without starting it", "registry:add", (_DIRECTORY,),
                 ("add ~/src/coder",), ("register",)),
         Command("remove", "take a project's sandboxes down and forget the project",

@@ -11,7 +11,7 @@ from companion.errors import Code, CompanionError
 from companion.project import discovery, once_store, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef, Project
-from companion.reconcile import trust
+from companion.reconcile import run, trust
 from companion.reconcile.progress import Progress
 from companion.render.egress import allowed_hosts
 from companion.sandbox.powers import Kind
@@ -111,6 +111,17 @@ def deny(home: Paths, ref: AgentRef, agent: str, host: str, progress: Progress) 
             f"{agent} still reaches {host}: {_reason(egress, host, is_shared=is_shared)}"
         )
     return was_once or was_listed
+
+
+def apply(home: Paths, ref: AgentRef, agent: str, progress: Progress) -> None:
+    """Apply a change to a sandbox that is wanted up; to another, its next `up` does.
+
+    Raises:
+        CompanionError: it cannot be applied; the previous rules stay in effect.
+    """
+    record = store.of_project(home, ref.project).agents.get(agent)
+    if record and record.wanted == "up":
+        run.reconcile(home, ref, progress, only_if_changed=True, unasked=True)
 
 
 def _rules(ref: AgentRef) -> tuple[Egress, bool]:

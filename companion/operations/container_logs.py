@@ -67,9 +67,15 @@ def written(
 
 @contextmanager
 def followed(
-    engine: Engine, containers: Iterable[Container], *, since: int = 0
+    engine: Engine,
+    containers: Iterable[Container],
+    *,
+    since: int = 0,
+    last: int = 0,
 ) -> Iterator[Iterator[Line]]:
     """Yield the lines of containers as they arrive, those already there first.
+
+    With `last`, only so many of those already there, of each container.
 
     The programs that read them end with the context.
 
@@ -79,7 +85,8 @@ def followed(
     sources: list[tuple[Container, Lines]] = []
     try:
         for container in containers:
-            argv = _argv(engine, container, since, "--follow")
+            tail = ("--tail", str(last)) if last else ()
+            argv = _argv(engine, container, since, "--follow", *tail)
             sources.append((container, Lines(argv, env=engine.environment)))
         yield _as_they_come(sources)
     finally:

@@ -1,8 +1,9 @@
 """Overview: every registered agent with its state, from our records and one look at each engine."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice, Health
@@ -18,6 +19,8 @@ from companion.system.paths import AgentPaths, Paths
 from companion.traffic.attention import Attention
 
 _INLINE = "custom"
+Answers: TypeAlias = "Mapping[EngineChoice, tuple[Container, ...] | CompanionError]"
+"""What engines answered when they were asked for all our containers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class AgentOverview:
     """Unknown if its engine does not answer, or its record cannot be read."""
     containers: tuple[Container, ...] = ()
     attention: Attention = Attention.UNKNOWN
+
+    @property
+    def key(self) -> str:
+        """Its key, unique among all agents of the user."""
+        return f"{self.ref.project.id}/{self.agent}"
 
     @property
     def state(self) -> str:
@@ -76,6 +84,10 @@ class Overview:
     agents: tuple[AgentOverview, ...] = ()
     problems: tuple[Problem, ...] = ()
 
+    def agent(self, key: str) -> AgentOverview | None:
+        """Return the agent with a key, or None."""
+        return next((one for one in self.agents if one.key == key), None)
+
     @property
     def containers(self) -> tuple[Container, ...]:
         """The containers of all agents."""
@@ -87,22 +99,42 @@ def overview(home: Paths) -> Overview:
 
     An engine that does not answer is a problem of the overview.
     """
-    registered = store.all_projects(home)
-    agents = tuple(_registered(home, registered))
-    engines = {one.record.engine: None for one in agents if one.record and one.record.engine}
-    answers = dict(zip(engines, parallel.each(tuple(engines), _ask, at_once=2), strict=True))
-    silent = [answer for answer in answers.values() if isinstance(answer, CompanionError)]
+    known = registered(home)
+    return seen(known, asked(engines_of(known)))
+
+
+def registered(home: Paths) -> Overview:
+    """Return every registered agent by what is on disk, its condition unknown if it has one."""
+    written = store.all_projects(home)
+    problems = tuple(problem for one in written.values() for problem in one.problems)
+    return Overview(tuple(_registered(home, written)), problems)
+
+
+def engines_of(known: Overview) -> tuple[EngineChoice, ...]:
+    """Return the engines that hold agents."""
+    records = (one.record for one in known.agents if one.record)
+    return tuple(dict.fromkeys(record.engine for record in records if record.engine))
+
+
+def asked(engines: Sequence[EngineChoice]) -> Answers:
+    """Ask engines for all our containers, each once."""
+    return dict(zip(engines, parallel.each(engines, _ask, at_once=2), strict=True))
+
+
+def seen(known: Overview, answers: Answers) -> Overview:
+    """Return agents with the containers and conditions that their engines report."""
+    silent = (answer for answer in answers.values() if isinstance(answer, CompanionError))
+    problems = (*known.problems, *(problem for error in silent for problem in error.problems))
     found = {c: a for c, a in answers.items() if not isinstance(a, CompanionError)}
-    problems = [p for written in registered.values() for p in written.problems]
-    problems += [p for error in silent for p in error.problems]
-    return Overview(tuple(_seen(one, found) for one in agents), tuple(dict.fromkeys(problems)))
+    agents = tuple(_seen(one, found) for one in known.agents)
+    return Overview(agents, tuple(dict.fromkeys(problems)))
 
 
-def _registered(home: Paths, registered: Mapping[str, Written]) -> Iterator[AgentOverview]:
+def _registered(home: Paths, known: Mapping[str, Written]) -> Iterator[AgentOverview]:
     """Yield every agent by what is on disk."""
     made = {runs.directory_of(home, run.name): run for run in runs.all_of_user(home)}
     active, all_paused = forwards.active(home), home.paused.exists()
-    by_place = sorted(registered.items(), key=lambda item: (Path(item[1].directory).name, item[0]))
+    by_place = sorted(known.items(), key=lambda item: (Path(item[1].directory).name, item[0]))
     for project_id, written in by_place:
         project, paths = Project(Path(written.directory), project_id), home.project(project_id)
         run, paused = made.get(project.directory), all_paused or paths.paused.exists()

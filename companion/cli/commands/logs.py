@@ -4,22 +4,20 @@ import re
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 
 from companion.cli.output import Result, show
 from companion.cli.targets import agent_of
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.errors import Code, CompanionError, UsageError
-from companion.operations import container_logs
+from companion.operations import container_logs, log_text
 from companion.operations.container_logs import Line
 from companion.operations.log_noise import is_noise, is_traffic
 from companion.project import store
 from companion.spec.identity import Role
 from companion.system import files
 from companion.system.paths import AgentPaths
-from companion.traffic.log import parse
-from companion.traffic.words import moved, place
 
 _AGO = re.compile(r"(\d{1,9})([smhd])\Z")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -49,14 +47,14 @@ def logs(arguments: Namespace) -> Result:
             raise UsageError("--json answers once, and --follow never ends", "use one of them")
         with container_logs.followed(engine, containers, since=since) as lines:
             for line in filter(wanted, lines):
-                show(_shown(line, wide, raw=is_raw))
+                show(log_text.shown(line, wide, raw=is_raw))
         return Result()
     said = list(filter(wanted, container_logs.written(engine, containers, since=since)))
     kept = said if arguments.tail is None else said[max(0, len(said) - arguments.tail) :]
     if arguments.as_json:
         return Result(data={"agent": agent, "lines": list(map(_facts, kept))})
     for line in kept:
-        show(_shown(line, wide, raw=is_raw))
+        show(log_text.shown(line, wide, raw=is_raw))
     return Result()
 
 
@@ -74,19 +72,6 @@ def _wanted(arguments: Namespace) -> Callable[[Line], bool]:
     if arguments.verbose:
         return lambda _: True
     return lambda line: not is_noise(line.role, line.text)
-
-
-def _shown(line: Line, wide: int, *, raw: bool) -> str:
-    """Return a line as shown; unless `raw`, what the gateway decided is put into words."""
-    passage = None if raw or line.role is not Role.GATEWAY else parse(line.text)
-    said = f"{place(passage.host, passage.port)} {moved(passage)}" if passage else line.text
-    when = datetime.fromtimestamp(line.at / _SECOND).astimezone()
-    day = "" if when.date() == _today() else f"{when:%Y-%m-%d} "
-    return f"{day}{when:%H:%M:%S} {line.service.ljust(wide)} | {said.rstrip()}"
-
-
-def _today() -> date:
-    return datetime.now().astimezone().date()
 
 
 def _facts(line: Line) -> dict[str, object]:

@@ -14,10 +14,7 @@ from companion.errors import Code, CompanionError
 from companion.operations import allow as allowing
 from companion.operations import container_logs, network_use
 from companion.project import inventory, store
-from companion.project.model import AgentRef, Project
-from companion.reconcile import run
 from companion.spec.identity import Role
-from companion.system.paths import Paths
 from companion.traffic import log
 from companion.traffic.book import Book, Entry
 from companion.traffic.words import can_be_allowed, moved, place, use
@@ -59,7 +56,7 @@ def allow(arguments: Namespace) -> Result:
         file = allowing.always(home, ref, agent, host, for_fleet=arguments.fleet)
         changed = bool(file)
     if changed:
-        _apply(home, project, ref, agent)
+        allowing.apply(home, ref, agent, comment)
     until = "until it is taken down" if arguments.once else f"a new line in {file}"
     text = f"{agent} may reach {host}: {until}" if changed else f"{agent} reaches {host} already"
     return Result(text=text, data={"agent": agent, "host": host, "changed": changed})
@@ -72,19 +69,12 @@ def deny(arguments: Namespace) -> Result:
     changed = allowing.deny(home, ref, agent, host, comment)
     if changed:
         try:
-            _apply(home, project, ref, agent)
+            allowing.apply(home, ref, agent, comment)
         except CompanionError as error:
             what = f"the running gateway still lets {host} through until this is corrected"
             raise CompanionError(f"{what}:\n  {error}", error.problems[0].hint) from error
     text = f"{agent} no longer reaches {host}" if changed else f"{agent} does not reach {host}"
     return Result(text=text, data={"agent": agent, "host": host, "changed": changed})
-
-
-def _apply(home: Paths, project: Project, ref: AgentRef, agent: str) -> None:
-    """Apply the change to a sandbox that is wanted up; to another, its next `up` does."""
-    record = store.of_project(home, project).agents.get(agent)
-    if record and record.wanted == "up":
-        run.reconcile(home, ref, comment, only_if_changed=True, unasked=True)
 
 
 def _follow(engine: Engine, containers: Iterable[Container], agent: str) -> Result:
