@@ -66,6 +66,7 @@ for_test() {
   need nginx -- "a second kind of upstream" -- /usr/sbin/nginx
   need nodejs npm -- "runs VS Code's settings parser" -- npm
   need neovim -- "an editor on a terminal" -- nvim
+  need tmux -- "a terminal for companion top" -- tmux
   need chromium -- "a browser for forwarded ports" -- chromium
   need zsh -- "completes commands" -- zsh
   need fish -- "completes commands" -- fish

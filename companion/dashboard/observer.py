@@ -15,7 +15,7 @@ from companion.engine.client import Engine
 from companion.engine.events import EngineEvents
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
-from companion.operations import container_logs, figures, log_text, network_use, overview
+from companion.operations import attention, container_logs, figures, log_text, network_use, overview
 from companion.operations.container_logs import Line
 from companion.operations.figures import Sample
 from companion.operations.log_noise import is_noise
@@ -123,6 +123,9 @@ class Observer:
                 with suppress(CompanionError):
                     book = network_use.look(agent_paths, _engine(one), one.containers)
                     self.on_traffic(one.key, book)
+                    attention.of(
+                        agent_paths, _engine(one), one.containers
+                    )  # kept for the next look
 
 
 def _engine(one: AgentOverview) -> Engine:

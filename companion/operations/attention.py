@@ -38,6 +38,12 @@ def of(agent_paths: AgentPaths, engine: Engine, containers: Collection[Container
     return since_start(known, started)
 
 
+def judged(known: Heard, containers: Collection[Container]) -> Attention:
+    """Return what was heard of the agent that runs now; this asks nobody."""
+    started = _started(containers)
+    return since_start(known, started) if started else Attention.UNKNOWN
+
+
 def kept(agent_paths: AgentPaths) -> Heard:
     """Return what was heard last, as far as a file of ours tells."""
     with suppress(CompanionError):

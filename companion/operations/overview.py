@@ -8,7 +8,7 @@ from typing import TypeAlias
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import CompanionError, Problem
-from companion.operations import network_use, status
+from companion.operations import attention, network_use, status
 from companion.project import discovery, forwards, inventory, runs, store
 from companion.project.forwards import Forward
 from companion.project.model import AgentRef, Project
@@ -16,7 +16,7 @@ from companion.project.record import AgentRecord, Written
 from companion.project.runs import Run
 from companion.system import files, parallel
 from companion.system.paths import AgentPaths, Paths
-from companion.traffic.attention import Attention
+from companion.traffic.attention import Attention, Heard
 
 _INLINE = "custom"
 Answers: TypeAlias = "Mapping[EngineChoice, tuple[Container, ...] | CompanionError]"
@@ -43,7 +43,13 @@ class AgentOverview:
     condition: Condition = field(default_factory=Condition)
     """Unknown if its engine does not answer, or its record cannot be read."""
     containers: tuple[Container, ...] = ()
-    attention: Attention = Attention.UNKNOWN
+    heard: Heard = field(default_factory=Heard)
+    """What a watcher, or a command that read the gateway's log, heard of it last."""
+
+    @property
+    def attention(self) -> Attention:
+        """Whether it works, waits for the user or is done, as far as it was heard."""
+        return attention.judged(self.heard, self.containers)
 
     @property
     def key(self) -> str:
@@ -148,6 +154,7 @@ def _registered(home: Paths, known: Mapping[str, Written]) -> Iterator[AgentOver
                 run=run,
                 paused=paused,
                 refused=_refused(paths.agent(name)) if name else 0,
+                heard=attention.kept(paths.agent(name)) if name else Heard(),
                 forwards=tuple(f for f in active if (f.project, f.agent) == mine),
                 condition=Condition() if name in written.broken else Condition(Health.ABSENT),
             )
