@@ -89,7 +89,7 @@ class Observer:
         while not self._stopped.is_set():
             with suppress(CompanionError, OSError):  # what cannot be read stays as it was
                 if self._changed.is_set() or turn % _RECORDS == 0:
-                    known = overview.registered(self.home)
+                    known = overview.registered(self.home, attention.kept)
                 engines = overview.engines_of(known)
                 if self._changed.is_set() or answers.keys() != set(engines):
                     self._changed.clear()
