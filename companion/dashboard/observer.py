@@ -33,7 +33,7 @@ _TRAFFIC = 5.0
 """Seconds between looks at the traffic of one sandbox after another."""
 _LINES = 200
 """Lines of each container that are there when its log is opened."""
-_WAITING = 1000
+_WAITING = 300
 """Lines that wait to be shown; of a flood, the last ones."""
 
 
