@@ -55,7 +55,9 @@ bench: ## measure each kind of change next to what the engine itself needs
 
 screenshots: ## take the pictures in docs/*.png again
 	@PYTEST_ARGS='tests/engine/test_screen.py' bash scripts/test.sh
+	@$(BIN)/python tests/desktop/pictures.py build/tray
 	@mkdir -p docs && cp build/screenshots/*.png docs/
+	@for scene in two waits refused; do cp build/tray/$$scene.png docs/tray-$$scene.png; done
 
 lock: setup ## regenerate requirements.lock (UPGRADE=1: with the newest versions)
 	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --group dev --universal --python-version 3.11 \

@@ -1,5 +1,6 @@
 """The view and its news in words, for icon, menu, terminal and log."""
 
+from collections import Counter
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -38,6 +39,8 @@ class Mark(StrEnum):
     SILENT = "⊘"
 
 
+_STEP = 44
+"""Characters of the work under way that a row shows."""
 _MARKS = {
     IconState.WORKING: Mark.WORKING,
     IconState.OFFLINE: Mark.SILENT,
@@ -95,8 +98,9 @@ def summary(view: View) -> str:
 def counts(view: View) -> str:
     """Return how many sandboxes are in which state: 2 running · 1 stopped · 1 needs you."""
     views = view.sandboxes.values()
-    words = {True: "running", False: "stopped"}
-    found = [f"{n} {words[up]}" for up in words if (n := sum(v.is_up is up for v in views))]
+    states = ("working", "running", "stopped", "unknown")
+    each = Counter(_state(view, agent_view) for agent_view in views)
+    found = [f"{each[state]} {state}" for state in states if each[state]]
     if needed := sum(agent_view.needs_you for agent_view in views):
         found.append(f"{needed} {'needs' if needed == 1 else 'need'} you")
     return " · ".join(found) or "No project yet"
@@ -121,10 +125,25 @@ def row(view: View, agent_view: AgentView, label: str) -> str:
     return f"{mark(view, agent_view)} {label} – {states}"  # noqa: RUF001 - a dash, as in prose
 
 
+def _state(view: View, agent_view: AgentView) -> str:
+    """Return the state under which a sandbox is counted."""
+    if agent_view.step:
+        return "working"
+    if agent_view.engine in view.silent:
+        return "unknown"
+    return "running" if agent_view.is_up else "stopped"
+
+
+def _step(text: str) -> str:
+    """Return the work under way in a few words: a sentence without its reason, or a detail."""
+    said = text.strip() if text.startswith(" ") else text.partition(": ")[0]
+    return said if len(said) <= _STEP else f"{said[: _STEP - 1]}…"
+
+
 def _states(view: View, agent_view: AgentView) -> Iterable[str]:
     """Yield what is known of a sandbox, a few words each."""
     if agent_view.step:
-        yield f"working: {agent_view.step}"
+        yield f"working: {_step(agent_view.step)}"
         return
     if agent_view.waits:
         yield "waits for you"
@@ -197,6 +216,8 @@ def event(view: View, news: News, at: float) -> Event | None:
             about = About.END
         case HostRefused(sandbox):
             about = About.NETWORK
+        case AttentionChanged(sandbox):
+            about = About.ATTENTION
         case EngineSilent() | WatchDegraded():
             sandbox, about = "", About.WATCHER
         case _:

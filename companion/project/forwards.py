@@ -38,7 +38,8 @@ _FILES = Store(Forward, "remove it")
 
 def url(alias: str, port: int) -> str:
     """Return the address of a forwarded port; names below localhost mean this machine."""
-    return f"http://{alias.rpartition('.')[0] or alias}.localhost:{port}"
+    name = alias.rpartition(".")[0] or alias
+    return f"http://{name}.localhost:{port}" if name else f"http://localhost:{port}"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from companion.daemon.view import AgentView, View
 from companion.daemon.wording import headline, row, summary
 from companion.tray.clicks import Click, Verb
 from companion.tray.remedies import remedy
-from companion.tray.rows import SEPARATOR, WIDTH, DesktopInfo, Row, cut, of_sandbox, shortened
+from companion.tray.rows import SEPARATOR, DesktopInfo, Row, cut, of_sandbox, shortened
 
 MOST = 10
 """Sandboxes that are shown at once; if there are more, stopped ones are in a menu of their own."""
@@ -73,7 +73,7 @@ def _list(view: View, desk: DesktopInfo) -> Iterator[Row]:
     labels = names(view.sandboxes.values())
 
     def of(agent_view: AgentView) -> Row:
-        text = shortened(row(view, agent_view, labels[agent_view.id]), WIDTH)
+        text = cut(row(view, agent_view, labels[agent_view.id]))
         inner = of_sandbox(agent_view, desk, default=False)
         return Row(agent_view.id, text, rows=tuple(inner))
 

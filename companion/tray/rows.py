@@ -163,10 +163,7 @@ def _addresses(agent_view: AgentView, ports: AgentPorts) -> Iterator[Row]:
 
     forwarded = {forward.port: forward.url for forward in ports.forwards}
     published = {port: forwards.url(agent_view.alias, port) for port in agent_view.published}
-    urls = [
-        row(Verb.VISIT, port, url.removeprefix("http://"))
-        for port, url in {**published, **forwarded}.items()
-    ]
+    urls = [row(Verb.VISIT, port, url) for port, url in {**published, **forwarded}.items()]
     yield from urls[:_URLS]
     if not agent_view.alias:
         return

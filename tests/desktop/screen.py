@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from panel import session_bus, until
-from PIL import Image
+from PIL import Image, ImageChops
 
 WIDTH, HEIGHT, BAR = 1000, 640, 32
 BLUE, ORANGE = (0x1F, 0x6F, 0xEB), (0xD9, 0x48, 0x0F)
+VIOLET, GRAY = (0x70, 0x48, 0xE8), (0x6B, 0x72, 0x80)
+BACKGROUND = "#dfe3e8"
+"""Of a desktop that is shown."""
 PANEL = """<?xml version="1.0" encoding="UTF-8"?>
 <channel name="xfce4-panel" version="1.0">
   <property name="configver" type="int" value="2"/>
@@ -50,6 +53,10 @@ class Screen:
     """What is on the screen, and a mouse."""
 
     environment: dict[str, str]
+    scale: int = 1
+    """Pixels of the screen for each of a program; 2 on a screen of high density."""
+    place: tuple[int, int] = (0, 0)
+    """Where the icon was last."""
 
     def view(self) -> Image.Image:
         done = self.run("import", "-window", "root", "png:-")
@@ -57,9 +64,10 @@ class Screen:
 
     def icon(self, colour: tuple[int, int, int] = BLUE) -> tuple[int, int] | None:
         """Return where in the panel a colour of ours is, if it is there."""
-        bar = self.view().crop((0, 0, WIDTH, BAR))
+        width, height = WIDTH * self.scale, BAR * self.scale
+        bar = self.view().crop((0, 0, width, height))
         pixels = bar.load()
-        found = [(x, y) for x in range(WIDTH) for y in range(BAR) if pixels[x, y] == colour]
+        found = [(x, y) for x in range(width) for y in range(height) if pixels[x, y] == colour]
         if not found:
             return None
         return tuple(sum(axis) // len(found) for axis in zip(*found, strict=True))
@@ -68,6 +76,7 @@ class Screen:
         until(lambda: self.icon(colour), 30)
         place = self.icon(colour)
         assert place
+        self.place = place
         return place
 
     def click(self, place: tuple[int, int], button: int) -> None:
@@ -81,28 +90,52 @@ class Screen:
 
     def park(self) -> None:
         """Take the mouse out of the way: over the icon it brings up the tooltip."""
-        self.run("xdotool", "mousemove", "5", str(HEIGHT - 5))
+        self.run("xdotool", "mousemove", "5", str(HEIGHT * self.scale - 5))
+
+    def brighten(self) -> None:
+        """Give the desktop a background."""
+        size = f"{WIDTH * self.scale}x{HEIGHT * self.scale}"
+        argv = ["display", "-size", size, "-window", "root", f"xc:{BACKGROUND}"]
+        subprocess.run(argv, env=self.environment, capture_output=True, check=False)  # it exits 1
+
+    def open_menu(self, *keys: str) -> None:
+        """Open the menu of the icon, without notifications behind it, and go on with keys."""
+        self.run("dunstctl", "close-all")
+        self.click(self.place, 3)
+        self.keys(*keys)
+        self.park()
+        time.sleep(0.3)
 
     def save(self, path: Path, width: int, height: int) -> None:
         """Save the upper right corner."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.view().crop((WIDTH - width, 0, WIDTH, height)).save(path, optimize=True)
 
+    def save_menu(self, path: Path) -> None:
+        """Save what is not the black background, with the panel above it."""
+        view = self.view()
+        top, margin = (BAR + 2) * self.scale, 8 * self.scale
+        bare = Image.new("RGB", view.size, BACKGROUND)
+        below = ImageChops.difference(view, bare).crop((0, top, *view.size)).getbbox()
+        left, bottom = (below[0], below[3]) if below else (view.width // 2, 0)
+        box = (max(0, left - margin), 0, view.width, top + bottom + margin)
+        view.crop(box).quantize(256).save(path, optimize=True)
+
     def run(self, *argv: str) -> bytes:
         return subprocess.run(argv, env=self.environment, capture_output=True, check=True).stdout
 
 
 @contextmanager
-def screen(place: Path) -> Iterator[Screen]:
+def screen(place: Path, scale: int = 1) -> Iterator[Screen]:
     """Run the desktop until the block ends."""
     place.mkdir(parents=True, exist_ok=True)
     config = place / "config/xfce4/xfconf/xfce-perchannel-xml"
     config.mkdir(parents=True)
     (config / "xfce4-panel.xml").write_text(PANEL)
-    (place / "dunstrc").write_text(DUNST)
+    (place / "dunstrc").write_text(f"{DUNST}scale = {scale}\n")
     (place / "run").mkdir(mode=0o700)
     with ExitStack() as stack:
-        number = stack.enter_context(_display(place))
+        number = stack.enter_context(_display(place, scale))
         environment = {
             **os.environ,
             "DISPLAY": f":{number}",
@@ -112,6 +145,7 @@ def screen(place: Path) -> Iterator[Screen]:
             "XDG_RUNTIME_DIR": str(place / "run"),
             "NO_AT_BRIDGE": "1",
             "GTK_THEME": "Adwaita",
+            "GDK_SCALE": str(scale),
         }
         (xfconfd,) = Path("/usr/lib").glob("*/xfce4/xfconf/xfconfd")
         for argv in (
@@ -121,14 +155,15 @@ def screen(place: Path) -> Iterator[Screen]:
             ["dunst", "-config", place / "dunstrc"],
         ):
             stack.enter_context(_running(argv, environment, place))
-        yield Screen(environment)
+        yield Screen(environment, scale)
 
 
 @contextmanager
-def _display(place: Path) -> Iterator[int]:
+def _display(place: Path, scale: int) -> Iterator[int]:
     """Run an X server on a number that it chooses itself."""
     read, write = os.pipe()
-    argv = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{WIDTH}x{HEIGHT}x24"]
+    size = f"{WIDTH * scale}x{HEIGHT * scale}x24"
+    argv = ["Xvfb", "-displayfd", str(write), "-screen", "0", size]
     with (
         (place / "xvfb.log").open("wb") as out,
         subprocess.Popen(

@@ -300,7 +300,7 @@ def test_an_engine_that_falls_silent_is_shown_until_it_is_back(alone: Tray):
     until(lambda: "refused" in panel.properties()["Title"], 30)
     attention = panel.properties()["IconPixmap"]
     silent.touch()
-    until(lambda: panel.rows()[0].text == "⊘ docker does not answer · 1 stopped · 1 needs you")
+    until(lambda: panel.rows()[0].text == "⊘ docker does not answer · 1 unknown · 1 needs you")
     assert panel.wait_for_note("docker is not responding")
     assert panel.properties()["IconPixmap"] != attention
     silent.unlink()

@@ -105,13 +105,22 @@ def test_two_directories_of_one_name_are_told_apart():
 def test_the_row_of_a_silent_engine_does_not_claim_to_know_its_sandboxes():
     podman = EngineChoice("podman", "/usr/bin/podman")
     found = replace(view(sandbox("a", engine=podman), sandbox("b")), silent=frozenset({podman}))
-    assert rows(found, DESK)[0].text == "⊘ podman does not answer · 2 running"
+    assert rows(found, DESK)[0].text == "⊘ podman does not answer · 1 running · 1 unknown"
     assert shown(found) == [f"⊘ a {DASH} unknown", f"● b {DASH} running"]
+
+
+def test_work_under_way_is_told_without_its_reason():
+    steps = ("building the agent image: its definition has no agent image yet", "  STEP 3/9: RUN x")
+    texts = [shown(view(sandbox("a", step=step), sandbox("b")))[0] for step in steps]
+    assert texts == [
+        f"◐ a {DASH} working: building the agent image",
+        f"◐ a {DASH} working: STEP 3/9: RUN x",
+    ]
 
 
 def test_addresses_of_published_ports_are_opened_from_the_menu():
     found = view(sandbox("app", replace(RUNS, published=((3000, 3000),))))
-    (address,) = [row for row in rows(found, DESK) if row.text == "app.localhost:3000"]
+    (address,) = [row for row in rows(found, DESK) if row.text == "http://app.localhost:3000"]
     assert address.click == Click(Verb.VISIT, "app", port=3000)
 
 
