@@ -1,6 +1,8 @@
 """Targets: the project and the agent that a command line means."""
 
 from argparse import Namespace
+from collections.abc import Collection
+from pathlib import Path
 from shlex import quote
 
 from companion.errors import Code, CompanionError, UsageError
@@ -13,15 +15,18 @@ from companion.system.paths import Paths
 def project_of(arguments: Namespace) -> tuple[Paths, Project]:
     """Return the user's places, and the project of -C or of the current directory.
 
-    Where several sandboxes see that directory, an agent that is named decides.
+    Where several sandboxes see that directory, an agent that is named decides. Where none does, the
+    only sandbox of that name is meant.
 
     Raises:
         CompanionError: there is no such directory, or it could be one of several projects.
     """
     home = Paths.of_user()
     found = lookup.projects_at(home, arguments.directory_option)
+    named = {getattr(arguments, "agent", None), *getattr(arguments, "agents", ())} - {None, ""}
+    if named and arguments.directory_option == Path() and not lookup.is_project(home, found[0]):
+        found = _called(home, named) or found
     if len(found) > 1:
-        named = {getattr(arguments, "agent", None), *getattr(arguments, "agents", ())}
         found = tuple(p for p in found if named & _names(home, p)) or found
     if len(found) > 1:
         names = ", ".join(sorted(one.directory.name for one in found))
@@ -29,6 +34,21 @@ def project_of(arguments: Namespace) -> tuple[Paths, Project]:
         hint = f"name the agent, or its project: -C {quote(str(found[0].directory))}"
         raise CompanionError(what, hint, code=Code.AGENT_UNKNOWN)
     return home, found[0]
+
+
+def _called(home: Paths, named: Collection[str]) -> tuple[Project, ...]:
+    """Return the project of the only sandbox that is called so, wherever it is.
+
+    Raises:
+        CompanionError: there are several.
+    """
+    found = lookup.projects_with(home, named)
+    if len(found) > 1:
+        places = ", ".join(sorted(str(one.directory) for one in found))
+        what = f"several sandboxes are called {' or '.join(sorted(named))}: in {places}"
+        hint = f"name the project: -C {quote(str(found[0].directory))}"
+        raise CompanionError(what, hint, code=Code.AGENT_UNKNOWN)
+    return found
 
 
 def agent_of(arguments: Namespace) -> tuple[Paths, Project, str]:

@@ -1,6 +1,6 @@
 """Lookup: the project that a directory belongs to, also one that an agent works in."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from companion.project import discovery, runs, store
@@ -18,12 +18,19 @@ def projects_at(home: Paths, directory: Path) -> tuple[Project, ...]:
         CompanionError: there is no such directory.
     """
     here = discovery.project(directory)
-    if _is_project(home, here):
+    if is_project(home, here):
         return (here,)
     return _working_at(home, here.directory) or (here,)
 
 
-def _is_project(home: Paths, here: Project) -> bool:
+def projects_with(home: Paths, agents: Collection[str]) -> tuple[Project, ...]:
+    """Return the registered projects in which one of these agents was started."""
+    known = store.all_projects(home).items()
+    found = {key: written for key, written in known if not set(written.names).isdisjoint(agents)}
+    return tuple(Project(Path(written.directory), key) for key, written in found.items())
+
+
+def is_project(home: Paths, here: Project) -> bool:
     """Tell whether a directory is a project, also one whose files were removed."""
     names = (paths.CONFIG_NAME, paths.FLEET_NAME)
     if any(files.status(here.directory / name) for name in names):

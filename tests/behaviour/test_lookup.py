@@ -50,6 +50,24 @@ def test_of_two_sandboxes_on_one_directory_the_named_agent_decides(desk: Desk):
     desk.companion("exec", "two", "--", "true", cwd=code).ok()
 
 
+def test_the_only_sandbox_of_a_name_is_found_from_anywhere(desk: Desk):
+    mounting(desk, desk.home / "code/app", "one")
+    elsewhere = desk.home / "elsewhere"
+    elsewhere.mkdir()
+    desk.companion("exec", "one", "--", "true", cwd=elsewhere).ok()
+    assert "no agent.yaml" in desk.companion("logs", cwd=elsewhere).problems[0]
+    assert "no agent 'two'" in desk.companion("exec", "two", "--", "true", cwd=elsewhere).err
+    there = desk.companion("-C", str(elsewhere), "exec", "one", "--", "true")
+    assert "no agent 'one'" in there.err
+    text = (desk.home / "one/agent.yaml").read_text()
+    other = Fake(desk, desk.project(text.replace("code/app", "code/other"), "other"))
+    (desk.home / "code/other").mkdir()
+    other.companion("up").ok()
+    unclear = desk.companion("exec", "one", "--", "true", cwd=elsewhere)
+    assert "several sandboxes are called one: in" in unclear.problems[0]
+    assert f"-C {desk.home}/" in unclear.err
+
+
 def test_an_agent_must_be_named_where_there_are_several(desk: Desk):
     fleet = desk.home / "team"
     for name in ("one", "two"):
