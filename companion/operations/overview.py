@@ -9,7 +9,7 @@ from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import CompanionError, Problem
 from companion.operations import attention, network_use, status
-from companion.project import discovery, forwards, inventory, runs, store
+from companion.project import forwards, runs, store
 from companion.project.forwards import Forward
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord, Written
@@ -161,12 +161,14 @@ def _registered(home: Paths, known: Mapping[str, Written]) -> Iterator[AgentOver
 
 
 def _refs(home: Paths, project: Project, written: Written) -> Iterator[tuple[AgentRef, str]]:
-    """Yield each agent and its name; configs are read only for agents that we have no record of."""
+    """Yield each agent and its name; a config is read only if we have no record of its agent."""
     if not files.is_file(project.fleet):
         names = [n for n in written.names if not _is_gone(written.agents.get(n))]
-        for name in names or [inventory.agent_name(home, AgentRef(project))]:
+        for name in names or [_configured(AgentRef(project))[0]]:
             yield AgentRef(project), name
         return
+    from companion.project import inventory  # noqa: PLC0415 - start-up time is a budget
+
     for ref in inventory.agents_of(home, project):
         yield ref, ref.folder
 
@@ -178,15 +180,30 @@ def _is_gone(record: AgentRecord | None) -> bool:
 def _program(ref: AgentRef, record: AgentRecord | None, run: Run | None) -> str:
     if record and record.config.runtime is not None:
         return record.config.runtime or _INLINE
-    if run:
-        return run.runtime
-    from companion.config import decode  # noqa: PLC0415 - start-up time is a budget
+    return run.runtime if run else _configured(ref)[1]
+
+
+def _configured(ref: AgentRef) -> tuple[str, str]:
+    """Return the name and the program in an agent.yaml, as far as they are valid.
+
+    Nothing else of the file is checked: that takes as long as everything else here.
+    """
+    from companion.config import strict_yaml  # noqa: PLC0415 - start-up time is a budget
 
     try:
-        config, _ = decode.agent(discovery.config_text(ref))
+        data = strict_yaml.parse(files.read_text(ref.config) or "", ref.config.name).data
     except CompanionError:
-        return ""
-    return config.runtime.name or _INLINE
+        return "", ""
+    found = data if isinstance(data, Mapping) else {}
+    name, runtime = found.get("name"), found.get("runtime")
+    if isinstance(runtime, Mapping):
+        runtime = runtime.get("name", _INLINE)
+    return _word(name), _word(runtime)
+
+
+def _word(value: object) -> str:
+    """Return a value that is a name, which never leads to another directory, else nothing."""
+    return value if isinstance(value, str) and runs.is_name(value) else ""
 
 
 def _refused(agent_paths: AgentPaths) -> int:

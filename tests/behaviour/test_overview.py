@@ -64,6 +64,15 @@ def test_each_agent_of_a_fleet_has_a_row(desk: Desk):
     ]
 
 
+def test_a_name_that_is_none_leads_nowhere(desk: Desk):
+    project = desk.project(NAMED.format(name="fine"), name="odd")
+    desk.companion("add", str(project)).ok()
+    (project / "agent.yaml").write_text('name: "../../x"\nruntime: [codex]\n')
+    (row,) = desk.companion("list", "--json").ok().data
+    assert (row["agent"], row["program"], row["state"]) == ("", None, "stopped")
+    assert re.search(r"^\? .*~/odd$", desk.companion("list").ok().out, re.MULTILINE)
+
+
 def test_the_keys_of_a_row_are_documented(desk: Desk, three: Fake):
     section = (ROOT / "docs/json.md").read_text().partition("## Sandboxes")[2].partition("\n## ")[0]
     documented = re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)
