@@ -15,6 +15,7 @@ _SSHD = re.compile(
     rf"|Connection (closed|reset) by (authenticating user \S+ )?{_FROM}( \[preauth\])?"
     rf"|Received disconnect from {_FROM}:\d+: .*|Disconnected from (user \S+ )?{_FROM}"
     r"|Received SIGHUP; restarting\.|Received signal 15; terminating\."
+    r"|Attempt to write login records by non-root user \(aborting\)"
 )
 _AROUND = re.compile(
     r"\[(NOTICE|WARNING)\] .*|\[ALERT\] .*failed in logger #2: .*|in port=\d+ .*|taken in"

@@ -20,6 +20,7 @@ LOGIN = (
         (Role.AGENT, "Server listening on :: port 2222."),
         (Role.AGENT, LOGIN),
         (Role.AGENT, "Disconnected from user agent 10.231.0.36 port 45444"),
+        (Role.AGENT, "Attempt to write login records by non-root user (aborting)"),
         (Role.GATEWAY, "[NOTICE]   (24) : New worker (27) forked"),
         (Role.GATEWAY, "tls pypi.org port=443 to=any why=ok bytes=1/2 ms=3 term=--"),
         (Role.GATEWAY, "tls a.test port=443 to=intercept why=intercepted bytes=1/2 ms=3 term=--"),
