@@ -96,7 +96,9 @@ def recalled(home: Paths, agent_view: AgentView) -> Heard:
     if agent_view.engine:
         with suppress(CompanionError):
             engine = Engine(agent_view.engine, agent_view.ref.project.id, agent_view.agent)
-            return attention.logged(engine, engine.containers(), attention.kept(agent_paths))
+            known = attention.logged(engine, engine.containers(), attention.kept(agent_paths))
+            attention.keep(agent_paths, known)
+            return known
     return Heard()
 
 

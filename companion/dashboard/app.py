@@ -159,6 +159,8 @@ class Top(App[None]):
                      if h.key == self._hosts.marked), None)  # fmt: skip
         if one is None or host is None:
             self.notify("no host is selected", markup=False)
+        elif not self._hosts.is_settled():
+            self.notify(f"another host is marked now: {host.name}", markup=False)
         elif verb is Verb.DENY and host.is_refused:
             self._settle(one, host)
         elif verb is not Verb.DENY and not host.can_be_allowed:

@@ -33,7 +33,7 @@ _TRAFFIC = 5.0
 """Seconds between looks at the traffic of one sandbox after another."""
 _LINES = 200
 """Lines of each container that are there when its log is opened."""
-_WAITING = 1000
+_WAITING = 300
 """Lines that wait to be shown; of a flood, the last ones."""
 
 
@@ -89,7 +89,7 @@ class Observer:
         while not self._stopped.is_set():
             with suppress(CompanionError, OSError):  # what cannot be read stays as it was
                 if self._changed.is_set() or turn % _RECORDS == 0:
-                    known = overview.registered(self.home)
+                    known = overview.registered(self.home, attention.kept)
                 engines = overview.engines_of(known)
                 if self._changed.is_set() or answers.keys() != set(engines):
                     self._changed.clear()

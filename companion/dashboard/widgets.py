@@ -1,5 +1,6 @@
 """Widgets of the dashboard. What comes from an agent is shown as plain text, never as markup."""
 
+import time
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -25,6 +26,8 @@ _HELP = """\
 
 Hosts that can be allowed come first. The line that is marked in the
 pane of hosts is the one that o, a and d act on."""
+_A_MOMENT = 0.7
+"""Seconds that a host must have been marked before a key decides on it."""
 _STYLES = {"running": "green", "crashed": "bold red", "broken": "bold red", "unknown": "dim"}
 
 
@@ -111,10 +114,20 @@ class Trends(Horizontal):
 class Hosts(Table):
     """The hosts of the selected sandbox."""
 
+    _changed = 0.0
+    """When the mark came to another host without a key, on the monotonic clock."""
+
     def show_hosts(self, found: Sequence[Host]) -> None:
         """Show hosts; those that can be allowed have a mark."""
+        before = self.marked
         rows = [(one.key, (_named(one), one.use)) for one in found]
         self.show(("HOST", "USE"), rows)
+        if self.marked != before:
+            self._changed = time.monotonic()
+
+    def is_settled(self) -> bool:
+        """Tell whether the user could see which host is marked: agents choose what comes when."""
+        return time.monotonic() - self._changed > _A_MOMENT
 
 
 def _named(host: Host) -> str:

@@ -1,7 +1,7 @@
 """Attention: whether an agent waits, from what a watcher heard, or else from its gateway's log.
 
 A watcher hears every word at once and keeps the last state in a file of ours. While none listens,
-each look reads what the log has more than that file.
+that file may be out of date: then only the log tells, which takes a call of the engine.
 """
 
 from collections.abc import Collection
@@ -38,6 +38,11 @@ def of(agent_paths: AgentPaths, engine: Engine, containers: Collection[Container
     return since_start(known, started)
 
 
+def live(agent_paths: AgentPaths) -> Heard:
+    """Return what a watcher heard last; nothing if none listens now. This asks no engine."""
+    return kept(agent_paths) if gateway_log.is_heard(agent_paths.control) else Heard()
+
+
 def judged(known: Heard, containers: Collection[Container]) -> Attention:
     """Return what was heard of the agent that runs now; this asks nobody."""
     started = _started(containers)
@@ -52,9 +57,9 @@ def kept(agent_paths: AgentPaths) -> Heard:
 
 
 def keep(agent_paths: AgentPaths, known: Heard) -> None:
-    """Remember what was heard last, if the system lets us."""
+    """Remember what was heard last, unless later words are known or the system refuses."""
     with suppress(CompanionError):
-        if known != kept(agent_paths):
+        if known.at > kept(agent_paths).at:
             _HEARD.write(agent_paths.attention, known)
 
 

@@ -1,6 +1,6 @@
 """Overview: every registered agent with its state, from our records and one look at each engine."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -109,11 +109,16 @@ def overview(home: Paths) -> Overview:
     return seen(known, asked(engines_of(known)))
 
 
-def registered(home: Paths) -> Overview:
-    """Return every registered agent by what is on disk, its condition unknown if it has one."""
+def registered(home: Paths, heard: Callable[[AgentPaths], Heard] = attention.live) -> Overview:
+    """Return every registered agent by what is on disk, its condition unknown if it has one.
+
+    Args:
+        home: where our files are.
+        heard: returns what an agent said of its work.
+    """
     written = store.all_projects(home)
     problems = tuple(problem for one in written.values() for problem in one.problems)
-    return Overview(tuple(_registered(home, written)), problems)
+    return Overview(tuple(_registered(home, written, heard)), problems)
 
 
 def engines_of(known: Overview) -> tuple[EngineChoice, ...]:
@@ -136,7 +141,9 @@ def seen(known: Overview, answers: Answers) -> Overview:
     return Overview(agents, tuple(dict.fromkeys(problems)))
 
 
-def _registered(home: Paths, known: Mapping[str, Written]) -> Iterator[AgentOverview]:
+def _registered(
+    home: Paths, known: Mapping[str, Written], heard: Callable[[AgentPaths], Heard]
+) -> Iterator[AgentOverview]:
     """Yield every agent by what is on disk."""
     made = {runs.directory_of(home, run.name): run for run in runs.all_of_user(home)}
     active, all_paused = forwards.active(home), home.paused.exists()
@@ -154,7 +161,7 @@ def _registered(home: Paths, known: Mapping[str, Written]) -> Iterator[AgentOver
                 run=run,
                 paused=paused,
                 refused=_refused(paths.agent(name)) if name else 0,
-                heard=attention.kept(paths.agent(name)) if name else Heard(),
+                heard=heard(paths.agent(name)) if name else Heard(),
                 forwards=tuple(f for f in active if (f.project, f.agent) == mine),
                 condition=Condition() if name in written.broken else Condition(Health.ABSENT),
             )

@@ -51,7 +51,8 @@ def ensure(
     from companion.project import inventory  # noqa: PLC0415 - start-up time is a budget
     from companion.reconcile import run  # noqa: PLC0415
 
-    progress(f"{agent} is {'stopped' if health is Health.ABSENT else health}; starting it")
+    was = f"{agent} is {'stopped' if health is Health.ABSENT else health}; starting it"
+    progress(was if record else f"starting {agent}")
     run.reconcile(home, inventory.find_agent(home, project, agent), progress)
     now = store.of_project(home, project)
     if (record := now.agent(agent)) is None:

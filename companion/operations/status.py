@@ -18,7 +18,7 @@ from companion.project.record import AgentRecord, Written
 from companion.spec.identity import Role
 from companion.system import parallel
 from companion.system.paths import Paths
-from companion.traffic.attention import Attention
+from companion.traffic.attention import Attention, Heard
 
 if TYPE_CHECKING:
     from companion.reconcile.validate import Checked
@@ -79,13 +79,8 @@ def statuses(home: Paths, project: Project) -> tuple[Status, ...]:
         return tuple(c for c in held[engine.choice] if c.agent == engine.agent)
 
     active = forwarding.active(home)
-    return tuple(
-        parallel.each(
-            tuple(configs.items()),
-            lambda one: _status(home, *one, written, active, ask),
-            at_once=4,
-        )
-    )
+    items = configs.items()
+    return tuple(_status(home, ref, config, written, active, ask) for ref, config in items)
 
 
 def status_of(home: Paths, ref: AgentRef) -> Status:
@@ -164,16 +159,15 @@ def _status(
         problems=(*config.problems, *broken, *ports.problems),
         listening=ports.offered,
         forwards=tuple(f for f in forwards if (f.project, f.agent) == (ref.project.id, name)),
-        attention=_attention(home, ref, name, engine, containers),
+        attention=_attention(home, ref, name, containers),
     )
 
 
 def _attention(
-    home: Paths, ref: AgentRef, name: str, engine: Engine, containers: Collection[Container]
+    home: Paths, ref: AgentRef, name: str, containers: Collection[Container]
 ) -> Attention:
-    if not name:
-        return Attention.UNKNOWN
-    return attention.of(home.project(ref.project.id).agent(name), engine, containers)
+    known = attention.live(home.project(ref.project.id).agent(name)) if name else Heard()
+    return attention.judged(known, containers)
 
 
 def _checked(home: Paths, ref: AgentRef) -> "Checked | CompanionError":

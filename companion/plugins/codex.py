@@ -96,7 +96,7 @@ _LOGINS = (
     Login(
         mode="chatgpt",
         title="your ChatGPT plan",
-        source="Companion opens ChatGPT in your browser, where you allow it; Plus and Pro have it",
+        source="Companion opens ChatGPT in your browser; Plus and Pro plans have it",
         options={"plugin": "codex", "login": "chatgpt"},
     ),
 )

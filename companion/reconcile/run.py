@@ -166,7 +166,7 @@ def _resolve(request: _Request, checked: Checked, error: WorldChangedError, *, l
         raise error  # there is no other version to go back to, and the agent may be at work
     if last or not rollback.can_retry_elsewhere(error, checked):
         raise rollback.roll_back(home, checked, error, progress) from error
-    progress(str(error))
+    progress(f"{error.problems[0].what}: trying again")
     rollback.make_room(home, checked, error, progress)
 
 

@@ -177,9 +177,11 @@ def _mounted(mount: Mount, facts: PathFacts) -> Power:
         (False, False): Kind.FOREIGN_WRITE,
     }
     verb = "reads" if mount.read_only else "reads and changes"
-    whose = "of the project, " if facts.inside else ""
+    known = ["of the project"] * facts.inside
+    known += [f"at {mount.target}"] * (mount.target != str(facts.real))
+    where = f" ({', '.join(known)})" if known else ""
     but = ", except git's configuration and hooks" if facts.git and not mount.read_only else ""
-    text = f"{verb} all files in {facts.real} ({whose}at {mount.target}){but}"
+    text = f"{verb} all files in {facts.real}{where}{but}"
     subject = f"{facts.real}:{mount.target}"  # no target has a colon
     return Power(Agreed(kinds[facts.inside, mount.read_only], subject), text, mount.origin)
 

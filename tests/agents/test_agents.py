@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from acp import over_ssh
-from desk import Desk, make_desk
+from desk import COMPANION, Desk, make_desk
 from internet import tell_address
 from model import PROTOCOLS, serving
 from sandboxes import Box, trusted_authority, wait_until
@@ -203,11 +203,11 @@ def test_an_editor_talks_with_it_and_no_key_is_inside_meanwhile(world: World, ki
 
 
 def test_the_desktop_sees_that_it_is_done_and_that_it_ended(world: World, kind: Kind):
-    with over_ssh(world.desk, f"{kind.name}.sandbox", kind.adapter) as agent:
-        assert agent.prompt("/home/agent", "RUN<<sleep 1>>", kind.mode) == "end_turn"
+    with watched(world), over_ssh(world.desk, f"{kind.name}.sandbox", kind.adapter) as agent:
+        assert agent.prompt("/home/agent", ASK, kind.mode) == "end_turn"
         wait_until(lambda: attention(world, kind) == "done")
-    world.execute(kind, *kind.asked)
-    wait_until(lambda: attention(world, kind) is None)
+        world.execute(kind, *kind.asked)
+        wait_until(lambda: attention(world, kind) is None)
 
 
 def test_the_desktop_sees_that_it_waits_for_a_permission(world: World):
@@ -217,11 +217,27 @@ def test_the_desktop_sees_that_it_waits_for_a_permission(world: World):
         wait_until(lambda: attention(world, kind) == "waiting")
         seen.append("waiting")
 
-    with over_ssh(world.desk, f"{kind.name}.sandbox", kind.adapter) as agent:
+    with watched(world), over_ssh(world.desk, f"{kind.name}.sandbox", kind.adapter) as agent:
         agent.asked = look
         assert agent.prompt("/home/agent", ASK_FIRST, kind.mode) == "end_turn"
         wait_until(lambda: attention(world, kind) == "done")
     assert seen == ["waiting"]
+
+
+@contextmanager
+def watched(world: World) -> Iterator[None]:
+    """Run companion watch, and wait until it has seen every agent."""
+    log = world.desk.home / f"watch-{time.monotonic_ns()}.log"
+    with log.open("w") as out:
+        child = subprocess.Popen(
+            [COMPANION, "watch"], env=world.desk.environment, stdout=out, stderr=out
+        )
+    try:
+        wait_until(lambda: log.read_text().count("nothing to do") == len(KINDS))
+        yield
+    finally:
+        child.terminate()
+        child.wait(timeout=60)
 
 
 def attention(world: World, kind: Kind) -> str | None:

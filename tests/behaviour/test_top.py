@@ -99,11 +99,15 @@ def test_a_host_is_allowed_once_always_after_a_question_or_hidden(
     async def steps(top: Top, pilot: Pilot[None]) -> None:
         hosts = top.query_one(Hosts)
         assert hosts.marked == "astral.sh:443"
+        await until(pilot, hosts.is_settled)
         await pilot.press("o")
         await until(pilot, lambda: "first may reach astral.sh until it is taken down" in told(top))
         assert file.read_text() == before
         await until(pilot, lambda: hosts.row_count == 1)
         assert hosts.marked == "evil.example:443"
+        await pilot.press("d")
+        assert hosts.row_count == 1, "a key that was meant for the host before decided on this one"
+        await until(pilot, hosts.is_settled)
         await pilot.press("a")
         assert isinstance(top.screen, Question)
         await pilot.press("n")
@@ -118,6 +122,7 @@ def test_always_adds_a_line_to_agent_yaml(desk: Desk, two: tuple[Fake, Fake]):
     file = two[0].project / "agent.yaml"
 
     async def steps(top: Top, pilot: Pilot[None]) -> None:
+        await until(pilot, top.query_one(Hosts).is_settled)
         await pilot.press("a", "y")
         await until(pilot, lambda: "a new line in agent.yaml" in told(top))
         assert "astral.sh" in file.read_text()

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -74,6 +75,7 @@ def test_a_refused_host_is_allowed_on_the_screen_of_a_real_terminal(box: Box):
         before = box.ids()
         box.ssh("curl -sm 5 https://glance.example")
         top.expect("? glance.example")
+        time.sleep(1)  # a key in the first moment decides nothing
         top.press("o")
         try:
             top.expect("coder may reach glance.example until it is taken down")

@@ -1,7 +1,8 @@
 """An agent that waits is seen on the desktop, from wherever in the sandbox it says so."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from sandboxes import Box, wait_until
@@ -10,68 +11,85 @@ from test_watch import watching
 pytestmark = pytest.mark.engine
 SAY = "/usr/local/lib/companion/attention"
 WORDS = "http://companion.internal"
-FLOOD = 3000
 ASK = f"curl -s -o /dev/null -w '%{{http_code}}' {WORDS}"
+FLOOD = 3000
 
 
-def attention(box: Box) -> str | None:
-    found: str | None = box.companion("status", "--json").ok().agent["attention"]
-    return found
+@dataclass
+class Watched:
+    """The shared sandbox, with a watcher."""
+
+    box: Box
+    log: Path
+
+    @property
+    def attention(self) -> str | None:
+        found: str | None = self.box.companion("status", "--json").ok().agent["attention"]
+        return found
+
+    def say(self, word: str) -> None:
+        self.box.run(f"{SAY} {word}")
+
+    def becomes(self, attention: str | None) -> None:
+        wait_until(lambda: self.attention == attention, tell=self.log.read_text)
+
+    @property
+    def logged(self) -> int:
+        return self.box.companion("logs", "coder", "-v").ok().out.count("why=attention")
 
 
-def say(box: Box, word: str) -> None:
-    """Say a word as a hook does, and wait until the gateway has it."""
-    box.run(f"{SAY} {word}; flock /tmp/.companion-attention.lock true")
+@pytest.fixture
+def watched(box: Box) -> Iterator[Watched]:
+    with watching(box) as log:
+        world = Watched(box, log)
+        yield world
+        world.say("ended")
+        world.becomes(None)
 
 
-def logged(box: Box) -> int:
-    return box.companion("logs", "coder", "-v").ok().out.count("why=attention")
+def test_status_tells_that_the_agent_waits_until_it_does_not(watched: Watched):
+    watched.say("waiting")
+    watched.becomes("waiting")
+    assert "running, waits for you" in watched.box.companion("status").ok().out
+    assert "waits for you" in watched.log.read_text()
+    watched.box.companion("exec", "coder", "--", SAY, "busy").ok()
+    watched.becomes("busy")
+    watched.say("ended")
+    watched.becomes(None)
 
 
-@contextmanager
-def ended(box: Box) -> Iterator[None]:
-    """Leave no word to other tests."""
-    try:
-        yield
-    finally:
-        say(box, "ended")
+def test_only_listed_words_are_taken_and_none_is_forwarded(watched: Watched):
+    watched.say("done")
+    watched.becomes("done")
+    for path in ("/attention/rm%20-rf", "/attention/busy/x", "/attention/", "/", "/BUSY"):
+        assert watched.box.run(f"{ASK}{path}") == "404"
+    assert watched.box.run(f"{ASK}/attention/busy -H 'Host: other.test'") == "403"
+    watched.say("waiting")  # the lines before it were read when this one is
+    watched.becomes("waiting")
+    assert "companion.internal" not in watched.box.companion("network", "--json").ok().out
 
 
-def test_status_tells_that_the_agent_waits_until_it_does_not(box: Box):
-    with ended(box):
-        say(box, "waiting")
-        assert attention(box) == "waiting"
-        assert "running, waits for you" in box.companion("status").ok().out
-        box.companion("exec", "coder", "--", SAY, "busy").ok()
-        wait_until(lambda: attention(box) == "busy")
-    assert attention(box) is None
+def test_a_bell_that_nobody_hears_waits_until_somebody_looks(watched: Watched):
+    watched.box.run("tmux new-session -d -s bell 'sleep 1; printf \"\\a\"; sleep 300'")
+    watched.becomes("waiting")
+    attach = "TERM=xterm timeout 2 script -qc 'tmux attach -t bell' /dev/null"
+    watched.box.run(f"{attach}; tmux kill-session -t bell")
+    watched.becomes(None)
 
 
-def test_only_listed_words_are_taken_and_none_is_forwarded(box: Box):
-    with ended(box):
-        say(box, "done")
-        for path in ("/attention/rm%20-rf", "/attention/busy/x", "/attention/", "/", "/BUSY"):
-            assert box.run(f"{ASK}{path}") == "404"
-        assert box.run(f"{ASK}/attention/busy -H 'Host: other.test'") == "403"
-        assert attention(box) == "done"
-    used = box.companion("network", "--json").ok().out
-    assert "companion.internal" not in used
+def test_a_flood_of_words_is_a_few_lines_and_the_last_state_is_found(watched: Watched):
+    before, told = watched.logged, watched.log.read_text().count("waits for you")
+    watched.box.run(f"seq {FLOOD} | sed 's|.*|url={WORDS}/attention/waiting|' | curl -s -K -")
+    assert watched.logged - before < FLOOD / 5
+    watched.becomes("waiting")
+    assert watched.log.read_text().count("waits for you") <= told + 1
 
 
-def test_a_bell_that_nobody_hears_waits_until_somebody_looks(box: Box):
-    with ended(box):
-        box.run("tmux new-session -d -s bell 'sleep 1; printf \"\\a\"; sleep 300'")
-        wait_until(lambda: attention(box) == "waiting")
-        box.run("TERM=xterm timeout 2 script -qc 'tmux attach -t bell' /dev/null; tmux kill-server")
-        wait_until(lambda: attention(box) is None)
-
-
-def test_a_watcher_hears_it_and_a_flood_is_a_few_lines(box: Box):
-    with ended(box), watching(box) as log:
-        say(box, "waiting")
-        wait_until(lambda: "waits for you" in log.read_text())
-        assert attention(box) == "waiting"
-        before = logged(box)
-        box.run(f"seq {FLOOD} | sed 's|.*|url={WORDS}/attention/waiting|' | curl -s -K -")
-        assert logged(box) - before < FLOOD / 5
-        assert log.read_text().count("waits for you") == 1
+def test_a_watcher_finds_out_what_was_said_before_it_began(box: Box):
+    box.run(f"{SAY} waiting; flock /tmp/.companion-attention.lock true")
+    assert box.companion("status", "--json").ok().agent["attention"] is None
+    with watching(box) as log:
+        watched = Watched(box, log)
+        watched.becomes("waiting")
+        watched.say("ended")
+        watched.becomes(None)

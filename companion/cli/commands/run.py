@@ -58,6 +58,7 @@ def run(arguments: Namespace) -> Result:
     again = f"companion run {shlex.quote(made.directory)}"
     facts = _facts(made, record, project)
     if has_terminal:
+        again = _again(made)
         comment(f"Ctrl-B D leaves the agent at work; `{again}` comes back to it")
         code = session.attach(home)
         if code == LOST:
@@ -69,6 +70,15 @@ def run(arguments: Namespace) -> Result:
         session.begin(home)
     text = f"{made.name} is running: {made.runtime} in {made.directory}\nto attach, run `{again}`"
     return Result(text=text, data=facts)
+
+
+def _again(made: Run) -> str:
+    """Return the shortest command that comes back to a run from where the user is."""
+    if Path.cwd().is_relative_to(made.directory):
+        return "companion run"
+    if made.worktree and Path.cwd().is_relative_to(Path(made.worktree.common).parent):
+        return f"companion run --branch {shlex.quote(made.worktree.branch)}"
+    return f"companion run {shlex.quote(made.directory)}"
 
 
 def _words(arguments: Namespace) -> tuple[Cli | None, Path]:
@@ -215,7 +225,7 @@ def _offer_login(home: Paths, made: Run, *, asks: bool) -> None:
     except CompanionError as error:  # the sandbox can be started all the same
         report(error.problems, label="warning")
     else:
-        comment(done.text)
+        comment("\n".join(line for line in done.text.splitlines() if "companion up" not in line))
     runs_made.remember(home, made)
 
 
