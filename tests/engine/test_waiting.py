@@ -33,6 +33,11 @@ class Watched:
     def becomes(self, attention: str | None) -> None:
         wait_until(lambda: self.attention == attention, tell=self.log.read_text)
 
+    def falls_silent(self) -> bool:
+        """Say that the agent ended; after a flood, that is heard a second later."""
+        self.say("ended")
+        return self.attention is None
+
     @property
     def logged(self) -> int:
         return self.box.companion("logs", "coder", "-v").ok().out.count("why=attention")
@@ -43,8 +48,7 @@ def watched(box: Box) -> Iterator[Watched]:
     with watching(box) as log:
         world = Watched(box, log)
         yield world
-        world.say("ended")
-        world.becomes(None)
+        wait_until(world.falls_silent)
 
 
 def test_status_tells_that_the_agent_waits_until_it_does_not(watched: Watched):
