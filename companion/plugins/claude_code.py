@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from companion.config.models import Version
 from companion.config.request_rules import Ruled
-from companion.plugins import hooks, npm
+from companion.plugins import hooks, instructions, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (
     Command,
@@ -27,6 +27,8 @@ _QUIET = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
 # Without these the first start in a terminal asks for an account and contacts the login hosts.
 _SET_UP: dict[str, object] = {"hasCompletedOnboarding": True}
 _KEY_APPROVED: dict[str, object] = {"customApiKeyResponses": {"approved": [_DUMMY]}}
+
+_TOLD = hooks.written("/etc/claude-code/CLAUDE.md", instructions.TEXT)
 
 _HOST, _MODELS = "api.anthropic.com", "/v1/models?limit=1"
 _API = ("anthropic-version", "2023-06-01")
@@ -103,7 +105,7 @@ _PROGRAM = npm.runtime(
     summary="Claude Code with the claude-agent-acp adapter",
     cli=_CLI,
     acp=npm.Acp(("claude-agent-acp",), "@agentclientprotocol/claude-agent-acp@0.101.0"),
-    commands=(_hooks(),),
+    commands=(_hooks(), _TOLD),
 )
 RUNTIME = replace(
     _PROGRAM,
@@ -146,7 +148,7 @@ def contribute(options: Options, context: Context) -> Contribution:
         header = Header("x-api-key", "", EnvVar(options.api_key or ""), "")
     return Contribution(
         home=(HomeFile(".claude.json", json.dumps(set_up), context.origin),),
-        commands=(*npm.added(_CLI, options.version), Command(_hooks())),
+        commands=(*npm.added(_CLI, options.version), Command(_hooks()), Command(_TOLD)),
         variables=tuple(Variable(*p, context.origin) for p in ((variable, _DUMMY), _QUIET)),
         upstreams=(Upstream("https", _HOST, 443, (header,), context.origin, rules=options.rules),),
     )

@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from companion.config.models import Version
 from companion.config.request_rules import Ruled
-from companion.plugins import hooks, npm
+from companion.plugins import hooks, instructions, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (
     Command,
@@ -28,6 +28,7 @@ _HOST = "api.openai.com"
 # allow no nested sandbox.
 _ALWAYS = (
     'default_permissions = ":danger-full-access"',
+    f'developer_instructions = "{instructions.TEXT}"',
     "[features]",
     "plugins = false",
     "[analytics]",

@@ -8,9 +8,9 @@ from dataclasses import replace
 from companion.config.models import Version
 from companion.config.request_rules import Ruled
 from companion.config.strict_yaml import Plain
-from companion.plugins import model_keys, npm
+from companion.plugins import instructions, model_keys, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
-from companion.plugins.contribution import Command, Contribution, Variable
+from companion.plugins.contribution import Command, Contribution, HomeFile, Variable
 
 _CLI = npm.Cli("gemini", "@google/gemini-cli", "0.61.0")
 _VARIABLE = "GEMINI_API_KEY"
@@ -19,12 +19,15 @@ _VARIABLES = (
     # The container is the sandbox: without a trusted directory it runs no command unattended.
     ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
 )
+_TOLD = "COMPANION.md"
 # System-wide defaults, which the home's own settings override.
 _DEFAULTS = {
     "security": {"auth": {"selectedType": "gemini-api-key"}},
     "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
     "privacy": {"usageStatisticsEnabled": False},
     "telemetry": {"enabled": False},
+    # It reads each of them in the home's .gemini, so the user's own GEMINI.md stays.
+    "context": {"fileName": ["GEMINI.md", _TOLD]},
 }
 _SET_UP = (
     "mkdir -p /etc/gemini-cli"
@@ -51,7 +54,9 @@ class Options(Ruled):
 
 def contribute(options: Options, context: Context) -> Contribution:
     """Install the CLI unless the image has it; the gateway sends the key in place of a dummy."""
+    told = HomeFile(f".gemini/{_TOLD}", f"{instructions.TEXT}\n", context.origin)
     return Contribution(
+        home=(told,),
         commands=(*npm.added(_CLI, options.version), Command(_SET_UP)),
         variables=tuple(Variable(*pair, context.origin) for pair in _VARIABLES),
         upstreams=model_keys.upstreams({"google": options.api_key}, options.rules, context.origin),

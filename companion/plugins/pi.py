@@ -9,7 +9,7 @@ from pydantic import model_validator
 from companion.config.models import Version
 from companion.config.request_rules import Ruled
 from companion.config.strict_yaml import Plain
-from companion.plugins import model_keys, npm
+from companion.plugins import instructions, model_keys, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import Contribution, HomeFile, Variable
 from companion.plugins.model_keys import Provider
@@ -17,6 +17,7 @@ from companion.spec.identity import ATTENTION
 from companion.traffic.attention import Word
 
 _CLI = npm.Cli("pi", "@earendil-works/pi-coding-agent", "1.4.0")
+_TOLD = (".pi/agent/APPEND_SYSTEM.md", f"{instructions.TEXT}\n")
 _QUIET = (("PI_SKIP_VERSION_CHECK", "1"), ("PI_TELEMETRY", "0"))
 
 # The variable from which pi reads each key.
@@ -84,7 +85,7 @@ def contribute(options: Options, context: Context) -> Contribution:
     keys = {provider: options.provider_keys[provider] for provider in options.providers}
     dummies = [(_VARIABLES[provider], "dummy") for provider in keys]
     return Contribution(
-        home=(HomeFile(*_EXTENDED, context.origin),),
+        home=tuple(HomeFile(*file, context.origin) for file in (_EXTENDED, _TOLD)),
         commands=npm.added(_CLI, options.version),
         variables=tuple(Variable(*pair, context.origin) for pair in (*_QUIET, *dummies)),
         upstreams=model_keys.upstreams(keys, options.rules, context.origin),

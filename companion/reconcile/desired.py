@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from companion.plugins import git
+from companion.plugins import git, instructions
 from companion.plugins.contribution import Mount, SecretRef
 from companion.reconcile.gateway_services import (
     BECOME_THE_AGENT,
@@ -130,6 +130,7 @@ def _agent(sandbox: Sandbox, image: Image) -> Service:
             *keys,
             *(signing if sandbox.signer else ()),
             *(own if sandbox.brought else ()),
+            Bind(Files(Directory.REACH), instructions.DIRECTORY, read_only=True),
             *_mounts(sandbox),
         ),
         tmpfs=SCRATCH,

@@ -10,6 +10,7 @@ from companion.reconcile import secret_values, signing_key, ssh_keys
 from companion.reconcile.desired import Desired
 from companion.reconcile.secret_values import NOT_FETCHED, Secret
 from companion.reconcile.validate import Checked
+from companion.render import reach
 from companion.sandbox import brought, repositories
 from companion.spec.containers import Directory, File
 from companion.system import files
@@ -32,6 +33,7 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
         Directory.RESOLVER: desired.resolver_files,
         Directory.SECRETS: tuple(_secret_files(values)),
         Directory.CERTIFICATES: desired.certificate_files,
+        Directory.REACH: (reach.render(desired.sandbox),),
         Directory.SECCOMP: desired.seccomp_files,
     }
     if desired.sandbox.ssh:

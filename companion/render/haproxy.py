@@ -139,7 +139,7 @@ def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) ->
     yield _listed(sandbox, "http-request", "txn.server", "txn.host")
     yield "  http-request set-var(txn.reason) str(egress)\n"
     yield from (
-        f"  http-request return status 403 content-type text/plain string"
+        f"  http-request return status 403 content-type text/plain lf-string"
         f' "gateway: refused, {sentence}\\n" if {condition}\n'
         for sentence, condition in _http_refusals(sandbox)
     )
@@ -161,8 +161,9 @@ def _http_refusals(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
         f"!{{ var(txn.endpoint),map_str(http.map) -m found }} !{{ dst_port {HTTP_DEFAULT} }}",
     )
     if sandbox.egress.mode == "listed":
+        allow = f"companion allow {sandbox.agent} %[var(txn.host)]"
         yield (
-            "this host is not in the egress list of agent.yaml",
+            f"this host is not in the egress list of agent.yaml; your user can allow it: {allow}",
             "!{ var(txn.server) -m found }",
         )
 

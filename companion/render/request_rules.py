@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from companion.config.request_rules import ANY, split
+from companion.plugins import instructions
 from companion.plugins.contribution import Upstream
 from companion.render import credentials
 from companion.render.literals import literal
@@ -96,7 +97,7 @@ def _allowed(upstream: Upstream) -> Iterator[str]:
         condition = f"{_at(upstream)} {_matching(rule, is_denied=False)}"
         yield f"  http-request set-var(txn.allowed) bool(true) if {condition}\n"
     if rules:
-        what = f"agent.yaml allows other requests at {upstream.host}, but not this one"
+        what = f"agent.yaml allows other requests at {upstream.host}: see {instructions.FILE}"
         yield _refusal(what, f"{_at(upstream)} !{{ var(txn.allowed) -m bool }}")
 
 

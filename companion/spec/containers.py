@@ -120,6 +120,8 @@ class Directory(StrEnum):
     """Copies of what git obeys in mounted repositories."""
     BROUGHT = "brought"
     """The user's own agent settings, which the agent copies into its home."""
+    REACH = "reach"
+    """What the agent may reach, for the agent itself."""
     SECCOMP = "seccomp"
     """The list of system calls; read by the engine and not mounted."""
 

@@ -92,6 +92,11 @@ class AgentPaths:
         return self.root / "brought"
 
     @property
+    def reach(self) -> Path:
+        """Directory mounted read-only into the agent: what it may reach."""
+        return self.root / "reach"
+
+    @property
     def git(self) -> Path:
         """Directory whose files are mounted over those that git obeys in repositories."""
         return self.root / "git"
@@ -100,7 +105,7 @@ class AgentPaths:
     def mounted(self) -> tuple[Path, ...]:
         """Every directory of which a container was made, mounted or read by the engine."""
         directories = (self.gateway, self.certificates, self.secrets, self.resolver, self.sshd)
-        return (*directories, self.signing, self.brought, self.git, self.seccomp)
+        return (*directories, self.signing, self.brought, self.reach, self.git, self.seccomp)
 
     @property
     def traffic(self) -> Path:

@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from companion.plugins import instructions
+
 USAGE = {
     "input_tokens": 1,
     "input_tokens_details": None,
@@ -30,6 +32,7 @@ SHELLS = {
 """What the agents call their shell, and its argument."""
 KEYS = {"authorization": "Bearer ", "x-api-key": "", "x-goog-api-key": ""}
 """Headers that carry a key, and what stands before it."""
+TOLD: tuple[str, set[str]] = ("a model is told where to read what may be reached", set())
 NO_TURNS = {"additional_tools", "configuration_update", "reasoning"}
 """Types of what Codex sends besides messages, calls and their outputs."""
 
@@ -155,6 +158,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.note() & self.server.revoked:  # type: ignore[attr-defined]
             self.reply(401, REVOKED)
             return
+        if instructions.FILE.encode() in body:
+            self.server.seen.append(TOLD)  # type: ignore[attr-defined]
         is_known = ":generateContent" not in self.path  # Gemini CLI's choice of a model
         answer = next((a for path, a in PROTOCOLS.items() if self.path.startswith(path)), None)
         if answer is None or not is_known:

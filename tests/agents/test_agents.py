@@ -15,7 +15,7 @@ import pytest
 from acp import over_ssh
 from desk import COMPANION, Desk, make_desk
 from internet import tell_address
-from model import PROTOCOLS, serving
+from model import PROTOCOLS, TOLD, serving
 from sandboxes import Box, trusted_authority, wait_until
 
 from companion.reconcile import certificates
@@ -187,6 +187,7 @@ def test_an_agent_runs_a_command_for_its_model(world: World, kind: Kind, way: Ca
     said = way(world, kind, *kind.asked)
     assert "The command said:" in said
     assert f"42 by agent in {kind.name}" in said
+    assert TOLD in world.arrived[kind.name]
     assert only_its_key_arrived(world, kind)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from acp import over_ssh
 from desk import make_desk
+from model import TOLD
 from test_agents import HELD, KEYS, Kind, World, agents_up, only_its_key_arrived
 
 pytestmark = [
@@ -48,6 +49,7 @@ def test_it_runs_a_command_for_its_model_and_no_key_is_inside(world: World, kind
     for said in (world.execute(kind, *kind.asked), world.ssh(kind, *kind.asked)):
         assert "The command said:" in said
         assert all(word in said for word in ("42", "agent", kind.name))
+    assert TOLD in world.arrived[kind.name]
     with over_ssh(world.desk, f"{kind.name}.sandbox", kind.adapter) as agent:
         assert agent.prompt("/home/agent", ASK) == "end_turn"
         held = world.ssh(kind, "sh", "-c", f"{{ {HELD}; }} | tr -cd '[:print:]'")

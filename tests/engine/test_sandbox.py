@@ -124,7 +124,9 @@ def test_the_way_out_is_refused_at_once(box: Box, what: str):
 
 
 def test_a_refusal_says_why_and_stands_in_the_logs(box: Box):
-    assert "egress list of agent.yaml" in box.run("curl -s http://not-listed.test/")
+    said = box.run("curl -s http://not-listed.test/")
+    assert "egress list of agent.yaml" in said
+    assert said.endswith("companion allow coder not-listed.test")
     logs = box.companion("logs", "coder").ok().out
     assert "not-listed.test:80 refused: not in the egress list" in logs
     logs = box.companion("logs", "coder", "--egress").ok().out

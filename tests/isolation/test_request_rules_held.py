@@ -8,6 +8,8 @@ from proxied import HOST, KEYED, LISTENER, RULED, SECRETS, Proxied
 from ruled import ALLOWED, BY_HTTP_2, OVERRIDES, REFUSED, Evasion
 from sandboxes import wait_until
 
+from companion.plugins import instructions
+
 pytestmark = pytest.mark.engine
 HERE = f"{RULED}:{LISTENER}"
 DENY = 'deny: ["POST /repos/*/merge",'
@@ -92,6 +94,8 @@ def test_a_changed_rule_takes_effect_on_kept_connections_without_a_restart(proxi
             assert text != config
             (box.project / "agent.yaml").write_text(text)
             assert box.companion("up", "--json").ok().agent["change"] == "reload"
+            told = box.run(f"cat {instructions.FILE}")
+            assert "never GET /repos/kept" in told
             tell_address(box, RULED, box.bridge)
             heard = len(proxied.listener.heard)
             kept.sendall(request.encode())
@@ -106,3 +110,5 @@ def test_a_changed_rule_takes_effect_on_kept_connections_without_a_restart(proxi
             (box.project / "agent.yaml").write_text(config)
             box.companion("up").ok()
     assert box.ids() == before
+    assert "never GET /repos/kept" not in box.run(f"cat {instructions.FILE}")
+    assert box.ssh(f"echo '  evil.test' >>{instructions.FILE}").code != 0
