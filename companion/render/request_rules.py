@@ -35,7 +35,8 @@ _DEEP = "(/.*)?"
 _METHOD = "^[A-Z]+$"
 _OVERRIDES = ("methodoverride", "httpmethod", "originalurl", "originaluri", "rewriteurl")
 """Parts of headers from which some upstreams take the method or path instead."""
-_OVERRIDING_QUERY = r"(^|[&;])_method([=&;[]|$)"
+OVERRIDING_QUERY = r"(^|[&;])[^a-z0-9=&;]+method[^a-z0-9=&;]*([=&;[\x00]|$)"
+"""A decoded query with `_method`, or what PHP takes for it: `.method`, `+_method`, up to a NUL."""
 
 
 def expression(path: str, *, is_denied: bool) -> str:
@@ -80,7 +81,7 @@ def _unambiguous() -> Iterator[str]:
     yield _refusal(path, f'{_RULED} {{ var(txn.judged) -m reg "{literal(DOTTED)}" }}')
     yield _refusal(method, f'{_RULED} !{{ method -m reg "{literal(_METHOD)}" }}')
     yield _refusal(query, f"{_RULED} {{ query -m found }} !{{ {decoded} -m found }}")
-    yield _refusal(query, f'{_RULED} {{ {decoded} -m reg -i "{literal(_OVERRIDING_QUERY)}" }}')
+    yield _refusal(query, f'{_RULED} {{ {decoded} -m reg -i "{literal(OVERRIDING_QUERY)}" }}')
     names = literal("|".join(map(credentials.spelled, _OVERRIDES)))
     yield f'  http-request del-header "{names}" -m reg if {_RULED}\n'
 

@@ -43,6 +43,7 @@ REFUSED = {
     "as a URL": Evasion(f"http://{RULED}:{LISTENER}/repos/a/merge"),
     "with a method in small letters": Evasion("/repos/a/merge", "post"),
     "with another method in its query": Evasion("/repos/a?_method=DELETE"),
+    "the same, as PHP spells it": Evasion("/repos/a?x=y&%2Emethod=DELETE"),
     "a denied request below any path": Evasion("/a/b/secrets", "GET"),
     "a path that is not allowed": Evasion("/user"),
     "a method that is not allowed": Evasion("/repos/a", "PUT"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from companion.config.request_rules import ANY, Rules, RuleText, lie_within, split
-from companion.render.request_rules import DOTTED, PLAIN, expression
+from companion.render.request_rules import DOTTED, OVERRIDING_QUERY, PLAIN, expression
 
 CHECK = TypeAdapter(RuleText)
 WORDS = ("a", "b", "ab", "A", "a.b", "(a)", "b+")
@@ -103,6 +103,20 @@ def test_a_path_that_is_judged_can_be_read_in_one_way_only(raw: str):
 def test_ordinary_paths_are_judged(path: str):
     assert re.search(PLAIN, path, re.IGNORECASE)
     assert not re.search(DOTTED, unquote_to_bytes(path).decode())
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["_method=X", "a=b&_METHOD=X", "a;_method", ".method=X", "+_method=X", " _method=X",
+     "[method=X", "_method\0=X", "_method\0b=X", "_method[]=X"],
+)  # fmt: skip
+def test_a_query_names_no_method_in_any_spelling_that_php_takes_for_it(query: str):
+    assert re.search(OVERRIDING_QUERY, query, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("query", ["method=X", "payment_method=X", "a=_method", "filter[method]=X"])
+def test_ordinary_queries_about_methods_are_let_through(query: str):
+    assert not re.search(OVERRIDING_QUERY, query, re.IGNORECASE)
 
 
 SETS = st.builds(
