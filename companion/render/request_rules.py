@@ -42,11 +42,12 @@ OVERRIDING_QUERY = r"(^|[&;])[^a-z0-9=&;]+method[^a-z0-9=&;]*([=&;[\x00]|$)"
 def expression(path: str, *, is_denied: bool) -> str:
     """Return a regular expression for the decoded paths that a rule's path matches.
 
-    What is denied is denied with a slash at its end, too.
+    What is denied is denied with a slash or a format such as `.json` at its end, too: Rails and
+    Grape, and so GitLab, serve all of these alike.
     """
     parts = [_DEEP if one == "**" else f"/{_segment(one)}" for one in path[1:].split("/")]
     if is_denied and not path.endswith(("/", "/**")):
-        parts.append("/?")
+        parts.append(r"(\.[^/]*)?/?")
     return f"^{''.join(parts)}$"
 
 

@@ -18,6 +18,7 @@ REFUSED = {
     "the denied request itself": Evasion("/repos/a/merge"),
     "with a query": Evasion("/repos/a/merge?a=b"),
     "with a slash at its end": Evasion("/repos/a/merge/"),
+    "with a format at its end": Evasion("/repos/a/merge.json"),
     "in capitals": Evasion("/REPOS/a/Merge"),
     "with an encoded letter": Evasion("/repos/a/%6Derge"),
     "with two slashes": Evasion("/repos/a//merge"),
