@@ -26,7 +26,7 @@ def words(home: Paths, agent_view: AgentView, click: Click) -> tuple[str, ...]:
     match click.verb:
         case Verb.ANSWER:
             run = runs.of_project(home, agent_view.ref.project)
-            return ("run", run.directory) if run else (*where, "ssh", agent)
+            return ("run", "--name", run.name, run.directory) if run else (*where, "ssh", agent)
         case Verb.AUTHORIZE:
             return (*where, "oauth", click.name)
         case Verb.BUILD_LOG:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -121,6 +122,14 @@ def test_a_second_run_and_every_command_find_the_sandbox_from_inside(repository)
     repository.run("down").ok()
     repository.run("run").ok()
     assert repository.run("status", "--json").ok().agent["state"] == "running"
+
+
+def test_what_is_printed_leads_back_to_one_of_several_sandboxes_in_a_directory(repository):
+    for agent, name in (("codex", "app"), ("claude", "app-claude")):
+        told = repository.run("run", agent).ok().out
+        assert f"{name} is running" in told
+    command = shlex.split(told.rpartition("run `companion ")[2].partition("`")[0])
+    assert repository.run(*command, "--json").ok().data["agent"] == "app-claude"
 
 
 def saved(repository: Repository, old: str, new: str) -> None:

@@ -12,8 +12,12 @@ from companion.daemon.view import AgentView, IconState, View
 from companion.daemon.wording import event, icon_state
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import Code, Place, Problem
+from companion.project import runs
 from companion.project.model import AgentRef, Project
+from companion.project.runs import Run
+from companion.system.paths import Paths
 from companion.traffic.attention import Attention
+from companion.tray import commands
 from companion.tray.clicks import Click, Verb
 from companion.tray.menu import MOST, rows, title
 from companion.tray.notifications import notification_for
@@ -172,3 +176,13 @@ def test_recent_events_are_the_last_ones_once_each():
     assert [one.text for one in events.rows] == [str(n) for n in range(MOST_EVENTS)][::-1]
     texts = [row.text for row in rows(replace(found, events=events), DESK) if row.key == "events"]
     assert texts == ["Recent events"]
+
+
+def test_a_click_leads_to_the_terminal_of_one_of_several_sandboxes_in_a_directory(tmp_path: Path):
+    home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
+    for name in ("app", "app-codex"):
+        runs.write(home, Run(name, "codex", "/home/me/app"))
+    ref = AgentRef(Project(home.sandboxes / "app-codex", "1"))
+    click = Click(Verb.ANSWER, "1/app-codex")
+    words = commands.words(home, AgentView(ref, "app-codex"), click)
+    assert words == ("run", "--name", "app-codex", "/home/me/app")

@@ -55,10 +55,9 @@ def run(arguments: Namespace) -> Result:
         trust.offer(home, project, "Start it", arguments)
     record = _start(home, project, name, raw=arguments.verbose)
     session = Session(record, _program(made, ref, arguments.rest))
-    again = f"companion run {shlex.quote(made.directory)}"
+    again = _again(home, made, is_short=has_terminal)
     facts = _facts(made, record, project)
     if has_terminal:
-        again = _again(made)
         comment(f"Ctrl-B D leaves the agent at work; `{again}` comes back to it")
         code = session.attach(home)
         if code == LOST:
@@ -72,13 +71,17 @@ def run(arguments: Namespace) -> Result:
     return Result(text=text, data=facts)
 
 
-def _again(made: Run) -> str:
-    """Return the shortest command that comes back to a run from where the user is."""
-    if Path.cwd().is_relative_to(made.directory):
-        return "companion run"
-    if made.worktree and Path.cwd().is_relative_to(Path(made.worktree.common).parent):
-        return f"companion run --branch {shlex.quote(made.worktree.branch)}"
-    return f"companion run {shlex.quote(made.directory)}"
+def _again(home: Paths, made: Run, *, is_short: bool) -> str:
+    """Return the command that comes back to a run; a short one does so from where the user is."""
+    words = ["companion", "run"]
+    if len(runs_made.of_directory(home, Path(made.directory))) > 1:
+        words += ["--name", made.name]
+    if is_short and Path.cwd().is_relative_to(made.directory):
+        return shlex.join(words)
+    tree = made.worktree
+    if is_short and tree and Path.cwd().is_relative_to(Path(tree.common).parent):
+        return shlex.join((*words, "--branch", tree.branch))
+    return shlex.join((*words, made.directory))
 
 
 def _words(arguments: Namespace) -> tuple[Cli | None, Path]:
