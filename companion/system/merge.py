@@ -46,7 +46,7 @@ def move(parent: int, name: str, there: int) -> list[str]:
 
 def _require_no_clash(ours: int, there: int, before: str) -> None:
     for name in os.listdir(ours):
-        if name == _GIT or (old := _mode(name, there)) is None:
+        if _is_git(name) or (old := _mode(name, there)) is None:
             continue
         is_directory = stat.S_ISDIR(_mode(name, ours) or 0)
         if is_directory != stat.S_ISDIR(old):
@@ -59,13 +59,18 @@ def _require_no_clash(ours: int, there: int, before: str) -> None:
 
 def _moved(ours: int, there: int, before: str) -> Iterator[str]:
     for name in sorted(os.listdir(ours)):
-        if name == _GIT:
+        if _is_git(name):
             yield f"{before}/{name}"
         elif stat.S_ISDIR(_mode(name, ours) or 0) and stat.S_ISDIR(_mode(name, there) or 0):
             with _opened(name, ours) as inner, _opened(name, there) as inner_there:
                 yield from _moved(inner, inner_there, f"{before}/{name}")
         else:
             os.rename(name, name, src_dir_fd=ours, dst_dir_fd=there)
+
+
+def _is_git(name: str) -> bool:
+    """Tell whether a name may mean `.git`: many disks, such as a Mac's, ignore case."""
+    return name.casefold() == _GIT
 
 
 def _mode(name: str, directory: int) -> int | None:

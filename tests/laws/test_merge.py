@@ -77,3 +77,9 @@ def test_a_link_to_a_directory_elsewhere_is_no_directory_to_write_in(tmp_path: P
     with pytest.raises(merge.ClashError):
         moved(tmp_path)
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_disk_that_ignores_case_leads_nothing_into_git(tmp_path: Path):
+    plant(tmp_path / "content", DOTGit__config="evil", inner__DOTGIT="gitdir: evil")
+    plant(tmp_path / "there", DOTgit__config="mine", inner__file="old")
+    assert moved(tmp_path) == ["./.Git", "./inner/.GIT"]
