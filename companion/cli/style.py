@@ -8,6 +8,8 @@ from typing import TextIO
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 _CUT = "…"
+_JOINERS = "\u200b\u200c\u200d\u2060\ufeff"
+"""Characters without a width. Terminals show others of their kind, such as a soft hyphen."""
 _FALLBACK = 80
 
 
@@ -106,6 +108,6 @@ def pad(text: str, to: int) -> str:
 def _cells(character: str) -> int:
     import unicodedata  # noqa: PLC0415 - start-up time is a budget
 
-    if unicodedata.combining(character) or unicodedata.category(character) == "Cf":
+    if unicodedata.combining(character) or character in _JOINERS:
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -25,7 +25,7 @@ def plain(text: str) -> str:
 
 def line(text: str) -> str:
     """Return text for a place that has one line."""
-    return plain(text).replace("\n", " ")
+    return plain(text).replace("\n", " ").replace("\t", " ")
 
 
 def for_terminal(text: str) -> str:

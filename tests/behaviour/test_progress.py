@@ -165,3 +165,11 @@ def test_a_failed_build_names_the_place_and_keeps_its_log(
     assert log.stat().st_mode & 0o777 == 0o600
     (problem,) = json.loads(fake.companion("up", "--json").out)["problems"]
     assert (problem["code"], f"agent.yaml:{problem['line']}") == ("rolled-back", place[:-2])
+
+
+@pytest.mark.parametrize("said", ["a\tb" * 60, "\xad" * 200, "\u0601" * 200])
+def test_no_line_is_wider_than_it_is_counted(monkeypatch, said: str):
+    monkeypatch.setenv("NO_COLOR", "1")
+    *_, last = frame([Task("", "building", "", said, 0.0)], 75.0, 80, 24)
+    assert "\t" not in last
+    assert len(last) < 80
