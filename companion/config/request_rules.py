@@ -16,6 +16,8 @@ from pydantic import AfterValidator
 from companion.config.models import Model
 
 ANY = "*"
+LONGEST = 4000
+"""Characters of a path: a longer one could end the search for a match before there is one."""
 METHODS = (
     *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "SEARCH", "REPORT"),
     *("PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "PURGE"),
@@ -94,6 +96,8 @@ def _check_method(method: str) -> None:
 
 
 def _check_path(path: str) -> None:
+    if len(path) > LONGEST:
+        raise ValueError(f"must have a path of at most {LONGEST} characters")
     if "?" in path or "#" in path:
         raise ValueError("must have no query and no fragment: rules judge method and path")
     if "%" in path:

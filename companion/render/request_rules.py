@@ -8,15 +8,13 @@ is the request.
 import re
 from collections.abc import Iterable, Iterator
 
-from companion.config.request_rules import ANY, split
+from companion.config.request_rules import ANY, LONGEST, split
 from companion.plugins import instructions
 from companion.plugins.contribution import Upstream
 from companion.render import credentials
 from companion.render.literals import literal
 
 _RULED = "{ var(txn.ruled) -m bool }"
-_LONGEST = 4000
-"""Characters of a path: a longer one could end the search for a match before there is one."""
 _NEXT = "%[89ab][0-9a-f]"
 _ENCODED = "|".join((
     # ASCII without control characters and # % / ; ? \, which some upstreams act on once decoded.
@@ -76,7 +74,7 @@ def _unambiguous() -> Iterator[str]:
     method = "this service has request rules, and a method must be in capitals"
     query = "this service has request rules, and a query may not name another method"
     decoded = "query,url_dec"
-    yield _refusal("this path is too long", f"{_RULED} {{ path -m len gt {_LONGEST} }}")
+    yield _refusal("this path is too long", f"{_RULED} {{ path -m len gt {LONGEST} }}")
     yield _refusal(path, f'{_RULED} !{{ path -m reg -i "{literal(PLAIN)}" }}')
     yield _refusal(path, f"{_RULED} !{{ var(txn.judged) -m found }}")
     yield _refusal(path, f'{_RULED} {{ var(txn.judged) -m reg "{literal(DOTTED)}" }}')

@@ -120,6 +120,12 @@ def test_ordinary_queries_about_methods_are_let_through(query: str):
     assert not re.search(OVERRIDING_QUERY, query, re.IGNORECASE)
 
 
+def test_a_rule_is_no_longer_than_a_path_that_is_judged():
+    """A longer one would be a regular expression that HAProxy refuses to start with."""
+    assert is_valid("GET /" + "a" * 3999)
+    assert not is_valid("GET /" + "a" * 4000)
+
+
 SETS = st.builds(
     lambda allow, deny: Rules(tuple(allow), tuple(deny)),
     st.lists(VALID, max_size=3),
