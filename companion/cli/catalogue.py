@@ -1,60 +1,11 @@
 """The catalogue of commands: one table that parsing, help and completion read."""
 
-import importlib
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from companion.cli.output import Result
+from companion.cli.command import COMPOSE_REST, PROGRAM_REST, REST, Argument, Command, Group
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from pathlib import Path
-
-
-class Argument(NamedTuple):
-    """One argument of a command, as argparse takes it."""
-
-    names: tuple[str, ...]
-    options: dict[str, object]
-
-
-class Command(NamedTuple):
-    """One command; `handler` is `module:function` below companion.cli.commands."""
-
-    name: str
-    help: str
-    handler: str
-    arguments: tuple[Argument, ...] = ()
-    examples: tuple[str, ...] = ()
-    """Command lines without their first word, `companion`."""
-    also: tuple[str, ...] = ()
-    """Words for the same thing in other tools, for "did you mean"."""
-
-    @property
-    def places_before_rest(self) -> int | None:
-        """How many arguments precede a command line that is passed on; None: nothing is."""
-        for at, argument in enumerate(self.arguments):
-            if argument is REST or argument is COMPOSE_REST:
-                return at
-            if argument is PROGRAM_REST:  # it begins at `--` only
-                return sys.maxsize
-        return None
-
-    def load(self) -> "Callable[[Namespace], Result]":
-        """Import the handler: only the command that runs pays for what it needs."""
-        module, _, function = self.handler.partition(":")
-        found: Callable[[Namespace], Result] = getattr(
-            importlib.import_module(f"companion.cli.commands.{module}"), function
-        )
-        return found
-
-
-class Group(NamedTuple):
-    """Commands that `companion --help` lists together."""
-
-    title: str
-    commands: tuple[Command, ...]
 
 
 def _argument(*names: str, **options: object) -> Argument:
@@ -74,10 +25,6 @@ JSON = _argument("--json", action="store_true", dest="as_json", help="answer in 
 HELP = _argument("-h", "--help", action="store_true", help="show this help")
 COMMON = (DIRECTORY, JSON, HELP)
 """Options that every command takes, before its name and after it."""
-REST = _argument("rest", nargs="...", metavar="-- CMD", help="the command to run")
-COMPOSE_REST = _argument("rest", nargs="...", metavar="ARGS", help="arguments for compose")
-PROGRAM_REST = _argument("rest", nargs="*", metavar="-- ARGS",
-                         help="arguments for the agent program")  # fmt: skip
 _AGENT = _argument("agent", nargs="?", metavar="AGENT",
                    help="the agent's name (default: the only one)")  # fmt: skip
 _HOST = _argument("host", metavar="HOST", help="a host name, or *. and one: all names below it")
@@ -146,12 +93,12 @@ GROUPS = (
                 ("begin", "attach")),
         Command("up", "start sandboxes, or bring them up to date", "lifecycle:up",
                 (_AGENTS, _YES, _VERBOSE),
-                ("up", "up coder reviewer"), ("start", "apply")),
+                ("up", "up coder reviewer"), ("apply",), ("start",)),
         Command("down", "stop and remove sandboxes", "lifecycle:down", (
             _AGENTS, _PURGE,
             _argument("--abandon", action="store_true",
                       help="forget containers on an unreachable engine"),
-        ), ("down", "down coder --volumes"), ("stop", "kill")),
+        ), ("down", "down coder --volumes"), ("kill",), ("stop",)),
         Command("restart", "replace the containers of sandboxes", "lifecycle:restart",
                 (_AGENTS, _YES, _VERBOSE), ("restart coder",)),
         Command("upgrade", "raise agents' programs to their newest versions", "upgrade:upgrade", (
@@ -160,7 +107,7 @@ GROUPS = (
             _argument("--to", metavar="VERSION", help="this version instead of the newest one"),
         ), ("upgrade", "upgrade coder --to 0.171.0", "upgrade --check"), ("update",)),
         Command("status", "show the state of a project's sandboxes", "status:status", (),
-                ("status", "status --json"), ("ps", "state")),
+                ("status", "status --json"), ("state",), ("ps",)),
         Command("logs", "show what a sandbox's containers say", "logs:logs", (
             _AGENT, _argument("-f", "--follow", action="store_true", help="follow the output"),
             _argument("-v", "--verbose", action="store_true",
@@ -278,7 +225,7 @@ GROUPS = (
         Command("autostart", "start the tray at login", "live:autostart",
                 (_action("on", "off", "status"),), ("autostart on",)),
         Command("list", "show all sandboxes: state, memory, CPU, ports, refused hosts",
-                "listing:listing", (), ("list", "list --json"), ("ls", "projects")),
+                "listing:listing", (), ("list", "list --json"), ("projects",), ("ls",)),
         Command("top", "show all sandboxes live: figures, logs, refused hosts", "top:top", (), (),
                 ("dashboard", "monitor", "stats", "htop")),
         Command("add", "register a project without starting it", "registry:add", (_DIRECTORY,),
@@ -289,7 +236,7 @@ GROUPS = (
             _argument("--discard", action="store_true",
                       help="remove a worktree of `run --branch` even if work is lost"),
         ), ("remove ~/src/coder --volumes", "remove app-fix-login"),
-                ("rm", "delete")),
+                ("delete",), ("rm",)),
         Command("pause", "stop applying saves", "registry:pause", (_ALL,), ("pause --all",)),
         Command("resume", "apply saves again", "registry:resume", (_ALL,), (),
                 ("unpause", "continue")),
@@ -314,9 +261,18 @@ GROUPS = (
     )),
 )  # fmt: skip
 COMMANDS = tuple(command for group in GROUPS for command in group.commands)
+START = (
+    ("run claude", "start an agent on this git repository"),
+    ("list", "show all sandboxes, and what needs you"),
+    ("status", "show the state of this project's sandboxes"),
+    ("open", "open an agent's folder in your editor"),
+    ("doctor", "diagnose this machine"),
+    ("help", "list all commands"),
+)
+"""What a bare `companion` shows: the first commands, and what they do."""
 EXAMPLES = ("run claude", "init coder && companion -C coder up", "ssh", "open", "watch")
 
 
 def find(name: str | None) -> Command | None:
     """Return the command of this name."""
-    return next((command for command in COMMANDS if command.name == name), None)
+    return next((c for c in COMMANDS if name == c.name or name in c.aliases), None)

@@ -75,6 +75,8 @@ def _run(line: Line) -> Result:
         return Result(text=text, data={"help": text})
     if line.name is None and line.has(VERSION):
         return Result(text=f"companion {__version__}", data={"version": __version__})
+    if not line.name and not line.before:
+        return Result(text=parser.start(), code=USAGE)
     arguments = parser.parse(line)
     _beware_of_agents()
     result: Result = _loaded(arguments)(arguments)

@@ -8,7 +8,7 @@ import argparse
 import re
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from companion.cli import catalogue
 from companion.cli.catalogue import (
@@ -18,12 +18,13 @@ from companion.cli.catalogue import (
     HELP,
     JSON,
     VERSION,
-    Argument,
-    Command,
 )
+from companion.cli.command import Argument, Command
+from companion.cli.style import Style, paint
 from companion.errors import UsageError, named
 
 _FLAGS = (*JSON.names, *HELP.names)
+_ABOUT = "Sandboxed coding agents on your desktop."
 
 
 class Line(NamedTuple):
@@ -90,7 +91,27 @@ def parse(line: Line) -> argparse.Namespace:
 
 def help_of(command: Command | None) -> str:
     """Return the help of a command; of all of them in their groups if there is none."""
-    return (_parser_of(command) if command else _top()).format_help().rstrip()
+    text = (_parser_of(command) if command else _top()).format_help().rstrip()
+    text = re.sub(r"^[A-Za-z][A-Za-z ]*:(?= |$)", _heading, text, flags=re.MULTILINE)
+    return re.sub(r"^  (-\S.*?|[^\s-]\S*)(?=  +\S|$)", _name, text, flags=re.MULTILINE)
+
+
+def start() -> str:
+    """Return the first commands, for who calls none."""
+    wide = max(len(line) for line, _ in catalogue.START)
+    lines = (
+        f"  {paint(f'companion {line}'.ljust(wide + 10), Style.TIP)}  {what}"
+        for line, what in catalogue.START
+    )
+    return "\n".join((_ABOUT, "", *lines))
+
+
+def _heading(found: re.Match[str]) -> str:
+    return paint(found[0], Style.HEADING)
+
+
+def _name(found: re.Match[str]) -> str:
+    return f"  {paint(found[1], Style.TIP)}"
 
 
 def whole() -> argparse.ArgumentParser:
@@ -111,7 +132,11 @@ def closest(word: str, known: Iterable[str]) -> str:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises instead of exiting, so that usage errors speak JSON too."""
+    """Raises instead of exiting, so that usage errors speak JSON too; its help has our colors."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as argparse takes them
+        super().__init__(**options)
+        self.color = False
 
     def error(self, message: str) -> NoReturn:
         lacking = "the following arguments are required: "
@@ -137,7 +162,8 @@ def _read(
 def meant(name: str) -> str:
     """Return a tip for a name that no command has."""
     synonym = next((command.name for command in COMMANDS if name in command.also), "")
-    tip = f"did you mean '{synonym}'?" if synonym else closest(name, (c.name for c in COMMANDS))
+    known = (word for command in COMMANDS for word in (command.name, *command.aliases))
+    tip = f"did you mean '{synonym}'?" if synonym else closest(name, known)
     return tip or "`companion --help` lists all commands"
 
 
@@ -151,7 +177,7 @@ def _top() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="companion",
         usage="companion [-C DIR] [--json] COMMAND ...",
-        description="Sandboxed coding agents on your desktop.",
+        description=_ABOUT,
         epilog="\n\n".join((*groups, _examples(catalogue.EXAMPLES), more)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -168,7 +194,7 @@ def _parser_of(command: Command) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"companion {command.name}",
         description=f"{command.help[0].upper()}{command.help[1:]}.",
-        epilog=_examples(command.examples),
+        epilog="\n\n".join(filter(None, (_also(command), _examples(command.examples)))),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         add_help=False,
@@ -196,6 +222,11 @@ def _choice(choices: tuple[str, ...], word: str) -> str:
         tip = closest(word, choices) or "choose one of them"
         raise UsageError(f"{named(word)} is not one of {', '.join(choices)}", tip)
     return word
+
+
+def _also(command: Command) -> str:
+    names = ", ".join(f"companion {name}" for name in command.aliases)
+    return f"also: {names}" if names else ""
 
 
 def _examples(lines: Iterable[str]) -> str:

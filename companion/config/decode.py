@@ -32,6 +32,30 @@ def agent(text: str, file: str = "agent.yaml") -> tuple[AgentConfig, Document]:
     return decode(AgentConfig, document.data, document, ()), document
 
 
+def remainder(text: str, file: str = "agent.yaml") -> tuple[AgentConfig, Document]:
+    """Decode an agent.yaml without its invalid parts, to find what is wrong with the rest.
+
+    Features keep their numbers; a feature that is no mapping becomes one that adds nothing.
+
+    Raises:
+        ConfigError: nothing can be made of it.
+    """
+    document = _parse(text, file)
+    data: dict[str, Any] = dict(document.data) if isinstance(document.data, Mapping) else {}
+    try:
+        return AgentConfig.model_validate(data), document
+    except ValidationError as error:
+        for key, *inner in (detail["loc"] for detail in error.errors() if detail["loc"]):
+            if key == "features" and inner and isinstance(inner[0], int):
+                features = list(data[key])
+                features[inner[0]] = {"plugin": "custom-runtime"}
+                data[key] = tuple(features)
+            else:
+                data.pop(str(key), None)
+    placeholders = {"name": "agent", "runtime": {"base_image": "scratch"}}
+    return decode(AgentConfig, placeholders | data, document, ()), document
+
+
 def fleet(text: str, file: str = "fleet.yaml") -> tuple[Fleet, Document]:
     """Decode a fleet.yaml.
 

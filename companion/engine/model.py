@@ -34,9 +34,14 @@ class Condition:
     published: tuple[tuple[int, int], ...] = ()
     """The ports of the desktop, besides SSH's, that lead into it, each with the port inside."""
 
+    @property
+    def state(self) -> str:
+        """The word for it everywhere: a sandbox without containers is stopped, too."""
+        return Health.STOPPED if self.health is Health.ABSENT else self.health
+
     def __str__(self) -> str:
         code = f" (exit code {self.exit_code})" if self.health is Health.CRASHED else ""
-        return f"{self.health}{code}"
+        return f"{self.state}{code}"
 
 
 @dataclass(frozen=True, slots=True)

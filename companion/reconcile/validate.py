@@ -116,14 +116,12 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     operations/validation_cache.py seals all that this depends on.
 
     Raises:
-        ConfigError: holds all problems of the first stage that has any.
+        ConfigError: holds all problems: of keys, values, plugins and the files that it names.
     """
     require_encodable(ref.project.directory, home.data, home.state)
     above = discovery.fleet(ref.project)
-    loaded = _load(ref, above)
+    loaded, program, contribution, wrong = _read(ref, above)
     config, document = loaded.config, loaded.document
-    program = assemble.program(config, document)
-    contribution = assemble.additions(loaded, program)
     own = user_settings.read(home)
     host, locator = host_facts.host(home, own), Locator()
     before = store.of_project(home, ref.project).agents.get(config.name)
@@ -132,7 +130,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     siblings = above[0].agents if above else ()
     mounted = tuple(found[file].place for file in mount_files(contribution))
     within = bounds.bounds(home, ref, config.name, siblings, mounted, locator)
-    problems = list(check_configuring(project_files.configuring(ref, locator), within))
+    problems = [*wrong, *check_configuring(project_files.configuring(ref, locator), within)]
     problems += (
         assemble.at(origin, p, document) for origin, p in check_files(contribution, found, within)
     )
@@ -203,6 +201,29 @@ def contribution_of(ref: AgentRef) -> Contribution:
     """
     loaded = _load(ref, discovery.fleet(ref.project))
     return assemble.additions(loaded, assemble.program(loaded.config, loaded.document))
+
+
+def _read(
+    ref: AgentRef, above: tuple[Fleet, Document] | None
+) -> tuple[Loaded, RuntimeProgram, Contribution, list[Problem]]:
+    """Read a config; return what its valid parts mean, and the problems of the others."""
+    wrong: list[Problem] = []
+    try:
+        loaded = _load(ref, above)
+    except ConfigError as error:
+        wrong += error.problems
+        try:
+            mended = decode.remainder(discovery.config_text(ref), ref.named(ref.config))
+        except CompanionError:
+            raise error from None
+        loaded = decode.loaded(*mended, above)
+    program = assemble.PLACEHOLDER
+    try:
+        program = assemble.program(loaded.config, loaded.document)
+    except ConfigError as error:
+        wrong += error.problems
+    contribution, problems = assemble.gather(loaded, program)
+    return loaded, program, contribution, [*wrong, *problems]
 
 
 def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:

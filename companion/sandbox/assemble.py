@@ -20,6 +20,9 @@ from companion.plugins.contribution import (
     merge,
 )
 
+PLACEHOLDER = RuntimeProgram("scratch", install=(), command=(), acp_command=(), user="agent")
+"""Stands for a runtime that is invalid, to find what is wrong with the rest."""
+
 
 def program(config: AgentConfig, document: Document) -> RuntimeProgram:
     """Return the runtime that a config names or defines inline.
@@ -60,6 +63,14 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
     Raises:
         ConfigError: unknown plugins, invalid options and clashes, all at once.
     """
+    contribution, problems = gather(loaded, runtime)
+    if problems:
+        raise ConfigError(problems)
+    return contribution
+
+
+def gather(loaded: Loaded, runtime: RuntimeProgram) -> tuple[Contribution, list[Problem]]:
+    """Do as additions(), but return the problems, and what the valid features contribute."""
     problems: list[Problem] = []
     # Before an inline runtime's own commands, which may need them. After the installation of a
     # named one, whose layer is the same for all agents.
@@ -74,9 +85,7 @@ def additions(loaded: Loaded, runtime: RuntimeProgram) -> Contribution:
     problems += (_placed(clash, loaded.document) for clash in clashes(contribution))
     if not loaded.config.gateway:
         problems += _gateway_needs(loaded, contribution)
-    if problems:
-        raise ConfigError(problems)
-    return contribution
+    return contribution, problems
 
 
 def at(origin: Origin, problem: Problem, document: Document) -> Problem:

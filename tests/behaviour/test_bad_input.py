@@ -160,6 +160,31 @@ def test_several_mistakes_are_named_each_with_its_place_and_tip(desk: Desk):
     ]
 
 
+EVERYTHING = """\
+name: app
+runtime: codexx
+egres: listed
+features:
+  - plugin: sshh
+  - plugin: ssh
+    prt: 22
+  - plugin: custom-runtime
+    entrypoint_hooks: [missing.sh]
+"""
+
+
+def test_wrong_keys_plugins_options_and_files_are_named_in_one_round(desk: Desk):
+    done = desk.companion("-C", str(desk.project(EVERYTHING)), "validate")
+    assert done.code == 1
+    assert [problem.partition(";")[0] for problem in done.problems] == [
+        "agent.yaml:2:10: there is no runtime 'codexx'",
+        "agent.yaml:3:1: unknown key 'egres'",
+        "agent.yaml:5:13: there is no plugin 'sshh'",
+        "agent.yaml:7:5: unknown key 'prt'",
+        "agent.yaml:9:24: there is no file 'missing.sh'",
+    ]
+
+
 SERVICE = HEAD + "features:\n  - plugin: external-services\n    services:\n      - url: {}\n"
 
 

@@ -7,6 +7,7 @@ from desk import Desk
 
 from companion.cli.catalogue import COMMANDS
 from companion.cli.parser import split
+from companion.operations.compose_cli import SHOWS
 
 ROTATE = "did you mean 'rotate'?"
 
@@ -15,7 +16,7 @@ ROTATE = "did you mean 'rotate'?"
     ("line", "problem"),
     [
         ("statsu", "there is no command 'statsu'; did you mean 'status'?"),
-        ("start", "there is no command 'start'; did you mean 'up'?"),
+        ("kill", "there is no command 'kill'; did you mean 'down'?"),
         ("xyzzy", "there is no command 'xyzzy'; `companion --help` lists all commands"),
         ("help statsu", "there is no command 'statsu'; did you mean 'status'?"),
         ("logs coder --folow", "unexpected option '--folow'; did you mean '--follow'?"),
@@ -26,7 +27,7 @@ ROTATE = "did you mean 'rotate'?"
         ("autostart maybe", "'maybe' is not one of on, off, status; choose one of them"),
         ("oauth", "missing argument: PROVIDER; see `companion oauth --help`"),
         ("-C", "argument -C/--dir: expected one argument; see `companion --help`"),
-        ("", "no command given; `companion --help` lists all commands"),
+        ("compose", f"no compose command given; choose one of {', '.join(SHOWS)}"),
     ],
 )  # fmt: skip
 def test_a_usage_error_exits_with_2_and_suggests(desk: Desk, line: str, problem: str):
@@ -37,6 +38,38 @@ def test_a_usage_error_exits_with_2_and_suggests(desk: Desk, line: str, problem:
     assert (answer["ok"], answer["exit_code"]) == (False, 2)
     assert answer["command"] in {"", *(command.name for command in COMMANDS)}
     assert [f"{p['what']}; {p['hint']}" for p in answer["problems"]] == [problem]
+
+
+def test_a_bare_companion_shows_the_first_commands(desk: Desk):
+    done = desk.companion()
+    assert (done.code, done.err) == (2, "")
+    assert "  companion run claude " in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert json.loads(desk.companion("--json").out)["problems"][0]["what"] == "no command given"
+
+
+def test_a_command_has_the_names_that_its_help_gives(desk: Desk):
+    desk.project()
+    for command in COMMANDS:
+        for alias in command.aliases:
+            assert f"also: companion {alias}" in desk.companion("help", alias).ok().out
+    answer = json.loads(desk.companion("-C", "project", "ps", "--json").out)
+    assert (answer["command"], answer["ok"]) == ("status", True)
+
+
+def test_colors_are_for_terminals_or_for_who_forces_them(desk: Desk):
+    forced = Desk(desk.home, desk.environment | {"FORCE_COLOR": "1"})
+    assert "\x1b[1;32musage:\x1b[0m companion up" in forced.companion("help", "up").ok().out
+    assert forced.companion("statsu").err.startswith("\x1b[1;31merror:\x1b[0m there is no command")
+    for variables in ({}, {"FORCE_COLOR": "1", "NO_COLOR": "1"}):
+        plain = Desk(desk.home, desk.environment | variables)
+        assert "\x1b" not in plain.companion("help", "up").ok().out + plain.companion("statsu").err
+
+
+def test_status_outside_a_project_is_an_error(desk: Desk):
+    done = desk.companion("status")
+    assert (done.code, done.out) == (1, "")
+    assert done.problems[0].startswith(f"there is no agent.yaml in {desk.home}; ")
 
 
 def test_every_command_has_help_within_80_columns(desk: Desk):

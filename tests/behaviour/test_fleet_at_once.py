@@ -122,7 +122,7 @@ def test_status_asks_the_engine_once_for_all_agents(team: Fake):
     team.companion("up", "zoe", "amy").ok()
     done = team.companion("status", "--json").ok()
     states = [(agent["agent"], agent["state"]) for agent in done.data["agents"]]
-    assert states == [("zoe", "running"), ("max", "absent"), ("amy", "running")]
+    assert states == [("zoe", "running"), ("max", "stopped"), ("amy", "running")]
     team.companion("up").ok()
     before = team.world["count"]
     team.companion("status").ok()

@@ -8,6 +8,7 @@ import pytest
 from desk import AGENT, ROOT, Desk
 from fake_project import fresh
 
+from companion.cli.catalogue import COMMANDS
 from companion.errors import Code
 from companion.reconcile.reasons import Reason
 
@@ -42,6 +43,27 @@ def test_the_envelope_is_as_documented(desk: Desk):
     done = desk.companion("-C", str(desk.project("name: coder\n")), "validate", "--json")
     assert json.loads(done.out) == json.loads(example[1])
     assert done.err == ""
+
+
+ENDLESS = {"watch", "tray", "top"}
+WORDS = {
+    "allow": "x.org", "deny": "x.org", "exec": "coder -- true", "cp": "a coder:", "port": "3000",
+    "editors": "list", "keys": "list", "oauth": "notion", "secret": "list", "autostart": "status",
+    "completions": "bash", "run": "codex", "compose": "ps",
+}  # fmt: skip
+
+
+def test_the_answer_of_every_command_is_one_json_value(desk: Desk):
+    fake = fresh(desk)
+    for command in (c.name for c in COMMANDS if c.name not in ENDLESS):
+        words = WORDS.get(command, "").split()
+        done = desk.companion("-C", str(fake.project), "--json", command, *words)
+        assert done.out.startswith("{"), (command, done)
+        answer = json.loads(done.out)
+        assert (answer["command"], answer["exit_code"]) == (command, done.code), command
+        assert answer["ok"] is (done.code == 0)
+        assert answer["ok"] or answer["problems"] or command == "doctor", command
+        assert "this is a bug" not in done.out
 
 
 SERVICE = """\

@@ -119,7 +119,7 @@ def test_up_of_one_agent_touches_no_other(team: Team):
     assert team.ids("reviewer") == set()
     assert team.run("coder", "hostname") == "coder"
     states = {a["agent"]: a["state"] for a in team.companion("status", "--json").data["agents"]}
-    assert states == {"coder": "running", "reviewer": "absent"}
+    assert states == {"coder": "running", "reviewer": "stopped"}
 
 
 def test_one_that_fails_does_not_keep_the_others(team: Team):

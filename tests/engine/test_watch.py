@@ -124,7 +124,7 @@ def test_who_stops_an_agent_need_not_wait_for_its_build(box: Box):
             assert "stopped while its image was built" in building.stderr.read()
         assert not running(slow)
         assert pieces(box) == left
-        assert box.companion("status", "--json").ok().agent["state"] == "absent"
+        assert box.companion("status", "--json").ok().agent["state"] == "stopped"
     finally:
         (box.project / "agent.yaml").write_text(text)
         box.companion("up").ok()

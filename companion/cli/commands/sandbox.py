@@ -12,7 +12,7 @@ from companion.desktop import ssh_config
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.model import Health
-from companion.errors import Code, CompanionError
+from companion.errors import Code, CompanionError, UsageError, named
 from companion.operations import started
 from companion.project import store
 from companion.project.record import AgentRecord
@@ -63,8 +63,10 @@ def compose(arguments: Namespace) -> Result:
         what = f"`compose {verb}` would bypass Companion"
         raise CompanionError(what, f"use `{front.INSTEAD[verb]}`")
     if verb not in front.SHOWS:
-        what = f"unsupported compose command '{verb}'" if verb else "no compose command given"
-        raise CompanionError(what, f"supported: {', '.join(front.SHOWS)}")
+        shows = f"choose one of {', '.join(front.SHOWS)}"
+        if not verb:
+            raise UsageError("no compose command given", shows)
+        raise UsageError(f"unsupported compose command {named(verb)}", shows)
     home, project = project_of(arguments)
     known = store.of_project(home, project).agents
     engines = {record.engine for record in known.values() if record.engine}
@@ -78,6 +80,10 @@ def compose(arguments: Namespace) -> Result:
     env = dict(choice.environment)
     if verb in front.INTERACTIVE:
         return Result(code=process.attach(argv, env=env))
+    if arguments.as_json:
+        lines: list[str] = []
+        code = process.relay(argv, lines.append, comment, env=env)
+        return Result(code=code, data={"lines": lines})
     return Result(code=process.relay(argv, show, comment, env=env))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from companion.cli.output import Result, table
 from companion.cli.targets import project_of
+from companion.errors import ConfigError
 from companion.operations.status import Status, statuses
 from companion.traffic.attention import shown
 
@@ -13,10 +14,12 @@ def status(arguments: Namespace) -> Result:
     """Show the state of each sandbox of a project."""
     home, project = project_of(arguments)
     found = statuses(home, project)
+    if not any(one.agent for one in found):  # it has no name, so it was never started
+        raise ConfigError(problem for one in found for problem in one.problems)
     rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
     words = "".join(f"\n  {one.agent} | {line}" for one in found for line in _more(one))
     return Result(
-        text=table(rows) + words,
+        text=table(rows, states=[1]) + words,
         data={"agents": [_facts(one) for one in found]},
         problems=tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
     )
@@ -36,14 +39,14 @@ def _more(one: Status) -> Iterator[str]:
 def _row(one: Status) -> tuple[str, ...]:
     way = f"ssh {one.alias} (port {one.ssh_port})" if one.ssh_port else "-"
     state = ", ".join(filter(None, (str(one.condition), shown(one.attention))))
-    return (one.agent or "?", state, way, one.engine, one.egress)
+    return (one.agent, state, way, one.engine, one.egress)
 
 
 def _facts(one: Status) -> dict[str, object]:
     return {
         "agent": one.agent,
         "directory": one.directory,
-        "state": one.condition.health,
+        "state": one.condition.state,
         "attention": one.attention or None,
         "exit_code": one.condition.exit_code,
         "last_lines": list(one.condition.last_output),
