@@ -1,7 +1,7 @@
 # Entry point for development tasks. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint test test-fresh test-long mutants packages bench screenshots lock clean
+.PHONY: help setup run lint test test-fresh test-long mutants packages bench screenshots captures lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,6 +58,9 @@ screenshots: ## take the pictures in docs/*.png again
 	@$(BIN)/python tests/desktop/pictures.py build/tray
 	@mkdir -p docs && cp build/screenshots/*.png docs/
 	@for scene in two waits refused; do cp build/tray/$$scene.png docs/tray-$$scene.png; done
+
+captures: setup ## capture what commands print, for docs/commands.txt
+	@$(BIN)/python scripts/captures.py
 
 lock: setup ## regenerate requirements.lock (UPGRADE=1: with the newest versions)
 	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --group dev --universal --python-version 3.11 \

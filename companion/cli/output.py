@@ -137,33 +137,52 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def table(rows: Iterable[tuple[str, ...]], states: Sequence[int] = ()) -> str:
-    """Return rows as aligned columns; on a terminal, none is wider than that.
+def table(rows: Iterable[tuple[str, ...]], *, cuts: bool = False, wraps: bool = False) -> str:
+    """Return rows as aligned columns; what stands below the heading STATE has colors.
 
     Args:
         rows: the cells of each row; a first row in capitals is the heading.
-        states: the columns whose cells are states, which have colors.
+        cuts: on a terminal, cut the widest cells, so that each row has one line.
+        wraps: on a terminal, wrap the last column, which is prose.
     """
     lines = list(rows)
     widths = [max(map(style.width, column)) for column in zip(*lines, strict=True)]
-    if style.is_terminal(sys.stdout):
-        widths = _narrowed(widths, style.columns(sys.stdout))
-    shown = []
-    for number, line in enumerate(lines):
+    if (cuts or wraps) and style.is_terminal(sys.stdout):
+        widths = _narrowed(widths, style.columns(sys.stdout), only_last=wraps)
+    shown: list[str] = []
+    for line in lines:
+        if wraps and style.width(line[-1]) > widths[-1]:
+            shown += _wrapped(line, widths)
+            continue
         cells = [style.fit(cell, width) for cell, width in zip(line, widths, strict=True)]
-        if number == 0 and "".join(line).isupper():
+        if line is lines[0] and "".join(line).isupper():
             cells = [paint(cell, Style.BOLD) for cell in cells]
-        cells = [style.state(cell) if at in states else cell for at, cell in enumerate(cells)]
+        else:
+            heads = zip(lines[0], cells, strict=True)
+            cells = [style.state(cell) if head == "STATE" else cell for head, cell in heads]
         padded = (style.pad(cell, width) for cell, width in zip(cells, widths, strict=True))
         shown.append("  ".join(padded).rstrip())
     return "\n".join(shown)
 
 
-def _narrowed(widths: Sequence[int], most: int) -> list[int]:
+def _wrapped(line: tuple[str, ...], widths: Sequence[int]) -> list[str]:
+    """Return a row whose last cell has several lines."""
+    import textwrap  # noqa: PLC0415 - start-up time is a budget
+
+    cells = (style.pad(cell, width) for cell, width in zip(line[:-1], widths, strict=False))
+    begin = "".join(f"{cell}  " for cell in cells)
+    first, *others = textwrap.wrap(line[-1], widths[-1])
+    return [begin + first, *(" " * len(begin) + other for other in others)]
+
+
+def _narrowed(widths: Sequence[int], most: int, *, only_last: bool) -> list[int]:
     """Return widths of columns that fit, the widest ones cut first."""
     fitting = list(widths)
     while sum(fitting) + 2 * (len(fitting) - 1) > most and max(fitting) > _COLUMN:
-        fitting[fitting.index(max(fitting))] -= 1
+        at = len(fitting) - 1 if only_last else fitting.index(max(fitting))
+        if fitting[at] <= _COLUMN:
+            break
+        fitting[at] -= 1
     return fitting
 
 

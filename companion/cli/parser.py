@@ -141,7 +141,11 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         lacking = "the following arguments are required: "
         what = re.sub(f"^{lacking}", "missing argument: ", message)
-        raise UsageError(what, f"see `{self.prog} --help`")
+        one = next((a for a in self._actions if what == f"missing argument: {a.metavar}"), None)
+        choices = ", ".join(map(str, one.choices or ())) if one else ""
+        raise UsageError(
+            what, f"choose one of {choices}" if choices else f"see `{self.prog} --help`"
+        )
 
 
 def _read(

@@ -26,6 +26,7 @@ ROTATE = "did you mean 'rotate'?"
         ("keys rotat coder", f"'rotat' is not one of list, add, remove, rotate, signing; {ROTATE}"),
         ("autostart maybe", "'maybe' is not one of on, off, status; choose one of them"),
         ("oauth", "missing argument: PROVIDER; see `companion oauth --help`"),
+        ("keys", "missing argument: ACTION; choose one of list, add, remove, rotate, signing"),
         ("-C", "argument -C/--dir: expected one argument; see `companion --help`"),
         ("compose", f"no compose command given; choose one of {', '.join(SHOWS)}"),
     ],

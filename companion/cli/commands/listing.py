@@ -25,7 +25,7 @@ def listing(_: Namespace) -> Result:
     used = _used(found)
     rows = [_row(one, used[number], str(home.home)) for number, one in enumerate(found.agents)]
     return Result(
-        text=table(_without_empty([_HEAD, *rows])) if rows else "no registered projects",
+        text=table(_without_empty([_HEAD, *rows]), cuts=True) if rows else "no registered projects",
         data=[_facts(one, used[number]) for number, one in enumerate(found.agents)],
         problems=found.problems,
     )

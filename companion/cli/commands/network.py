@@ -102,7 +102,7 @@ def _lines(agent: str, book: Book) -> Iterator[str]:
         last = datetime.fromtimestamp(entry.last).astimezone()
         when = last.strftime(_TODAY if last.date() == today else _EARLIER)
         rows.append((place(entry.host, entry.port), when, use(entry)))
-    yield table(rows)
+    yield table(rows, wraps=True)
     if book.left_out:
         yield f"{plural(book.left_out, 'more host')} were forgotten: there were too many"
     if name := next((e.host for e in book.entries if can_be_allowed(e)), ""):

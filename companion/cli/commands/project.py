@@ -171,7 +171,7 @@ def plugins(_: Namespace) -> Result:
     rows = [("runtime", p.name, p.summary) for p in catalogue.RUNTIMES]
     rows += [("feature", p.name, p.summary) for p in catalogue.FEATURES]
     return Result(
-        text=table(rows),
+        text=table(rows, wraps=True),
         data=[{"kind": kind, "name": name, "summary": summary} for kind, name, summary in rows],
     )
 

@@ -19,7 +19,7 @@ def status(arguments: Namespace) -> Result:
     rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
     words = "".join(f"\n  {one.agent} | {line}" for one in found for line in _more(one))
     return Result(
-        text=table(rows, states=[1]) + words,
+        text=table(rows, cuts=True) + words,
         data={"agents": [_facts(one) for one in found]},
         problems=tuple(dict.fromkeys(problem for one in found for problem in one.problems)),
     )
