@@ -73,7 +73,6 @@ def test_clicks_start_the_desktops_programs(alone: Tray):
     until(lambda: alone.called("xdg-open") == [str(project / "agent.yaml")])
     panel.click("Logs")
     until(lambda: alone.called("x-terminal-emulator")[-3:] == ["logs", "coder", "--follow"])
-    panel.click("Terminal")
     panel.click("Help/Run doctor")
     until(lambda: alone.called("x-terminal-emulator")[-1:] == ["doctor"])
     panel.click("Remove…")
