@@ -8,6 +8,8 @@ DIRECTORY = "/etc/companion"
 """Where the agent sees what it may reach; the files there change while it runs."""
 NETWORK = "network.txt"
 FILE = f"{DIRECTORY}/{NETWORK}"
+REFUSED = f"refused by Companion, see {FILE}"
+"""The subject of the certificate that a refused TLS connection gets: no host can have this name."""
 TEXT = (
     f"You work in a sandbox of Companion. {FILE} lists the hosts and requests that it lets through;"
     " read it when a connection fails or a request is refused (403). You cannot allow more: ask the"

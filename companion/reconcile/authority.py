@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
+from companion.plugins import instructions
+from companion.render import refused
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 from companion.system import files, locks
@@ -46,18 +49,26 @@ def leaf_certificates(sandbox: Sandbox, home: Paths, agent_paths: AgentPaths) ->
     Without a CA, there are none.
     """
     hosts = {u.host for u in sandbox.upstreams_by("https")}
-    signer, now = kept_authority(home) if hosts else None, datetime.now(UTC)
+    signer, now = kept_authority(home) if sandbox.gateway else None, datetime.now(UTC)
     if signer is None:
         return ()
-    return tuple(_leaf(host, signer, now, agent_paths) for host in sorted(hosts))
-
-
-def _leaf(
-    host: str, signer: "certificates.Authority", now: datetime, agent_paths: AgentPaths
-) -> File:
     from companion.reconcile import certificates  # noqa: PLC0415 - slow to load
 
-    kept = files.read_text(agent_paths.certificates / f"{host}.pem") or ""
-    outdated = certificates.flaw(kept, signer, now)
-    leaf = certificates.issue(signer, host, now) if outdated else kept
-    return File(f"{host}.pem", leaf.encode(), files.PRIVATE)
+    makers = {f"{host}.pem": partial(certificates.issue, signer, host, now) for host in hosts}
+    makers[refused.CERTIFICATE] = partial(
+        certificates.issue_refusal, signer, instructions.REFUSED, now
+    )
+    return tuple(
+        File(name, (_kept(name, signer, now, agent_paths) or make()).encode(), files.PRIVATE)
+        for name, make in sorted(makers.items())
+    )
+
+
+def _kept(
+    name: str, signer: "certificates.Authority", now: datetime, agent_paths: AgentPaths
+) -> str:
+    """Return the stored certificate of a name; "" if there is none that is current."""
+    from companion.reconcile import certificates  # noqa: PLC0415 - slow to load
+
+    kept = files.read_text(agent_paths.certificates / name) or ""
+    return "" if certificates.flaw(kept, signer, now) else kept

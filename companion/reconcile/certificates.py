@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 CA_LIFETIME = timedelta(days=3650)
 LEAF_LIFETIME = timedelta(days=397)
+_NOWHERE = "https://refused-by-companion.invalid/"
 _CLOCK_SKEW = timedelta(days=1)
 
 
@@ -43,14 +44,32 @@ def new_authority(now: datetime) -> Authority:
 
 def issue(authority: Authority, host: str, now: datetime) -> str:
     """Return key and certificate for one host name as one PEM text, valid for 397 days."""
+    return _leaf(authority, host[:64], x509.DNSName(host), now)
+
+
+def issue_refusal(authority: Authority, subject: str, now: datetime) -> str:
+    """Return key and certificate that are for no host, as one PEM text, valid for 397 days.
+
+    Clients print the subject of a certificate without a DNS name as what it is for. With a URI as
+    its only name, none warns that names should not stand in the subject.
+
+    Args:
+        authority: the CA.
+        subject: at most 64 characters that are no host name.
+        now: the time.
+    """
+    return _leaf(authority, subject, x509.UniformResourceIdentifier(_NOWHERE), now)
+
+
+def _leaf(authority: Authority, subject: str, name: x509.GeneralName, now: datetime) -> str:
     issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
     signer = load_pem_private_key(authority.key.encode(), password=None)
     if not isinstance(signer, ec.EllipticCurvePrivateKey):
         raise TypeError("the sandbox CA's key is not an EC key")
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
-        _builder(_name(host[:64]), issuer.subject, key, now, LEAF_LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        _builder(_name(subject), issuer.subject, key, now, LEAF_LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([name]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(sign=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

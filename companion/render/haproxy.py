@@ -8,7 +8,16 @@ the secrets (`secrets.map`, written in the gateway).
 from collections.abc import Iterable, Iterator
 
 from companion.plugins.contribution import Upstream
-from companion.render import attention, forward, joined, limits, request_rules, requests, streams
+from companion.render import (
+    attention,
+    forward,
+    joined,
+    limits,
+    refused,
+    request_rules,
+    requests,
+    streams,
+)
 from companion.render.streams import server
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
@@ -119,6 +128,7 @@ def _egress(sandbox: Sandbox) -> str:
         attention.COUNT,
         *_http_in(sandbox, address, http),
         *_tls_in(sandbox, address, https),
+        *(refused.sections(sandbox) if sandbox.egress.mode == "listed" else ()),
         *(_intercept(sandbox, address, https) if https else ()),
     ))  # fmt: skip
 
@@ -192,7 +202,7 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
     )
     yield _listed(sandbox, "tcp-request content", "sess.server", "sess.sni")
     if sandbox.egress.mode == "listed":
-        yield "  tcp-request content reject if !{ var(sess.server) -m found }\n"
+        yield from refused.rules("!{ var(sess.server) -m found }")
     yield (
         "  tcp-request content do-resolve(sess.ip,engine,ipv4) var(sess.sni)\n"
         "  tcp-request content set-var(sess.reason) str(unresolved)\n"
@@ -202,6 +212,7 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
         "  tcp-request content reject if { var(sess.ip) -m sub : }\n"
         "  tcp-request content set-dst var(sess.ip)\n"
         "  tcp-request content set-var(sess.reason) str(ok)\n"
+        + (refused.use() if sandbox.egress.mode == "listed" else "")
         + ("  use_backend intercept if configured\n" if upstreams else "")
         + "  default_backend passthrough\n"
         "\nbackend passthrough\n  mode tcp\n  option splice-response\n"

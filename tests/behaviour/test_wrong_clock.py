@@ -17,7 +17,8 @@ def test_certificates_of_a_clock_that_was_ahead_are_named_and_renewed(desk: Desk
     fake = Fake(desk, desk.project(config() + SERVICE, __env="KEY=one\n"))
     fake.companion("up").ok()
     ca = desk.home / ".local/share/companion/ca"
-    (leaf,) = (desk.home / ".local/state/companion/projects").glob("*/coder/certificates/*.pem")
+    projects = desk.home / ".local/state/companion/projects"
+    (leaf,) = projects.glob("*/coder/certificates/a.test.pem")
     ahead = datetime.now(UTC) + timedelta(days=300)
     authority = certificates.Authority((ca / "ca.crt").read_text(), (ca / "ca.key").read_text())
     leaf.write_text(certificates.issue(authority, "a.test", ahead))
@@ -31,5 +32,5 @@ def test_certificates_of_a_clock_that_was_ahead_are_named_and_renewed(desk: Desk
     assert "failed   the sandbox CA is not valid yet" in desk.companion("doctor").out
     done = fake.companion("up").ok()
     assert "the sandbox CA is not valid yet: creating another" in done.err
-    assert "ok       1 certificate is current" in desk.companion("doctor").out
+    assert "ok       2 certificates are current" in desk.companion("doctor").out
     fake.is_whole()

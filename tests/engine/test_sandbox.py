@@ -18,6 +18,7 @@ from sandboxes import SERVICES, Box, wait_until
 from companion.engine import gateway_socket
 from companion.engine.client import Engine
 from companion.engine.detection import detect
+from companion.plugins import instructions
 from companion.render import dns, haproxy
 from companion.system import network
 
@@ -91,7 +92,8 @@ def test_a_request_is_judged_alike_by_whichever_address_it_comes(box: Box, door:
     assert box.seen[443][-1]["authorization"].startswith("Basic ")
     assert box.run(ask(name, door, f"-H 'Host: {name}:8443'")).endswith("421")
     assert box.run(ask(name, door, "-H 'Host: listed.test'")).endswith("421")
-    assert box.ssh(ask("not-listed.test", door, "")).code == 35
+    refused = box.ssh(ask("not-listed.test", door, ""))
+    assert (refused.code, refused.out[-3:]) == ((0, "403") if door == dns.SINKHOLE else (35, "000"))
     assert len(box.seen[443]) == before + 1
     logs = box.companion("logs", "coder", "--egress").ok().out
     assert f"https {name} port=443 GET /door status=200" in logs
@@ -137,6 +139,17 @@ def test_a_refusal_says_why_and_stands_in_the_logs(box: Box):
     shown = box.companion("network", "coder").ok().out
     assert "not-listed.test:80" in shown
     assert "not in the egress list" in shown
+
+
+def test_a_refused_tls_connection_says_why_by_the_name_of_its_certificate(box: Box):
+    name = "not-listed-by-tls.test"
+    refused = box.ssh(f"curl -sS -m 8 https://{name}/")
+    assert refused.code == 60
+    assert f"'{instructions.REFUSED}' does not match target host name '{name}'" in refused.err
+    said = box.run(f"curl -sSk -m 8 https://{name}/")
+    assert said.endswith(f"companion allow coder {name}")
+    hosts = {h["host"]: h for h in box.companion("network", "coder", "--json").ok().data["hosts"]}
+    assert (hosts[name]["refused"], hosts[name]["allowed"]) == (2, 0)
 
 
 def test_a_host_that_is_allowed_once_passes_at_once_and_nothing_restarts(box: Box):

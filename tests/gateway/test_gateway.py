@@ -135,7 +135,7 @@ def test_a_pattern_lets_the_names_below_it_through_untouched(public: Proxied):
     assert public.box.run(ask.format("http")) == str(2**20)
     for name in ("wild.test", "evilwild.test", "deep.wild.test.evil.test"):
         assert "egress list" in public.box.run(f"curl -sS -m 8 http://{name}/")
-        assert public.box.ssh(f"curl -sk -m 8 https://{name}/").code == 35
+        assert "egress list" in public.box.run(f"curl -sSk -m 8 https://{name}/")
     with pytest.raises(ssl.SSLCertVerificationError):
         public.wire.tls(443, PUBLIC)  # the certificate is the upstream's own, not ours
 

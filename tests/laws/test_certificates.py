@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
+from companion.plugins import instructions
 from companion.reconcile import certificates
 from companion.reconcile.certificates import CA_LIFETIME, LEAF_LIFETIME
 
@@ -24,6 +26,19 @@ def test_a_certificate_of_a_clock_that_was_wrong_is_renewed(moved: timedelta, fl
     authority = certificates.new_authority(NOW - 2 * 365 * DAY)
     leaf = certificates.issue(authority, "a.test", NOW + moved)
     assert certificates.flaw(leaf, authority, NOW) == flaw
+
+
+def test_the_certificate_of_a_refusal_is_for_no_host_and_signs_nothing():
+    authority = certificates.new_authority(NOW)
+    leaf = certificates.issue_refusal(authority, instructions.REFUSED, NOW)
+    made = x509.load_pem_x509_certificate(leaf.encode())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert not names.get_values_for_type(x509.DNSName)
+    assert not names.get_values_for_type(x509.IPAddress)
+    assert not made.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    assert " " in instructions.REFUSED, "a host could be named so"
+    assert not certificates.flaw(leaf, authority, NOW)
+    assert certificates.flaw(leaf, authority, NOW + LEAF_LIFETIME) == "is expired"
 
 
 @given(st.integers(-2 * 3650, 2 * 3650))
