@@ -77,6 +77,7 @@ def _joined(entry: Entry, at: float, passage: Passage) -> Entry:
         refused=entry.refused + refused,
         why=passage.why if refused else entry.why,
         is_refused=refused,
-        sent=entry.sent + passage.sent,
-        received=entry.received + passage.received,
+        # The handshake and the answer that told why are no traffic with the host.
+        sent=entry.sent + (0 if refused else passage.sent),
+        received=entry.received + (0 if refused else passage.received),
     )

@@ -51,7 +51,7 @@ def test_a_path_cannot_pass_for_a_result():
 
 def test_the_book_counts_and_remembers_the_last_refusal():
     passages = [
-        (5_000_000_000, Passage("a.test", 443, "egress")),
+        (5_000_000_000, Passage("a.test", 443, "egress", 500, 900)),
         (6_000_000_000, Passage("a.test", 443, "ok", 10, 20)),
         (7_000_000_000, Passage("b.test", 443, "private")),
     ]
