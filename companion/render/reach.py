@@ -12,7 +12,7 @@ _HEAD = "What this sandbox may reach. Companion writes this file anew whenever i
 _NONE = "\nThis sandbox has no gateway: nothing is refused, and no credential is added.\n"
 _REFUSED = """
 Everything else is refused by the gateway: a request with a 403 that says why, a TLS
-connection without a handshake. You cannot allow more from inside the sandbox. Ask the
+connection with a certificate that says so. You cannot allow more from inside the sandbox. Ask the
 user to run one of these on the desktop, in the project's directory:
 
   companion allow {agent} HOST          from now on
