@@ -24,6 +24,8 @@ METHODS = (
 )
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]+\Z")
 _DEEP = "**"
+_SHOWN, _WIDE = 5, 60
+"""Rules that a sentence shows, and characters of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,23 @@ class Rules:
 
     @property
     def sentence(self) -> str:
-        """The rules in words that follow a request's subject; "" without any."""
-        only = f"only {', '.join(self.allow)}" if self.allow else ""
-        never = f"never {', '.join(self.deny)}" if self.deny else ""
+        """The rules in words that follow a request's subject; "" without any.
+
+        Of many, it gives the number: a list would push what else a project asks for off the
+        screen, and a part of it would mislead.
+        """
+        only = f"only {_named(self.allow, 'allow')}" if self.allow else ""
+        never = f"never {_named(self.deny, 'deny')}" if self.deny else ""
         return "; ".join(filter(None, (only, never)))
 
 
 NO_RULES = Rules()
+
+
+def _named(rules: tuple[str, ...], verb: str) -> str:
+    if len(rules) > _SHOWN:
+        return f"what {len(rules)} rules {verb}"
+    return ", ".join(one if len(one) <= _WIDE else f"{one[: _WIDE - 1]}…" for one in rules)
 
 
 def lie_within(narrow: str, wide: str) -> bool:

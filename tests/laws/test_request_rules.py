@@ -160,3 +160,12 @@ def test_a_removed_deny_or_a_further_allow_does_not_lie_within():
     assert lie_within(Rules(("GET /a",), ("* /c", "* /d")).text, both.text)
     for wider in (Rules(("GET /a",)), Rules(("GET /z",), ("* /c",)), Rules((), ("* /c",)), Rules()):
         assert not lie_within(wider.text, both.text)
+
+
+def test_rules_push_nothing_else_that_a_user_is_asked_about_off_the_screen():
+    few = Rules(("GET /a", "GET /b"), ("* /c",))
+    assert few.sentence == "only GET /a, GET /b; never * /c"
+    many = tuple(f"GET /{'a' * 3000}{number}" for number in range(3000))
+    assert len(Rules(many, many).sentence) < 800
+    assert Rules(many).sentence == "only what 3000 rules allow"
+    assert len(Rules(many[:5]).sentence) < 400
