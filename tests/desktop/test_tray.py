@@ -226,6 +226,7 @@ def test_a_sandbox_that_something_else_removed_is_announced_once(desk: Desk, tmp
     with tray(desk, tmp_path) as running:
         panel = running.panel
         panel.wait_for_icon()
+        until(lambda: "nothing to do" in running.log.read_text())
         until(lambda: panel.rows()[0].text.endswith("running"))
         fake.set(containers={})
         note = panel.wait_for_note("project was stopped")
