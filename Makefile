@@ -1,7 +1,7 @@
 # Entry point for development tasks. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint test test-fresh test-long mutants packages bench screenshots captures lock clean
+.PHONY: help setup run lint test test-fresh test-long mutants packages bench screenshots captures recording lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -61,6 +61,9 @@ screenshots: ## take the pictures in docs/*.png again
 
 captures: setup ## capture what commands print, for docs/commands.txt
 	@$(BIN)/python scripts/captures.py
+
+recording: ## write docs/five-minutes.md again (as root; makes and removes /home/ada)
+	@PYTEST_ARGS='--long --update tests/agents/test_five_minutes.py -k podman' bash scripts/test.sh
 
 lock: setup ## regenerate requirements.lock (UPGRADE=1: with the newest versions)
 	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --group dev --universal --python-version 3.11 \

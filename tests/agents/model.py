@@ -1,6 +1,7 @@
 """What do the real agents talk to? A model over HTTPS that knows the protocols of all.
 
-A prompt with `RUN<<COMMAND>>` makes it ask for a shell call and then quote what that put out.
+A prompt with `RUN<<COMMAND>>`, or "Run `COMMAND` and tell", makes it ask for a shell call and then
+quote what that put out.
 """
 
 import json
@@ -62,7 +63,7 @@ def turn(turns: list[Json], tools: list[Json]) -> tuple[str, str]:
     if results:
         return "", f"The command said: {text_of(results).strip()}"
     shell = next((t["name"] for t in tools if t.get("name") in SHELLS), "")
-    asked = re.search("RUN<<(.*?)>>", text_of(content))
+    asked = re.search("(?:RUN<<|Run `)(.*?)(?:>>|` and tell)", text_of(content))
     return (shell, asked[1]) if shell and asked else ("", "Hello.")
 
 
