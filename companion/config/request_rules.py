@@ -24,8 +24,8 @@ METHODS = (
 )
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,=:@-]+\Z")
 _DEEP = "**"
-_SHOWN, _WIDE = 5, 60
-"""Rules that a sentence shows, and characters of each."""
+_LONGEST_LIST = 300
+"""Characters of the rules that a sentence shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,8 @@ NO_RULES = Rules()
 
 
 def _named(rules: tuple[str, ...], verb: str) -> str:
-    if len(rules) > _SHOWN:
-        return f"what {len(rules)} rules {verb}"
-    return ", ".join(one if len(one) <= _WIDE else f"{one[: _WIDE - 1]}…" for one in rules)
+    listed = ", ".join(rules)
+    return listed if len(listed) <= _LONGEST_LIST else f"what its {verb} list has ({len(rules)})"
 
 
 def lie_within(narrow: str, wide: str) -> bool:

@@ -166,6 +166,6 @@ def test_rules_push_nothing_else_that_a_user_is_asked_about_off_the_screen():
     few = Rules(("GET /a", "GET /b"), ("* /c",))
     assert few.sentence == "only GET /a, GET /b; never * /c"
     many = tuple(f"GET /{'a' * 3000}{number}" for number in range(3000))
-    assert len(Rules(many, many).sentence) < 800
-    assert Rules(many).sentence == "only what 3000 rules allow"
-    assert len(Rules(many[:5]).sentence) < 400
+    assert Rules(many, many[:1]).sentence == (
+        "only what its allow list has (3000); never what its deny list has (1)"
+    )
