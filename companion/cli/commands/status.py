@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from companion.cli.output import Result, table
 from companion.cli.targets import project_of
-from companion.errors import ConfigError
+from companion.errors import Code, ConfigError
 from companion.operations.status import Status, statuses
 from companion.traffic.attention import shown
 
@@ -14,8 +14,9 @@ def status(arguments: Namespace) -> Result:
     """Show the state of each sandbox of a project."""
     home, project = project_of(arguments)
     found = statuses(home, project)
-    if not any(one.agent for one in found):  # it has no name, so it was never started
-        raise ConfigError(problem for one in found for problem in one.problems)
+    missing = [p for one in found for p in one.problems if p.code is Code.CONFIG_MISSING]
+    if missing and not any(one.agent for one in found):
+        raise ConfigError(missing)
     rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
     words = "".join(f"\n  {one.agent} | {line}" for one in found for line in _more(one))
     return Result(
@@ -39,7 +40,7 @@ def _more(one: Status) -> Iterator[str]:
 def _row(one: Status) -> tuple[str, ...]:
     way = f"ssh {one.alias} (port {one.ssh_port})" if one.ssh_port else "-"
     state = ", ".join(filter(None, (str(one.condition), shown(one.attention))))
-    return (one.agent, state, way, one.engine, one.egress)
+    return (one.agent or "?", state, way, one.engine, one.egress)
 
 
 def _facts(one: Status) -> dict[str, object]:
