@@ -119,7 +119,7 @@ The command '/bin/sh -ec apt-get update' returned a non-zero code: 100
 ERROR: failed to solve: process "/bin/sh -ec apt-get update" did not complete successfully
 """,
 }
-"""The output of real builds: podman 4.3, docker 29 with its old builder, BuildKit 0.16."""
+"""From builds by podman and docker's old builder; the last is written in BuildKit's format."""
 
 
 @pytest.mark.parametrize("text", FAILED.values(), ids=FAILED)
