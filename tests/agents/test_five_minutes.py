@@ -244,5 +244,5 @@ def two_side_by_side(world: World, shell: Shell) -> None:
     shell.expect("fix-login")
     shell.expect("ada@desk", count=2)
     world.keep("Two branches side by side", shell.transcript())
-    listed = {one["agents"]: one for one in world.desk.companion("list", "--json").ok().data}
+    listed = {one["agent"]: one for one in world.desk.companion("list", "--json").ok().data}
     assert listed["app-fix-login"]["branch"] == "fix-login"
