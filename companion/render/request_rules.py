@@ -30,6 +30,7 @@ DOTTED = r"/\.{0,2}/|/\.{1,2}$"
 """A decoded path with an empty segment, or with `.` or `..`: upstreams differ in what it means."""
 _DEEP = "(/.*)?"
 """Any number of segments. A repeated group would need memory that PCRE2 may not have."""
+_FORMAT = r"(\.[^/]*)?"
 _METHOD = "^[A-Z]+$"
 _OVERRIDES = ("methodoverride", "httpmethod", "originalurl", "originaluri", "rewriteurl")
 """Parts of headers from which some upstreams take the method or path instead."""
@@ -44,8 +45,10 @@ def expression(path: str, *, is_denied: bool) -> str:
     Grape, and so GitLab, serve all of these alike.
     """
     parts = [_DEEP if one == "**" else f"/{_segment(one)}" for one in path[1:].split("/")]
-    if is_denied and not path.endswith(("/", "/**")):
-        parts.append(r"(\.[^/]*)?/?")
+    if is_denied and path.endswith("/**"):
+        parts.insert(-1, _FORMAT)
+    elif is_denied and not path.endswith("/"):
+        parts += (_FORMAT, "/?")
     return f"^{''.join(parts)}$"
 
 

@@ -66,6 +66,7 @@ def test_a_rule_matches_what_is_documented(rule: str, path: str):
 
 
 @given(VALID, PATHS)
+@example("* /a/**", "/a")
 def test_what_is_denied_is_denied_in_any_spelling_that_upstreams_take_for_it(rule: str, path: str):
     pattern = split(rule)[1]
     if matches(parts_of(pattern), parts_of(path)):
