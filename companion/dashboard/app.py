@@ -1,7 +1,9 @@
 """The application of `companion top`: shows the board, and turns keys into actions."""
 
+import signal
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
@@ -237,13 +239,23 @@ class Top(App[None]):
         """Run one of our commands on the terminal, in place of the screen."""
         try:
             with self.suspend():
-                code = process.attach(argv)
-                if code:
-                    input("\nPress Enter to return to companion top. ")
+                attach(argv)
         except SuspendNotSupported:
             self.notify("this terminal cannot be shared", markup=False)
         except CompanionError as error:
             self._tell(actions.failure(error), is_error=True)
+
+
+def attach(argv: Sequence[str]) -> None:
+    """Run a command on the terminal, and let the user read why it failed. Ctrl-C never ends us."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        if process.attach(argv):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            with suppress(EOFError, KeyboardInterrupt):
+                input("\nPress Enter to return to companion top. ")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run(home: Paths) -> None:

@@ -64,7 +64,7 @@ class Observer:
         self._changed.set()
         self._refused.set()
         self.select(None)
-        for events in self._engines.values():
+        for events in tuple(self._engines.values()):  # a look under way may add one
             events.stop()
 
     def look_again(self) -> None:
@@ -84,16 +84,18 @@ class Observer:
         return self._log.taken() if self._log else []
 
     def _look(self) -> None:
-        known, turn = Overview(), 0
+        known, turn, is_due = Overview(), 0, True
         answers: Answers = {}
         while not self._stopped.is_set():
+            if self._changed.is_set():
+                self._changed.clear()  # before a look: if that fails, the next one still waits
+                is_due = True
             with suppress(CompanionError, OSError):  # what cannot be read stays as it was
-                if self._changed.is_set() or turn % _RECORDS == 0:
+                if is_due or turn % _RECORDS == 0:
                     known = overview.registered(self.home, attention.kept)
                 engines = overview.engines_of(known)
-                if self._changed.is_set() or answers.keys() != set(engines):
-                    self._changed.clear()
-                    answers = overview.asked(engines)
+                if is_due or answers.keys() != set(engines):
+                    answers, is_due = overview.asked(engines), False
                     self._follow(engines)
                 self._seen = overview.seen(known, answers)
                 self.on_look(self._seen, figures.sample(self._seen.containers))
@@ -120,7 +122,7 @@ class Observer:
                 chosen, turn = running[turn % len(running) :][:1] if running else [], turn + 1
             for one in chosen:
                 agent_paths = self.home.project(one.ref.project.id).agent(one.agent)
-                with suppress(CompanionError):
+                with suppress(CompanionError, OSError):
                     book = network_use.look(agent_paths, _engine(one), one.containers)
                     self.on_traffic(one.key, book)
                     attention.of(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from queue import Queue
+from queue import Empty, Queue
 
 from companion.engine import failures
 from companion.engine.client import Engine
@@ -101,10 +101,13 @@ def _argv(engine: Engine, container: Container, since: int, *options: str) -> tu
 
 def _as_they_come(sources: Iterable[tuple[Container, Lines]]) -> Iterator[Line]:
     said: Queue[Line | None] = Queue(_AHEAD)
+    is_over = threading.Event()
 
     def read(container: Container, source: Lines) -> None:
         try:
             for line in lines_of(container.service, container.role, source):
+                if is_over.is_set():
+                    return
                 said.put(line)
         finally:
             said.put(None)
@@ -112,9 +115,15 @@ def _as_they_come(sources: Iterable[tuple[Container, Lines]]) -> Iterator[Line]:
     begun = [threading.Thread(target=read, args=pair, daemon=True) for pair in sources]
     for thread in begun:
         thread.start()
-    for _ in begun:
-        while (line := said.get()) is not None:
-            yield line
+    try:
+        for _ in begun:
+            while (line := said.get()) is not None:
+                yield line
+    finally:  # nobody reads on: threads that wait for room end, too
+        is_over.set()
+        with suppress(Empty):
+            while True:
+                said.get_nowait()
 
 
 def in_order(each: Iterable[Iterable[Line]]) -> list[Line]:

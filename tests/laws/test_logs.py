@@ -1,9 +1,14 @@
 """What of a sandbox's output is shown, and in which order?"""
 
+import threading
 import time
+from dataclasses import dataclass
+from typing import cast
 
 import pytest
 
+from companion.engine.client import Engine
+from companion.engine.model import Container
 from companion.operations import container_logs
 from companion.operations.log_noise import is_noise
 from companion.spec.identity import Role
@@ -64,3 +69,26 @@ def test_no_part_of_a_long_line_is_taken_for_a_time():
     assert lines[1].text == parts[1]
     assert lines[1].at == lines[0].at
     assert lines[2].at <= time.time_ns() + 86400 * 10**9
+
+
+@dataclass
+class Flood:
+    """An engine whose every container talks without end."""
+
+    environment = None
+
+    def argv(self, *_: str) -> tuple[str, ...]:
+        return ("sh", "-c", "while :; do echo x; done")
+
+
+def test_no_thread_is_left_of_a_log_that_is_read_no_further():
+    before = threading.active_count()
+    agent = Container("1", "1", "p", "agent", "a", Role.AGENT, "", True, "", 0, False, "", "")
+    with container_logs.followed(cast("Engine", Flood()), [agent]) as lines:
+        assert next(lines).text == "x"
+        time.sleep(0.2)  # more has come than is kept
+    del lines
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.02)
+    assert threading.active_count() == before
