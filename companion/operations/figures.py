@@ -56,5 +56,6 @@ def figures(containers: Collection[Container], before: Sample | None, now: Sampl
     for one, old, new in pairs:
         if one.role is Role.AGENT:  # others share its network namespace, or carry the same again
             received, sent = new.received - old.received, new.sent - old.sent
-            return Figures(memory, max(0.0, cpu), received / seconds, sent / seconds)
+            rates = (max(0.0, count / seconds) for count in (received, sent))
+            return Figures(memory, max(0.0, cpu), *rates)
     return Figures(memory, max(0.0, cpu))

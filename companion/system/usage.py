@@ -44,7 +44,7 @@ def of_container(container_id: str, pid: int, root: Path = _ROOT) -> Usage | Non
     Returns None if it does not run on this machine, or the kernel does not count for it.
     """
     process = root / "proc" / str(pid)
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, IndexError):
         groups = dict(_groups(container_id, _read(process / "cgroup"))) if pid else {}
         counted = _counted(root / "sys/fs/cgroup", groups)
         return Usage(*counted, *_traffic(_read(process / "net/dev"))) if counted else None

@@ -44,6 +44,8 @@ def test_the_kernels_counters_of_a_container_are_read(tmp_path: Path, layout: di
     assert usage.of_container(other, 7, tmp_path) is None, "a process of another container"
     assert usage.of_container("", 7, tmp_path) is None
     assert usage.of_container(ID, 8, tmp_path) is None
+    (tmp_path / "proc/7/net/dev").write_text(f"{NET}  eth2: 1 2")
+    assert usage.of_container(ID, 7, tmp_path) is None, "a table that is cut off"
 
 
 def container(number: str, role: Role) -> Container:
@@ -65,6 +67,12 @@ def test_a_container_that_was_replaced_in_between_counts_from_then_on():
     before = Sample(10.0, {"agent": Usage(100, 9.0, 9, 9), "old": Usage(10, 9.0)})
     now = Sample(11.0, {"agent": Usage(100, 9.5, 9, 9), "net": Usage(10, 7.0)})
     assert figures(PARTS, before, now) == Figures(110, 0.5, 0.0, 0.0)
+
+
+def test_counters_that_began_again_are_no_negative_traffic():
+    before = Sample(10.0, {"agent": Usage(100, 9.0, 900, 900)})
+    now = Sample(11.0, {"agent": Usage(100, 0.5, 9, 9)})
+    assert figures(PARTS, before, now) == Figures(100, 0.0, 0.0, 0.0)
 
 
 def test_a_sandbox_that_does_not_run_here_has_no_figures():
