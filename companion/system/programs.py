@@ -2,6 +2,7 @@
 
 import html
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,8 @@ _PNG = b"\x89PNG"
 _LARGEST_IMAGE = 64 * 1024 * 1024
 _THEN = "[ $? = 130 ] || { printf '\\nPress Enter to close this window. '; read -r _; }"
 """130: the user ended it."""
+_QUOTES = "'\u2018\u2019\u201a\u201b"
+"""Each ends a text in single quotes for PowerShell."""
 _FOLDER = "The folder with agent.yaml"
 _CHOOSERS = (
     ("zenity", "--file-selection", "--directory", f"--title={_FOLDER}"),
@@ -154,6 +157,11 @@ def choose_folder() -> Path | None:
     raise CompanionError("no program here can ask for a folder", "use `companion add DIR`")
 
 
+def in_powershell(text: str) -> str:
+    """Return a text as PowerShell takes it literally."""
+    return "'" + re.sub(f"[{_QUOTES}]", r"\g<0>\g<0>", text) + "'"
+
+
 def _clipboards() -> tuple[tuple[str, ...], ...]:
     if sys.platform == "darwin":
         return (("pbcopy",),)
@@ -181,10 +189,10 @@ def _questions(question: str) -> tuple[tuple[str, ...], ...]:
         quoted = question.replace("\\", "\\\\").replace('"', '\\"')
         return (("osascript", "-e", f'display dialog "{quoted}" with title "Companion"'),)
     if sys.platform == "win32":
-        quoted = question.replace("'", "''")
         script = (
             "Add-Type -AssemblyName System.Windows.Forms;"
-            f"[System.Windows.Forms.MessageBox]::Show('{quoted}', 'Companion', 'YesNo')"
+            "[System.Windows.Forms.MessageBox]"
+            f"::Show({in_powershell(question)}, 'Companion', 'YesNo')"
         )
         return (("powershell", "-NoProfile", "-Command", script),)
     return (

@@ -7,7 +7,7 @@ import sys
 import pytest
 from desk import ROOT, Desk
 
-from companion.system import route_tables
+from companion.system import programs, route_tables
 
 SIMULATION = ROOT / "tests/other_platform.py"
 
@@ -94,3 +94,8 @@ def test_the_subnets_that_windows_routes_are_taken():
 
 def test_the_addresses_of_macos_are_known():
     assert list(route_tables.addresses(IFCONFIG)) == ["192.168.0.4", "10.8.0.3"]
+
+
+def test_no_quotation_mark_ends_a_question_in_powershell():
+    asked = programs.in_powershell("Remove it\u2019); calc; ('x'?")
+    assert asked == "'Remove it\u2019\u2019); calc; (''x''?'"
