@@ -12,7 +12,7 @@ from companion.desktop import autostart, editor_settings, ssh_config
 from companion.engine.model import Health
 from companion.errors import CompanionError
 from companion.operations import allow, forwarding, open_editor, registry
-from companion.project import discovery, forwards
+from companion.project import discovery, forwards, runs
 from companion.project.forwards import Forward
 from companion.reconcile import port_holders, trust
 from companion.system import files, process, programs
@@ -169,11 +169,12 @@ class Actions:
         views = self.loop.view.sandboxes.values()
         agents = sum(agent_view.ref.project == project for agent_view in views)
         which = f"the {agents} sandboxes of {name}" if agents > 1 else f"the sandbox {name}"
-        kept = f"Its files in {directory} and its volumes stay."
+        kept = commands.kept(directory, runs.of_project(self.home, project))
         if programs.confirm(f"Remove {which}?\n\n{kept}"):
             done = process.run(programs.companion("remove", directory), timeout=_REMOVAL)
             title = f"{name} was not removed" if done.code else f"{name} was removed"
-            self.tell(Notification("remove", title, (done.stderr if done.code else kept).strip()))
+            said = done.stderr if done.code else done.stdout
+            self.tell(Notification("remove", title, said.strip()))
 
     def _agree(self, click: Click) -> None:
         """Agree to what a notification showed, and to nothing else."""

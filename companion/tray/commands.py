@@ -2,6 +2,7 @@
 
 from companion.daemon.view import AgentView
 from companion.project import runs
+from companion.project.runs import Run
 from companion.system import process, programs
 from companion.system.paths import Paths
 from companion.tray.clicks import Click, Verb
@@ -41,6 +42,15 @@ def words(home: Paths, agent_view: AgentView, click: Click) -> tuple[str, ...]:
             return (*where, "trust")
         case _:
             return (*where, "upgrade", agent)
+
+
+def kept(directory: str, made: Run | None) -> str:
+    """Return what the removal of a project in a directory keeps, and what it takes."""
+    if made and made.worktree:
+        branch = f" and its branch {made.worktree.branch}" if made.worktree.makes_branch else ""
+        goes = f"Removes the worktree {made.directory}{branch}, unless work would be lost."
+        return f"{goes} Its volumes stay."
+    return f"Its files in {made.directory if made else directory} and its volumes stay."
 
 
 def show(*command: str) -> None:

@@ -16,6 +16,7 @@ from companion.project import runs
 from companion.project.model import AgentRef, Project
 from companion.project.runs import Run
 from companion.system.paths import Paths
+from companion.system.worktrees import Worktree
 from companion.traffic.attention import Attention
 from companion.tray import commands
 from companion.tray.clicks import Click, Verb
@@ -186,3 +187,11 @@ def test_a_click_leads_to_the_terminal_of_one_of_several_sandboxes_in_a_director
     click = Click(Verb.ANSWER, "1/app-codex")
     words = commands.words(home, AgentView(ref, "app-codex"), click)
     assert words == ("run", "--name", "app-codex", "/home/me/app")
+
+
+def test_a_removal_says_that_a_worktree_is_removed_too():
+    tree = Worktree("/w", "/r/.git", "w", "agent/w", makes_branch=True)
+    said = commands.kept("/state/w", Run("w", "pi", "/w", tree))
+    assert said.startswith("Removes the worktree /w and its branch agent/w, unless")
+    assert "Its files in /r and" in commands.kept("/state/r", Run("r", "pi", "/r"))
+    assert "Its files in /p and" in commands.kept("/p", None)
