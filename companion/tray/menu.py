@@ -108,10 +108,9 @@ def names(views: Iterable[AgentView]) -> dict[str, str]:
 
 
 def _events(view: View, desk: DesktopInfo) -> Iterator[Row]:
-    for number, event in enumerate(view.events.rows):
-        yield Row(
-            f"events:{number}", f"{_time(event, desk)}  {cut(event.text)}", _shown(view, event)
-        )
+    for event in view.events.rows:
+        text = f"{_time(event, desk)}  {cut(event.text)}"
+        yield Row(f"events:{event.at}:{event.text}", text, _shown(view, event))
     if not view.events.rows:
         yield Row("events:none", "Nothing happened yet")
     yield SEPARATOR

@@ -25,7 +25,9 @@ from companion.traffic import offers
 from companion.traffic.log import Passage
 from companion.tray import icon
 from companion.tray.clicks import Click, Verb
+from companion.tray.linux.dbusmenu import MenuInterface
 from companion.tray.notifications import Notification
+from companion.tray.rows import Row
 
 
 def asked(hosts: Iterable[str], known: Refusals | None = None, now: float = 0.0):
@@ -125,3 +127,18 @@ def test_a_listener_hears_of_refusals_from_a_gateway_until_it_forgets_it(tmp_pat
     listener.stop()
     thread.join(30)
     assert not thread.is_alive()
+
+
+def test_the_menu_remembers_no_host_that_it_no_longer_shows():
+    import pystray  # without a display, only after `icon`
+
+    hosts = iter(range(1000))
+
+    def menu() -> pystray.Menu:
+        row = Row(f"a:refused:{next(hosts)}", "one", Click(Verb.IGNORE))
+        return pystray.Menu(icon.Item(row, lambda _: None))
+
+    shown = MenuInterface(menu, lambda _: None)
+    for _ in range(100):
+        shown.refresh()
+    assert len(shown._ids) == 1

@@ -175,8 +175,11 @@ def test_recent_events_are_the_last_ones_once_each():
     for number in range(2 * MOST_EVENTS):
         events = events.after(Event(number, f"{number // 2}"))
     assert [one.text for one in events.rows] == [str(n) for n in range(MOST_EVENTS)][::-1]
-    texts = [row.text for row in rows(replace(found, events=events), DESK) if row.key == "events"]
-    assert texts == ["Recent events"]
+    (menu,) = [row for row in rows(replace(found, events=events), DESK) if row.key == "events"]
+    assert menu.text == "Recent events"
+    later = replace(found, events=events.after(Event(99.0, "new")))
+    (then,) = [row for row in rows(later, DESK) if row.key == "events"]
+    assert then.rows[1].key == menu.rows[0].key, "a click would show another event"
 
 
 def test_a_click_leads_to_the_terminal_of_one_of_several_sandboxes_in_a_directory(tmp_path: Path):

@@ -79,6 +79,8 @@ class MenuInterface(ServiceInterface):
     def _read(self) -> tuple[Node, dict[int, Node]]:
         nodes: dict[int, Node] = {}
         rows = self._build(self._menu(), (), nodes)
+        # Agents choose hosts, which are rows: those that are gone are not remembered.
+        self._ids = {path: number for path, number in self._ids.items() if number in nodes}
         nodes[0] = Node(0, {"children-display": Variant("s", "submenu")}, rows)
         return nodes[0], nodes
 
