@@ -4,6 +4,9 @@ They show and enter what runs. Changing containers is left to Companion: Compose
 on what must be recreated, and do not know the order in which a sandbox is closed.
 """
 
+import re
+from collections.abc import Sequence
+
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.project.model import Project
@@ -26,7 +29,13 @@ INSTEAD = {
     "down": "companion down",
     "rm": "companion down",
 }
+_FOLLOWS = re.compile(r"--follow|-[a-z]*f[a-z]*")
 _PROBE_SECONDS = 20.0
+
+
+def never_ends(words: Sequence[str]) -> bool:
+    """Tell whether a compose command goes on until it is interrupted."""
+    return words[0] == "events" or (words[0] == "logs" and any(map(_FOLLOWS.fullmatch, words)))
 
 
 def front_end(engine: EngineChoice) -> tuple[str, ...]:

@@ -112,6 +112,13 @@ def test_words_for_a_program_inside_are_not_ours(desk: Desk):
         assert answer["exit_code"] == 1
 
 
+@pytest.mark.parametrize("words", ["events", "logs -f", "logs --follow agent", "logs -tf"])
+def test_what_never_ends_is_no_json(desk: Desk, words: str):
+    desk.project()
+    done = desk.companion("-C", "project", "--json", "compose", *words.split())
+    assert json.loads(done.out)["exit_code"] == 2
+
+
 def test_a_program_inside_gets_its_words_as_they_are():
     words = ["printf", "--json", "--", "-C", "x"]
     for line in (

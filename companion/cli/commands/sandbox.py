@@ -67,6 +67,8 @@ def compose(arguments: Namespace) -> Result:
         if not verb:
             raise UsageError("no compose command given", shows)
         raise UsageError(f"unsupported compose command {named(verb)}", shows)
+    if arguments.as_json and front.never_ends(words):
+        raise UsageError("--json answers once, and this never ends", "use one of them")
     home, project = project_of(arguments)
     known = store.of_project(home, project).agents
     engines = {record.engine for record in known.values() if record.engine}
