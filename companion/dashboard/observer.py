@@ -35,6 +35,8 @@ _LINES = 200
 """Lines of each container that are there when its log is opened."""
 _WAITING = 300
 """Lines that wait to be shown; of a flood, the last ones."""
+_LONGEST = 500
+"""Characters of a line that are shown: to wrap thousands would stop the screen."""
 
 
 @dataclass(slots=True)
@@ -175,10 +177,15 @@ class _Log:
             if self._stopped.is_set():
                 return
             if not is_noise(line.role, line.text):
-                self._lines.append(plain.line(log_text.shown(line, wide)))
+                self._lines.append(shown(line, wide))
             passage = log.parse(line.text) if line.role is Role.GATEWAY else None
             if passage and passage.was_refused:
                 self._on_refusal()
+
+
+def shown(line: Line, wide: int) -> str:
+    """Return a line of a log as plain text that is not too long to be shown."""
+    return plain.line(log_text.shown(line, wide)[:_LONGEST])[:_LONGEST]
 
 
 def _begin(work: Callable[[], None]) -> None:

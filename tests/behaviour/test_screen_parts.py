@@ -8,8 +8,11 @@ from pathlib import Path
 
 from desk import Desk
 
-from companion.dashboard.observer import Observer
+from companion.dashboard.observer import Observer, shown
+from companion.operations.container_logs import Line
+from companion.spec.identity import Role
 from companion.system.paths import Paths
+from companion.system.talk import PART
 
 ATTACH = """
 from companion.dashboard.app import attach
@@ -37,6 +40,12 @@ def test_what_cannot_be_read_is_looked_at_calmly(desk: Desk):
     time.sleep(0.5)
     observer.stop()
     assert len(home.looks) == 1
+
+
+def test_a_line_of_a_log_is_short_enough_to_be_drawn_at_once():
+    said = Line(0, "agent", Role.AGENT, "\x1b[2J" + "x\t" * PART)
+    assert len(shown(said, 9)) <= 500
+    assert "\x1b" not in shown(said, 9)
 
 
 def test_ctrl_c_and_the_end_of_input_lead_back_to_the_screen(desk: Desk):
