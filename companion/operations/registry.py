@@ -74,7 +74,7 @@ def forget(home: Paths, project_id: str, progress: Progress, *, volumes: bool = 
         teardown.down(home, project, agent, progress, volumes=volumes)
         _discard(home, project, written, agent)
     if volumes:
-        kept_volumes.forget(home, project_id)
+        kept_volumes.forget(home, project_id, written.names)
     else:
         kept_volumes.keep(home, project_id, written)
     files.remove(project_paths.paused)

@@ -1,7 +1,7 @@
 """Kept volumes: those of removed projects, until `uninstall --purge` removes them, too."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from companion.engine.model import EngineChoice
@@ -36,9 +36,15 @@ def keep(home: Paths, project_id: str, written: Written) -> None:
         _FILES.write(_path(home, project_id), kept)
 
 
-def forget(home: Paths, project_id: str) -> None:
-    """Forget the volumes of a project, because they are gone."""
-    files.remove(_path(home, project_id))
+def forget(home: Paths, project_id: str, agents: Collection[str]) -> None:
+    """Forget the volumes of a project's agents, because they are gone."""
+    path = _path(home, project_id)
+    before = _FILES.look(path)
+    left = set(before.agents).difference(agents) if isinstance(before, KeptVolumes) else set()
+    if isinstance(before, KeptVolumes) and left:
+        _FILES.write(path, replace(before, agents=tuple(sorted(left))))
+    else:
+        files.remove(path)
 
 
 def all_of_user(home: Paths) -> Iterator[tuple[str, KeptVolumes]]:

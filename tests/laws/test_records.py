@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from companion.engine.model import EngineChoice
-from companion.project import store
-from companion.project.record import AgentRecord, Applied, ConfigSummary
+from companion.project import kept_volumes, store
+from companion.project.record import AgentRecord, Applied, ConfigSummary, Written
 from companion.sandbox.allocation import Allocation
-from companion.system.paths import AgentPaths
+from companion.system.paths import AgentPaths, Paths
 
 RECORD = AgentRecord(
     Allocation("coder.sandbox", "10.1.0.0/28", "10.1.0.16/28", 2222),
@@ -34,3 +34,14 @@ def test_a_record_of_0_1_keeps_what_it_knew(tmp_path: Path):
     flat = nested | nested.pop("applied") | nested.pop("config")
     path.write_text(json.dumps({k: v for k, v in flat.items() if k not in OTHER}))
     assert store.read(AgentPaths(tmp_path)) == RECORD
+
+
+def test_volumes_of_an_agent_that_is_gone_are_remembered_until_its_own_are_removed(tmp_path: Path):
+    home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
+    for name in ("first", "second"):
+        kept_volumes.keep(home, "p-1", Written("/p", {name: RECORD}))
+    kept_volumes.forget(home, "p-1", ("second", "third"))
+    ((_, kept),) = kept_volumes.all_of_user(home)
+    assert kept.agents == ("first",)
+    kept_volumes.forget(home, "p-1", ("first",))
+    assert not [*kept_volumes.all_of_user(home)]
