@@ -259,8 +259,15 @@ def attach(argv: Sequence[str]) -> None:
 
 
 def run(home: Paths) -> None:
-    """Show the screen until the user quits; sandboxes keep running."""
+    """Show the screen until the user quits; sandboxes keep running.
+
+    Raises:
+        RuntimeError: it failed, which is a bug.
+    """
+    top = Top(home)
     try:
-        Top(home).run()
+        top.run()
     finally:
         process.end_builds()  # they would go on without the lock
+    if top.return_code:  # Textual has printed where, and returns
+        raise RuntimeError("the screen failed") from getattr(top, "_exception", None)

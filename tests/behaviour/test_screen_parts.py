@@ -20,6 +20,18 @@ attach(["sh", "-c", "kill -INT $PPID; exit 1"])
 print("back")
 """
 
+FAIL = """
+from dataclasses import replace
+from companion.dashboard.app import run
+from companion.system.paths import Paths
+
+class Nowhere:
+    def __str__(self):
+        raise ZeroDivisionError
+
+run(replace(Paths.of_user(), home=Nowhere()))
+"""
+
 
 @dataclass(frozen=True)
 class Unreadable(Paths):
@@ -54,3 +66,14 @@ def test_ctrl_c_and_the_end_of_input_lead_back_to_the_screen(desk: Desk):
         env=desk.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.endswith("back\n"), done.stderr
+
+
+def test_a_screen_that_fails_is_an_error(desk: Desk):
+    desk.companion("add", str(desk.project())).ok()
+    headless = {"TEXTUAL_DRIVER": "textual.drivers.headless_driver:HeadlessDriver"}
+    done = subprocess.run(
+        [sys.executable, "-c", FAIL],
+        env=desk.environment | headless, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode
+    assert done.stderr.endswith("RuntimeError: the screen failed\n")
