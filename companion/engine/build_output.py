@@ -72,7 +72,7 @@ class Failure(NamedTuple):
         """The shell command of our RUN instructions, which are in exec form; "" for others."""
         try:
             words = json.loads(self.step.partition("RUN ")[2])
-        except ValueError:
+        except (ValueError, RecursionError):  # what runs in a build can say that it is one
             return ""
         is_ours = isinstance(words, list) and words[:2] == ["/bin/sh", "-ec"]
         return str(words[2]) if is_ours and len(words) == 3 else ""  # noqa: PLR2004 - sh, -ec, text

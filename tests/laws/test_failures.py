@@ -209,3 +209,8 @@ def test_output_of_a_container_names_no_socket_to_the_user():
     trap = Completed(1, "", "permission denied: unix:///home/ada/trap.sock")
     assert "trap" not in failures.of_call("docker", ("exec", "x"), trap).problems[0].hint
     assert "trap" in failures.of_call("docker", ("ps",), trap).problems[0].hint
+
+
+def test_what_passes_for_a_step_in_a_build_ends_nothing():
+    said = build_output.failure(["STEP 9/9: RUN " + "[" * 60_000, "it failed"])
+    assert (said.command, said.cause) == ("", "it failed")
