@@ -17,6 +17,10 @@ from companion.cli.output import BUG, EXPECTED, INTERRUPTED, UNREAD, USAGE, Resu
 from companion.cli.parser import Line
 from companion.errors import Code, CompanionError, UsageError
 
+_NOWHERE = output.failure(
+    CompanionError("the current directory was removed", "change to another one"), EXPECTED
+)
+
 
 def entry() -> NoReturn:
     """Run the command line of this process."""
@@ -65,8 +69,9 @@ def _main(argv: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         raise
-    except Exception:  # noqa: BLE001 - our own bugs end here, as a report
-        return output.render(_bug(argv), name, as_json=as_json)
+    except Exception as error:  # noqa: BLE001 - our own bugs end here, as a report
+        is_lost = isinstance(error, FileNotFoundError) and _is_nowhere()
+        return output.render(_NOWHERE if is_lost else _bug(argv), name, as_json=as_json)
 
 
 def _run(line: Line) -> Result:
@@ -110,6 +115,15 @@ def _loaded(arguments: Namespace) -> Callable[[Namespace], Result]:
         gc.freeze()
         gc.enable()
     return handler
+
+
+def _is_nowhere() -> bool:
+    """Tell whether the current directory was removed, so that no relative path means anything."""
+    try:
+        os.getcwd()  # noqa: PTH109 - start-up time is a budget
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _bug(argv: Sequence[str]) -> Result:

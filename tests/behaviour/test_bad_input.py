@@ -698,3 +698,17 @@ def test_a_file_without_an_end_is_refused_in_one_message(
         )
         assert done.returncode == 1
         assert done.stderr.startswith(f"error: cannot read {project / name}: {why}\ntip: "), words
+
+
+def test_a_current_directory_that_was_removed_is_one_message(desk: Desk):
+    (desk.home / "gone").mkdir()
+    script = 'cd gone && rmdir ../gone && exec "$0" status'
+    done = subprocess.run(
+        ["sh", "-c", script, COMPANION],
+        env=desk.environment, cwd=desk.home, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "error: the current directory was removed",
+        "tip: change to another one",
+    ]
