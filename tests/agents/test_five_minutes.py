@@ -39,6 +39,8 @@ VENDORS = ("api.openai.com", "api.anthropic.com")
 FORGE = "github.com"
 LOOPBACK = "127.0.0.9"
 ASK = "Run `npm test --silent` and tell me what it says"
+GREET = "Greet me"
+"""In its usual mode, Claude Code asks a second model about each command."""
 PACKAGE = {"name": "app", "version": "1.0.0", "scripts": {"test": "node test.js"}}
 PLACE = Path("/home/ada")
 
@@ -65,6 +67,12 @@ class World:
         """Record how long an agent's first answer took, and say so."""
         self.seconds[name] = time.monotonic() - since
         return f"{self.seconds[name]:.0f} seconds from the command to the first answer of {name}."
+
+    def assert_only(self, secret: str, name: str) -> None:
+        """Fail unless a model of the sandbox was asked, with this credential and no other."""
+        asked = [keys for path, keys in self.arrived[name] if path.startswith(tuple(PROTOCOLS))]
+        assert asked
+        assert set().union(*asked) == {secret}
 
     @contextmanager
     def vendors_for(self, name: str) -> Iterator[None]:
@@ -170,7 +178,7 @@ def test_a_repository_has_an_agent_at_work_within_five_minutes(
     assert engine == "podman"
     with at_terminal(world.desk, world.top, tmp_path / "tmux") as shell:
         codex_answers(world, shell)
-        claude_starts_on_a_branch(world, shell)
+        claude_answers_on_a_branch(world, shell)
         two_side_by_side(world, shell)
     for name, seconds in world.seconds.items():
         measured = f"{name}: {seconds:.0f} s from the command to the first answer"
@@ -209,13 +217,12 @@ def codex_answers(world: World, shell: Shell) -> None:
     shell.type("", "C-b", "d")
     shell.expect("detached")
     world.keep("One command", shell.transcript(), answered, about=about)
-    asked = [keys for path, keys in world.arrived["app"] if path.startswith(tuple(PROTOCOLS))]
-    assert asked
-    assert set().union(*asked) == {KEY}
+    world.assert_only(KEY, "app")
 
 
-def claude_starts_on_a_branch(world: World, shell: Shell) -> None:
+def claude_answers_on_a_branch(world: World, shell: Shell) -> None:
     """Claude Code with a subscription token, on a branch of its own."""
+    begin = time.monotonic()
     shell.clear()
     with world.vendors_for("app-fix-login"):
         shell.type("companion run claude --branch fix-login", "Enter")
@@ -232,10 +239,15 @@ def claude_starts_on_a_branch(world: World, shell: Shell) -> None:
         shell.expect("Yes, I trust this folder", 280)
     shell.type("", "Down", "Enter")
     shell.expect("auto mode on")
-    started = shell.screen()
+    shell.type(GREET)
+    shell.type("", "Enter")
+    shell.expect("Hello.")
+    about = world.took("Claude Code", begin)
+    answered = shell.screen()
     shell.type("", "C-b", "d")
     shell.expect("detached")
-    world.keep("Another agent on a branch of its own", shell.transcript(), started)
+    world.keep("Another agent on a branch of its own", shell.transcript(), answered, about=about)
+    world.assert_only(TOKEN, "app-fix-login")
 
 
 def two_side_by_side(world: World, shell: Shell) -> None:

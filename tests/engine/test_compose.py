@@ -51,7 +51,7 @@ def test_compose_sees_what_companion_made(box: Box):
         assert refused.code == 1
         assert instead in refused.err
     for words in (("pause",), ("--", "--ansi", "never", "down"), ("scale", "coder=2"), ()):
-        assert compose(*words).code == 1
+        assert compose(*words).code == 2
     assert box.ids() == before
 
 

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from desk import COMPANION
@@ -12,7 +13,6 @@ from sandboxes import SERVICES, Box, wait_until
 
 pytestmark = pytest.mark.engine
 UNITS = {"B": 1, "kB": 1000, "MB": 1000**2, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-SESSION = "companion-top"
 
 
 def memory(box: Box) -> float:
@@ -35,8 +35,8 @@ def test_list_shows_what_the_engine_reports(box: Box):
 class Terminal:
     """A terminal of tmux with `companion top` in it."""
 
-    def __init__(self, box: Box) -> None:
-        self._tmux = ("tmux", "-L", f"{SESSION}-{box.name}")
+    def __init__(self, box: Box, socket: Path) -> None:
+        self._tmux = ("tmux", "-f", "/dev/null", "-S", str(socket))
         command = ("new-session", "-d", "-x", "120", "-y", "36", COMPANION, "top")
         environment = box.desk.environment | {"TERM": "xterm-256color"}
         subprocess.run([*self._tmux, *command], env=environment, check=True)
@@ -60,16 +60,16 @@ class Terminal:
 
 
 @contextmanager
-def terminal(box: Box) -> Iterator[Terminal]:
-    opened = Terminal(box)
+def terminal(box: Box, socket: Path) -> Iterator[Terminal]:
+    opened = Terminal(box, socket)
     try:
         yield opened
     finally:
         opened.close()
 
 
-def test_a_refused_host_is_allowed_on_the_screen_of_a_real_terminal(box: Box):
-    with terminal(box) as top:
+def test_a_refused_host_is_allowed_on_the_screen_of_a_real_terminal(box: Box, tmp_path: Path):
+    with terminal(box, tmp_path / "tmux") as top:
         top.expect(f"ssh {box.port}")
         assert re.search(r"coder +running", top.screen())
         before = box.ids()

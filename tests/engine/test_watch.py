@@ -185,7 +185,7 @@ def test_an_agent_that_crashes_is_shown_with_its_last_words_and_is_left_alone(bo
             inline = f'{{base_image: "debian:bookworm-slim", cmd: [bash, -c, "{crash}"]}}'
             config.write_text(text.replace('{base_image: "debian:bookworm-slim"}', inline))
             wait_until(lambda: "after the save" in log.read_text())
-            said = "project: coder crashed (exit code 3): the disk is on fire"
+            said = "project: crashed (exit code 3): the disk is on fire"
             wait_until(lambda: said in log.read_text())
             status = box.companion("status", "--json").ok().agent
             assert (status["state"], status["exit_code"]) == ("crashed", 3)
