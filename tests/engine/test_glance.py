@@ -39,6 +39,7 @@ class Terminal:
         self._tmux = ("tmux", "-f", "/dev/null", "-S", str(socket))
         command = ("new-session", "-d", "-x", "120", "-y", "36", COMPANION, "top")
         environment = box.desk.environment | {"TERM": "xterm-256color"}
+        environment.pop("COLUMNS", None)  # the test run's, which comes before the terminal's own
         subprocess.run([*self._tmux, *command], env=environment, check=True)
 
     def screen(self) -> str:
