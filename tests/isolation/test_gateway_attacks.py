@@ -52,7 +52,8 @@ HEAD = """\
 # Requests meant to deceive the gateway
 
 The tests in `tests/isolation` (`test_gateway_attacks.py`, `test_request_rules_held.py`) send each
-request from inside a sandbox to a real upstream, on Podman and on Docker at every run.
+request from inside a sandbox to a real upstream, on Podman and on Docker at every run; the headers
+that name another method or path on Docker in `make test-long` only.
 They fail if this table is not true. As a control, each request is shown to be an attack, or an
 honest one next to it is shown to arrive.
 
