@@ -142,7 +142,8 @@ def table(rows: Iterable[tuple[str, ...]], *, cuts: bool = False, wraps: bool = 
 
     Args:
         rows: the cells of each row; a first row in capitals is the heading.
-        cuts: on a terminal, cut the widest cells, so that each row has one line.
+        cuts: on a terminal, cut the widest cells, so that each row has one line; never the first
+            one, which is a name that the user may have to type.
         wraps: on a terminal, wrap the last column, which is prose.
     """
     lines = list(rows)
@@ -178,8 +179,9 @@ def _wrapped(line: tuple[str, ...], widths: Sequence[int]) -> list[str]:
 def _narrowed(widths: Sequence[int], most: int, *, only_last: bool) -> list[int]:
     """Return widths of columns that fit, the widest ones cut first."""
     fitting = list(widths)
-    while sum(fitting) + 2 * (len(fitting) - 1) > most and max(fitting) > _COLUMN:
-        at = len(fitting) - 1 if only_last else fitting.index(max(fitting))
+    candidates = range(len(fitting) - 1 if only_last else 1, len(fitting))
+    while candidates and sum(fitting) + 2 * (len(fitting) - 1) > most:
+        at = max(candidates, key=fitting.__getitem__)
         if fitting[at] <= _COLUMN:
             break
         fitting[at] -= 1

@@ -37,6 +37,7 @@ class Shell:
     def clear(self) -> None:
         """Begin with an empty terminal."""
         self._run("send-keys", "-R", "C-l")
+        wait_until(lambda: self.screen().endswith("$"))
         self._run("clear-history")
 
     def screen(self) -> str:

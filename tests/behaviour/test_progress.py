@@ -173,3 +173,12 @@ def test_no_line_is_wider_than_it_is_counted(monkeypatch, said: str):
     *_, last = frame([Task("", "building", "", said, 0.0)], 75.0, 80, 24)
     assert "\t" not in last
     assert len(last) < 80
+
+
+def test_a_name_is_never_cut_however_narrow_the_terminal_is(desk: Desk):
+    name = "a-name-that-must-be-typed"
+    project = desk.project(f"name: {name}\nruntime: codex\n", name="deep" * 12)
+    desk.companion("add", str(project)).ok()
+    screen = Screen(Fake(desk, project), "list", COLUMNS="60")
+    assert screen.ends() == 0
+    assert re.search(rf"^{name} +codex .*…", screen.text, re.MULTILINE)
