@@ -313,7 +313,7 @@ def test_of_two_engines_of_one_name_each_is_listened_to(fake: Fake):
         fake.crash()
         remote.crash()
         for name in ("project", "far"):
-            crash = f"{name}: coder crashed (exit code 3)"
+            crash = f"{name}: crashed (exit code 3)"
             wait_until(lambda crash=crash: crash in said(), tell=said)
 
 

@@ -30,9 +30,9 @@ def test_the_installed_wheel_finds_its_assets(wheel: Path, tmp_path: Path):
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r});"
         "from companion.reconcile import host_facts;"
-        "print(host_facts.__file__, host_facts.assets().agent[0].content[:11])"
+        "print(host_facts.__file__, host_facts.assets().agent[0].content[:9])"
     )
     argv = [sys.executable, "-c", code]
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert str(tmp_path / "site") in done.stdout
-    assert "#!/bin/bash" in done.stdout
+    assert "#!/bin/sh" in done.stdout
