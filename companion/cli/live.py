@@ -28,6 +28,8 @@ _TURN = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PLAIN_TURN = "|/-\\"
 _WORTH_TELLING = 1.0
 """Seconds: a step that took less is listed without its time."""
+_TENTHS_BELOW = 10
+"""Seconds: longer times are told without tenths."""
 _LATEST = 200
 """Characters that are kept of a tool's line."""
 
@@ -216,7 +218,7 @@ def _paint(text: str, kind: Style) -> str:
 
 def duration(seconds: float) -> str:
     """Return seconds as a person says them: 0.4 s, 12 s, 2 min 5 s."""
-    if seconds < 10:  # noqa: PLR2004 - tenths say nothing from there on
+    if seconds < _TENTHS_BELOW:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

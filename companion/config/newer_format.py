@@ -35,7 +35,7 @@ _KEYS: Mapping[str, str] = {
 _RULES: Mapping[str, str] = {
     "headers": "`headers` of the plugin external-services, for each host",
     "deny": "no counterpart: what is not listed is refused",
-    "deny_paths": "no counterpart",
+    "deny_paths": "`deny` of a service of the plugin external-services",
     "deny_graphql": "no counterpart",
     "middlewares": "no counterpart",
     "network": "a docker:// url with `network` in the plugin external-services",

@@ -127,9 +127,8 @@ class Observer:
                 with suppress(CompanionError, OSError):
                     book = network_use.look(agent_paths, _engine(one), one.containers)
                     self.on_traffic(one.key, book)
-                    attention.of(
-                        agent_paths, _engine(one), one.containers
-                    )  # kept for the next look
+                    # What is read here is kept for the next look.
+                    attention.of(agent_paths, _engine(one), one.containers)
 
 
 def _engine(one: AgentOverview) -> Engine:

@@ -1,23 +1,24 @@
 """Progress: what long work reports while it runs."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 Progress = Callable[[str], None]
 """Receives a sentence as each step begins; details of a step are indented."""
 
 
-class Display:
+class Display(ABC):
     """A progress that also shows what the tools say that perform the steps."""
 
+    @abstractmethod
     def __call__(self, sentence: str) -> None:
         """Show that a step begins."""
-        raise NotImplementedError
 
+    @abstractmethod
     def output(self, line: str) -> None:
         """Show a line of a tool's output."""
-        raise NotImplementedError
 
-    def end(self) -> None:
+    def end(self) -> None:  # noqa: B027 - lines are shown whole, and have no end to show
         """Show that the last step is over."""
 
 

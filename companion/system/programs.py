@@ -71,9 +71,16 @@ def text_editor(file: str) -> tuple[str, ...] | None:
     """Return the argv that edits a file in this terminal; None: the desktop has an editor for it.
 
     Only variables of the user choose it, no setting of a repository.
+
+    Raises:
+        CompanionError: a variable is no command line.
     """
     for variable in ("VISUAL", "EDITOR"):
-        if words := shlex.split(os.environ.get(variable, "")):
+        try:
+            words = shlex.split(os.environ.get(variable, ""))
+        except ValueError as error:
+            raise CompanionError(f"${variable} is no command line: {error}", "correct it") from None
+        if words:
             return (*words, file)
     has_desktop = sys.platform != "linux" or any(map(os.environ.get, _DESKTOPS))
     plain = next((name for name in _EDITORS if search.find(name)), None)

@@ -12,6 +12,7 @@ from desk import COMPANION, Desk
 from fake_project import Fake, config
 
 from companion.desktop import autostart
+from companion.errors import CompanionError
 from companion.system import programs
 
 NAMES = ("docker", "podman", "ssh", "ip", "code", "zed", "dpkg-query", "rpm", "git")
@@ -114,3 +115,9 @@ def test_companion_starts_itself_and_not_a_package_that_lies_where_it_works(
     expected = subprocess.run([COMPANION, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == expected.stdout
     assert not proof.exists()
+
+
+def test_an_editor_that_is_no_command_line_is_named_with_its_variable(monkeypatch):
+    monkeypatch.setenv("VISUAL", "vim '+set")
+    with pytest.raises(CompanionError, match=r"\$VISUAL is no command line: No closing quotation"):
+        programs.text_editor("agent.yaml")
