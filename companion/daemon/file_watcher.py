@@ -111,6 +111,7 @@ class Watch:
 
     def follow(self, key: str, files: Iterable[Path]) -> None:
         """Follow exactly these files for a key."""
+        self.notice_exchanges()
         self._files = {**self._files, key: tuple(dict.fromkeys(files))}
         self._links |= {
             path: real for path in self._files[key] if (real := disk.real(path)) != path
@@ -134,6 +135,7 @@ class Watch:
 
     def look_again(self) -> None:
         """Watch the directories that exist now, including those that replaced others."""
+        self.notice_exchanges()  # what is remembered next would hide them
         self._remember_identities()
         wanted, alive = self._wanted(), self._alive()
         for place in tuple(self._watches):

@@ -85,3 +85,31 @@ def test_a_link_that_is_not_followed_anymore_is_not_reported(tmp_path: Path):
     finally:
         watch.stop()
     assert [key for key, thread in touched if thread is threading.current_thread()] == []
+
+
+def test_a_link_that_leads_elsewhere_is_reported_whatever_is_followed_next(tmp_path: Path):
+    for name in ("one", "two", "links"):
+        (tmp_path / name).mkdir()
+    for name in ("one", "two"):
+        (tmp_path / name / "file").touch()
+    link, ahead = tmp_path / "links/link", tmp_path / "links/ahead"
+    link.symlink_to("../one")
+    file = link / "file"
+    touched: list[tuple[str, threading.Thread]] = []
+    watch = Watch(lambda key, _: touched.append((key, threading.current_thread())), print)
+    steps = (
+        lambda: watch.follow("a", [file]),
+        lambda: watch.follow("b", [tmp_path / "other"]),
+        watch.look_again,
+    )
+    try:
+        for number, step in enumerate(steps):
+            watch.follow("a", [file])
+            ahead.symlink_to("../one" if number % 2 else "../two")
+            touched.clear()
+            ahead.rename(link)
+            step()
+            here = {key for key, thread in touched if thread is threading.current_thread()}
+            assert here == {"a"}
+    finally:
+        watch.stop()
