@@ -1,5 +1,6 @@
 """Model of the dashboard: all that the screen shows, as one value. Pure."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -94,8 +95,14 @@ def settled(board: Board, key: str, host: Host) -> Board:
 
 
 def hosts(board: Board, key: str) -> tuple[Host, ...]:
-    """Return the hosts of an agent: those to decide on, other refused ones, then the rest."""
-    found = (_host(entry) for entry in board.books.get(key, Book()).entries if entry.host)
+    """Return the hosts of an agent: those to decide on, other refused ones, then the rest.
+
+    Those to decide on are in the order in which they were first asked for, so that a new one takes
+    no place of another under the user's hand.
+    """
+    entries = [entry for entry in board.books.get(key, Book()).entries if entry.host]
+    entries.sort(key=lambda entry: entry.first if words.can_be_allowed(entry) else math.inf)
+    found = map(_host, entries)
     shown = [one for one in found if not one.is_refused or (key, one.key) not in board.decided]
     shown.sort(key=lambda one: (not one.can_be_allowed, not one.is_refused))
     return tuple(shown[:MOST_HOSTS])

@@ -24,8 +24,8 @@ _HELP = """\
  Tab  next pane       arrows  move in a pane
  ?  this help         q  quit; sandboxes keep running
 
-Hosts that can be allowed come first. The line that is marked in the
-pane of hosts is the one that o, a and d act on."""
+The keys o, a and d act on the host that is marked. Hosts that can be
+allowed come first, and the first one is marked until you go there."""
 _A_MOMENT = 0.7
 """Seconds that a host must have been marked before a key decides on it."""
 _STYLES = {"running": "green", "crashed": "bold red", "broken": "bold red", "unknown": "dim"}
@@ -37,23 +37,27 @@ def text(words: str, style: str = "") -> Text:
 
 
 class Table(DataTable[Text]):
-    """A table whose rows have keys: the cursor stays on its row, whatever comes or goes."""
+    """A table whose rows have keys: the cursor stays on its row, whatever comes, goes or moves."""
 
     def show(self, columns: Sequence[str], rows: Sequence[tuple[str, tuple[str, ...]]]) -> None:
         """Show rows, each with its key; what did not change is not drawn again."""
         if not self.columns:
             for name in columns:
                 self.add_column(name, key=name)
+        marked = self.marked
         keys = [key for key, _ in rows]
-        shown = [str(key.value) for key in self.rows]
-        for key in shown:
-            if key not in keys:
-                self.remove_row(key)
+        if keys != [str(row.key.value) for row in self.ordered_rows]:
+            self._lay_out(rows, marked)
         for key, cells in rows:
-            if key in self.rows:
-                self._change(key, columns, cells)
-            else:
-                self.add_row(*map(_cell, cells), key=key)
+            self._change(key, columns, cells)
+
+    def _lay_out(self, rows: Sequence[tuple[str, tuple[str, ...]]], marked: str) -> None:
+        """Put other rows into the table; the cursor stays on its row, or on what took its place."""
+        row, keys = self.cursor_row, [key for key, _ in rows]
+        self.clear()
+        for key, cells in rows:
+            self.add_row(*map(_cell, cells), key=key)
+        self.move_cursor(row=keys.index(marked) if marked in keys else row)
 
     def _change(self, key: str, columns: Sequence[str], cells: Sequence[str]) -> None:
         for column, words in zip(columns, cells, strict=True):
@@ -112,7 +116,7 @@ class Trends(Horizontal):
 
 
 class Hosts(Table):
-    """The hosts of the selected sandbox."""
+    """The hosts of the selected sandbox: the first one is marked until the user moves in here."""
 
     _changed = 0.0
     """When the mark came to another host without a key, on the monotonic clock."""
@@ -122,6 +126,8 @@ class Hosts(Table):
         before = self.marked
         rows = [(one.key, (_named(one), one.use)) for one in found]
         self.show(("HOST", "USE"), rows)
+        if not self.has_focus:
+            self.move_cursor(row=0)
         if self.marked != before:
             self._changed = time.monotonic()
 

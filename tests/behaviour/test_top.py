@@ -19,6 +19,7 @@ from companion.dashboard.widgets import Help, Hosts, Question, Table
 
 MOMENT = "2026-01-01T00:00:00.000000000Z"
 REFUSED = "tls {} port=443 to=- why=egress bytes=0/0 ms=1 term=PR"
+REACHED = "tls {} port=443 to=any why=ok bytes=1/2 ms=3 term=--"
 MEAN = "[bold red]markup[/] \x1b]0;owned\x07\x1b[2Jend"
 
 
@@ -42,13 +43,13 @@ def two(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> tuple[Fake, Fake]:
 Steps = Callable[[Top, Pilot[None]], Coroutine[Any, Any, None]]
 
 
-def driven(desk: Desk, steps: Steps, size: tuple[int, int] = (120, 40)) -> None:
-    """Show the screen, and do something with it once it shows all that there is."""
+def driven(desk: Desk, steps: Steps, size: tuple[int, int] = (120, 40), rows: int = 2) -> None:
+    """Show the screen, and do something with it once it shows all hosts that there are."""
 
     async def drive() -> None:
         top = Top(desk.paths)
         async with top.run_test(size=size) as pilot:
-            await until(pilot, lambda: top.query_one(Hosts).row_count == 2)
+            await until(pilot, lambda: top.query_one(Hosts).row_count == rows)
             await steps(top, pilot)
 
     asyncio.run(drive())
@@ -116,6 +117,36 @@ def test_a_host_is_allowed_once_always_after_a_question_or_hidden(
         assert file.read_text() == before
 
     driven(desk, steps)
+
+
+def test_the_first_host_to_decide_on_is_marked_until_the_user_marks_another(
+    desk: Desk, two: tuple[Fake, Fake]
+):
+    lines = [f"{MOMENT} {line}\n" for line in (REACHED.format("api.example"), MEAN)]
+    moments = (MOMENT.replace("T00", hour) for hour in ("T01", "T02", "T03"))
+    later = [
+        f"{moment} {REFUSED.format(host)}\n"
+        for moment, host in zip(moments, ("one.example", "two.example", "one.example"), strict=True)
+    ]
+    two[0].set(said="".join(lines))
+
+    async def steps(top: Top, pilot: Pilot[None]) -> None:
+        hosts = top.query_one(Hosts)
+
+        async def refuse(count: int, rows: int) -> list[str]:
+            two[0].set(said="".join((*lines, *later[:count])))
+            await until(pilot, lambda: hosts.row_count == rows)
+            return [hosts.get_row_at(row)[0].plain for row in range(rows)]
+
+        assert hosts.marked == "api.example:443"
+        assert await refuse(1, 2) == ["? one.example", "  api.example"]
+        assert hosts.marked == "one.example:443"
+        await pilot.press("tab", "tab", "down")
+        assert hosts.marked == "api.example:443"
+        assert await refuse(3, 3) == ["? one.example", "? two.example", "  api.example"]
+        assert hosts.marked == "api.example:443"
+
+    driven(desk, steps, rows=1)
 
 
 def test_always_adds_a_line_to_agent_yaml(desk: Desk, two: tuple[Fake, Fake]):
