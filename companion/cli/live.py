@@ -77,7 +77,7 @@ class Lines(Display):
     def output(self, line: str) -> None:
         """Write a tool's line, if all are wanted."""
         if self._raw:
-            output.comment(f"{self._title}{line}")
+            output.quote(f"{self._title}{line}")
 
 
 @dataclass(slots=True)
@@ -119,7 +119,7 @@ class Watched(Display):
             *whole, last = sentence.splitlines() or [""]
             task.begin(last, now)
             said = [before, *(f"{task.title}{one}" for one in whole)]
-            self._region.above("\n".join(filter(None, said)))
+            self._region.above("\n".join(map(output.fitted, filter(None, said))))
 
     def output(self, line: str) -> None:
         """Keep a tool's last line; progress bars overwrite theirs with carriage returns."""
@@ -134,7 +134,7 @@ class Watched(Display):
         with self._region.lock:
             last = task.summary(time.monotonic()) if task.step else ""
             task.begin("", 0.0)
-            self._region.above(last)
+            self._region.above(output.fitted(last))
 
 
 class Region:
@@ -156,7 +156,7 @@ class Region:
         self._clock.join()
         with self.lock:
             now = time.monotonic()
-            self._write([task.summary(now) for task in self._tasks if task.step], ())
+            self._write([output.fitted(t.summary(now)) for t in self._tasks if t.step], ())
 
     def above(self, text: str) -> None:
         """Write lines that stay."""
@@ -169,7 +169,7 @@ class Region:
                 self._draw()
 
     def _draw(self, above: Iterable[str] = ()) -> None:
-        columns, rows = style.columns(self._stream), _rows(self._stream)
+        columns, rows = style.terminal_columns(self._stream), _rows(self._stream)
         turn = _TURN if _speaks_unicode(self._stream) else _PLAIN_TURN
         self._write(above, frame(self._tasks, time.monotonic(), columns, rows, turn))
 

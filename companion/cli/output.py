@@ -5,10 +5,11 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from companion.cli import style
 from companion.cli.style import Style, paint
+from companion.cli.wrapping import wrapped
 from companion.errors import CompanionError, Problem
 from companion.system.plain import for_terminal, plain
 
@@ -30,6 +31,8 @@ class Result(NamedTuple):
     data: Any = None
     code: int = 0
     problems: tuple[Problem, ...] = ()
+    is_verbatim: bool = False
+    """Whether the text is to be copied, or is another program's, and is never wrapped."""
 
 
 def render(result: Result, command: str, *, as_json: bool) -> int:
@@ -40,7 +43,8 @@ def render(result: Result, command: str, *, as_json: bool) -> int:
         print(json.dumps(_envelope(result, command), indent=2))
     else:
         if result.text:
-            print(for_stream(result.text))
+            text = for_stream(result.text)
+            print(text if result.is_verbatim else fitted(text, sys.stdout))
         report(result.problems, label="error" if result.code in FAILURES else "warning")
     sys.stdout.flush()
     return result.code
@@ -75,19 +79,30 @@ def report(problems: Sequence[Problem], *, label: str = "error") -> None:
     title = paint(f"{label}:", Style.ERROR if label == "error" else Style.WARNING, sys.stderr)
     for problem in problems:
         first, *details = problem.located.splitlines() or [""]
-        comment(f"{title} {first}")
+        comment(f"{title} {first}", hang=len(_INDENT))
         for line in details:
             comment(line if line.startswith(_INDENT) else _INDENT + line)
         if problem.hint:
-            comment(f"{paint('tip:', Style.TIP, sys.stderr)} {problem.hint}")
+            comment(f"{paint('tip:', Style.TIP, sys.stderr)} {problem.hint}", hang=len(_INDENT))
 
 
-def comment(text: str) -> None:
-    """Print progress on stderr."""
+def comment(text: str, *, hang: int = 0) -> None:
+    """Print sentences on stderr, wrapped to the terminal; `hang` indents the rest of a line."""
+    quote(fitted(for_stream(text), hang=hang))
+
+
+def quote(text: str) -> None:
+    """Print on stderr what is to be copied, or what another program says: never wrapped."""
     if _WRITERS:
         _WRITERS[-1](text)
     else:
         print(for_stream(text), file=sys.stderr, flush=True)
+
+
+def fitted(text: str, stream: TextIO | None = None, hang: int = 0) -> str:
+    """Return sentences wrapped to the terminal of a stream (stderr by default), if it is one."""
+    stream = stream or sys.stderr
+    return wrapped(text, style.columns(stream), hang) if style.is_terminal(stream) else text
 
 
 @contextmanager

@@ -75,10 +75,23 @@ def columns(stream: TextIO) -> int:
     """Return the width of a terminal, in columns; $COLUMNS has precedence, as everywhere."""
     if (given := os.environ.get("COLUMNS", "")).isdecimal() and int(given):
         return int(given)
+    return _own_columns(stream) or _FALLBACK
+
+
+def terminal_columns(stream: TextIO) -> int:
+    """Return where a terminal breaks lines, whatever $COLUMNS says: what is drawn must not break.
+
+    One that does not tell its width is as wide as `columns` says.
+    """
+    return _own_columns(stream) or columns(stream)
+
+
+def _own_columns(stream: TextIO) -> int:
+    """Return the width that a terminal tells; 0 if it tells none."""
     try:
-        return os.get_terminal_size(stream.fileno()).columns or _FALLBACK
+        return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
-        return _FALLBACK
+        return 0
 
 
 def width(text: str) -> int:

@@ -6,6 +6,7 @@ import pty
 import re
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,9 +28,13 @@ SECONDS = 30
 class Screen:
     """A command on a terminal of its own, and all that it wrote there."""
 
-    def __init__(self, fake: Fake, *words: str, **variables: str) -> None:
+    def __init__(
+        self, fake: Fake, *words: str, size: tuple[int, int] | None = None, **variables: str
+    ) -> None:
         self.text = ""
         self._end, child = pty.openpty()
+        if size:
+            termios.tcsetwinsize(child, size)
         environment = fake.desk.environment | {"TERM": "xterm", "COLUMNS": "80"} | variables
         argv = [COMPANION, "-C", fake.project, *words]
         streams = {"stdin": child, "stdout": child, "stderr": child}
@@ -61,12 +66,14 @@ class Screen:
 
 
 @contextmanager
-def building(desk: Desk, *words: str, **variables: str) -> Iterator[tuple[Fake, Screen]]:
+def building(
+    desk: Desk, *words: str, size: tuple[int, int] | None = None, **variables: str
+) -> Iterator[tuple[Fake, Screen]]:
     """Start `up` on a terminal, with a build that says something and then waits."""
     fake = fresh(desk)
     fake.companion("plan").ok()
     fake.set(hold=["build"], says=SAID)
-    screen = Screen(fake, "up", *words, **variables)
+    screen = Screen(fake, "up", *words, size=size, **variables)
     try:
         yield fake, screen
     finally:
@@ -86,6 +93,27 @@ def test_a_terminal_shows_the_step_its_time_and_the_last_line_of_the_tool(desk: 
     *_, last = screen.text.replace("\r", "").strip().splitlines()
     assert re.fullmatch(r"(\x1b\[[\dJmA;]*)*coder is running: 2 built, 4 started, [\d.]+ s", last)
     assert re.search(r"building the agent image: [^\n]*\r?\n", screen.text)
+
+
+def test_what_is_drawn_fits_the_terminal_whatever_columns_says(desk: Desk):
+    with building(desk, size=(24, 50), COLUMNS="200") as (fake, screen):
+        screen.until(r"building the gateway image[^\n]*  1\.\d s")
+        fake.set(hold=[])
+        assert screen.ends() == 0
+    drawn = re.findall(r"\x1b\[J(\x1b\[36m[^\r\n]+)", screen.text)
+    assert 40 < max(map(style.width, drawn)) < 50
+
+
+def test_sentences_break_between_words_and_commands_stay_whole(desk: Desk):
+    fake = fresh(desk)
+    screen = Screen(fake, "exec", size=(24, 40), COLUMNS="40")
+    assert screen.ends() == 1
+    lines = re.sub(r"\x1b\[[\d;]*m|\r", "", screen.text).splitlines()
+    assert lines == [
+        "error: there is no agent 'coder' in",
+        f"  {fake.project}",
+        "tip: start it with `companion up`",
+    ]
 
 
 def test_raw_output_is_whole_lines_and_nothing_is_drawn_over(desk: Desk):

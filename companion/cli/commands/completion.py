@@ -20,7 +20,7 @@ from companion.cli.output import Result
 def completions(arguments: Namespace) -> Result:
     """Print the script for a shell."""
     script = shell_integration.shellcode(["companion"], shell=arguments.shell).strip()
-    return Result(text=script, data={"script": script})
+    return Result(text=script, data={"script": script}, is_verbatim=True)
 
 
 def answer() -> None:

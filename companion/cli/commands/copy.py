@@ -41,7 +41,7 @@ def copy(arguments: Namespace) -> Result:
     if destination:
         home, inside = _inside(arguments, destination)
         path = copying.into(home, source, inside)
-        return Result(text=path, data={"path": path})
+        return Result(text=path, data={"path": path}, is_verbatim=True)
     if not origin:
         hint = "write `AGENT:PATH`, or `:PATH` if there is one agent"
         raise UsageError("neither path is in a sandbox", hint)
@@ -51,6 +51,7 @@ def copy(arguments: Namespace) -> Result:
         text=str(place),
         data={"path": str(place), "files": done.files, "left_out": done.left_out},
         problems=_left_out(done.left_out),
+        is_verbatim=True,
     )
 
 
@@ -67,7 +68,7 @@ def _paste(arguments: Namespace) -> Result:
     if not inside.path:
         inside = Inside(inside.engine, inside.record, "/tmp")  # noqa: S108 - inside
     path = copying.put(image, f"clipboard-{time.strftime('%Y%m%d-%H%M%S')}.png", inside)
-    return Result(text=path, data={"path": path})
+    return Result(text=path, data={"path": path}, is_verbatim=True)
 
 
 def _inside(arguments: Namespace, place: _Place) -> tuple[Paths, Inside]:

@@ -57,7 +57,8 @@ def open_in_editor(arguments: Namespace) -> Result:
     if arguments.print_only:
         argv = editor_settings.command(here, remote, path)
         url = editor_settings.opening(here.editor).url(remote, path)
-        return Result(text=shlex.join(argv), data={"command": argv, "url": url})
+        facts = {"command": argv, "url": url}
+        return Result(text=shlex.join(argv), data=facts, is_verbatim=True)
     if editor_settings.other_ssh_config(here) is None:
         offer_include(home, yes=arguments.yes)
     _tell(editor_settings.sync(home, here.editor.id))

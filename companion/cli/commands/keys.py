@@ -53,7 +53,7 @@ def _signing(agent_paths: AgentPaths, agent: str) -> Result:
     if not public:
         what = f"{agent} has no signing key yet"
         raise CompanionError(what, "set `sign: true` for the git plugin and run `companion up`")
-    return Result(text=public, data={"signing_key": public})
+    return Result(text=public, data={"signing_key": public}, is_verbatim=True)
 
 
 def _listing(agent_paths: AgentPaths) -> Result:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from companion.cli import live
 from companion.cli.commands import trust
-from companion.cli.output import Result, ask, comment, report
+from companion.cli.output import Result, ask, comment, quote, report
 from companion.cli.targets import project_of
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, EngineError, Problem
@@ -77,7 +77,7 @@ def offer_include(home: Paths, *, yes: bool) -> None:
         comment(
             f"To make `ssh NAME.sandbox` work everywhere, {home.user_ssh_config} needs one line:"
         )
-        comment(f"  {line}")
+        quote(f"  {line}")
         yes = ask("Add it at the top? [Y/n] ", at_the_end="n").lower() in {"", "y", "yes"}
     if yes:
         try:
@@ -90,7 +90,8 @@ def offer_include(home: Paths, *, yes: bool) -> None:
             comment(f"added one Include line at the top of {home.user_ssh_config}")
     else:
         comment(f"tip: for plain `ssh`, run `companion up --yes`, or add at the top of"
-                f" {home.user_ssh_config}: {line}")  # fmt: skip
+                f" {home.user_ssh_config}:")  # fmt: skip
+        quote(f"  {line}")
 
 
 def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:

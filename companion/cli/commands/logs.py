@@ -62,7 +62,8 @@ def _build(agent_paths: AgentPaths, agent: str) -> Result:
     text = files.read_text(agent_paths.build_log, "replace")
     if text is None:
         raise CompanionError(f"{agent} was not built here yet", "run `companion up`")
-    return Result(text=text.rstrip("\n"), data={"agent": agent, "build": text})
+    data = {"agent": agent, "build": text}
+    return Result(text=text.rstrip("\n"), data=data, is_verbatim=True)
 
 
 def _wanted(arguments: Namespace) -> Callable[[Line], bool]:

@@ -182,7 +182,7 @@ def schema(arguments: Namespace) -> Result:
 
     if not arguments.write:
         found = schemas.fleet() if arguments.fleet else schemas.agent()
-        return Result(text=schemas.text(found).rstrip(), data=found)
+        return Result(text=schemas.text(found).rstrip(), data=found, is_verbatim=True)
     written = [str(path) for path in schemas.write(project_of(arguments)[1])]
     return Result(
         text=f"wrote {', '.join(written)}" if written else "the schemas are up to date",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from companion.cli import live
-from companion.cli.output import Result, comment, show
+from companion.cli.output import Result, quote, show
 from companion.cli.targets import agent_of, project_of
 from companion.desktop import ssh_config
 from companion.engine.client import Engine
@@ -84,9 +84,9 @@ def compose(arguments: Namespace) -> Result:
         return Result(code=process.attach(argv, env=env))
     if arguments.as_json:
         lines: list[str] = []
-        code = process.relay(argv, lines.append, comment, env=env)
+        code = process.relay(argv, lines.append, quote, env=env)
         return Result(code=code, data={"lines": lines})
-    return Result(code=process.relay(argv, show, comment, env=env))
+    return Result(code=process.relay(argv, show, quote, env=env))
 
 
 @dataclass(frozen=True, slots=True)
