@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from companion.engine import build_output, failures, podman_settings, user_ids
+from companion.engine import podman_settings
 from companion.engine.dialect import (
     DIALECTS,
     LABEL,
@@ -29,7 +29,7 @@ from companion.engine.dialect import (
 )
 from companion.engine.model import AgentLogin, Container, EngineChoice, Observed
 from companion.errors import Code, CompanionError, EngineError, ImageGoneError, NameTakenError
-from companion.system import builds, process
+from companion.system import process
 from companion.system.plain import plain
 
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
@@ -96,8 +96,13 @@ class Engine:
         argv = self.argv(*arguments)
         done = process.run(argv, env=self.environment, timeout=timeout, stdin=stdin)
         if done.code:
-            raise failures.of_call(self.choice.name, arguments, done)
+            raise self._failure(arguments, done)
         return done.stdout
+
+    def _failure(self, arguments: Sequence[str], done: process.Completed) -> EngineError:
+        from companion.engine import failures  # noqa: PLC0415 - start-up time is a budget
+
+        return failures.of_call(self.choice.name, arguments, done)
 
     def observe(self, images: Collection[str] = ()) -> Observed:
         """Return the agent's containers and networks, and which of `images` (tags) exist.
@@ -147,8 +152,9 @@ class Engine:
         `on_line` receives each line of the output; the build ends once `is_wanted` returns False.
         """
         podman_settings.require_nothing_added(self.choice, self.call)
-        from companion.engine import fence  # noqa: PLC0415 - start-up time is a budget
+        from companion.engine import build_output, fence  # noqa: PLC0415 - start-up time is a budget
         from companion.engine.builds import build_argv  # noqa: PLC0415
+        from companion.system import builds  # noqa: PLC0415
 
         with fence.fenced(self._client, self.project, self.agent, network) as joining:
             choice = dict(self.dialect.build_environment) if joining else {}
@@ -247,6 +253,8 @@ class Engine:
         argv = self.argv(*self.dialect.probe)
         done = process.run(argv, env=self.environment, timeout=_FAST)
         if done.code:
+            from companion.engine import failures  # noqa: PLC0415 - start-up time is a budget
+
             raise failures.of_probe(self.choice.name, done)
 
     def require_user_ids(self) -> None:
@@ -255,6 +263,8 @@ class Engine:
         Raises:
             EngineError: the engine maps them to others.
         """
+        from companion.engine import user_ids  # noqa: PLC0415 - start-up time is a budget
+
         asked = self.dialect.security_options
         if asked and (error := user_ids.refusal(self.call(*asked, timeout=_FAST))):
             raise error
@@ -335,7 +345,7 @@ class Engine:
         asked = ("image", "inspect", "--format", "{{range .RepoTags}}{{println .}}{{end}}", *tags)
         done = process.run(self.argv(*asked), env=self.environment, timeout=_FAST)
         if done.code:  # the output still lists the images that exist
-            failure = failures.of_call(self.choice.name, asked, done)
+            failure = self._failure(asked, done)
             if not isinstance(failure, ImageGoneError):
                 raise failure
         return frozenset(done.stdout.split()) & frozenset(tags)
@@ -388,6 +398,9 @@ class Engine:
             return []
         asked = ("network", "inspect", *names)
         done = process.run(self.argv(*asked), env=self.environment, timeout=_FAST)
-        if done.code and not failures.only_vanished(done):  # networks of others come and go
-            raise failures.of_call(self.choice.name, asked, done)
+        if done.code:
+            from companion.engine import failures  # noqa: PLC0415 - start-up time is a budget
+
+            if not failures.only_vanished(done):  # networks of others come and go
+                raise self._failure(asked, done)
         return re.findall(r'"[Ss]ubnet": *"([0-9./]+)"', done.stdout)

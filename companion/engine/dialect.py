@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -362,6 +360,9 @@ def _mount(project: str, files: str, bind: Bind) -> str:
         *(f"type={kind}", f"source={source}", f"target={bind.target}"),
         *(["ro"] if bind.read_only else []),
     ]
+    import csv  # noqa: PLC0415 - start-up time is a budget
+    import io  # noqa: PLC0415
+
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(fields)
     return line.getvalue()

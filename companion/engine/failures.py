@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from companion.engine import access, build_output
+from companion.engine import access
 from companion.engine.dialect import DIALECTS
 from companion.errors import (
     AddressHeldError,
@@ -142,6 +142,8 @@ def of_build(image: Image, lines: Sequence[str], agent: str, settings: str) -> E
         what = f"cannot pull {image.base}, the base of the {image.role} image: {_reason(lines)}"
         hint = f"connect to its registry, or map it to an image you have: images: in {settings}"
         return EngineError(what, hint, text, code=Code.PULL_FAILED)
+    from companion.engine import build_output  # noqa: PLC0415 - start-up time is a budget
+
     told = build_output.failure(lines).cause[:_REASON]
     cause = "\n".join(f"  {line}" for line in ([told] if told else lines[-_TAIL_LINES:]))
     if reached := _UNREACHED.search(text):

@@ -6,13 +6,16 @@ Where a container cannot reach sockets of the desktop, as in a virtual machine, 
 """
 
 import os
-import socket
 import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from companion.traffic.log import SOCKET
+from companion.spec.identity import LOG_SOCKET
+
+if TYPE_CHECKING:
+    import socket
 
 LONGEST = 2048
 """Bytes of a line; HAProxy cuts them at 1024."""
@@ -21,17 +24,19 @@ _MODE = 0o666
 """The gateway has another user than root's desktop; only both can enter the directory."""
 
 
-def listen(directory: Path) -> socket.socket:
+def listen(directory: Path) -> "socket.socket":
     """Return a new socket on which the lines arrive; it takes the place of one that was there.
 
     Raises:
         OSError: the directory is missing, or the system refuses.
     """
+    import socket  # noqa: PLC0415 - start-up time is a budget
+
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     handle = -1
     try:
         handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
-        place = f"/proc/self/fd/{handle}/{SOCKET}"  # the whole path may be too long for a socket
+        place = f"/proc/self/fd/{handle}/{LOG_SOCKET}"  # a whole path may be too long for it
         Path(place).unlink(missing_ok=True)
         listening.bind(place)
         Path(place).chmod(_MODE)
@@ -48,25 +53,27 @@ def listen(directory: Path) -> socket.socket:
 def is_there(directory: Path) -> bool:
     """Tell whether a socket is there, and not only in the memory of who made it."""
     with suppress(OSError):
-        return stat.S_ISSOCK((directory / SOCKET).lstat().st_mode)
+        return stat.S_ISSOCK((directory / LOG_SOCKET).lstat().st_mode)
     return False
 
 
 def is_heard(directory: Path) -> bool:
     """Tell whether a watcher listens there now."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not is_there(directory):
         return False
+    import socket  # noqa: PLC0415 - start-up time is a budget
+
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
         handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            asking.connect(f"/proc/self/fd/{handle}/{SOCKET}")
+            asking.connect(f"/proc/self/fd/{handle}/{LOG_SOCKET}")
         finally:
             os.close(handle)
         return True
     return False
 
 
-def lines(listening: socket.socket) -> list[str]:
+def lines(listening: "socket.socket") -> list[str]:
     """Return lines that have arrived, without waiting; more of a flood comes at the next call."""
     found: list[str] = []
     with suppress(OSError):

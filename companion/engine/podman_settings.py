@@ -21,6 +21,8 @@ _ADDING = ("devices", "env", "mounts", "volumes")
 _NAMESPACES = ("ipcns", "pidns", "utsns")
 _SYSTEM = (Path("/usr/share/containers"), Path("/etc/containers"))
 _FILES = ("CONTAINERS_CONF", _OVERRIDE, "CONTAINERS_STORAGE_CONF", "PODMAN_CONNECTIONS_CONF")
+_SETS = re.compile(r"[^#]*=")
+"""A line that sets something, or goes on with it."""
 VARIABLES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", *_FILES)
 """Variables by which podman finds its settings and its storage."""
 
@@ -77,10 +79,14 @@ def _additions(engine: EngineChoice) -> dict[str, Path]:
 
 def table(file: Path) -> dict[str, object]:
     """Return what a file of podman's says; nothing if it cannot be read."""
-    import tomllib  # noqa: PLC0415 - start-up time is a budget
+    with suppress(CompanionError):
+        text = files.read_text(file) or ""
+        if not any(map(_SETS.match, text.splitlines())):  # as a distribution's file of comments
+            return {}
+        import tomllib  # noqa: PLC0415 - start-up time is a budget
 
-    with suppress(CompanionError, tomllib.TOMLDecodeError):  # podman itself reports a broken file
-        return tomllib.loads(files.read_text(file) or "")
+        with suppress(tomllib.TOMLDecodeError):  # podman itself reports a broken file
+            return tomllib.loads(text)
     return {}
 
 

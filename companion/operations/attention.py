@@ -12,11 +12,9 @@ from companion.engine import gateway_log
 from companion.engine.client import Engine
 from companion.engine.model import Container
 from companion.errors import CompanionError
-from companion.operations import container_logs
 from companion.spec.identity import Role
 from companion.system.json_store import Store
 from companion.system.paths import AgentPaths
-from companion.traffic import log
 from companion.traffic.attention import Attention, Heard, heard, since_start
 
 _HEARD = Store(Heard, "remove it: it is made again by the agent's next word")
@@ -69,6 +67,9 @@ def logged(engine: Engine, containers: Collection[Container], known: Heard) -> H
     Raises:
         CompanionError: the engine refused.
     """
+    from companion.operations import container_logs  # noqa: PLC0415 - start-up time is a budget
+    from companion.traffic import log  # noqa: PLC0415
+
     started = _started(containers)
     known = known if known.at >= started else Heard(at=started)
     gateways = [c for c in containers if c.role is Role.GATEWAY]

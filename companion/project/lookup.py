@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from companion.project import discovery, runs, store
+from companion.project import discovery, store
 from companion.project.model import Project
 from companion.system import files, paths
 from companion.system.paths import Paths
@@ -49,6 +49,8 @@ def _trees(home: Paths, directory: Path) -> Iterator[tuple[Path, Project]]:
 
     A run is known before its sandbox was started.
     """
+    from companion.project import runs  # noqa: PLC0415 - start-up time is a budget
+
     found = [
         (Path(run.directory), discovery.project(runs.directory_of(home, run.name)))
         for run in runs.all_of_user(home)

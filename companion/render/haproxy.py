@@ -21,13 +21,14 @@ from companion.render import (
 from companion.render.streams import server
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
+from companion.spec.identity import LOG_SOCKET
 from companion.traffic import log
 
 CONFIG = "/companion/gateway"
 SECRETS = "/companion/secrets"
 CERTIFICATES = "/companion/certificates"
 CONTROL = "/companion/control"
-_LISTENER = f"{CONTROL}/{log.SOCKET}"
+_LISTENER = f"{CONTROL}/{LOG_SOCKET}"
 """Where a watcher on the desktop listens, or nobody: what cannot be sent is dropped."""
 RESOLVER_PORT = 5353
 HTTP_DEFAULT, TLS_DEFAULT = 80, 443

@@ -12,6 +12,8 @@ LIB = "/usr/local/lib/companion"
 ATTENTION = f"{LIB}/attention"
 """The program there by which hooks tell whether the agent waits."""
 
+LOG_SOCKET = "log.sock"
+"""The name of the socket on which a watcher receives the lines of a gateway's log."""
 SECURITY = ("no-new-privileges", "label=disable")
 """Security options of every container.
 

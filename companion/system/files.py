@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -251,7 +250,7 @@ def replace(path: Path, data: bytes, mode: int, owner: int | None = None) -> Non
     Raises:
         OSError: the system refuses; the file is as it was before.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.new")
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}.new")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -287,8 +286,8 @@ def replace_tree(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
 
 
 def _replace_tree(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
-    staging = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
-    retired = path.with_name(f"{path.name}.{secrets.token_hex(4)}.old")
+    staging = path.with_name(f"{path.name}.{os.urandom(4).hex()}.new")
+    retired = path.with_name(f"{path.name}.{os.urandom(4).hex()}.old")
     try:
         for name, (content, mode) in files.items():
             target = staging / name

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from companion.system import process
+
+if TYPE_CHECKING:
+    from queue import SimpleQueue
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -35,6 +37,8 @@ def each(
     """
     if len(items) <= 1:
         return tuple(map(work, items))
+    from queue import Empty, SimpleQueue  # noqa: PLC0415 - start-up time is a budget
+
     left: SimpleQueue[tuple[int, Item]] = SimpleQueue()
     for pair in enumerate(items):
         left.put(pair)
@@ -84,6 +88,8 @@ def _answer(outcome: Answer | _Raised) -> Answer:
 
 
 def _next(ended: "SimpleQueue[Answer]") -> Answer:
+    from queue import Empty  # noqa: PLC0415 - start-up time is a budget
+
     while True:
         with suppress(Empty):
             return ended.get(timeout=_PULSE)

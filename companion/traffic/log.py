@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from companion.traffic.attention import Word, word_of
 
-SOCKET = "log.sock"
-"""The name of the socket on which a watcher receives the lines, too."""
 _SENT = "bytes=%U/%B"
 _NAMED = "bytes(0,300)"
 """No more of an agent's word is logged: HAProxy cuts lines at 1024, and their end must be there."""
