@@ -141,9 +141,8 @@ def saved(repository: Repository, old: str, new: str) -> None:
 
 def test_a_second_run_applies_what_was_edited_or_says_why_not_and_attaches(repository):
     repository.run("run", "codex").ok()
-    saved(repository, "egress:", "limits: {pids: 777}\negress:")
-    done = repository.run("run").ok()
-    assert "pids" in done.err
+    saved(repository, "    - npm ", "    - pypi\n    - npm ")
+    repository.run("run").ok()
     assert repository.run("plan", "--json").ok().agent["change"] == "none"
     more, wrong = 'mode: listed\n  allow: ["*.example.com"]', "mode: lsited"
     for new, why in ((more, "opens more than you agreed to"), (wrong, "agent.yaml:")):
@@ -163,9 +162,23 @@ def test_a_terminal_at_work_is_not_ended_by_an_edit_unasked(repository, answer: 
     assert "[Y/n]" not in on_terminal(repository, "", "run")[1]
     saved(repository, "egress:", "limits: {pids: 777}\negress:")
     code, shown = on_terminal(repository, f"{answer}\n", "run")
-    assert (code, shown.count("Apply it now? [Y/n]")) == (0, 1)
+    assert (code, shown.count("Apply them now? [Y/n]")) == (0, 1)
     assert "[app.sandbox]" in shown
     assert repository.run("plan", "--json").ok().agent["change"] == change
+
+
+def test_nobody_to_ask_and_yes_in_advance_end_no_terminal_at_work(repository):
+    repository.run("run", "codex").ok()
+    saved(repository, "egress:", "limits: {pids: 777}\negress:")
+    for words in (("run",), ("run", "--yes"), ("run", "--json")):
+        done = repository.run(*words).ok()
+        assert "ends the agent's terminal; nothing was applied" in done.err
+        assert "tip: `companion up` applies them" in done.err
+        assert repository.run("plan", "--json").ok().agent["change"] == "recreate"
+    code, shown = on_terminal(repository, "", "run", "--yes")
+    assert (code, "nothing was applied" in shown, "[Y/n]" in shown) == (0, True, False)
+    repository.run("up").ok()
+    assert "warning" not in repository.run("run").ok().err
 
 
 def test_the_only_agent_program_with_a_credential_is_chosen(repository):

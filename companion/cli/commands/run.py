@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from companion.cli import live, parser
-from companion.cli.commands import login, trust
+from companion.cli.commands import edits, login, trust
 from companion.cli.output import Result, ask, comment, report
 from companion.config import decode
 from companion.config.devcontainer import DevContainer
@@ -24,11 +24,8 @@ from companion.project import discovery, inventory
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord
 from companion.project.runs import Run
-from companion.reconcile import run as reconciling
 from companion.reconcile import trust as judging
-from companion.reconcile.compare import preview
 from companion.reconcile.validate import check
-from companion.spec.identity import Role
 from companion.system import files, worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
@@ -50,7 +47,7 @@ def run(arguments: Namespace) -> Result:
     ref = AgentRef(project)
     name = inventory.agent_name(home, ref)
     if known and started.is_running(home, project, name):
-        _apply_edits(home, ref, arguments, asks=has_terminal and not arguments.yes)
+        edits.apply(home, ref, arguments, asks=has_terminal and not arguments.yes)
     elif known:
         trust.offer(home, project, "Start it", arguments)
     record = _start(home, project, name, raw=arguments.verbose)
@@ -251,34 +248,6 @@ def _facts(made: Run, record: AgentRecord, project: Project) -> dict[str, object
         "branch": made.worktree.branch if made.worktree else None,
         "project": str(project.directory),
     }
-
-
-def _apply_edits(home: Paths, ref: AgentRef, arguments: Namespace, *, asks: bool) -> None:
-    """Apply what was edited since a sandbox was started; if that fails, say that it runs on.
-
-    Raises:
-        CompanionError: the user does not want to attach to it as it is.
-    """
-    try:
-        trust.offer(home, ref.project, "Apply it", arguments)
-        if asks and _ends_sessions(home, ref):
-            comment("agent.yaml was edited; to apply it restarts the sandbox, and ends the agent's"
-                    " terminal")  # fmt: skip
-            if ask("Apply it now? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
-                return
-        with live.of_one(ref.folder, raw=arguments.verbose) as progress:
-            reconciling.reconcile(home, ref, progress, only_if_changed=True)
-    except CompanionError as error:
-        report(error.problems, label="warning")
-        comment("what was edited is not applied; the sandbox keeps running as it was")
-        if asks and ask("Attach to it? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
-            what = "no terminal was attached"
-            raise CompanionError(what, code=Code.CONFIRMATION_REQUIRED) from None
-
-
-def _ends_sessions(home: Paths, ref: AgentRef) -> bool:
-    """Tell whether applying an agent's files replaces its own container."""
-    return Role.AGENT in preview(home, ref).plan.starts
 
 
 def _start(home: Paths, project: Project, name: str, *, raw: bool) -> AgentRecord:
