@@ -77,11 +77,7 @@ def _list(view: View, desk: DesktopInfo) -> Iterator[Row]:
         inner = of_sandbox(agent_view, desk, default=False)
         return Row(agent_view.id, text, rows=tuple(inner))
 
-    def rank(agent_view: AgentView) -> tuple[int, str]:
-        urgency = 0 if agent_view.waits else 1 if agent_view.needs_you else 2
-        return urgency, labels[agent_view.id].casefold()
-
-    ordered = sorted(view.sandboxes.values(), key=rank)
+    ordered = _ordered(view)
     if len(ordered) <= MOST:
         yield from map(of, ordered)
         return
@@ -92,6 +88,17 @@ def _list(view: View, desk: DesktopInfo) -> Iterator[Row]:
         yield Row("more", f"{len(more)} more", rows=tuple(map(of, more)))
     if resting:
         yield Row("stopped", f"○ {len(resting)} stopped", rows=tuple(map(of, resting)))
+
+
+def _ordered(view: View) -> list[AgentView]:
+    """Return the sandboxes by name: first those that wait, then those that need their user."""
+    labels = names(view.sandboxes.values())
+
+    def rank(agent_view: AgentView) -> tuple[int, str]:
+        urgency = 0 if agent_view.waits else 1 if agent_view.needs_you else 2
+        return urgency, labels[agent_view.id].casefold()
+
+    return sorted(view.sandboxes.values(), key=rank)
 
 
 def names(views: Iterable[AgentView]) -> dict[str, str]:
@@ -148,8 +155,9 @@ def _remedy(view: View) -> Click | None:
     """Return the click of the status row: to the first sandbox that needs its user."""
     if view.missed:
         return Click(Verb.DOCTOR)
-    found = (remedy(agent_view) for agent_view in view.sandboxes.values() if not agent_view.step)
-    if click := next((click for one in found if one for _, click in [one]), None):
-        return click
-    waiting = next((agent_view for agent_view in view.sandboxes.values() if agent_view.waits), None)
-    return Click(Verb.ANSWER, waiting.id) if waiting else None
+    for agent_view in _ordered(view):
+        if agent_view.waits:
+            return Click(Verb.ANSWER, agent_view.id)
+        if not agent_view.step and (found := remedy(agent_view)):
+            return found[1]
+    return None

@@ -102,7 +102,7 @@ def _call(agent_view: AgentView) -> Notification | None:
     if not agent_view.calls.is_new:
         return None
     title = f"{agent_view.name} {_CALLS[agent_view.attention]}"
-    action = ("Go to its terminal", Click(Verb.ANSWER, agent_view.id))
+    action = ("Open a terminal", Click(Verb.ANSWER, agent_view.id))
     return Notification(f"{agent_view.id}:attention", title, "", (action,))
 
 

@@ -83,7 +83,7 @@ def of_sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> It
     yield from _needs(agent_view)
     if agent_view.agent:
         if agent_view.waits:
-            yield row(Verb.ANSWER, "Go to the terminal where it waits")
+            yield row(Verb.ANSWER, "Open a terminal: it waits for you")
         yield from _editors(agent_view, desk, default=default)
         yield row(Verb.TERMINAL, "Terminal")
         yield from _addresses(agent_view, desk.ports.get(agent_view.id, AgentPorts()))

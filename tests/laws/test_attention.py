@@ -165,7 +165,7 @@ def test_a_row_waits_and_the_notification_has_only_our_words() -> None:
     note = notification_for(view, AttentionChanged(AGENT.id, WAITS, 1.0))
     assert "waits for you" in row(view, agent_view, AGENT.name)
     assert icon_state(view) is IconState.WAITING
-    opens = ("Go to its terminal", Click(Verb.ANSWER, AGENT.id))
+    opens = ("Open a terminal", Click(Verb.ANSWER, AGENT.id))
     title = f"{AGENT.name} waits for you"
     assert note == Notification(f"{AGENT.id}:attention", title, "", (opens,))
     view = fold(view, AttentionChanged(AGENT.id, Attention.BUSY, 2.0))

@@ -61,6 +61,7 @@ def test_sandboxes_are_in_the_order_of_the_names_shown_and_first_those_that_need
     broken = sandbox("yak", trouble=Problem("x"))
     found = view(sandbox("b"), broken, sandbox("a", STOPPED), sandbox("C"), waits)
     assert rows(found, DESK)[0].text == "▲ 4 running · 1 stopped · 2 need you"
+    assert rows(found, DESK)[0].click == Click(Verb.ANSWER, waits.id), "the same as the first row"
     assert shown(found) == [
         f"◆ zebra {DASH} waits for you",
         f"▲ yak {DASH} running · change not applied",
