@@ -25,7 +25,7 @@ from companion.operations.findings import Finding, Level, guarded
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
 from companion.reconcile import authority, certificates, readiness
-from companion.system import files, inotify, search
+from companion.system import assets, files, inotify, search
 from companion.system.inotify import InotifyLimits
 from companion.system.paths import Paths
 
@@ -45,10 +45,10 @@ def examine(home: Paths) -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     """Our packages are not hidden by others of the same name."""
-    root = Path(__file__).parents[2]
+    root, (own, _) = Path(__file__).parents[2], assets.code_directories()
     for name in ("ssh", "editors"):
         found = importlib.util.find_spec(name)
-        if found is None or Path(found.origin or "").parent.parent != root:
+        if found is None or Path(found.origin or "").parent not in own:
             what = f"another package called '{name}' hides ours"
             yield Finding(Level.FAILED, what, "install companion in an environment of its own")
             return

@@ -15,7 +15,9 @@ def assets_directory() -> Path:
 def code_directories() -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Return the directories of our own code, and those of the Python that runs it."""
     package = Path(__file__).parent.parent
-    own = (package, package.with_name("ssh"), package.with_name("editors"), assets_directory())
+    inside = package / "libraries"
+    beside = inside if inside.is_dir() else package.parent
+    own = (package, beside / "ssh", beside / "editors", assets_directory())
     environments = (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)
     return own, tuple(dict.fromkeys(map(Path, environments)))
 

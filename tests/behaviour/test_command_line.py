@@ -5,6 +5,7 @@ import json
 import pytest
 from desk import Desk
 
+from companion import __version__
 from companion.cli.catalogue import COMMANDS
 from companion.cli.parser import split
 from companion.operations.compose_cli import SHOWS
@@ -94,7 +95,7 @@ def test_directory_and_json_may_stand_before_or_after_the_command(desk: Desk):
                  "validate --dir=project --json", "-Cproject validate --json"):  # fmt: skip
         assert [a["agent"] for a in desk.companion(*line.split()).ok().data["agents"]] == ["coder"]
     assert desk.companion("-V").ok().out == desk.companion("--version").ok().out
-    assert desk.companion("-V", "--json").ok().data == {"version": "0.1.0"}
+    assert desk.companion("-V", "--json").ok().data == {"version": __version__}
 
 
 def test_words_for_a_program_inside_are_not_ours(desk: Desk):

@@ -11,6 +11,7 @@ import pytest
 from desk import AGENT, COMPANION, ROOT, Desk
 from fake_project import fresh
 
+from companion import __version__
 from ssh import keys
 
 
@@ -21,7 +22,7 @@ def test_the_version_is_printed_without_loading_what_it_does_not_need(desk: Desk
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["companion 0.1.0", "[]"]
+    assert done.stdout.splitlines() == [f"companion {__version__}", "[]"]
 
 
 SLOW = {
