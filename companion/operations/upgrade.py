@@ -107,10 +107,16 @@ def write(ref: AgentRef, upgrades: tuple[Upgrade, ...]) -> tuple[str, str]:
     return texts
 
 
-def take_back(ref: AgentRef, before: str, after: str) -> None:
-    """Restore agent.yaml, unless it was changed since."""
-    if user_files.read(ref.config) == after:
-        user_files.write(ref.config, before, after, backup=False)
+def take_back(ref: AgentRef, before: str, after: str) -> bool:
+    """Restore agent.yaml, unless it was changed since; return whether it is as it was before.
+
+    Raises:
+        CompanionError: it cannot be read or written.
+    """
+    if user_files.read(ref.config) != after:
+        return False
+    user_files.write(ref.config, before, after, backup=False)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from argparse import Namespace
 from collections.abc import Mapping
 
 from companion.cli.commands import lifecycle
-from companion.cli.output import Result, comment
+from companion.cli.output import Result, comment, report
 from companion.cli.targets import project_of
-from companion.errors import UsageError
+from companion.errors import CompanionError, UsageError
 from companion.operations import upgrade as upgrading
 from companion.operations.upgrade import Upgrade
 from companion.project import discovery, inventory, store
@@ -57,10 +57,20 @@ def _apply(arguments: Namespace, due: Due, running: list[str]) -> Result:
         done = lifecycle.up(Namespace(**{**vars(arguments), "agents": running}))
         good |= {one["agent"] for one in done.data["agents"]}
     finally:
-        for name in texts.keys() - good:
-            upgrading.take_back(due[name][0], *texts[name])
-            comment(f"{name}: restored agent.yaml")
+        for name in sorted(texts.keys() - good):
+            _restore(name, due[name][0], texts[name])
     return done
+
+
+def _restore(name: str, ref: AgentRef, texts: tuple[str, str]) -> None:
+    """Restore an agent.yaml; that it fails is reported, and keeps no other from being restored."""
+    try:
+        is_restored = upgrading.take_back(ref, *texts)
+    except CompanionError as error:
+        report(error.problems, label="warning")
+        is_restored = False
+    said = "restored" if is_restored else "did not restore"
+    comment(f"{name}: {said} {ref.named(ref.config)}")
 
 
 def _announced(one: Upgrade) -> bool:
