@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from companion.config.draft import Committer
 from companion.errors import Code, CompanionError
@@ -58,6 +59,8 @@ def find(directory: Path) -> Repository:
     top = next((place for place in places if files.inode(place / ".git")), None)
     if top is None:
         hint = "run `git init` there, or `companion init` for a project with a directory for code"
+        if files.real(files.expanded(Path("~"))).is_relative_to(start):
+            hint = "change to the directory of your code: no agent may have your whole home"
         raise CompanionError(f"{start} is not in a git repository", hint, code=Code.NO_REPOSITORY)
     _require_own(top)
     _require_no_project(top)
@@ -94,7 +97,7 @@ def _require_own(top: Path) -> None:
     hint = "clone it yourself, or run Companion as that user"
     if files.user_id() == 0:
         what = f"{top} belongs to {users.name_of(owner)}; agents that root starts are user {agent}"
-        hint = f"run Companion as an ordinary user, or `chown -R {agent}:{agent} {top}`"
+        hint = f"run Companion as an ordinary user, or `chown -R {agent}:{agent} {quote(str(top))}`"
     raise CompanionError(what, hint, code=Code.FILE_ACCESS)
 
 

@@ -465,6 +465,7 @@ def test_what_cannot_be_run_is_said_once_and_nothing_is_left(repository):
     own(empty)
     for arguments, cwd, problem in (
         (["codex"], plain, "is not in a git repository"),
+        (["codex"], home, "change to the directory of your code"),
         (["codex"], broken, "is no work tree of a repository here"),
         (["codex"], project, "has an agent.yaml of its own"),
         (["codx"], repository.top, "did you mean 'codex'?"),
