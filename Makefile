@@ -1,10 +1,11 @@
 # Entry point for development tasks. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint test test-fresh test-long mutants packages bench screenshots captures recording lock clean
+.PHONY: help setup run lint test test-fresh test-long mutants packages bench screenshots captures recording docs lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
+DOCS := build/docs-env
 PYTHON ?= python3
 SCRIPTS := $(wildcard scripts/*.sh installer/*.sh assets/*/*.sh .ci/run)
 
@@ -65,9 +66,20 @@ captures: setup ## capture what commands print, for docs/commands.txt
 recording: ## write docs/five-minutes.md again (as root; makes and removes /home/ada)
 	@PYTEST_ARGS='--long --update tests/agents/test_five_minutes.py -k podman' bash scripts/test.sh
 
+docs: $(DOCS)/.stamp ## build the documentation site into build/site
+	@$(BIN)/python scripts/animation.py
+	@$(DOCS)/bin/python scripts/site.py
+
+$(DOCS)/.stamp: docs/requirements.lock | setup
+	@$(BIN)/python -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r docs/requirements.lock
+	@touch $@
+
 lock: setup ## regenerate requirements.lock (UPGRADE=1: with the newest versions)
 	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --group dev --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --group docs --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o docs/requirements.lock
 
 clean: ## remove everything built here, except images
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

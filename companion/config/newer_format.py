@@ -54,7 +54,7 @@ _PLUGINS: Mapping[str, str] = {
     "ssh": "plugin: ssh; `authorized_keys` may be left out",
 }
 _OWN_PLUGIN = "no plugins of one's own; use the plugin custom-runtime"
-_HINT = "docs/reference.md shows the same agent in both formats"
+_HINT = "docs/migrating.md shows the same agent in both formats"
 
 
 def refusal(document: Document) -> Problem | None:

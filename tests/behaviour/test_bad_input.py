@@ -622,7 +622,7 @@ def test_a_docker_service_names_its_network(desk: Desk, service: str, message: s
 
 
 def test_a_file_of_agent_sandboxs_newer_format_gets_one_message(desk: Desk):
-    text = (Path(__file__).parents[2] / "docs/reference.md").read_text()
+    text = (Path(__file__).parents[2] / "docs/migrating.md").read_text()
     theirs, ours = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     done = desk.companion("-C", str(desk.project(theirs)), "validate")
     assert len(done.problems) == 1

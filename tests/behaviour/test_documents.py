@@ -1,19 +1,24 @@
 """Our documents say what is there."""
 
 import re
+import shlex
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 from desk import ROOT
 from packaging.requirements import Requirement
 
+from companion.cli import parser
 from companion.cli.parser import COMMANDS
-from companion.config import decode
+from companion.config import decode, settings
 from companion.config.models import AgentConfig
 from companion.plugins import FEATURES
 
 
-@pytest.mark.parametrize("document", ["SECURITY.md", "docs/reference.md"])
+@pytest.mark.parametrize("document", ["SECURITY.md", "docs/migrating.md"])
 def test_every_claim_names_a_test_that_exists(document: str):
     text = (ROOT / document).read_text()
     named = set(re.findall(r"`(test_\w+)`", text))
@@ -23,15 +28,15 @@ def test_every_claim_names_a_test_that_exists(document: str):
     assert named <= there, named - there
 
 
-def test_the_readme_names_every_command_and_no_other():
-    text = (ROOT / "README.md").read_text()
+def test_the_page_of_commands_names_every_command_and_no_other():
+    text = (ROOT / "docs/commands.md").read_text()
     table = text[text.index("| command | does |") : text.index("`-C DIR` names")]
     cells = " ".join(line.split("|")[1] for line in table.splitlines()[2:] if "|" in line)
     assert set(re.findall(r"`([a-z]+)", cells)) == {command.name for command in COMMANDS}
 
 
-def test_the_readmes_agent_yaml_is_valid_and_names_every_key():
-    text = (ROOT / "README.md").read_text()
+def test_the_example_of_agent_yaml_is_valid_and_names_every_key():
+    text = (ROOT / "docs/agent-yaml.md").read_text()
     example = re.search(r"```yaml\n(name: .*?)```", text, re.DOTALL)
     assert example
     config, document = decode.agent(example[1].replace("runtime: codex ", "runtime: codex "))
@@ -52,7 +57,7 @@ def test_every_place_that_architecture_names_exists():
 def test_the_lock_pins_every_package_we_name_by_version_and_hash():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     named = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    for group in project["dependency-groups"].values():
+    for group in (g for n, g in project["dependency-groups"].items() if n != "docs"):
         named += [entry for entry in group if isinstance(entry, str)]
     lock = (ROOT / "requirements.lock").read_text()
     pin = re.compile(r"^([\w.-]+)==(\S+).*(?:\\\n    --hash=sha256:\w{64}.*)+$", re.MULTILINE)
@@ -61,3 +66,82 @@ def test_the_lock_pins_every_package_we_name_by_version_and_hash():
         assert requirement.specifier.contains(pins[requirement.name.lower()]), requirement
     assert len(pins) == len(re.findall(r"^\w", lock, re.MULTILINE))
     assert "://" not in lock
+
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+TOP = [ROOT / name for name in ("README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md")]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def anchors(text: str) -> set[str]:
+    plain = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", plain, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", [*TOP, *PAGES], ids=lambda page: page.name)
+def test_every_link_of_a_document_leads_somewhere(page: Path):
+    for target in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text()):
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file.read_text()), target
+
+
+def test_the_index_lists_every_page_once():
+    listed = re.findall(
+        r"^- \[[^]]+\]\(([\w-]+\.md)\)", (ROOT / "docs/index.md").read_text(), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(page.name for page in PAGES if page.name != "index.md")
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+def test_every_command_line_of_a_page_is_one_that_companion_parses(page: Path):
+    recorded = {"five-minutes.md"}
+    for line in "".join(blocks(page.read_text(), "")).splitlines():
+        if page.name not in recorded and line.startswith("companion "):
+            words = shlex.split(line, comments=True)[1:]
+            assert parser.parse(parser.split(words)).load, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_yaml_of_a_page_is_valid(page: Path):
+    for text in blocks(page.read_text(), "yaml"):
+        if text.startswith("# agent-sandbox"):
+            continue
+        if text.startswith("# settings.yaml"):
+            settings.parse(text, "settings.yaml")
+        elif text.startswith("agents:"):
+            decode.fleet(text)
+        else:
+            begin = "" if re.search(r"^name:", text, re.MULTILINE) else "name: coder\n"
+            begin += "" if re.search(r"^runtime:", text, re.MULTILINE) else "runtime: codex\n"
+            config, document = decode.agent(begin + text)
+            for index, feature in enumerate(config.features):
+                plugin = next(p for p in FEATURES if p.name == feature.plugin)
+                decode.decode(plugin.options, dict(feature.options), document, ("features", index))
+
+
+def test_every_message_of_troubleshooting_is_one_that_companion_prints():
+    text = (ROOT / "docs/troubleshooting.md").read_text()
+    messages = re.findall(r"^\([\w-]+\)=\n### (.+)$", text, re.MULTILINE)
+    code = "".join(path.read_text() for path in (ROOT / "companion").rglob("*.py"))
+    joined = re.sub(r'"\s*\n\s*f?"', "", code)
+    printed = re.sub(r"\{[^{}]*\}", "…", joined.replace("{paths.CONFIG_NAME}", "agent.yaml"))
+    assert len(messages) > 30
+    assert not [message for message in messages if message not in printed]
+
+
+def test_the_animation_is_drawn_from_what_was_recorded(tmp_path: Path):
+    kept = (ROOT / "docs/five-minutes.svg").read_bytes()
+    copy = tmp_path / "scripts/animation.py"
+    copy.parent.mkdir()
+    copy.write_text((ROOT / "scripts/animation.py").read_text())
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/five-minutes.md").write_text((ROOT / "docs/five-minutes.md").read_text())
+    subprocess.run([sys.executable, copy], check=True)
+    assert (tmp_path / "docs/five-minutes.svg").read_bytes() == kept
+    assert len(kept) < 300_000
