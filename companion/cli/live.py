@@ -61,7 +61,7 @@ def of_one(name: str, *, raw: bool = False) -> Iterator[Display]:
 
 def _can_redraw(stream: TextIO) -> bool:
     """Tell whether a stream is a terminal whose last lines can be replaced."""
-    return style.is_terminal(stream) and (os.name != "nt" or "WT_SESSION" in os.environ)
+    return style.is_terminal(stream) and (sys.platform != "win32" or "WT_SESSION" in os.environ)
 
 
 class Lines(Display):

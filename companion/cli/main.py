@@ -25,6 +25,7 @@ _NOWHERE = output.failure(
 def entry() -> NoReturn:
     """Run the command line of this process."""
     signal.signal(signal.SIGTERM, _interrupt)
+    output.never_lacks_streams()
     output.never_fails_to_encode()
     if "_ARGCOMPLETE" in os.environ:
         from companion.cli.commands import completion  # noqa: PLC0415 - start-up time is a budget

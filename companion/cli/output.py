@@ -67,6 +67,13 @@ def never_fails_to_encode() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def never_lacks_streams() -> None:
+    """Discard what is written where Windows gives a program without a console no streams."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
 def hang_up() -> None:
     """Discard what is still to be written: the reader of our output is gone."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -5,7 +5,6 @@ follow() and forget() are called from the loop's thread only.
 
 import selectors
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -50,7 +49,7 @@ class Listener:
         """Listen to the gateway whose socket belongs into a directory, if that is possible."""
         known = self._sockets.get(key)
         is_there = known and known[0] == directory and gateway_log.is_there(directory)
-        if is_there or sys.platform != "linux" or not directory.is_dir():
+        if is_there or not directory.is_dir():
             return
         self.forget(key)
         with suppress(OSError), self._lock:

@@ -1,48 +1,62 @@
 """Does the tray start with the desktop session? One file, or one value of the registry, of ours."""
 
 import plistlib
-import sys
-from contextlib import suppress
 from pathlib import Path
 
 from companion.desktop import made_directories
-from companion.system import files, programs
+from companion.system import files, programs, run_key
 from companion.system.paths import Paths
+from companion.system.platforms import HERE, Platform
 
 _NAME = "companion"
 _LABEL = "dev.companion.tray"
-_RUN_KEY = r"Software\Microsoft\Windows\CurrentVersion\Run"
 
 
-def place(home: Paths) -> str:
+def place(home: Paths, platform: Platform = HERE) -> str:
     """Return where it stands, for people to read."""
-    return f"HKCU\\{_RUN_KEY}\\{_NAME}" if sys.platform == "win32" else str(_file(home))
+    found = file(home, platform)
+    return f"HKCU\\{run_key.RUN_KEY}\\{_NAME}" if found is None else str(found)
 
 
 def is_on(home: Paths) -> bool:
     """Tell whether the tray starts at login."""
-    if sys.platform == "win32":
-        return _registered()
-    return _file(home).exists()
+    found = file(home, HERE)
+    return run_key.has(_NAME) if found is None else found.exists()
 
 
 def turn_on(home: Paths) -> None:
     """Have the tray started at login, with the Python that runs this."""
-    command = list(programs.companion("tray"))
-    if sys.platform == "win32":
-        _register(command)
-        return
-    made_directories.note(home, _file(home))
-    text = launch_agent(command) if sys.platform == "darwin" else desktop_entry(command)
-    files.write(_file(home), text, files.READABLE)
+    found, text = file(home, HERE), content(HERE, list(programs.windowless("tray")))
+    if found is None:
+        run_key.write(_NAME, text)
+    else:
+        made_directories.note(home, found)
+        files.write(found, text, files.READABLE)
 
 
 def turn_off(home: Paths) -> None:
     """Do not have the tray started at login."""
-    if sys.platform == "win32":
-        _unregister()
+    found = file(home, HERE)
+    if found is None:
+        run_key.remove(_NAME)
     else:
-        files.remove(_file(home))
+        files.remove(found)
+
+
+def file(home: Paths, platform: Platform) -> Path | None:
+    """Return the file that starts the tray; None: Windows has a value of the registry instead."""
+    if platform == "win32":
+        return None
+    if platform == "darwin":
+        return home.home / "Library" / "LaunchAgents" / f"{_LABEL}.plist"
+    return home.programs / "autostart" / f"{_NAME}.desktop"
+
+
+def content(platform: Platform, command: list[str]) -> str:
+    """Return what the file, or the value of the registry, says to run a command."""
+    if platform == "win32":
+        return command_line(command)
+    return launch_agent(command) if platform == "darwin" else desktop_entry(command)
 
 
 def desktop_entry(command: list[str]) -> str:
@@ -58,7 +72,7 @@ def desktop_entry(command: list[str]) -> str:
     )
 
 
-def launch_agent(command: list[str]) -> bytes:
+def launch_agent(command: list[str]) -> str:
     """Return a property list for launchd; it starts the tray again after a crash."""
     values = {
         "Label": _LABEL,
@@ -67,7 +81,18 @@ def launch_agent(command: list[str]) -> bytes:
         "KeepAlive": {"SuccessfulExit": False},
         "ProcessType": "Interactive",
     }
-    return plistlib.dumps(values)
+    return plistlib.dumps(values).decode()
+
+
+def command_line(command: list[str]) -> str:
+    """Return a command line for Windows.
+
+    Raises:
+        ValueError: a word has a quotation mark, which no path has there.
+    """
+    if any('"' in word for word in command):
+        raise ValueError(command)
+    return " ".join(f'"{word}"' for word in command)
 
 
 def _quoted(word: str) -> str:
@@ -75,31 +100,3 @@ def _quoted(word: str) -> str:
     for character in '\\"`$':
         word = word.replace(character, f"\\{character}")
     return '"' + word.replace("\\", "\\\\").replace("%", "%%") + '"'
-
-
-def _file(home: Paths) -> Path:
-    if sys.platform == "darwin":
-        return home.home / "Library" / "LaunchAgents" / f"{_LABEL}.plist"
-    return home.programs / "autostart" / f"{_NAME}.desktop"
-
-
-if sys.platform == "win32":
-    import winreg
-
-    def _registered() -> bool:
-        try:
-            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _RUN_KEY) as key:
-                winreg.QueryValueEx(key, _NAME)
-        except FileNotFoundError:
-            return False
-        return True
-
-    def _register(command: list[str]) -> None:
-        text = " ".join(f'"{word}"' for word in command)
-        with winreg.CreateKey(winreg.HKEY_CURRENT_USER, _RUN_KEY) as key:
-            winreg.SetValueEx(key, _NAME, 0, winreg.REG_SZ, text)
-
-    def _unregister() -> None:
-        key = winreg.CreateKey(winreg.HKEY_CURRENT_USER, _RUN_KEY)
-        with key, suppress(FileNotFoundError):
-            winreg.DeleteValue(key, _NAME)

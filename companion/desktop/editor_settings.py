@@ -1,6 +1,5 @@
 """Editor settings: the editors on this desktop, and our entries in their settings."""
 
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from companion.desktop.editor_memory import Memory, SettingsFile
 from companion.errors import Code, CompanionError, Problem
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.system import files, locks, process, programs, search, user_files
+from companion.system import files, locks, platforms, process, programs, search, user_files
 from companion.system.paths import Paths
 from editors import jsonc
 from editors.base import Desktop, Editor, Opening, Remote
@@ -237,8 +236,7 @@ def open_folder(home: Paths, here: InstalledEditor, remote: Remote, path: str) -
 
 
 def _look(home: Paths) -> Iterator[InstalledEditor]:
-    platform = sys.platform if sys.platform in {"darwin", "win32"} else "linux"
-    place = Desktop(platform, home.home.as_posix(), home.programs.as_posix())  # type: ignore[arg-type]
+    place = Desktop(platforms.HERE, home.home.as_posix(), home.programs.as_posix())
     for editor in EDITORS:
         commands = editor.opening.commands if editor.opening else ()
         program = next(filter(None, map(search.find, commands)), None)

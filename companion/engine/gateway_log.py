@@ -5,6 +5,7 @@ nobody takes in time is dropped. So a watcher needs no process of the engine's f
 Where a container cannot reach sockets of the desktop, as in a virtual machine, nothing arrives.
 """
 
+import errno
 import os
 import stat
 import sys
@@ -30,6 +31,8 @@ def listen(directory: Path) -> "socket.socket":
     Raises:
         OSError: the directory is missing, or the system refuses.
     """
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, "containers run in a virtual machine here")
     import socket  # noqa: PLC0415 - start-up time is a budget
 
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -29,8 +29,6 @@ def reload(directory: Path) -> bool:
     Raises:
         EngineError: the gateway rejected the files; the previous rules stay in effect.
     """
-    if sys.platform != "linux":
-        return False
     answer = ""
     with suppress(OSError):
         answer = _ask(directory)
@@ -42,6 +40,8 @@ def reload(directory: Path) -> bool:
 
 def _ask(directory: Path) -> str:
     """Return the gateway's answer; a file descriptor keeps the socket's path short enough."""
+    if sys.platform != "linux":
+        return ""
     handle = os.open(directory, os.O_PATH | os.O_DIRECTORY)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

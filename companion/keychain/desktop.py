@@ -4,13 +4,14 @@ The library `keyring` speaks to them. Its own choice of a backend is not used: a
 program may lead it to one that stores plain text, or nothing.
 """
 
-import sys
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from companion.errors import Code, CompanionError
+from companion.system import platforms
+from companion.system.platforms import Platform
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -128,15 +129,29 @@ def _backend() -> "KeyringBackend":
         NoKeychainError: there is none.
     """
     try:
-        if sys.platform == "darwin":
-            from keyring.backends.macOS import Keyring  # noqa: PLC0415 - start-up time is a budget
-        elif sys.platform == "win32":
-            from keyring.backends.Windows import WinVaultKeyring as Keyring  # noqa: PLC0415
-        else:
-            from keyring.backends.SecretService import Keyring  # noqa: PLC0415
+        Keyring = backend(platforms.HERE)  # noqa: N806 - it is a class
         if Keyring.priority <= 0:  # and it raises if there is none
             raise RuntimeError("the system has none that can be used")
     except (ImportError, OSError, RuntimeError) as error:
         hint = "log in to a desktop, or store the secret with `--in-file`"
         raise NoKeychainError(f"there is no keychain: {error}", hint) from None
-    return Keyring()  # type: ignore[no-untyped-call]
+    return Keyring()
+
+
+def backend(platform: Platform) -> "type[KeyringBackend]":
+    """Return keyring's backend for a platform; it can be loaded on any.
+
+    Raises:
+        ImportError: a library that it needs is missing.
+    """
+    if platform == "darwin":
+        from keyring.backends.macOS import Keyring  # noqa: PLC0415 - start-up time is a budget
+
+        return Keyring
+    if platform == "win32":
+        from keyring.backends.Windows import WinVaultKeyring  # noqa: PLC0415
+
+        return WinVaultKeyring
+    from keyring.backends import SecretService  # noqa: PLC0415
+
+    return SecretService.Keyring

@@ -7,6 +7,7 @@ that lies where an agent may write.
 import os
 import secrets
 import shutil
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +19,7 @@ from companion.engine.client import Engine
 from companion.errors import Code, CompanionError, UsageError
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.system import children, files, links, merge, pack, unpack
+from companion.system import children, files, links, merge, open_flags, pack, unpack
 from companion.system.paths import Paths
 from companion.system.plain import plain
 from companion.system.unpack import RefusedError, Unpacked
@@ -241,7 +242,7 @@ def _received(inside: Inside, work: int, room: int) -> Unpacked:
 
 def _require_handles() -> None:
     """Require a system on which files are opened in a directory that is held."""
-    if os.open not in os.supports_dir_fd:
+    if sys.platform == "win32":
         raise CompanionError("`companion cp` needs Linux or macOS", "use `scp -r`")
 
 
@@ -280,7 +281,7 @@ def _temporary(parent: int) -> Iterator[int]:
     except OSError as error:
         raise _unwritable("a file there", error) from None
     try:
-        handle = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+        handle = os.open(name, os.O_RDONLY | open_flags.DIRECTORY, dir_fd=parent)
         try:
             yield handle
         finally:
@@ -290,6 +291,8 @@ def _temporary(parent: int) -> Iterator[int]:
 
 
 def _room(directory: int) -> int:
+    if sys.platform == "win32":
+        return 0
     disk = os.fstatvfs(directory)
     return max(0, disk.f_bavail * disk.f_frsize - _KEPT_FREE)
 

@@ -1,7 +1,6 @@
 """Doctor: checks of this machine, each isolated from the others, and what --fix repairs."""
 
 import importlib.util
-import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -81,7 +80,7 @@ def _path(_: Paths) -> Iterator[Finding]:
 
 def _private(home: Paths) -> Iterator[Finding]:
     """Keys, secrets and state are readable by their owner only; Windows has no modes."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return
     secret = [home.ca_key, *home.all_grants.glob("*.json"),
               *home.all_secrets.glob("*.json"), *(home.ssh / "keys").glob("*"),

@@ -21,11 +21,11 @@ from companion.sandbox.repositories import (
     GitFacts,
 )
 from companion.spec.containers import File
-from companion.system import files
+from companion.system import files, open_flags
 
 _LONGEST = 1 << 20
 _GITDIR = "gitdir"
-_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_AS_IT_IS = open_flags.NO_LINK | open_flags.NOT_WAITING
 """Flags for opening a file that may be a link or a pipe."""
 
 

@@ -3,6 +3,7 @@
 import os
 import shlex
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def may_write(status: os.stat_result, uid: int) -> bool:
 
 def _has_more_rules(path: str) -> bool:
     """Tell whether an access control list decides, which the mode does not show."""
+    if sys.platform != "linux":
+        return False
     try:
         return "system.posix_acl_access" in os.listxattr(path)
-    except (OSError, AttributeError):  # not every system or file system has them
+    except OSError:  # not every file system has them
         return False

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -62,8 +63,7 @@ class Lines:
         until = time.monotonic() + (process.LAST_LINES if builds_here else 0)
         while self._child.poll() is None and time.monotonic() < until:
             for pid in process_tree.contained(self._child.pid):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                _kill(pid)
             time.sleep(_PULSE)
         self._child.terminate()
 
@@ -71,6 +71,13 @@ class Lines:
     def code(self) -> int:
         """Its exit code, once the lines have ended."""
         return self._child.wait()
+
+
+def _kill(pid: int) -> None:
+    """Kill a process; only Linux runs containers where we see theirs."""
+    if sys.platform == "linux":
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 class Held:

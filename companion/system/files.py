@@ -4,10 +4,13 @@ import contextlib
 import os
 import shutil
 import stat
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from companion.errors import Code, CompanionError
+from companion.system import open_flags
 
 PRIVATE = 0o600
 PRIVATE_DIR = 0o700
@@ -17,6 +20,8 @@ READABLE_DIR = 0o755
 _MOST_TEXT = 4 << 20
 _MOST_BYTES = 64 << 20
 _PIECE = 64 << 10
+_PAUSES = (0.01, 0.05, 0.2, 0.5) if sys.platform == "win32" else ()
+"""Seconds between attempts to replace a file."""
 
 
 def read_text(path: Path, errors: str = "strict") -> str | None:
@@ -78,11 +83,13 @@ def _read(path: Path, most: int) -> bytes:
 
 def _at_once(path: str, flags: int) -> int:
     """Open a file without waiting for somebody who writes to it, should it be a pipe."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    return os.open(path, flags | open_flags.NOT_WAITING)
 
 
 def _is_null(found: os.stat_result) -> bool:
     """Tell whether it is /dev/null, which is often put in place of an empty file."""
+    if sys.platform == "win32":
+        return False
     return stat.S_ISCHR(found.st_mode) and found.st_rdev == Path(os.devnull).stat().st_rdev
 
 
@@ -114,7 +121,9 @@ def ignores_case(directory: Path) -> bool:
 
 def user_id() -> int | None:
     """Return the number of the user who runs this; None where users have none (Windows)."""
-    return os.geteuid() if os.name == "posix" else None
+    if sys.platform == "win32":
+        return None
+    return os.geteuid()
 
 
 def status(path: Path) -> os.stat_result | None:
@@ -213,7 +222,7 @@ def require_own(directory: Path) -> None:
     Raises:
         CompanionError: it is somebody else's, or others may write there: nothing in it counts.
     """
-    if os.name != "posix" or not directory.exists():
+    if sys.platform == "win32" or not directory.exists():
         return
     found = directory.stat()
     if found.st_uid != user_id():
@@ -254,22 +263,37 @@ def replace(path: Path, data: bytes, mode: int, owner: int | None = None) -> Non
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            if os.name == "posix":
+            if sys.platform != "win32":
                 os.fchmod(file.fileno(), mode)
-            if owner is not None and user_id() == 0:
-                os.fchown(file.fileno(), owner, owner)
+                if owner is not None and user_id() == 0:
+                    os.fchown(file.fileno(), owner, owner)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        _put(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+def _put(temporary: Path, path: Path) -> None:
+    """Give a file the name of another one.
+
+    Windows refuses that while a program has the other one open, an indexer for example.
+    """
+    for pause in _PAUSES:
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    temporary.replace(path)
+
+
 def give_to(path: Path, owner: int) -> None:
     """Make `owner` (a uid, used as gid too) the owner of a path; only root can and needs to."""
-    if user_id() == 0:
+    if sys.platform != "win32" and user_id() == 0:
         os.chown(path, owner, owner)
 
 
@@ -340,7 +364,7 @@ def remove_tree(path: Path) -> None:
 def _is_current(path: Path, data: bytes, mode: int) -> bool:
     try:
         status = path.lstat()
-        right = os.name != "posix" or status.st_mode & 0o7777 == mode
+        right = sys.platform == "win32" or status.st_mode & 0o7777 == mode
         return right and status.st_size == len(data) and path.read_bytes() == data
     except OSError:
         return False

@@ -1,6 +1,7 @@
 """Groups: which one a file belongs to, and whether our user and this session are in it."""
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Membership:
 def membership(path: Path) -> Membership | None:
     """Return the group of a file, or None where that is unknown."""
     status = files.status(path)
-    if status is None or os.name != "posix":
+    if sys.platform == "win32" or status is None:
         return None
     import grp  # noqa: PLC0415 - both are missing on Windows
     import pwd  # noqa: PLC0415

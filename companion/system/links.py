@@ -6,10 +6,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from companion.errors import Code, CompanionError
-from companion.system import files
+from companion.system import files, open_flags
 
 _MOST_LINKS = 40  # as Linux
-_DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 _HAS_HANDLES = os.open in os.supports_dir_fd
 
 
@@ -55,10 +54,10 @@ def held(directory: Path) -> Iterator[int]:
     Raises:
         OSError: a part of the path is missing, or is a link.
     """
-    handle = os.open(directory.anchor, os.O_RDONLY | _DIRECTORY)
+    handle = os.open(directory.anchor, os.O_RDONLY | open_flags.DIRECTORY)
     try:
         for part in directory.parts[1:]:
-            inner = os.open(part, os.O_RDONLY | _DIRECTORY, dir_fd=handle)
+            inner = os.open(part, os.O_RDONLY | open_flags.DIRECTORY, dir_fd=handle)
             os.close(handle)
             handle = inner
         yield handle

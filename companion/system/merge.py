@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from errno import EEXIST
 
-_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+from companion.system import open_flags
+
 _GIT = ".git"
 
 
@@ -82,7 +83,7 @@ def _mode(name: str, directory: int) -> int | None:
 
 @contextmanager
 def _opened(name: str, directory: int) -> Iterator[int]:
-    handle = os.open(name, _DIRECTORY, dir_fd=directory)
+    handle = os.open(name, os.O_RDONLY | open_flags.DIRECTORY, dir_fd=directory)
     try:
         yield handle
     finally:

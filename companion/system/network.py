@@ -4,14 +4,13 @@ import ipaddress
 import json
 import re
 import socket
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from companion.errors import CompanionError
-from companion.system import files, process, route_tables
+from companion.system import files, platforms, process, route_tables
 from companion.system.route_tables import Route
 
 _PATIENCE = 5.0
@@ -31,7 +30,7 @@ _LISTING = {
 
 def routes() -> list[Route]:
     """Return the routes of this machine, without default ones."""
-    if printing := _ROUTES.get(sys.platform):
+    if printing := _ROUTES.get(platforms.HERE):
         return list(route_tables.other(process.run(printing, timeout=_PATIENCE).stdout))
     return list(route_tables.linux(_ip_json("-4", "route", "show", "table", "all")))
 
@@ -112,15 +111,15 @@ def own_networks() -> list[str]:
     found, addresses = routes(), tuple(_addresses())
     if not (found and addresses):
         what = "cannot list this machine's own networks and addresses, which no build may reach"
-        raise CompanionError(what, _LISTING.get(sys.platform, _LISTING["linux"]))
+        raise CompanionError(what, _LISTING[platforms.HERE])
     networks = (str(route.network) for route in found if route.own)
     return sorted({*networks, *(f"{address}/32" for address in addresses)})
 
 
 def _addresses() -> Iterable[str]:
-    if sys.platform == "darwin":
+    if platforms.HERE == "darwin":
         return route_tables.addresses(process.run(("ifconfig",), timeout=_PATIENCE).stdout)
-    if sys.platform == "win32":
+    if platforms.HERE == "win32":
         with suppress(OSError):
             return socket.gethostbyname_ex(socket.gethostname())[2]
         return ()

@@ -7,12 +7,13 @@ read.
 import io
 import os
 import stat
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
 from typing import IO
 
-_READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+from companion.system import open_flags
 
 
 def pack(stream: IO[bytes], parent: int, name: str, as_name: str) -> None:
@@ -28,7 +29,7 @@ def pack(stream: IO[bytes], parent: int, name: str, as_name: str) -> None:
         if not stat.S_ISDIR(found.st_mode):
             _add(archive, parent, name, as_name)
             return
-        handle = os.open(name, _READ | getattr(os, "O_DIRECTORY", 0), dir_fd=parent)
+        handle = os.open(name, os.O_RDONLY | open_flags.DIRECTORY, dir_fd=parent)
         try:
             archive.addfile(_header(as_name, found, tarfile.DIRTYPE))
             for path, within, above in _below(handle):
@@ -39,6 +40,8 @@ def pack(stream: IO[bytes], parent: int, name: str, as_name: str) -> None:
 
 def _below(root: int) -> Iterator[tuple[str, str, int]]:
     """Yield (path, name, handle of its directory) of everything below a directory."""
+    if sys.platform == "win32":
+        raise NotImplementedError  # there, no file is opened in a directory that is held
     for place, directories, names, handle in os.fwalk(".", dir_fd=root, follow_symlinks=False):
         before = "" if place == "." else f"{place.removeprefix('./')}/"
         for name in sorted((*directories, *names)):
@@ -58,7 +61,7 @@ def _add(archive: tarfile.TarFile, above: int, name: str, as_name: str) -> None:
         link.linkname = os.readlink(name, dir_fd=above)
         archive.addfile(link)
     elif stat.S_ISREG(found.st_mode):
-        with os.fdopen(os.open(name, _READ, dir_fd=above), "rb") as file:
+        with os.fdopen(os.open(name, open_flags.READ, dir_fd=above), "rb") as file:
             now = os.fstat(file.fileno())
             if stat.S_ISREG(now.st_mode):
                 entry = _header(as_name, now, tarfile.REGTYPE)

@@ -3,9 +3,14 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from companion.errors import Code, CompanionError
 from companion.system import files
+from companion.system.platforms import HERE, Platform
+
+if TYPE_CHECKING:
+    from platformdirs.api import PlatformDirsABC
 
 CONFIG_NAME = "agent.yaml"
 FLEET_NAME = "fleet.yaml"
@@ -191,25 +196,29 @@ class Paths:
     """Where all programs of the user keep their settings: ~/.config, %APPDATA% and the like."""
 
     @classmethod
-    def of_user(cls) -> "Paths":
-        """Ask the platform for the directories of the user who runs this.
+    def of_user(cls, platform: Platform = HERE) -> "Paths":
+        """Return the directories of the user who runs this, as the platform names them.
+
+        macOS and Windows have one directory for all that a program keeps. There, data and state
+        get directories in it, so that removing them leaves the user's settings.
 
         Raises:
             CompanionError: the user has no home directory, or others could write into ours.
         """
-        import platformdirs  # noqa: PLC0415 - start-up time is a budget
-
         home = files.expanded(Path("~"))
         if not home.is_absolute():
             what = f"your user has no home directory: HOME is {os.environ.get('HOME', 'not set')}"
             raise CompanionError(what, "set HOME to a directory of yours", code=Code.FILE_ACCESS)
-        dirs = platformdirs.PlatformDirs("companion", appauthor=False)
+        base = _directories(platform)
+        dirs = base("companion", appauthor=False)
+        config, data = Path(dirs.user_config_dir), Path(dirs.user_data_dir)
+        state = Path(dirs.user_state_dir)
         found = cls(
             home=home,
-            config=Path(dirs.user_config_dir),
-            data=Path(dirs.user_data_dir),
-            state=Path(dirs.user_state_dir),
-            programs=Path(platformdirs.user_config_dir(roaming=True)),
+            config=config,
+            data=data / "data" if data == config else data,
+            state=state / "state" if state in {config, data} else state,
+            programs=Path(base(appauthor=False, roaming=True).user_config_dir),
         )
         for directory in (found.data, found.state):
             files.require_own(directory)
@@ -371,3 +380,18 @@ class Paths:
     def project(self, project_id: str) -> ProjectPaths:
         """Return the paths of one project."""
         return ProjectPaths(self.projects / project_id)
+
+
+def _directories(platform: Platform) -> "type[PlatformDirsABC]":
+    """Return what knows the directories of a platform; loading it costs start-up time."""
+    if platform == "darwin":
+        from platformdirs.macos import MacOS  # noqa: PLC0415
+
+        return MacOS
+    if platform == "win32":
+        from platformdirs.windows import Windows  # noqa: PLC0415
+
+        return Windows
+    from platformdirs.unix import Unix  # noqa: PLC0415
+
+    return Unix

@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from companion.errors import CompanionError
-from companion.system import search
+from companion.system import platforms, search
+from companion.system.platforms import Platform
 from companion.system.talk import Talk, lines
 
 Environment = Mapping[str, str | None]
 """Variables for a program, on top of our own environment; None removes one."""
 NOT_STARTED = 127
 TIMED_OUT = 124
+_NEW_GROUP, _NO_WINDOW = 0x200, 0x08000000
+"""Windows' CREATE_NEW_PROCESS_GROUP and CREATE_NO_WINDOW."""
 LAST_LINES = 20.0
 """Seconds that a program that was asked to end gets to do so."""
 _interrupted, _builds_end = threading.Event(), threading.Event()
@@ -223,10 +226,25 @@ def begin(
         CompanionError: it is not there, or the system refuses.
     """
     try:
-        return subprocess.Popen(_found(argv), env=env, **{"cwd": _directory(), **options})
+        flags = creation_flags(platforms.HERE, options)
+        where = {"cwd": _directory(), **options}
+        return subprocess.Popen(_found(argv), env=env, creationflags=flags, **where)
     except OSError as error:
         what = f"{argv[0]} could not be started: {error.strerror}"
         raise CompanionError(what, "check that it is installed") from None
+
+
+def creation_flags(platform: Platform, options: Mapping[str, object]) -> int:
+    """Return how Windows is to start a program whose options, for other systems, are these.
+
+    Ctrl-C in the terminal is for us alone where the program gets a group or session of its own. A
+    tray has no console: each program that we talk to would open one, in a window.
+    """
+    if platform != "win32":
+        return 0
+    is_apart = options.get("process_group") == 0 or options.get("start_new_session")
+    is_talked_to = options.get("stdout") is not None
+    return (_NEW_GROUP if is_apart else 0) | (_NO_WINDOW if is_talked_to else 0)
 
 
 def environment(extra: Environment | None = None) -> dict[str, str]:
@@ -247,5 +265,5 @@ def _found(argv: Sequence[str]) -> tuple[str, ...]:
 
 def _directory() -> str:
     """Return where programs of ours work: not where we were started, which an agent may write."""
-    home = Path(os.environ.get("HOME", ""))
+    home = Path(os.environ.get(platforms.home_variable(), ""))
     return str(home) if home.is_absolute() and home.is_dir() else os.sep

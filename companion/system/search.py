@@ -5,11 +5,13 @@ node_modules. What an agent puts there must not run on the desktop, so it is not
 """
 
 import os
-import sys
 import time
 from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
+
+from companion.system import platforms
+from companion.system.platforms import Platform
 
 _CONTROLS = ("agent.yaml", "fleet.yaml")
 """What makes a directory a project."""
@@ -48,7 +50,7 @@ def find(name: str) -> str | None:
     if Path(name).name != name:
         return None
     for entry in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        for candidate in (Path(entry, name + ending) for ending in _endings()):
+        for candidate in (Path(entry, name + ending) for ending in _endings(name)):
             if _is_program(candidate) and is_trusted(entry) and is_trusted(str(candidate)):
                 return str(candidate)
     return None
@@ -87,7 +89,8 @@ def _is_kept(entry: str) -> bool:
 def is_trusted(path: str) -> bool:
     """Tell whether neither an agent nor whoever wrote a project decides what is at a path."""
     moment = time.monotonic() // _REMEMBERED
-    return Path(path).is_absolute() and _is_trusted(path, os.environ.get("HOME", ""), moment)
+    home = os.environ.get(platforms.home_variable(), "")
+    return Path(path).is_absolute() and _is_trusted(path, home, moment)
 
 
 @lru_cache(maxsize=256)
@@ -113,7 +116,22 @@ def _is_program(path: Path) -> bool:
     return os.access(path, os.X_OK) and path.is_file()  # in this order, nothing raises
 
 
-def _endings() -> tuple[str, ...]:
-    if sys.platform != "win32":
+def _endings(name: str) -> tuple[str, ...]:
+    return endings(platforms.HERE, name, os.environ.get("PATHEXT", ""))
+
+
+def endings(platform: Platform, name: str, listed: str) -> tuple[str, ...]:
+    """Return what may follow the name of a program.
+
+    Windows starts files with certain endings only: beside `code.cmd`, VS Code has a `code` for
+    other shells.
+
+    Args:
+        platform: where it is to be started.
+        name: as it was given, perhaps with its ending.
+        listed: Windows' PATHEXT, "" if it is not set.
+    """
+    if platform != "win32":
         return ("",)
-    return ("", *os.environ.get("PATHEXT", ".COM;.EXE;.BAT;.CMD").split(os.pathsep))
+    found = tuple(filter(None, (listed or ".COM;.EXE;.BAT;.CMD").split(";")))
+    return ("",) if name.lower().endswith(tuple(map(str.lower, found))) else found

@@ -6,12 +6,14 @@ by an agent that may write there, leads elsewhere.
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from companion.errors import Code, CompanionError
+from companion.system import open_flags
 
 _PIECE = 1 << 20
 
@@ -37,7 +39,7 @@ def read(root: str, path: str, most: int) -> Iterator[Found]:
     Raises:
         CompanionError: this system cannot open paths part by part.
     """
-    if os.open not in os.supports_dir_fd:
+    if sys.platform == "win32":
         what = "this system cannot read files without following links"
         raise CompanionError(what, "remove `bring` from settings.yaml", code=Code.FILE_ACCESS)
     *above, name = PurePosixPath(path).parts
@@ -81,8 +83,7 @@ def _entry(directory: int, name: str, path: PurePosixPath, most: int) -> Iterato
 
 
 def _file(directory: int, name: str, path: str, most: int) -> Found:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(name, flags, dir_fd=directory)
+    descriptor = os.open(name, open_flags.READ, dir_fd=directory)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -101,8 +102,8 @@ def _file(directory: int, name: str, path: str, most: int) -> Found:
 
 @contextmanager
 def _directory(name: str, above: int | None, *, follow: bool = False) -> Iterator[int]:
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-    descriptor = os.open(name, flags, dir_fd=above)
+    flags = open_flags.EITHER_WAY if follow else open_flags.DIRECTORY
+    descriptor = os.open(name, os.O_RDONLY | flags, dir_fd=above)
     try:
         yield descriptor
     finally:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO
 
+from companion.system import open_flags
+
 _PIECE = 256 * 1024
 _LONGEST_NAME = 4096
 """Bytes of a name or of what a link leads to, as Linux has it; tarfile reads them at once."""
@@ -23,8 +25,7 @@ _NAMES = {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
 _FILES = {tarfile.REGTYPE, tarfile.AREGTYPE}
 _LEFT_OUT = {tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE}
 _KNOWN = {*_NAMES, *_FILES, *_LEFT_OUT, tarfile.DIRTYPE, tarfile.SYMTYPE}
-_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0)
-_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | open_flags.NO_LINK
 _MODE = 0o777
 """Permissions that are kept: no set-user-ID, no set-group-ID."""
 
@@ -169,7 +170,7 @@ def _directory(root: int, path: tuple[str, ...]) -> Iterator[int]:
     handle = os.dup(root)
     try:
         for part in path:
-            inner = os.open(part, _DIRECTORY, dir_fd=handle)
+            inner = os.open(part, os.O_RDONLY | open_flags.DIRECTORY, dir_fd=handle)
             os.close(handle)
             handle = inner
         yield handle

@@ -1,6 +1,6 @@
 """Users: the home directories of this machine."""
 
-import os
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -28,11 +28,13 @@ def other_homes() -> tuple[Path, ...]:
 def owner(path: Path) -> int | None:
     """Return the user ID that a path belongs to; None if the system does not tell."""
     found = files.status(path)
-    return found.st_uid if found is not None and os.name == "posix" else None
+    return found.st_uid if found is not None and sys.platform != "win32" else None
 
 
 def name_of(user_id: int) -> str:
     """Return the name of a user."""
+    if sys.platform == "win32":
+        return f"user {user_id}"
     import pwd  # noqa: PLC0415 - only on POSIX
 
     try:
@@ -56,10 +58,12 @@ def home_beside(home: Path, path: Path) -> Path | None:
 
 @cache
 def _homes() -> tuple[tuple[int, Path], ...]:
-    return tuple(_found()) if os.name == "posix" else ()
+    return tuple(_found())
 
 
 def _found() -> Iterator[tuple[int, Path]]:
+    if sys.platform == "win32":
+        return
     import pwd  # noqa: PLC0415 - only on POSIX
 
     for entry in pwd.getpwall():

@@ -5,6 +5,7 @@ worktree are three files that we write.
 """
 
 import os
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,7 +169,8 @@ def _own_alike(common: Path, made: Worktree) -> None:
     above = (p for p in branch.parents if p.is_relative_to(common / "refs"))
     others = (branch, *above, made.own.parent, directory.parent)
     for path in (*trees, *(p for p in others if p.exists() and p.stat().st_uid == 0)):
-        os.chown(path, owner, owner, follow_symlinks=False)
+        if sys.platform != "win32":
+            os.chown(path, owner, owner, follow_symlinks=False)
 
 
 def _discard(git: BorrowedGit, worktree: Worktree) -> None:

@@ -71,7 +71,7 @@ class Actions:
             Verb.ALLOW_ONCE: self._allow,
             Verb.ALLOW: self._allow,
             Verb.REFUSE: lambda c: self.loop.settle(c.sandbox, c.host, ignored=True),
-            Verb.LOG: lambda _: process.launch(programs.opener(str(self.home.log))),
+            Verb.LOG: lambda _: process.launch(programs.text_opener(self.home.log)),
             Verb.COPY: self._copy,
             Verb.FORWARD: self._forward,
             Verb.VISIT: self._visit,
@@ -83,7 +83,7 @@ class Actions:
             Verb.RESUME: lambda _: files.remove(self.home.paused),
             Verb.LOGIN_ON: lambda _: autostart.turn_on(self.home),
             Verb.LOGIN_OFF: lambda _: autostart.turn_off(self.home),
-            Verb.SETTINGS: lambda _: process.launch(programs.opener(str(self.home.settings))),
+            Verb.SETTINGS: lambda _: process.launch(programs.text_opener(self.home.settings)),
             Verb.HELP: lambda _: commands.show("help"),
             Verb.DOCTOR: lambda _: commands.show("doctor"),
             Verb.ABOUT: lambda _: self.tell(ABOUT),
@@ -157,7 +157,7 @@ class Actions:
         ref = self._view(click).ref
         for file in reversed(ref.env_files):
             if file.is_file():
-                process.launch(programs.opener(str(file)))
+                process.launch(programs.text_opener(file))
                 return
         directory = str(ref.project.directory)
         commands.show("-C", directory, "secret", "set", click.name)
@@ -199,7 +199,7 @@ class Actions:
         """Open the file of a problem, if it is one that configures the sandbox; else agent.yaml."""
         ref = self._view(click).ref
         steering = {ref.named(path): path for path in (*ref.env_files, ref.project.fleet)}
-        process.launch(programs.opener(str(steering.get(click.file, ref.config))))
+        process.launch(programs.text_opener(steering.get(click.file, ref.config)))
 
     def _include(self, _: Click) -> None:
         ssh_config.include(self.home)

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import partial
 
 from companion.daemon.loop import Loop, alone
 from companion.daemon.news import News, WorkFinished
@@ -96,15 +97,18 @@ class App:
     def _show(self, view: View, news: News) -> None:
         """Show news from the loop; called in the loop's thread."""
         self._say(view, news)
+        icon.on_main_thread(partial(self._repaint, view))
+        if one := notification_for(view, news):
+            self._tell(one)
+        if isinstance(news, WorkFinished):
+            self._actions.ended(news)
+
+    def _repaint(self, view: View) -> None:
         if (now := icon_state(view)) is not self._state:
             self._state = now
             self._icon.icon = icon.image(now)
         self._icon.title = plain.line(menu.title(view))
         self._icon.update_menu()
-        if one := notification_for(view, news):
-            self._tell(one)
-        if isinstance(news, WorkFinished):
-            self._actions.ended(news)
 
 
 def _today() -> date:

@@ -84,6 +84,16 @@ def make(
     return pystray.Icon(name, shown, title, built)
 
 
+def on_main_thread(change: Callable[[], None]) -> None:
+    """Change the icon that is shown: macOS ends a program that does so from another thread."""
+    if sys.platform == "darwin":
+        from PyObjCTools import AppHelper  # noqa: PLC0415 - only macOS has it
+
+        AppHelper.callAfter(change)
+    else:
+        change()
+
+
 def _gtk_backend() -> type[pystray.Icon] | None:
     """Return pystray's GTK backend, which also supports X11 trays, if it is usable here."""
     if not os.environ.get("DISPLAY"):

@@ -7,7 +7,7 @@ import sys
 import pytest
 from desk import ROOT, Desk
 
-from companion.system import programs, route_tables
+from companion.system import desktop_argv, route_tables
 
 SIMULATION = ROOT / "tests/other_platform.py"
 
@@ -30,7 +30,18 @@ def test_every_module_imports_without_what_the_platform_lacks(desk: Desk, platfo
 
 @pytest.mark.parametrize("platform", ["win32", "darwin"])
 @pytest.mark.parametrize(
-    "command", ["list", "init made --name coder --runtime pi", "pause --all", "doctor --json"]
+    "command",
+    [
+        "--version",
+        "--help",
+        "list",
+        "init made --name coder --runtime pi",
+        "validate",
+        "pause --all",
+        "autostart on",
+        "doctor --json",
+        "uninstall --yes",
+    ],
 )
 def test_commands_run_without_what_the_platform_lacks(desk: Desk, platform: str, command: str):
     failed, code, said = simulated(desk, platform, *command.split())
@@ -97,5 +108,5 @@ def test_the_addresses_of_macos_are_known():
 
 
 def test_no_quotation_mark_ends_a_question_in_powershell():
-    asked = programs.in_powershell("Remove it\u2019); calc; ('x'?")
+    asked = desktop_argv.in_powershell("Remove it\u2019); calc; ('x'?")
     assert asked == "'Remove it\u2019\u2019); calc; (''x''?'"

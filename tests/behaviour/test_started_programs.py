@@ -94,7 +94,7 @@ def _desktop_entry() -> list[str]:
 
 def _launch_agent() -> list[str]:
     text = autostart.launch_agent(list(programs.companion("tray")))
-    return plistlib.loads(text)["ProgramArguments"]
+    return plistlib.loads(text.encode())["ProgramArguments"]
 
 
 @pytest.mark.parametrize("argv", [_desktop_entry(), _launch_agent(), [*programs.companion(), "x"]])

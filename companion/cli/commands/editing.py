@@ -77,7 +77,7 @@ def edit(arguments: Namespace) -> Result:
     argv = programs.text_editor(str(file)) if sys.stdin.isatty() else None
     facts = {"file": str(file)}
     if argv is None:
-        process.launch(programs.opener(str(file)))
+        process.launch(programs.text_opener(file))
         return Result(text=f"opened {file}", data=facts)
     if code := process.attach(argv):
         return Result(text=f"{argv[0]} ended with {code}", data=facts, code=1)
