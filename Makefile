@@ -68,11 +68,12 @@ recording: ## write docs/five-minutes.md again (as root; makes and removes /home
 
 docs: $(DOCS)/.stamp ## build the documentation site into build/site
 	@$(BIN)/python scripts/animation.py
+	@$(BIN)/python scripts/reference.py
 	@$(DOCS)/bin/python scripts/site.py
 
 $(DOCS)/.stamp: docs/requirements.lock | setup
 	@$(BIN)/python -m venv $(DOCS)
-	@$(DOCS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r docs/requirements.lock
+	@$(DOCS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r docs/requirements.lock 2>&1 | { grep -v '^WARNING' >&2 || true; }; exit $${PIPESTATUS[0]}
 	@touch $@
 
 lock: setup ## regenerate requirements.lock (UPGRADE=1: with the newest versions)

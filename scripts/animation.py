@@ -42,7 +42,9 @@ def draw(first: list[str], second: list[str]) -> str:
     )
     cut = 100 * end / whole
     styles.append(f"@keyframes scroll{{0%{{transform:none}}{scroll}}}")
-    styles.append(f"@keyframes first{{{cut:.2f}%{{opacity:1}}{cut + 0.01:.2f}%,100%{{opacity:0}}}}")
+    styles.append(
+        f"@keyframes first{{0%,{cut:.2f}%{{opacity:1}}{cut + 0.01:.2f}%,100%{{opacity:0}}}}"
+    )
     styles.append(appearing("second", cut))
     shown = "".join(row(line, number) for number, line in enumerate(second[:ROWS]))
     width, height = COLUMNS * CHARACTER + 2 * MARGIN, ROWS * LINE + 2 * MARGIN
@@ -52,9 +54,9 @@ def draw(first: list[str], second: list[str]) -> str:
         f"<style>text{{font:14px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;"
         f"fill:#d8dee9;white-space:pre}}.y{{fill:#88c0d0}}.w{{fill:#ebcb8b}}"
         f"text,.a{{animation:{whole:.1f}s step-end infinite}}"
-        f".s{{animation-name:scroll}}.f{{animation-name:first}}.z{{animation-name:second}}"
+        f".s{{animation-name:scroll}}.f{{animation-name:first;opacity:0}}.z{{animation-name:second}}"
         f"{''.join(styles)}"
-        f"@media(prefers-reduced-motion:reduce){{text,.a{{animation:none}}.f{{opacity:0}}}}</style>"
+        f"@media(prefers-reduced-motion:reduce){{text,.a{{animation:none}}}}</style>"
         f'<rect width="100%" height="100%" rx="8" fill="#1e222a"/>'
         f'<svg x="{MARGIN}" y="{MARGIN}" width="{width - 2 * MARGIN:.0f}" height="{ROWS * LINE}">'
         f'<g class="a f"><g class="a s">{"".join(lines)}</g></g>'

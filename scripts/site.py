@@ -3,7 +3,8 @@
 Pages are plain Markdown that a forge shows as well. Their order is that of the links in
 docs/index.md: each section there that lists pages is a part of the site's navigation. Warnings are
 errors: a page that is not listed, a link or an anchor that leads nowhere. So is anything that a
-page would fetch from elsewhere while it is read.
+page would fetch from elsewhere while it is read. What scripts/reference.py generated is added to its
+pages.
 """
 
 import re
@@ -50,6 +51,9 @@ def prepare() -> None:
     shutil.copytree(ROOT / "assets/icons", PLACE / "icons")
     for name in TOP:
         (PLACE / name).write_text((ROOT / name).read_text())
+    for generated in (ROOT / "build/reference").glob("*.md"):
+        page = PLACE / generated.name
+        page.write_text(f"{page.read_text()}\n{generated.read_text()}")
     for page in PLACE.glob("*.md"):
         page.write_text(as_page(page.name, page.read_text()))
 

@@ -1,5 +1,6 @@
 """Our documents say what is there."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -14,7 +15,7 @@ from packaging.requirements import Requirement
 from companion.cli import parser
 from companion.cli.parser import COMMANDS
 from companion.config import decode, settings
-from companion.config.models import AgentConfig
+from companion.config.models import AgentConfig, Fleet
 from companion.plugins import FEATURES
 
 
@@ -145,3 +146,20 @@ def test_the_animation_is_drawn_from_what_was_recorded(tmp_path: Path):
     subprocess.run([sys.executable, copy], check=True)
     assert (tmp_path / "docs/five-minutes.svg").read_bytes() == kept
     assert len(kept) < 300_000
+
+
+def test_the_generated_reference_has_every_command_key_and_option():
+    script = "import reference, json; print(json.dumps(reference.pages()))"
+    argv = [sys.executable, "-c", script]
+    done = subprocess.run(argv, cwd=ROOT / "scripts", capture_output=True, text=True, check=True)
+    pages = json.loads(done.stdout)
+    assert re.findall(r"^### (\w+)$", pages["commands.md"], re.MULTILINE) == [
+        c.name for c in COMMANDS
+    ]
+    options = {key for plugin in FEATURES for key in plugin.options.model_fields}
+    for name, keys in {
+        "agent-yaml.md": {*AgentConfig.model_fields, *options},
+        "fleet-yaml.md": set(Fleet.model_fields),
+        "settings-yaml.md": set(settings.Settings.model_fields),
+    }.items():
+        assert keys <= set(re.findall(r"^\| `(\w+)` ", pages[name], re.MULTILINE)), name
