@@ -24,7 +24,7 @@ def main() -> None:
 
 def draw(first: list[str], second: list[str]) -> str:
     """Return the animation of lines that scroll, and of the screen that comes after them."""
-    times, now = [], 0.6
+    times, now = [], 0.0
     for line in first:
         times.append(now)
         now += PAUSE if re.search(r"\]$|not shown", line) or line.startswith("ada@") else STEP

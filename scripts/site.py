@@ -3,8 +3,8 @@
 Pages are plain Markdown that a forge shows as well. Their order is that of the links in
 docs/index.md: each section there that lists pages is a part of the site's navigation. Warnings are
 errors: a page that is not listed, a link or an anchor that leads nowhere. So is anything that a
-page would fetch from elsewhere while it is read. What scripts/reference.py generated is added to its
-pages.
+page would fetch from elsewhere while it is read. What scripts/reference.py generated is added to
+its pages.
 """
 
 import re
