@@ -16,7 +16,7 @@ from companion.project.forwards import Forward
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord, Written
 from companion.spec.identity import Role
-from companion.system import parallel
+from companion.system import parallel, platforms
 from companion.system.paths import Paths
 from companion.traffic.attention import Attention, Heard
 
@@ -188,7 +188,7 @@ def _config(outcome: "Checked | CompanionError") -> _Config:
 
 
 def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
-    if record is None:
+    if record is None or platforms.HERE != "linux":  # elsewhere the bridge is in a virtual machine
         return ""
     if choice.rootless:
         from companion.system import network  # noqa: PLC0415 - start-up time is a budget
