@@ -137,6 +137,9 @@ def ask(question: str, at_the_end: str = "") -> str:
     except EOFError:
         print()
         return at_the_end
+    except KeyboardInterrupt:
+        print()
+        raise
 
 
 def ask_unseen(question: str) -> str:
@@ -147,6 +150,9 @@ def ask_unseen(question: str) -> str:
         return getpass(for_terminal(question))
     except EOFError:
         return ""
+    except KeyboardInterrupt:
+        comment("")
+        raise
 
 
 def piped(limit: int) -> str:
