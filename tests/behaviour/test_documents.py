@@ -163,3 +163,12 @@ def test_the_generated_reference_has_every_command_key_and_option():
         "settings-yaml.md": set(settings.Settings.model_fields),
     }.items():
         assert keys <= set(re.findall(r"^\| `(\w+)` ", pages[name], re.MULTILINE)), name
+
+
+@pytest.mark.long
+def test_the_site_is_built_without_a_warning_and_fetches_nothing():
+    done = subprocess.run(
+        ["make", "-s", "docs"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "pages" in done.stdout
