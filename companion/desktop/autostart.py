@@ -1,6 +1,8 @@
 """Does the tray start with the desktop session? One file, or one value of the registry, of ours."""
 
 import plistlib
+import re
+from contextlib import suppress
 from pathlib import Path
 
 from companion.desktop import made_directories
@@ -10,6 +12,8 @@ from companion.system.platforms import HERE, Platform
 
 _NAME = "companion"
 _LABEL = "dev.companion.tray"
+_PROGRAM = re.compile(r'^Exec=(?:"((?:[^"\\]|\\.)*)"|(\S+))', re.MULTILINE)
+"""The first word of an Exec line."""
 
 
 def place(home: Paths, platform: Platform = HERE) -> str:
@@ -22,6 +26,26 @@ def is_on(home: Paths) -> bool:
     """Tell whether the tray starts at login."""
     found = file(home, HERE)
     return run_key.has(_NAME) if found is None else found.exists()
+
+
+def program(home: Paths) -> Path | None:
+    """Return the program that is started at login; None: nothing is, or it is not known."""
+    found = file(home, HERE)
+    text = files.read_text(found) if found else None
+    return started(HERE, text or "")
+
+
+def started(platform: Platform, text: str) -> Path | None:
+    """Return the program that content() named, from the text that it returned."""
+    if platform == "darwin":
+        with suppress(ValueError, LookupError, TypeError):
+            return Path(plistlib.loads(text.encode())["ProgramArguments"][0])
+        return None
+    found = _PROGRAM.search(text)
+    if found is None:
+        return None
+    word = (found[1] or found[2]).replace("%%", "%").replace("\\\\", "\\")
+    return Path(re.sub(r"\\(.)", r"\1", word))
 
 
 def turn_on(home: Paths) -> None:

@@ -6,7 +6,7 @@ from companion.engine.client import Engine
 from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
 from companion.errors import Code, CompanionError, EngineError
-from companion.system import process, search
+from companion.system import packages, process, search
 
 _TIMEOUT = 20.0
 _INFO = ("info", "--format", "{{.Host.Security.Rootless}}")
@@ -36,7 +36,9 @@ def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
     if failure:
         raise failure
     raise CompanionError(
-        "neither docker nor podman is installed", "install one of them", code=Code.NO_ENGINE
+        "neither docker nor podman is installed",
+        f"{packages.advice('podman')}, or install docker",
+        code=Code.NO_ENGINE,
     )
 
 

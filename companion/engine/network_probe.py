@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from companion.engine.client import Engine
 from companion.errors import EngineError
-from companion.system import process
+from companion.system import packages, process
 
 LABEL = "dev.companion.probe=1"
 _EMPTY_TAR = "\0" * 10240
@@ -19,7 +19,7 @@ _PROGRAM = "/probe"
 _NO_PROGRAM = re.compile(rf"{_PROGRAM}\b.*(no such file|not found)", re.IGNORECASE | re.DOTALL)
 """The error of starting an empty container after its network was set up."""
 _PACKAGES = (
-    (r"failed to find plugin", "netavark, or containernetworking-plugins"),
+    (r"failed to find plugin", "containernetworking-plugins"),
     (r"\bnft\b|nftables", "nftables"),
     (r"iptables|netavark: No such file", "iptables"),
     (r"find \W*netavark", "netavark"),
@@ -68,8 +68,13 @@ def _require_plugins(engine: Engine) -> None:
 
 def hint(log: str) -> str:
     """Return the next step if a tool is missing, from the engine's output; else ""."""
-    found = (package for shape, package in _PACKAGES if re.search(shape, log))
-    return next((f"install {package}" for package in found), "")
+    package = missing(log)
+    return packages.advice(package) if package else ""
+
+
+def missing(log: str) -> str:
+    """Return the Debian package of the missing tool that an engine's output names; else ""."""
+    return next((package for shape, package in _PACKAGES if re.search(shape, log)), "")
 
 
 def _start(engine: Engine, container: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.project.model import Project
-from companion.system import process, search
+from companion.system import packages, process, search
 from companion.system.paths import Paths
 
 SHOWS = ("ps", "logs", "exec", "top", "config", "images", "port", "events", "stats", "version")
@@ -55,7 +55,9 @@ def front_end(engine: EngineChoice) -> tuple[str, ...]:
     if done.code == 0:
         return inner
     if own is None:
-        raise CompanionError(f"nothing here speaks compose for {engine.name}", f"install {name}")
+        raise CompanionError(
+            f"nothing here speaks compose for {engine.name}", packages.advice(name)
+        )
     return (own,)
 
 

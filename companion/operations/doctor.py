@@ -1,6 +1,5 @@
 """Doctor: checks of this machine, each isolated from the others, and what --fix repairs."""
 
-import importlib.util
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,17 +13,18 @@ from companion.oauth import grant_store, grants
 from companion.oauth.grants import Grant
 from companion.operations import (
     engine_checks,
+    installation_checks,
     kernel_checks,
     repository_check,
     secret_checks,
     status,
     way_out,
 )
-from companion.operations.findings import Finding, Level, guarded
+from companion.operations.findings import Check, Finding, Level, guarded
 from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
 from companion.reconcile import authority, certificates, readiness
-from companion.system import assets, files, inotify, search
+from companion.system import files, inotify, packages, search
 from companion.system.inotify import InotifyLimits
 from companion.system.paths import Paths
 
@@ -36,28 +36,16 @@ _INSTANCES, _MORE_INSTANCES = 16, 1024
 
 def examine(home: Paths) -> Iterator[Finding]:
     """Yield the findings of all checks; a check that fails is a finding, too."""
-    yield from guarded("packages", _packages)
+    yield from installation_checks.examine(home)
     yield from engine_checks.examine(home)
-    for about, check in _CHECKS.items():
-        yield from guarded(about, partial(check, home))
-
-
-def _packages() -> Iterator[Finding]:
-    """Our packages are not hidden by others of the same name."""
-    root, (own, _) = Path(__file__).parents[2], assets.code_directories()
-    for name in ("ssh", "editors"):
-        found = importlib.util.find_spec(name)
-        if found is None or Path(found.origin or "").parent not in own:
-            what = f"another package called '{name}' hides ours"
-            yield Finding(Level.FAILED, what, "install companion in an environment of its own")
-            return
-    yield Finding(Level.OK, f"companion runs from {root} with python {sys.version.split()[0]}")
+    for name, check in _CHECKS.items():
+        yield from guarded(name, partial(check, home))
 
 
 def _ssh(home: Paths) -> Iterator[Finding]:
     """The SSH client is installed and includes our configuration."""
     if search.find("ssh") is None:
-        yield Finding(Level.FAILED, "there is no ssh client", "install openssh-client")
+        yield Finding(Level.FAILED, "there is no ssh client", packages.advice("openssh-client"))
     if ssh_config.is_included(home):
         yield Finding(Level.OK, f"{home.user_ssh_config} includes the sandboxes")
     else:
@@ -120,8 +108,9 @@ def _grants(home: Paths) -> Iterator[Finding]:
     """OAuth grants can be renewed; an expired one is reported with its agent."""
     for project_id, written in store.all_projects(home).items():
         about = f"grants of {written.directory}"
-        yield from guarded(about, partial(_grants_of, home, project_id, written.directory))
-    yield from guarded("account logins", partial(_accounts, home))
+        check = partial(_grants_of, home, project_id, written.directory)
+        yield from guarded(Check.GRANTS, check, about)
+    yield from guarded(Check.GRANTS, partial(_accounts, home), "account logins")
 
 
 def _accounts(home: Paths) -> Iterator[Finding]:
@@ -180,7 +169,8 @@ def _projects(home: Paths) -> Iterator[Finding]:
         if written.problem:
             continue
         if directory.is_dir():
-            yield from guarded(str(directory), partial(_agents, home, directory, project_id))
+            check = partial(_agents, home, directory, project_id)
+            yield from guarded(Check.PROJECTS, check, str(directory))
         else:
             hint = f"run `companion remove {directory}`"
             yield Finding(
@@ -190,7 +180,7 @@ def _projects(home: Paths) -> Iterator[Finding]:
 
 def _agents(home: Paths, directory: Path, project_id: str) -> Iterator[Finding]:
     for ref in discovery.agent_refs(Project(directory, project_id)):
-        yield from guarded(str(ref.directory), partial(_judged, home, ref))
+        yield from guarded(Check.SANDBOX, partial(_judged, home, ref), str(ref.directory))
 
 
 def _judged(home: Paths, ref: AgentRef) -> Iterator[Finding]:
@@ -204,8 +194,9 @@ def _judged(home: Paths, ref: AgentRef) -> Iterator[Finding]:
     else:
         yield Finding(Level.OK, f"{name} is {condition}")
         if condition.health is Health.RUNNING:
-            yield from _ssh_port(ref, seen)
-            yield from _way_out(home, ref, seen.agent)
+            about = str(ref.directory)
+            yield from guarded(Check.SANDBOX_SSH, partial(_ssh_port, ref, seen), about)
+            yield from guarded(Check.WAY_OUT, partial(_way_out, home, ref, seen.agent), about)
 
 
 def _ssh_port(ref: AgentRef, seen: status.Status) -> Iterator[Finding]:
@@ -223,15 +214,15 @@ def _way_out(home: Paths, ref: AgentRef, agent: str) -> Iterator[Finding]:
         yield Finding(Level.FAILED, problem.what, problem.hint, way.repair)
 
 
-_CHECKS: Mapping[str, Callable[[Paths], Iterator[Finding]]] = {
-    "ssh": _ssh,
-    "programs": _path,
-    "private files": _private,
-    "certificates": _certificates,
-    "secrets": secret_checks.examine,
-    "grants": _grants,
-    "inotify": _inotify,
-    "kernel": kernel_checks.examine,
-    "projects": _projects,
-    "repositories": repository_check.examine,
+_CHECKS: Mapping[Check, Callable[[Paths], Iterator[Finding]]] = {
+    Check.SSH: _ssh,
+    Check.PATH: _path,
+    Check.PRIVATE_FILES: _private,
+    Check.CERTIFICATES: _certificates,
+    Check.SECRETS: secret_checks.examine,
+    Check.GRANTS: _grants,
+    Check.INOTIFY: _inotify,
+    Check.KERNEL: kernel_checks.examine,
+    Check.PROJECTS: _projects,
+    Check.REPOSITORIES: repository_check.examine,
 }

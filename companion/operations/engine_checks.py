@@ -1,6 +1,6 @@
 """Engine checks: what `doctor` examines in Docker and Podman, each engine separately."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -11,12 +11,12 @@ from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError, EngineError
 from companion.operations import compose_cli
-from companion.operations.findings import Finding, Level, guarded
+from companion.operations.findings import Check, Finding, Level, guarded
 from companion.project import store
 from companion.project.agent_lock import agent_lock
 from companion.reconcile import gateway_services, host_facts, user_settings
 from companion.reconcile.apply import remove_all
-from companion.system import network, search
+from companion.system import network, packages, search
 from companion.system.paths import Paths
 
 _SPARE_SUBNET = "10.211.0.0/24"
@@ -26,12 +26,13 @@ def examine(home: Paths) -> Iterator[Finding]:
     """Yield the findings for each installed engine; a silent engine hides no other."""
     answering: list[EngineChoice] = []
     for name in filter(search.find, DIALECTS):
-        yield from guarded(name, partial(_answers, name, answering))
+        yield from guarded(Check.ENGINE, partial(_answers, name, answering), name)
     if not answering:
-        yield Finding(Level.FAILED, "no engine answers", "install podman, or start docker")
+        hint = f"{packages.advice('podman')}, or start docker"
+        yield Finding(Level.FAILED, "no engine answers", hint, check=Check.ENGINE)
     for choice in answering:
-        for check in _CHECKS:
-            yield from guarded(choice.name, partial(check, home, choice))
+        for name, check in _CHECKS.items():
+            yield from guarded(name, partial(check, home, choice), choice.name)
 
 
 def _answers(name: str, answering: list[EngineChoice]) -> Iterator[Finding]:
@@ -137,12 +138,12 @@ def _take_off(home: Paths, engine: Engine) -> None:
             remove_all(engine, engine.observe(), lambda _: None)
 
 
-_CHECKS: tuple[Callable[[Paths, EngineChoice], Iterator[Finding]], ...] = (
-    _network,
-    _storage,
-    _user_ids,
-    _desktop,
-    _compose,
-    _images,
-    _strays,
-)
+_CHECKS: Mapping[Check, Callable[[Paths, EngineChoice], Iterator[Finding]]] = {
+    Check.ENGINE_NETWORK: _network,
+    Check.ENGINE_STORAGE: _storage,
+    Check.USER_IDS: _user_ids,
+    Check.DESKTOP_SERVICES: _desktop,
+    Check.COMPOSE: _compose,
+    Check.DISK: _images,
+    Check.STRAYS: _strays,
+}

@@ -1,10 +1,68 @@
 """Findings: what the checks of `doctor` report, and the isolation of one check from another."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from companion.errors import CompanionError
+
+
+class Check(StrEnum):
+    """The name of a check, for scripts and for the anchors of the troubleshooting page.
+
+    A name never changes its meaning.
+    """
+
+    INSTALLATION = "installation"
+    """How Companion came here; another installation of it; packages that hide ours."""
+    HOME = "home"
+    """Our directories can be written."""
+    ENGINE = "engine"
+    """An engine answers."""
+    ENGINE_NETWORK = "engine-network"
+    """A container starts on a network of its own."""
+    ENGINE_STORAGE = "engine-storage"
+    """The storage driver shares layers."""
+    USER_IDS = "user-ids"
+    """User IDs in containers are the desktop's."""
+    DESKTOP_SERVICES = "desktop-services"
+    """Sandboxes reach services of this machine."""
+    COMPOSE = "compose"
+    """There is a front end for `companion compose`."""
+    BASE_IMAGES = "base-images"
+    """The engine has what images are built on."""
+    DISK = "disk"
+    """What our images and volumes take, and what nothing uses any more."""
+    STRAYS = "strays"
+    """No sandbox is on an engine that its agent has left."""
+    SSH = "ssh"
+    """The SSH client, and its configuration."""
+    AUTOSTART = "autostart"
+    """What starts at login is there, and is this installation."""
+    PATH = "path"
+    """Programs are not looked up where an agent may write."""
+    PRIVATE_FILES = "private-files"
+    """Keys and secrets are private."""
+    CERTIFICATES = "certificates"
+    """The CA and the certificates of gateways are valid."""
+    SECRETS = "secrets"
+    """The user's secrets are where they can be read."""
+    GRANTS = "grants"
+    """Tokens of MCP servers and accounts can be renewed."""
+    INOTIFY = "inotify"
+    """The system watches enough files."""
+    KERNEL = "kernel"
+    """The kernel lets engines without root make containers."""
+    PROJECTS = "projects"
+    """Registered projects have their directory and readable records."""
+    SANDBOX = "sandbox"
+    """A sandbox runs and its files are valid."""
+    SANDBOX_SSH = "sandbox-ssh"
+    """A running sandbox accepts SSH logins."""
+    WAY_OUT = "way-out"
+    """What a gateway sends leaves this machine."""
+    REPOSITORIES = "repositories"
+    """No agent left something that your git would run."""
 
 
 class Level(StrEnum):
@@ -23,20 +81,31 @@ class Finding:
     what: str
     hint: str = ""
     repair: Callable[[], None] | None = None
+    check: Check | None = None
+    """The check that found it."""
 
 
-def guarded(about: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def guarded(
+    name: Check, check: Callable[[], Iterable[Finding]], about: str = ""
+) -> Iterator[Finding]:
     """Yield what a check finds; a check that fails is itself a finding and ends no other.
 
-    `about` names what is checked.
+    Args:
+        name: the check's name, which its findings get unless they have one.
+        check: yields the findings.
+        about: what is checked, for the message of a failure.
     """
+    subject = about or name
     try:
-        yield from check()
+        for finding in check():
+            yield finding if finding.check else replace(finding, check=name)
     except CompanionError as error:
         for problem in error.problems:
-            yield Finding(Level.FAILED, f"{about}: {problem.located}", problem.hint)
+            what = f"{subject}: {problem.located}"
+            yield Finding(Level.FAILED, what, problem.hint, check=name)
     except Exception as error:  # noqa: BLE001 - the others are still worth knowing
-        yield Finding(Level.FAILED, f"{about}: the check failed, a bug in companion: {error!r}")
+        what = f"{subject}: the check failed, a bug in companion: {error!r}"
+        yield Finding(Level.FAILED, what, check=name)
 
 
 def repair_all(findings: Iterable[Finding]) -> tuple[int, tuple[Finding, ...]]:
@@ -46,7 +115,8 @@ def repair_all(findings: Iterable[Finding]) -> tuple[int, tuple[Finding, ...]]:
     for finding in findings:
         if finding.repair is None:
             continue
-        problems = tuple(guarded(f"not repaired: {finding.what}", _repairing(finding.repair)))
+        name, about = finding.check or Check.INSTALLATION, f"not repaired: {finding.what}"
+        problems = tuple(guarded(name, _repairing(finding.repair), about))
         failed += problems
         done += not problems
     return done, tuple(failed)

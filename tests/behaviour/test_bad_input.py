@@ -509,7 +509,10 @@ def test_the_home_of_an_unknown_user_is_not_there(desk: Desk, command: str):
 def test_no_engine_is_reported_with_a_tip(desk: Desk, tmp_path: Path):
     done = empty_path(desk, tmp_path).companion("-C", str(desk.project()), "up")
     assert done.code == 1
-    assert done.err == "error: neither docker nor podman is installed\ntip: install one of them\n"
+    assert (
+        done.err
+        == "error: neither docker nor podman is installed\ntip: install podman, or install docker\n"
+    )
 
 
 def test_a_wanted_engine_that_is_missing_is_said(desk: Desk, tmp_path: Path):

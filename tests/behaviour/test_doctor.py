@@ -10,7 +10,7 @@ from fake_project import Fake, fresh
 
 from companion.engine import network_probe
 from companion.operations import doctor
-from companion.system import inotify, network
+from companion.system import inotify, network, packages
 from companion.system.inotify import Holder
 
 
@@ -24,6 +24,7 @@ def fake(desk: Desk) -> Fake:
 def levels(fake: Fake, *arguments: str) -> dict[str, str]:
     done = fake.desk.companion("doctor", *arguments, "--json")
     found = {one["what"]: one["level"] for one in done.data}
+    assert not [one for one in found if str(fake.desk.home) in one]
     assert done.code == (1 if "failed" in found.values() else 0)
     return found
 
@@ -32,7 +33,7 @@ def test_a_healthy_machine_has_nothing_that_failed(fake: Fake):
     found = levels(fake)
     assert "failed" not in found.values()
     assert found["podman answers"] == "ok"
-    assert found[f"coder in {fake.project} is running"] == "ok"
+    assert found["coder in ~/project is running"] == "ok"
 
 
 def test_fix_includes_the_sandboxes_and_makes_private_what_others_could_read(fake: Fake):
@@ -41,11 +42,11 @@ def test_fix_includes_the_sandboxes_and_makes_private_what_others_could_read(fak
     key = fake.desk.home / ".local/share/companion/ca/ca.key"
     key.chmod(0o644)
     found = levels(fake)
-    assert found[f"others may read {key}"] == "failed"
-    assert found[f"{own} does not include the sandboxes"] == "warning"
+    assert found["others may read ~/.local/share/companion/ca/ca.key"] == "failed"
+    assert found["~/.ssh/config does not include the sandboxes"] == "warning"
     mended = levels(fake, "--fix")
     assert "failed" not in mended.values()
-    assert mended[f"{own} includes the sandboxes"] == "ok"
+    assert mended["~/.ssh/config includes the sandboxes"] == "ok"
     assert key.stat().st_mode & 0o077 == 0
     assert own.read_text().endswith("Host mine\n")
 
@@ -56,13 +57,13 @@ def test_what_is_broken_is_named_with_what_to_do(fake: Fake):
     agent["State"] |= {"Running": False, "Status": "exited", "ExitCode": 3}
     fake.set(containers=world["containers"])
     found = levels(fake)
-    assert found[f"coder in {fake.project} is crashed (exit code 3)"] == "failed"
+    assert found["coder in ~/project is crashed (exit code 3)"] == "failed"
     (fake.project / "agent.yaml").write_text("name: [\n")
     assert any("agent.yaml:" in what and level == "warning" for what, level in levels(fake).items())
     fake.project.rename(fake.desk.home / "elsewhere")
     said = fake.desk.companion("doctor").out
     gone = (
-        f"{fake.project} is gone, but its project is still registered\n"
+        "~/project is gone, but its project is still registered [projects]\n"
         "         tip: run `companion remove"
     )
     assert gone in said
@@ -81,8 +82,8 @@ def test_a_fleet_that_cannot_be_read_hides_no_other_project(fake: Fake):
     fake.desk.companion("add", str(fleet)).ok()
     (fleet / "fleet.yaml").write_text("agents: [one\n")
     found = levels(fake)
-    assert any(what.startswith(f"{fleet}: fleet.yaml:") for what in found), found
-    assert found[f"coder in {fake.project} is running"] == "ok"
+    assert any(what.startswith("~/a-fleet: fleet.yaml:") for what in found), found
+    assert found["coder in ~/project is running"] == "ok"
 
 
 def test_a_silent_engine_hides_no_other_check(fake: Fake):
@@ -90,7 +91,7 @@ def test_a_silent_engine_hides_no_other_check(fake: Fake):
     found = levels(fake)
     assert found["podman does not answer: version is refused"] == "warning"
     assert any(what.endswith("private files are private") for what in found), found
-    assert any(what.startswith(f"{fake.project}: podman") for what in found), found
+    assert any(what.startswith("~/project: podman") for what in found), found
 
 
 def test_a_repair_that_fails_hides_no_other(fake: Fake):
@@ -99,8 +100,10 @@ def test_a_repair_that_fails_hides_no_other(fake: Fake):
     key = fake.desk.home / ".local/share/companion/ca/ca.key"
     key.chmod(0o644)
     found = levels(fake, "--fix")
-    assert any(what.startswith(f"not repaired: {own} does not include") for what in found), found
-    line = f'Include "{fake.desk.home}/.local/share/companion/ssh/config"'
+    assert any(what.startswith("not repaired: ~/.ssh/config does not include") for what in found), (
+        found
+    )
+    line = 'Include "~/.local/share/companion/ssh/config"'
     assert f"need `{line}` at its top" in fake.desk.companion("doctor").out
     assert key.stat().st_mode & 0o077 == 0
 
@@ -110,21 +113,21 @@ def test_a_tool_that_the_engines_networks_lack_is_named(fake: Fake):
     done = fake.desk.companion("doctor")
     assert "ok       podman answers" in done.out
     assert "failed   podman cannot run a container on a network of its own" in done.out
-    assert "tip: install iptables" in done.out
+    assert f"tip: {packages.advice('iptables')}" in done.out
 
 
 @pytest.mark.parametrize(
     ("said", "hint"),
     [
-        ("netavark: nftables error: unable to execute nft: No such file", "install nftables"),
-        ('could not find "netavark" in one of [/usr/libexec/podman]', "install netavark"),
-        ("could not find slirp4netns, the network namespace can", "install slirp4netns"),
-        ("could not find pasta, the network namespace cannot be configured", "install passt"),
+        ("netavark: nftables error: unable to execute nft: No such file", "nftables"),
+        ('could not find "netavark" in one of [/usr/libexec/podman]', "netavark"),
+        ("could not find slirp4netns, the network namespace can", "slirp4netns"),
+        ("could not find pasta, the network namespace cannot be configured", "passt"),
         ("something else", ""),
     ],
 )
 def test_the_package_of_a_missing_tool_is_known_from_the_engines_words(said: str, hint: str):
-    assert network_probe.hint(said) == hint
+    assert network_probe.missing(said) == hint
 
 
 def test_storage_that_copies_every_layer_is_a_warning(fake: Fake):

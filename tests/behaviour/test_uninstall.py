@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from desk import Desk, make_desk
+from desk import COMPANION, Desk, make_desk
 from fake_project import fresh
 
-from companion.operations import installation
-from companion.operations.installation import Traces
+from companion.operations import installation, installed, public_text
+from companion.operations.installation import Facts, Owner
+from companion.system import packages
 
 VSCODE = '{\n  // mine\n  "editor.fontSize": 14\n}\n'
 
@@ -84,19 +85,79 @@ def test_a_gateway_image_that_sandboxes_of_others_use_is_kept_and_named(desk: De
 
 
 @pytest.mark.parametrize(
-    ("traces", "command"),
+    ("facts", "kind", "update", "removal"),
     [
-        (Traces(frozenset({"pyvenv.cfg"}), "pip", "/v/python"), "/v/python -P -m pip uninstall"),
-        (Traces(frozenset(), "uv", "/v/python"), "uv pip uninstall --python /v/python"),
-        (Traces(frozenset({"uv-receipt.toml"}), "uv", "/v/python"), "uv tool uninstall"),
-        (Traces(frozenset({"pipx_metadata.json"}), "pip", "/v/python"), "pipx uninstall"),
-        (Traces(frozenset(), "", "/usr/bin/companion", "apt remove"), "sudo apt remove"),
+        ({"installer": "pip"}, "pip", "`/v/python -P -m pip install --upgrade", "pip uninstall"),
+        ({"installer": "uv"}, "uv-pip", "`uv pip install --python /v/python", "`uv pip uninstall"),
+        ({"top": {"uv-receipt.toml"}}, "uv-tool", "`uv tool upgrade", "`uv tool uninstall"),
+        ({"top": {"pipx_metadata.json"}}, "pipx", "`pipx upgrade", "`pipx uninstall"),
+        ({"source": "/"}, "checkout", "`git -C / pull", "`make -C / clean"),
+        ({"source": "/src"}, "checkout", "`git -C /src pull", "`/v/python -P -m pip uninstall"),
+        ({"owner": Owner("apt", "c")}, "package", "`sudo apt install ./c_*", "`sudo apt remove c`"),
+        ({"owner": Owner("dnf", "c")}, "package", "`sudo dnf install ./c-", "`sudo dnf remove c`"),
+        ({"frozen": True}, "bundle", "unpack the newer archive over /v", "remove /v"),
+        ({"frozen": True, "platform": "darwin"}, "macos-app", "disk image", "to the trash"),
+        ({"frozen": True, "platform": "win32"}, "windows-installer", "newer installer", "Settings"),
     ],
 )
-def test_how_it_was_installed_tells_how_it_is_removed(traces: Traces, command: str):
-    assert installation.command(traces) == f"{command} companion-sandbox"
+def test_how_it_was_installed_tells_how_it_is_updated_and_removed(
+    facts: dict, kind: str, update: str, removal: str
+):
+    found = installation.of(Facts("/v/python", "/v", **facts))
+    assert found.kind == kind
+    assert update in found.update
+    assert removal in found.removal
 
 
 def test_uninstall_says_how_this_very_installation_is_removed(desk: Desk):
     said = desk.companion("uninstall", "--yes").ok().out
-    assert f"`{sys.executable} -P -m pip uninstall companion-sandbox`" in said
+    assert f"to remove Companion itself: {installed.this().removal}" in said
+
+
+def test_of_two_installations_the_one_that_a_shell_starts_is_named(desk: Desk):
+    other = desk.home / ".local/pipx/venvs/companion-sandbox"
+    (other / "bin").mkdir(parents=True)
+    (other / "pipx_metadata.json").touch()
+    script = other / "bin/companion"
+    script.write_text(f"#!{other}/bin/python\n")
+    script.chmod(0o755)
+    programs = desk.home / ".local/bin"
+    programs.mkdir(parents=True)
+    (programs / "companion").symlink_to(script)
+    path = desk.environment["PATH"]
+    desk.environment["PATH"] = f"{programs}:{path}"
+    first = desk.companion("doctor").out
+    assert "`companion` in a shell is an application of pipx, and not" in first
+    assert "`pipx uninstall companion-sandbox`" in first
+    desk.environment["PATH"] = f"{COMPANION.parent}:{path}:{programs}"
+    assert "also an application of pipx, which comes later in PATH" in desk.companion("doctor").out
+
+
+def test_what_starts_at_login_and_is_gone_is_named_and_mended(desk: Desk):
+    desk.companion("autostart", "on").ok()
+    entry = desk.home / ".config/autostart/companion.desktop"
+    good = entry.read_text()
+    entry.write_text(good.replace(sys.executable, f"{desk.home}/gone/python"))
+    assert "does not start at login: ~/gone/python is gone [autostart]" in (
+        desk.companion("doctor").out
+    )
+    desk.companion("doctor", "--fix")
+    assert entry.read_text() == good
+
+
+def test_what_doctor_says_names_neither_the_user_nor_the_machine():
+    said = "/home/ada/x in /home/ada2 and /run/media/ada/disk, ssh://ada@lovelace, adamant"
+    shown = public_text.public(said, ("/home/ada",), "ada", "lovelace")
+    assert shown == "~/x in /home/ada2 and /run/media/$USER/disk, ssh://$USER@$HOSTNAME, adamant"
+
+
+@pytest.mark.parametrize(
+    ("manager", "command"),
+    [
+        ("apt", "run `sudo apt install uidmap openssh-client`"),
+        ("dnf", "run `sudo dnf install shadow-utils openssh-clients`"),
+        ("", "install uidmap and openssh-client"),
+    ],
+)
+def test_what_is_missing_is_installed_by_the_systems_own_command(manager: str, command: str):
+    assert packages.command(manager, ("uidmap", "openssh-client")) == command

@@ -333,7 +333,7 @@ def test_without_a_compose_front_end_the_message_says_what_to_install(fake: Fake
     fake.set(refuse=["compose"])
     done = fake.companion("compose", "ps")
     assert done.code == 1
-    assert "install podman-compose" in done.err
+    assert "podman-compose" in done.err
 
 
 @LONG

@@ -28,7 +28,7 @@ def test_podman_without_a_firewall_tool_answers_and_fails_the_probe(desk: Desk, 
     assert found["podman answers"]["level"] == "ok"
     refused = next(w for w in found if w.startswith("podman cannot run a container on a network"))
     assert found[refused]["level"] == "failed"
-    assert found[refused]["hint"] in {"install iptables", "install nftables"}
+    assert found[refused]["hint"] in map(packages.advice, ("iptables", "nftables"))
 
 
 def test_podman_without_network_plugins_fails_the_probe_and_keeps_nothing_of_it(
@@ -49,5 +49,5 @@ def test_podman_without_network_plugins_fails_the_probe_and_keeps_nothing_of_it(
     desk.environment["CONTAINERS_CONF"] = str(conf)
     found = {f["what"]: f for f in desk.companion("doctor", "--json").data}
     refused = next(w for w in found if w.endswith("podman's network plugins are missing"))
-    assert found[refused]["hint"] == "install netavark, or containernetworking-plugins"
+    assert found[refused]["hint"] == packages.advice("containernetworking-plugins")
     assert [path.name for path in networks.glob("*.conflist")] == ["87-podman.conflist"]

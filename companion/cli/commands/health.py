@@ -2,14 +2,14 @@
 
 import sys
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from companion.cli.output import Result, ask, comment, plural
 from companion.cli.targets import agent_of
 from companion.errors import Code, CompanionError
 from companion.operations import audit as auditing
 from companion.operations import doctor as doctoring
-from companion.operations import findings, installation
+from companion.operations import findings, installed, public_text
 from companion.operations import uninstall as leaving
 from companion.operations.findings import Finding, Level
 from companion.project import inventory
@@ -26,10 +26,12 @@ def doctor(arguments: Namespace) -> Result:
         repaired, failures = findings.repair_all(found)
         comment(f"repaired {plural(repaired, 'problem')}; checking again")
         found = (*doctoring.examine(home), *failures)
+    public = public_text.of_this_machine(home.home)
+    found = tuple(replace(f, what=public(f.what), hint=public(f.hint)) for f in found)
     return Result(
         text="\n".join(map(_line, found)),
-        data=[{"level": f.level, "what": f.what, "hint": f.hint, "fixable": bool(f.repair)}
-              for f in found],
+        data=[{"check": f.check, "level": f.level, "what": f.what, "hint": f.hint,
+               "fixable": bool(f.repair)} for f in found],
         code=1 if any(finding.level is Level.FAILED for finding in found) else 0,
     )  # fmt: skip
 
@@ -37,7 +39,8 @@ def doctor(arguments: Namespace) -> Result:
 def _line(finding: Finding) -> str:
     hint = finding.hint + (" (`companion doctor --fix` repairs it)" if finding.repair else "")
     tip = f"\n{' ' * _LEVEL}tip: {hint}" if hint else ""
-    return f"{finding.level.ljust(_LEVEL)}{finding.what}{tip}"
+    name = "" if finding.level is Level.OK else f" [{finding.check}]"
+    return f"{finding.level.ljust(_LEVEL)}{finding.what}{name}{tip}"
 
 
 def uninstall(arguments: Namespace) -> Result:
@@ -59,7 +62,7 @@ def uninstall(arguments: Namespace) -> Result:
     lines = [f"removed {plural(len(done.projects), 'project')}; their files remain, {volumes}",
              *(f"not removed: {one}" for one in done.left),
              *(f"kept: {one}, which sandboxes of others use" for one in done.shared),
-             f"to remove Companion itself, run `{installation.removal()}`"]  # fmt: skip
+             f"to remove Companion itself: {installed.this().removal}"]  # fmt: skip
     return Result(text="\n".join(lines), data=asdict(done), code=1 if done.left else 0)
 
 
