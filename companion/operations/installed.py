@@ -131,9 +131,9 @@ def _text(path: Path) -> str:
 def _owner(file: Path) -> Owner | None:
     """Return the package of the system that has a file."""
     for query, managers in _OWNERS:
-        if search.find(query[0]):
+        # Without a manager, rpm is a guest of another system: asked, it makes a database in HOME.
+        if manager := next(filter(search.find, managers), ""):
             done = process.run((*query, str(file)), timeout=_SECONDS)
             if done.code == 0 and done.stdout.strip():
-                manager = next(filter(search.find, managers), managers[0])
                 return Owner(manager, re.split(r"[:,\s]", done.stdout.strip())[0])
     return None

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from desk import Desk, answering
 
+from companion.system import packages
+
 pytestmark = pytest.mark.engine
 FIREWALL = ("iptables", "ip6tables", "xtables", "nft")
 
