@@ -117,6 +117,13 @@ def die() -> int:
     return 137
 
 
+def context_of(world: dict) -> str:
+    """Return the selected context; `context` in the world is what `docker context use` said."""
+    host = os.environ.get("DOCKER_HOST") or world.get("context", "unix:///var/run/docker.sock")
+    docker = {"Host": host, "SkipTLSVerify": False}
+    return json.dumps([{"Endpoints": {"docker": docker}, "TLSMaterial": {}, "Storage": {}}])
+
+
 def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 - a table of commands
     """Do one call and return what it prints."""
     words, options = parse(argv)
@@ -126,6 +133,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
     if words[0] in world["refuse"]:
         raise RefusedError(f"{words[0]} is refused")
     match words:
+        case ["context", "inspect"]:
+            return context_of(world)
         case ["version"]:
             return "4.9.0\n"
         case ["--version"]:

@@ -27,7 +27,7 @@ from companion.engine.dialect import (
     parse_container,
     parse_network,
 )
-from companion.engine.model import AgentLogin, Container, EngineChoice, Observed
+from companion.engine.model import AgentLogin, Container, EngineChoice, Observed, shown
 from companion.errors import Code, CompanionError, EngineError, ImageGoneError, NameTakenError
 from companion.system import process
 from companion.system.plain import plain
@@ -40,6 +40,11 @@ if TYPE_CHECKING:  # slow to load, and most commands only list containers
 T = TypeVar("T")
 GATEWAY_IMAGE = "localhost/companion/gateway:"
 _FAST, _SLOW = 20.0, 120.0
+_REMOTE = 8.0
+"""Seconds instead of `_FAST` over a network: an unreachable endpoint is named within 10 s."""
+SELECTORS = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
+             "CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINER_SSHKEY")  # fmt: skip
+"""Variables by which the engines' own clients select an endpoint."""
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
 _LIST_TRIES = 3
 
@@ -65,9 +70,22 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str | None]:
-        """The client's variables: the recorded endpoint, and nothing that changes our commands."""
-        ignored = dict.fromkeys(self.dialect.ignores)
+        """The client's variables: the recorded endpoint, and nothing that changes our commands.
+
+        What the desktop's variables select today is no matter of a sandbox that exists.
+        """
+        ignored = dict.fromkeys((*self.dialect.ignores, *SELECTORS))
         return {**ignored, **podman_settings.override(self.choice), **dict(self.choice.environment)}
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for an answer to a short question."""
+        return _REMOTE if self.choice.is_remote else _FAST
+
+    @property
+    def _where(self) -> str:
+        """The endpoint to name where an engine over a network does not answer."""
+        return shown(self.choice.endpoint) if self.choice.is_remote else ""
 
     @property
     def _own_filter(self) -> tuple[str, ...]:
@@ -102,7 +120,7 @@ class Engine:
     def _failure(self, arguments: Sequence[str], done: process.Completed) -> EngineError:
         from companion.engine import failures  # noqa: PLC0415 - start-up time is a budget
 
-        return failures.of_call(self.choice.name, arguments, done)
+        return failures.of_call(self.choice.name, arguments, done, self._where)
 
     def observe(self, images: Collection[str] = ()) -> Observed:
         """Return the agent's containers and networks, and which of `images` (tags) exist.
@@ -251,11 +269,11 @@ class Engine:
             EngineError: it does not run, or refuses our user; the message repeats its client.
         """
         argv = self.argv(*self.dialect.probe)
-        done = process.run(argv, env=self.environment, timeout=_FAST)
+        done = process.run(argv, env=self.environment, timeout=self._patience)
         if done.code:
             from companion.engine import failures  # noqa: PLC0415 - start-up time is a budget
 
-            raise failures.of_probe(self.choice.name, done)
+            raise failures.of_probe(self.choice.name, done, self._where)
 
     def require_user_ids(self) -> None:
         """Check that user IDs in containers are the desktop's.
@@ -266,7 +284,7 @@ class Engine:
         from companion.engine import user_ids  # noqa: PLC0415 - start-up time is a budget
 
         asked = self.dialect.security_options
-        if asked and (error := user_ids.refusal(self.call(*asked, timeout=_FAST))):
+        if asked and (error := user_ids.refusal(self.call(*asked, timeout=self._patience))):
             raise error
 
     def answers(self) -> bool:
@@ -289,8 +307,12 @@ class Engine:
     def _inspected(self, names: Collection[str]) -> tuple[Container, ...]:
         """Return the containers with these names, none unless all of them exist and are ours."""
         try:
-            found = json.loads(self.call("inspect", "--type", "container", *names, timeout=_FAST))
-        except EngineError:
+            found = json.loads(
+                self.call("inspect", "--type", "container", *names, timeout=self._patience)
+            )
+        except EngineError as error:
+            if self._is_cut_off(error):
+                raise
             return ()
         containers = tuple(parse_container(data, self.files) for data in found)
         ours = all(c.project == self.project and c.service for c in containers)
@@ -301,24 +323,30 @@ class Engine:
         for _ in range(_LIST_TRIES - 1):
             try:
                 return query()
-            except EngineError:
-                if not self.answers():
+            except EngineError as error:
+                if self._is_cut_off(error) or not self.answers():
                     raise
         return query()
+
+    def _is_cut_off(self, error: EngineError) -> bool:
+        """Tell whether to ask again would only wait for the network once more."""
+        return self.choice.is_remote and error.problems[0].code is Code.ENGINE_SILENT
 
     def _containers(self) -> tuple[Container, ...]:
         # A container that the user runs from our image inherits its labels, but has no service.
         ours = (*self._own_filter, "--filter", f"label={LABEL}.service")
-        ids = self.call("ps", "--all", "--quiet", "--no-trunc", *ours, timeout=_FAST).split()
+        ids = self.call(
+            "ps", "--all", "--quiet", "--no-trunc", *ours, timeout=self._patience
+        ).split()
         if not ids:
             return ()
-        found = json.loads(self.call("inspect", *ids, timeout=_FAST))
+        found = json.loads(self.call("inspect", *ids, timeout=self._patience))
         return tuple(parse_container(data, self.files) for data in found)
 
     def last_lines(self, container: str, count: int) -> tuple[str, ...]:
         """Return a container's last lines of output as plain text."""
         argv = self.argv("logs", "--tail", str(count), container)
-        done = process.run(argv, env=self.environment, timeout=_FAST, merged=True)
+        done = process.run(argv, env=self.environment, timeout=self._patience, merged=True)
         lines = done.stdout.splitlines()[-count:]
         return tuple(map(plain, lines))
 
@@ -327,10 +355,12 @@ class Engine:
         return self._retried(self._networks)
 
     def _networks(self) -> dict[str, str]:
-        names = self.call("network", "ls", "--quiet", *self._own_filter, timeout=_FAST).split()
+        names = self.call(
+            "network", "ls", "--quiet", *self._own_filter, timeout=self._patience
+        ).split()
         if not names:
             return {}
-        found = json.loads(self.call("network", "inspect", *names, timeout=_FAST))
+        found = json.loads(self.call("network", "inspect", *names, timeout=self._patience))
         return dict(parse_network(self.project, data) for data in found)
 
     def holds_any(self) -> bool:
@@ -343,7 +373,7 @@ class Engine:
 
     def _held(self, tags: Collection[str]) -> frozenset[str]:
         asked = ("image", "inspect", "--format", "{{range .RepoTags}}{{println .}}{{end}}", *tags)
-        done = process.run(self.argv(*asked), env=self.environment, timeout=_FAST)
+        done = process.run(self.argv(*asked), env=self.environment, timeout=self._patience)
         if done.code:  # the output still lists the images that exist
             failure = self._failure(asked, done)
             if not isinstance(failure, ImageGoneError):
@@ -353,7 +383,8 @@ class Engine:
     def images(self) -> frozenset[str]:
         """Return the tags of all images that Companion built, for any project."""
         shape = ("--filter", f"label={LABEL}.image=1", "--format", "{{.Repository}}:{{.Tag}}")
-        return self._retried(lambda: frozenset(self.call("images", *shape, timeout=_FAST).split()))
+        asked = ("images", *shape)
+        return self._retried(lambda: frozenset(self.call(*asked, timeout=self._patience).split()))
 
     def agent_images(self) -> frozenset[str]:
         """Return the tags of the images that were built for the agent.
@@ -371,8 +402,8 @@ class Engine:
 
     def _unused_images(self, keep: str) -> frozenset[str]:
         ours = ("--filter", f"label={LABEL}.image=1", "--filter", "dangling=true")
-        torn = self.call("images", "--quiet", *ours, timeout=_FAST).split()
-        used = self.call("ps", "--all", "--format", "{{.Image}}", timeout=_FAST).split()
+        torn = self.call("images", "--quiet", *ours, timeout=self._patience).split()
+        used = self.call("ps", "--all", "--format", "{{.Image}}", timeout=self._patience).split()
         old = (tag for tag in self.images() if tag.startswith(GATEWAY_IMAGE))
         return frozenset((*torn, *(tag for tag in old if tag not in {keep, *used})))
 
@@ -382,7 +413,7 @@ class Engine:
 
     def remove_volumes(self) -> int:
         """Remove the agent's volumes and return their number."""
-        names = self.call("volume", "ls", "--quiet", timeout=_FAST).split()
+        names = self.call("volume", "ls", "--quiet", timeout=self._patience).split()
         own = [name for name in names if name.startswith(f"{self.project}_{self.agent}_")]
         for name in own:
             self.call("volume", "rm", name)
@@ -393,11 +424,11 @@ class Engine:
         return self._retried(self._subnets)
 
     def _subnets(self) -> list[str]:
-        names = self.call("network", "ls", "--quiet", timeout=_FAST).split()
+        names = self.call("network", "ls", "--quiet", timeout=self._patience).split()
         if not names:
             return []
         asked = ("network", "inspect", *names)
-        done = process.run(self.argv(*asked), env=self.environment, timeout=_FAST)
+        done = process.run(self.argv(*asked), env=self.environment, timeout=self._patience)
         if done.code:
             from companion.engine import failures  # noqa: PLC0415 - start-up time is a budget
 

@@ -1,8 +1,11 @@
 """Detection: finds the engine that a config names, a record names, or this machine runs."""
 
+import json
 import os
+from dataclasses import replace
+from pathlib import Path
 
-from companion.engine.client import Engine
+from companion.engine.client import SELECTORS, Engine
 from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
 from companion.errors import Code, CompanionError, EngineError
@@ -10,9 +13,7 @@ from companion.system import packages, process, search
 
 _TIMEOUT = 20.0
 _INFO = ("info", "--format", "{{.Host.Security.Rootless}}")
-# Variables by which the engines' own clients select an endpoint.
-_ENDPOINT = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "CONTAINER_HOST",
-             "CONTAINER_CONNECTION", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")  # fmt: skip
+_RECORDED = (*SELECTORS, "DOCKER_CONFIG", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
 
 
 def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
@@ -48,6 +49,35 @@ def installed() -> tuple[EngineChoice, ...]:
     return tuple(found.values())
 
 
+def pinned(choice: EngineChoice) -> EngineChoice:
+    """Return a choice with its endpoint: what `docker context use` selects later is another one.
+
+    A docker whose client cannot tell its endpoint stays as it is.
+    """
+    if choice.name != "docker" or choice.endpoint:
+        return choice
+    engine = Engine(choice)
+    done = process.run(engine.argv("context", "inspect"), env=engine.environment, timeout=_TIMEOUT)
+    try:
+        (context,) = json.loads(done.stdout)
+        address, keys = context["Endpoints"]["docker"], context["TLSMaterial"].get("docker")
+        variables = {"DOCKER_HOST": str(address["Host"])}
+        if keys:
+            variables["DOCKER_CERT_PATH"] = str(Path(context["Storage"]["TLSPath"], "docker"))
+            variables["DOCKER_TLS" if address["SkipTLSVerify"] else "DOCKER_TLS_VERIFY"] = "1"
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return choice
+    kept = {key: value for key, value in choice.environment if key != "DOCKER_CONTEXT"}
+    return replace(choice, environment=tuple((variables | kept).items()))
+
+
+def selected_elsewhere(choice: EngineChoice) -> str:
+    """Return the endpoint that a new sandbox would get, if it is not a sandbox's own; else ""."""
+    set_now = tuple((key, os.environ[key]) for key in SELECTORS if key in os.environ)
+    now = pinned(replace(choice, environment=set_now))
+    return "" if now.is_same(choice) else now.endpoint
+
+
 def _required(name: str) -> EngineChoice:
     choice = _choice(name)
     if choice is None:
@@ -66,8 +96,8 @@ def _choice(name: str) -> EngineChoice | None:
         return None
     if name == "docker" and "podman" in process.run((binary, "--version"), timeout=_TIMEOUT).stdout:
         name = "podman"
-    endpoint = tuple((key, os.environ[key]) for key in _ENDPOINT if key in os.environ)
+    endpoint = tuple((key, os.environ[key]) for key in _RECORDED if key in os.environ)
     if name == "docker":
-        return EngineChoice("docker", binary, endpoint)
+        return pinned(EngineChoice("docker", binary, endpoint))
     output = process.run((binary, *_INFO), timeout=_TIMEOUT).stdout
     return EngineChoice("podman", binary, endpoint, output.strip() == "true")

@@ -41,6 +41,12 @@ _UNREACHED = re.compile(
 _FULL = re.compile(r"(?i:no space left on device)")
 _SILENT = re.compile(r"^(cannot|failed to) connect to the docker", re.IGNORECASE)
 """The client's output if no daemon listens, before and since Docker 29."""
+_UNREACHABLE = re.compile(
+    r"^(error during connect|(cannot|failed to|unable to) connect to (the docker|podman))",
+    re.IGNORECASE,
+)
+"""The same for an endpoint over a network."""
+_NO_ANSWER = " within 8 seconds"
 _VANISHED = re.compile(r"(?i:no such (network|object)|network (\S+ )?not found)")
 _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
     (
@@ -70,8 +76,11 @@ _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
 """Pattern of the output, the error that it means, and the hint; the first match wins."""
 
 
-def of_call(name: str, arguments: Sequence[str], done: Completed) -> EngineError:
-    """Return the error for a failed call of the engine `name`."""
+def of_call(name: str, arguments: Sequence[str], done: Completed, where: str = "") -> EngineError:
+    """Return the error for a failed call of the engine `name`.
+
+    `where` is its endpoint if that is reached over a network.
+    """
     log, reason = _output(done)
     # What runs in a container must not send the user to a socket of its choice.
     if arguments[:1] != ("exec",) and (denied := _denied(name, log, reason)):
@@ -81,22 +90,39 @@ def of_call(name: str, arguments: Sequence[str], done: Completed) -> EngineError
     for pattern, kind, hint in _RULES:
         if re.search(pattern, log):
             return kind(what, hint, log)
+    if done.code == TIMED_OUT and where:
+        return _silent(name, _NO_ANSWER, log, where)
     if done.code == TIMED_OUT or _SILENT.search(reason):
         return _silent(name, "", log)
+    if where and _UNREACHABLE.search(reason):
+        return _silent(name, f": {_over_network(log, reason)}", log, where)
     return EngineError(what, "", log)
 
 
-def of_probe(name: str, done: Completed) -> EngineError:
+def of_probe(name: str, done: Completed, where: str = "") -> EngineError:
     """Return the error if the engine `name` did not answer at all, with its client's own words."""
     log, reason = _output(done)
     said = "" if done.code == TIMED_OUT else f": {reason}"
-    return _denied(name, log, reason) or _silent(name, said, log)
+    if where:
+        said = _NO_ANSWER if done.code == TIMED_OUT else f": {_over_network(log, reason)}"
+    return _denied(name, log, reason) or _silent(name, said, log, where)
 
 
-def _silent(name: str, said: str, log: str) -> EngineError:
-    return EngineError(
-        f"{name} does not answer{said}", DIALECTS[name].silent, log, code=Code.ENGINE_SILENT
-    )
+def _silent(name: str, said: str, log: str, where: str = "") -> EngineError:
+    hint = DIALECTS[name].silent
+    if where:
+        machine = where.removeprefix("ssh://").partition("/")[0]
+        hint = "check that its machine runs and that this address is right"
+        if where.startswith("ssh://"):
+            hint = f"check that `ssh ssh://{machine}` logs in without a question"
+    what = f"{name} at {where} does not answer{said}" if where else f"{name} does not answer{said}"
+    return EngineError(what, hint, log, code=Code.ENGINE_SILENT)
+
+
+def _over_network(log: str, reason: str) -> str:
+    """Return why an endpoint is not reached: ssh's own words, if the client repeats them."""
+    _, repeated, words = " ".join(log.split()).rpartition("stderr=")
+    return words[:_REASON] if repeated else reason
 
 
 def _denied(name: str, log: str, reason: str) -> EngineError | None:

@@ -1,11 +1,15 @@
 """Values: the engine that an agent uses, and what it reports."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
 from companion.spec.identity import Role
+
+_ADDRESSES = ("DOCKER_HOST", "CONTAINER_HOST", "CONTAINER_CONNECTION")
+_OVER_NETWORK = ("ssh://", "tcp://", "http://", "https://")
 
 
 class Health(StrEnum):
@@ -106,3 +110,33 @@ class EngineChoice:
     """Variables that point the engine's client at its endpoint, e.g. DOCKER_HOST."""
     rootless: bool = False
     """The engine runs as an ordinary user, its containers in user namespaces."""
+
+    @property
+    def endpoint(self) -> str:
+        """The address at which its client finds it; "" if the client's own settings decide."""
+        recorded = dict(self.environment)
+        return next((recorded[key] for key in _ADDRESSES if recorded.get(key)), "")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether its endpoint is reached over a network."""
+        return self.endpoint.startswith(_OVER_NETWORK)
+
+    @property
+    def label(self) -> str:
+        """Its name for people; a remote one with its endpoint, without a password."""
+        return f"{self.name} at {shown(self.endpoint)}" if self.is_remote else self.name
+
+    def is_same(self, other: "EngineChoice") -> bool:
+        """Tell whether both name one engine: by name and endpoint.
+
+        Before 0.2, records of docker had no endpoint; there is one docker for them.
+        """
+        ends = {self.endpoint, other.endpoint}
+        is_unpinned = self.name == "docker" and "" in ends
+        return self.name == other.name and (is_unpinned or len(ends) == 1)
+
+
+def shown(endpoint: str) -> str:
+    """Return an endpoint for people: without a password."""
+    return re.sub(r"//([^:@/]*):[^@/]*@", r"//\1@", endpoint)

@@ -122,7 +122,7 @@ def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
     held = {(c.project, c.agent) for c in Engine(choice).containers()}
     for project, agent in sorted(held & on.keys()):
         right = on[project, agent]
-        if right is None or right.name != choice.name:
+        if right is None or not right.is_same(choice):
             whose = f"{agent} in {known[project].directory}"
             what = f"{choice.name} holds containers of {whose}, which is not on it"
             repair = partial(_take_off, home, Engine(choice, project, agent))
@@ -134,7 +134,7 @@ def _take_off(home: Paths, engine: Engine) -> None:
     agent_paths = home.project(engine.project).agent(engine.agent)
     with agent_lock(agent_paths, lambda _: None):
         record = store.read(agent_paths)
-        if record and (not record.engine or record.engine.name != engine.choice.name):
+        if record and (not record.engine or not record.engine.is_same(engine.choice)):
             remove_all(engine, engine.observe(), lambda _: None)
 
 

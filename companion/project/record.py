@@ -92,7 +92,7 @@ class AgentRecord:
 
     def on(self, engine: EngineChoice | None) -> "AgentRecord":
         """Return the record with another current engine; the previous one joins `others`."""
-        others = (e for e in self.engines if engine is None or e.name != engine.name)
+        others = (e for e in self.engines if engine is None or not e.is_same(engine))
         return replace(self, engine=engine, others=tuple(others))
 
 

@@ -116,7 +116,7 @@ class Applier:
                 self.progress(f"building the {image.role} image: {why}")
                 self._build(image)
             case LeaveEngine(choice, why):
-                self.progress(f"leaving {choice.name}: {why}")
+                self.progress(f"leaving {choice.label}: {why}")
                 self._leave(choice)
             case Remove(name):
                 self.engine.remove(name)

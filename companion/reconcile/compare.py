@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from companion.engine.detection import detect
+from companion.engine.detection import detect, pinned
 from companion.engine.driver import Driver, driver
 from companion.engine.model import EngineChoice, Observed
 from companion.errors import CompanionError
@@ -105,7 +105,7 @@ def engine_of(home: Paths, checked: Checked, record: AgentRecord | None) -> Driv
         CompanionError: the engine is not installed or does not answer.
     """
     choice = detect(checked.config.container_runtime, record.engine if record else None)
-    return engine_at(home, checked, choice)
+    return engine_at(home, checked, pinned(choice))
 
 
 def engine_at(home: Paths, checked: Checked, choice: EngineChoice) -> Driver:

@@ -23,7 +23,7 @@ def departures(engine: Driver, record: AgentRecord) -> tuple[LeaveEngine, ...]:
     Raises:
         CompanionError: the agent's current engine does not answer.
     """
-    others = (c for c in record.engines if c.name != engine.choice.name)
+    others = (c for c in record.engines if not c.is_same(engine.choice))
     found = (_departure(_on(choice, engine), engine, record) for choice in others)
     return tuple(leave for leave in found if leave)
 
@@ -44,7 +44,7 @@ def holding_engines(
         elif _holds(engine) is not None:
             yield engine
         else:
-            progress(f"{choice.name} does not answer; its containers of {agent} remain")
+            progress(f"{choice.label} does not answer; its containers of {agent} remain")
 
 
 def _on(choice: EngineChoice, engine: Driver) -> Driver:
@@ -68,10 +68,10 @@ def possible_engines(project: str, agent: str, progress: Callable[[str], None]) 
 def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngine | None:
     if other.choice == record.engine:
         _require_answer(other)
-        text = f"it moves to {engine.choice.name}; volumes stay behind"
+        text = f"it moves to {engine.choice.label}; volumes stay behind"
         return LeaveEngine(other.choice, Why(Reason.ENGINE_CHANGED, text))
     if _holds(other):
-        why = Why(Reason.ENGINE_CHANGED, f"it is on {engine.choice.name} now")
+        why = Why(Reason.ENGINE_CHANGED, f"it is on {engine.choice.label} now")
         return LeaveEngine(other.choice, why)
     return None
 
@@ -87,7 +87,7 @@ def _holds(engine: Driver) -> bool | None:
 def _require_answer(engine: Driver) -> None:
     """Check that an agent's current engine answers: otherwise its state is unknown."""
     if not engine.answers():
-        name = engine.choice.name
+        name = engine.choice.label
         hint = f"start {name}; if it is gone for good, run `companion down --abandon` first"
         raise CompanionError(
             f"{engine.agent} is on {name}, which does not answer", hint, code=Code.ENGINE_SILENT

@@ -46,7 +46,7 @@ class LeaveEngine:
 
     def describe(self) -> str:
         """Return the step in words."""
-        return f"take the sandbox off {self.engine.name}"
+        return f"take the sandbox off {self.engine.label}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -11,6 +11,8 @@ from companion.cli.commands import trust
 from companion.cli.output import Result, ask, comment, quote, report
 from companion.cli.targets import project_of
 from companion.desktop import ssh_config
+from companion.engine import detection
+from companion.engine.model import shown
 from companion.errors import Code, CompanionError, EngineError, Problem
 from companion.operations import registry, repository_check, way_out
 from companion.project import discovery, inventory, store
@@ -109,6 +111,8 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     if not chosen:
         problems += _retire(home, project)
     failed = bool(problems)
+    for sentence in _staying(home, project, (one.agent for one in reports)):
+        comment(sentence)
     problems += ways_out(home, project, reports)
     if any(report.ssh_port for report in reports):
         offer_include(home, yes=arguments.yes)
@@ -179,6 +183,18 @@ def _problems(failed: "dict[str, CompanionError]") -> tuple[Problem, ...]:
         for p in error.problems
     )
     return tuple(dict.fromkeys(found))
+
+
+def _staying(home: Paths, project: Project, agents: Iterable[str]) -> Iterator[str]:
+    """Yield which agents stay on their engine, where the desktop now selects another endpoint."""
+    records = store.of_project(home, project).agents
+    engines = {name: one.engine for name in agents if (one := records.get(name)) and one.engine}
+    for engine in dict.fromkeys(engines.values()):
+        if other := detection.selected_elsewhere(engine):
+            names = ", ".join(name for name, its in engines.items() if its == engine)
+            where = f"at {shown(engine.endpoint)}" if engine.endpoint else "on this machine"
+            new = f"new sandboxes go to {shown(other)}"
+            yield f"{names}: still on {engine.name} {where}, where it was first started; {new}"
 
 
 def _in_order(project: Project, agents: Iterable[str]) -> Sequence[str]:

@@ -146,8 +146,9 @@ def _agreeing(reviewed: Review) -> Iterator[str]:
 
 def _summary(seen: Comparison) -> str:
     was, engine = seen.was_on, seen.engine.choice
-    if was and was.name != engine.name:
-        return f"move from {was.name} to {engine.name}: images are built first, volumes stay behind"
+    if was and not was.is_same(engine):
+        way = f"move from {was.label} to {engine.label}"
+        return f"{way}: images are built first, volumes stay behind"
     there = map(seen.observed.container, (s.name for s in seen.desired.target.services))
     if seen.plan.steps and not any(there):
         return "start: nothing exists yet; missing images are built first"
