@@ -1,7 +1,7 @@
 # Entry point for development tasks. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint test test-fresh test-long mutants packages bench screenshots captures recording docs lock clean
+.PHONY: help setup run lint test test-fresh test-long mutants packages release bench screenshots captures recording docs lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,6 +47,9 @@ test-long: ## run all tests with full counts, then drive the whole product on fr
 
 packages: setup ## build the wheel and the source distribution into dist/
 	@bash installer/wheel.sh
+
+release: setup ## build and check everything that a release publishes; publish nothing
+	@bash installer/release.sh
 
 mutants: setup ## test the tests of the pure core by mutation (ALL=1: every mutant, ONLY=module)
 	@nice $(BIN)/python scripts/mutants.py $(if $(ALL),--every 1) $(ONLY)
