@@ -41,15 +41,15 @@ def run(arguments: Namespace) -> Result:
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.as_json
     known = _known(home, found, cli, arguments)
     made = known or _new(home, found, cli, arguments, asks=has_terminal and not arguments.yes)
-    if not known:
-        _offer_login(home, made, asks=has_terminal)
     project = runs_made.project_of(home, made)
     ref = AgentRef(project)
     name = inventory.agent_name(home, ref)
     if known and started.is_running(home, project, name):
         edits.apply(home, ref, arguments, asks=has_terminal and not arguments.yes)
-    elif known:
-        trust.offer(home, project, "Start it", arguments)
+    else:
+        if known:
+            trust.offer(home, project, "Start it", arguments)
+        _offer_login(home, made, asks=has_terminal)
     record = _start(home, project, name, raw=arguments.verbose)
     session = Session(record, _program(made, ref, arguments.rest))
     again = _again(home, made, is_short=has_terminal)
