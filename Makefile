@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DOCS := build/docs-env
 PYTHON ?= python3
-SCRIPTS := $(wildcard scripts/*.sh installer/*.sh assets/*/*.sh .ci/run)
+SCRIPTS := $(wildcard scripts/*.sh installer/*.sh installer/*/*.sh assets/*/*.sh .ci/run)
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -84,6 +84,8 @@ lock: setup ## regenerate requirements.lock (UPGRADE=1: with the newest versions
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade) --group docs --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o docs/requirements.lock
+	@$(BIN)/uv pip compile -q --extra top --group bundle --universal --python-version 3.11 -c requirements.lock \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url -o installer/bundle/requirements.lock pyproject.toml
 
 clean: ## remove everything built here, except images
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

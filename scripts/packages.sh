@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that are missing for a purpose; silent if none is missing.
-# usage: packages.sh run|docker|test|base|venv|machine
+# usage: packages.sh run|docker|test|base|venv|bundle|machine
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin # ordinary users have the system's programs, too, but not in PATH
 
@@ -8,6 +8,11 @@ has() { command -v "$1" >/dev/null 2>&1; }
 offered() { apt-cache show "$1" >/dev/null 2>&1; }
 docker_answers() { has docker && docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
 can_make_venvs() { python3 -c 'import ensurepip' 2>/dev/null; }
+python_name() { python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])'; }
+has_python_library() {
+  .venv/bin/python -c 'import ctypes, sysconfig as s; ctypes.CDLL(f"{s.get_config_var("LIBDIR")}/{s.get_config_var("INSTSONAME")}")' 2>/dev/null ||
+    ldconfig -p | grep -q "lib$(python_name)\.so"
+}
 is_root() { [ "$(id -u)" = 0 ]; }
 
 # Prints packages to install unless a condition holds: need PACKAGE… -- WHY -- CONDITION…
@@ -89,6 +94,11 @@ for_venv() {
   need python3-venv -- "creates virtual environments; not part of Debian's python3" -- can_make_venvs
 }
 
+for_bundle() {
+  need binutils -- "finds and strips libraries" -- objdump
+  need "lib$(python_name)" -- "Python as a library, which Debian's python3 has inside" -- has_python_library
+}
+
 for_machine() {
   for_base
   need slirp4netns -- "a fresh machine's network" -- slirp4netns
@@ -96,7 +106,7 @@ for_machine() {
 }
 
 case ${1:-} in
-  run | docker | test | base | venv | machine) purpose=for_$1 ;;
+  run | docker | test | base | venv | bundle | machine) purpose=for_$1 ;;
   *) sed -n '3s/^# //p' "$0" >&2; exit 2 ;;
 esac
 missing() { $purpose | sort -u; }

@@ -18,8 +18,10 @@ def code_directories() -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     inside = package / "libraries"
     beside = inside if inside.is_dir() else package.parent
     own = (package, beside / "ssh", beside / "editors", assets_directory())
+    # A bundle's program lies beside its libraries.
+    bundle = (Path(sys.executable).parent,) if getattr(sys, "frozen", False) else ()
     environments = (sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix)
-    return own, tuple(dict.fromkeys(map(Path, environments)))
+    return (*own, *bundle), tuple(dict.fromkeys(map(Path, environments)))
 
 
 def programs() -> tuple[Path, ...]:

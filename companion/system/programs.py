@@ -20,8 +20,11 @@ _PNG = b"\x89PNG"
 def companion(*arguments: str) -> tuple[str, ...]:
     """Return the argv that runs Companion in another process.
 
-    -P and -E: neither the working directory nor the environment says what `companion` is.
+    -P and -E: neither the working directory nor the environment says what `companion` is. A bundle
+    (PyInstaller) is a program of its own, whose loader heeds neither.
     """
+    if getattr(sys, "frozen", False):
+        return (sys.executable, *arguments)
     return (sys.executable, "-P", "-E", "-m", "companion", *arguments)
 
 
