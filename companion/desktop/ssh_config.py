@@ -68,7 +68,7 @@ def is_included(home: Paths, by: Path | None = None) -> bool:
         text = user_files.read(by or home.user_ssh_config) or ""
     except CompanionError:
         return False
-    return config.has_include(text, home.ssh_config.as_posix())
+    return any(config.has_include(text, path) for path in _names(home))
 
 
 def include(home: Paths) -> None:
@@ -99,8 +99,17 @@ def exclude(home: Paths) -> None:
 def _exclude(home: Paths) -> None:
     text = user_files.read(home.user_ssh_config)
     if text is not None:
-        new = config.remove_include(text, home.ssh_config.as_posix())
+        new = text
+        for path in _names(home):
+            new = config.remove_include(new, path)
         user_files.restore(home.user_ssh_config, new, text)
+
+
+def _names(home: Paths) -> Iterator[str]:
+    """Yield the paths by which a user's Include may name our file: ssh knows ~ as the home."""
+    yield home.ssh_config.as_posix()
+    with suppress(ValueError):
+        yield f"~/{home.ssh_config.relative_to(home.home).as_posix()}"
 
 
 def include_line(home: Paths) -> str:

@@ -49,6 +49,8 @@ def test_fix_includes_the_sandboxes_and_makes_private_what_others_could_read(fak
     assert mended["~/.ssh/config includes the sandboxes"] == "ok"
     assert key.stat().st_mode & 0o077 == 0
     assert own.read_text().endswith("Host mine\n")
+    own.write_text(own.read_text().replace(f"{fake.desk.home}/", "~/"))  # as doctor prints it
+    assert levels(fake)["~/.ssh/config includes the sandboxes"] == "ok"
 
 
 def test_what_is_broken_is_named_with_what_to_do(fake: Fake):
