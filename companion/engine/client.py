@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -42,9 +43,12 @@ GATEWAY_IMAGE = "localhost/companion/gateway:"
 _FAST, _SLOW = 20.0, 120.0
 _REMOTE = 8.0
 """Seconds instead of `_FAST` over a network: an unreachable endpoint is named within 10 s."""
-SELECTORS = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
-             "CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINER_SSHKEY")  # fmt: skip
-"""Variables by which the engines' own clients select an endpoint."""
+SELECTORS = {
+    "docker": ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY",
+               "DOCKER_CERT_PATH"),
+    "podman": ("CONTAINER_HOST", "CONTAINER_CONNECTION", "CONTAINER_SSHKEY"),
+}  # fmt: skip
+"""Variables by which each engine's own client selects an endpoint."""
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
 _LIST_TRIES = 3
 
@@ -74,7 +78,7 @@ class Engine:
 
         What the desktop's variables select today is no matter of a sandbox that exists.
         """
-        ignored = dict.fromkeys((*self.dialect.ignores, *SELECTORS))
+        ignored = dict.fromkeys(chain(self.dialect.ignores, *SELECTORS.values()))
         return {**ignored, **podman_settings.override(self.choice), **dict(self.choice.environment)}
 
     @property

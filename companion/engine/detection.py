@@ -13,7 +13,7 @@ from companion.system import packages, process, search
 
 _TIMEOUT = 20.0
 _INFO = ("info", "--format", "{{.Host.Security.Rootless}}")
-_RECORDED = (*SELECTORS, "DOCKER_CONFIG", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
+_RECORDED = ("DOCKER_CONFIG", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
 
 
 def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
@@ -73,7 +73,7 @@ def pinned(choice: EngineChoice) -> EngineChoice:
 
 def selected_elsewhere(choice: EngineChoice) -> str:
     """Return the endpoint that a new sandbox would get, if it is not a sandbox's own; else ""."""
-    set_now = tuple((key, os.environ[key]) for key in SELECTORS if key in os.environ)
+    set_now = tuple((key, os.environ[key]) for key in SELECTORS[choice.name] if key in os.environ)
     now = pinned(replace(choice, environment=set_now))
     return "" if now.is_same(choice) else now.endpoint
 
@@ -96,7 +96,8 @@ def _choice(name: str) -> EngineChoice | None:
         return None
     if name == "docker" and "podman" in process.run((binary, "--version"), timeout=_TIMEOUT).stdout:
         name = "podman"
-    endpoint = tuple((key, os.environ[key]) for key in _RECORDED if key in os.environ)
+    recorded = (*SELECTORS[name], *_RECORDED)
+    endpoint = tuple((key, os.environ[key]) for key in recorded if key in os.environ)
     if name == "docker":
         return pinned(EngineChoice("docker", binary, endpoint))
     output = process.run((binary, *_INFO), timeout=_TIMEOUT).stdout

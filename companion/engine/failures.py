@@ -46,7 +46,7 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 """The same for an endpoint over a network."""
-_NO_ANSWER = " within 8 seconds"
+_NO_ANSWER = " in time"
 _VANISHED = re.compile(r"(?i:no such (network|object)|network (\S+ )?not found)")
 _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
     (

@@ -8,7 +8,11 @@ from typing import Literal
 
 from companion.spec.identity import Role
 
-_ADDRESSES = ("DOCKER_HOST", "CONTAINER_HOST", "CONTAINER_CONNECTION")
+_ADDRESSES = {
+    "docker": ("DOCKER_HOST",),
+    "podman": ("CONTAINER_HOST", "CONTAINER_CONNECTION"),
+}
+_ON_THIS_MACHINE = ("unix:", "npipe:", "/")
 _OVER_NETWORK = ("ssh://", "tcp://", "http://", "https://")
 
 
@@ -115,7 +119,7 @@ class EngineChoice:
     def endpoint(self) -> str:
         """The address at which its client finds it; "" if the client's own settings decide."""
         recorded = dict(self.environment)
-        return next((recorded[key] for key in _ADDRESSES if recorded.get(key)), "")
+        return next((recorded[key] for key in _ADDRESSES[self.name] if recorded.get(key)), "")
 
     @property
     def is_remote(self) -> bool:
@@ -130,11 +134,15 @@ class EngineChoice:
     def is_same(self, other: "EngineChoice") -> bool:
         """Tell whether both name one engine: by name and endpoint.
 
-        Before 0.2, records of docker had no endpoint; there is one docker for them.
+        One daemon has many names on its own machine (links to its socket, none at all), so there is
+        one docker and one podman on this machine. Before 0.2, records of docker had no endpoint.
         """
+        if self.name != other.name:
+            return False
         ends = {self.endpoint, other.endpoint}
         is_unpinned = self.name == "docker" and "" in ends
-        return self.name == other.name and (is_unpinned or len(ends) == 1)
+        are_here = all(not end or end.startswith(_ON_THIS_MACHINE) for end in ends)
+        return is_unpinned or are_here or len(ends) == 1
 
 
 def shown(endpoint: str) -> str:

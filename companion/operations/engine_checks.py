@@ -122,11 +122,23 @@ def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
     held = {(c.project, c.agent) for c in Engine(choice).containers()}
     for project, agent in sorted(held & on.keys()):
         right = on[project, agent]
-        if right is None or not right.is_same(choice):
+        if right is None or not _are_one(choice, right, project, agent):
             whose = f"{agent} in {known[project].directory}"
             what = f"{choice.name} holds containers of {whose}, which is not on it"
             repair = partial(_take_off, home, Engine(choice, project, agent))
             yield Finding(Level.WARNING, what, "remove them", repair)
+
+
+def _are_one(choice: EngineChoice, right: EngineChoice, project: str, agent: str) -> bool:
+    """Tell whether two choices lead to one engine, whatever their endpoints are called.
+
+    Raises:
+        CompanionError: an engine refused.
+    """
+    if right.is_same(choice):
+        return True
+    one, other = (Engine(each, project, agent).observe().containers for each in (choice, right))
+    return bool({c.id for c in one} & {c.id for c in other})
 
 
 def _take_off(home: Paths, engine: Engine) -> None:
@@ -134,7 +146,9 @@ def _take_off(home: Paths, engine: Engine) -> None:
     agent_paths = home.project(engine.project).agent(engine.agent)
     with agent_lock(agent_paths, lambda _: None):
         record = store.read(agent_paths)
-        if record and (not record.engine or not record.engine.is_same(engine.choice)):
+        if record and not (
+            record.engine and _are_one(engine.choice, record.engine, engine.project, engine.agent)
+        ):
             remove_all(engine, engine.observe(), lambda _: None)
 
 

@@ -23,8 +23,8 @@ def departures(engine: Driver, record: AgentRecord) -> tuple[LeaveEngine, ...]:
     Raises:
         CompanionError: the agent's current engine does not answer.
     """
-    others = (c for c in record.engines if not c.is_same(engine.choice))
-    found = (_departure(_on(choice, engine), engine, record) for choice in others)
+    others = (_on(c, engine) for c in record.engines if not c.is_same(engine.choice))
+    found = (_departure(other, engine, record) for other in others)
     return tuple(leave for leave in found if leave)
 
 
@@ -70,10 +70,16 @@ def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngin
         _require_answer(other)
         text = f"it moves to {engine.choice.label}; volumes stay behind"
         return LeaveEngine(other.choice, Why(Reason.ENGINE_CHANGED, text))
-    if _holds(other):
+    if _holds(other) and not _are_one(other, engine):
         why = Why(Reason.ENGINE_CHANGED, f"it is on {engine.choice.label} now")
         return LeaveEngine(other.choice, why)
     return None
+
+
+def _are_one(other: Driver, engine: Driver) -> bool:
+    """Tell whether two endpoints lead to one engine: both have the same containers."""
+    one, ours = (each.observe().containers for each in (other, engine))
+    return bool({c.id for c in one} & {c.id for c in ours})
 
 
 def _holds(engine: Driver) -> bool | None:
