@@ -1,5 +1,6 @@
 """Installation: how this program came here, how it is updated, and how it is removed; pure."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -96,10 +97,11 @@ def of(facts: Facts) -> Installation:
             )
     what = f"a package in the Python environment {facts.prefix}"
     if facts.installer == "uv":
-        uv = "uv pip {0} --python " + facts.program + " {1}" + NAME
-        update, removal = uv.format("install", "--upgrade "), uv.format("uninstall", "")
-        return Installation(Kind.UV_PIP, what, facts.program, f"`{update}`", f"`{removal}`")
-    pip = f"{facts.program} -P -m pip"
+        python = f"--python {shlex.quote(facts.program)}"
+        update = f"`uv pip install {python} --upgrade {NAME}`"
+        removal = f"`uv pip uninstall {python} {NAME}`"
+        return Installation(Kind.UV_PIP, what, facts.program, update, removal)
+    pip = f"{shlex.quote(facts.program)} -P -m pip"
     update, removal = f"`{pip} install --upgrade {NAME}`", f"`{pip} uninstall {NAME}`"
     return Installation(Kind.PIP, what, facts.program, update, removal)
 
@@ -144,8 +146,9 @@ def _bundle(facts: Facts) -> Installation:
 def _checkout(facts: Facts) -> Installation:
     """Return an editable installation; an environment inside the checkout is the Makefile's."""
     name = f"the checkout {facts.source}"
-    update = f"`git -C {facts.source} pull && make -C {facts.source} setup`"
+    source = shlex.quote(facts.source)
+    update = f"`git -C {source} pull && make -C {source} setup`"
     within = PurePath(facts.source) in PurePath(facts.prefix).parents
-    pip = f"`{facts.program} -P -m pip uninstall {NAME}`"
-    removal = f"`make -C {facts.source} clean`" if within else pip
+    pip = f"`{shlex.quote(facts.program)} -P -m pip uninstall {NAME}`"
+    removal = f"`make -C {source} clean`" if within else pip
     return Installation(Kind.CHECKOUT, name, facts.program, update, removal)

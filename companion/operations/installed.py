@@ -14,6 +14,8 @@ from companion.operations.installation import NAME, Facts, Installation, Owner, 
 from companion.system import files, process, search
 
 _PROGRAM = "companion"
+_BUNDLED = "_internal"
+"""The directory that lies beside the program of a bundle."""
 _SECONDS = 10.0
 _OWNERS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("dpkg-query", "--search"), ("apt",)),
@@ -29,12 +31,12 @@ _SHEBANG = re.compile(r"#!\s*(/\S*python[\d.]*)|exec' \"?(/[^\"']*python[\d.]*)"
 
 def this() -> Installation:
     """Return the installation that runs."""
-    return of(_facts(Path(sys.executable), Path(sys.prefix), Path(__file__)))
+    return of(_facts(Path(sys.executable), _own_prefix(), Path(__file__)))
 
 
 def others() -> tuple[Installation, ...]:
     """Return the other installations on PATH, in its order."""
-    own = Path(sys.prefix)
+    own = _own_prefix()
     found: dict[Path, Installation] = {}
     for program in _on_path():
         interpreter = _interpreter(program)
@@ -53,15 +55,23 @@ def first_on_path() -> Path | None:
 def is_of_this(program: Path) -> bool:
     """Tell whether a program, an interpreter or a script, belongs to this installation."""
     interpreter = _interpreter(files.real(program)) or program
-    return _same(_prefix(interpreter), Path(sys.prefix)) or _same(program, Path(sys.executable))
+    return _same(_prefix(interpreter), _own_prefix()) or _same(program, Path(sys.executable))
+
+
+def _own_prefix() -> Path:
+    """Return our environment; a bundle's is its program's directory, not that of its Python."""
+    return Path(sys.executable).parent if getattr(sys, "frozen", False) else Path(sys.prefix)
 
 
 def _on_path() -> Iterator[Path]:
+    """Yield the programs of installations; a wrapper or shim does not say whose it is."""
     for entry in os.environ.get("PATH", os.defpath).split(os.pathsep):
         for name in (_PROGRAM, f"{_PROGRAM}.exe") if sys.platform == "win32" else (_PROGRAM,):
             program = Path(entry, name)
             if program.is_absolute() and os.access(program, os.X_OK) and files.is_file(program):
-                yield files.real(program)
+                real = files.real(program)
+                if _interpreter(real) or (real.parent / _BUNDLED).is_dir():
+                    yield real
 
 
 def _interpreter(program: Path) -> Path | None:
@@ -84,7 +94,7 @@ def _same(one: Path, other: Path) -> bool:
 def _facts(program: Path, prefix: Path, ours: Path) -> Facts:
     """Return what can be observed; `ours` is a file that a package would have brought."""
     frozen = bool(getattr(sys, "frozen", False)) if program == Path(sys.executable) else (
-        prefix / "_internal"
+        prefix / _BUNDLED
     ).is_dir()  # fmt: skip
     metadata = None if frozen else _metadata(prefix)
     return Facts(

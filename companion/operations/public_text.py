@@ -15,6 +15,8 @@ from companion.system import files
 
 _SHORTEST = 3
 """Characters of a name that can be told from a part of a word or a number."""
+_BEFORE = r"(?<![\w.-])(?<!(?<![\w/])/)"
+"""What comes before a name: it is no part of a word, nor a directory such as /dev."""
 _ORDINARY = {"root", "user", "localhost", "companion", "docker", "podman", "agent"}
 """Names that tell nothing of anybody."""
 
@@ -32,10 +34,10 @@ def of_this_machine(home: Path) -> Callable[[str], str]:
 
 def public(text: str, homes: tuple[str, ...], user: str, host: str) -> str:
     """Return a text without the user's home directories, name and machine; pure."""
-    for home in homes:
+    for home in sorted(homes, key=len, reverse=True):
         if home.strip("/\\"):
-            text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text)
+            text = re.sub(rf"(?<![\w.~-]){re.escape(home)}(?![\w.-])", "~", text)
     for name, instead in ((user, "$USER"), (host, "$HOSTNAME")):
         if len(name) >= _SHORTEST and name.lower() not in _ORDINARY:
-            text = re.sub(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", instead, text)
+            text = re.sub(rf"{_BEFORE}{re.escape(name)}(?![\w-])", instead, text)
     return text

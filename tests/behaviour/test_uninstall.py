@@ -124,7 +124,13 @@ def test_of_two_installations_the_one_that_a_shell_starts_is_named(desk: Desk):
     programs = desk.home / ".local/bin"
     programs.mkdir(parents=True)
     (programs / "companion").symlink_to(script)
+    shim = desk.home / "shims/companion"
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/sh\nexec companion\n")
+    shim.chmod(0o755)
     path = desk.environment["PATH"]
+    desk.environment["PATH"] = f"{path}:{shim.parent}"
+    assert "shims" not in desk.companion("doctor").out
     desk.environment["PATH"] = f"{programs}:{path}"
     first = desk.companion("doctor").out
     assert "`companion` in a shell is an application of pipx, and not" in first
@@ -148,6 +154,9 @@ def test_what_starts_at_login_and_is_gone_is_named_and_mended(desk: Desk):
 def test_what_doctor_says_names_neither_the_user_nor_the_machine():
     said = "/home/ada/x in /home/ada2 and /run/media/ada/disk, ssh://ada@lovelace, adamant"
     shown = public_text.public(said, ("/home/ada",), "ada", "lovelace")
+    assert public_text.public("/dev/kvm, //dev@x", ("/d",), "dev", "") == "/dev/kvm, //$USER@x"
+    homes = ("/home/ada", "/var/home/ada")
+    assert public_text.public("/var/home/ada/x", homes, "ada", "") == "~/x"
     assert shown == "~/x in /home/ada2 and /run/media/$USER/disk, ssh://$USER@$HOSTNAME, adamant"
 
 
