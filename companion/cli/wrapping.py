@@ -10,8 +10,8 @@ from companion.cli import style
 
 _WORD = re.compile(r"[^\s`]*(?:`[^`]*`[^\s`]*)+|\S+")
 """A word, or a command in backquotes with what adheres to it."""
-_ALIGNED = re.compile(r"\S {2,}\S")
-"""Columns, which a line break would destroy."""
+_WHOLE = re.compile(r"\S {2,}\S|^ +companion ")
+"""Columns, which a line break would destroy, and a command on a line of its own."""
 
 
 def wrapped(text: str, columns: int, hang: int = 0) -> str:
@@ -24,7 +24,7 @@ def wrapped(text: str, columns: int, hang: int = 0) -> str:
     """
     return "\n".join(
         _line(line, columns, hang)
-        if style.width(line) > columns and not _ALIGNED.search(line)
+        if style.width(line) > columns and not _WHOLE.search(line)
         else line
         for line in text.split("\n")
     )

@@ -30,3 +30,8 @@ def test_what_stands_in_columns_stays_in_them():
     table = "NAME    STATE\napp     running\nfeature stopped, as " + "it was " * 20
     aligned = "\n".join(line.replace("stopped", "  stopped") for line in table.splitlines())
     assert wrapped(aligned, 40) == aligned
+
+
+def test_a_command_on_a_line_of_its_own_stays_one_line():
+    command = f"  companion trust {'/home/ada/code' * 5} --digest {'0123456789' * 4}"
+    assert wrapped(f"to agree:\n{command}", 60) == f"to agree:\n{command}"
