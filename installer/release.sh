@@ -19,6 +19,7 @@ export SOURCE_DATE_EPOCH
 
 out=${1:-dist/$version} again=$(mktemp -d)
 trap 'rm -rf "$again"' EXIT
+[ ! -e "$out" ] || [[ $out == dist/* ]] || fail "$out exists; name a new directory"
 rm -rf "$out"
 mkdir -p "$out" "$again/packages"
 

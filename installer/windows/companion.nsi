@@ -7,8 +7,8 @@ SetCompressor /SOLID lzma
 Name "Companion"
 OutFile "${OUT}"
 RequestExecutionLevel user
-; No page asks for another directory: the uninstaller removes this one as a whole.
-InstallDir "$LOCALAPPDATA\Programs\Companion"
+!define PLACE "$LOCALAPPDATA\Programs\Companion"
+InstallDir "${PLACE}"
 ShowInstDetails show
 
 !define ENTRY "Software\Microsoft\Windows\CurrentVersion\Uninstall\Companion"
@@ -27,12 +27,21 @@ UninstPage instfiles
     DetailPrint "PATH was not changed: ${PREFIX} $INSTDIR yourself"
 !macroend
 
+; The directory is removed as a whole, so it is always this one, also with /D=.
+Function .onInit
+  StrCpy $INSTDIR "${PLACE}"
+FunctionEnd
+
 Section
+  IfFileExists "$INSTDIR\*.*" 0 copy
+  RMDir /r "$INSTDIR.old"
   ClearErrors
-  RMDir /r "$INSTDIR"
-  IfErrors 0 copy
+  Rename "$INSTDIR" "$INSTDIR.old" ; fails as a whole while a program in it runs
+  IfErrors 0 renamed
     MessageBox MB_ICONSTOP "Companion is running. Quit its tray icon and try again." /SD IDOK
     Abort
+renamed:
+  RMDir /r "$INSTDIR.old"
 copy:
   SetOutPath "$INSTDIR"
   File /r "${BUNDLE}/*"
@@ -48,6 +57,7 @@ copy:
 SectionEnd
 
 Function un.onInit
+  StrCpy $INSTDIR "${PLACE}"
   MessageBox MB_YESNO|MB_ICONQUESTION "${KEPT}" /SD IDYES IDYES +2
     Abort
 FunctionEnd
