@@ -46,7 +46,7 @@ def _end(code: int) -> NoReturn:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command and return its exit code (see README, "Exit codes")."""
+    """Run one command and return its exit code (see docs/commands.md, "Exit codes")."""
     try:
         return _main(argv)
     except BrokenPipeError:

@@ -14,7 +14,7 @@ from companion.errors import CompanionError, Problem
 from companion.system.plain import for_terminal, plain
 
 FINE, EXPECTED, USAGE, BUG, DIFFERENCES, INTERRUPTED, UNREAD = 0, 1, 2, 3, 4, 130, 141
-"""Exit codes; README, "Exit codes", explains them."""
+"""Exit codes; docs/commands.md, "Exit codes", explains them."""
 FAILURES = {EXPECTED, USAGE, BUG}
 ENVELOPE_VERSION = 1
 _INDENT = "  "

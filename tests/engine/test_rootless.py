@@ -125,7 +125,17 @@ def end_processes(uid: int) -> None:
 def install(home: Path) -> None:
     """Install companion from this checkout, which that user may not read."""
     copy = home / "source"
-    names = ("companion", "ssh", "editors", "assets", "pyproject.toml", "README.md", "LICENSE")
+    names = (
+        "companion",
+        "ssh",
+        "editors",
+        "assets",
+        "installer",
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+    )
     copy.mkdir()
     for name in names:
         source = ROOT / name

@@ -49,7 +49,7 @@ def run(arguments: Namespace) -> Result:
     else:
         if known:
             trust.offer(home, project, "Start it", arguments)
-        _offer_login(home, made, asks=has_terminal)
+        _offer_login(home, made, asks=has_terminal and not arguments.yes)
     record = _start(home, project, name, raw=arguments.verbose)
     session = Session(record, _program(made, ref, arguments.rest))
     again = _again(home, made, is_short=has_terminal)
