@@ -130,7 +130,8 @@ def test_a_fork_with_settings_of_its_own_gets_them_and_its_ssh_config_is_looked_
     for settings, section in files.items():
         entry = f'"{section}.remotePlatform": {{\n    "coder.sandbox": "linux"\n  }}'
         assert entry in settings.read_text()
-        assert f"({settings}: {section}.configFile" in doctor.out + doctor.err
+        shown = f"~/{settings.relative_to(desk.home)}"
+        assert f"({shown}: {section}.configFile" in doctor.out + doctor.err
     desk.companion("editors", "remove").ok()
     for settings, section in files.items():
         assert settings.read_text() == mine.replace("SECTION", section)

@@ -95,7 +95,9 @@ def damaged(desk: Desk, pair: tuple[Fake, Fake]) -> tuple[Fake, Fake]:
 
 def names_the_damaged_record(desk: Desk, said: str) -> bool:
     (record,) = records(desk, "there")
-    return f"{record} is damaged" in said
+    return any(
+        f"{path} is damaged" in said for path in (record, f"~/{record.relative_to(desk.home)}")
+    )
 
 
 def test_a_damaged_record_is_listed_and_diagnosed_with_its_project(

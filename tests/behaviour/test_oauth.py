@@ -532,8 +532,9 @@ def test_doctor_names_a_grant_that_ends_and_cannot_be_renewed(fake: Fake, mcp: M
     fake.companion("oauth", "notion").ok()
     grants_file(fake).chmod(0o644)
     found = {one["what"]: one["level"] for one in doctor(fake)}
-    assert found[f"1 grant of MCP servers in {fake.project} can be renewed"] == "ok"
-    assert found[f"others may read {grants_file(fake)}"] == "failed"
+    assert found["1 grant of MCP servers in ~/project can be renewed"] == "ok"
+    shown = f"~/{grants_file(fake).relative_to(fake.desk.home)}"
+    assert found[f"others may read {shown}"] == "failed"
 
 
 def test_two_at_once_wait_for_their_own_answer(fake: Fake, mcp: Mcp):

@@ -54,7 +54,8 @@ def test_programs_are_not_looked_up_where_an_agent_or_a_clone_has_put_some(
     said = desk.companion("doctor", cwd=work).out
     assert not proof.exists(), proof.read_text()
     for entry in absolute:
-        assert f"programs are not looked up in {entry}:" in said
+        shown = f"~/{Path(entry).relative_to(home)}"
+        assert f"programs are not looked up in {shown}:" in said
     desk.environment["PATH"] = f"{home / 'tools'}:{kept}"
     said = desk.companion("doctor", cwd=work).out
     assert str(home / "tools") in proof.read_text(), "control"
