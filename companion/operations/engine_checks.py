@@ -135,8 +135,8 @@ def _are_one(choice: EngineChoice, right: EngineChoice, project: str, agent: str
     Raises:
         CompanionError: an engine refused.
     """
-    if right.is_same(choice):
-        return True
+    if right.is_same(choice) or right.name != choice.name:
+        return right.name == choice.name
     one, other = (Engine(each, project, agent).observe().containers for each in (choice, right))
     return bool({c.id for c in one} & {c.id for c in other})
 

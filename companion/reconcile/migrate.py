@@ -78,6 +78,8 @@ def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngin
 
 def _are_one(other: Driver, engine: Driver) -> bool:
     """Tell whether two endpoints lead to one engine: both have the same containers."""
+    if other.choice.name != engine.choice.name:
+        return False
     one, ours = (each.observe().containers for each in (other, engine))
     return bool({c.id for c in one} & {c.id for c in ours})
 

@@ -127,7 +127,7 @@ def test_an_engine_that_is_gone_for_good_can_be_abandoned_and_is_cleaned_if_it_i
     docker.is_whole()
     gone.rename(podman.program)
     assert runs(podman)
-    stray = f"podman holds containers of coder in {podman.project}, which is not on it"
+    stray = "podman holds containers of coder in ~/project, which is not on it"
     assert stray in docker.companion("doctor").out
     assert "take the sandbox off podman: it is on docker now" in docker.companion("plan").ok().out
     docker.companion("up").ok()
