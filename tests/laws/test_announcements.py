@@ -20,7 +20,7 @@ from companion.daemon.refusals import (
     refused,
     settled,
 )
-from companion.engine import gateway_log
+from companion.spec import identity
 from companion.traffic import offers
 from companion.traffic.log import Passage
 from companion.tray import icon
@@ -118,12 +118,12 @@ def test_a_listener_hears_of_refusals_from_a_gateway_until_it_forgets_it(tmp_pat
     with chdir(tmp_path), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as gateway:
         for host, why in (("x.test", "ok"), ("x.test", "egress"), ("x.test", "ok")):
             line = f"tls {host} port=443 to=tls why={why} bytes=1/2 ms=3 term=--"
-            gateway.sendto(line.encode(), gateway_log.SOCKET)
+            gateway.sendto(line.encode(), identity.LOG_SOCKET)
         said = [heard.get(timeout=30) for _ in range(2)]
         assert [(key, passage.why) for key, passage in said] == [("a", "egress"), ("a", "ok")]
         listener.forget("a")
         with pytest.raises(ConnectionRefusedError):
-            gateway.sendto(b"nobody listens", gateway_log.SOCKET)
+            gateway.sendto(b"nobody listens", identity.LOG_SOCKET)
     listener.stop()
     thread.join(30)
     assert not thread.is_alive()
