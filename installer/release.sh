@@ -25,7 +25,6 @@ mkdir -p "$out" "$again/packages"
 
 build() {
   bash installer/wheel.sh "$1" >/dev/null
-  [ ! -x installer/linux/build.sh ] || bash installer/linux/build.sh "$1" >/dev/null
   rm -f "$1/.gitignore"
 }
 build "$out"

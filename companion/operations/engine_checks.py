@@ -16,6 +16,7 @@ from companion.project import store
 from companion.project.agent_lock import agent_lock
 from companion.reconcile import gateway_services, host_facts, user_settings
 from companion.reconcile.apply import remove_all
+from companion.reconcile.migrate import are_one
 from companion.system import network, packages, search
 from companion.system.paths import Paths
 
@@ -121,24 +122,12 @@ def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
     on = {(i, agent): r.engine for i, w in known.items() for agent, r in w.agents.items()}
     held = {(c.project, c.agent) for c in Engine(choice).containers()}
     for project, agent in sorted(held & on.keys()):
-        right = on[project, agent]
-        if right is None or not _are_one(choice, right, project, agent):
+        right, here = on[project, agent], Engine(choice, project, agent)
+        if right is None or not are_one(here, Engine(right, project, agent)):
             whose = f"{agent} in {known[project].directory}"
             what = f"{choice.name} holds containers of {whose}, which is not on it"
-            repair = partial(_take_off, home, Engine(choice, project, agent))
+            repair = partial(_take_off, home, here)
             yield Finding(Level.WARNING, what, "remove them", repair)
-
-
-def _are_one(choice: EngineChoice, right: EngineChoice, project: str, agent: str) -> bool:
-    """Tell whether two choices lead to one engine, whatever their endpoints are called.
-
-    Raises:
-        CompanionError: an engine refused.
-    """
-    if right.is_same(choice) or right.name != choice.name:
-        return right.name == choice.name
-    one, other = (Engine(each, project, agent).observe().containers for each in (choice, right))
-    return bool({c.id for c in one} & {c.id for c in other})
 
 
 def _take_off(home: Paths, engine: Engine) -> None:
@@ -146,9 +135,9 @@ def _take_off(home: Paths, engine: Engine) -> None:
     agent_paths = home.project(engine.project).agent(engine.agent)
     with agent_lock(agent_paths, lambda _: None):
         record = store.read(agent_paths)
-        if record and not (
-            record.engine and _are_one(engine.choice, record.engine, engine.project, engine.agent)
-        ):
+        right = record.engine if record else None
+        known = right and are_one(engine, Engine(right, engine.project, engine.agent))
+        if record and not known:
             remove_all(engine, engine.observe(), lambda _: None)
 
 

@@ -70,18 +70,24 @@ def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngin
         _require_answer(other)
         text = f"it moves to {engine.choice.label}; volumes stay behind"
         return LeaveEngine(other.choice, Why(Reason.ENGINE_CHANGED, text))
-    if _holds(other) and not _are_one(other, engine):
+    if _holds(other) and not are_one(other, engine):
         why = Why(Reason.ENGINE_CHANGED, f"it is on {engine.choice.label} now")
         return LeaveEngine(other.choice, why)
     return None
 
 
-def _are_one(other: Driver, engine: Driver) -> bool:
-    """Tell whether two endpoints lead to one engine: both have the same containers."""
-    if other.choice.name != engine.choice.name:
-        return False
-    one, ours = (each.observe().containers for each in (other, engine))
-    return bool({c.id for c in one} & {c.id for c in ours})
+def are_one(one: Driver, other: Driver) -> bool:
+    """Tell whether two endpoints lead to one engine, whatever they are called.
+
+    Both then have the same containers of the agent.
+
+    Raises:
+        CompanionError: an engine refused.
+    """
+    if one.choice.is_same(other.choice) or one.choice.name != other.choice.name:
+        return one.choice.name == other.choice.name
+    found, ours = ({c.id for c in each.observe().containers} for each in (one, other))
+    return bool(found & ours)
 
 
 def _holds(engine: Driver) -> bool | None:

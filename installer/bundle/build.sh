@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds the self-contained bundle: DIRECTORY/companion, with a Python of its own. Two builds of one
-# commit on one machine are the same, byte for byte.
+# Builds the self-contained bundle: DIRECTORY/companion, with a Python of its own. Times and hashes
+# are fixed for the sake of reproducible builds; that two builds are the same was not yet shown.
 # usage: build.sh [DIRECTORY]   (default: build/bundle)
 #
 # The bundle needs the C library of the machine that builds it, or a newer one: publish what Debian 12
