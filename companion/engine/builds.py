@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from companion.engine.dialect import LABEL, Dialect, clean, each, restricted
+from companion.engine.arguments import clean, restricted
+from companion.engine.dialect import LABEL, Dialect, each
 from companion.spec.identity import PROXIES, SECURITY
 
 if TYPE_CHECKING:  # slow to load, and most commands build no image

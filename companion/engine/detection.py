@@ -5,7 +5,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from companion.engine.client import SELECTORS, Engine
+from companion.engine.client import Engine
+from companion.engine.connection import SELECTORS
 from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
 from companion.errors import Code, CompanionError, EngineError

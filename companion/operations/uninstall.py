@@ -8,7 +8,8 @@ from pathlib import Path
 
 from companion.desktop import autostart, editor_settings, made_directories, ssh_config
 from companion.engine import detection
-from companion.engine.client import GATEWAY_IMAGE, Engine
+from companion.engine.client import Engine
+from companion.engine.inventory import GATEWAY_IMAGE
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
 from companion.keychain import store as secrets

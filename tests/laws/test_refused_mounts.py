@@ -9,8 +9,10 @@ import pytest
 from test_cases import HERE, generated
 from test_plan import held, world
 
-from companion.engine.dialect import DIALECTS, create_argv, parse_container
+from companion.engine.arguments import create_argv
+from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
+from companion.engine.reports import parse_container
 from companion.errors import CompanionError
 from companion.project.record import ConfigSummary
 from companion.reconcile import snapshot
