@@ -1,7 +1,7 @@
 # Entry point for development tasks. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint test test-fresh test-long mutants packages release bench screenshots captures recording docs lock clean
+.PHONY: help setup run lint test test-fresh test-reach test-long mutants packages release bench screenshots captures recording docs lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -40,6 +40,9 @@ test: ## install what is missing and run all tests on both engines
 
 test-fresh: ## run `make run` on fresh Debian machines, as root and as a user
 	@CACHE='$(CACHE)' bash scripts/fresh.sh
+
+test-reach: ## test engines on a second machine, which is made of namespaces (as root)
+	@PYTEST_ARGS='--reach tests/reach $(PYTEST_ARGS)' bash scripts/test.sh
 
 test-long: ## run all tests with full counts, then drive the whole product on fresh machines
 	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash scripts/test.sh

@@ -20,6 +20,10 @@ readonly network=10.77.0
 readonly account=ann
 readonly week=7
 
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=scripts/namespaces.sh
+. "$here/namespaces.sh"
+
 die() { echo "machine.sh: $*" >&2; exit 2; }
 
 # --- on this machine --------------------------------------------------------------------------------
@@ -78,36 +82,6 @@ furnish() {
 packages_in() { cp -ln "$cache/debs/$1"/*.deb "$root/var/cache/apt/archives/" 2>/dev/null || true; }
 packages_out() { cp -ln "$root/var/cache/apt/archives"/*.deb "$cache/debs/$1/" 2>/dev/null || true; }
 
-# Prints a directory for this machine below the caller's own in each hierarchy of control groups.
-control_groups() {
-  local hierarchy name mine
-  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-    echo "/sys/fs/cgroup/companion-$$"
-    return
-  fi
-  for hierarchy in /sys/fs/cgroup/*/; do
-    name=$(basename "$hierarchy")
-    case $name in
-      unified) mine=$(sed -n 's/^0:://p' /proc/self/cgroup) ;;
-      systemd) mine=$(sed -n 's/^[0-9]*:name=systemd://p' /proc/self/cgroup) ;;
-      *) mine=$(sed -n "s/^[0-9]*:$name://p" /proc/self/cgroup) ;;
-    esac
-    [ -z "$mine" ] || echo "${hierarchy%/}${mine%/}/companion-$$"
-  done
-}
-
-join_control_groups() {
-  local group file
-  while read -r group; do
-    mkdir "$group"
-    for file in cpuset.cpus cpuset.mems; do # an empty set takes no process
-      [ ! -e "$group/$file" ] || cat "$group/../$file" >"$group/$file"
-    done
-    [ ! -e "$group/cgroup.clone_children" ] || echo 1 >"$group/cgroup.clone_children"
-    echo "$BASHPID" >"$group/cgroup.procs"
-  done <"$work/groups"
-}
-
 # Connects the machine as soon as it exists; lives as long as it does.
 connect() {
   local pid
@@ -117,18 +91,11 @@ connect() {
 }
 
 leave() {
-  local group
   trap - EXIT
   [ -z "${machine:-}" ] || kill -KILL "$machine" 2>/dev/null || true # kills its first process, and with it all others
   [ -z "${machine:-}" ] || wait "$machine" 2>/dev/null || true
   [ -z "${connection:-}" ] || kill "$connection" 2>/dev/null || true
-  for _ in $(seq 100); do # the kernel takes a moment to empty the groups
-    while read -r group; do
-      [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
-    done < <(cat "$work/groups" 2>/dev/null)
-    [ -n "$(xargs -r ls -d 2>/dev/null <"$work/groups")" ] || break
-    sleep 0.1
-  done
+  remove_control_groups
   packages_out "$suite"
   rm -rf --one-file-system "$work"
 }
@@ -140,12 +107,12 @@ outside() {
   [ "${1:-}" != --user ] || { user=$account; shift; }
   case ${1:-} in bookworm | trixie) suite=$1; shift ;; *) sed -n '3p' "$0" >&2; exit 2 ;; esac
   [ $# -gt 0 ] || die "no command"
-  checkout=$(cd "$(dirname "$0")/.." && pwd)
+  checkout=$(dirname "$here")
   # shellcheck source=scripts/debian.sh
-  . "$checkout/scripts/debian.sh"
+  . "$here/debian.sh"
   cache=${COMPANION_DEV_CACHE:-/var/cache/companion-dev}
   [ -z "$(git -C "$checkout" status --porcelain)" ] || echo "machine.sh: uncommitted changes are not in the clone" >&2
-  bash "$checkout/scripts/packages.sh" machine
+  bash "$here/packages.sh" machine
   mirrors
   work=$(mktemp -d /var/tmp/companion-machine.XXXXXX) root=$work/root
   chmod 755 "$work"
@@ -174,51 +141,6 @@ outside() {
 }
 
 # --- inside the new namespaces ----------------------------------------------------------------------
-
-control_group_mounts() {
-  local top=$root/sys/fs/cgroup name
-  if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-    mount -t cgroup2 cgroup2 "$top"
-    mkdir "$top/init" # a group that holds processes cannot delegate controllers
-    echo 1 >"$top/init/cgroup.procs"
-    sed 's/[^ ]*/+&/g' "$top/cgroup.controllers" >"$top/cgroup.subtree_control" || true
-    return
-  fi
-  mount -t tmpfs -o mode=755 cgroup "$top"
-  for name in /sys/fs/cgroup/*/; do
-    name=$(basename "$name")
-    mkdir "$top/$name"
-    case $name in
-      unified) mount -t cgroup2 cgroup2 "$top/$name" ;;
-      systemd) mount -t cgroup -o none,name=systemd cgroup "$top/$name" ;;
-      *) mount -t cgroup -o "$name" cgroup "$top/$name" ;;
-    esac
-  done
-}
-
-devices() {
-  local name major minor
-  mount -t tmpfs -o mode=755 dev "$root/dev"
-  mkdir "$root"/dev/{pts,shm,mqueue,net}
-  while read -r name major minor; do
-    mknod -m 666 "$root/dev/$name" c "$major" "$minor"
-  done <<'LIST'
-null 1 3
-zero 1 5
-full 1 7
-random 1 8
-urandom 1 9
-tty 5 0
-fuse 10 229
-net/tun 10 200
-LIST
-  mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts "$root/dev/pts"
-  mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
-  mount -t mqueue mqueue "$root/dev/mqueue"
-  ln -s pts/ptmx "$root/dev/ptmx"
-  ln -s /proc/self/fd "$root/dev/fd"
-  for name in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${name%:*}" "$root/dev/${name#*:}"; done
-}
 
 inside() {
   work=$1 user=$2 root=$1/root

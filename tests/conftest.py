@@ -30,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-engines", default="", help="engines whose absence is a failure")
     parser.addoption("--update", action="store_true", help="rewrite the expected files")
     parser.addoption("--long", action="store_true", help="run the full counts")
+    parser.addoption("--reach", action="store_true", help="run what needs a second machine")
 
 
 hypothesis.settings.register_profile(
@@ -67,6 +68,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "long" in item.keywords:
             item.add_marker(pytest.mark.timeout(LONG))
+    if not config.getoption("--long") and not config.getoption("--reach"):
+        for item in items:
+            if "reach" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="a second machine: run `make test-reach`"))
     if not config.getoption("--long"):
         reason = "a long count, or enough on one engine: run `make test-long`"
         for item in items:
