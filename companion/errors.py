@@ -34,6 +34,7 @@ class Code(StrEnum):
     TOKEN_EXPIRED = "token-expired"  # noqa: S105 - the same
     NO_ENGINE = "no-engine"
     ENGINE_SILENT = "engine-silent"
+    ENGINE_ELSEWHERE = "engine-elsewhere"
     ENGINE_DENIED = "engine-denied"
     ENGINE_FAILED = "engine-failed"
     WORLD_CHANGED = "world-changed"

@@ -10,6 +10,7 @@ names the commands that it refuses; `hold` names those that do their work and th
 are let go, and `held` is what waits now; `says` are
 the lines of each build, at once; `vanishing` names networks that are listed and gone when
 they are looked at; `follows` has `events` last until its caller ends, as a real engine does;
+`elsewhere` has containers see no file of this machine;
 `gather` is [words, n]: calls that begin with the words do their work and then wait until n of them
 were made, which `gathered` counts.
 """
@@ -143,6 +144,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             return f"{world.get('storage', 'overlay')}\n"
         case ["info"] if options["format"] == ["{{.SecurityOptions}}"]:
             return f"[name=seccomp,profile=builtin{world.get('mapped', '')}]\n"
+        case ["info"] if options["format"] == ["{{.Host.ServiceIsRemote}}"]:
+            return f"{str(world.get('elsewhere', False)).lower()}\n"
         case ["info"]:
             return f"{str(world.get('rootless', False)).lower()}\n"
         case ["ps"]:
@@ -194,8 +197,10 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             if any(c["HostConfig"]["NetworkMode"] == mode for c in world["containers"].values()):
                 raise RefusedError(f"container {name} has dependent containers")
             world["containers"].pop(name, None)
-        case ["import", "-", tag]:
+        case ["import", "-", *tags]:
+            tag = tags[0] if tags else f"sha256:{world['count']}"
             world["images"][tag] = {"tag": tag, "labels": {}}
+            return f"{tag}\n"
         case ["compose", *_]:
             return f"{Path(sys.argv[0]).name} compose {' '.join(argv[1:])}\n"
         case ["unshare", "ip", *_]:
@@ -297,9 +302,12 @@ def create(world: dict, image: str, options: dict[str, list[str]]) -> str:
         raise RefusedError(f"{image}: image not known")
     if where.startswith("container:"):
         where = f"container:{found(world, where.removeprefix('container:'))['Id']}"
-    elif where not in world["networks"]:
+    elif where != "none" and where not in world["networks"]:
         raise RefusedError(f"unable to find network with name or ID {where}")
     mounts = [dict(f.partition("=")[::2] for f in m.split(",")) for m in options.get("mount", [])]
+    for mount in (m for m in mounts if m["type"] == "bind"):
+        if world.get("elsewhere") or not Path(mount["source"]).exists():
+            raise RefusedError(f"bind source path does not exist: {mount['source']}")
     mine = {mount["source"] for mount in mounts if mount["type"] == "volume"}
     world["volumes"] = sorted({*world["volumes"], *mine})
     labels, identity = labelled(options), f"{name}-{world['count']}"

@@ -167,10 +167,12 @@ def _mount(project: str, files: str, bind: Bind) -> str:
         kind, source = "volume", f"{project}_{bind.source.name}"
     else:
         kind, source = "bind", bind.source.on_host(files)
-    fields = [
-        *(f"type={kind}", f"source={source}", f"target={bind.target}"),
-        *(["ro"] if bind.read_only else []),
-    ]
+    fields = (f"type={kind}", f"source={source}", f"target={bind.target}")
+    return mount_option(*fields, *(("ro",) if bind.read_only else ()))
+
+
+def mount_option(*fields: str) -> str:
+    """Return the value of `--mount`, a line of CSV."""
     import csv  # noqa: PLC0415 - start-up time is a budget
     import io  # noqa: PLC0415
 

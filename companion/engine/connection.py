@@ -35,7 +35,8 @@ class Connection:
     @property
     def dialect(self) -> Dialect:
         """The command-line differences of this engine."""
-        return replace(DIALECTS[self.choice.name], rootless=self.choice.rootless)
+        known = DIALECTS[self.choice.name]
+        return replace(known, rootless=self.choice.rootless, shares_files=self.choice.shares_files)
 
     @property
     def environment(self) -> dict[str, str | None]:

@@ -34,6 +34,8 @@ class Dialect:
     """The client builds images in its own process; otherwise a daemon does."""
     security_options: tuple[str, ...]
     """Prints whether the engine maps user IDs; empty where it maps the desktop's user itself."""
+    is_service: tuple[str, ...]
+    """Prints `false` if the client is the engine itself; empty where it never is."""
     storage: tuple[str, ...]
     """Prints the name of the storage driver."""
     better_storage: str
@@ -56,6 +58,8 @@ class Dialect:
     """The client adds the proxies of its own settings to each container and build."""
     rootless: bool = False
     """Containers run in user namespaces, which map the desktop's user only on request."""
+    shares_files: bool = True
+    """See EngineChoice."""
 
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -78,6 +82,7 @@ DIALECTS: Mapping[str, Dialect] = {
         ),
         builds_here=False,
         security_options=("info", "--format", "{{.SecurityOptions}}"),
+        is_service=(),
         storage=("info", "--format", "{{.Driver}}"),
         better_storage='set "storage-driver": "overlay2" in daemon.json, and restart docker',
         silent="start the docker daemon, or use podman",
@@ -105,6 +110,7 @@ DIALECTS: Mapping[str, Dialect] = {
         ),
         builds_here=True,
         security_options=(),
+        is_service=("info", "--format", "{{.Host.ServiceIsRemote}}"),
         storage=("info", "--format", "{{.Store.GraphDriverName}}"),
         better_storage='set driver = "overlay" below [storage] in storage.conf, which lies in'
         " ~/.config/containers (root: /etc/containers), and run `podman system reset`, which"

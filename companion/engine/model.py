@@ -114,6 +114,11 @@ class EngineChoice:
     """Variables that point the engine's client at its endpoint, e.g. DOCKER_HOST."""
     rootless: bool = False
     """The engine runs as an ordinary user, its containers in user namespaces."""
+    shares_files: bool = True
+    """Its containers can mount files of this desktop, as `engine/shared_files.py` found out.
+
+    Otherwise it is elsewhere: on another machine, or in a virtual machine on this one.
+    """
 
     @property
     def endpoint(self) -> str:

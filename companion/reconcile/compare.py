@@ -13,6 +13,7 @@ from companion.project.record import AgentRecord
 from companion.reconcile import (
     authority,
     bring,
+    elsewhere,
     gateway_services,
     host_facts,
     migrate,
@@ -104,8 +105,8 @@ def engine_of(home: Paths, checked: Checked, record: AgentRecord | None) -> Driv
     Raises:
         CompanionError: the engine is not installed or does not answer.
     """
-    choice = detect(checked.config.container_runtime, record.engine if record else None)
-    return engine_at(home, checked, pinned(choice))
+    choice = pinned(detect(checked.config.container_runtime, record.engine if record else None))
+    return engine_at(home, checked, elsewhere.examined(home, checked, choice, record))
 
 
 def engine_at(home: Paths, checked: Checked, choice: EngineChoice) -> Driver:
@@ -146,6 +147,10 @@ def sandbox_of(checked: Checked, record: AgentRecord) -> Sandbox:
         log_level=config.log_level,
         workdir=checked.workdir,
         allocation=record.allocation,
-        host=replace(checked.host, rootless=bool(engine and engine.rootless)),
+        host=replace(
+            checked.host,
+            rootless=bool(engine and engine.rootless),
+            shares_files=not engine or engine.shares_files,
+        ),
         found=checked.found,
     )

@@ -83,6 +83,8 @@ class HostFacts:
     images: tuple[tuple[str, str], ...] = ()
     rootless: bool = False
     """The engine runs without root: it forwards the desktop to any of the gateway's addresses."""
+    shares_files: bool = True
+    """Containers can mount files of this desktop; otherwise the engine is elsewhere."""
     trusted_certificates: bytes = b""
     """PEM of CAs that the gateway trusts besides the public ones."""
     build_network: BuildNetwork = field(default_factory=BuildNetwork)
