@@ -17,6 +17,17 @@ from typing import IO
 
 from companion.engine.client import Engine
 from companion.errors import Code, CompanionError, UsageError
+from companion.operations import disarming
+from companion.operations.copy_scripts import (
+    CONTENT,
+    IS_DIRECTORY,
+    IS_FILE,
+    NO_PARENT,
+    NOT_THERE,
+    RECEIVE,
+    SEND,
+)
+from companion.operations.disarming import Disarmed
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.system import children, files, links, merge, open_flags, pack, unpack
@@ -24,60 +35,19 @@ from companion.system.paths import Paths
 from companion.system.plain import plain
 from companion.system.unpack import RefusedError, Unpacked
 
-_CONTENT = "content"
-"""The name of what is copied until it is whole."""
 _KEPT_FREE = 512 * 1024 * 1024
 """Bytes of the disk that what comes out may not fill."""
 _REST = 1024 * 1024
 """Bytes after the end of an archive: tar fills its last block."""
-_NOT_THERE, _IS_DIRECTORY, _NO_PARENT, _IS_FILE = 3, 4, 5, 6
-_AT_HOME = 'case $1 in "~") set -- "$HOME" "$2" ;; "~/"*) set -- "$HOME/${1#"~/"}" "$2" ;; esac'
-_RECEIVE = f"""\
-set -eu
-kind=$3
-{_AT_HOME}
-target=${{1:-.}}
-if [ -d "$target" ] && [ "$2" ]; then target=${{target%/}}/$2; fi
-merges=
-if [ -d "$target" ] && {{ [ ! "$2" ] || [ ! -L "$target" ]; }}; then
-    [ "$kind" = directory ] || exit {_IS_DIRECTORY}
-    merges=yes parent=$target
-else
-    if [ "$kind" = directory ] && {{ [ -e "$target" ] || [ -L "$target" ]; }}; then
-        exit {_IS_FILE}
-    fi
-    case $kind$target in file*/) exit {_NO_PARENT} ;; esac
-    parent=$(dirname -- "$target")
-    [ -d "$parent" ] || exit {_NO_PARENT}
-fi
-work=$(mktemp -d -- "$parent/.companion-cp.XXXXXX")
-trap 'rm -rf -- "$work"' EXIT
-tar -x -f - -C "$work"
-if [ "$merges" ]; then
-    cp -aT --remove-destination -- "$work/{_CONTENT}" "$target"
-    (cd -- "$target" && pwd -P)
-else
-    mv -fT -- "$work/{_CONTENT}" "$target"
-    printf '%s/%s' "$(cd -- "$parent" && pwd -P)" "$(basename -- "$target")"
-fi
-"""
-_SEND = f"""\
-set -eu
-{_AT_HOME}
-source=${{1:-.}}
-[ -e "$source" ] || exit {_NOT_THERE}
-options="-c -f - --format=gnu --hard-dereference"
-code=0
-if [ -d "$source" ]; then
-    tar $options -C "$source" . || code=$?
-else
-    cd -- "$(dirname -- "$source")"
-    tar $options -h -- "$(basename -- "$source")" || code=$?
-fi
-cat >/dev/null
-exit $code
-"""
-"""Its `cat` waits until we have read all: Docker forgets what is not read 2 s after the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedOut:
+    """Where a copy on the desktop is, what was written, and what git will not obey in it."""
+
+    place: Path
+    written: Unpacked
+    disarmed: Disarmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +95,7 @@ def into(home: Paths, source: str, inside: Inside) -> str:
         name = ""
     kind = "directory" if real.is_dir() else "file"
     with _opened(real.parent) as parent:
-        return _sent(inside, (name, kind), lambda out: pack.pack(out, parent, real.name, _CONTENT))
+        return _sent(inside, (name, kind), lambda out: pack.pack(out, parent, real.name, CONTENT))
 
 
 def put(content: bytes, name: str, inside: Inside) -> str:
@@ -134,13 +104,14 @@ def put(content: bytes, name: str, inside: Inside) -> str:
     Raises:
         CompanionError: the sandbox does not take it.
     """
-    return _sent(inside, (name, "file"), lambda out: pack.pack_bytes(out, content, _CONTENT))
+    return _sent(inside, (name, "file"), lambda out: pack.pack_bytes(out, content, CONTENT))
 
 
-def out_of(home: Paths, inside: Inside, target: str) -> tuple[Path, Unpacked]:
-    """Copy a file or directory of a sandbox to the desktop; return where it is, and what is there.
+def out_of(home: Paths, inside: Inside, target: str) -> CopiedOut:
+    """Copy a file or directory of a sandbox to the desktop.
 
-    A directory that is there already keeps what else is in it, and its `.git`.
+    A directory that is there already keeps what else is in it, and its `.git`. What would have git
+    run something is renamed.
 
     Raises:
         CompanionError: it cannot be written, or something other than a plain tree came out.
@@ -152,18 +123,29 @@ def out_of(home: Paths, inside: Inside, target: str) -> tuple[Path, Unpacked]:
     _require_own_links(home, whole.parent)
     place = files.real(whole.parent) / whole.name
     if place.is_dir() and not place.is_symlink():
-        with _opened(place) as there, _temporary(there) as work:
+        with _opened(place) as there, _temporary(there) as (name, work):
             done = _received(inside, work, _room(there))
-            return place, _merged(done, work, there, place)
-    with _opened(place.parent) as parent, _temporary(parent) as work:
+            disarmed = _disarmed(done, place / name / CONTENT)
+            written = _merged(done, work, there, place)
+            return CopiedOut(place, written, disarmed.without(written.left_out))
+    with _opened(place.parent) as parent, _temporary(parent) as (name, work):
         done = _received(inside, work, _room(parent))
+        disarmed = _disarmed(done, place.parent / name / CONTENT)
         if target.endswith("/") and not done.is_directory:
             raise CompanionError(f"there is no directory {target}", "create it first")
         try:
-            os.rename(_CONTENT, place.name, src_dir_fd=work, dst_dir_fd=parent)
+            os.rename(CONTENT, place.name, src_dir_fd=work, dst_dir_fd=parent)
         except OSError as error:
             raise _unwritable(str(place), error) from None
-    return place, done
+    return CopiedOut(place, done, disarmed)
+
+
+def _disarmed(done: Unpacked, place: Path) -> Disarmed:
+    """Rename what would have git run something in what came out, before it gets its name."""
+    try:
+        return disarming.disarm(place) if done.is_directory else Disarmed()
+    except OSError as error:
+        raise _unwritable("what came out", error) from None
 
 
 def _is_content(source: str) -> bool:
@@ -177,7 +159,7 @@ def _merged(done: Unpacked, work: int, there: int, place: Path) -> Unpacked:
         what = f"{place} is a directory"
         raise CompanionError(what, "remove it, or choose another name", code=Code.EXISTS)
     try:
-        left_out = merge.move(work, _CONTENT, there)
+        left_out = merge.move(work, CONTENT, there)
     except merge.ClashError as error:
         what = f"cannot write {place / error.path}: {error}"
         raise CompanionError(what, "nothing was kept", code=Code.EXISTS) from None
@@ -190,7 +172,7 @@ def _merged(done: Unpacked, work: int, there: int, place: Path) -> Unpacked:
 def _sent(inside: Inside, words: tuple[str, str], send: Callable[[IO[bytes]], None]) -> str:
     """Send an archive of one thing, which gets a name if it lands in a directory, and is a kind."""
     engine = inside.engine
-    with children.piped(inside.argv(_RECEIVE, *words), env=engine.environment) as program:
+    with children.piped(inside.argv(RECEIVE, *words), env=engine.environment) as program:
         try:
             send(program.stdin)
             program.stdin.close()
@@ -201,11 +183,11 @@ def _sent(inside: Inside, words: tuple[str, str], send: Callable[[IO[bytes]], No
             raise CompanionError(what, "nothing was copied", code=Code.FILE_ACCESS) from None
         said = program.stdout.read(_REST)
         code, complaint = program.ends()
-    if code in {_IS_DIRECTORY, _IS_FILE}:
-        kind = "a directory" if code == _IS_DIRECTORY else "no directory"
+    if code in {IS_DIRECTORY, IS_FILE}:
+        kind = "a directory" if code == IS_DIRECTORY else "no directory"
         what = f"{inside.path or '.'}, or {words[0]} in it, is there already, and is {kind}"
         raise CompanionError(what, "remove it, or choose another name", code=Code.EXISTS)
-    if code == _NO_PARENT:
+    if code == NO_PARENT:
         raise CompanionError(f"there is no directory for {inside.path}", "create it first")
     if code:
         raise CompanionError(f"{engine.agent} did not take it: {_last_line(complaint)}")
@@ -215,11 +197,11 @@ def _sent(inside: Inside, words: tuple[str, str], send: Callable[[IO[bytes]], No
 def _received(inside: Inside, work: int, room: int) -> Unpacked:
     """Write what comes out of a sandbox as the content of a directory of ours."""
     engine = inside.engine
-    with children.piped(inside.argv(_SEND), env=engine.environment) as program:
+    with children.piped(inside.argv(SEND), env=engine.environment) as program:
         done: Unpacked | None = None
         why = "its archive is incomplete"
         try:
-            done = unpack.unpack(program.stdout, work, _CONTENT, room)
+            done = unpack.unpack(program.stdout, work, CONTENT, room)
             program.stdin.close()
             if len(program.stdout.read(_REST)) == _REST:
                 raise RefusedError("data follows the end of its archive")
@@ -231,7 +213,7 @@ def _received(inside: Inside, work: int, room: int) -> Unpacked:
         except OSError as error:
             raise _unwritable("what came out", error) from None
         code, complaint = program.ends()
-    if code == _NOT_THERE:
+    if code == NOT_THERE:
         what = f"there is no {inside.path} in {engine.agent}"
         raise CompanionError(what, f"relative paths begin in {inside.record.config.workdir}")
     if done is None or code:
@@ -273,8 +255,12 @@ def _opened(directory: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _temporary(parent: int) -> Iterator[int]:
-    """Make a directory of ours, which is removed afterwards with what is left in it."""
+def _temporary(parent: int) -> Iterator[tuple[str, int]]:
+    """Make a directory of ours, which is removed afterwards with what is left in it.
+
+    Yields:
+        Its name, and a handle.
+    """
     name = f".companion-cp.{secrets.token_hex(6)}"
     try:
         os.mkdir(name, 0o700, dir_fd=parent)
@@ -283,7 +269,7 @@ def _temporary(parent: int) -> Iterator[int]:
     try:
         handle = os.open(name, os.O_RDONLY | open_flags.DIRECTORY, dir_fd=parent)
         try:
-            yield handle
+            yield name, handle
         finally:
             os.close(handle)
     finally:

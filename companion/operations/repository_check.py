@@ -4,71 +4,22 @@ Mounts keep agents from changing what git obeys at the top of a repository. This
 around that; it runs nothing of the repository.
 """
 
-import os
 import re
-import time
-from collections import deque
 from collections.abc import Collection, Iterator
-from itertools import islice
 from pathlib import Path
 
+from companion.operations import git_obeys
 from companion.operations.findings import Finding, Level
+from companion.operations.git_obeys import Effort
 from companion.project import store
 from companion.project.model import Project
 from companion.project.record import AgentRecord
 from companion.reconcile import git_facts
-from companion.sandbox.repositories import (
-    COMMON,
-    CONFIG,
-    GIT,
-    OBEYED,
-    REMOTES,
-    WORKTREE_CONFIG,
-    GitFacts,
-    stored,
-)
+from companion.sandbox.repositories import CONFIG, GitFacts, stored
 from companion.system import files, git
 from companion.system.paths import AgentPaths, Paths
 
-_MOST = 10_000
-"""Entries of one directory that are looked at."""
-_DIRECTORIES = 100_000
-_REPOSITORIES = 500
-_SECONDS = 5.0
-_RUNS = re.compile(
-    r"core\.(fsmonitor|hookspath|sshcommand|editor|pager|askpass|gitproxy|alternaterefscommand)"
-    r"|(alias|pager)\..+|filter\..+\.(clean|smudge|process)|diff\.(external|.+\.(command|textconv))"
-    r"|merge\..+\.driver|credential(\..+)?\.helper|gpg(\..+)?\.(program|defaultkeycommand)"
-    r"|include\.path|includeif\..+\.path|(diff|merge|guit)tool\..+\.(cmd|path)|sequence\.editor"
-    r"|uploadpack\.packobjectshook|remote\..+\.(uploadpack|receivepack|vcs)"
-    r"|trailer\..+\.(cmd|command)|interactive\.difffilter|init\.templatedir"
-)
-"""Settings that name a command, or a file or directory with some."""
-_PLAIN = {"", "true", "false", "yes", "no", "on", "off", "1", "0"}
 _EXEC = re.compile(rb"^\s*(x|exec)\s+(.+)$", re.MULTILINE)
-_SAMPLE = ".sample"
-
-
-class Effort:
-    """What the check of one mounted directory may cost: its agent decides how much is there."""
-
-    def __init__(
-        self,
-        seconds: float = _SECONDS,
-        directories: int = _DIRECTORIES,
-        repositories: int = _REPOSITORIES,
-    ) -> None:
-        self._until = time.monotonic() + seconds
-        self._directories, self._repositories = directories, repositories
-        self.is_spent = False
-
-    def take(self, *, directories: int = 0, repositories: int = 0) -> bool:
-        """Tell whether so much more may be looked at."""
-        self._directories -= directories
-        self._repositories -= repositories
-        late = time.monotonic() >= self._until
-        self.is_spent |= late or self._directories < 0 or self._repositories < 0
-        return not self.is_spent
 
 
 def examine(home: Paths) -> Iterator[Finding]:
@@ -110,7 +61,7 @@ def dangers(
         effort: how much may be looked at; what is left out is said.
     """
     effort = effort or Effort()
-    yield from _dangers(directory, copies, repositories, effort)
+    yield from dict.fromkeys(_dangers(directory, copies, repositories, effort))
     if effort.is_spent:
         yield f"{directory}: there is too much to look at: not everything was looked at"
 
@@ -127,43 +78,46 @@ def _dangers(
         own = Path(facts.directory)
         yield from _links(own, effort)
         yield from _unfinished(own)
-        yield from _remotes(own, effort)
+        yield from map(str, git_obeys.remotes(own, effort))
         yield from _in_the_tree(directory, facts)
         if facts.is_worktree and own.is_relative_to(top):
-            yield from _obeyed(own, effort)
+            yield from map(str, git_obeys.settings_and_hooks(own, effort))
         elif copies and not facts.is_worktree:
             yield from _new(facts, copies, effort)
+        if not facts.is_worktree or own.is_relative_to(top):
+            yield from map(str, git_obeys.modules(own, effort))
         submodules = git.submodules(top) if facts.inner else ()
     if submodules is None:
         yield f"the index of {directory} cannot be read"
     seen: set[Path] = set()
-    for place in (*(submodules or ()), *_repositories_below(top, effort)):
+    below = (place for place in git_obeys.repositories(top, effort) if place != top)
+    for place in (*(submodules or ()), *below):
         if place not in seen:
             seen.add(place)
             if not effort.take(repositories=1):
                 return
-            yield from _inner(place, effort)
+            yield from map(str, git_obeys.at(place, effort))
 
 
 def _new(facts: GitFacts, copies: Path, effort: Effort) -> Iterator[str]:
     """Yield what git obeys in a repository and did not when its sandbox started."""
     own, copy = Path(facts.directory), copies / stored(facts, CONFIG).file
     if not copy.exists():
-        yield from _obeyed(own, effort)
+        yield from map(str, git_obeys.settings_and_hooks(own, effort))
         return
     known, settings = git.settings(copy) or (), git.settings(own / CONFIG)
     if settings is None and files.status(own / CONFIG):
         yield f"{own / CONFIG} cannot be read"
     for entry in settings or ():
-        if entry not in known and _runs(*entry):
+        if entry not in known and git_obeys.runs(*entry):
             yield f"{own / CONFIG}: git obeys {'='.join(entry)}, which is new"
 
 
 def _links(own: Path, effort: Effort) -> Iterator[str]:
     """Yield what git would write through."""
-    every = [*_entries(own, effort)]
+    every = [*git_obeys.entries(own, effort)]
     if not files.is_link(own / "logs"):
-        every += (one for _, found in _tree(own / "logs", effort) for one in found)
+        every += (one for _, found in git_obeys.tree(own / "logs", effort) for one in found)
     for entry in every:
         if entry.is_symlink():
             yield f"{entry.path} is a link: git writes to {files.real(Path(entry.path))}"
@@ -187,85 +141,7 @@ def _in_the_tree(directory: Path, facts: GitFacts) -> Iterator[str]:
     for name, value in (
         () if facts.is_worktree else git.settings(Path(facts.directory, CONFIG)) or ()
     ):
-        if _runs(name, value):
+        if git_obeys.runs(name, value):
             place = files.real(real / files.expanded(Path(value)))
             if place.is_relative_to(real) and files.status(place):
                 yield f"{place}: git uses it ({name}), and the agent may change it"
-
-
-def _repositories_below(top: Path, effort: Effort) -> Iterator[Path]:
-    """Yield the repositories in subdirectories, which editors look for and ask for their status."""
-    for place, found in _tree(top, effort):
-        if place != top and any(entry.name == GIT for entry in found):
-            yield place
-
-
-def _tree(top: Path, effort: Effort) -> Iterator[tuple[Path, list[os.DirEntry[str]]]]:
-    """Yield directories with their entries, the upper ones first; follow no link."""
-    waiting = deque([top])
-    while waiting and effort.take(directories=1):
-        place = waiting.popleft()
-        found = [*_entries(place, effort)]
-        yield place, found
-        waiting += (
-            Path(entry.path)
-            for entry in found
-            if entry.name != GIT and entry.is_dir(follow_symlinks=False)
-        )
-
-
-def _entries(directory: Path, effort: Effort) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(directory) as found:
-            yield from islice(found, _MOST)
-            if next(found, None):
-                effort.is_spent = True
-    except OSError:  # it is missing, or git cannot read it, either
-        return
-
-
-def _inner(place: Path, effort: Effort) -> Iterator[str]:
-    """Yield what git would run in a repository below another one.
-
-    `git status` above enters it if it is a submodule.
-    """
-    found = place / GIT
-    if files.is_file(found):
-        text = git_facts.text_of(found)
-        if text is None:
-            yield f"{found} cannot be read"
-            return
-        found = place / os.fsdecode(text).removeprefix("gitdir: ").rstrip("\r\n")
-    if files.status(found):
-        yield from _remotes(found, effort)
-        yield from _obeyed(found, effort)
-
-
-def _obeyed(own: Path, effort: Effort) -> Iterator[str]:
-    """Yield all that a repository has git run; `own` is its `.git`."""
-    common = own / COMMON
-    if files.is_file(common) and git_facts.text_of(common) != OBEYED[COMMON]:
-        yield f"{own}: git obeys another directory, because of {COMMON}"
-    for config in (CONFIG, WORKTREE_CONFIG):
-        path = own / config
-        entries = git.settings(path) if files.status(path) else ()
-        if entries is None:
-            yield f"{path} cannot be read"
-        for entry in entries or ():
-            if _runs(*entry):
-                yield f"{path}: git obeys {'='.join(entry)}"
-    for hook in _entries(own / "hooks", effort):
-        if not hook.name.endswith(_SAMPLE) and os.access(hook, os.X_OK):
-            yield f"{hook.path}: git may run it"
-
-
-def _remotes(own: Path, effort: Effort) -> Iterator[str]:
-    """Yield the files that say where `git fetch NAME` and `git push NAME` go."""
-    for name in REMOTES:
-        for entry in _entries(own / name, effort):
-            words = f"`git push {entry.name}` and `git fetch {entry.name}`"
-            yield f"{entry.path}: {words} go where it says"
-
-
-def _runs(name: str, value: str) -> bool:
-    return bool(_RUNS.fullmatch(name)) and value not in _PLAIN

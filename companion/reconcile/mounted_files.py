@@ -39,7 +39,7 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
     if desired.sandbox.ssh:
         found[Directory.SSHD] = ssh_keys.contents(desired, home, agent_paths)
     if mounted := desired.sandbox.repositories:
-        found[Directory.GIT] = tuple(repositories.files(facts for _, facts in mounted))
+        found[Directory.GIT] = tuple(repositories.files(mounted))
     if desired.sandbox.brought:
         archive = brought.archive(desired.sandbox.brought)
         found[Directory.BROUGHT] = (File(brought.ARCHIVE, archive),)

@@ -24,6 +24,8 @@ Only an existing file can be a mount point: what is missing is created before a 
 """
 REMOTES = ("remotes", "branches")
 """Directories of old; a file in them says where `git fetch NAME` and `git push NAME` go."""
+_ABSOLUTE = b"gitdir: /"
+"""How a worktree's `.git` begins if git made it; relative paths are right in a sandbox, too."""
 DIRECTORIES = ("hooks", WORKTREES, *REMOTES)
 
 
@@ -66,14 +68,22 @@ def binds(mounted: Iterable[tuple[str, GitFacts]]) -> Iterator[Bind]:
                 yield from _worktree(own, f"{base}/{WORKTREES}")
 
 
-def files(mounted: Iterable[GitFacts]) -> Iterator[File]:
+def files(mounted: Iterable[tuple[str, GitFacts]]) -> Iterator[File]:
     """Yield our copies of the files that git obeys, which are what is mounted.
 
-    A copy cannot be exchanged for a link by whoever may write to the repository.
+    A copy cannot be exchanged for a link by whoever may write to the repository. That of a worktree
+    leads to where its repository is in the sandbox. `mounted` are writable mounts by target.
     """
-    for facts in mounted:
+    every = tuple(mounted)
+    places = {f.directory: f"{t}/{f.inner}".rstrip("/") for t, f in every if not f.is_worktree}
+    for _, facts in every:
         for file in facts.files:
-            yield File(stored(facts, file.path).file, file.content)
+            content = file.content
+            if file.path == GIT and content.startswith(_ABSOLUTE):
+                place = PurePosixPath(facts.directory)
+                if repository := places.get(_repository(facts)):
+                    content = f"gitdir: {repository}/{WORKTREES}/{place.name}\n".encode()
+            yield File(stored(facts, file.path).file, content)
 
 
 def is_fixed(path: str, held: Iterable[str]) -> bool:

@@ -1,6 +1,7 @@
 """What an agent may leave in a repository for git on the desktop: each seen to work, then found."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 from desk import Desk
 from fake_project import fresh
 
-from companion.operations.repository_check import Effort, dangers
+from companion.operations.disarming import disarm
+from companion.operations.git_obeys import Effort
+from companion.operations.repository_check import dangers
 from companion.system.git import committed, recorded
 
 QUIET = {
@@ -96,6 +99,52 @@ def _obeys_elsewhere(top: Path) -> list[str]:
     return ["status"]
 
 
+def _repository_without_a_git(top: Path) -> list[str]:
+    """A shell's prompt asks it for its status as soon as the user is there."""
+    inner = top / "src"
+    for name in ("objects", "refs"):
+        (inner / name).mkdir(parents=True)
+    (inner / "HEAD").write_text("ref: refs/heads/main\n")
+    settings = f"bare = false\nworktree = .\nfsmonitor = {_script(top)}\n"
+    (inner / "config").write_text(f"[core]\nrepositoryformatversion = 0\n{settings}")
+    return ["-C", "src", "status"]
+
+
+def _files_of_another_directory(top: Path) -> list[str]:
+    """Its own index decides what is written there."""
+    git(top, "init", "-q", "inner")
+    inner = top / "inner"
+    (inner / "trace").write_text("evil")
+    git(inner, "add", "trace")
+    git(inner, "config", "core.worktree", str(top.parent))
+    return ["-C", "inner", "checkout", "-q", "--", ":/"]
+
+
+def _command_of_a_remote(top: Path) -> list[str]:
+    """Editors fetch by themselves."""
+    git(top, "init", "-q", "inner")
+    git(top / "inner", "config", "protocol.ext.allow", "always")
+    git(top / "inner", "config", "remote.origin.url", f"ext::{_script(top)}")
+    return ["-C", "inner", "fetch"]
+
+
+def _update_of_a_submodule(top: Path) -> list[str]:
+    inner = top / "inner"
+    git(top, "clone", "-q", "--recurse-submodules", ".", str(inner))
+    git(inner, "config", "submodule.library.update", f"!{_script(top)}")
+    git(inner / "library", "commit", "-q", "--allow-empty", "-m", "another")
+    return ["-C", "inner", "submodule", "update"]
+
+
+def _submodule_that_is_not_checked_out(top: Path) -> list[str]:
+    git(top, "submodule", "--quiet", "deinit", "-f", "library")
+    hook = top / ".git/modules/library/hooks/post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(Path(_script(top)).read_text())
+    hook.chmod(0o755)
+    return ["submodule", "--quiet", "update", "--init"]
+
+
 def _unfinished_rebase(top: Path) -> list[str]:
     state = top / ".git/rebase-merge"
     git(top, "-c", "sequence.editor=echo break >", "rebase", "-qi", "HEAD~1", check=False)
@@ -148,7 +197,12 @@ ATTACKS = {
     _new_repository: "core.fsmonitor=",
     _inner_hook: "post-index-change",
     _exchanged_submodule: "core.fsmonitor=",
-    _obeys_elsewhere: "another directory, because of commondir",
+    _obeys_elsewhere: "commondir: git obeys another directory",
+    _repository_without_a_git: "src/config: git obeys core.fsmonitor=",
+    _files_of_another_directory: "inner/.git/config: git obeys core.worktree=",
+    _command_of_a_remote: "inner/.git/config: git obeys protocol.ext.allow=always",
+    _update_of_a_submodule: "inner/.git/config: git obeys submodule.library.update=!",
+    _submodule_that_is_not_checked_out: "modules/library/hooks/post-checkout: git may run it",
     _unfinished_rebase: "continuing the rebase runs `",
     _link_in_a_log: "logs/HEAD is a link: git writes to ",
     _link_for_a_message: "COMMIT_EDITMSG is a link: git writes to ",
@@ -156,6 +210,10 @@ ATTACKS = {
     _old_branch: ".git/branches/backup: `git push backup` and `git fetch backup` go where it says",
     _hooks_in_the_tree: ".husky: git uses it (core.hookspath), and the agent may change it",
 }
+
+
+BY_HAND = {_unfinished_rebase, _link_in_a_log, _link_for_a_message}
+"""Attacks that a copy keeps: links out of it stay inside, and you end a rebase yourself."""
 
 
 @pytest.mark.parametrize(
@@ -172,8 +230,25 @@ def test_what_git_would_run_is_found_and_not_run(
     recorded(top / "file")
     assert not trace.exists()
     assert [one for one in found if sign in one], found
+    if attack not in BY_HAND:
+        copy = top.with_name("copy")
+        shutil.copytree(top, copy, symlinks=True)
+        disarmed = disarm(copy)
+        assert disarmed.is_whole
+        git(copy, *words, check=False)
+        assert not trace.exists(), disarmed.renamed
     git(top, *words, check=False)
     assert trace.exists(), "it is no danger"
+
+
+def test_a_copy_leads_to_no_repository_of_the_desktop(top: Path):
+    copy = top.with_name("copy")
+    (copy / "deep").mkdir(parents=True)
+    (copy / "deep/.git").write_text(f"gitdir: {top}/.git\n")
+    git(top, "config", "core.fsmonitor", _script(top))
+    assert [*disarm(copy).renamed] == ["deep/.git"]
+    assert (copy / "deep/.git.disabled").exists()
+    assert "fsmonitor" in (top / ".git/config").read_text()
 
 
 def test_a_repository_that_was_not_there_at_the_start_is_the_agents(top: Path, tmp_path: Path):

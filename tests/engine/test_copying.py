@@ -61,6 +61,23 @@ def test_a_directory_that_is_there_takes_what_comes_and_keeps_the_rest(box: Box,
     box.run("rm -rf to")
 
 
+def test_the_desktops_git_runs_nothing_of_a_repository_that_came_out(box: Box, tmp_path: Path):
+    trace = tmp_path / "trace"
+    hook = "printf '#!/bin/sh\\n' >mine/.git/hooks/pre-commit && chmod +x mine/.git/hooks/*"
+    box.run(f"git init -q mine && {hook} && git -C mine config core.fsmonitor 'touch {trace}; :'")
+    place = tmp_path / "mine"
+    done = box.companion("cp", "coder:mine", str(place)).ok()
+    assert f"{place}/.git/config is renamed to config.disabled: git obeys core.fsmo" in done.err
+    assert f"{place}/.git/hooks/pre-commit is renamed to pre-commit.disabled" in done.err
+    status = ["git", "-c", "safe.directory=*", "-C", place, "status"]
+    subprocess.run(status, check=True, capture_output=True)
+    assert not trace.exists()
+    (place / ".git/config.disabled").rename(place / ".git/config")
+    subprocess.run(status, check=True, capture_output=True)
+    assert trace.exists(), "it is no danger"
+    box.run("rm -rf mine")
+
+
 def test_a_slow_reader_gets_everything(box: Box, tmp_path: Path):
     """Docker forgets what was not read two seconds after the program's end."""
     sizes = [1_310_000 + 45_000 * number for number in range(3)]

@@ -205,3 +205,16 @@ def test_a_repository_that_was_tampered_with_is_not_mounted(attack, reason: str,
     facts = git_facts.find(repository)
     assert isinstance(facts, GitFacts)
     assert reason in facts.obstacle
+
+
+@pytest.mark.parametrize("named", ["absolute", "relative"])
+def test_a_worktree_leads_to_its_repository_wherever_that_is_inside(repository: Path, named: str):
+    tree = repository.with_name("tree")
+    git(repository, "worktree", "add", "-q", "--detach", str(tree))
+    if named == "relative":
+        (tree / ".git").write_text("gitdir: ../app/.git/worktrees/tree\n")
+    places = (("/h/tree", tree), ("/h/app/.git", repository / ".git"))
+    mounted = [(target, facts) for target, path in places if (facts := git_facts.find(path))]
+    inside = {"absolute": "/h/app", "relative": "../app"}[named]
+    wanted = f"gitdir: {inside}/.git/worktrees/tree\n".encode()
+    assert wanted in [file.content for file in repositories.files(mounted)]

@@ -3,6 +3,9 @@
 import re
 import time
 from argparse import Namespace
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 from companion.cli import live
@@ -12,7 +15,8 @@ from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.errors import CompanionError, Problem, UsageError, named
 from companion.operations import copying, started
-from companion.operations.copying import Inside
+from companion.operations.copying import CopiedOut, Inside
+from companion.operations.disarming import ENDING
 from companion.system import programs
 from companion.system.paths import Paths
 
@@ -46,13 +50,15 @@ def copy(arguments: Namespace) -> Result:
         hint = "write `AGENT:PATH`, or `:PATH` if there is one agent"
         raise UsageError("neither path is in a sandbox", hint)
     home, inside = _inside(arguments, origin)
-    place, done = copying.out_of(home, inside, target)
-    return Result(
-        text=str(place),
-        data={"path": str(place), "files": done.files, "left_out": done.left_out},
-        problems=_left_out(done.left_out),
-        is_verbatim=True,
-    )
+    done = copying.out_of(home, inside, target)
+    data = {
+        "path": str(done.place),
+        "files": done.written.files,
+        "left_out": done.written.left_out,
+        "disabled": list(done.disarmed.renamed),
+    }
+    problems = (*_left_out(done.written.left_out), *_disabled(done))
+    return Result(text=str(done.place), data=data, problems=problems, is_verbatim=True)
 
 
 def _paste(arguments: Namespace) -> Result:
@@ -92,3 +98,15 @@ def _left_out(names: list[str]) -> tuple[Problem, ...]:
     what = f"left out {plural(len(names), 'name')}: {shown}"
     hint = "files, directories and links within the copy come out, and no `.git` into what is there"
     return (Problem(what, hint),)
+
+
+def _disabled(done: CopiedOut) -> Iterator[Problem]:
+    """Yield what git will not obey in a copy, and why."""
+    for name, why in islice(done.disarmed.renamed.items(), _SHOWN):
+        what = f"{done.place / name} is renamed to {Path(name).name}{ENDING}: {why}"
+        yield Problem(what, "read it before you rename it back")
+    if (more := len(done.disarmed.renamed) - _SHOWN) > 0:
+        yield Problem(f"so renamed in {done.place}, too: {plural(more, 'further file')}", "")
+    if not done.disarmed.is_whole:
+        what = f"{done.place} is too large to look for all that git would run there"
+        yield Problem(what, "look at its repositories before you run git or open an editor there")
