@@ -73,7 +73,8 @@ def common_directory(top: Path) -> Path:
         return place
     own = top / _line(place).removeprefix("gitdir: ")
     common = own.parent.parent
-    knows = own.parent.name == "worktrees" and _line(own / "gitdir") == str(place)
+    known = os.path.normpath(own / _line(own / "gitdir"))  # relative with worktree.useRelativePaths
+    knows = own.parent.name == "worktrees" and known == str(place)
     if not knows or not files.is_directory(common / "objects"):
         what = f"{top} is no work tree of a repository here: its .git leads to {own}"
         hint = "run `git worktree repair` in its repository; for a submodule, use the outer one"

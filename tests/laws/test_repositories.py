@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from companion.errors import CompanionError
 from companion.project.record import ConfigSummary
 from companion.reconcile import git_facts
 from companion.sandbox import repositories
 from companion.sandbox.repositories import GitFacts
 from companion.spec.containers import Files, HostPath
+from companion.system import worktrees
 
 QUIET = {
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -218,3 +220,14 @@ def test_a_worktree_leads_to_its_repository_wherever_that_is_inside(repository: 
     inside = {"absolute": "/h/app", "relative": "../app"}[named]
     wanted = f"gitdir: {inside}/.git/worktrees/tree\n".encode()
     assert wanted in [file.content for file in repositories.files(mounted)]
+
+
+def test_a_worktree_whose_paths_are_relative_is_known(repository: Path):
+    tree = repository.with_name("tree")
+    git(repository, "worktree", "add", "-q", "--detach", str(tree))
+    (tree / ".git").write_text("gitdir: ../app/.git/worktrees/tree\n")
+    (repository / ".git/worktrees/tree/gitdir").write_text("../../../../tree/.git\n")
+    assert worktrees.common_directory(tree) == repository / ".git"
+    (repository / ".git/worktrees/tree/gitdir").write_text("../../../../other/.git\n")
+    with pytest.raises(CompanionError, match="is no work tree of a repository here"):
+        worktrees.common_directory(tree)
