@@ -48,8 +48,9 @@ test-long: ## run all tests with full counts, then drive the whole product on fr
 	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash scripts/test.sh
 	@CACHE='$(CACHE)' bash scripts/fresh.sh drive
 
-packages: setup ## build the wheel and the source distribution into dist/
+packages: setup ## build wheel, source distribution, .deb, .rpm and archive into dist/
 	@bash installer/wheel.sh
+	@bash installer/linux/build.sh
 
 release: setup ## build and check everything that a release publishes; publish nothing
 	@bash installer/release.sh

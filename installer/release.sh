@@ -25,6 +25,7 @@ mkdir -p "$out" "$again/packages"
 
 build() {
   bash installer/wheel.sh "$1" >/dev/null
+  bash installer/linux/build.sh "$1" >/dev/null
   rm -f "$1/.gitignore"
 }
 build "$out"

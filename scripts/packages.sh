@@ -96,6 +96,7 @@ for_venv() {
 
 for_bundle() {
   need binutils -- "finds and strips libraries" -- objdump
+  need patchelf -- "removes search paths of the build machine from libraries" -- patchelf
   need "lib$(python_name)" -- "Python as a library, which Debian's python3 has inside" -- has_python_library
 }
 
