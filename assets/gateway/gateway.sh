@@ -2,6 +2,7 @@
 # The gateway's processes. Any of them ending ends the container, and the engine starts it again.
 # reload.sh talks to the egress process's master. SSH does not pass here, but in the ingress.
 # The desktop asks for a reload by a socket in a directory that only it and this container reach.
+# usage: gateway.sh [AGENT]    AGENT: the name of the agent's Pod, whose address changes
 set -euo pipefail
 
 config=/companion/gateway
@@ -37,6 +38,7 @@ while read -r network; do
   number=$((number + 1))
 done <"$config/networks.lst"
 
+[ $# = 0 ] || : >/tmp/agents.lst
 bash /usr/local/lib/companion/stage.sh /tmp/gateway
 haproxy -c -q -f /tmp/gateway/egress.cfg
 
@@ -52,6 +54,7 @@ run resolver dnsmasq --conf-file="$config/resolver.conf" "${rest[@]/#/--server=}
 run egress haproxy -W -db -S /tmp/master.sock,mode,600 -f /tmp/gateway/egress.cfg &
 run control socat UNIX-LISTEN:/companion/control/reload.sock,fork,unlink-early,mode=600,max-children=4 \
   EXEC:"/bin/bash /usr/local/lib/companion/reload.sh",stderr &
+[ $# = 0 ] || run watch bash /usr/local/lib/companion/pod-watch.sh "$1" &
 trap 'trap - TERM; kill 0; exit 0' TERM INT
 
 read -r name status <&9

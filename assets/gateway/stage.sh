@@ -6,10 +6,13 @@ set -euo pipefail
 
 to=$1
 
+shopt -s nullglob
 rm -rf "$to"
-mkdir -m 700 "$to"
-cp -r /companion/gateway/. "$to"
-cp -r /companion/certificates "$to/certificates"
+mkdir -m 700 "$to" "$to/certificates"
+# In a Pod, each file is a link into a hidden directory, which is replaced as a whole.
+cp -L /companion/gateway/* "$to"
+certificates=(/companion/certificates/*)
+[ ${#certificates[@]} = 0 ] || cp -L "${certificates[@]}" "$to/certificates"
 cat /etc/ssl/certs/ca-certificates.crt /companion/gateway/trusted.pem >"$to/trusted.pem"
 : >"$to/stale.lst"
 for file in /companion/secrets/*; do

@@ -60,8 +60,20 @@ GROUPS = (
         ), ("init coder --runtime claude-code", "init team --example multi-agent"), ("new",)),
         Command("validate", "check agent.yaml and the files it names", "project:validate", (),
                 ("validate", "-C ~/src/coder validate --json"), ("check",)),
-        Command("generate", "write .build/ without starting anything", "project:generate", (), (),
-                ("build",)),
+        Command("generate", "write .build/ without starting anything", "project:generate", (
+            _argument("--kubernetes", metavar="NAMESPACE",
+                      help="also write the objects for a namespace of a cluster, to be applied by "
+                           "kubectl"),
+            _argument("--registry", metavar="PREFIX",
+                      help="where the cluster pulls images, such as registry.example.com/team"),
+            _argument("--gateway-address", metavar="[AGENT=]IP", action="append", default=[],
+                      help="a free address of the cluster's service range, for the gateway"),
+            _argument("--policy-only", action="store_true",
+                      help="close networks by NetworkPolicies alone, without any capability"),
+        ), (
+            "generate",
+            "generate --kubernetes agents --registry ghcr.io/me --gateway-address 10.96.0.7",
+        ), ("build",)),
         Command("plan", "show what `up` would do, and why", "project:plan", (
             _argument("--check", action="store_true", help="exit with 4 if anything differs"),
         ), ("plan", "plan --check"), ("diff",)),

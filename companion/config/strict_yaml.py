@@ -192,13 +192,21 @@ def _refuse_depth(text: str) -> None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML as people write it: no aliases, lists indented."""
+    """YAML as people write it: no aliases, lists indented, each line of a text on its own."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ANN401, ARG002 - yaml's signature
         return True
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - yaml's signature
         super().increase_indent(flow, False)  # noqa: FBT003 - yaml's signature
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Return a text of several lines as a block."""
+        style = "|" if "\n" in text else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 @dataclass(slots=True)

@@ -89,7 +89,12 @@ def desire(
     loads = (*_keys(sandbox, host_key), *_brought(sandbox))
     agent = replace(_agent(sandbox, agent_image), reloads=loads)
     gateway_image = image_of_gateways(sandbox.host, assets.gateway)
-    gateway_files = (*haproxy.render(sandbox), ingress.render(sandbox), *dns.render(sandbox))
+    addressing = sandbox.addressing
+    gateway_files = (
+        *haproxy.render(sandbox, addressing),
+        ingress.render(sandbox),
+        *dns.render(sandbox, addressing),
+    )
     around = services(sandbox, gateway_image, gateway_files, seals, leaves)
     all_services = (*around, agent) if sandbox.gateway else (agent,)
     filtered = tuple(replace(s, seccomp=assets.seccomp_file.path) for s in all_services)

@@ -103,7 +103,7 @@ def _gateway(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Serv
         memory=limits.MEMORY,
         pids=128,
         cpu_shares=1024,
-        configuration=(("names", digest_files(_fixed(contents))),),
+        configuration=(("names", digest_files(dns.read_at_start(contents))),),
     )
 
 
@@ -128,11 +128,6 @@ def _ingress(sandbox: Sandbox, image: Image, contents: tuple[File, ...]) -> Serv
         cpu_shares=1024,
         configuration=(("ways in", digest_files(config)),),
     )
-
-
-def _fixed(contents: tuple[File, ...]) -> tuple[File, ...]:
-    """Return the files that the gateway reads only when it starts."""
-    return tuple(file for file in contents if file.path.endswith(".conf"))
 
 
 def _reloads(

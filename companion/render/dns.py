@@ -6,13 +6,12 @@ that engines give the desktop and from the engine's own resolver. gateway.sh pas
 option: to watch /etc/resolv.conf, dnsmasq would use one of the user's few inotify instances.
 """
 
+from collections.abc import Iterable
+
 from companion.render.haproxy import RESOLVER_PORT, TLS_DEFAULT
+from companion.sandbox.addressing import Addressing
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
-
-SINKHOLE = "192.0.2.1"
-DIRECT = "192.0.2.2"
-"""TLS to this address bypasses the frontend that only reads the SNI (see net.sh)."""
 
 NAMES = "/tmp/names.hosts"  # noqa: S108
 """Written by gateway.sh: only our names of its /etc/hosts, where podman may copy the desktop's."""
@@ -22,23 +21,29 @@ DESKTOP = ("host.containers.internal", "host.docker.internal")
 _COMMON = "keep-in-foreground\nuser=\ngroup=\nbind-interfaces\nno-resolv\n"
 
 
-def render(sandbox: Sandbox) -> tuple[File, ...]:
+def render(sandbox: Sandbox, addressing: Addressing) -> tuple[File, ...]:
     """Return sinkhole.conf, the hosts file that it rereads at each reload, and resolver.conf."""
     sinkhole = (
-        f"{_COMMON}port=53\nlisten-address={sandbox.internal_network.address(2)}\n"
+        f"{_COMMON}port=53\nlisten-address={addressing.listen}\n"
         f"pid-file=/tmp/sinkhole.pid\nno-hosts\naddn-hosts=/tmp/gateway/direct.hosts\n"
-        f"local=/#/\naddress=/#/{SINKHOLE}\n"
+        f"local=/#/\naddress=/#/{addressing.answer}\n"
     )
-    direct = (u.host for u in sandbox.upstreams_by("https") if u.port == TLS_DEFAULT)
+    served = (u.host for u in sandbox.upstreams_by("https") if u.port == TLS_DEFAULT)
+    direct = served if addressing.direct else ()
     resolver = (
         f"{_COMMON}port={RESOLVER_PORT}\nlisten-address=127.0.0.1\npid-file=\ncache-size=1000\n"
         f"no-hosts\naddn-hosts={NAMES}\n"
     )
     return (
         File("sinkhole.conf", sinkhole.encode()),
-        File("direct.hosts", "".join(f"{DIRECT} {host}\n" for host in direct).encode()),
+        File("direct.hosts", "".join(f"{addressing.direct} {host}\n" for host in direct).encode()),
         File("resolver.conf", resolver.encode()),
     )
+
+
+def read_at_start(files: Iterable[File]) -> tuple[File, ...]:
+    """Return the files of a gateway that it reads only when it starts."""
+    return tuple(file for file in files if file.path.endswith(".conf"))
 
 
 def hosts(sandbox: Sandbox) -> File:

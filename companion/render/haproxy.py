@@ -19,6 +19,7 @@ from companion.render import (
     streams,
 )
 from companion.render.streams import server
+from companion.sandbox.addressing import Addressing
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 from companion.spec.identity import LOG_SOCKET
@@ -96,10 +97,10 @@ _ANY_STREAM = f"  server any {_SERVER}\n  server-template s 0-{streams.SLOTS - 1
 _LOG = f'  log-format "{log.REQUEST}"\n'
 
 
-def render(sandbox: Sandbox) -> tuple[File, ...]:
+def render(sandbox: Sandbox, at: Addressing) -> tuple[File, ...]:
     """Return egress.cfg and the files that it and the gateway's scripts read."""
     return (
-        File("egress.cfg", _egress(sandbox).encode()),
+        File("egress.cfg", _egress(sandbox, at).encode()),
         File("unreachable.http", _UNREACHABLE),
         File("trusted.pem", sandbox.host.trusted_certificates),
         joined.render(sandbox),
@@ -107,9 +108,8 @@ def render(sandbox: Sandbox) -> tuple[File, ...]:
     )
 
 
-def _egress(sandbox: Sandbox) -> str:
+def _egress(sandbox: Sandbox, at: Addressing) -> str:
     http, https = sandbox.upstreams_by("http"), sandbox.upstreams_by("https")
-    address = sandbox.internal_network.address(2)
     listener = f"  log {_LISTENER} format raw local0 {sandbox.log_level}\n"
     socket = "  stats socket /tmp/gateway.sock mode 600 level admin expose-fd listeners\n"
     return "".join((
@@ -127,17 +127,17 @@ def _egress(sandbox: Sandbox) -> str:
         "  http-reuse aggressive\n",
         limits.COUNTS,
         attention.COUNT,
-        *_http_in(sandbox, address, http),
-        *_tls_in(sandbox, address, https),
+        *_http_in(sandbox, at, http),
+        *_tls_in(sandbox, at, https),
         *(refused.sections(sandbox) if sandbox.egress.mode == "listed" else ()),
-        *(_intercept(sandbox, address, https) if https else ()),
+        *(_intercept(at, https) if https else ()),
     ))  # fmt: skip
 
 
-def _http_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
+def _http_in(sandbox: Sandbox, at: Addressing, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     yield "\nfrontend http\n  mode http\n  option idle-close-on-response\n"
-    yield from _binds(address, ports(upstreams, HTTP_DEFAULT))
-    yield _only_from_agent(sandbox)
+    yield from _binds(at.listen, ports(upstreams, HTTP_DEFAULT))
+    yield _only_from_agent(at)
     yield limits.CONNECTION
     yield _LOG.format(kind="http")
     yield limits.REQUEST
@@ -179,10 +179,10 @@ def _http_refusals(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
         )
 
 
-def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
+def _tls_in(sandbox: Sandbox, at: Addressing, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     yield "\nfrontend tls\n  mode tcp\n"
-    yield from _binds(address, ports(upstreams, TLS_DEFAULT))
-    yield _only_from_agent(sandbox)
+    yield from _binds(at.listen, ports(upstreams, TLS_DEFAULT))
+    yield _only_from_agent(at)
     yield limits.TUNNEL
     yield (
         f'  log-format "{log.TLS}"\n'
@@ -222,19 +222,19 @@ def _tls_in(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> 
     )
 
 
-def _intercept(sandbox: Sandbox, address: str, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
+def _intercept(at: Addressing, upstreams: tuple[Upstream, ...]) -> Iterator[str]:
     """Yield the frontend that terminates TLS for configured endpoints and adds their headers.
 
-    Connections to dns.DIRECT arrive here directly, others through the frontend that reads the SNI.
-    The same checks apply to both.
+    Connections to addressing.DIRECT arrive here directly, others through the frontend that reads
+    the SNI. The same checks apply to both.
     """
     yield "\nbackend intercept\n  mode tcp\n  server loop abns@intercept send-proxy-v2\n"
     yield "\nfrontend intercepted\n  mode http\n  option idle-close-on-response\n"
     tls = "ssl crt certificates/ strict-sni alpn h2,http/1.1"
     yield f"  bind abns@intercept accept-proxy {tls}\n"
-    yield f"  bind {address}:{DIRECT_PORT} {tls}\n"
+    yield f"  bind {at.listen}:{DIRECT_PORT} {tls}\n"
     is_direct = f"{{ dst_port {DIRECT_PORT} }}"
-    yield _only_from_agent(sandbox, is_direct)
+    yield _only_from_agent(at, is_direct)
     yield limits.CONNECTION
     yield _LOG.format(kind="https")
     yield limits.REQUEST
@@ -278,12 +278,12 @@ def _binds(address: str, ports: Iterable[int]) -> Iterator[str]:
     return (f"  bind {address}:{port}\n" for port in ports)
 
 
-def _only_from_agent(sandbox: Sandbox, condition: str = "") -> str:
+def _only_from_agent(at: Addressing, condition: str = "") -> str:
     """Reject all clients but the agent.
 
     The desktop has an address on this network, too, and its other users must get no secret.
     """
-    stranger = f"!{{ src {sandbox.internal_network.address(3)} }}"
+    stranger = f"!{{ src {at.clients} }}"
     return f"  tcp-request connection reject if {f'{condition} {stranger}'.lstrip()}\n"
 
 

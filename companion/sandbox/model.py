@@ -20,6 +20,7 @@ from companion.plugins.contribution import (
     Upstream,
     Variable,
 )
+from companion.sandbox.addressing import Addressing
 from companion.sandbox.allocation import Allocation
 from companion.sandbox.places import Place
 from companion.sandbox.repositories import GitFacts
@@ -176,6 +177,12 @@ class Sandbox:
     def internal_network(self) -> Network:
         """The agent's only network, shared only with its gateway."""
         return Network(f"{self.agent}-internal", self.allocation.internal_subnet, internal=True)
+
+    @property
+    def addressing(self) -> Addressing:
+        """Where its gateway listens, and the agent's address there."""
+        inside = self.internal_network
+        return Addressing(listen=inside.address(2), clients=inside.address(3))
 
     @property
     def mounts(self) -> tuple[Mount, ...]:

@@ -18,6 +18,7 @@ ENV_NAME = ".env"
 ENV_EXAMPLE_NAME = ".env.example"
 BUILD_NAME = ".build"
 COMPOSE_NAME = "docker-compose.yml"
+KUBERNETES_NAME = "kubernetes.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,11 @@ class AgentPaths:
     def compose(self) -> Path:
         """The compose file that `companion compose` uses: `.build/` may hold another's."""
         return self.root / COMPOSE_NAME
+
+    @property
+    def kubernetes_secrets(self) -> Path:
+        """The Secrets of a cluster, as `companion generate --kubernetes` writes them."""
+        return self.root / "kubernetes-secrets.yaml"
 
     @property
     def build_log(self) -> Path:

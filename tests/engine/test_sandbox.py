@@ -19,7 +19,8 @@ from companion.engine import gateway_socket
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.plugins import instructions
-from companion.render import dns, haproxy
+from companion.render import haproxy
+from companion.sandbox import addressing
 from companion.system import network
 
 pytestmark = pytest.mark.engine
@@ -83,7 +84,7 @@ def test_every_service_gets_its_own_key_and_the_agents_own_header_is_replaced(bo
     assert box.seen[8443][-1]["authorization"] == f'odd "%[env(X)]\\ {CANARY}-three$'
 
 
-@pytest.mark.parametrize("door", [dns.SINKHOLE, dns.DIRECT])
+@pytest.mark.parametrize("door", [addressing.SINKHOLE, addressing.DIRECT])
 def test_a_request_is_judged_alike_by_whichever_address_it_comes(box: Box, door: str):
     """The names of intercepted services lead straight to where their TLS ends, others do not."""
     ask = "curl -sk -m 8 -w '%{{http_code}}' --resolve {0}:443:{1} https://{0}/door {2}".format
@@ -93,7 +94,9 @@ def test_a_request_is_judged_alike_by_whichever_address_it_comes(box: Box, door:
     assert box.run(ask(name, door, f"-H 'Host: {name}:8443'")).endswith("421")
     assert box.run(ask(name, door, "-H 'Host: listed.test'")).endswith("421")
     refused = box.ssh(ask("not-listed.test", door, ""))
-    assert (refused.code, refused.out[-3:]) == ((0, "403") if door == dns.SINKHOLE else (35, "000"))
+    assert (refused.code, refused.out[-3:]) == (
+        (0, "403") if door == addressing.SINKHOLE else (35, "000")
+    )
     assert len(box.seen[443]) == before + 1
     logs = box.companion("logs", "coder", "--egress").ok().out
     assert f"https {name} port=443 GET /door status=200" in logs
@@ -109,7 +112,7 @@ def test_the_address_of_a_name_follows_whether_it_is_intercepted(box: Box):
         assert box.companion("up", "--json").ok().agent["change"] == "reload"
         addresses += box.run("getent ahostsv4 listed.test | head -1").split()[:1]
         assert box.ssh("getent ahostsv6 listed.test").code != 0
-    assert addresses == [dns.DIRECT, dns.SINKHOLE]
+    assert addresses == [addressing.DIRECT, addressing.SINKHOLE]
 
 
 def test_an_upstream_with_a_certificate_that_nobody_signed_is_refused(box: Box):

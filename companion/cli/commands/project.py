@@ -105,6 +105,10 @@ def validate(arguments: Namespace) -> Result:
 
 def generate(arguments: Namespace) -> Result:
     """Write .build/ only, as `up` would: it asks as `up` does."""
+    if arguments.kubernetes is not None:
+        from companion.cli.commands import kubernetes  # noqa: PLC0415 - start-up time is a budget
+
+        return kubernetes.generate(arguments)
     home, project = project_of(arguments)
     offer(home, project, "Write it", arguments)
     build = run.generate(home, project, comment)

@@ -1,0 +1,57 @@
+"""Names and labels of an agent's objects, and the part that all objects share."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from companion.spec.containers import Directory, Volume
+from companion.spec.identity import Role
+
+Manifest = dict[str, Any]
+"""One object as kubectl takes it."""
+_LABEL = "dev.companion"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of an agent's objects in a namespace."""
+
+    namespace: str
+    project: str
+    agent: str
+
+    def of(self, part: Role | Directory) -> str:
+        """Return the name of the objects that are part of the agent's sandbox.
+
+        Parts contain no `-`, so that no two agents' objects share a name.
+        """
+        return f"{self.agent}-{part}"
+
+    def claim(self, volume: Volume) -> str:
+        """Return the name of a volume's claim; `.` is in no agent's name."""
+        return f"{self.agent}.{volume.name.removeprefix(f'{self.agent}_')}"
+
+    def labels(self, role: Role) -> dict[str, str]:
+        """Return the labels by which Pods are found."""
+        return {
+            f"{_LABEL}.project": self.project,
+            f"{_LABEL}.agent": self.agent,
+            f"{_LABEL}.role": str(role),
+        }
+
+    def metadata(self, name: str, role: Role) -> dict[str, Any]:
+        """Return the metadata of an object."""
+        return {"name": name, "namespace": self.namespace, "labels": self.labels(role)}
+
+    def manifest(self, version: str, kind: str, role: Role, spec: dict[str, Any]) -> Manifest:
+        """Return an object of a role that has a `spec`."""
+        return {
+            "apiVersion": version,
+            "kind": kind,
+            "metadata": self.metadata(self.of(role), role),
+            "spec": spec,
+        }
+
+
+def annotation(name: str) -> str:
+    """Return the full name of an annotation of ours."""
+    return f"{_LABEL}.{name}"

@@ -1,0 +1,241 @@
+"""Pods of a sandbox: the gateway's Deployment and the agent's StatefulSet.
+
+They are made of the same services as the containers of an engine. No secret is part of a Pod's
+specification: the gateway mounts them, and the agent has its own SSH keys and settings only.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from companion.kubernetes.cluster import Cluster, Fence
+from companion.kubernetes.names import Manifest, Names, annotation
+from companion.kubernetes.network import gateway_ports
+from companion.sandbox.model import Sandbox
+from companion.spec.containers import Bind, Directory, Files, Service, Target, Volume
+from companion.spec.identity import LIB, Role, digest
+
+CONFIG_MAPS = (Directory.GATEWAY, Directory.REACH)
+"""Our directories without a secret."""
+SECRETS = {
+    Role.GATEWAY: (Directory.SECRETS, Directory.CERTIFICATES),
+    Role.AGENT: (Directory.SSHD, Directory.SIGNING, Directory.BROUGHT),
+}
+"""Our directories with secrets, and the only Pod that mounts each."""
+_READABLE = 0o440
+"""Mode of secret files: they are root's, and of the group of the Pod's user."""
+_ROOT = "0"
+_UNITS = {"k": "Ki", "m": "Mi", "g": "Gi"}
+_LOW_PORTS = {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
+# Limits count as requests where none are given: agents mostly wait, and would fill a node.
+_REQUESTS = {
+    Role.GATEWAY: {"memory": "64Mi", "cpu": "10m"},
+    Role.AGENT: {"memory": "128Mi", "cpu": "50m"},
+}
+_SMALL = {"requests": {"memory": "16Mi", "cpu": "10m"}, "limits": {"memory": "64Mi"}}
+_NODE = {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
+_SECONDS_TO_END = 5
+_SEED = """\
+for path; do
+  if [ -d "$path" ] && [ -z "$(ls -A "/seed$path" | grep -vx lost+found)" ]; then
+    cp -r --preserve=mode,links,timestamps "$path/." "/seed$path/"
+  fi
+done
+"""
+Spec = dict[str, Any]
+
+
+def gateway(
+    target: Target, sandbox: Sandbox, names: Names, cluster: Cluster, configuration: str
+) -> Manifest:
+    """Return the gateway's Deployment; a new digest of its `configuration` replaces the Pod."""
+    service = target.service(Role.GATEWAY)
+    main = _container(service, target, cluster)
+    # The name of the agent's headless Service tells the gateway who may connect.
+    main["args"] = [*service.command, names.of(Role.AGENT)]
+    main["readinessProbe"] = {"tcpSocket": {"port": 80}, "periodSeconds": 2}
+    spec = _pod(service, sandbox, names)
+    template = _template(names, service, configuration, {**spec, "containers": [main]})
+    return names.manifest(
+        "apps/v1", "Deployment", Role.GATEWAY,
+        {"replicas": 1, "strategy": {"type": "Recreate"},
+         "selector": {"matchLabels": names.labels(Role.GATEWAY)}, "template": template},
+    )  # fmt: skip
+
+
+def agent(target: Target, sandbox: Sandbox, names: Names, cluster: Cluster) -> Manifest:
+    """Return the agent's StatefulSet: never two Pods at once, and a name that stays."""
+    service = target.service(Role.AGENT)
+    main = _container(service, target, cluster)
+    # The init containers have closed the network: there is no gate to wait for.
+    main["args"] = ["--no-gate", *service.command]
+    resolver = {"nameservers": [cluster.gateway], "options": [{"name": "ndots", "value": "0"}]}
+    spec = {
+        **_pod(service, sandbox, names),
+        "dnsPolicy": "None",
+        "dnsConfig": resolver,
+        "initContainers": [*_init(target, sandbox, cluster), *_seed(service, target, cluster)],
+        "containers": [main],
+    }
+    configuration = digest(service.configuration)
+    manifest = names.manifest(
+        "apps/v1", "StatefulSet", Role.AGENT,
+        {"replicas": 1, "serviceName": names.of(Role.AGENT),
+         "selector": {"matchLabels": names.labels(Role.AGENT)},
+         "template": _template(names, service, configuration, spec)},
+    )  # fmt: skip
+    manifest["metadata"]["name"] = names.agent
+    return manifest
+
+
+def _template(names: Names, service: Service, configuration: str, spec: Spec) -> Spec:
+    annotations = {annotation("configuration"): configuration}
+    labels = names.labels(service.role)
+    return {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
+
+
+def _pod(service: Service, sandbox: Sandbox, names: Names) -> Spec:
+    uid = sandbox.host.uid
+    user = int(service.user.partition(":")[0])
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": _SECONDS_TO_END,
+        "securityContext": {
+            "runAsNonRoot": user != 0,
+            "runAsUser": user,
+            "runAsGroup": user,
+            "fsGroup": uid,
+            "seccompProfile": {"type": "RuntimeDefault"},
+            "sysctls": [_LOW_PORTS],
+        },
+        "volumes": list(_volumes(service, names)),
+    }
+
+
+def _container(service: Service, target: Target, cluster: Cluster) -> Spec:
+    limits = {"memory": quantity(service.memory)}
+    if service.cpus:
+        limits["cpu"] = service.cpus
+    container: Spec = {
+        "name": str(service.role),
+        "image": _image(service, target, cluster),
+        "env": [{"name": name, "value": value} for name, value in service.environment],
+        "securityContext": _security(service.capabilities, writable=service.writable),
+        "resources": {"requests": _REQUESTS[service.role], "limits": limits},
+        "volumeMounts": list(_mounts(service)),
+    }
+    return container | ({"workingDir": service.workdir} if service.workdir else {})
+
+
+def _init(target: Target, sandbox: Sandbox, cluster: Cluster) -> Iterator[Spec]:
+    """Yield what closes the Pod's network, and what then tries to get out of it."""
+    image = _image(target.service(Role.GATEWAY), target, cluster)
+    if cluster.fence is Fence.POD:
+        ports = map(str, gateway_ports(sandbox))
+        yield {
+            "name": "net",
+            "image": image,
+            "args": [f"{LIB}/pod-net.sh", cluster.gateway, *ports],
+            "securityContext": _security(("NET_ADMIN",))
+            | {"runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": False},
+            "resources": _SMALL,
+            "volumeMounts": [{"name": "scratch-run", "mountPath": "/run"}],
+        }
+    answer = cluster.addressing.answer
+    yield {
+        "name": "closed",
+        "image": image,
+        "args": [f"{LIB}/pod-closed.sh", cluster.gateway, answer, str(cluster.fence)],
+        "env": [_NODE],
+        # Not as root, even where the agent's own container begins as root.
+        "securityContext": _security(()) | {"runAsUser": sandbox.host.uid, "runAsNonRoot": True},
+        "resources": _SMALL,
+    }
+
+
+def _seed(service: Service, target: Target, cluster: Cluster) -> Iterator[Spec]:
+    """Yield what fills new volumes with the directories of the image, as engines do."""
+    kept = [bind for bind in service.binds if isinstance(bind.source, Volume)]
+    if kept:
+        mounts = {bind.target: f"/seed{bind.target}" for bind in kept}
+        yield {
+            "name": "seed",
+            "image": _image(service, target, cluster),
+            "command": ["/bin/bash", "-c", _SEED, "seed", *mounts],
+            "securityContext": _security(()),
+            "resources": _SMALL,
+            "volumeMounts": [
+                {"name": _volume_name(bind, service), "mountPath": mounts[bind.target]}
+                for bind in kept
+            ],
+        }
+
+
+def _image(service: Service, target: Target, cluster: Cluster) -> str:
+    return next(cluster.reference(i) for i in target.images if i.tag == service.image)
+
+
+def _security(capabilities: tuple[str, ...], *, writable: bool = False) -> Spec:
+    added = {"add": list(capabilities)} if capabilities else {}
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": not writable,
+        "capabilities": {"drop": ["ALL"], **added},
+    }
+
+
+def _mounts(service: Service) -> Iterator[Spec]:
+    for bind in _kept(service):
+        held = {"readOnly": True} if bind.read_only else {}
+        yield {"name": _volume_name(bind, service), "mountPath": bind.target, **held}
+    for path in _scratch(service):
+        yield {"name": _scratch_name(path), "mountPath": path}
+
+
+def _volumes(service: Service, names: Names) -> Iterator[Spec]:
+    for bind in _kept(service):
+        yield {"name": _volume_name(bind, service), **_source(bind, service.role, names)}
+    for path in _scratch(service):
+        yield {"name": _scratch_name(path), "emptyDir": {"medium": "Memory"}}
+
+
+def _kept(service: Service) -> tuple[Bind, ...]:
+    """Return the mounts that a Pod has, too; names of hosts are the cluster's own."""
+    return tuple(bind for bind in service.binds if _directory(bind) is not Directory.RESOLVER)
+
+
+def _directory(bind: Bind) -> Directory | None:
+    """Return which of our directories a mount shows, if it shows one."""
+    return bind.source.directory if isinstance(bind.source, Files) else None
+
+
+def _source(bind: Bind, role: Role, names: Names) -> Spec:
+    match bind.source:
+        case Volume():
+            return {"persistentVolumeClaim": {"claimName": names.claim(bind.source)}}
+        case Files(directory) if directory in CONFIG_MAPS:
+            return {"configMap": {"name": names.of(directory)}}
+        case Files(directory) if directory in SECRETS[role]:
+            return {"secret": {"secretName": names.of(directory), "defaultMode": _READABLE}}
+        case Files(Directory.CONTROL):
+            return {"emptyDir": {"medium": "Memory"}}
+        case _:
+            raise AssertionError(f"{bind} has no place in a Pod of the {role}")
+
+
+def _volume_name(bind: Bind, service: Service) -> str:
+    directory = _directory(bind)
+    return f"files-{directory}" if directory else f"volume-{service.binds.index(bind)}"
+
+
+def _scratch(service: Service) -> Iterator[str]:
+    return (options.partition(":")[0] for options in service.tmpfs)
+
+
+def _scratch_name(path: str) -> str:
+    return "scratch" + path.replace("/", "-")
+
+
+def quantity(memory: str) -> str:
+    """Return a size of agent.yaml, such as 8g, as Kubernetes writes it."""
+    return memory[:-1] + _UNITS[memory[-1]]

@@ -1,0 +1,124 @@
+"""Manifests: the objects of a project for a cluster, written to files and applied by others."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from companion.config import decode, strict_yaml
+from companion.errors import CompanionError, ConfigError, Problem
+from companion.kubernetes import objects
+from companion.kubernetes.cluster import Cluster
+from companion.kubernetes.limitations import limitations
+from companion.kubernetes.names import Manifest
+from companion.project import discovery
+from companion.project.agent_lock import agent_lock
+from companion.project.model import Project
+from companion.reconcile import mounted_files, run, secret_values
+from companion.reconcile.allocate import reserve
+from companion.reconcile.compare import desired_of
+from companion.reconcile.progress import Progress
+from companion.reconcile.validate import Checked, check
+from companion.render import dns, haproxy
+from companion.sandbox import assemble
+from companion.spec.containers import Directory, Image
+from companion.system import files
+from companion.system.paths import KUBERNETES_NAME, Paths
+
+_HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
+_SECRET = "# Holds secrets: never commit this file.\n"  # noqa: S105 - none itself
+Places = Callable[[Sequence[str]], Mapping[str, Cluster]]
+"""Agents → where each is to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """An image that the cluster needs: how it is called there, and where it is built."""
+
+    reference: str
+    context: Path
+    arguments: tuple[tuple[str, str], ...]
+
+    @staticmethod
+    def of(image: Image, cluster: Cluster, build: Path) -> "Build":
+        """Return how an image is built of the generated files in `build`."""
+        return Build(cluster.reference(image), build / image.role, image.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What was written for one agent."""
+
+    agent: str
+    objects: Path
+    secrets: Path
+    """Apart, of mode 0600 and outside the project: nobody commits it by accident."""
+    builds: tuple[Build, ...]
+
+
+def generate(
+    home: Paths, project: Project, places: Places, progress: Progress
+) -> tuple[Written, ...]:
+    """Write the objects of a project's agents beside what `run.generate` writes.
+
+    Raises:
+        CompanionError: as run.generate, or the config asks for what a cluster cannot do, or a
+            secret has no value; nothing was written.
+    """
+    all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
+    if problems := [p for checked in all_checked for p in _problems(checked)]:
+        raise ConfigError(problems)
+    for checked in all_checked:
+        secret_values.fetch(home, checked.ref, checked.contribution, progress)
+    clusters = places([checked.config.name for checked in all_checked])
+    run.generate(home, project, progress)
+    write = partial(_write, home, progress)
+    return tuple(write(checked, clusters[checked.config.name]) for checked in all_checked)
+
+
+def _problems(checked: Checked) -> Iterator[Problem]:
+    """Yield what keeps a sandbox from a cluster, each with its place."""
+    config, document = decode.agent(
+        discovery.config_text(checked.ref), checked.ref.named(checked.ref.config)
+    )
+    document = decode.loaded(config, document, discovery.fleet(checked.project)).document
+    found = limitations(config.name, checked.contribution, gateway=config.gateway)
+    yield from (assemble.at(origin, problem, document) for problem, origin in found)
+    yield from checked.missing
+
+
+def _write(home: Paths, progress: Progress, checked: Checked, cluster: Cluster) -> Written:
+    agent_paths, build = checked.agent_paths(home), checked.ref.build(checked.config.name)
+    with agent_lock(agent_paths, progress):
+        record = reserve(home, checked, None, progress)
+        desired = desired_of(home, checked, record)
+        # The desktop's own addresses mean nothing there, and would change the objects.
+        host = replace(desired.sandbox.host, addresses=())
+        sandbox = replace(desired.sandbox, host=host)
+        addressing = cluster.addressing
+        rules = (*haproxy.render(sandbox, addressing), *dns.render(sandbox, addressing))
+        contents = {**mounted_files.contents(desired, home, checked), Directory.GATEWAY: rules}
+        found = objects.render(desired.target, sandbox, contents, cluster)
+        _require_size((*found.public, *found.secrets))
+        written = Written(
+            agent=checked.config.name,
+            objects=build / KUBERNETES_NAME,
+            secrets=agent_paths.kubernetes_secrets,
+            builds=tuple(Build.of(image, cluster, build) for image in desired.target.images),
+        )
+        files.write(written.secrets, _HEADER + _SECRET + _text(found.secrets))
+        files.write(written.objects, _HEADER + _text(found.public), files.READABLE)
+    return written
+
+
+def _require_size(manifests: Iterable[Manifest]) -> None:
+    for manifest in manifests:
+        size = sum(map(len, manifest.get("data", {}).values()))
+        if size > objects.LARGEST:
+            what = f"{manifest['metadata']['name']} is too large for Kubernetes: {size} bytes"
+            hint = "bring fewer of your own settings" if manifest["kind"] == "Secret" else ""
+            raise CompanionError(what, hint)
+
+
+def _text(manifests: Iterable[Manifest]) -> str:
+    return "---\n".join(map(strict_yaml.dump, manifests))

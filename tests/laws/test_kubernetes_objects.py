@@ -1,0 +1,238 @@
+"""A sandbox as objects of a cluster: valid, closed, without secrets, and the same each time."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from desk import ROOT
+from test_cases import generated
+
+from companion.config import strict_yaml
+from companion.kubernetes import objects
+from companion.kubernetes.cluster import Cluster, Fence
+from companion.kubernetes.limitations import limitations
+from companion.kubernetes.objects import Objects
+from companion.reconcile.desired import Desired
+from companion.render import dns, haproxy
+from companion.spec.containers import Directory, File
+
+OLDEST, NEWEST = 25, 37
+RELEASES = [
+    pytest.param(f"1.{minor}", marks=[] if minor in {OLDEST, NEWEST} else [pytest.mark.long])
+    for minor in range(OLDEST, NEWEST + 1)
+]
+SECRET = b"the-value-of-a-secret"
+PRIVATE = (
+    Directory.SECRETS,
+    Directory.CERTIFICATES,
+    Directory.SSHD,
+    Directory.SIGNING,
+    Directory.BROUGHT,
+)
+CONFIG = """\
+name: coder
+runtime: {base_image: docker.io/library/debian:bookworm-slim, cmd: [sleep, infinity]}
+egress: {mode: listed, allow: [docs.example.com]}
+limits: {memory: 2g, cpus: "1.5"}
+features:
+  - {plugin: ssh}
+  - plugin: external-services
+    services:
+      - url: http://model.agents.svc.cluster.local:8000
+        headers: {Authorization: "Bearer ${A_KEY}"}
+      - url: https://api.example.com
+        headers: {X-Api-Key: "${A_KEY}"}
+  - plugin: custom-runtime
+    runtime_volumes: ["cache:/srv/cache"]
+"""
+AS_ROOT = CONFIG + "    root_hooks: [hook.sh]\n"
+PLACES = {
+    "closed by the Pod": Cluster("agents", "registry.example.com/team", "10.96.0.7"),
+    "closed by policies": Cluster("agents", "registry.example.com", "10.96.0.7", Fence.POLICY),
+}
+
+
+def desired(directory: Path, config: str = CONFIG) -> Desired:
+    (directory / "agent.yaml").write_text(config)
+    (directory / "hook.sh").write_text("true\n")
+    return generated(directory, directory)
+
+
+def rendered(one: Desired, cluster: Cluster) -> Objects:
+    sandbox = one.sandbox
+    at = cluster.addressing
+    contents = {
+        Directory.GATEWAY: (*haproxy.render(sandbox, at), *dns.render(sandbox, at)),
+        Directory.REACH: (File("network.txt", b"reach\n"),),
+        **{directory: (File("file", SECRET, 0o600),) for directory in PRIVATE},
+    }
+    return objects.render(one.target, sandbox, contents, cluster)
+
+
+def pods(found: Objects) -> dict[str, Any]:
+    made = (o for o in found.public if o["kind"] in {"Deployment", "StatefulSet"})
+    return {o["kind"]: o["spec"]["template"]["spec"] for o in made}
+
+
+def containers(pod: Mapping[str, Any]) -> dict[str, Any]:
+    return {c["name"]: c for c in (*pod.get("initContainers", ()), *pod["containers"])}
+
+
+@pytest.fixture(params=PLACES)
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    return PLACES[request.param]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_release_takes_the_objects_and_the_role(release: str, tmp_path: Path):
+    role = strict_yaml.parse((ROOT / "assets/kubernetes/role.yaml").read_text(), "role.yaml").data
+    begun_by_root, ordinary = (desired(tmp_path, config) for config in (AS_ROOT, CONFIG))
+    closed_by_pod, closed_by_policies = PLACES.values()
+    found = rendered(begun_by_root, closed_by_policies), rendered(ordinary, closed_by_pod)
+    given = (o for each in found for o in (*each.public, *each.secrets))
+    for one in (*given, json.loads(json.dumps(role))):
+        kubernetes_validate.validate(one, release, strict=True)
+
+
+def test_a_secret_is_in_no_other_object_and_the_agent_mounts_its_own_only(
+    cluster: Cluster, tmp_path: Path
+):
+    found = rendered(desired(tmp_path), cluster)
+    assert {o["kind"] for o in found.secrets} == {"Secret"}
+    assert "Secret" not in {o["kind"] for o in found.public}
+    text = json.dumps(found.public)
+    assert SECRET.decode() not in text
+    assert base64.b64encode(SECRET).decode() not in text
+    assert repr(found).count("Secret") == repr(found.public).count("Secret")
+    mounted = {
+        kind: {v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v}
+        for kind, pod in pods(found).items()
+    }
+    assert mounted == {
+        "Deployment": {"coder-secrets", "coder-certificates"},
+        "StatefulSet": {"coder-sshd"},
+    }
+
+
+def test_the_agent_has_no_right_and_waits_until_its_network_is_closed(
+    cluster: Cluster, tmp_path: Path
+):
+    for pod in pods(rendered(desired(tmp_path), cluster)).values():
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"} & pod.keys()
+        for name, one in containers(pod).items():
+            may = one["securityContext"]
+            assert may["allowPrivilegeEscalation"] is False
+            assert may["readOnlyRootFilesystem"] is True
+            added = ["NET_ADMIN"] if name == "net" else None
+            assert (may["capabilities"]["drop"], may["capabilities"].get("add")) == (["ALL"], added)
+    assert pod["dnsPolicy"] == "None"
+    assert pod["dnsConfig"]["nameservers"] == [cluster.gateway]
+    closing = ["net", "closed"] if cluster.fence is Fence.POD else ["closed"]
+    assert list(containers(pod)) == [*closing, "seed", "agent"]
+
+
+def test_policies_let_the_two_pods_of_a_sandbox_reach_each_other_alone(
+    cluster: Cluster, tmp_path: Path
+):
+    found = rendered(desired(tmp_path), cluster).public
+    agent, gateway = (
+        next(o["spec"] for o in found if (o["kind"], o["metadata"]["name"]) == wanted)
+        for wanted in (("NetworkPolicy", "coder-agent"), ("NetworkPolicy", "coder-gateway"))
+    )
+    assert agent["policyTypes"] == gateway["policyTypes"] == ["Ingress", "Egress"]
+    assert agent["ingress"] == []
+    (out,), (into,) = agent["egress"], gateway["ingress"]
+    assert out["to"] == [{"podSelector": gateway["podSelector"]}]
+    assert into["from"] == [{"podSelector": agent["podSelector"]}]
+    served = {(p["protocol"], p["port"]) for p in out["ports"]}
+    assert served == {("UDP", 53), *(("TCP", port) for port in (1, 53, 80, 443, 8000))}
+    (service,) = (
+        o["spec"]
+        for o in found
+        if o["metadata"]["name"] == "coder-gateway" and o["kind"] == "Service"
+    )
+    assert {(p["protocol"], p["port"]) for p in service["ports"]} == served
+
+
+def test_where_nobody_redirects_every_name_is_the_gateway(tmp_path: Path):
+    one = desired(tmp_path)
+    for cluster, answers in zip(PLACES.values(), ("192.0.2.1", "10.96.0.7"), strict=True):
+        (rules,) = (
+            o["data"]
+            for o in rendered(one, cluster).public
+            if o["metadata"]["name"] == "coder-gateway" and o["kind"] == "ConfigMap"
+        )
+        assert f"address=/#/{answers}\n" in rules["sinkhole.conf"]
+        assert bool(rules["direct.hosts"]) is (cluster.fence is Fence.POD)
+        assert rules["egress.cfg"].count("reject if !{ src -f /tmp/agents.lst }") == 2
+        assert "10.231." not in json.dumps(rules)
+
+
+def test_equal_sandboxes_are_equal_objects_whatever_a_desktop_allocated(
+    cluster: Cluster, tmp_path: Path
+):
+    one = desired(tmp_path)
+    moved = replace(one.sandbox.allocation, internal_subnet="10.9.9.0/28", ssh_port=2999)
+    other = replace(one, sandbox=replace(one.sandbox, allocation=moved))
+    first, second = (json.dumps(rendered(d, cluster).public) for d in (one, other))
+    assert first == second
+
+
+def test_no_two_agents_share_an_object(cluster: Cluster, tmp_path: Path):
+    one = desired(tmp_path)
+    named: list[tuple[str, str]] = []
+    for agent in ("coder", "coder-gateway", "coder-home", "coder-agent"):
+        (tmp_path / agent).mkdir()
+        found = rendered(desired(tmp_path / agent, CONFIG.replace("coder", agent)), cluster)
+        named += ((o["kind"], o["metadata"]["name"]) for o in (*found.public, *found.secrets))
+    assert len(named) == len(set(named))
+    assert len(rendered(one, cluster).public) == 10
+
+
+REFUSED: dict[str, tuple[Callable[[str], str], str]] = {
+    "a container network": (
+        lambda c: c.replace(
+            "http://model.agents.svc.cluster.local:8000", "docker://db:8000\n        network: back"
+        ),
+        "container network 'back'",
+    ),
+    "the desktop": (
+        lambda c: c.replace("model.agents.svc.cluster.local", "host.containers.internal"),
+        "does not reach your desktop",
+    ),
+    "a mount": (lambda c: c.replace("cache:/srv/cache", "./work:/work"), "cannot mount './work'"),
+    "a volume's name": (lambda c: c.replace("cache:", "My_Cache:"), "cannot name a volume"),
+    "a public port": (
+        lambda c: c + '    ports: ["0.0.0.0:8080:80"]\n',
+        "does not publish 0.0.0.0:8080",
+    ),
+    "no gateway": (
+        lambda c: c.partition("egress:")[0] + "gateway: false\n",
+        "without a gateway",
+    ),
+    "a digit": (lambda c: c.replace("name: coder", "name: 1coder"), "'1coder'"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_a_cluster_cannot_do_is_one_problem_with_a_hint(what: str, tmp_path: Path):
+    change, words = REFUSED[what]
+    (tmp_path / "work").mkdir()
+    sandbox = desired(tmp_path, change(CONFIG)).sandbox
+    ((problem, origin),) = limitations(sandbox.agent, sandbox.contribution, gateway=sandbox.gateway)
+    assert words in problem.what
+    assert problem.hint
+    assert origin.location
+
+
+def test_nothing_of_the_ordinary_sandbox_is_refused(tmp_path: Path):
+    sandbox = desired(tmp_path).sandbox
+    assert not list(limitations(sandbox.agent, sandbox.contribution, gateway=True))
