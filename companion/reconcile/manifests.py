@@ -14,7 +14,7 @@ from companion.kubernetes.names import Manifest
 from companion.project import discovery
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
-from companion.reconcile import mounted_files, run, secret_values
+from companion.reconcile import authority, mounted_files, run, secret_values
 from companion.reconcile.allocate import reserve
 from companion.reconcile.compare import desired_of
 from companion.reconcile.progress import Progress
@@ -65,6 +65,7 @@ def generate(
         CompanionError: as run.generate, or the config asks for what a cluster cannot do, or a
             secret has no value; nothing was written.
     """
+    authority.authority(home, progress)  # its certificate is part of what is checked
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
     if problems := [p for checked in all_checked for p in _problems(checked)]:
         raise ConfigError(problems)

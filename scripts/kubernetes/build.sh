@@ -8,13 +8,13 @@ set -euo pipefail
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 version=1.20.2
-programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy kubectl)
-packages=(golang-1.19-go golang-1.19-src etcd-server docker-registry containernetworking-plugins containerd runc)
+programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy)
+packages=(golang-1.19-go golang-1.19-src etcd-server docker-registry containernetworking-plugins containerd runc kubernetes-client)
 
 result=$1
 work=$result.part
 rm -rf "$work"
-mkdir -p "$work"/{lists,cache/archives,root,go/src/k8s.io,bin} "$(dirname "$result")"
+mkdir -p "$work"/{lists,cache/archives,root,go/src/k8s.io,bin,tmp} "$(dirname "$result")"
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
@@ -32,7 +32,7 @@ apt apt-get source --download-only kubernetes
 dpkg-source --no-check -x kubernetes_*.dsc go/src/k8s.io/kubernetes >/dev/null
 
 cd go/src/k8s.io/kubernetes
-export GOROOT=$work/root/usr/lib/go-1.19 GOPATH=$work/go GOCACHE=$work/go-cache HOME=$work
+export GOROOT=$work/root/usr/lib/go-1.19 GOPATH=$work/go GOCACHE=$result.compiled GOTMPDIR=$work/tmp HOME=$work
 export GO111MODULE=off CGO_ENABLED=0 PATH=$work/root/usr/lib/go-1.19/bin:$PATH
 
 # The one generated file that the source package lacks.
@@ -55,8 +55,9 @@ for program in "${programs[@]}"; do
 done
 
 cd "$work"
-for path in usr/bin/{etcd,docker-registry,containerd,containerd-shim-runc-v2,ctr} usr/sbin/runc; do mv "root/$path" bin/; done
+for path in usr/bin/{etcd,docker-registry,containerd,containerd-shim-runc-v2,ctr,kubectl} usr/sbin/runc; do mv "root/$path" bin/; done
 mkdir "$result.new"
 mv bin "$result.new/bin"
 mv root/usr/lib/cni "$result.new/cni"
 mv "$result.new" "$result"
+rm -rf "$result.compiled" # kept by a build that was interrupted
