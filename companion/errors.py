@@ -60,6 +60,7 @@ class Code(StrEnum):
     NO_LOGINS = "no-logins"
     EDITOR_MISSING = "editor-missing"
     EXISTS = "exists"
+    NO_WATCHER = "no-watcher"
     NO_REPOSITORY = "no-repository"
     WORK_UNSAVED = "work-unsaved"
     CONFIRMATION_REQUIRED = "confirmation-required"

@@ -1,7 +1,8 @@
 """Attention: whether an agent waits, from what a watcher heard, or else from its gateway's log.
 
 A watcher hears every word at once and keeps the last state in a file of ours. While none listens,
-that file may be out of date: then only the log tells, which takes a call of the engine.
+that file may be out of date: then only the log tells, which takes a call of the engine. An agent
+whose program has no hooks, and that never said a word, is not worth it.
 """
 
 from collections.abc import Collection
@@ -12,28 +13,37 @@ from companion.engine import gateway_log
 from companion.engine.client import Engine
 from companion.engine.model import Container
 from companion.errors import CompanionError
+from companion.project.record import AgentRecord
 from companion.spec.identity import Role
 from companion.system.json_store import Store
 from companion.system.paths import AgentPaths
 from companion.traffic.attention import Attention, Heard, heard, since_start
 
 _HEARD = Store(Heard, "remove it: it is made again by the agent's next word")
+FEW = 12
+"""Agents whose logs are read for one answer; to read more takes too long."""
 _LINES = 2000
 """Lines of the log that are read at most."""
 _NANO = 1e9
 _SECONDS = len("2026-11-27T12:00:00")
 
 
-def of(agent_paths: AgentPaths, engine: Engine, containers: Collection[Container]) -> Attention:
-    """Return the state of an agent's work; unknown if that cannot be found out."""
-    if not (started := _started(containers)):
-        return Attention.UNKNOWN
+def caught_up(agent_paths: AgentPaths, engine: Engine, containers: Collection[Container]) -> Heard:
+    """Return what an agent said last; the log of its gateway is read if no watcher listens."""
     known = kept(agent_paths)
-    if not gateway_log.is_heard(agent_paths.control):
-        with suppress(CompanionError):
-            known = logged(engine, containers, known)
-            keep(agent_paths, known)
-    return since_start(known, started)
+    if not _started(containers) or gateway_log.is_heard(agent_paths.control):
+        return known
+    with suppress(CompanionError):
+        known = logged(engine, containers, known)
+        keep(agent_paths, known)
+        return known
+    return Heard()
+
+
+def is_missed(agent_paths: AgentPaths, record: AgentRecord) -> bool:
+    """Tell whether an agent may have said something that no watcher heard."""
+    speaks = bool(record.config.runtime) or kept(agent_paths).at > 0
+    return speaks and not gateway_log.is_heard(agent_paths.control)
 
 
 def live(agent_paths: AgentPaths) -> Heard:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice, Health
-from companion.errors import CompanionError, Problem
+from companion.errors import Code, CompanionError, Problem
 from companion.operations import attention, network_use, status
 from companion.project import forwards, runs, store
 from companion.project.forwards import Forward
@@ -106,7 +106,7 @@ def overview(home: Paths) -> Overview:
     An engine that does not answer is a problem of the overview.
     """
     known = registered(home)
-    return seen(known, asked(engines_of(known)))
+    return _caught_up(home, seen(known, asked(engines_of(known))))
 
 
 def registered(home: Paths, heard: Callable[[AgentPaths], Heard] = attention.live) -> Overview:
@@ -139,6 +139,30 @@ def seen(known: Overview, answers: Answers) -> Overview:
     found = {c: a for c, a in answers.items() if not isinstance(a, CompanionError)}
     agents = tuple(_seen(one, found) for one in known.agents)
     return Overview(agents, tuple(dict.fromkeys(problems)))
+
+
+def _caught_up(home: Paths, found: Overview) -> Overview:
+    """Return agents with what they said while no watcher listened, if they are few."""
+
+    def paths_of(one: AgentOverview) -> AgentPaths:
+        return home.project(one.ref.project.id).agent(one.agent)
+
+    def read(one: AgentOverview) -> Heard:
+        if one.record is None or one.record.engine is None:
+            return Heard()
+        engine = Engine(one.record.engine, one.ref.project.id, one.agent)
+        return attention.caught_up(paths_of(one), engine, one.containers)
+
+    running = ((one, one.record) for one in found.agents if one.state == Health.RUNNING)
+    missed = [one for one, its in running if its and attention.is_missed(paths_of(one), its)]
+    if len(missed) > attention.FEW:
+        what = f"no watcher runs, so whether {len(missed)} agents wait for you is unknown"
+        problem = Problem(what, "run `companion tray` or `companion watch`", code=Code.NO_WATCHER)
+        return replace(found, problems=(*found.problems, problem))
+    read_now = parallel.each(missed, read, at_once=4)
+    heard = dict(zip((one.key for one in missed), read_now, strict=True))
+    agents = tuple(replace(one, heard=heard.get(one.key, one.heard)) for one in found.agents)
+    return replace(found, agents=agents)
 
 
 def _registered(

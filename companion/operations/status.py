@@ -18,7 +18,7 @@ from companion.project.record import AgentRecord, Written
 from companion.spec.identity import Role
 from companion.system import parallel, platforms
 from companion.system.paths import Paths
-from companion.traffic.attention import Attention, Heard
+from companion.traffic.attention import Attention
 
 if TYPE_CHECKING:
     from companion.reconcile.validate import Checked
@@ -61,6 +61,19 @@ class _Config:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one look at a project has in common for all of its agents."""
+
+    home: Paths
+    written: Written
+    forwards: Collection[Forward]
+    ask: Callable[[Engine], Collection[Container]]
+    """Returns the containers of an agent."""
+    reads_logs: bool
+    """A log is read for what no watcher heard."""
+
+
 def statuses(home: Paths, project: Project) -> tuple[Status, ...]:
     """Return the state of each agent of a project, in the order of its fleet.yaml.
 
@@ -78,9 +91,9 @@ def statuses(home: Paths, project: Project) -> tuple[Status, ...]:
             return engine.containers()
         return tuple(c for c in held[engine.choice] if c.agent == engine.agent)
 
-    active = forwarding.active(home)
-    items = configs.items()
-    return tuple(_status(home, ref, config, written, active, ask) for ref, config in items)
+    are_few = len(configs) <= attention.FEW
+    look = _Look(home, written, forwarding.active(home), ask, reads_logs=are_few)
+    return parallel.each(tuple(configs.items()), lambda item: _status(look, *item), at_once=4)
 
 
 def status_of(home: Paths, ref: AgentRef) -> Status:
@@ -90,8 +103,8 @@ def status_of(home: Paths, ref: AgentRef) -> Status:
         CompanionError: no engine answers.
     """
     written = store.of_project(home, ref.project)
-    active = forwarding.active(home)
-    return _status(home, ref, _config(_checked(home, ref)), written, active, Engine.containers)
+    look = _Look(home, written, forwarding.active(home), Engine.containers, reads_logs=True)
+    return _status(look, ref, _config(_checked(home, ref)))
 
 
 def _configs(home: Paths, project: Project) -> Mapping[AgentRef, _Config]:
@@ -131,20 +144,14 @@ def _name(ref: AgentRef, config: _Config, written: Written) -> str:
     return config.name or ref.folder or next(iter(written.names), "")
 
 
-def _status(
-    home: Paths,
-    ref: AgentRef,
-    config: _Config,
-    written: Written,
-    forwards: Collection[Forward],
-    ask: Callable[[Engine], Collection[Container]],
-) -> Status:
+def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
+    written = look.written
     name = _name(ref, config, written)
     record = written.agents.get(name)
     broken = (written.broken[name],) if name in written.broken else ()
     choice = (record.engine if record else None) or detect(config.container_runtime, None)
     engine = Engine(choice, ref.project.id, name)
-    containers = ask(engine)
+    containers = look.ask(engine)
     ports = ports_inside.of(containers, record) if record else ports_inside.Ports()
     return Status(
         agent=name,
@@ -158,15 +165,21 @@ def _status(
         services=tuple((c.service, c.status) for c in containers),
         problems=(*config.problems, *broken, *ports.problems),
         listening=ports.offered,
-        forwards=tuple(f for f in forwards if (f.project, f.agent) == (ref.project.id, name)),
-        attention=_attention(home, ref, name, containers),
+        forwards=tuple(f for f in look.forwards if (f.project, f.agent) == (ref.project.id, name)),
+        attention=_attention(look, engine, record, containers),
     )
 
 
 def _attention(
-    home: Paths, ref: AgentRef, name: str, containers: Collection[Container]
+    look: _Look, engine: Engine, record: AgentRecord | None, containers: Collection[Container]
 ) -> Attention:
-    known = attention.live(home.project(ref.project.id).agent(name)) if name else Heard()
+    if record is None:
+        return Attention.UNKNOWN
+    agent_paths = look.home.project(engine.project).agent(engine.agent)
+    if look.reads_logs and attention.is_missed(agent_paths, record):
+        known = attention.caught_up(agent_paths, engine, containers)
+    else:
+        known = attention.live(agent_paths)
     return attention.judged(known, containers)
 
 

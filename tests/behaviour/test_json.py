@@ -19,8 +19,8 @@ no-engine engine-silent engine-elsewhere engine-denied engine-failed world-chang
 subnet-taken address-held name-taken port-taken port-local image-gone network-missing no-way-out
 pull-failed build-failed login-failed
 agent-ended rolled-back superseded stopped already-running not-registered not-started agent-unknown
-no-logins editor-missing exists no-repository work-unsaved confirmation-required trust-required
-damaged file-access
+no-logins editor-missing exists no-watcher no-repository work-unsaved confirmation-required
+trust-required damaged file-access
 """
 REASONS = """
 missing image-missing spec-changed network-changed namespace-replaced stopped restarted-elsewhere

@@ -42,6 +42,18 @@ def test_every_agent_is_listed_by_two_calls_to_the_engine(desk: Desk, three: Fak
     assert re.search(r"^third +codex +stopped +~/third$", text, re.MULTILINE)
 
 
+def test_an_agent_that_waits_is_listed_without_a_watcher_by_one_more_call(desk: Desk):
+    waits = Fake(desk, desk.project(NAMED.format(name="waits"), name="waits"))
+    waits.companion("up").ok()
+    line = "http companion.internal port=80 GET /attention/waiting status=204 why=attention-waiting"
+    waits.set(said=f"2030-01-01T00:00:00.000000000Z {line} bytes=10/20 ms=1 term=--\n")
+    assert waits.calls_of("list") == [("ps", 1), ("inspect", 1), ("logs", 1)]
+    assert desk.companion("list", "--json").ok().data[0]["attention"] == "waiting"
+    assert waits.companion("status", "--json").ok().agent["attention"] == "waiting"
+    waits.set(said="", refuse=["logs"])
+    assert desk.companion("list", "--json").ok().data[0]["attention"] is None
+
+
 def test_agents_of_an_engine_that_does_not_answer_are_listed_as_unknown(desk: Desk, three: Fake):
     three.set(refuse=["ps", "version"])
     listed = desk.companion("list", "--json").ok()

@@ -91,9 +91,9 @@ def test_a_flood_of_words_is_a_few_lines_and_the_last_state_is_found(watched: Wa
 
 def test_a_watcher_finds_out_what_was_said_before_it_began(box: Box):
     box.run(f"{SAY} waiting; flock /tmp/.companion-attention.lock true")
-    assert box.companion("status", "--json").ok().agent["attention"] is None
     with watching(box) as log:
         watched = Watched(box, log)
+        wait_until(lambda: "waits for you" in log.read_text(), tell=log.read_text)
         watched.becomes("waiting")
         watched.say("ended")
         watched.becomes(None)
