@@ -38,6 +38,7 @@ class Top(App[None]):
     TITLE = "companion top"
     ENABLE_COMMAND_PALETTE = False
     CSS_PATH = "top.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - as Textual has it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "act('start')", "start"),
         Binding("x", "act('stop')", "stop"),
@@ -141,6 +142,8 @@ class Top(App[None]):
         """Show the details of the agent under the cursor."""
         if event.data_table is self._agents:
             self._select(self._agents.marked)
+        else:
+            self._hosts.describe()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """Open a terminal."""

@@ -16,7 +16,7 @@ KEPT = 60
 MOST_HOSTS = 100
 """Hosts of a sandbox that are shown: the agent chooses their names."""
 _BARS = "▁▂▃▄▅▆▇█"
-_IN_ROW = 6
+_IN_ROW = 4
 """Bars in a cell of the table."""
 
 
@@ -113,7 +113,7 @@ def row(board: Board, one: AgentOverview, home: str) -> tuple[str, ...]:
     used, past = board.figures(one.key), board.history.get(one.key, ())
     step = board.steps.get(one.key, "")
     return (
-        overview_text.name(one),
+        _name(board, one, home),
         f"working: {step}" if step else overview_text.state(one),
         _with_bars(f"{overview_text.cpu(used):>4}", [f.cpu or 0.0 for f in past], 1.0),
         f"{overview_text.memory(used):>6}",
@@ -121,13 +121,20 @@ def row(board: Board, one: AgentOverview, home: str) -> tuple[str, ...]:
         overview_text.refused(one),
         overview_text.ports(one),
         one.program or overview_text.UNKNOWN,
-        one.branch or overview_text.UNKNOWN,
         overview_text.directory(one, home),
+        one.branch or overview_text.UNKNOWN,
     )
 
 
-COLUMNS = ("AGENT", "STATE", "CPU", "MEMORY", "TRAFFIC", "REFUSED", "PORTS", "PROGRAM", "BRANCH",
-           "DIRECTORY")  # fmt: skip
+COLUMNS = ("AGENT", "STATE", "CPU", "MEMORY", "TRAFFIC", "REFUSED", "PORTS", "PROGRAM",
+           "DIRECTORY", "BRANCH")  # fmt: skip
+
+
+def _name(board: Board, one: AgentOverview, home: str) -> str:
+    """Return an agent's name; of several that have the same one, with the directory's."""
+    same = sum(other.agent == one.agent for other in board.overview.agents)
+    name, place = overview_text.name(one), overview_text.directory(one, home)
+    return f"{name} ({place.rpartition('/')[2]})" if same > 1 else name
 
 
 def rate(used: Figures) -> str:

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from companion.engine.client import Engine
@@ -128,7 +128,7 @@ class Observer:
                     book = network_use.look(agent_paths, _engine(one), one.containers)
                     self.on_traffic(one.key, book)
                     # What is read here is kept for the next look.
-                    attention.of(agent_paths, _engine(one), one.containers)
+                    attention.caught_up(agent_paths, _engine(one), one.containers)
 
 
 def _engine(one: AgentOverview) -> Engine:
@@ -171,7 +171,7 @@ class _Log:
             self._stopped.wait()
 
     def _read(self, lines: Iterable[Line]) -> None:
-        wide = max(len(container.service) for container in self._one.containers)
+        wide = max(len(_origin(c.service, c.role)) for c in self._one.containers)
         for line in lines:
             if self._stopped.is_set():
                 return
@@ -183,8 +183,14 @@ class _Log:
 
 
 def shown(line: Line, wide: int) -> str:
-    """Return a line of a log as plain text that is not too long to be shown."""
-    return plain.line(log_text.shown(line, wide)[:_LONGEST])[:_LONGEST]
+    """Return a line of one agent's log as plain text that is not too long to be shown."""
+    short = replace(line, service=_origin(line.service, line.role))
+    return plain.line(log_text.shown(short, wide)[:_LONGEST])[:_LONGEST]
+
+
+def _origin(service: str, role: Role | None) -> str:
+    """Return what a container is to its agent, whose name stands elsewhere on the screen."""
+    return str(role) if role else service
 
 
 def _begin(work: Callable[[], None]) -> None:

@@ -120,6 +120,7 @@ class Hosts(Table):
 
     _changed = 0.0
     """When the mark came to another host without a key, on the monotonic clock."""
+    _found: tuple[Host, ...] = ()
 
     def show_hosts(self, found: Sequence[Host]) -> None:
         """Show hosts; those that can be allowed have a mark."""
@@ -130,6 +131,13 @@ class Hosts(Table):
             self.move_cursor(row=0)
         if self.marked != before:
             self._changed = time.monotonic()
+        self._found = tuple(found)
+        self.describe()
+
+    def describe(self) -> None:
+        """Show all that happened with the marked host, for which its cell may be too narrow."""
+        # Nothing but words of our own, so it is no markup.
+        self.border_subtitle = next((h.use for h in self._found if h.key == self.marked), "")
 
     def is_settled(self) -> bool:
         """Tell whether the user could see which host is marked: agents choose what comes when."""

@@ -24,6 +24,8 @@ _DAY = 86400 * _SECOND
 _TIMEOUT = 120.0
 _AHEAD = 1000
 """Lines read ahead of the consumer."""
+_SETTLED, _PATIENCE = 0.3, 3.0
+"""Seconds of silence after which all lines that were there have come, and the longest wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,20 @@ def _argv(engine: Engine, container: Container, since: int, *options: str) -> tu
     return engine.argv("logs", "--timestamps", *(begin if since else ()), *options, container.name)
 
 
+def _settled(said: "Queue[Line | None]", count: int) -> Iterator[Line]:
+    """Yield the lines that were there already in the order of time."""
+    lines: list[Line] = []
+    ended, until = 0, time.monotonic() + _PATIENCE
+    with suppress(Empty):
+        while ended < count and len(lines) < _AHEAD * count and time.monotonic() < until:
+            line = said.get(timeout=_SETTLED)
+            ended += line is None
+            lines += [line] if line else []
+    yield from sorted(lines, key=lambda line: line.at)
+    for _ in range(ended):
+        said.put(None)
+
+
 def _as_they_come(sources: Iterable[tuple[Container, Lines]]) -> Iterator[Line]:
     said: Queue[Line | None] = Queue(_AHEAD)
     is_over = threading.Event()
@@ -116,6 +132,7 @@ def _as_they_come(sources: Iterable[tuple[Container, Lines]]) -> Iterator[Line]:
     for thread in begun:
         thread.start()
     try:
+        yield from _settled(said, len(begun))
         for _ in begun:
             while (line := said.get()) is not None:
                 yield line

@@ -14,6 +14,7 @@ _SSHD = re.compile(
     rf"Server listening on \S+ port \d+\.|Accepted publickey for \S+ from {_FROM} ssh2: .*"
     rf"|Connection (closed|reset) by (authenticating user \S+ )?{_FROM}( \[preauth\])?"
     rf"|Received disconnect from {_FROM}:\d+: .*|Disconnected from (user \S+ )?{_FROM}"
+    r"|kex_exchange_identification: (read: )?Connection (closed|reset) by (remote host|peer)"
     r"|Received SIGHUP; restarting\.|Received signal 15; terminating\."
     r"|Attempt to write login records by non-root user \(aborting\)"
 )
