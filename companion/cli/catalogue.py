@@ -27,7 +27,7 @@ COMMON = (DIRECTORY, JSON, HELP)
 """Options that every command takes, before its name and after it."""
 _AGENT = _argument("agent", nargs="?", metavar="AGENT",
                    help="the agent's name (default: the only one)")  # fmt: skip
-_HOST = _argument("host", metavar="HOST", help="a host name, or *. and one: all names below it")
+_HOST = _argument("host", metavar="HOST", help="a host name; *.NAME is all names below it")
 _AGENTS = _argument("agents", nargs="*", metavar="AGENT", help="only these agents")
 _ALL = _argument("--all", action="store_true", help="all projects")
 _DIRECTORY = _argument("directory", nargs="?", metavar="DIR", type=_path,
@@ -39,7 +39,7 @@ _PURGE = _argument("--volumes", action="store_true", help="remove its volumes to
 
 
 PLACES = _argument("places", nargs="*", metavar="SRC DST",
-                   help="one of them is in a sandbox: AGENT:PATH, from its workdir on")  # fmt: skip
+                   help="one of them is AGENT:PATH; its PATH begins at the workdir")  # fmt: skip
 PORTS = _argument("words", nargs="*", metavar="[AGENT] [PORT[:INSIDE]]",
                   help="a port of 127.0.0.1 on the desktop, and the port inside if it differs"
                   )  # fmt: skip
@@ -85,7 +85,8 @@ GROUPS = (
         ), ("trust", "trust show ~/src/coder", "trust revoke"), ("review", "agree")),
         Command("plugins", "list runtimes and features", "project:plugins"),
         Command("schema", "print the JSON Schema of agent.yaml", "project:schema", (
-            _argument("--fleet", action="store_true", help="of fleet.yaml instead"),
+            _argument("--fleet", action="store_true",
+                      help="print the schema of fleet.yaml instead"),
             _argument("--write", action="store_true",
                       help="write it to .build/, and point the files' editors to it"),
         ), ("schema --write",)),
@@ -115,33 +116,36 @@ GROUPS = (
         ), ("down", "down coder --volumes"), ("kill",), ("stop",)),
         Command("restart", "replace the containers of sandboxes", "lifecycle:restart",
                 (_AGENTS, _YES, _VERBOSE), ("restart coder",)),
-        Command("upgrade", "raise agents' programs to their newest versions", "upgrade:upgrade", (
+        Command("upgrade", "upgrade agents' programs to their newest versions", "upgrade:upgrade", (
             _AGENTS, _YES, _VERBOSE,
             _argument("--check", action="store_true", help="exit with 4 if there are newer ones"),
             _argument("--to", metavar="VERSION", help="this version instead of the newest one"),
         ), ("upgrade", "upgrade coder --to 0.171.0", "upgrade --check"), ("update",)),
         Command("status", "show the state of a project's sandboxes", "status:status", (),
                 ("status", "status --json"), ("state",), ("ps",)),
-        Command("logs", "show what a sandbox's containers say", "logs:logs", (
-            _AGENT, _argument("-f", "--follow", action="store_true", help="follow the output"),
+        Command("logs", "show the logs of a sandbox's containers, merged", "logs:logs", (
+            _AGENT, _argument("-f", "--follow", action="store_true", help="follow the log"),
             _argument("-v", "--verbose", action="store_true",
-                      help="with every login and connection"),
-            _argument("--since", metavar="TIME", help="from then on: 10m, 2h, 14:30, 2026-11-26"),
+                      help="include routine logins and connections"),
+            _argument("--since", metavar="TIME",
+                      help="only lines since then: 10m, 2h, 14:30, 2026-11-26"),
             _argument("--tail", metavar="N", type=int, help="only the last N lines"),
             _argument("--egress", action="store_true",
-                      help="only what passed the gateway, and what it refused"),
-            _argument("--build", action="store_true", help="the last build of its image instead"),
+                      help="only what the gateway let through or refused"),
+            _argument("--build", action="store_true",
+                      help="show the last build of its image instead"),
         ), ("logs", "logs coder --follow --since 10m", "logs --build"), ("log",)),
         Command("network", "show which hosts an agent used, and which were refused",
                 "network:network", (
-            _AGENT, _argument("-f", "--follow", action="store_true", help="show each as it ends"),
+            _AGENT, _argument("-f", "--follow", action="store_true",
+                              help="show each connection as it ends"),
         ), ("network coder", "network coder --follow"), ("traffic", "egress", "net")),
         Command("allow", "let an agent reach a host: always, or once", "network:allow", (
             _AGENT, _HOST,
             _argument("--once", action="store_true",
-                      help="until the sandbox is taken down; agent.yaml stays as it is"),
+                      help="until the sandbox is taken down; agent.yaml is unchanged"),
             _argument("--fleet", action="store_true",
-                      help="in the list that all agents of the fleet share"),
+                      help="add it to the list that all agents of the fleet share"),
         ), ("allow astral.sh", "allow coder '*.example.org' --once"), ("permit", "unblock")),
         Command("deny", "take back what `allow` gave", "network:deny", (_AGENT, _HOST),
                 ("deny astral.sh",), ("block", "refuse")),
@@ -149,7 +153,7 @@ GROUPS = (
                 (_AGENT, REST), ("exec -- git status", "exec coder"), ()),
         Command("ssh", "log in to a sandbox, or run a command there", "sandbox:ssh",
                 (_AGENT, REST), ("ssh", "ssh coder -- uname -a"), ("shell",)),
-        Command("compose", "show sandboxes through compose: ps, logs, top, images",
+        Command("compose", "show sandboxes through compose: ps, logs, images",
                 "sandbox:compose", (COMPOSE_REST,), ("compose ps",)),
     )),
     Group("Connect", (
@@ -167,9 +171,9 @@ GROUPS = (
         Command("cp", "copy files and directories into a sandbox, or out of it", "copy:copy", (
             PLACES,
             _argument("-r", action="store_true",
-                      help="as `cp` has it; directories are copied whole without it, too"),
+                      help="accepted, as in `cp`; directories are always copied whole"),
             _argument("--clipboard", action="store_true",
-                      help="copy the clipboard's image in; then only AGENT is given, if needed"),
+                      help="copy the clipboard's image into AGENT, without SRC and DST"),
         ), ("cp shot.png coder:", "cp coder:report.html .", "cp --clipboard coder"),
                 ("copy", "scp", "push", "pull")),
         Command("port", "forward a port of the desktop to a server in a sandbox", "port:port", (
@@ -223,21 +227,17 @@ GROUPS = (
             _action("set", "list", "remove"),
             _argument("name", nargs="?", metavar="NAME", help="as in agent.yaml: ${NAME}"),
             _argument("--host", action="append", metavar="H",
-                      help="a service that may receive it, and no other may; repeatable"),
+                      help="bind it to this host; may be given several times"),
             _argument("--from-stdin", action="store_true",
                       help="read the value from standard input"),
             _argument("--in-file", action="store_true",
-                      help="store it unencrypted in a private file, not in the keychain"),
+                      help="store it unencrypted in a private file instead"),
         ), ("secret set GITHUB_TOKEN", "secret set KEY --host api.example.com", "secret list"),
             ("secrets", "keychain", "credential")),
         Command("proxy", "stdio transport for an SSH ProxyCommand; needs no port", "sandbox:proxy",
                 (_AGENT,)),
     )),
-    Group("Apply every save", (
-        Command("watch", "keep all sandboxes up to date on every save", "live:watch"),
-        Command("tray", "watch, with an icon on the desktop", "live:tray"),
-        Command("autostart", "start the tray at login", "live:autostart",
-                (_action("on", "off", "status"),), ("autostart on",)),
+    Group("All projects", (
         Command("list", "show all sandboxes: state, memory, CPU, ports, refused hosts",
                 "listing:listing", (), ("list", "list --json"), ("projects",), ("ls",)),
         Command("top", "show all sandboxes live: figures, logs, refused hosts", "top:top", (), (),
@@ -251,6 +251,10 @@ GROUPS = (
                       help="remove a worktree of `run --branch` even if work is lost"),
         ), ("remove ~/src/coder --volumes", "remove app-fix-login"),
                 ("delete",), ("rm",)),
+        Command("watch", "keep all sandboxes up to date on every save", "live:watch"),
+        Command("tray", "watch, with an icon on the desktop", "live:tray"),
+        Command("autostart", "start the tray at login", "live:autostart",
+                (_action("on", "off", "status"),), ("autostart on",)),
         Command("pause", "stop applying saves", "registry:pause", (_ALL,), ("pause --all",)),
         Command("resume", "apply saves again", "registry:resume", (_ALL,), (),
                 ("unpause", "continue")),

@@ -51,6 +51,11 @@ class Command(NamedTuple):
                 return sys.maxsize
         return None
 
+    @property
+    def rest(self) -> Argument | None:
+        """The command line that is passed on, if argparse is to take all of it."""
+        return next((a for a in self.arguments if a is REST or a is COMPOSE_REST), None)
+
     def load(self) -> "Callable[[Namespace], Result]":
         """Import the handler: only the command that runs pays for what it needs."""
         module, _, function = self.handler.partition(":")

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self, TextIO
@@ -168,13 +168,15 @@ class Region:
             with self.lock:
                 self._draw()
 
-    def _draw(self, above: Iterable[str] = ()) -> None:
+    def _draw(self, above: Sequence[str] = ()) -> None:
         columns, rows = style.terminal_columns(self._stream), _rows(self._stream)
         turn = _TURN if _speaks_unicode(self._stream) else _PLAIN_TURN
         self._write(above, frame(self._tasks, time.monotonic(), columns, rows, turn))
 
-    def _write(self, above: Iterable[str], lines: Sequence[str]) -> None:
+    def _write(self, above: Sequence[str], lines: Sequence[str]) -> None:
         """Replace the region, and write lines that stay above it."""
+        if not (self._height or above or lines):
+            return
         back = f"\r\x1b[{self._height - 1}A" if self._height > 1 else "\r"
         stay = "".join(f"{output.for_stream(line)}\n" for line in above)
         try:

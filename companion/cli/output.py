@@ -33,6 +33,8 @@ class Result(NamedTuple):
     problems: tuple[Problem, ...] = ()
     is_verbatim: bool = False
     """Whether the text is to be copied, or is another program's, and is never wrapped."""
+    tip: str = ""
+    """The next step, for people: after the text, on stderr."""
 
 
 def render(result: Result, command: str, *, as_json: bool) -> int:
@@ -45,7 +47,10 @@ def render(result: Result, command: str, *, as_json: bool) -> int:
         if result.text:
             text = for_stream(result.text)
             print(text if result.is_verbatim else fitted(text, sys.stdout))
+        sys.stdout.flush()
         report(result.problems, label="error" if result.code in FAILURES else "warning")
+        if result.tip:
+            tip(result.tip)
     sys.stdout.flush()
     return result.code
 
@@ -90,7 +95,12 @@ def report(problems: Sequence[Problem], *, label: str = "error") -> None:
         for line in details:
             comment(line if line.startswith(_INDENT) else _INDENT + line)
         if problem.hint:
-            comment(f"{paint('tip:', Style.TIP, sys.stderr)} {problem.hint}", hang=len(_INDENT))
+            tip(problem.hint)
+
+
+def tip(hint: str) -> None:
+    """Print the next step on stderr."""
+    comment(f"{paint('tip:', Style.TIP, sys.stderr)} {hint}", hang=len(_INDENT))
 
 
 def comment(text: str, *, hang: int = 0) -> None:
@@ -180,10 +190,12 @@ def table(rows: Iterable[tuple[str, ...]], *, cuts: bool = False, wraps: bool = 
         widths = _narrowed(widths, style.columns(sys.stdout), only_last=wraps)
     shown: list[str] = []
     for line in lines:
-        if wraps and style.width(line[-1]) > widths[-1]:
-            shown += _wrapped(line, widths)
-            continue
-        cells = [style.fit(cell, width) for cell, width in zip(line, widths, strict=True)]
+        cells = list(line)
+        if wraps:
+            cells[-1], *others = _broken(line[-1], widths[-1])
+        else:
+            others = []
+        cells = [style.fit(cell, width) for cell, width in zip(cells, widths, strict=True)]
         if line is lines[0] and "".join(line).isupper():
             cells = [paint(cell, Style.BOLD) for cell in cells]
         else:
@@ -191,17 +203,18 @@ def table(rows: Iterable[tuple[str, ...]], *, cuts: bool = False, wraps: bool = 
             cells = [style.state(cell) if head == "STATE" else cell for head, cell in heads]
         padded = (style.pad(cell, width) for cell, width in zip(cells, widths, strict=True))
         shown.append("  ".join(padded).rstrip())
+        before = " " * sum(width + 2 for width in widths[:-1])
+        shown += (before + other for other in others)
     return "\n".join(shown)
 
 
-def _wrapped(line: tuple[str, ...], widths: Sequence[int]) -> list[str]:
-    """Return a row whose last cell has several lines."""
+def _broken(text: str, width: int) -> list[str]:
+    """Return prose in lines of at most so many columns."""
+    if style.width(text) <= width:
+        return [text]
     import textwrap  # noqa: PLC0415 - start-up time is a budget
 
-    cells = (style.pad(cell, width) for cell, width in zip(line[:-1], widths, strict=False))
-    begin = "".join(f"{cell}  " for cell in cells)
-    first, *others = textwrap.wrap(line[-1], widths[-1])
-    return [begin + first, *(" " * len(begin) + other for other in others)]
+    return textwrap.wrap(text, width)
 
 
 def _narrowed(widths: Sequence[int], most: int, *, only_last: bool) -> list[int]:

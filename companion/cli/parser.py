@@ -92,6 +92,8 @@ def parse(line: Line) -> argparse.Namespace:
 def help_of(command: Command | None) -> str:
     """Return the help of a command; of all of them in their groups if there is none."""
     text = (_parser_of(command) if command else _top()).format_help().rstrip()
+    if command and (rest := command.rest):
+        text = text.replace(" ...\n", f" [{rest.options['metavar']} ...]\n", 1)
     text = re.sub(r"^[A-Za-z][A-Za-z ]*:(?= |$)", _heading, text, flags=re.MULTILINE)
     return re.sub(r"^  (-\S.*?|[^\s-]\S*)(?=  +\S|$)", _name, text, flags=re.MULTILINE)
 

@@ -28,6 +28,7 @@ class Style(StrEnum):
 
 STATES = {
     "running": Style.GOOD,
+    "allowed": Style.GOOD,
     "up": Style.GOOD,
     "ok": Style.GOOD,
     "done": Style.GOOD,
@@ -36,6 +37,7 @@ STATES = {
     "warning": Style.WARNING,
     "waits": Style.WARNING,
     "broken": Style.BAD,
+    "refused": Style.BAD,
     "crashed": Style.BAD,
     "failed": Style.BAD,
     "stopped": Style.DIM,

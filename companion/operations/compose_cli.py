@@ -29,6 +29,8 @@ INSTEAD = {
     "down": "companion down",
     "rm": "companion down",
 }
+NOT_IN_PODMAN_COMPOSE = {"top": "companion top", "events": "companion watch"}
+"""Commands of Docker's that podman-compose lacks, and what shows the same."""
 _FOLLOWS = re.compile(r"--follow|-[a-z]*f[a-z]*")
 _PROBE_SECONDS = 20.0
 
@@ -59,6 +61,17 @@ def front_end(engine: EngineChoice) -> tuple[str, ...]:
             f"nothing here speaks compose for {engine.name}", packages.advice(name)
         )
     return (own,)
+
+
+def require(front: Sequence[str], verb: str) -> None:
+    """Require that a front end has a command.
+
+    Raises:
+        CompanionError: it has not.
+    """
+    if front[-1].endswith("podman-compose") and verb in NOT_IN_PODMAN_COMPOSE:
+        what = f"podman-compose has no command '{verb}'"
+        raise CompanionError(what, f"run `{NOT_IN_PODMAN_COMPOSE[verb]}` instead")
 
 
 def arguments(home: Paths, project: Project, agents: tuple[str, ...]) -> tuple[str, ...]:

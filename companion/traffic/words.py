@@ -40,12 +40,28 @@ def why(word: str) -> str:
     return _WHY.get(word, word)
 
 
+def state(entry: Entry) -> str:
+    """Return whether what an endpoint was last asked for went through."""
+    return "refused" if entry.is_refused else "allowed"
+
+
+def count(entry: Entry) -> int:
+    """Return how often an endpoint was in the state that it is in."""
+    return entry.refused if entry.is_refused else entry.allowed
+
+
+def details(entry: Entry) -> str:
+    """Return why an endpoint was refused, or the traffic with it; then what was before."""
+    refused, used = why(entry.why), _bytes(entry)
+    if entry.is_refused:
+        return f"{refused}; allowed {_times(entry.allowed)}, {used}" if entry.allowed else refused
+    return f"{used}; refused {_times(entry.refused)}, {refused}" if entry.refused else used
+
+
 def use(entry: Entry) -> str:
-    """Return what happened with an endpoint."""
-    refused = f"refused {_times(entry.refused)}: {why(entry.why)}" if entry.refused else ""
-    used = f"{_times(entry.allowed)}, {_bytes(entry)}" if entry.allowed else ""
-    first, second = (refused, used) if entry.is_refused else (used, refused)
-    return "; ".join(filter(None, (first, second)))
+    """Return state, count and details in one phrase."""
+    often = f" {_times(count(entry))}" if count(entry) > 1 else ""
+    return f"{state(entry)}{often}: {details(entry)}"
 
 
 def moved(passage: Passage) -> str:

@@ -60,8 +60,8 @@ def test_the_book_counts_and_remembers_the_last_refusal():
     assert (last.host, last.is_refused, found.until) == ("b.test", True, 7_000_000_000)
     assert (first.allowed, first.refused, first.first, first.last) == (1, 1, 5.0, 6.0)
     assert list(map(words.use, found.entries)) == [
-        "refused once: leads to a private address",
-        "once, 10 B sent, 20 B received; refused once: not in the egress list",
+        "refused: leads to a private address",
+        "allowed: 10 B sent, 20 B received; refused once, not in the egress list",
     ]
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from companion.cli import live
 from companion.cli.commands import trust
-from companion.cli.output import Result, ask, comment, quote, report
+from companion.cli.output import Result, ask, comment, quote, report, tip
 from companion.cli.targets import project_of
 from companion.desktop import ssh_config
 from companion.engine import detection
@@ -91,8 +91,8 @@ def offer_include(home: Paths, *, yes: bool) -> None:
         else:
             comment(f"added one Include line at the top of {home.user_ssh_config}")
     else:
-        comment(f"tip: for plain `ssh`, run `companion up --yes`, or add at the top of"
-                f" {home.user_ssh_config}:")  # fmt: skip
+        tip(f"for plain `ssh`, run `companion up --yes`, or add at the top of"
+            f" {home.user_ssh_config}:")  # fmt: skip
         quote(f"  {line}")
 
 

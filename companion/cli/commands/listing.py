@@ -24,8 +24,10 @@ def listing(_: Namespace) -> Result:
     found = overview(home)
     used = _used(found)
     rows = [_row(one, used[number], str(home.home)) for number, one in enumerate(found.agents)]
+    text = table(_without_empty([_HEAD, *rows]), cuts=True) if rows else "no registered projects"
     return Result(
-        text=table(_without_empty([_HEAD, *rows]), cuts=True) if rows else "no registered projects",
+        text=text,
+        tip="" if rows else "`companion run` in a git repository starts an agent there",
         data=[_facts(one, used[number]) for number, one in enumerate(found.agents)],
         problems=found.problems,
     )

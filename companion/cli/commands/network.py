@@ -15,9 +15,9 @@ from companion.operations import allow as allowing
 from companion.operations import container_logs, network_use
 from companion.project import inventory, store
 from companion.spec.identity import Role
-from companion.traffic import log
+from companion.traffic import log, words
 from companion.traffic.book import Book, Entry
-from companion.traffic.words import can_be_allowed, moved, place, use
+from companion.traffic.words import moved, place
 
 _TODAY, _EARLIER = "%H:%M:%S", "%Y-%m-%d"
 
@@ -42,6 +42,7 @@ def network(arguments: Namespace) -> Result:
             "hosts": [_facts(entry) for entry in book.entries],
             "left_out": book.left_out,
         },
+        tip=_tip(arguments.agent, book),
     )
 
 
@@ -97,16 +98,24 @@ def _lines(agent: str, book: Book) -> Iterator[str]:
         yield f"{agent} has used no host yet; open connections appear once they end"
         return
     today = datetime.now().astimezone().date()
-    rows = [("HOST", "LAST", "USE")]
+    rows = [("HOST", "STATE", "COUNT", "LAST", "DETAILS")]
     for entry in book.entries:
         last = datetime.fromtimestamp(entry.last).astimezone()
         when = last.strftime(_TODAY if last.date() == today else _EARLIER)
-        rows.append((place(entry.host, entry.port), when, use(entry)))
+        host, often = place(entry.host, entry.port), str(words.count(entry))
+        rows.append((host, words.state(entry), often, when, words.details(entry)))
     yield table(rows, wraps=True)
     if book.left_out:
         yield f"{plural(book.left_out, 'more host')} were forgotten: there were too many"
-    if name := next((e.host for e in book.entries if can_be_allowed(e)), ""):
-        yield f"tip: companion allow {agent} {name}"
+
+
+def _tip(agent: str, book: Book) -> str:
+    """Return how to allow a host; of several, none is proposed: the agent chooses their names."""
+    names = {entry.host for entry in book.entries if words.can_be_allowed(entry)}
+    if not names:
+        return ""
+    name = names.pop() if len(names) == 1 else "HOST"
+    return f"run `companion allow {agent} {name}`, with `--once` until it is taken down"
 
 
 def _facts(entry: Entry) -> dict[str, object]:

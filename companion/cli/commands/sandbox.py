@@ -78,7 +78,9 @@ def compose(arguments: Namespace) -> Result:
             f"{project.directory}: {what}", "see `companion status`", code=Code.NOT_STARTED
         )
     (choice,) = engines
-    argv = (*front.front_end(choice), *front.arguments(home, project, tuple(known)), *words)
+    program = front.front_end(choice)
+    front.require(program, verb)
+    argv = (*program, *front.arguments(home, project, tuple(known)), *words)
     env = dict(choice.environment)
     if verb in front.INTERACTIVE:
         return Result(code=process.attach(argv, env=env))

@@ -70,11 +70,14 @@ def offer(home: Paths, project: Project, question: str, arguments: Namespace) ->
 def page(reviewed: Review) -> tuple[str, ...]:
     """Return everything that a user reads before agreeing, as lines."""
     directory = reviewed.project.directory
-    title: tuple[str, ...] = (f"{directory} is trusted. Each agent",)
+    title: tuple[str, ...] = (f"{directory} is trusted. What its agents do:",)
     if not reviewed.is_known:
-        title = (f"{directory} is not trusted yet.", "If you start it, each agent (! reaches far)")
+        title = (f"{directory} is not trusted yet.", "What its agents would do (! reaches far):")
     elif not reviewed.is_trusted:
-        title = (f"{directory} opens more than you agreed to.", "Each agent (! is new)")
+        title = (
+            f"{directory} opens more than you agreed to.",
+            "What its agents would do (! is new):",
+        )
     return (*title, *reviewed.lines())
 
 
