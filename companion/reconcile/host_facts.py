@@ -42,7 +42,8 @@ def _build_network(settings: Settings) -> BuildNetwork:
 def assets() -> Assets:
     """Return the static files that go into images."""
     root = assets_directory()
-    scripts = ("closed", "fence", "gateway", "ingress", "net", "reload", "stage")
+    in_pods = ("pod-closed", "pod-net", "pod-watch")
+    scripts = ("closed", "fence", "gateway", "ingress", "net", *in_pods, "reload", "stage")
     names = ("Dockerfile", *(f"{script}.sh" for script in scripts))
     gateway = tuple(File(n, files.read_bytes(root / "gateway" / n)) for n in names)
     names = ("attention.sh", "entrypoint.sh", "profile.sh", "shell.sh", "tmux.conf")

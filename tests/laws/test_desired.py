@@ -1,5 +1,6 @@
 """What a sandbox means for its containers: what reloads, what restarts, who may come in."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
@@ -167,3 +168,10 @@ def ways_in(given: Inputs, networks: tuple[str, ...], rootless: bool, port: int)
     section = text.partition(f"\nlisten port_{port}\n")[2].partition("\nlisten ")[0]
     lines = [line.strip() for line in section.splitlines()]
     return [line for line in lines if line.startswith(("bind", "tcp-request"))]
+
+
+def test_the_gateways_image_has_every_file_that_it_copies():
+    context = {file.path: file.content.decode() for file in host_facts.assets().gateway}
+    copied = re.search(r"^COPY (.*) /usr", context["Dockerfile"].replace("\\\n", ""), re.MULTILINE)
+    assert copied
+    assert {*copied[1].split(), "Dockerfile"} == context.keys()
