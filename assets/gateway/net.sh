@@ -1,10 +1,16 @@
 #!/bin/bash
 # Owns the agent's network namespace: closes it, opens the one way to the gateway, drops every
 # privilege and opens the gate (127.0.0.1:1) for which the agent's entrypoint waits.
-# usage: net.sh GATEWAY_ADDRESS INGRESS_ADDRESS
+# usage: net.sh GATEWAY_ADDRESS INGRESS_ADDRESS [names]
+#   names   write /etc/hosts and /etc/resolv.conf, which nothing is mounted over: they are the agent's, too
 set -euo pipefail
 
 gateway=$1 ingress=$2
+if [ "${3:-}" = names ]; then
+  own=$(ip -4 -o address show scope global | sed -nE '1s#.* inet ([0-9.]+)/.*#\1#p')
+  printf '127.0.0.1 localhost\n%s %s\n' "$own" "$HOSTNAME" >/etc/hosts
+  printf 'nameserver %s\noptions ndots:0\n' "$gateway" >/etc/resolv.conf
+fi
 
 # The kernel notes each connection in tables of a fixed size, this namespace's and the desktop's. So
 # new ones are limited, and those of the ingress are not noted here: SSH needs no place in a table.

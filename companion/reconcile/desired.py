@@ -119,7 +119,7 @@ def desire(
 
 def _agent(sandbox: Sandbox, image: Image) -> Service:
     keys = (Bind(Files(Directory.SSHD), sshd.KEYS, read_only=True),) if sandbox.ssh else ()
-    names = (HOSTS, RESOLV) if sandbox.gateway else ()
+    names = (HOSTS, RESOLV) if sandbox.gateway and sandbox.host.shares_files else ()
     signing = (Bind(Files(Directory.SIGNING), git.SIGNING, read_only=True),)
     own = (Bind(Files(Directory.BROUGHT), brought.MOUNTED, read_only=True),)
     service = Service(
@@ -167,14 +167,16 @@ def _started_as_root(agent: Service, sandbox: Sandbox) -> Service:
 
 def _without_gateway(agent: Service, sandbox: Sandbox) -> Service:
     """Return the agent on its own network, publishing its own ports."""
-    outside = sandbox.egress_network
+    outside, host = sandbox.egress_network, sandbox.host
+    names_desktop = host.shares_files and not host.rootless
     return replace(
         agent,
         network_of="",
         attachments=(Attachment(outside.name, outside.address(2)),),
         publish=published(sandbox),
-        # Without root, only podman knows the address by which a container reaches the desktop.
-        binds=agent.binds if sandbox.host.rootless else (HOSTS, *agent.binds),
+        # Only the engine knows the address by which a container reaches the desktop without root,
+        # and the names of its own machine if that is elsewhere.
+        binds=(HOSTS, *agent.binds) if names_desktop else agent.binds,
         sysctls=NO_IPV6,
     )
 

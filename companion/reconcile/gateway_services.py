@@ -57,12 +57,13 @@ def services(
 ) -> tuple[Service, ...]:
     """Return the services that start before the agent, in their order; see `desired.desire`.
 
-    `contents` are the gateway's mounted files.
+    `contents` are the gateway's mounted files. An engine elsewhere publishes no port on the desktop
+    (see `readiness.way_in`), so there is nothing for an ingress to carry.
     """
     gateway = _gateway(sandbox, image, contents)
     return (
         replace(gateway, reloads=tuple(_reloads(sandbox, seals, leaves))),
-        _ingress(sandbox, image, contents),
+        *((_ingress(sandbox, image, contents),) if sandbox.host.shares_files else ()),
         _net(sandbox, image),
     )
 
@@ -154,16 +155,20 @@ def last_seals(sandbox: Sandbox, record: AgentRecord) -> dict[str, str]:
 
 
 def _net(sandbox: Sandbox, image: Image) -> Service:
-    inside = sandbox.internal_network
+    inside, mounts = sandbox.internal_network, sandbox.host.shares_files
+    addresses = (inside.address(2), inside.address(INGRESS))
     return Service(
         name=Role.NET.service_of(sandbox.agent),
         role=Role.NET,
         image=image.tag,
         user=ROOT,
-        command=("/usr/local/lib/companion/net.sh", inside.address(2), inside.address(INGRESS)),
+        # The agent gets the names of this container: the engine gives both the same two files. A
+        # volume cannot be a single file, so where ours cannot be mounted, net.sh writes them.
+        command=("/usr/local/lib/companion/net.sh", *addresses, *(() if mounts else ("names",))),
         hostname=sandbox.agent,
         attachments=(Attachment(inside.name, inside.address(3)),),
-        binds=(HOSTS, RESOLV),
+        binds=(HOSTS, RESOLV) if mounts else (),
+        writable=not mounts,
         tmpfs=_SCRATCH_OF_OURS,
         capabilities=("NET_ADMIN", *BECOME_THE_AGENT),
         sysctls=(_LOW_PORTS, *NO_IPV6),
@@ -174,7 +179,9 @@ def _net(sandbox: Sandbox, image: Image) -> Service:
 
 
 def published(sandbox: Sandbox) -> tuple[Publish, ...]:
-    """Return the ports of the desktop that lead to the agent."""
+    """Return the ports of the desktop that lead to the agent: none from an engine elsewhere."""
+    if not sandbox.host.shares_files:
+        return ()
     return tuple(Publish(p.host, p.container, p.address) for p in sandbox.ports)
 
 

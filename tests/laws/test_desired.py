@@ -14,7 +14,7 @@ from companion.reconcile import host_facts
 from companion.reconcile.desired import Desired, desire
 from companion.render import dns, ingress, sshd
 from companion.sandbox.model import Sandbox
-from companion.spec.containers import File, Role, Service
+from companion.spec.containers import File, Files, Role, Service
 
 
 class Inputs(NamedTuple):
@@ -130,6 +130,19 @@ def test_the_list_of_system_calls_is_given_to_every_container(given: Inputs):
     other = replace(host_facts.assets(), seccomp=b"{}")
     changed = desire(given.sandbox, other, given.seals, given.leaves, given.host_key)
     assert {s.seccomp for s in changed.target.services}.isdisjoint({profile.path})
+
+
+def test_an_engine_elsewhere_mounts_no_single_file_and_publishes_no_port(given: Inputs):
+    here = given.desire().target.services
+    there = given.with_host(shares_files=False).desire().target.services
+    assert [one.role for one in here if one.publish] == [Role.INGRESS]
+    assert {r for s in here for r in [s.role]} - {s.role for s in there} == {Role.INGRESS}
+    assert not [one for one in there if one.publish]
+    mounted = [b.source for one in there for b in one.binds if isinstance(b.source, Files)]
+    assert mounted
+    assert not [source for source in mounted if source.file]
+    (writes,) = (one for one in there if one.writable and one.role is not Role.AGENT)
+    assert (writes.role, writes.command[-1]) == (Role.NET, "names")
 
 
 def test_files_have_the_names_that_containers_look_for(given: Inputs):
