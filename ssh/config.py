@@ -1,7 +1,8 @@
 """Our own ssh_config, and the Include of it in the user's ssh_config."""
 
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ssh import values
@@ -10,7 +11,12 @@ from ssh.values import SshValueError
 _HEADER = "# Written by companion: changes here are lost.\n"
 _COMMENT = "# companion: the hosts of your sandboxes; must come before any Host or Match"
 _BOM = "\ufeff"
-_LOGIN = re.compile(r"^Host (\S+)\n  HostName .*\n  Port (\d+)\n  User (\S+)\n", re.MULTILINE)
+_LOGIN = re.compile(
+    r"^Host (\S+)\n  HostName .*\n  Port (\d+)\n  User (\S+)\n"
+    r"(?:  \w+ .*\n)*?  ProxyCommand (.*)\n",
+    re.MULTILINE,
+)
+NO_PROXY = "none"
 _DIRECTIVE = re.compile(r'[ \t\r]*"?(host|match|include)"?[ \t]*[ \t=][ \t]*(.*)', re.IGNORECASE)
 _ARGUMENT = re.compile(r'"([^"]*)"|(\S+)')
 
@@ -19,7 +25,8 @@ _ARGUMENT = re.compile(r'"([^"]*)"|(\S+)')
 class Host:
     """One host entry; both paths are absolute, with forward slashes.
 
-    `hostname` is an IPv4 address of this machine: connections start from it, too.
+    `hostname` is an IPv4 address of this machine: connections start from it, too. A client that
+    ignores `proxy`, a ProxyCommand as proxy() returns it, connects there.
 
     Raises:
         SshValueError: ssh would not read a value literally.
@@ -31,6 +38,7 @@ class Host:
     user: str
     identity_file: str
     known_hosts_file: str
+    proxy: str = NO_PROXY
 
     def __post_init__(self) -> None:
         values.alias(self.alias)
@@ -39,6 +47,7 @@ class Host:
         values.word("the user", self.user)
         values.path("the identity file", self.identity_file)
         values.path("the known_hosts file", self.known_hosts_file)
+        values.one_line("the proxy command", self.proxy)
 
 
 def render(hosts: Iterable[Host]) -> str:
@@ -55,9 +64,14 @@ def render(hosts: Iterable[Host]) -> str:
     return _HEADER + "".join(entry for _, entry in sorted(entries.items()))
 
 
-def logins(text: str) -> dict[str, tuple[int, str]]:
-    """Return alias → (port, user) from a file that render() wrote."""
-    return {alias: (int(port), user) for alias, port, user in _LOGIN.findall(text)}
+def logins(text: str) -> dict[str, tuple[int, str, str]]:
+    """Return alias → (port, user, proxy) from a file that render() wrote."""
+    return {alias: (int(port), user, proxy) for alias, port, user, proxy in _LOGIN.findall(text)}
+
+
+def proxy(argv: Sequence[str]) -> str:
+    """Return the ProxyCommand that runs `argv`: ssh expands %, then a shell reads it."""
+    return shlex.join(argv).replace("%", "%%")
 
 
 def add_include(text: str, path: str) -> str:
@@ -149,7 +163,7 @@ def _entry(host: Host) -> str:
         f"  User {host.user}\n"
         f"  AddressFamily inet\n"
         f"  BindAddress {host.hostname}\n"
-        f"  ProxyCommand none\n"
+        f"  ProxyCommand {host.proxy}\n"
         f"  CanonicalizeHostname no\n"
         f"  HostKeyAlias {host.alias}\n"
         f"  HostKeyAlgorithms ssh-ed25519\n"

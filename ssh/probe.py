@@ -1,19 +1,19 @@
-"""Login probe: checks that the pinned server accepts our key; the only module here on a network."""
+"""Login probe: checks that the pinned server accepts our key."""
 
 # ruff: noqa: N818 - the errors are named after what was found
 
-import ipaddress
 import logging
 import socket
 import time
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from ssh import public_key
+from ssh.connection import Connect
 from ssh.public_key import Key
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ _INTERVAL = 0.05
 """Seconds between two attempts while nothing answers."""
 _REFUSED_INTERVAL = 0.5
 """Seconds after a refusal: sshd >= 9.8 blocks clients with many failed logins."""
-_PATIENCE = 1.0
-"""Seconds that even the first attempt gets."""
+PATIENCE = 1.0
+"""Seconds that even the first attempt gets at a port of this machine."""
 _LONGEST = 200
 """Maximum number of characters repeated from an untrusted server."""
 _MOST = 1024 * 1024
@@ -80,14 +80,11 @@ class Login:
     seconds: float
 
 
-def login(
-    host: str, port: int, user: str, private_key: Path, host_key: str, timeout: float
-) -> Login:
+def login(connect: Connect, user: str, private_key: Path, host_key: str, timeout: float) -> Login:
     """Log in with one key and nothing else, run `true`, hang up; all of it within `timeout` s.
 
     Args:
-        host: an IP address; a name lookup could not be bounded in time.
-        port: the server's TCP port.
+        connect: opens a connection to the server.
         user: the user to log in as.
         private_key: file of the Ed25519 key to offer.
         host_key: public key line that the server must prove to own before we offer our key.
@@ -95,15 +92,16 @@ def login(
 
     Raises:
         ProbeError: the login failed; the subclass tells why.
-        ValueError: `host` is not an address, or `host_key` is not a key.
+        ValueError: `host_key` is not a key.
         OSError, paramiko.SSHException: the private key cannot be read.
     """
     import paramiko  # noqa: PLC0415 - start-up time is a budget
 
     begin = time.monotonic()
-    address, pin = str(ipaddress.ip_address(host)), public_key.parse(host_key)
+    pin = public_key.parse(host_key)
     key = paramiko.Ed25519Key.from_private_key_file(str(private_key))
-    with closing(_connect(address, port, timeout)) as connection:
+    with ExitStack() as open_until_then:
+        connection = _connected(open_until_then, connect, timeout)
         transport = paramiko.Transport(connection)
         # What paramiko logs as an error is a result for us; child loggers inherit the level.
         logging.getLogger(_LOG).setLevel(logging.CRITICAL + 1)
@@ -119,9 +117,17 @@ def login(
 
 
 def wait_for_login(
-    host: str, port: int, user: str, private_key: Path, host_key: str, deadline: float
+    connect: Connect,
+    user: str,
+    private_key: Path,
+    host_key: str,
+    deadline: float,
+    *,
+    patience: float = PATIENCE,
 ) -> Login:
     """Try to log in until time.monotonic() is `deadline`; arguments and errors as of login().
+
+    Each attempt gets `patience` seconds at least, and longer the longer it takes altogether.
 
     A refusal is retried, because authorized_keys may follow within moments; a wrong host key is
     not. At the deadline, the error of the last attempt that it did not cut short is raised.
@@ -129,10 +135,10 @@ def wait_for_login(
     begin, reason = time.monotonic(), None
     while True:
         # A port that accepts and stays silent may get its sshd later: hang up and reconnect.
-        patience = max(_PATIENCE, time.monotonic() - begin)
+        time_for_it = max(patience, time.monotonic() - begin)
         left = deadline - time.monotonic()
         try:
-            return login(host, port, user, private_key, host_key, min(patience, left))
+            return login(connect, user, private_key, host_key, min(time_for_it, left))
         except WrongHostKey:
             raise
         except ProbeError as error:
@@ -143,14 +149,14 @@ def wait_for_login(
         time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
 
 
-def _connect(address: str, port: int, timeout: float) -> socket.socket:
+def _connected(stack: ExitStack, connect: Connect, timeout: float) -> socket.socket:
     if timeout <= 0:
         raise ProbeTimeout("no time was left to connect")
     try:
-        connection = socket.create_connection((address, port), timeout)
+        connection = stack.enter_context(connect(timeout))
     except OSError as error:
-        raise NotListening(f"nothing listens on {address} port {port}: {error}") from None
-    bounded = _Bounded(fileno=connection.detach())
+        raise NotListening(str(error)) from None
+    bounded = stack.enter_context(closing(_Bounded(fileno=connection.detach())))
     bounded.settimeout(timeout)
     return bounded
 

@@ -3,7 +3,7 @@
 # the home files up to date, runs the hooks, then sshd (if there is one) and the command given.
 # usage: entrypoint.sh [--root-hooks UID] [--no-gate] COMMAND...
 #        entrypoint.sh --run COMMAND...    only with the agent's variables
-#        entrypoint.sh --sshd OPTION...    only sshd
+#        entrypoint.sh --sshd OPTION...    only sshd, once the one for all is up
 #        entrypoint.sh --bring             only copies what the user's settings bring
 set -euo pipefail
 
@@ -46,8 +46,14 @@ sshd_options() {
   done < <(/usr/bin/env -0 "COMPANION_WORKDIR=$PWD")
   options=(-f /companion/sshd/sshd_config -o "SetEnv ${assigned[*]}")
 }
+is_up() { grep -qE '^ *[0-9]+: [0-9A-F]+:08AE 0+:0000 0A ' /proc/net/tcp; } # port 2222 listens
 if [ "${1:-}" = --sshd ]; then
   shift
+  for _ in $(seq 200); do # until then, files of the home are missing and hooks run
+    ! is_up || break
+    sleep 0.05
+  done
+  is_up || { echo "agent: it is still starting" >&2; exit 1; }
   sshd_options
   exec /usr/sbin/sshd "$@" "${options[@]}"
 fi

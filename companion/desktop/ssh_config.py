@@ -9,7 +9,8 @@ from pathlib import Path
 from companion.desktop import made_directories
 from companion.errors import Code, CompanionError
 from companion.project import store
-from companion.system import files, locks, user_files
+from companion.project.record import AgentRecord
+from companion.system import files, locks, programs, user_files
 from companion.system.paths import AgentPaths, Paths
 from ssh import config, known_hosts, values
 from ssh.values import SshValueError
@@ -137,11 +138,20 @@ def _entries(home: Paths) -> Iterator[SshEntry]:
         for name, record in written.agents.items():
             port, alias = record.allocation.ssh_port, record.allocation.alias
             if port and _pin(agent_paths[name]):
-                yield _entry(home, alias, port, record.config.user, _pin(agent_paths[name]))
+                proxy = _proxy(project_id, name, record)
+                user, pin = record.config.user, _pin(agent_paths[name])
+                yield _entry(home, alias, port, user, proxy, pin)
         for name in written.broken:  # they keep the entry that they had
             alias = last_alias(home, agent_paths[name]) or ""
             if alias in before:
                 yield _entry(home, alias, *before[alias], _pin(agent_paths[name]))
+
+
+def _proxy(project_id: str, name: str, record: AgentRecord) -> str:
+    """Return how ssh connects to an agent: an engine elsewhere publishes no port on the desktop."""
+    if record.engine is None or record.engine.shares_files:
+        return config.NO_PROXY
+    return config.proxy(programs.companion("proxy", f"{project_id}/{name}"))
 
 
 def _pin(agent_paths: AgentPaths) -> str:
@@ -149,7 +159,7 @@ def _pin(agent_paths: AgentPaths) -> str:
     return (files.read_text(agent_paths.host_key.with_suffix(".pub")) or "").strip()
 
 
-def _entry(home: Paths, alias: str, port: int, user: str, pin: str) -> SshEntry:
+def _entry(home: Paths, alias: str, port: int, user: str, proxy: str, pin: str) -> SshEntry:
     host = config.Host(
         alias=alias,
         hostname="127.0.0.1",
@@ -157,5 +167,6 @@ def _entry(home: Paths, alias: str, port: int, user: str, pin: str) -> SshEntry:
         user=user,
         identity_file=home.client_key(alias).as_posix(),
         known_hosts_file=home.ssh_known_hosts.as_posix(),
+        proxy=proxy,
     )
     return SshEntry(host, pin)

@@ -20,8 +20,9 @@ from companion.engine.arguments import (
 from companion.engine.connection import SLOW
 from companion.engine.dialect import LABEL, container_name, network_name
 from companion.engine.inventory import Inventory
-from companion.engine.model import AgentLogin
+from companion.engine.model import AgentLogin, Command
 from companion.errors import Code, CompanionError, EngineError, NameTakenError
+from companion.spec.identity import LIB
 from companion.system import process
 
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
@@ -141,6 +142,12 @@ class Engine(Inventory):
         """Return the client's arguments that run a command, to be appended, as the agent's user."""
         name = container_name(self.project, self.agent)
         return exec_argv(name, login.user, *options, started_as_root=login.started_as_root)
+
+    def ssh_server(self, login: AgentLogin) -> Command:
+        """Return the command whose input and output are an SSH server of the agent's user."""
+        serve = ("/bin/bash", f"{LIB}/entrypoint.sh", "--sshd", "-i")
+        argv = self.argv(*self.agent_arguments(login, "--interactive"), *serve)
+        return Command(argv, self.environment)
 
     def remove(self, name: str) -> None:
         """Remove a container, running or not.

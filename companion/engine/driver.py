@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from companion.engine.client import Engine
-from companion.engine.model import AgentLogin, Container, EngineChoice, Observed
+from companion.engine.model import AgentLogin, Command, Container, EngineChoice, Observed
 from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import Image, Network, Service
 
@@ -92,6 +92,9 @@ class Driver(Protocol):
         self, login: AgentLogin, *command: str, stdin: str, timeout: float = ...
     ) -> str:
         """Run a command as the agent's user and return its output; `timeout` in seconds."""
+
+    def ssh_server(self, login: AgentLogin) -> Command:
+        """Return the command whose input and output are an SSH server of the agent's user."""
 
     def describe(self, services: Iterable[str]) -> str:
         """Return the output of `inspect` for services, a JSON list in their order."""

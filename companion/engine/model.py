@@ -88,6 +88,14 @@ class AgentLogin:
 
 
 @dataclass(frozen=True, slots=True)
+class Command:
+    """A command line of an engine's client, and the variables to set or remove for it."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What an engine holds of an agent or project."""
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from companion.desktop import editor_settings, ssh_config
+from companion.engine.driver import driver
 from companion.engine.model import Health
 from companion.oauth import grant_store, grants
 from companion.oauth.grants import Grant
@@ -195,14 +196,20 @@ def _judged(home: Paths, ref: AgentRef) -> Iterator[Finding]:
         yield Finding(Level.OK, f"{name} is {condition}")
         if condition.health is Health.RUNNING:
             about = str(ref.directory)
-            yield from guarded(Check.SANDBOX_SSH, partial(_ssh_port, ref, seen), about)
+            yield from guarded(Check.SANDBOX_SSH, partial(_ssh_login, home, ref, seen), about)
             yield from guarded(Check.WAY_OUT, partial(_way_out, home, ref, seen.agent), about)
 
 
-def _ssh_port(ref: AgentRef, seen: status.Status) -> Iterator[Finding]:
+def _ssh_login(home: Paths, ref: AgentRef, seen: status.Status) -> Iterator[Finding]:
     """SSH of a running sandbox answers."""
-    if seen.ssh_port and not readiness.answers(seen.ssh_port):
-        what = f"SSH of {seen.agent} in {ref.directory} does not answer on port {seen.ssh_port}"
+    record = store.read(home.project(ref.project.id).agent(seen.agent))
+    if not seen.ssh_port or not record or not record.engine:
+        return
+    engine = driver(record.engine, ref.project.id, seen.agent)
+    where = f" on port {seen.ssh_port}" if record.engine.shares_files else ""
+    connect = readiness.way_in(engine, record.config.login, seen.ssh_port)
+    if not readiness.answers_by(connect, readiness.patience(engine)):
+        what = f"SSH of {seen.agent} in {ref.directory} does not answer{where}"
         yield Finding(Level.FAILED, what, f"run `companion -C {ref.project.directory} up`")
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from companion.engine.model import Condition, Container, Health
 from companion.reconcile import readiness
+from ssh.connection import by_tcp
 
 _STARTS = timedelta(seconds=30)
 """How long sshd may take to listen."""
@@ -18,11 +19,11 @@ def judged(condition: Condition, containers: Collection[Container]) -> Condition
 
     An agent that has just started may still be about to listen.
     """
-    ports = [c.ssh_port for c in containers if c.ssh_port]
+    ports = [by_tcp("127.0.0.1", c.ssh_port) for c in containers if c.ssh_port]
     began = max((_instant(c.started) for c in containers), default=datetime.now(UTC))
     if condition.health is not Health.RUNNING or datetime.now(UTC) < began + _STARTS:
         return condition
-    return condition if all(map(readiness.answers, ports)) else Condition(Health.BROKEN)
+    return condition if all(map(readiness.answers_by, ports)) else Condition(Health.BROKEN)
 
 
 def _instant(text: str) -> datetime:

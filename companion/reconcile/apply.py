@@ -21,7 +21,6 @@ from companion.project import store
 from companion.reconcile import port_holders, readiness
 from companion.reconcile.build_turn import build_turn
 from companion.reconcile.desired import BROUGHT, HOST_KEY
-from companion.reconcile.gateway_services import ROOT
 from companion.reconcile.plan import (
     BuildImage,
     CreateNetwork,
@@ -214,8 +213,8 @@ class Applier:
         """Restore the network rules of a service, and require that SSH answers then."""
         with suppress(EngineError):  # what counts is whether SSH answers then
             self.engine.reconnect(service.name)
-        if self.target.login and not readiness.answers(self.target.login.port):
-            what = f"SSH of {self.target.agent} does not answer on port {self.target.login.port}"
+        if not readiness.answers(self.engine, self.target):
+            what = f"SSH of {self.target.agent} does not answer"
             raise UnreachableError(what, "run `companion up`, which replaces its containers")
 
     def _reload(self, step: Reload) -> None:
@@ -225,10 +224,9 @@ class Applier:
             if not gateway_socket.reload(self.agent_paths.control):
                 self.engine.run(service.name, "/bin/bash", f"{LIB}/reload.sh")
             return
-        as_root, login = service.user == ROOT, self.target.login
-        if as_root and not login:
+        agent, login = readiness.agent_login(self.target), self.target.login
+        if agent.started_as_root and not login:
             return  # the agent's user is unknown here; its next start brings the rest
-        agent = AgentLogin(login.user if login else service.user, started_as_root=as_root)
         if login and step.is_about(HOST_KEY):
             reload_sshd(self.engine, agent)
         if BROUGHT in dict(service.reloads) and step.is_about(BROUGHT):

@@ -27,7 +27,6 @@ from companion.reconcile.desired import HOST_KEY, Desired, desire
 from companion.reconcile.plan import Change, Plan, Reload, plan, reloads
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.model import Sandbox
-from companion.spec.containers import Target
 from companion.system.paths import Paths
 
 
@@ -71,13 +70,9 @@ def compare(
     desired = desired_of(home, checked, then)
     observed = engine.observe([image.tag for image in desired.target.images])
     todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
-    if _should_answer(todo) and not _is_reachable(desired.target):
+    if _should_answer(todo) and not readiness.answers(engine, desired.target):
         todo = plan(desired.target, replace(observed, unreachable=True), record)
     return Comparison(checked, record.engine, then, desired, engine, observed, todo)
-
-
-def _is_reachable(target: Target) -> bool:
-    return target.login is None or readiness.answers(target.login.port)
 
 
 def _should_answer(todo: Plan) -> bool:

@@ -2,22 +2,28 @@
 
 import re
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
+from socket import socket
 
 from companion.engine.driver import Driver
+from companion.engine.model import AgentLogin, Command
 from companion.errors import Code, CompanionError, EngineError
-from companion.reconcile.gateway_services import NOBODY
+from companion.reconcile.gateway_services import NOBODY, ROOT
 from companion.spec.containers import Login, Target
 from companion.spec.identity import LIB, Role
-from companion.system import files
+from companion.system import children, files
 from companion.system.paths import AgentPaths, Paths
 from ssh import banner, probe
+from ssh.connection import Connect, by_tcp
 
 _SEE_OUTPUT = "see its last output above"
 _LAST_LINES = 8
 _SLICE = 2.0
 """Seconds of login attempts between checks that the agent still runs."""
+_SLICE_OF_COMMAND = 15.0
+"""The same where a command of the engine's connects, which starts slowly: see way_in()."""
 _BANNER_TRIES, _PAUSE = 3, 0.5
 """Attempts until an SSH server counts as silent, and seconds from one to the next at least."""
 LOGIN_PATIENCE = 30.0
@@ -60,9 +66,14 @@ def wait_for_login(
         CompanionError: the agent exited, no login within 30 s, or the host key is another one.
     """
     begin = time.monotonic()
+    connect = way_in(engine, agent_login(target), login.port)
+    key, pin = home.client_key(login.alias), public_host_key(agent_paths)
+    pace = patience(engine)
+    each = probe.PATIENCE if engine.choice.shares_files else pace
     while True:
         try:
-            _login(login, home, agent_paths, time.monotonic() + _SLICE)
+            until = time.monotonic() + pace
+            probe.wait_for_login(connect, login.user, key, pin, until, patience=each)
         except probe.WrongHostKey as error:
             raise CompanionError(
                 f"another server answers: {error}", _SEE_OUTPUT, code=Code.LOGIN_FAILED
@@ -77,11 +88,44 @@ def wait_for_login(
             return time.monotonic() - begin
 
 
-def answers(port: int) -> bool:
-    """Tell whether an SSH server answers on a running sandbox's port, without a login."""
+def way_in(engine: Driver, login: AgentLogin, port: int) -> Connect:
+    """Return how the desktop connects to an agent's SSH server.
+
+    An engine elsewhere publishes no port: a command of its client connects.
+    """
+    if engine.choice.shares_files:
+        return by_tcp("127.0.0.1", port)
+    return partial(_by_command, engine.ssh_server(login))
+
+
+def _by_command(command: Command, _seconds: float) -> AbstractContextManager[socket]:
+    return children.connection(command.argv, env=command.environment)
+
+
+def agent_login(target: Target) -> AgentLogin:
+    """Return the agent's user in its container; a number if it accepts no logins."""
+    user = target.service(Role.AGENT).user
+    return AgentLogin(target.login.user if target.login else user, started_as_root=user == ROOT)
+
+
+def answers(engine: Driver, target: Target) -> bool:
+    """Tell whether the SSH server of a running sandbox answers; True if it has none."""
+    if target.login is None:
+        return True
+    connect = way_in(engine, agent_login(target), target.login.port)
+    return answers_by(connect, patience(engine))
+
+
+def patience(engine: Driver) -> float:
+    """Return the seconds for one try to reach an agent's SSH server."""
+    return _SLICE if engine.choice.shares_files else _SLICE_OF_COMMAND
+
+
+def answers_by(connect: Connect, patience: float = _SLICE) -> bool:
+    """Tell whether an SSH server answers, without a login; `patience` in seconds for a try."""
     for _ in range(_BANNER_TRIES):
         begin = time.monotonic()
-        if banner.read("127.0.0.1", port, _SLICE):
+        if banner.read(connect, patience):
             return True
         time.sleep(max(0.0, _PAUSE - (time.monotonic() - begin)))
     return False
@@ -95,12 +139,6 @@ def check_running(engine: Driver, target: Target) -> None:
     """
     time.sleep(0.5)
     _require_running(engine, target)
-
-
-def _login(login: Login, home: Paths, agent_paths: AgentPaths, deadline: float) -> None:
-    key = home.client_key(login.alias)
-    pin = public_host_key(agent_paths)
-    probe.wait_for_login("127.0.0.1", login.port, login.user, key, pin, deadline=deadline)
 
 
 def _require_running(engine: Driver, target: Target) -> None:

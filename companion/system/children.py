@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -186,3 +187,31 @@ def piped(argv: Sequence[str], *, env: process.Environment | None = None) -> Ite
         yield program
     finally:
         program.kill()
+
+
+@contextmanager
+def connection(
+    argv: Sequence[str], *, env: process.Environment | None = None
+) -> Iterator[socket.socket]:
+    """Yield a socket to a program's input and output; it runs while the body does.
+
+    Raises:
+        CompanionError: it could not be started.
+    """
+    process.heed_interrupt()
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            child: subprocess.Popen[bytes] = process.begin(
+                argv,
+                process.environment(env),
+                stdin=theirs,
+                stdout=theirs,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+            )
+        try:
+            yield ours
+        finally:
+            child.kill()
+            child.wait()

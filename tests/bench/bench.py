@@ -40,6 +40,7 @@ from companion.project.model import AgentRef  # noqa: E402
 from companion.reconcile import compare  # noqa: E402
 from companion.system.paths import Paths  # noqa: E402
 from ssh import probe  # noqa: E402
+from ssh.connection import by_tcp  # noqa: E402
 
 CONFIG = """\
 name: coder
@@ -112,9 +113,8 @@ class Stand:
         pins = (line.split(None, 1) for line in (data / "known_hosts").read_text().splitlines())
         pin = next(key for name, key in pins if name == self.alias)
         key = data / "keys" / self.alias
-        probe.wait_for_login(
-            "127.0.0.1", self.port, "agent", key, pin, deadline=time.monotonic() + 30
-        )
+        where = by_tcp("127.0.0.1", self.port)
+        probe.wait_for_login(where, "agent", key, pin, deadline=time.monotonic() + 30)
 
 
 @contextmanager

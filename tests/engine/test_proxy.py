@@ -38,6 +38,19 @@ def test_ssh_logs_in_through_the_engine(box: Box):
     assert status[1::2] == [b"0" * 16, b"0" * 16, b"1"]
 
 
+def test_our_ssh_config_may_name_the_agent_by_its_projects_id(box: Box):
+    (box.project / "agent.yaml").rename(box.project / "away")  # no file of the project is read
+    try:
+        done = proxied(box, "id -un", proxy=f"{COMPANION} proxy {box.id}/coder")
+    finally:
+        (box.project / "away").rename(box.project / "agent.yaml")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"agent\n", b"")
+    for wrong in (f"{box.id}/other", "nobody/coder", f"{box.id}/../coder", f"../{box.id}/coder"):
+        assert (
+            b"there is no agent" in proxied(box, "true", proxy=f"{COMPANION} proxy {wrong}").stderr
+        )
+
+
 def test_every_byte_passes_and_nobody_stays_behind(box: Box):
     before, data = daemons(box), random.Random(3).randbytes(5_000_000)
     done = proxied(box, "sha256sum; cat /proc/self/maps >/dev/null", data=data)

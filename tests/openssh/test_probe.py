@@ -1,6 +1,7 @@
 """The probe tells a good login from all the bad ones, in bounded time."""
 
 import dataclasses
+import os
 import socket
 import subprocess
 import sys
@@ -12,21 +13,22 @@ from threading import Thread, Timer
 
 import pytest
 
-from ssh import config, keys, known_hosts, probe
+from companion.system import children
+from ssh import banner, config, keys, known_hosts, probe
+from ssh.connection import by_tcp
 
+DAEMON = "/usr/sbin/sshd"
 ROOT = Path(probe.__file__).parents[1]
 
 
 def login(server, timeout=60.0):
-    return probe.login(
-        "127.0.0.1", server.port, server.user, server.client_key, server.host_key, timeout
-    )
+    where = by_tcp("127.0.0.1", server.port)
+    return probe.login(where, server.user, server.client_key, server.host_key, timeout)
 
 
 def wait(server, seconds):
     return probe.wait_for_login(
-        "127.0.0.1",
-        server.port,
+        by_tcp("127.0.0.1", server.port),
         server.user,
         server.client_key,
         server.host_key,
@@ -175,7 +177,24 @@ def test_without_time_nothing_is_tried(sshd):
 
 def test_a_name_is_refused_because_looking_it_up_has_no_bound(sshd):
     with pytest.raises(ValueError, match="localhost"):
-        probe.login("localhost", sshd.port, sshd.user, sshd.client_key, sshd.host_key, 1)
+        by_tcp("localhost", sshd.port)
+
+
+def test_the_server_may_be_a_program_instead_of_a_port(sshd, tmp_path):
+    def connect(_seconds):
+        return children.connection((DAEMON, "-i", "-f", str(tmp_path / "sshd_config")))
+
+    key, user = sshd.client_key, sshd.user
+    probe.login(connect, user, key, sshd.host_key, 60)
+    with pytest.raises(probe.WrongHostKey):
+        probe.login(connect, user, key, swapped(sshd).host_key, 60)
+    assert banner.read(connect, 60).startswith("SSH-2.0-OpenSSH")
+    with pytest.raises(probe.NotListening):
+        probe.login(lambda _: children.connection(("false",)), user, key, sshd.host_key, 60)
+    own = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    assert not [
+        pid for pid in own if b"-i" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    ]
 
 
 def test_waiting_ends_soon_after_the_server_starts(server, start_sshd):
@@ -214,8 +233,9 @@ def test_waiting_does_not_try_a_wrong_host_key_again(sshd):
 def test_paramiko_says_nothing_on_stderr(saying):
     server = saying(b"SSH-2.0-mad\r\n" + b"\xff" * 64)
     code = (
-        "import sys; from pathlib import Path; from ssh import probe\n"
-        "try: probe.login(*sys.argv[1:2], int(sys.argv[2]), 'u', Path(sys.argv[3]), sys.argv[4], 3)"
+        "import sys; from pathlib import Path; from ssh import connection, probe\n"
+        "where = connection.by_tcp(sys.argv[1], int(sys.argv[2]))\n"
+        "try: probe.login(where, 'u', Path(sys.argv[3]), sys.argv[4], 3)"
         "\nexcept probe.ProbeError: print('caught')"
     )
     argv = [sys.executable, "-c", code, "127.0.0.1", server.port, server.client_key]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ssh.config import Host, add_include, has_include, remove_include, render
+from ssh.config import Host, add_include, has_include, logins, proxy, remove_include, render
 from ssh.values import SshValueError
 
 HOST = Host("a.sandbox", "127.0.0.1", 40022, "agent", "/home/o'me & co/key", "/k n/known_hosts")
@@ -35,6 +35,23 @@ def test_ssh_reads_every_value_of_an_entry(effective):
     }
     assert {name: read[name] for name in expected} == {n: [v] for n, v in expected.items()}
     assert "identityagent" not in read
+
+
+def test_ssh_connects_by_the_command_of_an_entry_word_for_word(ssh, tmp_path):
+    said = tmp_path / "said"
+    script = """printf '%s\\n' "$0" "$@" >"$0" """
+    words = ("sh", "-c", script, str(said), "%h 100%", "it's", '"$HOME"', "a\\b", "-x;id")
+    host = dataclasses.replace(HOST, proxy=proxy(words))
+    config = tmp_path / "config"
+    config.write_text(render([dataclasses.replace(host, alias="b.sandbox", proxy="none"), host]))
+    assert ssh("-F", config, HOST.alias, "true").returncode == 255
+    assert said.read_text().splitlines() == list(words[3:])
+    with pytest.raises(SshValueError):
+        dataclasses.replace(HOST, proxy=proxy(("id\n  User root",)))
+    read = logins(config.read_text())
+    assert read == {
+        a: (40022, "agent", p) for a, p in ((HOST.alias, host.proxy), ("b.sandbox", "none"))
+    }
 
 
 def test_our_entries_say_nothing_about_other_hosts(effective):

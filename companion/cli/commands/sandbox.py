@@ -1,5 +1,6 @@
 """Commands about running sandboxes: exec, ssh, proxy, compose."""
 
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from companion.errors import Code, CompanionError, UsageError, named
 from companion.operations import started
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.spec.identity import LIB, Role
+from companion.spec.identity import Role
 from companion.system import process
 from companion.system.paths import Paths
 
@@ -32,10 +33,14 @@ def execute(arguments: Namespace) -> Result:
 
 
 def proxy(arguments: Namespace) -> Result:
-    """Serve SSH on stdin and stdout: an sshd of its own, as the agent's user in its container."""
-    target = _target(arguments)
+    """Serve SSH on stdin and stdout: an sshd of its own, as the agent's user in its container.
+
+    Our SSH config names the agent by its project's ID: no file of the project is read.
+    """
+    target = _recorded(arguments) if "/" in (arguments.agent or "") else _target(arguments)
     _require_logins(target.record, arguments.agent)
-    code = target.attach((), ("/bin/bash", f"{LIB}/entrypoint.sh", "--sshd", "-i"))
+    command = target.engine.ssh_server(target.record.config.login)
+    code = process.attach(command.argv, env=command.environment)
     if code and not target.runs():
         raise CompanionError(
             f"{arguments.agent} is not running", "run `companion up`", code=Code.NOT_STARTED
@@ -116,6 +121,18 @@ def _require_logins(record: AgentRecord, agent: str) -> None:
             "add the ssh plugin to agent.yaml",
             code=Code.NO_LOGINS,
         )
+
+
+def _recorded(arguments: Namespace) -> _Target:
+    """Return the agent that PROJECT/AGENT means; PROJECT is the ID of a project."""
+    project_id, _, name = arguments.agent.partition("/")
+    home, record = Paths.of_user(), None
+    if all(re.fullmatch(r"\w[\w.-]*", part) for part in (project_id, name)):
+        record = store.read(home.project(project_id).agent(name))
+    if record is None or record.engine is None:
+        what = f"there is no agent {named(arguments.agent)}"
+        raise CompanionError(what, "see `companion list`", code=Code.AGENT_UNKNOWN)
+    return _Target(Engine(record.engine, project_id, name), record)
 
 
 def _target(arguments: Namespace, *, start_unless: frozenset[Health] = frozenset()) -> _Target:
