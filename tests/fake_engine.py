@@ -158,6 +158,15 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             return "waiting\nready\n"
         case ["inspect", *ids]:
             return json.dumps([found(world, i) for i in ids])
+        case ["image", "inspect", *tags] if "format" not in options:
+            return json.dumps([inspected(world["images"][tag]) for tag in tags])
+        case ["history", tag]:
+            return world["images"][tag].get("history", "")
+        case ["volume", "inspect", *names]:
+            places = world.get("mountpoints", {})
+            return json.dumps(
+                [{"Name": n, "Labels": None, "Mountpoint": places.get(n, "")} for n in names]
+            )
         case ["image", "inspect", *tags]:
             missing = [tag for tag in tags if tag not in world["images"]]
             if missing:
@@ -209,7 +218,7 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             tag = options["tag"][0]
             labels = labels_of((Path(context) / "Dockerfile").read_text())
             world["images"][tag] = {"tag": tag, "labels": labels}
-        case ["rmi", tag]:
+        case ["rmi", tag] | ["image", "rm", tag]:
             if any(c["Image"] == tag for c in world["containers"].values()):
                 raise RefusedError("image is in use")
             world["images"].pop(tag, None)
@@ -245,6 +254,16 @@ def parse(argv: list[str]) -> tuple[list[str], dict[str, list[str]]]:
         elif not word.startswith(("--filter=", "--http-proxy=", "--env-host=")):
             words.append(word)
     return words, options
+
+
+def inspected(image: dict) -> dict:
+    """Return an image as `inspect` describes it; its ID is its tag, also where it has none."""
+    tag = image["tag"]
+    return {
+        "Id": tag, "RepoTags": [tag] if ":" in tag else [], "Config": {"Labels": image["labels"]},
+        "RootFS": {"Layers": image.get("layers", [tag])}, "Size": image.get("size", 1_000_000),
+        "Created": image.get("created", ""),
+    }  # fmt: skip
 
 
 def lines(found: "object") -> str:

@@ -265,6 +265,12 @@ GROUPS = (
                 ("doctor --fix",)),
         Command("audit", "attack a running sandbox from inside, and report what held",
                 "health:audit", (_AGENT,), ("audit coder",)),
+        Command("clean", "show the disk used, and remove what nothing uses", "clean:clean", (
+            _argument("--volumes", action="store_true",
+                      help="also volumes of agents that were removed"),
+            _argument("--dry-run", action="store_true", help="only show it"),
+            _YES,
+        ), ("clean --dry-run", "clean --volumes"), ("prune", "disk", "df", "gc")),
         Command("completions", "print the script that makes a shell complete companion's commands",
                 "completion:completions", (
             _argument("shell", choices=("bash", "zsh", "fish", "powershell"), metavar="SHELL",

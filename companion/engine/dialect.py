@@ -38,6 +38,8 @@ class Dialect:
     """Prints `false` if the client is the engine itself; empty where it never is."""
     storage: tuple[str, ...]
     """Prints the name of the storage driver."""
+    volume_sizes: tuple[str, ...]
+    """Prints a line of name and size for each volume; empty where their directories tell it."""
     better_storage: str
     """The hint if the driver is vfs, which copies every layer of an image."""
     silent: str
@@ -84,6 +86,10 @@ DIALECTS: Mapping[str, Dialect] = {
         security_options=("info", "--format", "{{.SecurityOptions}}"),
         is_service=(),
         storage=("info", "--format", "{{.Driver}}"),
+        volume_sizes=(
+            *("system", "df", "--verbose", "--format"),
+            "{{range .Volumes}}{{println .Name .Size}}{{end}}",
+        ),
         better_storage='set "storage-driver": "overlay2" in daemon.json, and restart docker',
         silent="start the docker daemon, or use podman",
         ignores=("DOCKER_CONTENT_TRUST", "BUILDX_BUILDER"),
@@ -112,6 +118,7 @@ DIALECTS: Mapping[str, Dialect] = {
         security_options=(),
         is_service=("info", "--format", "{{.Host.ServiceIsRemote}}"),
         storage=("info", "--format", "{{.Store.GraphDriverName}}"),
+        volume_sizes=(),
         better_storage='set driver = "overlay" below [storage] in storage.conf, which lies in'
         " ~/.config/containers (root: /etc/containers), and run `podman system reset`, which"
         " removes all images, containers and volumes of podman",

@@ -10,15 +10,16 @@ from companion.engine.detection import detect
 from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError, EngineError
-from companion.operations import compose_cli
+from companion.operations import compose_cli, disk
+from companion.operations.disk import Unused
 from companion.operations.findings import Check, Finding, Level, guarded
 from companion.project import store
 from companion.project.agent_lock import agent_lock
-from companion.reconcile import gateway_services, host_facts, user_settings
 from companion.reconcile.apply import remove_all
 from companion.reconcile.migrate import are_one
 from companion.system import network, packages, search
 from companion.system.paths import Paths
+from companion.traffic.words import size
 
 _SPARE_SUBNET = "10.211.0.0/24"
 
@@ -99,21 +100,25 @@ def _compose(_: Paths, choice: EngineChoice) -> Iterator[Finding]:
         yield Finding(Level.WARNING, error.problems[0].what, hint)
 
 
-def _images(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
-    """No image of a failed build or an older gateway is left."""
-    host, own = host_facts.host(home, user_settings.read(home)), host_facts.assets()
-    current = gateway_services.image_of_gateways(host, own.gateway).tag
-    engine = Engine(choice)
-    if unused := engine.unused_images(keep=current):
-        what = f"{choice.name} holds {len(unused)} images of ours that nothing uses"
-        yield Finding(
-            Level.WARNING, what, "they take space only", partial(_discard, engine, unused)
-        )
+def _disk(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
+    """What the engine stores of ours, by sandbox, and what of it nothing uses."""
+    use, name = disk.on(home, choice), choice.label
+    total = f"{name} stores {size(use.images)} of images of ours"
+    yield Finding(Level.OK, total + disk.volumes_text(use.volumes))
+    for one in use.sandboxes:
+        what = f"{one.name} takes {size(one.images)} of its own on {name}"
+        yield Finding(Level.OK, what + disk.volumes_text(one.volumes))
+    images = tuple(one for one in use.unused if one.kind == "image")
+    if images:
+        counted = "1 image" if len(images) == 1 else f"{len(images)} images"
+        what = f"{name} holds {counted} of ours that nothing uses: up to {size(use.frees)}"
+        hint = "`companion clean` shows and removes what nothing uses"
+        yield Finding(Level.WARNING, what, hint, partial(_discard, choice, images))
 
 
-def _discard(engine: Engine, images: Collection[str]) -> None:
-    for image in images:
-        engine.discard_image(image)
+def _discard(choice: EngineChoice, images: Collection[Unused]) -> None:
+    for _ in disk.remove(choice, images, lambda _: None):
+        pass
 
 
 def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
@@ -147,6 +152,6 @@ _CHECKS: Mapping[Check, Callable[[Paths, EngineChoice], Iterator[Finding]]] = {
     Check.USER_IDS: _user_ids,
     Check.DESKTOP_SERVICES: _desktop,
     Check.COMPOSE: _compose,
-    Check.DISK: _images,
+    Check.DISK: _disk,
     Check.STRAYS: _strays,
 }
