@@ -14,7 +14,15 @@ from itertools import islice
 from pathlib import Path
 
 from companion.reconcile import git_facts
-from companion.sandbox.repositories import COMMON, CONFIG, GIT, OBEYED, REMOTES, WORKTREE_CONFIG
+from companion.sandbox.repositories import (
+    COMMON,
+    CONFIG,
+    GIT,
+    OBEYED,
+    REMOTES,
+    WORKTREE_CONFIG,
+    WORKTREES,
+)
 from companion.system import files, git
 
 _MOST = 10_000
@@ -137,7 +145,8 @@ def modules(own: Path, effort: Effort) -> Iterator[Obeyed]:
 def settings_and_hooks(own: Path, effort: Effort) -> Iterator[Obeyed]:
     """Yield all that a repository has git run; `own` is its `.git`."""
     common = own / COMMON
-    if files.is_file(common) and git_facts.text_of(common) != OBEYED[COMMON]:
+    is_foreign = files.is_file(common) and git_facts.text_of(common) != OBEYED[COMMON]
+    if is_foreign and not _is_a_worktrees(own, effort):
         yield Obeyed(common, "git obeys another directory")
     for config in (CONFIG, WORKTREE_CONFIG):
         path = own / config
@@ -150,6 +159,15 @@ def settings_and_hooks(own: Path, effort: Effort) -> Iterator[Obeyed]:
     for hook in entries(own / "hooks", effort):
         if not hook.name.endswith(_SAMPLE) and os.access(hook, os.X_OK):
             yield Obeyed(Path(hook), "git may run it")
+
+
+def _is_a_worktrees(own: Path, effort: Effort) -> bool:
+    """Tell whether this is what a repository keeps of a worktree: it is looked at by itself."""
+    text = git_facts.text_of(own / COMMON) or b""
+    common = files.real(own).parent.parent
+    obeys = files.real(own / os.fsdecode(text).rstrip("\r\n"))
+    is_whole = _is_bare(entry.name.casefold() for entry in entries(common, effort))
+    return own.parent.name == WORKTREES and obeys == common and is_whole
 
 
 def remotes(own: Path, effort: Effort) -> Iterator[Obeyed]:

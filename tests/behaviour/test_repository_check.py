@@ -241,6 +241,14 @@ def test_what_git_would_run_is_found_and_not_run(
     assert trace.exists(), "it is no danger"
 
 
+def test_a_worktree_is_no_danger_to_its_repository(top: Path):
+    git(top, "worktree", "add", "-q", "--detach", str(top.with_name("tree")))
+    own = top / ".git/worktrees/tree"
+    assert [*dangers(top / ".git")] == []
+    (own / "commondir").write_text("../../../src\n")
+    assert [*dangers(top / ".git")] == [f"{own}/commondir: git obeys another directory"]
+
+
 def test_a_copy_leads_to_no_repository_of_the_desktop(top: Path):
     copy = top.with_name("copy")
     (copy / "deep").mkdir(parents=True)
