@@ -155,7 +155,11 @@ def _read(
     words: Sequence[str],
     arguments: argparse.Namespace | None = None,
 ) -> argparse.Namespace:
-    found, unknown = parser.parse_known_args(words, arguments)
+    known = vars(arguments) if arguments else {}
+    found, unknown = parser.parse_known_args(words, argparse.Namespace(**known))
+    is_mixed = any(not word.startswith("-") for word in unknown)
+    if is_mixed and all(action.nargs != argparse.REMAINDER for action in parser._actions):  # noqa: SLF001 - as below
+        found, unknown = parser.parse_known_intermixed_args(words, argparse.Namespace(**known))
     for word in unknown[:1]:
         kind = "option" if word.startswith("-") else "argument"
         name = word.partition("=")[0]

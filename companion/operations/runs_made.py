@@ -221,9 +221,14 @@ def take_back(home: Paths, run: Run, *, discard: bool = False) -> bool:
         if not discard:
             require_nothing_lost(run.worktree)
         worktrees.remove(run.worktree)
+    return take_back_config(home, run)
+
+
+def take_back_config(home: Paths, run: Run) -> bool:
+    """Remove the project that we wrote, unless it was edited; return False if it is kept."""
     directory = runs.directory_of(home, run.name)
-    config = files.read_text(directory / paths.CONFIG_NAME) or ""
-    is_ours = digest(config) == run.written
+    config = files.read_text(directory / paths.CONFIG_NAME)
+    is_ours = config is None or digest(config) == run.written
     if is_ours:
         files.remove(directory / paths.CONFIG_NAME)
         for name in (paths.ENV_EXAMPLE_NAME, ".gitignore", draft.HOOK):

@@ -263,6 +263,11 @@ class Paths:
         return self.state / "builds" / f"{engine}-{recipe[:2]}.lock"
 
     @property
+    def unfinished_runs(self) -> Path:
+        """Directory of what `companion run` notes, and locks, until a sandbox is made."""
+        return self.state / "runs"
+
+    @property
     def watch_lock(self) -> Path:
         """Held by the one watcher of this user."""
         return self.state / "watch.lock"

@@ -6,6 +6,7 @@ worktree are three files that we write.
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +74,7 @@ def common_directory(top: Path) -> Path:
         return place
     own = top / _line(place).removeprefix("gitdir: ")
     common = own.parent.parent
-    known = os.path.normpath(own / _line(own / "gitdir"))  # relative with worktree.useRelativePaths
-    knows = own.parent.name == "worktrees" and known == str(place)
+    knows = own.parent.name == "worktrees" and _work_tree(own) == top
     if not knows or not files.is_directory(common / "objects"):
         what = f"{top} is no work tree of a repository here: its .git leads to {own}"
         hint = "run `git worktree repair` in its repository; for a submodule, use the outer one"
@@ -82,10 +82,16 @@ def common_directory(top: Path) -> Path:
     return files.real(common)
 
 
-def add(top: Path, common: Path, branch: str, directory: Path) -> Worktree:
+def add(
+    top: Path,
+    common: Path,
+    branch: str,
+    directory: Path,
+    before: Callable[[Worktree], None] = lambda _: None,
+) -> Worktree:
     """Make a worktree on a branch, which begins at the commit that `top` has checked out.
 
-    A branch that exists is checked out as it is.
+    A branch that exists is checked out as it is. `before` is called before anything is written.
 
     Raises:
         CompanionError: the name is none, the branch is checked out elsewhere, there is no commit,
@@ -110,6 +116,7 @@ def add(top: Path, common: Path, branch: str, directory: Path) -> Worktree:
                         makes_branch=existing is None)  # fmt: skip
         for path in (made.own / "HEAD", common / made.reference):
             links.unlinked(common, path)
+        before(made)
         links.make_directory(directory)
         try:
             _write(git, made, existing or start)
@@ -199,7 +206,7 @@ def _require_free(common: Path, branch: str) -> None:
     own = sorted(trees.iterdir()) if files.is_directory(trees) else []
     for place in (common, *own):
         if files.is_file(place / "HEAD") and _line(place / "HEAD") == wanted:
-            where = common.parent if place == common else Path(_line(place / "gitdir")).parent
+            where = common.parent if place == common else _work_tree(place)
             what = f"the branch {branch} is checked out in {where}"
             raise CompanionError(what, "choose another branch", code=Code.EXISTS)
 
@@ -207,6 +214,11 @@ def _require_free(common: Path, branch: str) -> None:
 def _free_id(common: Path, name: str) -> str:
     names = (name, *(f"{name}-{number}" for number in range(2, 1000)))
     return next(one for one in names if not files.inode(common / "worktrees" / one))
+
+
+def _work_tree(own: Path) -> Path:
+    """Return the directory of a worktree; with worktree.useRelativePaths, git keeps it relative."""
+    return Path(os.path.normpath(own / _line(own / "gitdir"))).parent
 
 
 def _own(top: Path) -> Path:

@@ -5,6 +5,7 @@ import os
 import pty
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from desk import COMPANION, Desk, Done, make_desk
+from desk import COMPANION, RENAMES, SPAWNS, Desk, Done, killed_at, make_desk
 from fake_project import Fake
 from fake_sshd import answering_all
 
@@ -365,6 +366,48 @@ def test_a_directory_is_opened_through_no_link(tmp_path: Path):
     for path in ("link", "link/inner"):
         with pytest.raises(OSError, match="directory"), links.held(tmp_path / path):
             pass
+
+
+def test_two_runs_at_once_make_one_sandbox(repository):
+    argv, env, cwd = [COMPANION, "run", "codex"], repository.desk.environment, repository.top
+    pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(argv, env=env, cwd=cwd, **pipes) for _ in range(2)]
+    said = [one.communicate()[1] for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert sum("codex will work in" in text for text in said) == 1
+    assert repository.sandboxes == ["app"]
+
+
+@pytest.mark.parametrize(
+    ("calls", "number"),
+    [(RENAMES, 4), (RENAMES, 9), (RENAMES, 13), (RENAMES, 14), (SPAWNS, 6)],
+)
+def test_a_run_that_was_killed_is_in_nobodys_way(repository, calls: str, number: int):
+    words = ("run", "codex", "--branch", "side", str(repository.top))
+    killed = killed_at(repository.desk, calls, number, *words)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    repository.run(*words).ok()
+    assert repository.sandboxes == ["app-side"]
+    repository.run("remove", "app-side").ok()
+    assert repository.sandboxes == []
+    assert not repository.top.with_name("app.worktrees").exists()
+    assert repository.git("branch", "--format=%(refname:short)").split() == ["main"]
+
+
+def test_work_in_the_worktree_of_a_run_that_was_killed_is_kept(repository):
+    words = ("run", "codex", "--branch", "side", str(repository.top))
+    side = repository.top.with_name("app.worktrees") / "side"
+    notes = repository.desk.home / ".local/state/companion/runs"
+    for number in range(4, 30):
+        killed_at(repository.desk, RENAMES, number, *words)
+        if (note := next(notes.glob("*.json"), None)) and json.loads(note.read_text())[
+            "is_written"
+        ]:
+            break
+    (side / "mine").write_text("work\n")
+    again = repository.run(*words)
+    assert f"{side} exists already" in again.err
+    assert (side / "mine").read_text() == "work\n"
 
 
 def test_remove_loses_no_work_unless_it_is_told_to(repository):

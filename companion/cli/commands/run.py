@@ -4,7 +4,7 @@ import shlex
 import sys
 import textwrap
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from companion.config import decode
 from companion.config.devcontainer import DevContainer
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, ConfigError, UsageError, named
-from companion.operations import repository, runs_made, started
+from companion.operations import repository, runs_made, started, unfinished_runs
 from companion.operations.repository import Repository
 from companion.operations.session import LOST, Session
+from companion.operations.unfinished_runs import Note
 from companion.plugins import clis
 from companion.plugins.clis import CLIS, WORDS, Cli
 from companion.project import discovery, inventory
@@ -39,8 +40,9 @@ def run(arguments: Namespace) -> Result:
     cli, directory = _words(arguments)
     found = repository.find(directory)
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.as_json
-    known = _known(home, found, cli, arguments)
-    made = known or _new(home, found, cli, arguments, asks=has_terminal and not arguments.yes)
+    with unfinished_runs.one_at_a_time(home, found.common, _waiting(found)):
+        known = _known(home, found, cli, arguments)
+        made = known or _new(home, found, cli, arguments, asks=has_terminal and not arguments.yes)
     project = runs_made.project_of(home, made)
     ref = AgentRef(project)
     name = inventory.agent_name(home, ref)
@@ -66,6 +68,10 @@ def run(arguments: Namespace) -> Result:
         session.begin(home)
     text = f"{made.name} is running: {made.runtime} in {made.directory}\nto attach, run `{again}`"
     return Result(text=text, data=facts)
+
+
+def _waiting(found: Repository) -> Callable[[], None]:
+    return lambda: comment(f"waiting for another `companion run` in {_main(found)}")
 
 
 def _again(home: Paths, made: Run, *, is_short: bool) -> str:
@@ -124,11 +130,24 @@ def _new(
     if not arguments.branch and runs_made.of_directory(home, found.top):
         inferred = f"{found.top.name}-{chosen.word}"
     name = runs_made.free_name(home, arguments.name, inferred)
-    worktree = _worktree(home, found, arguments.branch) if arguments.branch else None
+    with unfinished_runs.noted(home, found, name) as note:
+        return _noted(home, found, (chosen, why), arguments.branch, note, asks=asks)
+
+
+def _noted(
+    home: Paths,
+    found: Repository,
+    cli: tuple[Cli, str],
+    branch: str | None,
+    note: Note,
+    *,
+    asks: bool,
+) -> Run:
+    worktree = _worktree(home, found, branch, note) if branch else None
     made: Run | None = None
     try:
         made, container = runs_made.make(
-            home, found, (chosen, why), name, worktree, reads_container=asks
+            home, found, cli, note.name, worktree, reads_container=asks
         )
         reviewed = judging.review(home, runs_made.project_of(home, made))
         told = (*_container(container, is_taken=asks), *_seen(made, found))
@@ -163,10 +182,11 @@ def _chosen(home: Paths, cli: Cli | None, *, can_ask: bool) -> tuple[Cli, str]:
     raise UsageError(what, f"name one: companion run {CLIS[0].word}; known: {WORDS}")
 
 
-def _worktree(home: Paths, found: Repository, branch: str) -> Worktree:
+def _worktree(home: Paths, found: Repository, branch: str, note: Note) -> Worktree:
     place = runs_made.worktree_place(found.top, found.common, branch)
     runs_made.require_out_of_reach(home, place)
-    made = worktrees.add(found.top, found.common, branch, place)
+    made = worktrees.add(found.top, found.common, branch, place, note.about)
+    note.about(made, is_written=True)
     how = "new branch" if made.makes_branch else "existing branch"
     comment(f"made the worktree {place} on the {how} {branch}")
     return made
