@@ -25,7 +25,7 @@ def project_of(arguments: Namespace) -> tuple[Paths, Project]:
     found = lookup.projects_at(home, arguments.directory_option)
     named = {getattr(arguments, "agent", None), *getattr(arguments, "agents", ())} - {None, ""}
     if named and arguments.directory_option == Path() and not lookup.is_project(home, found[0]):
-        found = _called(home, named) or found
+        found = _called(home, named)
     if len(found) > 1:
         found = tuple(p for p in found if named & _names(home, p)) or found
     if len(found) > 1:
@@ -40,7 +40,7 @@ def _called(home: Paths, named: Collection[str]) -> tuple[Project, ...]:
     """Return the project of the only sandbox that is called so, wherever it is.
 
     Raises:
-        CompanionError: there are several.
+        CompanionError: there is none, or there are several.
     """
     found = lookup.projects_with(home, named)
     if len(found) > 1:
@@ -48,6 +48,9 @@ def _called(home: Paths, named: Collection[str]) -> tuple[Project, ...]:
         what = f"several sandboxes are called {' or '.join(sorted(named))}: in {places}"
         hint = f"name the project: -C {quote(str(found[0].directory))}"
         raise CompanionError(what, hint, code=Code.AGENT_UNKNOWN)
+    if not found:
+        what = f"no sandbox is called {' or '.join(sorted(named))}"
+        raise CompanionError(what, "`companion list` shows all of them", code=Code.AGENT_UNKNOWN)
     return found
 
 

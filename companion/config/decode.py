@@ -222,7 +222,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the closest known word, or else all of them."""
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(names)}"
+    every = f"known are: {', '.join(names)}" if names else "none is configured"
+    return f"did you mean '{close[0]}'?" if close else every
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> Iterable[str]:

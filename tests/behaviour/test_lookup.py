@@ -56,7 +56,8 @@ def test_the_only_sandbox_of_a_name_is_found_from_anywhere(desk: Desk):
     elsewhere.mkdir()
     desk.companion("exec", "one", "--", "true", cwd=elsewhere).ok()
     assert "no agent.yaml" in desk.companion("logs", cwd=elsewhere).problems[0]
-    assert "no agent 'two'" in desk.companion("exec", "two", "--", "true", cwd=elsewhere).err
+    nowhere = desk.companion("exec", "two", "--", "true", cwd=elsewhere)
+    assert "no sandbox is called two" in nowhere.err
     there = desk.companion("-C", str(elsewhere), "exec", "one", "--", "true")
     assert "no agent 'one'" in there.err
     text = (desk.home / "one/agent.yaml").read_text()
