@@ -54,6 +54,9 @@ def _find(home: Paths, directory: Path) -> str:
     for found in (known.get(files.spelled(directory)), known.get(real), led.get(real)):
         if found:
             return found
+    if not files.inode(directory) and directory.name == str(directory):
+        what, hint = f"no sandbox is called {directory}", "`companion list` shows all of them"
+        raise CompanionError(what, hint, code=Code.NOT_REGISTERED)
     listed = ", ".join(map(str, known)) or "none"
     raise CompanionError(
         f"{files.spelled(directory)} is not registered",

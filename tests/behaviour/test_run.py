@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shlex
 import shutil
 import signal
@@ -525,6 +526,16 @@ def test_what_cannot_be_run_is_said_once_and_nothing_is_left(repository):
         assert done.err.count("error:") == 1
     assert repository.sandboxes == ["mine"]
     assert not repository.top.with_name("app.worktrees").exists()
+
+
+def test_a_mistake_in_the_settings_is_not_the_repositorys(repository):
+    settings = repository.desk.home / ".config/companion/settings.yaml"
+    settings.write_text(f"{settings.read_text()}build: {{proxy: http://127.0.0.1:9}}\n")
+    failed = repository.run("run", "codex")
+    assert re.search(r"settings\.yaml:\d+:\d+: 'proxy' must not be a loopback", failed.err)
+    assert "no agent can work in" not in failed.err
+    assert repository.sandboxes == []
+    assert "error: no sandbox is called app" in repository.run("remove", "app").err
 
 
 @pytest.mark.parametrize("name", ["123", "true", "null", "1e5", "0x10", "2026-01-01"])

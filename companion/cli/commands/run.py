@@ -27,7 +27,7 @@ from companion.project.record import AgentRecord
 from companion.project.runs import Run
 from companion.reconcile import trust as judging
 from companion.reconcile.validate import check
-from companion.system import files, worktrees
+from companion.system import files, paths, worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
 
@@ -226,6 +226,8 @@ def _container(container: DevContainer | None, *, is_taken: bool) -> Iterator[st
 def _cannot_work(found: Repository, error: ConfigError) -> CompanionError:
     """Return why no agent can work in a repository, in words that do not name a file of ours."""
     first = error.problems[0]
+    if first.place and Path(first.place.file).name != paths.CONFIG_NAME:  # the user's settings
+        return error
     about_mounts = first.what.startswith("the mount ")
     hint = "move it into a directory of its own below your home" if about_mounts else first.hint
     return CompanionError(f"no agent can work in {found.top}: {first.what}", hint, code=first.code)
