@@ -181,13 +181,16 @@ def table(rows: Iterable[tuple[str, ...]], *, cuts: bool = False, wraps: bool = 
     Args:
         rows: the cells of each row; a first row in capitals is the heading.
         cuts: on a terminal, cut the widest cells, so that each row has one line; never the first
-            one, which is a name that the user may have to type.
+            one, which is a name that the user may have to type, nor a state.
         wraps: on a terminal, wrap the last column, which is prose.
     """
     lines = list(rows)
     widths = [max(map(style.width, column)) for column in zip(*lines, strict=True)]
     if (cuts or wraps) and style.is_terminal(sys.stdout):
-        widths = _narrowed(widths, style.columns(sys.stdout), only_last=wraps)
+        last = len(widths) - 1
+        whole = {0, *(at for at, head in enumerate(lines[0]) if head == "STATE")}
+        columns = [last] if wraps else [at for at in range(len(widths)) if at not in whole]
+        widths = _narrowed(widths, style.columns(sys.stdout), columns)
     shown: list[str] = []
     for line in lines:
         cells = list(line)
@@ -217,10 +220,9 @@ def _broken(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width)
 
 
-def _narrowed(widths: Sequence[int], most: int, *, only_last: bool) -> list[int]:
-    """Return widths of columns that fit, the widest ones cut first."""
+def _narrowed(widths: Sequence[int], most: int, candidates: Sequence[int]) -> list[int]:
+    """Return widths of columns that fit; of the candidates, the widest ones are cut first."""
     fitting = list(widths)
-    candidates = range(len(fitting) - 1 if only_last else 1, len(fitting))
     while candidates and sum(fitting) + 2 * (len(fitting) - 1) > most:
         at = max(candidates, key=fitting.__getitem__)
         if fitting[at] <= _COLUMN:

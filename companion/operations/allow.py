@@ -31,7 +31,8 @@ def parsed(text: str) -> str:
     try:
         return host_pattern(text)
     except ValueError as error:
-        raise CompanionError(f"the host {error}") from None
+        what, _, hint = str(error).partition("; ")
+        raise CompanionError(f"the host {what}", hint) from None
 
 
 def once(home: Paths, ref: AgentRef, agent: str, host: str, progress: Progress) -> bool:

@@ -24,7 +24,7 @@ _DAY = 86400 * _SECOND
 _TIMEOUT = 120.0
 _AHEAD = 1000
 """Lines read ahead of the consumer."""
-_SETTLED, _PATIENCE = 0.3, 3.0
+_PAUSE, _PATIENCE = 0.3, 3.0
 """Seconds of silence after which all lines that were there have come, and the longest wait."""
 
 
@@ -101,18 +101,16 @@ def _argv(engine: Engine, container: Container, since: int, *options: str) -> tu
     return engine.argv("logs", "--timestamps", *(begin if since else ()), *options, container.name)
 
 
-def _settled(said: "Queue[Line | None]", count: int) -> Iterator[Line]:
-    """Yield the lines that were there already in the order of time."""
+def _there_already(said: "Queue[Line | None]", count: int) -> tuple[list[Line], int]:
+    """Return the lines that came without a pause, in order, and how many logs ended with them."""
     lines: list[Line] = []
     ended, until = 0, time.monotonic() + _PATIENCE
     with suppress(Empty):
         while ended < count and len(lines) < _AHEAD * count and time.monotonic() < until:
-            line = said.get(timeout=_SETTLED)
+            line = said.get(timeout=_PAUSE)
             ended += line is None
             lines += [line] if line else []
-    yield from sorted(lines, key=lambda line: line.at)
-    for _ in range(ended):
-        said.put(None)
+    return sorted(lines, key=lambda line: line.at), ended
 
 
 def _as_they_come(sources: Iterable[tuple[Container, Lines]]) -> Iterator[Line]:
@@ -132,8 +130,9 @@ def _as_they_come(sources: Iterable[tuple[Container, Lines]]) -> Iterator[Line]:
     for thread in begun:
         thread.start()
     try:
-        yield from _settled(said, len(begun))
-        for _ in begun:
+        lines, ended = _there_already(said, len(begun))
+        yield from lines
+        for _ in begun[ended:]:
             while (line := said.get()) is not None:
                 yield line
     finally:  # nobody reads on: threads that wait for room end, too

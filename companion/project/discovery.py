@@ -65,8 +65,7 @@ def config_text(ref: AgentRef) -> str:
     """
     text = files.read_text(ref.config)
     if text is None:
-        hint = "for an agent on a git repository: `companion run`; to start a project: `companion"
-        hint += " init`; else name a project's directory with -C"
+        hint = "run `companion run` in a git repository, or name a project's directory with -C"
         raise CompanionError(
             f"there is no {paths.CONFIG_NAME} in {ref.directory}", hint, code=Code.CONFIG_MISSING
         )

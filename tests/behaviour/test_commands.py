@@ -117,6 +117,9 @@ def test_compose_of_podman_is_podmans_own(desk: Desk):
     own.write_text("#!/bin/sh\necho podman-compose\n")
     own.chmod(0o755)
     assert fake.companion("compose", "ps").ok().out == "podman-compose\n"
+    lacking = fake.companion("compose", "top")
+    assert (lacking.code, lacking.out) == (1, "")
+    assert lacking.problems == ["podman-compose has no command 'top'; run `companion top` instead"]
 
 
 def test_compose_reads_no_file_that_a_repository_brought(desk: Desk):

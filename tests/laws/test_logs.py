@@ -25,6 +25,7 @@ LOGIN = (
         (Role.AGENT, "Server listening on :: port 2222."),
         (Role.AGENT, LOGIN),
         (Role.AGENT, "Disconnected from user agent 10.231.0.36 port 45444"),
+        (Role.AGENT, "kex_exchange_identification: Connection closed by remote host"),
         (Role.AGENT, "Attempt to write login records by non-root user (aborting)"),
         (Role.GATEWAY, "[NOTICE]   (24) : New worker (27) forked"),
         (Role.GATEWAY, "tls pypi.org port=443 to=any why=ok bytes=1/2 ms=3 term=--"),
@@ -69,6 +70,26 @@ def test_no_part_of_a_long_line_is_taken_for_a_time():
     assert lines[1].text == parts[1]
     assert lines[1].at == lines[0].at
     assert lines[2].at <= time.time_ns() + 86400 * 10**9
+
+
+@dataclass
+class Slow:
+    """An engine on which the older line comes later, as from the second of two logs."""
+
+    environment = None
+
+    def argv(self, *words: str) -> tuple[str, ...]:
+        second, delay = ("26", 0) if words[-1] == "1" else ("25", 0.1)
+        return ("sh", "-c", f"sleep {delay}; echo 2026-11-26T21:44:{second}Z at {second}")
+
+
+def test_a_log_that_is_followed_begins_in_the_order_of_time():
+    both = [
+        Container(name, name, "p", name, name, Role.AGENT, "", True, "", 0, False, "", "")
+        for name in ("1", "2")
+    ]
+    with container_logs.followed(cast("Engine", Slow()), both) as lines:
+        assert [line.text for line in lines] == ["at 25", "at 26"]
 
 
 @dataclass

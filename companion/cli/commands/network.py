@@ -73,7 +73,8 @@ def deny(arguments: Namespace) -> Result:
             allowing.apply(home, ref, agent, comment)
         except CompanionError as error:
             what = f"the running gateway still lets {host} through until this is corrected"
-            raise CompanionError(f"{what}:\n  {error}", error.problems[0].hint) from error
+            first = error.problems[0]
+            raise CompanionError(f"{what}:\n  {first.located}", first.hint) from error
     text = f"{agent} no longer reaches {host}" if changed else f"{agent} does not reach {host}"
     return Result(text=text, data={"agent": agent, "host": host, "changed": changed})
 
