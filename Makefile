@@ -65,6 +65,7 @@ screenshots: ## take the pictures in docs/*.png again
 	@PYTEST_ARGS='tests/engine/test_screen.py' bash scripts/test.sh
 	@$(BIN)/python tests/desktop/pictures.py build/tray
 	@mkdir -p docs && cp build/screenshots/*.png docs/
+	@$(BIN)/python scripts/top_picture.py
 	@for scene in two waits refused; do cp build/tray/$$scene.png docs/tray-$$scene.png; done
 
 captures: setup ## capture what commands print, for docs/commands.txt
