@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeVar
 
-from companion.engine import podman_settings
+from companion.engine import podman_settings, shared_ssh
 from companion.engine.dialect import DIALECTS, Dialect
 from companion.engine.model import EngineChoice, shown
 from companion.errors import Code, EngineError
@@ -45,7 +45,12 @@ class Connection:
         What the desktop's variables select today is no matter of a sandbox that exists.
         """
         ignored = dict.fromkeys(chain(self.dialect.ignores, *SELECTORS.values()))
-        return {**ignored, **podman_settings.override(self.choice), **dict(self.choice.environment)}
+        return {
+            **ignored,
+            **podman_settings.override(self.choice),
+            **(shared_ssh.variables(self.choice) if self.choice.is_remote else {}),
+            **dict(self.choice.environment),
+        }
 
     @property
     def patience(self) -> float:

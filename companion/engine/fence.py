@@ -16,6 +16,9 @@ from companion.system.assets import assets_directory
 
 _SECONDS = 60.0
 """How long the fence may take to be ready; a moment, unless the machine is overloaded."""
+_WITHOUT = (
+    "`build: {network: open}` in settings.yaml builds without a fence, which SECURITY.md describes"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,10 @@ def fenced(
     if not network.router:
         yield ()
         return
+    if client.dialect.builds_here and not client.dialect.shares_files:
+        # Its client looks for the fence's network namespace below /proc of this desktop.
+        what = f"{client.dialect.name} cannot fence in a build on another machine"
+        raise EngineError(what, f"{_WITHOUT}, or use docker there")
     labels = (("project", project), ("agent", agent), ("build", "1"))
     name = f"{project}-{agent}-build-{uuid4().hex[:8]}"
     fence = Fence(network.router, name, labels, str(assets_directory() / "seccomp.json"))
@@ -73,8 +80,7 @@ def _wait(client: Client, fence: Fence, inside: children.Held, word: str) -> Non
         reason = client.call("logs", fence.router).strip()
     raise EngineError(
         f"the network of the build could not be closed: {reason or failure}",
-        "correct `build.allow` in settings.yaml if it is about that; `build: {network: open}` there"
-        " builds without it, which SECURITY.md describes",
+        f"correct `build.allow` in settings.yaml if it is about that; {_WITHOUT}",
     )
 
 

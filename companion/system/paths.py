@@ -251,6 +251,11 @@ class Paths:
         return self.state / "projects"
 
     @property
+    def shared_ssh(self) -> Path:
+        """Directory of the `ssh` by which calls of an engine share a connection."""
+        return self.state / "shared-ssh"
+
+    @property
     def allocation_lock(self) -> Path:
         """Held while a subnet or a port is chosen."""
         return self.state / "allocation.lock"
