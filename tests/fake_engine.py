@@ -23,7 +23,8 @@ import sys
 import time
 from pathlib import Path
 
-PLACE = os.environ.get("CONTAINER_HOST") or os.environ.get("FAKE_ENGINE", "")
+PLACE = os.environ.get("CONTAINER_HOST", "").removeprefix("unix://")
+PLACE = PLACE or os.environ.get("FAKE_ENGINE", "")
 WORLD = Path(f"{PLACE}.{Path(sys.argv[0]).name}.json")
 NOUNS = {"image", "network", "volume"}
 """Their second word says what is done."""
@@ -134,6 +135,10 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
     if words[0] in world["refuse"]:
         raise RefusedError(f"{words[0]} is refused")
     match words:
+        case ["context", "inspect"] if os.environ.get("DOCKER_CONTEXT", "there") != "there":
+            raise RefusedError("context not found")
+        case ["system", "connection", "list"]:
+            return world.get("connections", "")
         case ["context", "inspect"]:
             return context_of(world)
         case ["version"]:

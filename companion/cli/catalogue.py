@@ -35,6 +35,8 @@ _DIRECTORY = _argument("directory", nargs="?", metavar="DIR", type=_path,
 _YES = _argument("--yes", action="store_true", help="answer yes to every question")
 _VERBOSE = _argument("-v", "--verbose", action="store_true",
                      help="show all that builds and downloads print")  # fmt: skip
+_ON = _argument("--on", metavar="PLACE",
+                help="the engine: docker, podman, or a place of your settings.yaml")  # fmt: skip
 _PURGE = _argument("--volumes", action="store_true", help="remove its volumes too")
 
 
@@ -102,13 +104,14 @@ GROUPS = (
                       help="work on a branch, in a git worktree beside the repository"),
             _argument("--yes", action="store_true",
                       help="answer yes to every question, but end no agent's terminal"),
+            _ON,
             _VERBOSE,
             PROGRAM_REST,
         ), ("run codex", "run claude --branch fix-login", "run codex ~/code/app -- --search"),
                 ("begin", "attach")),
         Command("up", "start sandboxes, or bring them up to date", "lifecycle:up",
-                (_AGENTS, _YES, _VERBOSE),
-                ("up", "up coder reviewer"), ("apply",), ("start",)),
+                (_AGENTS, _ON, _YES, _VERBOSE),
+                ("up", "up coder reviewer", "up --on build"), ("apply",), ("start",)),
         Command("down", "stop and remove sandboxes", "lifecycle:down", (
             _AGENTS, _PURGE,
             _argument("--abandon", action="store_true",

@@ -104,6 +104,12 @@ class Loaded:
     egress: Origin
     """Where the egress rules are."""
 
+    @property
+    def engine(self) -> Origin:
+        """Where the engine is chosen."""
+        location = ("container_runtime",)
+        return Origin(location, is_shared=location not in self.document.places)
+
 
 def loaded(config: AgentConfig, document: Document, above: tuple[Fleet, Document] | None) -> Loaded:
     """Return an agent's config joined with its fleet's.

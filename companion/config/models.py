@@ -8,11 +8,11 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
+from companion.config.names import KINDS, runtime_name, short_name
 from companion.config.ports import GATE_PORT, SSHD_PORT
 
-Engine = Literal["docker", "podman"]
 Preset = Literal[
     "cargo", "copilot", "github", "go", "maven", "npm", "pypi", "rubygems", "vscode", "zed"
 ]
@@ -20,7 +20,6 @@ LogLevel = Literal["info", "debug"]
 _GATEWAY_PORTS = {0, 1, 53}
 """0 is not a port; on the others the gateway itself listens for the agent."""
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?\Z")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\Z")
 _NUMBER = r"(0x[0-9a-f]*|[0-9]+)"
@@ -77,12 +76,6 @@ def _without_hidden(text: str, kept: Collection[str]) -> str:
             raise ValueError(
                 f"must be one line of visible characters, without U+{ord(char):04X} ({name})"
             )
-    return text
-
-
-def _name(text: str) -> str:
-    if not _NAME.match(text):
-        raise ValueError("must be 1 to 40 of a-z, 0-9 and '-', beginning and ending without '-'")
     return text
 
 
@@ -200,6 +193,11 @@ Version = Annotated[Line, AfterValidator(_version)]
 Package = Annotated[str, AfterValidator(package)]
 Image = Annotated[str, AfterValidator(_image)]
 PortText = Annotated[str, AfterValidator(_port)]
+EngineName = Annotated[
+    Line,
+    AfterValidator(runtime_name),
+    WithJsonSchema({"anyOf": [{"enum": list(KINDS)}, {"type": "string"}]}),
+]
 
 
 class Runtime(Model):
@@ -275,7 +273,7 @@ class Feature(Model):
 class Shared(Model):
     """Defaults for all agents of a fleet; an agent's own values override them."""
 
-    container_runtime: Engine | None = None
+    container_runtime: EngineName | None = None
     egress: Egress | None = None
     features: tuple[Feature, ...] = ()
 
@@ -283,16 +281,16 @@ class Shared(Model):
 class Fleet(Model):
     """One fleet.yaml: the directories of its agents, and what they share."""
 
-    agents: Annotated[tuple[Annotated[str, AfterValidator(_name)], ...], Field(min_length=1)]
+    agents: Annotated[tuple[Annotated[str, AfterValidator(short_name)], ...], Field(min_length=1)]
     shared: Shared = Shared()
 
 
 class AgentConfig(Model):
     """One agent.yaml."""
 
-    name: Annotated[str, AfterValidator(_name)]
+    name: Annotated[str, AfterValidator(short_name)]
     runtime: Runtime
-    container_runtime: Engine | None = None
+    container_runtime: EngineName | None = None
     log_level: LogLevel = "info"
     gateway: bool = True
     workdir: Annotated[Line, AfterValidator(_workdir)] = "{{ .AGENT_HOME }}"

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, model_validator
 
 from companion.config import bindings, decode, strict_yaml
+from companion.config.engine_places import EnginePlace
 from companion.config.models import Image, Line, Model, hostname
+from companion.config.names import place_name
 
 SECRET_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
 _PERIOD = re.compile(r"[1-9][0-9]{0,4}[smh]\Z")
@@ -170,6 +172,8 @@ class Settings(Model):
     """Variables of the desktop's environment that sandboxes may be given as secrets."""
     secrets: Mapping[Annotated[str, AfterValidator(_secret_name)], SecretSettings] = {}
     """Secrets that come from the keychain or from a command; .env takes precedence."""
+    places: Mapping[Annotated[str, AfterValidator(place_name)], EnginePlace] = {}
+    """Name → an engine for `container_runtime` and `--on`."""
     trust: TrustSettings = TrustSettings()
     trusted_certificates: tuple[Line, ...] = ()
     """PEM files of CAs that gateways trust besides the public ones: for company networks."""

@@ -2,9 +2,12 @@
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
+from companion.config.engine_places import EnginePlace
 from companion.engine.client import Engine
 from companion.engine.connection import SELECTORS
 from companion.engine.dialect import DIALECTS
@@ -14,19 +17,32 @@ from companion.system import packages, process, search
 
 _TIMEOUT = 20.0
 _INFO = ("info", "--format", "{{.Host.Security.Rootless}}")
+_SELECTING = {
+    "docker": ("DOCKER_HOST", "DOCKER_CONTEXT"),
+    "podman": ("CONTAINER_HOST", "CONTAINER_CONNECTION"),
+}
+"""Variables that select an endpoint by its address, and by a name of the client's own."""
+NO_PLACES: Mapping[str, EnginePlace] = MappingProxyType({})
 _RECORDED = ("DOCKER_CONFIG", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
 
 
-def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
+def detect(
+    wanted: str | None, known: EngineChoice | None, places: Mapping[str, EnginePlace] = NO_PLACES
+) -> EngineChoice:
     """Return the engine to use: the configured one, else the recorded one, else a running one.
+
+    Args:
+        wanted: the configured kind of engine, or a place.
+        known: the recorded engine.
+        places: the places of the user's settings.
 
     Raises:
         CompanionError: no engine is running, or the configured one does not answer.
     """
-    if known and wanted in {None, known.name}:
+    if known and (wanted is None or _is_wanted(known, wanted, places)):
         return known
     if wanted:
-        return _required(wanted)
+        return _at_place(wanted, places[wanted]) if wanted in places else _required(wanted)
     failure: EngineError | None = None
     for choice in filter(None, map(_choice, DIALECTS)):
         try:
@@ -42,6 +58,13 @@ def detect(wanted: str | None, known: EngineChoice | None) -> EngineChoice:
         f"{packages.advice('podman')}, or install docker",
         code=Code.NO_ENGINE,
     )
+
+
+def _is_wanted(known: EngineChoice, wanted: str, places: Mapping[str, EnginePlace]) -> bool:
+    """Tell whether a recorded engine is the configured one; it keeps the endpoint that it had."""
+    if wanted in places:
+        return (known.place, known.defined) == (wanted, str(places[wanted]))
+    return known.name == wanted and not known.place
 
 
 def installed() -> tuple[EngineChoice, ...]:
@@ -74,13 +97,56 @@ def pinned(choice: EngineChoice) -> EngineChoice:
 
 def selected_elsewhere(choice: EngineChoice) -> str:
     """Return the endpoint that a new sandbox would get, if it is not a sandbox's own; else ""."""
-    set_now = tuple((key, os.environ[key]) for key in SELECTORS[choice.name] if key in os.environ)
-    now = pinned(replace(choice, environment=set_now))
+    if choice.place:
+        return ""
+    now = pinned(replace(choice, environment=_set(SELECTORS[choice.name])))
     return "" if now.is_same(choice) else now.endpoint
 
 
+def _at_place(name: str, place: EnginePlace) -> EngineChoice:
+    """Return the engine of a place, with its endpoint.
+
+    Raises:
+        CompanionError: its client is not installed or does not know it, or it does not answer.
+    """
+    binary = search.find(place.engine)
+    if binary is None:
+        hint = f"install {place.engine}, whose client reaches it"
+        what = f"the place {name} is {place}, but {place.engine} is not installed"
+        raise CompanionError(what, hint, code=Code.NO_ENGINE)
+    host, own = _SELECTING[place.engine]
+    variable = host if place.is_address else own
+    selecting = ((variable, place.selector), *_set(_RECORDED))
+    unpinned = EngineChoice(place.engine, binary, selecting, place=name, defined=str(place))
+    choice = pinned(unpinned) if place.docker else _connected(unpinned)
+    if not choice.endpoint:
+        listing = "docker context ls" if place.docker else "podman system connection list"
+        what = f"the place {name} is {place}, which {place.engine} does not know"
+        hint = f"`{listing}` shows its names; correct places.{name} in settings.yaml"
+        raise CompanionError(what, hint, code=Code.NO_ENGINE)
+    engine = Engine(choice)
+    engine.require_answer()
+    is_rootless = place.podman and engine.call(*_INFO, timeout=engine.patience).strip() == "true"
+    return replace(choice, rootless=bool(is_rootless))
+
+
+def _connected(choice: EngineChoice) -> EngineChoice:
+    """Return a podman with the address of its connection; unknown to it, without any."""
+    name = dict(choice.environment).get("CONTAINER_CONNECTION")
+    if not name:
+        return choice
+    engine = Engine(replace(choice, environment=_set(_RECORDED)))
+    shape = ("--format", "{{.Name}}\t{{.URI}}\t{{.Identity}}")
+    listed = engine.call("system", "connection", "list", *shape).splitlines()
+    rows = (line.split("\t") for line in listed)
+    found = next((row for row in rows if row[0].rstrip("*") == name and len(row) > 1), ("", ""))
+    variables = zip(("CONTAINER_HOST", "CONTAINER_SSHKEY"), found[1:], strict=False)
+    kept = (pair for pair in choice.environment if pair[0] != "CONTAINER_CONNECTION")
+    return replace(choice, environment=(*((k, v) for k, v in variables if v), *kept))
+
+
 def _required(name: str) -> EngineChoice:
-    choice = _choice(name)
+    choice = _choice(name) if name in DIALECTS else None
     if choice is None:
         hint = f"install {name}, or remove container_runtime from agent.yaml"
         raise CompanionError(
@@ -88,6 +154,11 @@ def _required(name: str) -> EngineChoice:
         )
     Engine(choice).require_answer()
     return choice
+
+
+def _set(variables: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return those of the variables that are set, with their values."""
+    return tuple((name, os.environ[name]) for name in variables if name in os.environ)
 
 
 def _choice(name: str) -> EngineChoice | None:
@@ -98,7 +169,7 @@ def _choice(name: str) -> EngineChoice | None:
     if name == "docker" and "podman" in process.run((binary, "--version"), timeout=_TIMEOUT).stdout:
         name = "podman"
     recorded = (*SELECTORS[name], *_RECORDED)
-    endpoint = tuple((key, os.environ[key]) for key in recorded if key in os.environ)
+    endpoint = _set(recorded)
     if name == "docker":
         return pinned(EngineChoice("docker", binary, endpoint))
     output = process.run((binary, *_INFO), timeout=_TIMEOUT).stdout

@@ -128,6 +128,10 @@ class EngineChoice:
     Otherwise it is elsewhere: on another machine, or in a virtual machine on this one.
     """
 
+    place: str = ""
+    """The place of the user's settings that it was chosen by, and how that was defined then."""
+    defined: str = ""
+
     @property
     def endpoint(self) -> str:
         """The address at which its client finds it; "" if the client's own settings decide."""
@@ -142,7 +146,8 @@ class EngineChoice:
     @property
     def label(self) -> str:
         """Its name for people; a remote one with its endpoint, without a password."""
-        return f"{self.name} at {shown(self.endpoint)}" if self.is_remote else self.name
+        where = f"{self.name} at {shown(self.endpoint)}" if self.is_remote else self.name
+        return f"{self.place} ({where})" if self.place else where
 
     def is_same(self, other: "EngineChoice") -> bool:
         """Tell whether both name one engine: by name and endpoint.
@@ -155,6 +160,8 @@ class EngineChoice:
         ends = {self.endpoint, other.endpoint}
         is_unpinned = self.name == "docker" and "" in ends
         are_here = all(not end or end.startswith(_ON_THIS_MACHINE) for end in ends)
+        if self.place or other.place:  # the user tells engines of this machine apart
+            return len(ends) == 1
         return is_unpinned or are_here or len(ends) == 1
 
 

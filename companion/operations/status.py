@@ -149,7 +149,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
     name = _name(ref, config, written)
     record = written.agents.get(name)
     broken = (written.broken[name],) if name in written.broken else ()
-    choice = (record.engine if record else None) or detect(config.container_runtime, None)
+    choice = (record.engine if record else None) or _detected(look.home, config)
     engine = Engine(choice, ref.project.id, name)
     containers = look.ask(engine)
     ports = ports_inside.of(containers, record) if record else ports_inside.Ports()
@@ -168,6 +168,13 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         forwards=tuple(f for f in look.forwards if (f.project, f.agent) == (ref.project.id, name)),
         attention=_attention(look, engine, record, containers),
     )
+
+
+def _detected(home: Paths, config: _Config) -> EngineChoice:
+    """Return the engine that an agent without a record would get."""
+    from companion.reconcile import user_settings  # noqa: PLC0415 - start-up time is a budget
+
+    return detect(config.container_runtime, None, user_settings.read(home).places)
 
 
 def _attention(

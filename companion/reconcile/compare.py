@@ -94,13 +94,20 @@ def settled(
     return Comparison(checked, record.engine, record, desired, engine, Observed(), todo)
 
 
-def engine_of(home: Paths, checked: Checked, record: AgentRecord | None) -> Driver:
+def engine_of(
+    home: Paths, checked: Checked, record: AgentRecord | None, on: str | None = None
+) -> Driver:
     """Return the configured engine, else the agent's current one, else one that is running.
+
+    `on` is the engine or place to use where the config does not choose one.
 
     Raises:
         CompanionError: the engine is not installed or does not answer.
     """
-    choice = pinned(detect(checked.config.container_runtime, record.engine if record else None))
+    wanted = elsewhere.wanted(home, checked, on)
+    choice = pinned(
+        detect(wanted, record.engine if record else None, user_settings.read(home).places)
+    )
     return engine_at(home, checked, elsewhere.examined(home, checked, choice, record))
 
 

@@ -14,7 +14,8 @@ from companion.kubernetes.names import Manifest
 from companion.project import discovery
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
-from companion.reconcile import authority, mounted_files, run, secret_values
+from companion.reconcile import authority, mounted_files, secret_values
+from companion.reconcile import generate as generating
 from companion.reconcile.allocate import reserve
 from companion.reconcile.compare import desired_of
 from companion.reconcile.progress import Progress
@@ -59,10 +60,10 @@ class Written:
 def generate(
     home: Paths, project: Project, places: Places, progress: Progress
 ) -> tuple[Written, ...]:
-    """Write the objects of a project's agents beside what `run.generate` writes.
+    """Write the objects of a project's agents beside what `generate.generate` writes.
 
     Raises:
-        CompanionError: as run.generate, or the config asks for what a cluster cannot do, or a
+        CompanionError: as generate.generate, or the config asks for what a cluster cannot do, or a
             secret has no value; nothing was written.
     """
     authority.authority(home, progress)  # its certificate is part of what is checked
@@ -72,7 +73,7 @@ def generate(
     for checked in all_checked:
         secret_values.fetch(home, checked.ref, checked.contribution, progress)
     clusters = places([checked.config.name for checked in all_checked])
-    run.generate(home, project, progress)
+    generating.generate(home, project, progress)
     write = partial(_write, home, progress)
     return tuple(write(checked, clusters[checked.config.name]) for checked in all_checked)
 

@@ -68,6 +68,8 @@ def possible_engines(project: str, agent: str, progress: Callable[[str], None]) 
 def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngine | None:
     if other.choice == record.engine:
         _require_answer(other)
+        if are_one(other, engine):
+            return None
         text = f"it moves to {engine.choice.label}; volumes stay behind"
         return LeaveEngine(other.choice, Why(Reason.ENGINE_CHANGED, text))
     if _holds(other) and not are_one(other, engine):

@@ -16,7 +16,7 @@ from companion.project import discovery
 from companion.reconcile import project_files
 from companion.reconcile.locate import Locator
 from companion.reconcile.validate import Checked
-from companion.sandbox import assemble
+from companion.sandbox import assemble, engine_power
 from companion.sandbox.powers import Agreed, Kind, Power, is_covered
 from companion.sandbox.powers_of import content_of, powers_of
 from companion.spec.containers import File
@@ -81,7 +81,8 @@ class Provenance:
         contribution = assemble.additions(loaded, program)
         found = project_files.find(ref, contribution, Locator())
         fenced = self.checked.host.build_network.is_fenced
-        return powers_of(loaded, program, contribution, found, fences_builds=fenced, origins={})
+        opened = powers_of(loaded, program, contribution, found, fences_builds=fenced, origins={})
+        return (*opened, *engine_power.powers(loaded, {}))
 
 
 def _decoded(text: bytes) -> str:

@@ -9,7 +9,6 @@ changes nothing, and the next run repairs an interrupted one, because it observe
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from companion.desktop import ssh_config
 from companion.errors import (
@@ -22,9 +21,9 @@ from companion.errors import (
     WorldChangedError,
 )
 from companion.oauth.renew import renew
-from companion.project import discovery, inventory, store
+from companion.project import inventory, store
 from companion.project.agent_lock import agent_lock
-from companion.project.model import AgentRef, Project
+from companion.project.model import AgentRef
 from companion.reconcile import (
     authority,
     bring,
@@ -80,10 +79,11 @@ class _Request:
     home: Paths
     ref: AgentRef
     progress: Progress
-    fresh: bool
-    only_if_changed: bool
-    unasked: bool
     begin: float
+    fresh: bool = False
+    only_if_changed: bool = False
+    unasked: bool = False
+    on: str | None = None
     agent: str = ""
     """The agent's name, once its config is known."""
     last_stop_request: int = 0
@@ -114,7 +114,19 @@ def reconcile(
         StoppedError: the user wants the agent down.
         CompanionError: the engine refused or SSH does not answer.
     """
-    request = _Request(home, ref, progress, fresh, only_if_changed, unasked, time.monotonic())
+    begin = time.monotonic()
+    return _run(_Request(home, ref, progress, begin, fresh, only_if_changed, unasked))
+
+
+def reconcile_on(
+    home: Paths, ref: AgentRef, progress: Progress, on: str | None, *, fresh: bool = False
+) -> Report:
+    """Do as reconcile(), on an engine or place if the config does not choose one."""
+    return _run(_Request(home, ref, progress, time.monotonic(), fresh, on=on))
+
+
+def _run(request: _Request) -> Report:
+    home, ref, progress = request.home, request.ref, request.progress
     while True:
         _require_wanted(request)
         checked = check(home, ref)
@@ -189,37 +201,11 @@ def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]
     return renew(home, checked.project.id, providers, client_secret, trusted, progress)
 
 
-def generate(home: Paths, project: Project, progress: Progress = lambda _: None) -> Path:
-    """Write `.build/` as `up` would, without an engine; return its path.
-
-    Raises:
-        CompanionError: the files are not valid, or open more than their user agreed to: editors
-            and ssh learn of every agent that is recorded.
-    """
-    authority.authority(home, progress)  # its certificate is part of what is checked
-    all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
-    for checked in all_checked:
-        trust.require(home, checked)
-    for checked in all_checked:
-        with agent_lock(checked.agent_paths(home), progress):
-            record = reserve(home, checked, None, progress)
-            summary = checked.summary
-            if record.engine:  # a sandbox may run: what it is stays recorded until `up` changes it
-                summary = replace(record.config, uses=summary.uses)
-            record = replace(record, config=summary)
-            store.write(checked.agent_paths(home), record)
-            build_dir.write(home, checked, desired_of(home, checked, record))
-    build_dir.write_env_example(home, project)
-    store.register(home.project(project.id), project.directory)
-    build_dir.clear(project, {checked.config.name for checked in all_checked})
-    return project.build
-
-
 def _reconcile(request: _Request) -> Report:
     home, progress = request.home, request.progress
     checked = check(home, request.ref)
     trust.require(home, checked)
-    engine = engine_of(home, checked, store.read(checked.agent_paths(home)))
+    engine = engine_of(home, checked, store.read(checked.agent_paths(home)), request.on)
     record = replace(reserve(home, checked, engine, progress), wanted="up")
     settled_comparison = settled(home, checked, record, engine) if request.only_if_changed else None
     comparison = settled_comparison or compare(home, checked, record, engine, fresh=request.fresh)

@@ -6,9 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from companion.config import decode
+from companion.config import decode, engine_places
 from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Fleet
+from companion.config.settings import Settings
 from companion.config.strict_yaml import Document
 from companion.desktop import editor_memory, ssh_config
 from companion.errors import Code, CompanionError, ConfigError, Place, Problem
@@ -27,7 +28,7 @@ from companion.reconcile import (
     user_settings,
 )
 from companion.reconcile.locate import Locator
-from companion.sandbox import assemble, chats, logins, path_policy
+from companion.sandbox import assemble, chats, engine_power, logins, path_policy
 from companion.sandbox.model import HostFacts, PathFacts, mount_files
 from companion.sandbox.path_policy import (
     check_configuring,
@@ -137,6 +138,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     control = (*within.control, *steered_by(contribution, found))
     problems += (*_key_problems(contribution, found), *check_control(control, within))
     problems += _ssh_problems(home, contribution, document)
+    problems += _place_problems(home, loaded, own)
     if problems:
         raise ConfigError(problems)
     known = secret_values.variables(home, ref, contribution)
@@ -165,6 +167,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
                 fences_builds=host.build_network.is_fenced,
                 origins=known.origins,
             ),
+            *engine_power.powers(loaded, own.places),
             *chats.powers(program, _chats(home)),
         ),
         looked_up=locator.asked,
@@ -257,6 +260,13 @@ def _ssh_problems(home: Paths, contribution: Contribution, document: Document) -
     except CompanionError as error:
         for server in contribution.ssh:
             yield assemble.at(server.origin, error.problems[0], document)
+
+
+def _place_problems(home: Paths, loaded: Loaded, own: Settings) -> Iterator[Problem]:
+    """Yield a problem if the config chooses a place that the user's settings do not have."""
+    name = loaded.config.container_runtime
+    if name and (problem := engine_places.problem(name, own.places, str(home.settings))):
+        yield assemble.at(loaded.engine, problem, loaded.document)
 
 
 def _key_problems(

@@ -62,12 +62,13 @@ class Kind(StrEnum):
     CHAT = "chat"
     LIMITS = "limits"
     ENGINE = "engine"
+    PLACE = "place"
 
 
 ALWAYS_ASKED = frozenset({
     Kind.NO_GATEWAY, Kind.OPEN_EGRESS, Kind.WILDCARD, Kind.SERVICE, Kind.ENGINE_NETWORK,
     Kind.SECRET, Kind.LOGIN, Kind.FOREIGN_WRITE, Kind.FOREIGN_READ, Kind.PUBLIC_PORT,
-    Kind.ROOT_HOOK, Kind.CAPABILITY, Kind.EDITOR,
+    Kind.ROOT_HOOK, Kind.CAPABILITY, Kind.EDITOR, Kind.PLACE,
 })  # fmt: skip
 """Powers that are asked for whenever they are new, whoever wrote them."""
 

@@ -63,7 +63,6 @@ def powers_of(
         *_variables(contribution),
         *_committers(contribution),
         *_limits(loaded.config.limits),
-        *_engine(loaded),
     )
     distinct = {power.agreed: power for power in reversed(every)}
     return tuple(_placed(power, loaded.document) for power in reversed(distinct.values()))
@@ -292,13 +291,6 @@ def _committers(contribution: Contribution) -> Iterator[Power]:
         if who.signs:
             text = "signs its commits with a key of its own, which you may add at your forge"
             yield Power(Agreed(Kind.COMMITTER, "signs"), text, who.origin.at("sign"))
-
-
-def _engine(loaded: Loaded) -> Iterator[Power]:
-    location, name = ("container_runtime",), loaded.config.container_runtime
-    if name:
-        origin = Origin(location, is_shared=location not in loaded.document.places)
-        yield Power(Agreed(Kind.ENGINE, name), f"runs on {name}", origin)
 
 
 def _limits(limits: Limits) -> Iterator[Power]:

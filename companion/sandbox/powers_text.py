@@ -20,7 +20,7 @@ _SECTIONS = (
     ("start", {Kind.HOOK, Kind.COMMAND, Kind.VARIABLE, Kind.COMMITTER, Kind.EDITOR,
                Kind.CHAT}),
     ("limits", {Kind.LIMITS}),
-    ("engine", {Kind.ENGINE}),
+    ("engine", {Kind.PLACE, Kind.ENGINE}),
 )  # fmt: skip
 _HOSTS = {Kind.HOST, Kind.WILDCARD}
 _MARK = "!"

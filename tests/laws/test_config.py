@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from companion.errors import CompanionError, ConfigError
 from companion.project import discovery
 from companion.project.model import AgentRef
-from companion.reconcile import run
+from companion.reconcile import generate
 from companion.reconcile.validate import check
 from companion.system.paths import Paths
 
@@ -114,7 +114,7 @@ def test_random_configs_never_crash(place, config):
         assert error.problems
         assert all(p.place is not None and p.place.line >= 1 for p in error.problems)
     else:
-        run.generate(home, discovery.project(project))
+        generate.generate(home, discovery.project(project))
 
 
 NAMES = ["b.test", "a.test", "*.d.test", "c.test", "10.test"]

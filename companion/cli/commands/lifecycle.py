@@ -102,9 +102,10 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     chosen = [inventory.find_agent(home, project, name) for name in arguments.agents]
     refs = {ref.folder: ref for ref in chosen or discovery.agent_refs(project)}
     trust.offer(home, project, "Start it", arguments)
+    on = None if fresh else arguments.on
 
     def bring_up(name: str, progress: Progress) -> Report:
-        return run.reconcile(home, refs[name], progress, fresh=fresh)
+        return run.reconcile_on(home, refs[name], progress, on, fresh=fresh)
 
     answers, problems = _each_agent(tuple(refs), bring_up, raw=arguments.verbose)
     reports = answers.values()

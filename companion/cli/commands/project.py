@@ -13,7 +13,8 @@ from companion.cli.targets import project_of
 from companion.config import decode
 from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import discovery
-from companion.reconcile import host_facts, run
+from companion.reconcile import generate as generating
+from companion.reconcile import host_facts
 from companion.reconcile.compare import Comparison, preview
 from companion.reconcile.plan import Change
 from companion.reconcile.trust import Review, agree, judge, review
@@ -111,7 +112,7 @@ def generate(arguments: Namespace) -> Result:
         return kubernetes.generate(arguments)
     home, project = project_of(arguments)
     offer(home, project, "Write it", arguments)
-    build = run.generate(home, project, comment)
+    build = generating.generate(home, project, comment)
     return Result(text=f"wrote {build}", data={"directory": str(build)})
 
 

@@ -25,6 +25,7 @@ from companion.project import discovery, inventory
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord
 from companion.project.runs import Run
+from companion.reconcile import run as reconciling
 from companion.reconcile import trust as judging
 from companion.reconcile.validate import check
 from companion.system import files, paths, worktrees
@@ -52,7 +53,7 @@ def run(arguments: Namespace) -> Result:
         if known:
             trust.offer(home, project, "Start it", arguments)
         _offer_login(home, made, asks=has_terminal and not arguments.yes)
-    record = _start(home, project, name, raw=arguments.verbose)
+    record = _start(home, ref, name, arguments.on, raw=arguments.verbose)
     session = Session(record, _program(made, ref, arguments.rest))
     again = _again(home, made, is_short=has_terminal)
     facts = _facts(made, record, project)
@@ -272,14 +273,16 @@ def _facts(made: Run, record: AgentRecord, project: Project) -> dict[str, object
     }
 
 
-def _start(home: Paths, project: Project, name: str, *, raw: bool) -> AgentRecord:
-    """Start the sandbox unless it runs; return its record.
+def _start(home: Paths, ref: AgentRef, name: str, on: str | None, *, raw: bool) -> AgentRecord:
+    """Start the sandbox unless it runs, or move it to another engine; return its record.
 
     Raises:
         CompanionError: it does not start, or no terminal can be attached to it.
     """
     with live.of_one(name, raw=raw) as progress:
-        record = started.ensure(home, project, name, progress, even_first=True)
+        if on:
+            reconciling.reconcile_on(home, ref, progress, on)
+        record = started.ensure(home, ref.project, name, progress, even_first=True)
     ssh_config.sync(home)
     if not record.allocation.ssh_port:
         what = f"{name} accepts no SSH logins, so no terminal can be attached"
