@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from companion.engine.dialect import LABEL, Dialect, container_name, each, network_name
+from companion.errors import Code, EngineError
 from companion.spec.identity import LIB, PROXIES
 
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
@@ -40,7 +41,7 @@ def create_argv(
         *each("--add-host", _hosts(dialect, service)),
         *clean(dialect, service.environment),
         *each("--tmpfs", service.tmpfs),
-        *each("--mount", (_mount(project, files, bind) for bind in service.binds)),
+        *each("--mount", (_mount(dialect, project, agent, files, bind) for bind in service.binds)),
         *each("--publish", map(str, service.publish)),
         service.image,
         *service.command,
@@ -160,15 +161,39 @@ def _addresses(dialect: Dialect, attachment: Attachment) -> tuple[str, ...]:
     return ("--ip", attachment.address, *mac)
 
 
-def _mount(project: str, files: str, bind: Bind) -> str:
-    from companion.spec.containers import Volume  # noqa: PLC0415 - start-up time is a budget
-
-    if isinstance(bind.source, Volume):
-        kind, source = "volume", f"{project}_{bind.source.name}"
-    else:
-        kind, source = "bind", bind.source.on_host(files)
+def _mount(dialect: Dialect, project: str, agent: str, files: str, bind: Bind) -> str:
+    kind, source = _source(dialect, project, agent, files, bind)
     fields = (f"type={kind}", f"source={source}", f"target={bind.target}")
     return mount_option(*fields, *(("ro",) if bind.read_only else ()))
+
+
+def _source(
+    dialect: Dialect, project: str, agent: str, files: str, bind: Bind
+) -> tuple[Literal["bind", "volume"], str]:
+    """Return how and from where the engine mounts something.
+
+    Raises:
+        EngineError: it would be a file or directory of this desktop, and the engine is elsewhere.
+    """
+    from companion.spec.containers import Files, Volume  # noqa: PLC0415 - start-up time is a budget
+
+    source = bind.source
+    if isinstance(source, Volume):
+        return "volume", f"{project}_{source.name}"
+    if dialect.shares_files:
+        return "bind", source.on_host(files)
+    if isinstance(source, Files) and not source.file:
+        return "volume", files_volume(project, agent, source.directory)
+    what = f"{bind.target} would be a file of this desktop, which {dialect.name} cannot mount"
+    raise EngineError(what, code=Code.ENGINE_ELSEWHERE)
+
+
+def files_volume(project: str, agent: str, directory: str) -> str:
+    """Return the name of the volume that stands for one of our directories elsewhere.
+
+    It begins unlike the names of the agent's own volumes, which outlive the sandbox.
+    """
+    return f"{project}_{agent}.{directory}"
 
 
 def mount_option(*fields: str) -> str:

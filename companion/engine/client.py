@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from companion.system import process
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
     from companion.engine.fence import Client
     from companion.spec.build_network import BuildNetwork
-    from companion.spec.containers import Image, Network, Service
+    from companion.spec.containers import Directory, File, Image, Network, Service
 
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
 
@@ -119,6 +119,30 @@ class Engine(Inventory):
         for network in service.joins:
             self.call(*join_argv(self.project, service, network))
         self.call("start", name)
+
+    def carry(self, image: str, contents: Mapping[Directory, tuple[File, ...]], owner: int) -> None:
+        """Bring our files to an engine that cannot mount them, by a container of `image`."""
+        if not self.choice.shares_files:
+            from companion.engine import carrier  # noqa: PLC0415 - start-up time is a budget
+
+            carrier.carry(self, image, contents, owner)
+
+    def remove_files(self) -> None:
+        """Remove what carry() brought: it holds secrets, and nothing runs that needs it."""
+        for name in self.held_files():
+            self.call("volume", "rm", name)
+
+    def held_files(self) -> tuple[str, ...]:
+        """Return the volumes of our files that the engine holds."""
+        if self.choice.shares_files:
+            return ()
+        from companion.engine import carrier  # noqa: PLC0415 - start-up time is a budget
+
+        return carrier.held_volumes(self)
+
+    def holds_any(self) -> bool:
+        """Tell whether the agent has containers, networks or files of ours on the engine."""
+        return bool(self.containers() or self.networks() or self.held_files())
 
     def reconnect(self, service: str) -> None:
         """Restore the network rules of a service's running container, if the engine can do that."""

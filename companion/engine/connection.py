@@ -66,7 +66,7 @@ class Connection:
         """Return the command line for `arguments`."""
         return (self.choice.binary, *arguments)
 
-    def call(self, *arguments: str, timeout: float = SLOW, stdin: str | None = None) -> str:
+    def call(self, *arguments: str, timeout: float = SLOW, stdin: str | bytes | None = None) -> str:
         """Run the engine and return its output.
 
         Raises:

@@ -42,6 +42,12 @@ class Dialect:
     """Prints a line of name and size for each volume; empty where their directories tell it."""
     better_storage: str
     """The hint if the driver is vfs, which copies every layer of an image."""
+    copies_at_once: bool
+    """`cp` into a container that does not run reaches several of its volumes at once."""
+    keeps_owners: str
+    """The option of `cp` by which files keep the owners of the archive."""
+    volume_owner: str
+    """The option that creates a volume with an owner, `{}` for its number; otherwise `cp` does."""
     silent: str
     ignores: tuple[str, ...]
     """Variables of the desktop that would change the meaning of our commands. The rest stays, as
@@ -91,6 +97,9 @@ DIALECTS: Mapping[str, Dialect] = {
             "{{range .Volumes}}{{println .Name .Size}}{{end}}",
         ),
         better_storage='set "storage-driver": "overlay2" in daemon.json, and restart docker',
+        copies_at_once=True,
+        keeps_owners="-a=true",
+        volume_owner="",
         silent="start the docker daemon, or use podman",
         ignores=("DOCKER_CONTENT_TRUST", "BUILDX_BUILDER"),
         way_out="bridge",
@@ -122,6 +131,9 @@ DIALECTS: Mapping[str, Dialect] = {
         better_storage='set driver = "overlay" below [storage] in storage.conf, which lies in'
         " ~/.config/containers (root: /etc/containers), and run `podman system reset`, which"
         " removes all images, containers and volumes of podman",
+        copies_at_once=False,
+        keeps_owners="-a=false",
+        volume_owner="o=uid={0},gid={0}",
         silent="try `podman info`",
         ignores=(
             "BUILDAH_ISOLATION",

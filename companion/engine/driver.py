@@ -4,14 +4,14 @@
 and `driver()` would choose it.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from companion.engine.client import Engine
 from companion.engine.model import AgentLogin, Command, Container, EngineChoice, Observed
 from companion.spec.build_network import BuildNetwork
-from companion.spec.containers import Image, Network, Service
+from companion.spec.containers import Directory, File, Image, Network, Service
 
 
 class Driver(Protocol):
@@ -46,7 +46,7 @@ class Driver(Protocol):
         """Return the agent's containers, running or not."""
 
     def holds_any(self) -> bool:
-        """Tell whether the agent has containers or networks."""
+        """Tell whether the agent has containers, networks or files of ours on the engine."""
 
     def subnets(self) -> list[str]:
         """Return the subnets of all networks of the engine, as CIDR texts."""
@@ -75,6 +75,12 @@ class Driver(Protocol):
 
     def sweep_builds(self) -> None:
         """Remove what builds of the agent that were killed left behind."""
+
+    def carry(self, image: str, contents: Mapping[Directory, tuple[File, ...]], owner: int) -> None:
+        """Bring our files to an engine that cannot mount them, by a container of `image` (tag)."""
+
+    def remove_files(self) -> None:
+        """Remove the files that were brought there."""
 
     def start(self, service: Service) -> None:
         """Create and start a service's container."""

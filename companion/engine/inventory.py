@@ -116,10 +116,6 @@ class Inventory(Connection):
         found = json.loads(self.call("network", "inspect", *names, timeout=self.patience))
         return dict(parse_network(self.project, data) for data in found)
 
-    def holds_any(self) -> bool:
-        """Tell whether the agent has containers or networks."""
-        return bool(self.containers() or self.networks())
-
     def held(self, tags: Collection[str]) -> frozenset[str]:
         """Return which of these images exist; podman takes seconds to list all of many images."""
         return self.retried(lambda: self._held(tags)) if tags else frozenset()

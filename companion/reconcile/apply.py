@@ -62,6 +62,8 @@ class Applier:
     """Tells, during a build, whether the user's files still need the image."""
     prepare: Callable[[Service], None] = lambda _: None
     """Prepares what an agent mounts, and refuses it; its old container is gone by then."""
+    carry: Callable[[], None] = lambda: None
+    """Brings our files to where the containers read them, if the engine cannot mount them."""
     locate: Callable[[build_output.Failure], Place | None] = lambda _: None
     """Returns where the user's files ask for the step at which a build failed."""
 
@@ -75,7 +77,11 @@ class Applier:
             SupersededError: an image is no longer needed, so its build ended.
         """
         self._require_networks(plan)
+        is_carried = False
         for step in plan.steps:
+            if isinstance(step, Start | Reload) and not is_carried:
+                self.carry()
+                is_carried = True
             self._perform(step)
         if not plan.starts:
             return 0.0
@@ -255,9 +261,10 @@ def reload_sshd(engine: Driver, login: AgentLogin) -> None:
 
 
 def remove_all(engine: Driver, observed: Observed, progress: Progress) -> None:
-    """Remove containers, dependents first (agent, gateway, ingress, net), then networks."""
+    """Remove containers, dependents first (agent, gateway, ingress, net), networks and files."""
     for container in sorted(observed.containers, key=lambda c: c.role or ""):
         progress(f"removing {container.service}")
         engine.remove(container.name)
     for network in observed.networks:
         engine.remove_network(network)
+    engine.remove_files()

@@ -14,7 +14,7 @@ from companion.errors import (
 )
 from companion.project import store
 from companion.project.record import Applied
-from companion.reconcile import allocate, migrate, mount_guard, mounted_files, snapshot
+from companion.reconcile import allocate, carrying, migrate, mount_guard, mounted_files, snapshot
 from companion.reconcile.apply import Applier, remove_all
 from companion.reconcile.compare import engine_at
 from companion.reconcile.plan import plan
@@ -56,6 +56,7 @@ def roll_back(
         progress,
         checked.host.build_network,
         prepare=partial(mount_guard.require, home, checked),
+        carry=partial(carrying.carry, engine, target, agent_paths, checked.host.uid, {}),
     )
     try:
         departures = migrate.departures(engine, record)

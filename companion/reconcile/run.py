@@ -29,6 +29,7 @@ from companion.reconcile import (
     bring,
     build_dir,
     build_places,
+    carrying,
     mount_guard,
     mounted_files,
     ownership,
@@ -231,7 +232,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     recording.claim(home, comparison)
     build_dir.write_env_example(home, checked.project)
     agent_paths = checked.agent_paths(home)
-    mounted_files.write(comparison.desired, home, checked)
+    emptied = mounted_files.write(comparison.desired, home, checked)
     ssh_config.sync(home)
     applier = Applier(
         comparison.engine,
@@ -246,6 +247,14 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
             and _is_wanted(home, comparison, image)
         ),
         partial(mount_guard.prepare, home, checked),
+        partial(
+            carrying.carry,
+            comparison.engine,
+            comparison.desired.target,
+            agent_paths,
+            checked.host.uid,
+            emptied,
+        ),
         partial(build_places.find, checked.ref),
     )
     if Role.AGENT in comparison.plan.starts:

@@ -87,7 +87,7 @@ def run(
     *,
     env: Environment | None = None,
     timeout: float = 60.0,
-    stdin: str | None = None,
+    stdin: str | bytes | None = None,
     merged: bool = False,
     alone: Alone | None = None,
 ) -> Completed:
@@ -100,7 +100,7 @@ def run(
         argv: the program and its arguments; no shell is involved.
         env: variables set on top of our own environment; None removes one.
         timeout: seconds; afterwards the program is killed and the code is 124.
-        stdin: text for its standard input; without it the program reads nothing.
+        stdin: text or bytes for its standard input; without any, the program reads nothing.
         merged: what it says on stderr stands in its stdout, in the order in which it was said.
         alone: it gets nothing of our own environment and directory.
 
@@ -122,7 +122,8 @@ def run(
         return Completed(NOT_STARTED, "", error.problems[0].what)
     talk = Talk((child.stdout, child.stderr), child.kill)
     if child.stdin:
-        talk.say(child.stdin, (stdin or "").encode())
+        said = stdin or b""
+        talk.say(child.stdin, said.encode() if isinstance(said, str) else said)
     with child:
         try:
             ended = _ends_within(timeout, child, talk)

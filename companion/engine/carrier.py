@@ -1,0 +1,111 @@
+"""Carrier: brings files of ours into volumes of an engine that cannot mount them.
+
+A container that never runs mounts the volumes, and the engine's client copies an archive into it.
+The volumes hold secrets, so they go with the sandbox; their label says whose they are.
+"""
+
+import io
+import secrets
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from companion.engine.arguments import files_volume, mount_option
+from companion.engine.dialect import LABEL, each
+from companion.errors import EngineError
+from companion.spec.containers import Directory, File
+
+if TYPE_CHECKING:
+    from companion.engine.client import Engine
+
+_INSIDE = "/companion-files"
+Contents = Mapping[Directory, tuple[File, ...]]
+
+
+def carry(engine: "Engine", image: str, contents: Contents, owner: int) -> None:
+    """Write files into the agent's volumes, which are created if need be.
+
+    Args:
+        engine: the agent on its engine.
+        image: the tag of any image there.
+        contents: the files of each directory; others that are there remain.
+        owner: the user who owns directories and files.
+
+    Raises:
+        EngineError: the engine refused.
+    """
+    held = held_volumes(engine)
+    for directory in contents:
+        name = files_volume(engine.project, engine.agent, directory)
+        if name not in held:
+            engine.call(*_create_volume(engine, name, owner))
+    courier = f"{engine.project}-{engine.agent}-files-{secrets.token_hex(4)}"
+    engine.call(*_create(engine, courier, image, contents))
+    try:
+        copies = _archives(contents, owner, at_once=engine.dialect.copies_at_once)
+        for target, packed in copies:
+            into = ("-", f"{courier}:{target}")
+            engine.call("cp", engine.dialect.keeps_owners, *into, stdin=packed)
+    finally:
+        with suppress(EngineError):  # it never ran, and the next `down` removes it
+            engine.remove(courier)
+
+
+def held_volumes(engine: "Engine") -> tuple[str, ...]:
+    """Return the names of the agent's volumes of our files."""
+    listed = ("volume", "ls", "--quiet", "--filter", f"label={_label(engine)}")
+    return tuple(engine.call(*listed, timeout=engine.patience).split())
+
+
+def _label(engine: "Engine") -> str:
+    return f"{LABEL}.files={engine.project}/{engine.agent}"
+
+
+def _create_volume(engine: "Engine", name: str, owner: int) -> tuple[str, ...]:
+    option = engine.dialect.volume_owner
+    owned = ("--opt", option.format(owner)) if option else ()
+    return ("volume", "create", "--label", _label(engine), *owned, name)
+
+
+def _create(engine: "Engine", name: str, image: str, contents: Contents) -> tuple[str, ...]:
+    labels = (("project", engine.project), ("agent", engine.agent), ("build", "1"))
+    volumes = (
+        (f"source={files_volume(engine.project, engine.agent, one)}", f"target={_INSIDE}/{one}")
+        for one in contents
+    )
+    return (
+        *("create", "--pull", "never", "--network", "none", "--name", name),
+        *each("--label", (f"{LABEL}.{key}={value}" for key, value in labels)),
+        *each("--mount", (mount_option("type=volume", *fields) for fields in volumes)),
+        *(image, "true"),
+    )
+
+
+def _archives(contents: Contents, owner: int, *, at_once: bool) -> Iterator[tuple[str, bytes]]:
+    """Yield directories of the container, and the archive to unpack in each."""
+    if at_once:
+        yield _INSIDE, archive(contents.items(), owner)
+        return
+    for directory, files in contents.items():
+        yield f"{_INSIDE}/{directory}", archive([(".", files)], owner)
+
+
+def archive(contents: Iterable[tuple[str, tuple[File, ...]]], owner: int) -> bytes:
+    """Return directories as a tar archive; only their owner may look into them."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for directory, files in contents:
+            tar.addfile(_entry(directory, owner, 0o700, tarfile.DIRTYPE))
+            for file in files:
+                entry = _entry(f"{directory}/{file.path}", owner, file.mode)
+                entry.size = len(file.content)
+                tar.addfile(entry, io.BytesIO(file.content))
+    return out.getvalue()
+
+
+def _entry(name: str, owner: int, mode: int, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.uid = entry.gid = owner
+    entry.mode, entry.type = mode, kind
+    return entry

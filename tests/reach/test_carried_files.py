@@ -1,0 +1,66 @@
+"""An engine on another machine gets our files as volumes, which go with the sandbox."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from far import Machine
+
+from companion.engine.client import Engine
+from companion.engine.model import EngineChoice
+from companion.engine.shared_files import are_shared
+from companion.spec.containers import Directory, File
+
+pytestmark = pytest.mark.reach
+IMAGE = "localhost/companion/debian:bookworm-slim"
+OWNER = 4242
+LOOK = "cd /x; stat -c '%n %u:%g %a' . *; cat KEY"
+
+
+@pytest.fixture(params=["docker", "podman"])
+def engine(
+    machine: Machine,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Engine]:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/known_hosts").write_text(machine.known_hosts)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{machine.ssh}/bin:{os.environ['PATH']}")
+    variables = tuple(machine.environment(request.param).items())
+    choice = EngineChoice(
+        request.param, shutil.which(request.param) or "", variables, shares_files=False
+    )
+    made = Engine(choice, f"reach-{os.getpid()}", "coder", str(tmp_path))
+    yield made
+    made.remove_files()
+
+
+def seen(machine: Machine, engine: Engine, directory: Directory) -> str:
+    volume = f"{engine.project}_{engine.agent}.{directory}:/x"
+    run = ("run", "--rm", "--network", "none", "--volume", volume, IMAGE, "sh", "-c", LOOK)
+    return machine.run(engine.choice.name, *run)
+
+
+def test_files_are_carried_with_owner_and_mode_again_and_removed(
+    machine: Machine, engine: Engine, tmp_path: Path
+):
+    assert not are_shared(engine, tmp_path)
+    own = File("KEY", b"one\n", 0o600)
+    contents = {Directory.SECRETS: (own,), Directory.GATEWAY: (own,), Directory.CONTROL: ()}
+    engine.carry(IMAGE, contents, OWNER)
+    expected = f". {OWNER}:{OWNER} 700\nKEY {OWNER}:{OWNER} 600\n"
+    assert seen(machine, engine, Directory.SECRETS) == expected + "one\n"
+    new = {Directory.SECRETS: (File("KEY", b"two\n", 0o600),)}
+    engine.carry(IMAGE, new, OWNER)
+    assert seen(machine, engine, Directory.SECRETS) == expected + "two\n"
+    assert seen(machine, engine, Directory.GATEWAY) == expected + "one\n"
+    assert engine.holds_any()
+    listed = machine.run(engine.choice.name, "ps", "--all", "--format", "{{.Names}}")
+    assert engine.project not in listed
+    engine.remove_files()
+    assert not engine.holds_any()
+    assert engine.project not in machine.run(engine.choice.name, "volume", "ls")
