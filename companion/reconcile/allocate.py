@@ -49,10 +49,10 @@ def reserve(
         return record
     with locks.exclusive(home.allocation_lock):
         before = store.read(agent_paths)
-        record = propose(home, checked, before, engine)
+        record = propose(home, checked, before, *([engine] if engine else ()))
         store.write(agent_paths, record)
     if engine and not (before and before.allocation.subnets == record.allocation.subnets):
-        _report_covering(record.allocation, progress)
+        _report_covering(record.allocation, engine, progress)
     store.register(home.project(checked.project.id), checked.project.directory)
     return record
 
@@ -61,31 +61,39 @@ def reallocate(
     home: Paths,
     checked: Checked,
     record: AgentRecord,
-    engine: Driver,
+    engines: Collection[Driver],
     progress: Callable[[str], None],
 ) -> None:
-    """Replace an agent's allocation; the rest of its record stays."""
+    """Replace an agent's allocation by what is free on these engines; the rest of its record stays.
+
+    An agent that moves has two engines, and its subnets are taken on either.
+    """
     with locks.exclusive(home.allocation_lock):
-        new = propose(home, checked, None, engine)
+        new = propose(home, checked, None, *engines)
         store.write(checked.agent_paths(home), replace(record, allocation=new.allocation))
-    _report_covering(new.allocation, progress)
+    for engine in engines:
+        _report_covering(new.allocation, engine, progress)
 
 
-def _report_covering(allocation: Allocation, progress: Callable[[str], None]) -> None:
-    """Report that a VPN, for example, routes the sandbox's subnets, too."""
+def _report_covering(
+    allocation: Allocation, engine: Driver, progress: Callable[[str], None]
+) -> None:
+    """Report that a VPN of this machine, for example, routes the sandbox's subnets, too."""
+    if not engine.choice.shares_files:
+        return
     if route := subnets.covering(allocation.subnets, network.routes()):
         own = " and ".join(allocation.subnets)
         progress(f"{route} is routed elsewhere (by a VPN?); {own} in it are the sandbox's now")
 
 
 def propose(
-    home: Paths, checked: Checked, record: AgentRecord | None, engine: Driver | None
+    home: Paths, checked: Checked, record: AgentRecord | None, *engines: Driver
 ) -> AgentRecord:
     """Return the record with an allocation, kept or newly chosen, without storing it."""
     others = _others(home, checked)
     if record and _is_settled(checked, record, others):
         return record
-    kept = _unshared(record, checked, others, engine)
+    kept = _unshared(record, checked, others, engines)
     server = checked.contribution.ssh[0] if checked.contribution.ssh else None
     port = None
     if server:
@@ -119,15 +127,15 @@ def _shared(checked: Checked, own: Allocation, others: _Others) -> frozenset[str
 
 
 def _unshared(
-    record: AgentRecord | None, checked: Checked, others: _Others, engine: Driver | None
+    record: AgentRecord | None, checked: Checked, others: _Others, engines: Collection[Driver]
 ) -> Allocation:
     """Return the kept allocation with shared values replaced, or a new one if there is none."""
     if record is None:
-        return _new_allocation(checked, others, engine)
+        return _new_allocation(checked, others, engines)
     kept, shared = record.allocation, _shared(checked, record.allocation, others)
     if not shared & {"alias", "subnets"}:
         return kept
-    new = _new_allocation(checked, others, engine)
+    new = _new_allocation(checked, others, engines)
     if "alias" in shared:
         kept = replace(kept, alias=new.alias)
     if "subnets" in shared:
@@ -155,11 +163,12 @@ def _others(home: Paths, checked: Checked) -> _Others:
     return tuple(record for who, record in store.all_records(home) if who != own)
 
 
-def _new_allocation(checked: Checked, others: _Others, engine: Driver | None) -> Allocation:
+def _new_allocation(checked: Checked, others: _Others, engines: Collection[Driver]) -> Allocation:
     taken = [subnet for r in others for subnet in r.allocation.subnets]
-    if engine:
+    for engine in engines:
         taken += engine.subnets()
-    routes = network.routes() if engine else []
+    is_here = any(engine.choice.shares_files for engine in engines)
+    routes = network.routes() if is_here else []
     outer, inner = subnets.choose(f"{checked.project.id}/{checked.config.name}", taken, routes)
     return Allocation(_alias(checked, {r.allocation.alias for r in others}), outer, inner)
 

@@ -1,12 +1,13 @@
 """Elsewhere: which engines cannot mount this desktop's files, found out once for each endpoint."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from companion.config import engine_places
 from companion.engine.client import Engine
 from companion.engine.model import EngineChoice
 from companion.engine.shared_files import are_shared
-from companion.errors import Code, CompanionError
+from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.reconcile import user_settings
@@ -44,10 +45,22 @@ def examined(
     if known != choice:
         choice = replace(choice, shares_files=_shares_files(home, checked, choice))
     if not choice.shares_files:
+        if problems := tuple(_mounted(checked, choice)):
+            raise ConfigError(problems)
         what = f"containers of {choice.label} cannot mount files of this desktop"
         hint = "use an engine of this machine: Companion cannot run sandboxes elsewhere yet"
         raise CompanionError(what, hint, code=Code.ENGINE_ELSEWHERE)
     return choice
+
+
+def _mounted(checked: Checked, choice: EngineChoice) -> Iterator[Problem]:
+    """Yield a problem for each directory of this desktop that a config mounts."""
+    places = {power.origin: power.place for power in checked.powers if power.origin}
+    for mount in checked.contribution.mounts:
+        if not mount.is_volume:
+            what = f"{mount.source} is on this desktop, and {choice.label} cannot mount it"
+            hint = "mount a volume, such as work:/work, and use git to bring work there and back"
+            yield Problem(what, hint, places.get(mount.origin), Code.ENGINE_ELSEWHERE)
 
 
 def _shares_files(home: Paths, checked: Checked, choice: EngineChoice) -> bool:

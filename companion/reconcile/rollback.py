@@ -110,4 +110,6 @@ def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Pr
         kept = replace(record.allocation, ssh_port=None)
         store.write(agent_paths, replace(record, allocation=kept))
     elif isinstance(error, SubnetTakenError):
-        allocate.reallocate(home, checked, record, engine, progress)
+        engines = [engine_at(home, checked, choice) for choice in record.engines]
+        answering = [one for one in engines if one.answers()]
+        allocate.reallocate(home, checked, record, answering, progress)

@@ -36,3 +36,15 @@ def test_an_engine_is_tried_once_and_a_second_agent_asks_nothing(desk: Desk, nam
     one.set(met={})
     two.companion("up").ok()
     assert "import" not in one.world["met"]
+
+
+def test_a_directory_of_the_desktop_is_refused_where_it_is_asked_for(desk: Desk):
+    one = fake(desk, "docker", elsewhere=True)
+    text = (one.project / "agent.yaml").read_text()
+    (one.project / "agent.yaml").write_text(f'{text}    runtime_volumes: ["./work:/work"]\n')
+    done = one.companion("up")
+    line = text.count("\n") + 1
+    said = f"error: agent.yaml:{line}:23: ./work is on this desktop, and docker cannot mount it"
+    assert done.code == 1
+    assert said in done.err
+    assert not one.world["containers"]
