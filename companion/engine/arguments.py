@@ -64,7 +64,8 @@ def clean(dialect: Dialect, own: Iterable[tuple[str, str]] = ()) -> tuple[str, .
     """
     added = dict.fromkeys(PROXIES, "") if dialect.adds_proxies else {}
     variables = added | dict(own)
-    return (*dialect.create_clean, *each("--env", map("=".join, variables.items())))
+    options = (*dialect.create_clean, *dialect.create_clean_here)
+    return (*options, *each("--env", map("=".join, variables.items())))
 
 
 def network_argv(dialect: Dialect, project: str, agent: str, network: Network) -> tuple[str, ...]:

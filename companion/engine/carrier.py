@@ -1,20 +1,20 @@
 """Carrier: brings files of ours into volumes of an engine that cannot mount them.
 
-A container that never runs mounts the volumes, and the engine's client copies an archive into it.
-The volumes hold secrets, so they go with the sandbox; their label says whose they are.
+A container that never runs mounts the volumes, and the engine's client copies archives into it. It
+stays for the next time, so a reload costs one copy. Both go with the sandbox, as they hold secrets;
+their label says whose they are.
 """
 
 import io
-import secrets
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from companion.engine.arguments import files_volume, mount_option
 from companion.engine.dialect import LABEL, each
 from companion.errors import EngineError
 from companion.spec.containers import Directory, File
+from companion.spec.identity import digest
 
 if TYPE_CHECKING:
     from companion.engine.client import Engine
@@ -35,48 +35,74 @@ def carry(engine: "Engine", image: str, contents: Contents, owner: int) -> None:
     Raises:
         EngineError: the engine refused.
     """
-    held = held_volumes(engine)
-    for directory in contents:
-        name = files_volume(engine.project, engine.agent, directory)
-        if name not in held:
-            engine.call(*_create_volume(engine, name, owner))
-    courier = f"{engine.project}-{engine.agent}-files-{secrets.token_hex(4)}"
-    engine.call(*_create(engine, courier, image, contents))
+    courier = f"{engine.project}-{engine.agent}-files-{digest([image, sorted(contents)])}"
     try:
-        copies = _archives(contents, owner, at_once=engine.dialect.copies_at_once)
-        for target, packed in copies:
-            into = ("-", f"{courier}:{target}")
-            engine.call("cp", engine.dialect.keeps_owners, *into, stdin=packed)
-    finally:
-        with suppress(EngineError):  # it never ran, and the next `down` removes it
-            engine.remove(courier)
+        _copy(engine, courier, contents, owner)
+    except EngineError as error:
+        if engine.is_cut_off(error):
+            raise
+        _prepare(engine, courier, image, contents, owner)
+        _copy(engine, courier, contents, owner)
 
 
 def held_volumes(engine: "Engine") -> tuple[str, ...]:
     """Return the names of the agent's volumes of our files."""
-    listed = ("volume", "ls", "--quiet", "--filter", f"label={_label(engine)}")
-    return tuple(engine.call(*listed, timeout=engine.patience).split())
+    return _listed(engine, "volume", "ls", "--quiet")
+
+
+def remove(engine: "Engine") -> None:
+    """Remove the agent's volumes of our files, which nothing else uses any more.
+
+    Raises:
+        EngineError: the engine refused.
+    """
+    _remove_couriers(engine)
+    if held := held_volumes(engine):
+        engine.call("volume", "rm", *held)
+
+
+def _copy(engine: "Engine", courier: str, contents: Contents, owner: int) -> None:
+    copies = _archives(contents, owner, at_once=engine.dialect.copies_at_once)
+    for target, packed in copies:
+        into = ("-", f"{courier}:{target}")
+        engine.call("cp", engine.dialect.keeps_owners, *into, stdin=packed)
+
+
+def _prepare(engine: "Engine", courier: str, image: str, contents: Contents, owner: int) -> None:
+    """Create the volumes that are missing, and a container for these directories only."""
+    held = held_volumes(engine)
+    option = engine.dialect.volume_owner
+    owned = ("--opt", option.format(owner)) if option else ()
+    for directory in contents:
+        name = files_volume(engine.project, engine.agent, directory)
+        if name not in held:
+            engine.call("volume", "create", "--label", _label(engine), *owned, name)
+    _remove_couriers(engine)
+    engine.call(*_create(engine, courier, image, contents))
+
+
+def _remove_couriers(engine: "Engine") -> None:
+    for name in _listed(engine, "ps", "--all", "--format", "{{.Names}}"):
+        engine.remove(name)
+
+
+def _listed(engine: "Engine", *asked: str) -> tuple[str, ...]:
+    only = ("--filter", f"label={_label(engine)}")
+    return tuple(engine.call(*asked, *only, timeout=engine.patience).split())
 
 
 def _label(engine: "Engine") -> str:
     return f"{LABEL}.files={engine.project}/{engine.agent}"
 
 
-def _create_volume(engine: "Engine", name: str, owner: int) -> tuple[str, ...]:
-    option = engine.dialect.volume_owner
-    owned = ("--opt", option.format(owner)) if option else ()
-    return ("volume", "create", "--label", _label(engine), *owned, name)
-
-
 def _create(engine: "Engine", name: str, image: str, contents: Contents) -> tuple[str, ...]:
-    labels = (("project", engine.project), ("agent", engine.agent), ("build", "1"))
     volumes = (
         (f"source={files_volume(engine.project, engine.agent, one)}", f"target={_INSIDE}/{one}")
         for one in contents
     )
     return (
         *("create", "--pull", "never", "--network", "none", "--name", name),
-        *each("--label", (f"{LABEL}.{key}={value}" for key, value in labels)),
+        *("--label", _label(engine)),
         *each("--mount", (mount_option("type=volume", *fields) for fields in volumes)),
         *(image, "true"),
     )

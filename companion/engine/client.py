@@ -129,8 +129,10 @@ class Engine(Inventory):
 
     def remove_files(self) -> None:
         """Remove what carry() brought: it holds secrets, and nothing runs that needs it."""
-        for name in self.held_files():
-            self.call("volume", "rm", name)
+        if not self.choice.shares_files:
+            from companion.engine import carrier  # noqa: PLC0415 - start-up time is a budget
+
+            carrier.remove(self)
 
     def held_files(self) -> tuple[str, ...]:
         """Return the volumes of our files that the engine holds."""

@@ -36,7 +36,12 @@ class Connection:
     def dialect(self) -> Dialect:
         """The command-line differences of this engine."""
         known = DIALECTS[self.choice.name]
-        return replace(known, rootless=self.choice.rootless, shares_files=self.choice.shares_files)
+        return replace(
+            known,
+            rootless=self.choice.rootless,
+            shares_files=self.choice.shares_files,
+            create_clean_here=() if self.choice.endpoint else known.create_clean_here,
+        )
 
     @property
     def environment(self) -> dict[str, str | None]:

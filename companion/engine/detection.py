@@ -116,7 +116,8 @@ def _at_place(name: str, place: EnginePlace) -> EngineChoice:
         raise CompanionError(what, hint, code=Code.NO_ENGINE)
     host, own = _SELECTING[place.engine]
     variable = host if place.is_address else own
-    selecting = ((variable, place.selector), *_set(_RECORDED))
+    keys = ("CONTAINER_SSHKEY",) if place.is_address and place.podman else ()
+    selecting = ((variable, place.selector), *_set((*keys, *_RECORDED)))
     unpinned = EngineChoice(place.engine, binary, selecting, place=name, defined=str(place))
     choice = pinned(unpinned) if place.docker else _connected(unpinned)
     if not choice.endpoint:

@@ -54,6 +54,8 @@ class Dialect:
     credential helpers and remote engines need it."""
     create_clean: tuple[str, ...] = ()
     """Options that keep the desktop's environment out of a container."""
+    create_clean_here: tuple[str, ...] = ()
+    """More of them, known only to a client that is the engine."""
     build_clean: tuple[str, ...] = ()
     """The same for a build."""
     way_out: str = ""
@@ -142,7 +144,8 @@ DIALECTS: Mapping[str, Dialect] = {
             "NOTIFY_SOCKET",
             "PODMAN_USERNS",
         ),
-        create_clean=("--http-proxy=false", "--env-host=false"),
+        create_clean=("--http-proxy=false",),
+        create_clean_here=("--env-host=false",),
         build_clean=("--http-proxy=false",),
         way_out="private",
         root_of_engine=("--userns", "host"),

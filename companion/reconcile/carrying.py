@@ -33,7 +33,7 @@ def carry(
     contents = {
         one: (*_files(agent_paths.root / one), *emptied.get(one, ())) for one in directories
     }
-    engine.carry(target.images[0].tag, contents, owner)
+    engine.carry(target.services[0].image, contents, owner)
 
 
 def _files(directory: Path) -> tuple[File, ...]:

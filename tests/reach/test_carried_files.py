@@ -54,13 +54,14 @@ def test_files_are_carried_with_owner_and_mode_again_and_removed(
     engine.carry(IMAGE, contents, OWNER)
     expected = f". {OWNER}:{OWNER} 700\nKEY {OWNER}:{OWNER} 600\n"
     assert seen(machine, engine, Directory.SECRETS) == expected + "one\n"
-    new = {Directory.SECRETS: (File("KEY", b"two\n", 0o600),)}
-    engine.carry(IMAGE, new, OWNER)
+    engine.carry(IMAGE, contents | {Directory.SECRETS: (File("KEY", b"two\n", 0o600),)}, OWNER)
     assert seen(machine, engine, Directory.SECRETS) == expected + "two\n"
     assert seen(machine, engine, Directory.GATEWAY) == expected + "one\n"
+    wider = contents | {Directory.SSHD: (own,)}
+    engine.carry(IMAGE, wider, OWNER)
+    assert seen(machine, engine, Directory.SSHD) == expected + "one\n"
     assert engine.holds_any()
-    listed = machine.run(engine.choice.name, "ps", "--all", "--format", "{{.Names}}")
-    assert engine.project not in listed
     engine.remove_files()
     assert not engine.holds_any()
-    assert engine.project not in machine.run(engine.choice.name, "volume", "ls")
+    for listing in (("volume", "ls"), ("ps", "--all")):
+        assert engine.project not in machine.run(engine.choice.name, *listing)
