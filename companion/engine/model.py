@@ -128,6 +128,8 @@ class EngineChoice:
     Otherwise it is elsewhere: on another machine, or in a virtual machine on this one.
     """
 
+    networks: tuple[str, ...] = ()
+    """The networks and addresses of its machine (CIDR texts), if it is elsewhere."""
     place: str = ""
     """The place of the user's settings that it was chosen by, and how that was defined then."""
     defined: str = ""

@@ -166,7 +166,7 @@ def _others(home: Paths, checked: Checked) -> _Others:
 def _new_allocation(checked: Checked, others: _Others, engines: Collection[Driver]) -> Allocation:
     taken = [subnet for r in others for subnet in r.allocation.subnets]
     for engine in engines:
-        taken += engine.subnets()
+        taken += (*engine.subnets(), *engine.choice.networks)
     is_here = any(engine.choice.shares_files for engine in engines)
     routes = network.routes() if is_here else []
     outer, inner = subnets.choose(f"{checked.project.id}/{checked.config.name}", taken, routes)

@@ -181,7 +181,9 @@ class Applier:
         gateway = next((i.tag for i in self.target.images if i.role is Role.GATEWAY), "")
         if image.role is Role.GATEWAY or not gateway or not self.build_network.is_fenced:
             return self.build_network
-        refused = (*PRIVATE_ADDRESSES, *own_networks())
+        choice = self.engine.choice
+        own = own_networks() if choice.shares_files else choice.networks
+        refused = (*PRIVATE_ADDRESSES, *own)
         return replace(self.build_network, refused=refused, router=gateway)
 
     def _leave(self, choice: EngineChoice) -> None:

@@ -26,7 +26,8 @@ from companion.reconcile.allocate import propose
 from companion.reconcile.desired import HOST_KEY, Desired, desire
 from companion.reconcile.plan import Change, Plan, Reload, plan, reloads
 from companion.reconcile.validate import Checked, check
-from companion.sandbox.model import Sandbox
+from companion.sandbox.model import HostFacts, Sandbox
+from companion.system.network import is_public_address
 from companion.system.paths import Paths
 
 
@@ -149,10 +150,14 @@ def sandbox_of(checked: Checked, record: AgentRecord) -> Sandbox:
         log_level=config.log_level,
         workdir=checked.workdir,
         allocation=record.allocation,
-        host=replace(
-            checked.host,
-            rootless=bool(engine and engine.rootless),
-            shares_files=not engine or engine.shares_files,
-        ),
+        host=host_of(checked.host, engine),
         found=checked.found,
     )
+
+
+def host_of(here: HostFacts, engine: EngineChoice | None) -> HostFacts:
+    """Return the facts of this desktop, or of the engine's machine where that is another one."""
+    if engine is None or engine.shares_files:
+        return replace(here, rootless=bool(engine and engine.rootless))
+    addresses = tuple(n.removesuffix("/32") for n in engine.networks if is_public_address(n))
+    return replace(here, rootless=engine.rootless, shares_files=False, addresses=addresses)

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from companion.config import engine_places
+from companion.engine import machine
 from companion.engine.client import Engine
 from companion.engine.model import EngineChoice
 from companion.engine.shared_files import are_shared
 from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.reconcile import user_settings
+from companion.reconcile import gateway_services, user_settings
 from companion.reconcile.validate import Checked
 from companion.system.paths import Paths
 
@@ -41,9 +42,8 @@ def examined(
     Raises:
         CompanionError: the engine is elsewhere, or does not answer.
     """
-    known = record.engine if record else None
-    if known != choice:
-        choice = replace(choice, shares_files=_shares_files(home, checked, choice))
+    if (record.engine if record else None) != choice:
+        choice = _seen(home, checked, choice)
     if not choice.shares_files:
         if problems := tuple(_mounted(checked, choice)):
             raise ConfigError(problems)
@@ -63,9 +63,14 @@ def _mounted(checked: Checked, choice: EngineChoice) -> Iterator[Problem]:
             yield Problem(what, hint, places.get(mount.origin), Code.ENGINE_ELSEWHERE)
 
 
-def _shares_files(home: Paths, checked: Checked, choice: EngineChoice) -> bool:
+def _seen(home: Paths, checked: Checked, choice: EngineChoice) -> EngineChoice:
+    """Return an engine with what a record knows of its endpoint, or else with what it shows."""
     for _, record in store.all_records(home):
         for known in record.engines:
             if (known.name, known.endpoint) == (choice.name, choice.endpoint):
-                return known.shares_files
-    return are_shared(Engine(choice, checked.project.id, checked.config.name), home.state)
+                return replace(choice, shares_files=known.shares_files, networks=known.networks)
+    engine = Engine(choice, checked.project.id, checked.config.name)
+    if are_shared(engine, home.state):
+        return choice
+    base = checked.host.image(gateway_services.GATEWAY_BASE)
+    return replace(choice, shares_files=False, networks=machine.networks(engine, base))

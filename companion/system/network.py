@@ -102,6 +102,12 @@ def public_addresses() -> Iterable[str]:
     return (one for one in _addresses() if ipaddress.ip_address(one).is_global)
 
 
+def is_public_address(network: str) -> bool:
+    """Tell whether a network (CIDR) is one address that is reached from everywhere."""
+    found = ipaddress.IPv4Network(network)
+    return found.prefixlen == found.max_prefixlen and found.is_global
+
+
 def own_networks() -> list[str]:
     """Return the networks of this machine's interfaces, and its addresses, as CIDR texts.
 

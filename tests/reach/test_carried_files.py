@@ -1,5 +1,6 @@
 """An engine on another machine gets our files as volumes, which go with the sandbox."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from far import Machine
 
+from companion.engine import machine as far_machine
 from companion.engine.client import Engine
 from companion.engine.model import EngineChoice
 from companion.engine.shared_files import are_shared
@@ -65,3 +67,11 @@ def test_files_are_carried_with_owner_and_mode_again_and_removed(
     assert not engine.holds_any()
     for listing in (("volume", "ls"), ("ps", "--all")):
         assert engine.project not in machine.run(engine.choice.name, *listing)
+
+
+def test_the_networks_of_the_other_machine_are_its_own(machine: Machine, engine: Engine):
+    found = far_machine.networks(engine, IMAGE)
+    links = json.loads(machine.run("ip", "-json", "-4", "address"))
+    own = {one["local"] for link in links for one in link["addr_info"]}
+    assert {one.removesuffix("/32") for one in found if one.endswith("/32")} >= own
+    assert engine.project not in machine.run(engine.choice.name, "ps", "--all")
