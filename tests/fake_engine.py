@@ -233,9 +233,9 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
         case ["logs", *_]:
             return world.get("said", "")
         case ["volume", "ls"]:
-            return lines(world["volumes"])
-        case ["volume", "rm", name]:
-            world["volumes"].remove(name)
+            return lines(volumes(world, options))
+        case ["volume", "rm", *names]:
+            world["volumes"] = [name for name in world["volumes"] if name not in names]
         case ["events"]:
             pass
         case _:
@@ -289,6 +289,16 @@ def found(world: dict, identity: str) -> dict:
         if identity in (container["Id"], container["Name"]):
             return container
     raise RefusedError(f"no such container {identity}")
+
+
+def volumes(world: dict, options: dict[str, list[str]]) -> list[str]:
+    """Return the volumes; by the label of our files, those that are named as they are."""
+    files = "label=dev.companion.files"
+    (asked,) = options.get("filter", [""])
+    owner = asked.removeprefix(files).removeprefix("=").replace("/", "_")
+    return [
+        name for name in world["volumes"] if not asked or (name.startswith(owner) and "." in name)
+    ]
 
 
 def labelled(options: dict[str, list[str]]) -> dict[str, str]:

@@ -50,6 +50,14 @@ def held_volumes(engine: "Engine") -> tuple[str, ...]:
     return _listed(engine, "volume", "ls", "--quiet")
 
 
+def owners(engine: "Engine") -> frozenset[tuple[str, str]]:
+    """Return whose files an engine holds, by the names of volumes: project and agent."""
+    listed = ("volume", "ls", "--quiet", "--filter", f"label={LABEL}.files")
+    names = engine.call(*listed, timeout=engine.patience).split()
+    pairs = (name.rpartition(".")[0].partition("_") for name in names)
+    return frozenset((project, agent) for project, _, agent in pairs)
+
+
 def remove(engine: "Engine") -> None:
     """Remove the agent's volumes of our files, which nothing else uses any more.
 

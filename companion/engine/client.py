@@ -142,6 +142,14 @@ class Engine(Inventory):
 
         return carrier.held_volumes(self)
 
+    def owners_of_files(self) -> frozenset[tuple[str, str]]:
+        """Return whose files an engine elsewhere holds, as (project, agent)."""
+        if self.choice.shares_files:
+            return frozenset()
+        from companion.engine import carrier  # noqa: PLC0415 - start-up time is a budget
+
+        return carrier.owners(self)
+
     def holds_any(self) -> bool:
         """Tell whether the agent has containers, networks or files of ours on the engine."""
         return bool(self.containers() or self.networks() or self.held_files())

@@ -15,6 +15,7 @@ from companion.operations.disk import Unused
 from companion.operations.findings import Check, Finding, Level, guarded
 from companion.project import store
 from companion.project.agent_lock import agent_lock
+from companion.reconcile import elsewhere
 from companion.reconcile.apply import remove_all
 from companion.reconcile.migrate import are_one
 from companion.system import network, packages, search
@@ -28,16 +29,41 @@ def examine(home: Paths) -> Iterator[Finding]:
     """Yield the findings for each installed engine; a silent engine hides no other."""
     answering: list[EngineChoice] = []
     for name in filter(search.find, DIALECTS):
-        yield from guarded(Check.ENGINE, partial(_answers, name, answering), name)
+        yield from guarded(Check.ENGINE, partial(_answers, home, name, answering), name)
     if not answering:
         hint = f"{packages.advice('podman')}, or start docker"
         yield Finding(Level.FAILED, "no engine answers", hint, check=Check.ENGINE)
+    for choice in _elsewhere(home, answering):
+        yield from guarded(Check.ENGINE, partial(_reached, choice, answering), choice.label)
     for choice in answering:
         for name, check in _CHECKS.items():
-            yield from guarded(name, partial(check, home, choice), choice.name)
+            if choice.shares_files or name not in _HERE_ONLY:
+                yield from guarded(name, partial(check, home, choice), choice.label)
 
 
-def _answers(name: str, answering: list[EngineChoice]) -> Iterator[Finding]:
+def _elsewhere(home: Paths, known: Collection[EngineChoice]) -> tuple[EngineChoice, ...]:
+    """Return the other engines that hold, or may hold, something of an agent."""
+    recorded = (choice for _, record in store.all_records(home) for choice in record.engines)
+    return tuple(
+        choice for choice in dict.fromkeys(recorded) if not any(map(choice.is_same, known))
+    )
+
+
+def _reached(choice: EngineChoice, answering: list[EngineChoice]) -> Iterator[Finding]:
+    """An engine that an agent uses or used answers; if so, add it to `answering`."""
+    try:
+        Engine(choice).require_answer()
+    except CompanionError as error:
+        problem = error.problems[0]
+        left = "" if choice.shares_files else "; secrets of its sandboxes may still be there"
+        hint = f"{problem.hint}; the next `companion up` or `down` then removes what is left"
+        yield Finding(Level.WARNING, problem.what + left, hint)
+        return
+    answering.append(choice)
+    yield Finding(Level.OK, f"{choice.label} answers")
+
+
+def _answers(home: Paths, name: str, answering: list[EngineChoice]) -> Iterator[Finding]:
     """The engine answers; if so, add it to `answering`."""
     try:
         choice = detect(name, None)
@@ -45,6 +71,7 @@ def _answers(name: str, answering: list[EngineChoice]) -> Iterator[Finding]:
         problem = error.problems[0]
         yield Finding(Level.WARNING, problem.what, problem.hint)
         return
+    choice = elsewhere.recorded(home, choice) or choice
     if choice not in answering:  # `docker` may be podman by another name
         answering.append(choice)
         yield Finding(Level.OK, f"{choice.name} answers")
@@ -124,14 +151,19 @@ def _discard(choice: EngineChoice, images: Collection[Unused]) -> None:
 def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
     """No sandbox is left on an engine that its agent has moved from."""
     known = store.all_projects(home)
-    on = {(i, agent): r.engine for i, w in known.items() for agent, r in w.agents.items()}
+    on = {(i, agent): r for i, w in known.items() for agent, r in w.agents.items()}
     held = {(c.project, c.agent) for c in Engine(choice).containers()}
-    for project, agent in sorted(held & on.keys()):
-        right, here = on[project, agent], Engine(choice, project, agent)
-        if right is None or not are_one(here, Engine(right, project, agent)):
-            whose = f"{agent} in {known[project].directory}"
-            what = f"{choice.name} holds containers of {whose}, which is not on it"
-            repair = partial(_take_off, home, here)
+    files = set(Engine(choice).owners_of_files())
+    for project, agent in sorted((held | files) & on.keys()):
+        record, here = on[project, agent], Engine(choice, project, agent)
+        whose = f"{agent} in {known[project].directory}"
+        repair = partial(_take_off, home, here)
+        if record.engine is None or not are_one(here, Engine(record.engine, project, agent)):
+            things = "containers" if (project, agent) in held else "secrets"
+            what = f"{choice.label} holds {things} of {whose}, which is not on it"
+            yield Finding(Level.WARNING, what, "remove them", repair)
+        elif (project, agent) not in held and record.wanted != "up":
+            what = f"{choice.label} holds secrets of {whose}, which is stopped"
             yield Finding(Level.WARNING, what, "remove them", repair)
 
 
@@ -140,12 +172,13 @@ def _take_off(home: Paths, engine: Engine) -> None:
     agent_paths = home.project(engine.project).agent(engine.agent)
     with agent_lock(agent_paths, lambda _: None):
         record = store.read(agent_paths)
-        right = record.engine if record else None
+        right = record.engine if record and record.wanted == "up" else None
         known = right and are_one(engine, Engine(right, engine.project, engine.agent))
         if record and not known:
             remove_all(engine, engine.observe(), lambda _: None)
 
 
+_HERE_ONLY = {Check.COMPOSE, Check.DESKTOP_SERVICES}
 _CHECKS: Mapping[Check, Callable[[Paths, EngineChoice], Iterator[Finding]]] = {
     Check.ENGINE_NETWORK: _network,
     Check.ENGINE_STORAGE: _storage,

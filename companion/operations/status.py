@@ -40,6 +40,8 @@ class Status:
     host_address: str
     """The desktop's address as the gateway sees it: host.containers.internal."""
     engine: str
+    place: str
+    """The place of the user's settings where it runs; "" without one."""
     egress: str
     services: tuple[tuple[str, str], ...]
     problems: tuple[Problem, ...]
@@ -161,6 +163,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         ssh_port=record.allocation.ssh_port if record else None,
         host_address=_host_address(record, choice),
         engine=engine.choice.name,
+        place=engine.choice.place,
         egress=config.egress,
         services=tuple((c.service, c.status) for c in containers),
         problems=(*config.problems, *broken, *ports.problems),
@@ -208,8 +211,8 @@ def _config(outcome: "Checked | CompanionError") -> _Config:
 
 
 def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
-    if record is None or platforms.HERE != "linux":  # elsewhere the bridge is in a virtual machine
-        return ""
+    if record is None or platforms.HERE != "linux" or not choice.shares_files:
+        return ""  # the bridge is in a virtual machine, or another machine's
     if choice.rootless:
         from companion.system import network  # noqa: PLC0415 - start-up time is a budget
 

@@ -63,12 +63,19 @@ def _mounted(checked: Checked, choice: EngineChoice) -> Iterator[Problem]:
             yield Problem(what, hint, places.get(mount.origin), Code.ENGINE_ELSEWHERE)
 
 
-def _seen(home: Paths, checked: Checked, choice: EngineChoice) -> EngineChoice:
-    """Return an engine with what a record knows of its endpoint, or else with what it shows."""
+def recorded(home: Paths, choice: EngineChoice) -> EngineChoice | None:
+    """Return an engine with what the record of any agent knows of its endpoint."""
     for _, record in store.all_records(home):
         for known in record.engines:
             if (known.name, known.endpoint) == (choice.name, choice.endpoint):
                 return replace(choice, shares_files=known.shares_files, networks=known.networks)
+    return None
+
+
+def _seen(home: Paths, checked: Checked, choice: EngineChoice) -> EngineChoice:
+    """Return an engine with what a record knows of its endpoint, or else with what it shows."""
+    if known := recorded(home, choice):
+        return known
     engine = Engine(choice, checked.project.id, checked.config.name)
     if are_shared(engine, home.state):
         return choice

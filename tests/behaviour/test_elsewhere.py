@@ -1,8 +1,13 @@
 """An engine elsewhere sees no file of this desktop: found out by trying, once for each endpoint."""
 
+import json
+
 import pytest
 from desk import Desk
 from fake_project import Fake, changes, config
+
+from companion.operations import engine_checks
+from companion.operations.findings import Check
 
 
 def fake(desk: Desk, name: str, **world: object) -> Fake:
@@ -48,3 +53,27 @@ def test_a_directory_of_the_desktop_is_refused_where_it_is_asked_for(desk: Desk)
     assert done.code == 1
     assert said in done.err
     assert not one.world["containers"]
+
+
+def test_doctor_finds_and_removes_secrets_that_were_left_elsewhere(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    one = fake(desk, "docker")
+    one.companion("up").ok()
+    one.companion("down").ok()
+    (file,) = desk.home.glob("**/agent.json")
+    record = json.loads(file.read_text())
+    record["engine"]["shares_files"] = False
+    file.write_text(json.dumps(record))
+    left = f"{file.parents[1].name}_coder.secrets"
+    one.set(volumes=["another_volume", left])
+    for name, value in desk.environment.items():
+        monkeypatch.setenv(name, value)
+    (found,) = (f for f in engine_checks.examine(desk.paths) if f.check is Check.STRAYS)
+    assert found.what == f"docker holds secrets of coder in {one.project}, which is stopped"
+    assert found.repair
+    found.repair()
+    assert one.world["volumes"] == ["another_volume"]
+    one.set(volumes=[left])
+    one.companion("down").ok()
+    assert one.world["volumes"] == []

@@ -40,7 +40,8 @@ def _more(one: Status) -> Iterator[str]:
 def _row(one: Status) -> tuple[str, ...]:
     way = f"ssh {one.alias} (port {one.ssh_port})" if one.ssh_port else "-"
     state = ", ".join(filter(None, (str(one.condition), shown(one.attention))))
-    return (one.agent or "?", state, way, one.engine, one.egress)
+    engine = f"{one.engine} at {one.place}" if one.place else one.engine
+    return (one.agent or "?", state, way, engine, one.egress)
 
 
 def _facts(one: Status) -> dict[str, object]:
@@ -55,6 +56,7 @@ def _facts(one: Status) -> dict[str, object]:
         "ssh_port": one.ssh_port,
         "host_address": one.host_address,
         "engine": one.engine,
+        "place": one.place or None,
         "egress": one.egress,
         "services": dict(one.services),
         "listening": list(one.listening),
