@@ -1,12 +1,12 @@
 #!/bin/bash
 # Runs a command on a fresh Debian machine: a bare tree in its own namespaces, removed afterwards.
-# usage: machine.sh [--user] bookworm|trixie COMMAND [ARGUMENT…]
+# usage: machine.sh [--user] [--with FILE]… bookworm|trixie COMMAND [ARGUMENT…]
 #
 # The tree contains debootstrap's minbase, python3, make, git, ca-certificates and sudo, nothing else.
 # COMMAND runs in ~/companion, a clone of this checkout's last commit, as root or, with --user, as an
-# ordinary user who may use sudo. It has its own mounts, processes, host name, IPC, cgroups and network
-# (slirp4netns), so engines run inside and this machine's firewall does not change. When COMMAND exits,
-# everything inside is killed.
+# ordinary user who may use sudo. A copy of each FILE is in its home. It has its own mounts, processes,
+# host name, IPC, cgroups and network (slirp4netns), so engines run inside and this machine's firewall
+# does not change. When COMMAND exits, everything inside is killed.
 #
 # Taken from this machine: the addresses of the Debian mirrors, apt's settings for proxies and clocks,
 # pip's index settings, and CA certificates that are trusted in addition to Debian's.
@@ -76,6 +76,8 @@ furnish() {
   fi
   git clone --quiet --depth 1 "file://$checkout" "$home/companion"
   chroot "$root" chown -R "$user:" "${home#"$root"}/companion"
+  local file
+  for file in "${given[@]}"; do install -m 644 "$file" "$home/"; done
 }
 
 # Packages that apt downloaded in one machine serve the next: apt checks their hashes.
@@ -103,8 +105,9 @@ leave() {
 outside() {
   [ "$(id -u)" = 0 ] ||
     exec sudo --preserve-env=COMPANION_DEV_CACHE,DEBIAN_MIRROR,DEBIAN_SECURITY_MIRROR bash "$0" "$@"
-  user=root
+  user=root given=()
   [ "${1:-}" != --user ] || { user=$account; shift; }
+  while [ "${1:-}" = --with ]; do given+=("$2"); shift 2; done
   case ${1:-} in bookworm | trixie) suite=$1; shift ;; *) sed -n '3p' "$0" >&2; exit 2 ;; esac
   [ $# -gt 0 ] || die "no command"
   checkout=$(dirname "$here")

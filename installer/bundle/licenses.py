@@ -44,7 +44,7 @@ def of_package(distribution: metadata.Distribution) -> str:
     data = distribution.metadata
     classifiers = [c for c in data.get_all("Classifier", ()) if c.startswith("License ::")]
     name = data.get("License-Expression") or data.get("License") or "; ".join(classifiers)
-    files = [file for file in distribution.files or () if _is_license(Path(file).name)]
+    files = [file for file in distribution.files or () if _is_license(Path(file))]
     texts = [Path(distribution.locate_file(file)).read_text(errors="replace") for file in files]
     if not (name or texts):
         raise ValueError(f"{distribution.name} names no license")
@@ -66,8 +66,8 @@ def _owner(library: str) -> str:
     return done.stdout.split(": ")[0].split(",")[0] if done.returncode == 0 else ""
 
 
-def _is_license(name: str) -> bool:
-    return name.lower().startswith(_NAMES)
+def _is_license(file: Path) -> bool:
+    return ".dist-info" in file.parts[0] and file.name.lower().startswith(_NAMES)
 
 
 def main(bundle: Path) -> None:
