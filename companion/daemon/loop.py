@@ -46,8 +46,9 @@ from companion.engine.events import EngineEvents
 from companion.engine.model import EngineChoice
 from companion.errors import AlreadyRunningError
 from companion.reconcile import teardown
-from companion.system import files, locks, log, process
+from companion.system import files, locks, log, process, renewal
 from companion.system.paths import Paths
+from companion.system.renewal import Fate, Renewal
 from companion.traffic.attention import Heard
 from companion.traffic.log import Passage
 
@@ -88,6 +89,9 @@ class Loop:
     home: Paths
     show: Callable[[View, News], None]
     view: View = field(default_factory=View)
+    fate: Fate = Fate.SAME
+    """Why it ended by itself: the program was replaced by another version, or removed."""
+    _renewal: Renewal = field(default_factory=renewal.of_this)
     _inbox: "SimpleQueue[_Item]" = field(default_factory=SimpleQueue)
     _state: State = field(default_factory=State)
     _engines: dict[EngineChoice, EngineEvents] = field(default_factory=dict)
@@ -98,7 +102,7 @@ class Loop:
     _log: logging.Logger = field(init=False)
 
     def run(self) -> None:
-        """Watch until stopped or interrupted; to be run inside alone()."""
+        """Watch until stopped, interrupted or replaced (`fate`); to be run inside alone()."""
         self._log = log.to_file(self.home)
         self.view = replace(self.view, events=event_store.read(self.home))
         self._watch = Watch(self._touched, lambda why: self._inbox.put(WatchDegraded(why)))
@@ -154,7 +158,9 @@ class Loop:
             case _:
                 self._tell(item)
         self._step(Tick())
-        return True
+        if self._state.is_idle:
+            self.fate = self._renewal.fate(time.monotonic())
+        return self.fate is Fate.SAME
 
     def _request_stop(self, event: Event) -> None:
         """Ask work under way to stop: a stop waits for it, so it must not build any more."""

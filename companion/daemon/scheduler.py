@@ -107,6 +107,11 @@ class State:
         """How many reconciliations may begin now."""
         return AT_ONCE - sum(known.busy for known in self.subjects.values())
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not any(known.busy for known in self.subjects.values())
+
     def ripe(self, now: float) -> dict[Subject, SubjectState]:
         """Return what begins now: all orders, and the looks that have waited longest."""
         due = {s: m for s, m in self.subjects.items() if m.due is not None and m.due <= now}

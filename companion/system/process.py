@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from companion.errors import CompanionError
 from companion.system import platforms, search
@@ -169,6 +169,11 @@ def launch(argv: Sequence[str], text: str = "") -> None:
     if child.stdin:
         with suppress(BrokenPipeError), child.stdin:
             child.stdin.write(text.encode())
+
+
+def become(argv: Sequence[str]) -> NoReturn:
+    """Replace this process by a program; its number, terminal and environment stay."""
+    os.execv(argv[0], list(argv))  # noqa: S606 - no shell is meant
 
 
 def ask_to_end(pid: int) -> None:

@@ -16,6 +16,7 @@ from companion.operations import ports_inside
 from companion.project import forwards
 from companion.system import plain
 from companion.system.paths import Paths
+from companion.system.renewal import Fate
 from companion.tray import icon, menu
 from companion.tray.actions import Actions
 from companion.tray.notifications import NO_TRAY, RUNS_ALREADY, Notification, notification_for
@@ -37,8 +38,11 @@ class App:
             menu.title(View()), self._rows, self._actions, lambda: self._tell(NO_TRAY)
         )
 
-    def run(self) -> None:
-        """Show the icon and keep the projects current until the user quits.
+    def run(self) -> Fate:
+        """Show the icon and keep the projects current until the user quits, or our program changed.
+
+        Returns:
+            What became of the program, if that is why it ended.
 
         Raises:
             AlreadyRunningError: a `tray` or `watch` of this user is running.
@@ -47,13 +51,18 @@ class App:
             signal.signal(number, lambda *_: self._icon.stop())
         try:
             with alone(self._home):
-                thread = threading.Thread(target=self._loop.run, daemon=True)
+                thread = threading.Thread(target=self._keep_current, daemon=True)
                 self._icon.run(lambda _: self._begin(thread))
                 self._loop.stop()
                 thread.join(_STOP_TIMEOUT)
         except AlreadyRunningError:
             self._icon.run(lambda _: self._announce_end())
             raise
+        return self._loop.fate
+
+    def _keep_current(self) -> None:
+        self._loop.run()
+        self._icon.stop()
 
     def _begin(self, thread: threading.Thread) -> None:
         self._icon.visible = True

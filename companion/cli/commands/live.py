@@ -9,7 +9,12 @@ from companion.daemon.news import News
 from companion.daemon.view import View
 from companion.daemon.wording import line
 from companion.desktop import autostart as starting
+from companion.errors import CompanionError
+from companion.system import process, programs
 from companion.system.paths import Paths
+from companion.system.renewal import Fate
+
+_STAY = "sandboxes keep running; install it again to stop or remove them"
 
 
 def watch(_: Namespace) -> Result:
@@ -23,7 +28,7 @@ def tray(_: Namespace) -> Result:
 
     home = _at_home()
     if icon.has_desktop():
-        app.App(home, _say).run()
+        _renew("tray", app.App(home, _say).run())
         return Result(text="sandboxes keep running")
     return _watch("no desktop session: watching without an icon; press Ctrl-C to stop")
 
@@ -43,9 +48,20 @@ def autostart(arguments: Namespace) -> Result:
 def _watch(greeting: str) -> Result:
     comment(greeting)
     home = _at_home()
+    loop = Loop(home, _say)
     with alone(home):
-        Loop(home, _say).run()
+        loop.run()
+    _renew("watch", loop.fate)
     return Result()
+
+
+def _renew(command: str, fate: Fate) -> None:
+    """Start the version that took the place of this one, or report that there is none."""
+    if fate is Fate.REPLACED:
+        comment("Companion was updated: starting the installed version")
+        process.become(programs.companion(command))
+    if fate is Fate.REMOVED:
+        raise CompanionError("Companion was removed: saves are not applied any more", _STAY)
 
 
 def _at_home() -> Paths:
