@@ -72,7 +72,7 @@ def common_directory(top: Path) -> Path:
     place = top / ".git"
     if files.is_directory(place) and not files.is_link(place):
         return place
-    own = top / _line(place).removeprefix("gitdir: ")
+    own = Path(os.path.normpath(top / _line(place).removeprefix("gitdir: ")))
     common = own.parent.parent
     knows = own.parent.name == "worktrees" and _work_tree(own) == top
     if not knows or not files.is_directory(common / "objects"):
