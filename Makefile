@@ -61,10 +61,10 @@ mutants: setup ## test the tests of the pure core by mutation (ALL=1: every muta
 bench: ## measure each kind of change next to what the engine itself needs
 	@bash scripts/test.sh bench
 
-screenshots: ## take the pictures in docs/*.png again
-	@PYTEST_ARGS='tests/engine/test_screen.py' bash scripts/test.sh
-	@$(BIN)/python tests/desktop/pictures.py build/tray
-	@mkdir -p docs && cp build/screenshots/*.png docs/
+screenshots: setup ## take the pictures in docs/ again
+	@bash scripts/packages.sh test
+	@eval "$$(bash scripts/engine.sh)" && $(BIN)/python tests/desktop/pictures.py build/tray
+	@cp build/tray/ready.png build/tray/attention.png docs/
 	@$(BIN)/python scripts/top_picture.py
 	@for scene in two waits refused; do cp build/tray/$$scene.png docs/tray-$$scene.png; done
 

@@ -74,7 +74,7 @@ GROUPS = (
                       help="close networks by NetworkPolicies alone, without any capability"),
         ), (
             "generate",
-            "generate --kubernetes agents --registry ghcr.io/me --gateway-address 10.96.0.7",
+            "generate --kubernetes agents --registry ghcr.io/me",
         ), ("build",)),
         Command("plan", "show what `up` would do, and why", "project:plan", (
             _argument("--check", action="store_true", help="exit with 4 if anything differs"),

@@ -188,7 +188,7 @@ def _explain(detail: "ErrorDetails", model: type[BaseModel], name: str) -> tuple
         case "too_short":
             return f"{name} is empty", "give at least one"
         case "literal_error":
-            return f"{name} must be {context.get('expected')}", "choose one of these"
+            return f"{name} must be {context.get('expected')}", ""
         case "value_error":
             return f"{name} {context.get('error')}", ""
         case "greater_than_equal" | "less_than_equal":

@@ -143,6 +143,21 @@ def needs_you(at: Stage, fake: Fake) -> None:
     at.screen.open_menu("Down", "Down", "Right")
 
 
+def ready(at: Stage, fake: Fake) -> None:
+    config = fake.project / "agent.yaml"
+    config.write_text(config.read_text().replace("[N=", "[M="))
+    until(lambda: "ready" in at.log.read_text())
+    at.screen.wait_for_icon()
+    time.sleep(0.5)
+
+
+def attention(at: Stage, fake: Fake) -> None:
+    config = fake.project / "agent.yaml"
+    config.write_text(config.read_text().replace("egress: listed", "egress: lsited"))
+    at.screen.wait_for_icon(ORANGE)
+    time.sleep(0.5)
+
+
 def waits(at: Stage, _: Fake) -> None:
     at.send("app", WAITING)
     at.screen.wait_for_icon(VIOLET)
@@ -186,6 +201,8 @@ SCENES: dict[str, tuple[Scene, tuple[str, ...], tuple[str, ...]]] = {
     "many": (many, LONG, LONG[2:7]),
     "working": (working, TWO, TWO),
     "needs-you": (needs_you, TWO, TWO),
+    "ready": (ready, TWO[:1], TWO[:1]),
+    "attention": (attention, TWO[:1], TWO[:1]),
     "waits": (waits, TWO, TWO),
     "refused": (refused, TWO, TWO[:1]),
     "ports": (ports, TWO, TWO[:1]),

@@ -106,11 +106,6 @@ class Screen:
         self.park()
         time.sleep(0.3)
 
-    def save(self, path: Path, width: int, height: int) -> None:
-        """Save the upper right corner."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.view().crop((WIDTH - width, 0, WIDTH, height)).save(path, optimize=True)
-
     def save_menu(self, path: Path) -> None:
         """Save what is not the black background, with the panel above it."""
         view = self.view()

@@ -291,6 +291,7 @@ def test_an_engine_that_falls_silent_is_shown_until_it_is_back(alone: Tray):
         f"#!/bin/sh\n[ -e {silent} ] && {{ echo no daemon >&2; exit 1; }}\n"
         'case "$1 $2" in version*) echo 28;; info*) echo "[]";; ps*|images*|*" ls") ;;\n'
         "image*) echo No such image >&2; exit 1;;\n"
+        "import*|create*) echo 1;;\n"
         f"events*) until [ -e {silent} ]; do sleep 0.1; done;;\n"
         "*) echo step 1 >&2; echo refused >&2; exit 1;; esac\n"
     )
