@@ -18,8 +18,8 @@ FINE, EXPECTED, USAGE, BUG, DIFFERENCES, INTERRUPTED, UNREAD = 0, 1, 2, 3, 4, 13
 FAILURES = {EXPECTED, USAGE, BUG}
 ENVELOPE_VERSION = 1
 _INDENT = "  "
-_COLUMN = 8
-"""The narrowest that a column of a table becomes."""
+_COLUMN, _LEAST = 8, 6
+"""The narrowest that a column of a table becomes; and if that is not enough."""
 _WRITERS: list[Callable[[str], None]] = []
 """What comments are written with, while something else is drawn on the terminal."""
 
@@ -180,17 +180,19 @@ def table(rows: Iterable[tuple[str, ...]], *, cuts: bool = False, wraps: bool = 
 
     Args:
         rows: the cells of each row; a first row in capitals is the heading.
-        cuts: on a terminal, cut the widest cells, so that each row has one line; never the first
-            one, which is a name that the user may have to type, nor a state.
+        cuts: on a terminal, cut the widest cells, so that each row has one line; states only if
+            nothing else helps, and never the first one, which is a name that the user may type.
         wraps: on a terminal, wrap the last column, which is prose.
     """
     lines = list(rows)
     widths = [max(map(style.width, column)) for column in zip(*lines, strict=True)]
     if (cuts or wraps) and style.is_terminal(sys.stdout):
-        last = len(widths) - 1
-        whole = {0, *(at for at, head in enumerate(lines[0]) if head == "STATE")}
-        columns = [last] if wraps else [at for at in range(len(widths)) if at not in whole]
-        widths = _narrowed(widths, style.columns(sys.stdout), columns)
+        most, last = style.columns(sys.stdout), [len(widths) - 1]
+        states = [at for at, head in enumerate(lines[0]) if head == "STATE"]
+        rest = [at for at in range(1, len(widths)) if at not in states]
+        rounds = ((last, _COLUMN),) if wraps else ((rest, _COLUMN), (rest, _LEAST), (states, 1))
+        for columns, least in rounds:
+            widths = _narrowed(widths, most, columns, least)
     shown: list[str] = []
     for line in lines:
         cells = list(line)
@@ -220,12 +222,12 @@ def _broken(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width)
 
 
-def _narrowed(widths: Sequence[int], most: int, candidates: Sequence[int]) -> list[int]:
+def _narrowed(widths: Sequence[int], most: int, candidates: Sequence[int], least: int) -> list[int]:
     """Return widths of columns that fit; of the candidates, the widest ones are cut first."""
     fitting = list(widths)
     while candidates and sum(fitting) + 2 * (len(fitting) - 1) > most:
         at = max(candidates, key=fitting.__getitem__)
-        if fitting[at] <= _COLUMN:
+        if fitting[at] <= least:
             break
         fitting[at] -= 1
     return fitting

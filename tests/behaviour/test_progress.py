@@ -104,6 +104,19 @@ def test_what_is_drawn_fits_the_terminal_whatever_columns_says(desk: Desk):
     assert 40 < max(map(style.width, drawn)) < 50
 
 
+def test_a_row_has_one_line_however_narrow_the_terminal_is(desk: Desk):
+    config = "name: coder\nruntime: codex\negress: listed\n"
+    fake = Fake(desk, desk.project(config, name="a-project-with-a-long-name"))
+    fake.companion("up").ok()
+    line = "http companion.internal port=80 GET /attention/waiting status=204 why=attention-waiting"
+    fake.set(said=f"2030-01-01T00:00:00.000000000Z {line} bytes=10/20 ms=1 term=--\n")
+    screen = Screen(fake, "list", size=(24, 40), COLUMNS="40")
+    assert screen.ends() == 0
+    lines = re.sub(r"\x1b\[[\d;]*m|\r", "", screen.text).splitlines()
+    assert max(map(len, lines)) == 40
+    assert "running, waits f…" in lines[1]
+
+
 def test_sentences_break_between_words_and_commands_stay_whole(desk: Desk):
     fake = fresh(desk)
     screen = Screen(fake, "exec", size=(24, 40), COLUMNS="40")
