@@ -83,9 +83,14 @@ def main(argv: list[str]) -> int:
         sys.stdout.flush()
         sys.stdin.read()
     caller = os.getppid()
-    while argv[0] == "events" and world["follows"] and os.getppid() == caller:
+    while argv[0] == "events" and follows() and os.getppid() == caller:
         time.sleep(0.1)
     return code
+
+
+def follows() -> bool:
+    """Tell whether the stream of events goes on."""
+    return bool(json.loads(WORLD.read_text())["follows"])
 
 
 def all_are_there() -> bool:
