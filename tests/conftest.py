@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import forked
 import hypothesis
 import pytest
 from desk import CANARY, Desk, answering, make_desk
@@ -60,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     usual = "searching" if config.getoption("--long") else "steady"
     hypothesis.settings.load_profile("noticing" if "MUTANT_UNDER_TEST" in os.environ else usual)
+    forked.wanted = not config.getoption("--long")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

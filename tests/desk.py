@@ -14,6 +14,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import forked
+
 from companion.system.paths import Paths
 
 ROOT = Path(__file__).parent.parent
@@ -74,15 +76,19 @@ class Desk:
     def companion(self, *arguments: str, cwd: Path | None = None, stdin: str = "") -> Done:
         if "MUTANT_UNDER_TEST" in os.environ:
             return self._within(*arguments, cwd=cwd or self.home)
-        done = subprocess.run(
-            [COMPANION, *arguments],
-            env=self.environment,
-            cwd=cwd or self.home,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        argv, cwd = [str(COMPANION), *arguments], cwd or self.home
+        if forked.can_run(self.environment):
+            done = forked.run(argv, self.environment, cwd, stdin)
+        else:
+            done = subprocess.run(
+                argv,
+                env=self.environment,
+                cwd=cwd,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         no_secret_in(done.stdout, done.stderr)
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """A container engine in one file, for deaths that a real one takes too long to repeat.
 
-It speaks what companion uses of podman's command line, keeps its world in a JSON file, and refuses
+It speaks what companion uses of podman's command line, keeps its world in a file, and refuses
 what podman refuses. By what it is called it is podman or docker, each with a world of its own:
 `$FAKE_ENGINE`, or `$CONTAINER_HOST` where that is set, and its name make the file's. The key `met`
 counts the calls of each kind; `kill` is [kind, n, "before" | "after"]: at the n-th call of a kind
@@ -12,20 +11,19 @@ the lines of each build, at once; `vanishing` names networks that are listed and
 they are looked at; `follows` has `events` last until its caller ends, as a real engine does;
 `elsewhere` has containers see no file of this machine;
 `gather` is [words, n]: calls that begin with the words do their work and then wait until n of them
-were made, which `gathered` counts.
+were made, which `gathered` counts. It is started thousands of times, so it imports little.
 """
 
 import fcntl
-import json
+import marshal
 import os
-import signal
 import sys
 import time
-from pathlib import Path
 
 PLACE = os.environ.get("CONTAINER_HOST", "").removeprefix("unix://")
 PLACE = PLACE or os.environ.get("FAKE_ENGINE", "")
-WORLD = Path(f"{PLACE}.{Path(sys.argv[0]).name}.json")
+NAME = os.path.basename(sys.argv[0])
+WORLD = f"{PLACE}.{NAME}"
 NOUNS = {"image", "network", "volume"}
 """Their second word says what is done."""
 NEW = {"calls": [], "containers": {}, "networks": {}, "images": {}, "volumes": [], "met": {},
@@ -43,9 +41,9 @@ class RefusedError(Exception):
 
 
 def main(argv: list[str]) -> int:
-    with WORLD.with_suffix(".lock").open("w") as lock:
+    with open(f"{WORLD}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        world = json.loads(WORLD.read_text()) if WORLD.exists() else NEW
+        world = read(WORLD) if os.path.exists(WORLD) else NEW
         if world["hang"]:
             fcntl.flock(lock, fcntl.LOCK_UN)
             time.sleep(1000)
@@ -96,7 +94,7 @@ def follows() -> bool:
 def all_are_there() -> bool:
     """Wait until as many calls as shall gather were made, or nobody shall gather any more."""
     for _ in range(1200):
-        world = json.loads(WORLD.read_text())
+        world = read(WORLD)
         if not world["gather"][0] or world["gathered"] >= world["gather"][1]:
             return True
         time.sleep(0.05)
@@ -104,23 +102,34 @@ def all_are_there() -> bool:
 
 
 def wait_to_be_let_go(command: str) -> None:
-    while command in json.loads(WORLD.read_text())["hold"]:
+    while command in read(WORLD)["hold"]:
         time.sleep(0.02)
-    with WORLD.with_suffix(".lock").open("w") as lock:
+    with open(f"{WORLD}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        world = json.loads(WORLD.read_text())
+        world = read(WORLD)
         world["held"].remove(command)
         save(WORLD, world)
 
 
-def save(file: Path, world: dict) -> None:
-    new = file.with_suffix(".new")
-    new.write_text(json.dumps(world))
-    new.replace(file)
+def read(file: str) -> dict:
+    with open(file, "rb") as kept:
+        return marshal.load(kept)
+
+
+def save(file: str, world: dict) -> None:
+    with open(f"{file}.new", "wb") as new:
+        marshal.dump(world, new)
+    os.replace(f"{file}.new", file)
+
+
+def as_json(value: object) -> str:
+    import json
+
+    return json.dumps(value)
 
 
 def die() -> int:
-    os.kill(os.getppid(), signal.SIGKILL)
+    os.kill(os.getppid(), 9)
     return 137
 
 
@@ -128,7 +137,7 @@ def context_of(world: dict) -> str:
     """Return the selected context; `context` in the world is what `docker context use` said."""
     host = os.environ.get("DOCKER_HOST") or world.get("context", "unix:///var/run/docker.sock")
     docker = {"Host": host, "SkipTLSVerify": False}
-    return json.dumps([{"Endpoints": {"docker": docker}, "TLSMaterial": {}, "Storage": {}}])
+    return as_json([{"Endpoints": {"docker": docker}, "TLSMaterial": {}, "Storage": {}}])
 
 
 def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 - a table of commands
@@ -149,7 +158,7 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
         case ["version"]:
             return "4.9.0\n"
         case ["--version"]:
-            return f"{Path(sys.argv[0]).name} 4.9.0\n"
+            return f"{NAME} 4.9.0\n"
         case ["info"] if options["format"] == ["{{.Store.GraphDriverName}}"]:
             return f"{world.get('storage', 'overlay')}\n"
         case ["info"] if options["format"] == ["{{.SecurityOptions}}"]:
@@ -167,14 +176,14 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
                 raise RefusedError(f"{image}: image not known")
             return "waiting\nready\n"
         case ["inspect", *ids]:
-            return json.dumps([found(world, i) for i in ids])
+            return as_json([found(world, i) for i in ids])
         case ["image", "inspect", *tags] if "format" not in options:
-            return json.dumps([inspected(world["images"][tag]) for tag in tags])
+            return as_json([inspected(world["images"][tag]) for tag in tags])
         case ["history", tag]:
             return world["images"][tag].get("history", "")
         case ["volume", "inspect", *names]:
             places = world.get("mountpoints", {})
-            return json.dumps(
+            return as_json(
                 [{"Name": n, "Labels": None, "Mountpoint": places.get(n, "")} for n in names]
             )
         case ["image", "inspect", *tags]:
@@ -190,7 +199,7 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             vanishing = [] if options.get("filter") else world.get("vanishing", [])
             return lines((*vanishing, *(n["name"] for n in fitting(world["networks"], options))))
         case ["network", "inspect", *names]:
-            there = json.dumps([world["networks"][n] for n in names if n in world["networks"]])
+            there = as_json([world["networks"][n] for n in names if n in world["networks"]])
             for gone in (name for name in names if name not in world["networks"]):
                 raise RefusedError(
                     f"unable to find network with name or ID {gone}: network not found", there
@@ -221,12 +230,12 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             world["images"][tag] = {"tag": tag, "labels": {}}
             return f"{tag}\n"
         case ["compose", *_]:
-            return f"{Path(sys.argv[0]).name} compose {' '.join(argv[1:])}\n"
+            return f"{NAME} compose {' '.join(argv[1:])}\n"
         case ["unshare", "ip", *_]:
             return world.get("addresses", "")
         case ["build", context]:
             tag = options["tag"][0]
-            labels = labels_of((Path(context) / "Dockerfile").read_text())
+            labels = labels_of(context)
             world["images"][tag] = {"tag": tag, "labels": labels}
         case ["rmi", tag] | ["image", "rm", tag]:
             if any(c["Image"] == tag for c in world["containers"].values()):
@@ -310,8 +319,9 @@ def labelled(options: dict[str, list[str]]) -> dict[str, str]:
     return dict(label.split("=", 1) for label in options.get("label", []))
 
 
-def labels_of(dockerfile: str) -> dict[str, str]:
-    found = [line.split()[1:] for line in dockerfile.splitlines() if line.startswith("LABEL")]
+def labels_of(context: str) -> dict[str, str]:
+    with open(f"{context}/Dockerfile") as dockerfile:
+        found = [line.split()[1:] for line in dockerfile if line.startswith("LABEL")]
     return dict(pair.split("=", 1) for pairs in found for pair in pairs)
 
 
@@ -345,7 +355,7 @@ def create(world: dict, image: str, options: dict[str, list[str]]) -> str:
         raise RefusedError(f"unable to find network with name or ID {where}")
     mounts = [dict(f.partition("=")[::2] for f in m.split(",")) for m in options.get("mount", [])]
     for mount in (m for m in mounts if m["type"] == "bind"):
-        if world.get("elsewhere") or not Path(mount["source"]).exists():
+        if world.get("elsewhere") or not os.path.exists(mount["source"]):
             raise RefusedError(f"bind source path does not exist: {mount['source']}")
     mine = {mount["source"] for mount in mounts if mount["type"] == "volume"}
     world["volumes"] = sorted({*world["volumes"], *mine})
@@ -377,6 +387,3 @@ def start(world: dict, name: str) -> None:
     now = f"2026-01-01T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.000000+00:00"
     container["State"] = {"Running": True, "Status": "running", "ExitCode": 0, "StartedAt": now}
 
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

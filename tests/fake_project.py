@@ -1,7 +1,6 @@
 """A project on the engine of fake_engine.py."""
 
 import fcntl
-import json
 import shutil
 import signal
 import sys
@@ -18,7 +17,14 @@ CHANGING = {
     "build", "create", "exec", "network create", "network connect", "network rm", "rm", "start",
 }  # fmt: skip
 """The kinds of calls that change something."""
-FAKE = Path(__file__).parent / "fake_engine.py"
+PROGRAM = f"""\
+#!{sys.executable} -IS
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from fake_engine import main
+sys.exit(main(sys.argv[1:]))
+"""
+"""It imports the engine, because a module is compiled once."""
 
 
 class Fake:
@@ -26,12 +32,11 @@ class Fake:
 
     def __init__(self, desk: Desk, project: Path, name: str = "podman") -> None:
         self.desk, self.project = desk, project
-        self.file = desk.home / f"world.{name}.json"
+        self.file = desk.home / f"world.{name}"
         programs = desk.home / "programs"
         programs.mkdir(exist_ok=True)
-        text = FAKE.read_text().replace("#!/usr/bin/env python3", f"#!{sys.executable} -IS", 1)
         self.program = programs / name
-        self.program.write_text(text)
+        self.program.write_text(PROGRAM)
         self.program.chmod(0o755)
         for endpoint in ("DOCKER_HOST", "CONTAINER_HOST"):
             desk.environment.pop(endpoint, None)  # that one is another test's
@@ -42,14 +47,14 @@ class Fake:
 
     @property
     def world(self) -> Any:
-        return json.loads(self.file.read_text())
+        return fake_engine.read(self.file)
 
     def companion(self, *arguments: str):
         return self.desk.companion("-C", str(self.project), *arguments)
 
     def set(self, **values: object) -> None:
         """Change the world between two calls, also while somebody calls."""
-        with self.file.with_suffix(".lock").open("w") as lock:
+        with self.file.with_name(f"{self.file.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             fake_engine.save(self.file, self.world | values)
 

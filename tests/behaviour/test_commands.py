@@ -320,6 +320,25 @@ def test_start_up_stays_within_four_times_the_interpreter(desk: Desk):
     assert ours <= 4 * floor + 0.01, f"{ours * 1000:.0f} ms, floor {floor * 1000:.0f} ms"
 
 
+LOADS = """
+import os
+from companion.cli.catalogue import COMMANDS
+import cryptography.x509, paramiko, pydantic.types, yaml
+for module in {command.handler.partition(":")[0]: command for command in COMMANDS}.values():
+    pid = os.fork()
+    if not pid:
+        module.load()
+        os._exit(0)
+    assert not os.waitpid(pid, 0)[1], module.handler
+"""
+
+
+def test_the_module_of_each_command_can_be_imported_first():
+    argv = [sys.executable, "-c", LOADS]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+
+
 def once(argv: list[str | Path]) -> float:
     """Return the seconds of CPU that one run takes; of many the least counts: machines are shared.
 
