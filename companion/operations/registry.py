@@ -11,7 +11,7 @@ from companion.project.model import AgentRef, Project
 from companion.project.record import Written
 from companion.reconcile import teardown
 from companion.reconcile.progress import Progress
-from companion.system import files, links
+from companion.system import files, links, trees
 from companion.system.paths import Paths
 
 
@@ -91,7 +91,7 @@ def forget(home: Paths, project_id: str, progress: Progress, *, volumes: bool = 
 def retire(home: Paths, ref: AgentRef, progress: Progress) -> None:
     """Remove the sandbox of an agent that is no longer configured; keep its volumes and keys."""
     teardown.down(home, ref.project, ref.folder, progress, wanted="gone")
-    files.remove_tree(links.unlinked(ref.project.directory, ref.build(ref.folder)))
+    trees.remove(links.unlinked(ref.project.directory, ref.build(ref.folder)))
 
 
 def _discard(home: Paths, project: Project, written: Written, agent: str) -> None:

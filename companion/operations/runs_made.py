@@ -23,7 +23,7 @@ from companion.project.runs import Run
 from companion.reconcile import user_settings
 from companion.render import created
 from companion.spec.identity import digest
-from companion.system import files, paths, worktrees
+from companion.system import files, paths, trees, worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
 
@@ -234,7 +234,7 @@ def take_back_config(home: Paths, run: Run) -> bool:
         for name in (paths.ENV_EXAMPLE_NAME, ".gitignore", draft.HOOK):
             files.remove(directory / name)
         _remove_empty((directory / draft.HOOK).parent)
-        files.remove_tree(directory / paths.BUILD_NAME)
+        trees.remove(directory / paths.BUILD_NAME)
     if is_ours or run.worktree:
         runs.forget(home, run.name)
     if is_ours:

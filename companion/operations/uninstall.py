@@ -17,7 +17,7 @@ from companion.operations import registry, runs_made
 from companion.project import kept_volumes, runs, store
 from companion.project.model import Project
 from companion.reconcile.progress import Progress
-from companion.system import files, locks, paths
+from companion.system import files, locks, paths, trees
 from companion.system.paths import Paths
 
 
@@ -52,7 +52,7 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
             progress(f"forgetting {directory}")
             registry.forget(home, project_id, progress, volumes=volumes)
             if files.real(directory) == directory or _is_build_of(directory, project_id):
-                files.remove_tree(Project(directory, project_id).build)
+                trees.remove(Project(directory, project_id).build)
         silent = tuple(_remove_kept(home, progress)) if volumes else ()
         silent += tuple(_discard_images(engines))
         shared = tuple(_shared_images(engines))
@@ -65,7 +65,7 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
         for run in runs.all_of_user(home):  # a worktree may hold work, so it stays
             runs_made.take_back(home, replace(run, worktree=None))
     for ours in (home.data, *(() if left else (home.state,))):
-        files.remove_tree(ours)
+        trees.remove(ours)
     projects = tuple(w.directory for w in known.values())
     return UninstallReport(projects, (*left, *silent), shared)
 

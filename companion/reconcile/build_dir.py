@@ -13,7 +13,7 @@ from companion.reconcile.validate import Checked
 from companion.render import compose
 from companion.spec.containers import File
 from companion.spec.identity import Role
-from companion.system import files, links, locks
+from companion.system import files, links, locks, trees
 from companion.system.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, Paths
 
 
@@ -37,8 +37,8 @@ def write(home: Paths, checked: Checked, desired: Desired) -> None:
     tree = {file.path: (file.content, file.mode) for file in all_files}
     files.write(checked.agent_paths(home).compose, text)
     links.unlinked(checked.project.directory, build)
-    if not files.tree_equals(build, tree):
-        files.replace_tree(build, tree)
+    if not trees.equals(build, tree):
+        trees.replace(build, tree)
     if files.read_text(build.parent / ".gitignore") is None:
         files.write(build.parent / ".gitignore", "*\n", files.READABLE)
 
@@ -47,7 +47,7 @@ def clear(project: Project, agents: Collection[str]) -> None:
     """Remove the generated files of agents that are not in `agents`."""
     for path in links.unlinked(project.directory, project.build).iterdir():
         if path.is_dir() and path.name not in agents:
-            files.remove_tree(path)
+            trees.remove(path)
 
 
 def write_env_example(home: Paths, project: Project) -> None:

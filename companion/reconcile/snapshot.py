@@ -9,7 +9,7 @@ from typing import Any
 from companion.engine.model import EngineChoice
 from companion.project.record import ConfigSummary
 from companion.spec.containers import Target
-from companion.system import files
+from companion.system import trees
 from companion.system.json_store import Fields, Store
 from companion.system.paths import AgentPaths
 
@@ -47,7 +47,7 @@ _SNAPSHOTS = Store(Snapshot, "the next successful `companion up` replaces it", u
 def keep(agent_paths: AgentPaths, snapshot: Snapshot) -> None:
     """Store the last working version, without its images, and copies of its mounted files."""
     for directory in agent_paths.mounted:
-        files.copy_files(directory, agent_paths.good / directory.name)
+        trees.copy(directory, agent_paths.good / directory.name)
     target = replace(snapshot.target, images=())
     _SNAPSHOTS.write(agent_paths.good / _NAME, replace(snapshot, target=target))
 
@@ -64,9 +64,9 @@ def read(agent_paths: AgentPaths) -> Snapshot | None:
 def restore_files(agent_paths: AgentPaths) -> None:
     """Restore the mounted files of the last working version; call read() first."""
     for directory in agent_paths.mounted:
-        files.copy_files(agent_paths.good / directory.name, directory)
+        trees.copy(agent_paths.good / directory.name, directory)
 
 
 def forget(agent_paths: AgentPaths) -> None:
     """Remove the snapshot, after the sandbox was taken down."""
-    files.remove_tree(agent_paths.good)
+    trees.remove(agent_paths.good)

@@ -11,14 +11,8 @@ from companion.config.origin import Origin
 from companion.config.strict_yaml import Document
 from companion.errors import ConfigError, Problem, named
 from companion.plugins.base import Context, FeaturePlugin, expand
-from companion.plugins.contribution import (
-    Clash,
-    Contribution,
-    Port,
-    RuntimeProgram,
-    clashes,
-    merge,
-)
+from companion.plugins.clashes import Clash, clashes
+from companion.plugins.contribution import Contribution, Port, RuntimeProgram, merge
 
 PLACEHOLDER = RuntimeProgram("scratch", install=(), command=(), acp_command=(), user="agent")
 """Stands for a runtime that is invalid, to find what is wrong with the rest."""

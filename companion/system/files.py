@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import stat
 import sys
 import time
@@ -16,7 +15,6 @@ PRIVATE = 0o600
 PRIVATE_DIR = 0o700
 _OTHERS_WRITE = 0o022
 READABLE = 0o644
-READABLE_DIR = 0o755
 _MOST_TEXT = 4 << 20
 _MOST_BYTES = 64 << 20
 _PIECE = 64 << 10
@@ -164,7 +162,7 @@ def is_directory(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Tell what the system refused, a full disk for example, as the user's problem it is."""
     try:
         yield
@@ -181,7 +179,7 @@ def make_private_dir(path: Path) -> None:
     Raises:
         CompanionError: the system refuses.
     """
-    with _writing(path):
+    with writing(path):
         for place in (*reversed(path.parents), path):
             if not place.is_dir():
                 place.mkdir(mode=PRIVATE_DIR, exist_ok=True)
@@ -194,7 +192,7 @@ def make_dir(path: Path) -> None:
     Raises:
         CompanionError: the system refuses.
     """
-    with _writing(path):
+    with writing(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
@@ -204,16 +202,8 @@ def remove(path: Path) -> None:
     Raises:
         CompanionError: the system refuses.
     """
-    with _writing(path):
+    with writing(path):
         path.unlink(missing_ok=True)
-
-
-def _make_readable_dir(path: Path) -> None:
-    """Make `path` and what is missing above it readable by all, as images want it."""
-    for place in (*reversed(path.parents), path):
-        if not place.is_dir():
-            place.mkdir(exist_ok=True)
-            place.chmod(READABLE_DIR)
 
 
 def require_own(directory: Path) -> None:
@@ -245,10 +235,10 @@ def write(path: Path, content: str | bytes, mode: int = PRIVATE, owner: int | No
         CompanionError: the system refuses; the file is as it was before.
     """
     data = content.encode() if isinstance(content, str) else content
-    if _is_current(path, data, mode):
+    if is_current(path, data, mode):
         return False
     make_private_dir(path.parent)
-    with _writing(path):
+    with writing(path):
         replace(path, data, mode, owner)
     return True
 
@@ -297,71 +287,8 @@ def give_to(path: Path, owner: int) -> None:
         os.chown(path, owner, owner)
 
 
-def replace_tree(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
-    """Make `path` hold exactly `files` (relative name → content and mode), as one step.
-
-    The old tree is there until the new one is complete.
-
-    Raises:
-        CompanionError: the system refuses; the old tree is there.
-    """
-    with _writing(path):
-        _replace_tree(path, files)
-
-
-def _replace_tree(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
-    staging = path.with_name(f"{path.name}.{os.urandom(4).hex()}.new")
-    retired = path.with_name(f"{path.name}.{os.urandom(4).hex()}.old")
-    try:
-        for name, (content, mode) in files.items():
-            target = staging / name
-            _make_readable_dir(target.parent)
-            target.write_bytes(content)
-            target.chmod(mode)
-        if path.is_symlink():
-            raise CompanionError(f"{path} is a symbolic link", "remove it: it is ours to write")
-        if path.exists():
-            path.rename(retired)
-        staging.rename(path)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        shutil.rmtree(retired, ignore_errors=True)
-
-
-def tree_equals(path: Path, files: dict[str, tuple[bytes, int]]) -> bool:
-    """Tell whether `path` holds exactly `files`, as replace_tree() would make it."""
-    there = (p for p in path.rglob("*") if p.is_symlink() or not p.is_dir())
-    names = {p.relative_to(path).as_posix() for p in there}
-    return names == files.keys() and all(
-        _is_current(path / name, content, mode) for name, (content, mode) in files.items()
-    )
-
-
-def copy_files(source: Path, target: Path) -> None:
-    """Make directory `target` hold exactly the files of `source`, with their modes and owners.
-
-    The directory itself stays the one it is: a container may have it mounted.
-    """
-    names = {path.name for path in source.iterdir()} if source.is_dir() else set()
-    if not names and not target.is_dir():
-        return
-    make_private_dir(target)
-    for name in names:
-        status = (source / name).stat()
-        write(target / name, read_bytes(source / name), status.st_mode & 0o7777, status.st_uid)
-    for path in target.iterdir():
-        if path.name not in names:
-            remove(path)
-    if names:
-        give_to(target, source.stat().st_uid)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a directory of ours and everything in it."""
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_current(path: Path, data: bytes, mode: int) -> bool:
+def is_current(path: Path, data: bytes, mode: int) -> bool:
+    """Tell whether a file has this content and mode."""
     try:
         status = path.lstat()
         right = sys.platform == "win32" or status.st_mode & 0o7777 == mode

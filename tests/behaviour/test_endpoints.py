@@ -1,7 +1,6 @@
 """An engine is its name and endpoint: pinned at a sandbox's first start, and named if silent."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -65,14 +64,13 @@ def test_a_silent_endpoint_is_waited_for_once_and_named_and_nothing_is_removed(
 ):
     fake.desk.environment["DOCKER_HOST"] = OTHER
     fake.companion("up").ok()
-    containers, begin = fake.world["containers"], time.monotonic()
+    containers = fake.world["containers"]
     fake.set(hold=HANGING)
     done = fake.companion(command)
-    seconds = time.monotonic() - begin
+    assert len(fake.world["held"]) == 1, "it waited more than once"
     assert done.code == 1
     assert f"docker at {OTHER}" in done.err + done.out
     assert "does not answer" in done.err + done.out
-    assert seconds < 16, "it waited twice for eight seconds"
     fake.set(hold=[])
     assert fake.world["containers"] == containers
 

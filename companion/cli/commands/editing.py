@@ -10,7 +10,7 @@ from companion.cli.commands.lifecycle import offer_include
 from companion.cli.output import Result, comment, report, table
 from companion.cli.targets import agent_of, project_of
 from companion.desktop import editor_settings, ssh_config
-from companion.desktop.editor_settings import InstalledEditor, Synced
+from companion.desktop.settings_file import InstalledEditor, Synced
 from companion.errors import Code, Problem
 from companion.operations import open_editor, started
 from companion.project import discovery, inventory, runs
