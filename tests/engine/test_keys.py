@@ -100,6 +100,7 @@ def test_sshd_is_told_of_a_host_key_that_nobody_told_it_of(box: Box):
     assert box.companion("plan", "--check").code == 0
 
 
+@pytest.mark.one_engine
 def test_a_rotation_that_is_killed_is_repaired_by_the_next_up(
     box: Box, tmp_path: Path, request: pytest.FixtureRequest
 ):

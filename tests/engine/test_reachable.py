@@ -59,6 +59,7 @@ def test_a_gateway_that_reaches_nothing_is_reported_with_the_next_step(box: Box)
     assert any("leaves this machine" in finding["what"] for finding in doctor)
 
 
+@pytest.mark.one_engine
 def test_an_agent_whose_sshd_hangs_is_replaced(box: Box):
     before = box.ids()
     find = "grep -lzE ^[a-z/]*sshd /proc/[0-9]*/cmdline"

@@ -190,6 +190,7 @@ def logins(box: Box, seconds: float) -> tuple[int, int]:
 
 
 @needs_root
+@pytest.mark.one_engine
 def test_a_storm_of_unfinished_requests_ends_neither_the_gateway_nor_ssh(roomy: Box):
     box, before = roomy, roomy.ids()
     program = (sys.executable, storm.__file__, "192.0.2.1", "8001", STALLED)
