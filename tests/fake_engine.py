@@ -386,4 +386,3 @@ def start(world: dict, name: str) -> None:
     seconds = world["count"]
     now = f"2026-01-01T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.000000+00:00"
     container["State"] = {"Running": True, "Status": "running", "ExitCode": 0, "StartedAt": now}
-

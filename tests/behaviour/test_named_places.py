@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fake_engine
 import pytest
 from desk import Desk, make_desk
 from fake_project import Fake, agree, config
@@ -27,7 +28,7 @@ def engine_of(fake: Fake) -> Any:
 
 
 def containers_at(desk: Desk, place: str) -> list[str]:
-    return list(json.loads((desk.home / f"{place}.podman.json").read_text())["containers"])
+    return list(fake_engine.read(desk.home / f"{place}.podman")["containers"])
 
 
 def problem(fake: Fake, *arguments: str) -> str:
@@ -70,14 +71,14 @@ def test_a_project_names_a_place_and_only_settings_define_it(fake: Fake):
     choose(fake, "box")
     assert "'box', so it cannot run on 'docker'" in problem(fake, "up", "--on", "docker")
     assert "your settings have no place 'bix'" in problem(fake, "up", "--on", "bix")
-    assert not list(fake.desk.home.glob("*.podman.json")), "no engine was asked"
+    assert not list(fake.desk.home.glob("*.podman")), "no engine was asked"
 
 
 def test_a_connection_is_pinned_with_its_key_and_an_unknown_one_is_named(fake: Fake):
-    podman = fake.desk.home / "world.podman.json"
+    podman = fake.desk.home / "world.podman"
     fake.companion("-C", str(fake.desk.project(config(), "other")), "plan").ok()
     table = f"old\tunix:///gone\t\nlab*\tunix://{fake.desk.home}/lab\t/home/me/.ssh/id\n"
-    podman.write_text(json.dumps(json.loads(podman.read_text()) | {"connections": table}))
+    fake_engine.save(podman, fake_engine.read(podman) | {"connections": table})
     define(fake.desk, "{lab: {podman: lab}, gone: {docker: gone}}")
     fake.companion("up", "--on", "lab").ok()
     pinned = dict(engine_of(fake)["environment"])

@@ -304,7 +304,7 @@ def test_an_engine_that_says_what_nobody_understands_is_asked_again(fake: Fake):
 
 def test_of_two_engines_of_one_name_each_is_listened_to(fake: Fake):
     desk, remote = fake.desk, copy.copy(fake)
-    remote.file = desk.home / "remote.podman.json"
+    remote.file = desk.home / "remote.podman"
     remote.project = desk.project(config(), name="far", __env="KEY=one\n")
     remote.desk = Desk(desk.home, desk.environment | {"CONTAINER_HOST": f"{desk.home}/remote"})
     remote.companion("up").ok()
