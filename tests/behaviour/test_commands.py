@@ -179,7 +179,7 @@ def test_a_directory_without_a_config_is_said(desk: Desk):
     done = desk.companion("-C", str(desk.home), "validate")
     assert done.code == 1
     assert "there is no agent.yaml" in done.err
-    assert "companion init" in done.err
+    assert "companion run" in done.err
     assert desk.companion("-C", "/nowhere/at/all", "status").code == 1
 
 
