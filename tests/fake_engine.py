@@ -88,7 +88,7 @@ def main(argv: list[str]) -> int:
 
 def follows() -> bool:
     """Tell whether the stream of events goes on."""
-    return bool(json.loads(WORLD.read_text())["follows"])
+    return bool(read(WORLD)["follows"])
 
 
 def all_are_there() -> bool:
