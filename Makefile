@@ -44,9 +44,10 @@ test-fresh: ## run `make run` on fresh Debian machines, as root and as a user
 test-reach: ## test engines on a second machine, which is made of namespaces (as root)
 	@PYTEST_ARGS='--reach tests/reach $(PYTEST_ARGS)' bash scripts/test.sh
 
-test-long: ## run all tests with full counts, then drive the whole product on fresh machines
+test-long: ## run all tests with full counts, then drive product and packages on fresh machines
 	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash scripts/test.sh
 	@CACHE='$(CACHE)' bash scripts/fresh.sh drive
+	@CACHE='$(CACHE)' bash scripts/fresh.sh packages
 
 packages: setup ## build wheel, source distribution, .deb, .rpm and archive into dist/
 	@bash installer/wheel.sh

@@ -5,7 +5,8 @@ Run by `make test-long` in scripts/machine.sh, as root or as a user who may use 
 system's Python. Everything that is not in the packages is installed before, so that what is left at
 the end is ours. The first promise that is broken ends the run with exit code 1.
 
-Usage: installed.py OLD.deb NEW.deb NEW.rpm BASE.tar (BASE.tar: the tree of a base image)
+Usage: installed.py OLD.deb NEW.deb NEW.rpm BASE.tar (files in the home; the last is the tree of a
+base image)
 """
 
 import contextlib
@@ -41,7 +42,8 @@ class BrokenError(Exception):
     """A promise was not kept."""
 
 
-def main(old: str, new: str, rpm: str, base: str) -> int:
+def main(*packages: str) -> int:
+    old, new, rpm, base = (str(HOME / name) for name in packages)
     try:
         prepare(new, base)
         before = snapshot(), engine()
@@ -102,12 +104,13 @@ def upgrade(deb: str) -> None:
     with tray() as (process, log):
         shown(*SUDO, "apt", "install", "-y", deb)
         inside("agent", "id", "-un")
+        maps = Path(f"/proc/{process.pid}/maps")
+        wait(lambda: "(deleted)" not in maps.read_text(), log)
+        wait(lambda: log.read_text().count("nothing to do") == 2, log)
         saved("custom-runtime\n", 'custom-runtime\n    env: ["GREETING=upgraded"]\n')
         wait(lambda: asked("printenv", "GREETING") == "upgraded", log)
         expect(process.poll() is None, "the tray did not survive the upgrade")
         expect("Traceback" not in log.read_text(), log.read_text())
-        mapped = Path(f"/proc/{process.pid}/maps").read_text()
-        expect("(deleted)" not in mapped, "the tray still runs the older version")
     expect(process.returncode == 0, f"the tray ended with {process.returncode}")
 
 

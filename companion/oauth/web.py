@@ -1,7 +1,6 @@
 """HTTPS requests to OAuth servers and models' vendors: the only code that sends HTTP to others."""
 
 import http.client
-import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from urllib.parse import urlencode
 from companion import __version__
 from companion.errors import CompanionError
 from companion.oauth.answers import is_safe
+from companion.system import authorities
 
 _LIMIT = 1 << 20
 _NEXT = "check your network, then try again"
@@ -106,7 +106,7 @@ class Web:
             return CompanionError(f"{request.host} sent an invalid HTTP response: {kind}", _NEXT)
 
     def _open(self, request: urllib.request.Request) -> urllib.response.addinfourl:
-        context = ssl.create_default_context()
+        context = authorities.context()
         if self.trusted:
             context.load_verify_locations(cadata=self.trusted.decode())
         secure = urllib.request.HTTPSHandler(context=context)

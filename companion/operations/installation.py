@@ -138,7 +138,7 @@ def _bundle(facts: Facts) -> Installation:
             "run the newer installer",
             "choose Companion in Settings, Apps, Installed apps",
         )
-    update = f"unpack the newer archive over {facts.prefix}"
+    update = f"replace {facts.prefix} by the directory in the newer archive"
     name = f"a bundle in {facts.prefix}"
     return Installation(Kind.BUNDLE, name, facts.program, update, f"remove {facts.prefix}")
 

@@ -95,7 +95,12 @@ def test_a_gateway_image_that_sandboxes_of_others_use_is_kept_and_named(desk: De
         ({"source": "/src"}, "checkout", "`git -C /src pull", "`/v/python -P -m pip uninstall"),
         ({"owner": Owner("apt", "c")}, "package", "`sudo apt install ./c_*", "`sudo apt remove c`"),
         ({"owner": Owner("dnf", "c")}, "package", "`sudo dnf install ./c-", "`sudo dnf remove c`"),
-        ({"frozen": True}, "bundle", "unpack the newer archive over /v", "remove /v"),
+        (
+            {"frozen": True},
+            "bundle",
+            "replace /v by the directory in the newer archive",
+            "remove /v",
+        ),
         ({"frozen": True, "platform": "darwin"}, "macos-app", "disk image", "to the trash"),
         ({"frozen": True, "platform": "win32"}, "windows-installer", "newer installer", "Settings"),
     ],

@@ -1,11 +1,16 @@
 """The self-contained bundle starts itself and others as an installation with Python does."""
 
+import os
 import runpy
+import ssl
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from desk import ROOT
+
+from companion.system import authorities
 
 OURS = "/usr/lib/companion/_internal"
 STARTED = """
@@ -45,3 +50,33 @@ def test_a_bundle_starts_its_own_program_and_no_mount_may_hold_it():
     command, protected = done.stdout.splitlines()
     assert command == "/opt/bundle/companion tray"
     assert "/opt/bundle" in protected.split()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/ssl/certs/ca-certificates.crt",
+    ],
+)
+def test_a_bundle_finds_the_authorities_of_fedora_opensuse_and_debian(place: str):
+    compiled = ("SSL_CERT_FILE", "/usr/lib/ssl/cert.pem", "SSL_CERT_DIR", "/usr/lib/ssl/certs")
+    nothing = ssl.DefaultVerifyPaths(None, None, *compiled)
+    assert authorities.missed(nothing, {place}.__contains__) == place
+    found = nothing._replace(capath="/usr/lib/ssl/certs")
+    assert authorities.missed(found, {place}.__contains__) is None
+
+
+@pytest.mark.skipif(
+    not Path("/etc/ssl/certs/ca-certificates.crt").exists(), reason="needs ca-certificates"
+)
+def test_authorities_are_loaded_where_openssl_looks_elsewhere():
+    code = (
+        "from companion.system import authorities;"
+        "print(authorities.context().cert_store_stats()['x509_ca'])"
+    )
+    elsewhere = {**os.environ, "SSL_CERT_FILE": "/nowhere", "SSL_CERT_DIR": "/nowhere"}
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, env=elsewhere, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(done.stdout) > 10
