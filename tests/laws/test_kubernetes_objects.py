@@ -152,6 +152,7 @@ def test_policies_let_the_two_pods_of_a_sandbox_reach_each_other_alone(
     (out,), (into,) = agent["egress"], gateway["ingress"]
     assert out["to"] == [{"podSelector": gateway["podSelector"]}]
     assert into["from"] == [{"podSelector": agent["podSelector"]}]
+    assert into["ports"] == out["ports"]
     served = {(p["protocol"], p["port"]) for p in out["ports"]}
     assert served == {("UDP", 53), *(("TCP", port) for port in (1, 53, 80, 443, 8000))}
     (service,) = (
@@ -188,10 +189,11 @@ def test_equal_sandboxes_are_equal_objects_whatever_a_desktop_allocated(
 
 def test_no_two_agents_share_an_object(cluster: Cluster, tmp_path: Path):
     one = desired(tmp_path)
+    config = CONFIG.replace("cache:", "gateway-home:")  # another agent's name and volume
     named: list[tuple[str, str]] = []
     for agent in ("coder", "coder-gateway", "coder-home", "coder-agent"):
         (tmp_path / agent).mkdir()
-        found = rendered(desired(tmp_path / agent, CONFIG.replace("coder", agent)), cluster)
+        found = rendered(desired(tmp_path / agent, config.replace("coder", agent)), cluster)
         named += ((o["kind"], o["metadata"]["name"]) for o in (*found.public, *found.secrets))
     assert len(named) == len(set(named))
     assert len(rendered(one, cluster).public) == 10
