@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DOCS := build/docs-env
 PYTHON ?= python3
-SCRIPTS := $(wildcard scripts/*.sh installer/*.sh installer/*/*.sh assets/*/*.sh .ci/run)
+SCRIPTS := $(wildcard scripts/*.sh scripts/kubernetes/*.sh installer/*.sh installer/*/*.sh assets/*/*.sh .ci/run)
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14

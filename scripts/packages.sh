@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that are missing for a purpose; silent if none is missing.
-# usage: packages.sh run|docker|test|base|venv|bundle|machine
+# usage: packages.sh run|docker|test|base|venv|bundle|machine|kubernetes
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin # ordinary users have the system's programs, too, but not in PATH
 
@@ -106,8 +106,19 @@ for_machine() {
   need iproute2 -- "a fresh machine's loopback device" -- ip
 }
 
+for_kubernetes() {
+  need dpkg-dev -- "unpacks the source of Kubernetes" -- dpkg-source
+  need debian-archive-keyring -- "verifies the signatures of Debian's packages" -- /usr/share/keyrings/debian-archive-keyring.gpg
+  need openssl -- "makes the cluster's certificates" -- openssl
+  need iproute2 -- "the node's network" -- ip
+  need iptables -- "the cluster's Services and policies" -- iptables
+  need conntrack -- "kube-proxy forgets connections with it" -- conntrack
+  need curl -- "asks whether the API server is there" -- curl
+  need procps -- "finds the node's first process" -- pgrep
+}
+
 case ${1:-} in
-  run | docker | test | base | venv | bundle | machine) purpose=for_$1 ;;
+  run | docker | test | base | venv | bundle | machine | kubernetes) purpose=for_$1 ;;
   *) sed -n '3s/^# //p' "$0" >&2; exit 2 ;;
 esac
 missing() { $purpose | sort -u; }

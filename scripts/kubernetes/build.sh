@@ -11,6 +11,7 @@ version=1.20.2
 programs=(kube-apiserver kube-controller-manager kube-scheduler kubelet kube-proxy)
 packages=(golang-1.19-go golang-1.19-src etcd-server docker-registry containernetworking-plugins containerd runc kubernetes-client)
 
+here=$(cd "$(dirname "$0")" && pwd)
 result=$1
 work=$result.part
 rm -rf "$work"
@@ -53,6 +54,10 @@ for program in "${programs[@]}"; do
   echo "building $program"
   go build -trimpath -ldflags "$flags" -o "$work/bin/$program" "./cmd/$program"
 done
+
+# The image of each Pod's first process.
+GOOS=linux go build -trimpath -ldflags "-s -w" -o "$work/pause" "$here/pause.go"
+python3 "$here/archive.py" "$work/pause" localhost/pause:1 "$work/bin/pause.tar"
 
 cd "$work"
 for path in usr/bin/{etcd,docker-registry,containerd,containerd-shim-runc-v2,ctr,kubectl} usr/sbin/runc; do mv "root/$path" bin/; done
