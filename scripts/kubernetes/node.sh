@@ -20,6 +20,8 @@ for name in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oo
   mount --bind "/run/kernel/$name" "/proc/sys/$name"
 done
 
+mknod -m 600 /dev/kmsg c 1 3 # the kubelet reads it; nothing is there to be read
+
 run etcd etcd --data-dir /run/etcd --unsafe-no-fsync --listen-client-urls http://127.0.0.1:2379 \
   --advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380
 run apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 --advertise-address="$address" \
