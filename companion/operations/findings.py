@@ -6,12 +6,19 @@ from enum import StrEnum
 
 from companion.errors import CompanionError
 
+_PAGE = "docs/troubleshooting.md"
+
 
 class Check(StrEnum):
     """The name of a check, for scripts and for the anchors of the troubleshooting page.
 
     A name never changes its meaning.
     """
+
+    @property
+    def page(self) -> str:
+        """The section of the documentation that explains what the check finds."""
+        return f"{_PAGE}#{self}"
 
     INSTALLATION = "installation"
     """How Companion came here; another installation of it; packages that hide ours."""

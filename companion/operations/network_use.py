@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from companion.engine.client import Engine
 from companion.engine.model import Container
+from companion.errors import Code, CompanionError
 from companion.operations import container_logs
 from companion.spec.identity import Role
 from companion.system import locks
@@ -37,12 +38,24 @@ def look(agent_paths: AgentPaths, engine: Engine, containers: Iterable[Container
         CompanionError: the engine does not answer, or our file is damaged.
     """
     gateways = [c for c in containers if c.role is Role.GATEWAY]
-    with locks.exclusive(agent_paths.traffic_lock):
-        before = known(agent_paths)
-        begin = min(before.until, time.time_ns()) // _SECOND
-        read = container_logs.written(engine, gateways, since=begin)
-        new = ((line.at, log.parse(line.text)) for line in read if line.at > before.until)
-        now = book.entered(before, ((at, passage) for at, passage in new if passage))
-        if now != before:
-            _BOOKS.write(agent_paths.traffic, now)
-        return now
+    try:
+        with locks.exclusive(agent_paths.traffic_lock):
+            before, now = _read(agent_paths, engine, gateways)
+            if now != before:
+                _BOOKS.write(agent_paths.traffic, now)
+            return now
+    except CompanionError as error:
+        if error.problems[0].code is not Code.FILE_ACCESS:
+            raise
+        return _read(agent_paths, engine, gateways)[1]  # the home cannot be written
+
+
+def _read(
+    agent_paths: AgentPaths, engine: Engine, gateways: Iterable[Container]
+) -> tuple[Book, Book]:
+    """Return what was known before, and what is known now."""
+    before = known(agent_paths)
+    begin = min(before.until, time.time_ns()) // _SECOND
+    read = container_logs.written(engine, gateways, since=begin)
+    new = ((line.at, log.parse(line.text)) for line in read if line.at > before.until)
+    return before, book.entered(before, ((at, passage) for at, passage in new if passage))

@@ -17,6 +17,7 @@ from companion.operations import registry, runs_made
 from companion.project import kept_volumes, runs, store
 from companion.project.model import Project
 from companion.reconcile.progress import Progress
+from companion.spec.identity import Role
 from companion.system import files, locks, paths, trees
 from companion.system.paths import Paths
 
@@ -27,8 +28,23 @@ class UninstallReport:
 
     projects: tuple[str, ...]
     left: tuple[str, ...]
+    stopped: tuple[str, ...]
+    """The sandboxes that ran."""
     shared: tuple[str, ...]
     """Images of ours that sandboxes of others use: another user's, or another data directory's."""
+
+
+def running(home: Paths) -> tuple[str, ...]:
+    """Return the sandboxes that run now, as far as their engines answer, for people."""
+    known = store.all_projects(home)
+    engines = {e for w in known.values() for r in w.agents.values() for e in r.engines}
+    found: set[str] = set()
+    for choice in engines:
+        with suppress(CompanionError):  # uninstall() names an engine that does not answer
+            held = (c for c in Engine(choice).containers() if c.running and c.role is Role.AGENT)
+            found |= {f"{c.agent} in {known[c.project].directory}" for c in held
+                      if c.project in known}  # fmt: skip
+    return tuple(sorted(found))
 
 
 def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> UninstallReport:
@@ -44,6 +60,8 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
         if not mine:
             raise CompanionError("companion watches the projects", "quit the tray or `watch` first")
         known = store.all_projects(home)
+        if ran := running(home):
+            progress(f"ending the work of {', '.join(ran)}")
         engines = {e for w in known.values() for r in w.agents.values() for e in r.engines}
         if any(written.broken for written in known.values()):
             engines |= {choice for choice in detection.installed() if Engine(choice).answers()}
@@ -67,7 +85,7 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
     for ours in (home.data, *(() if left else (home.state,))):
         trees.remove(ours)
     projects = tuple(w.directory for w in known.values())
-    return UninstallReport(projects, (*left, *silent), shared)
+    return UninstallReport(projects, (*left, *silent), ran, shared)
 
 
 def _remove_kept(home: Paths, progress: Progress) -> Iterator[str]:

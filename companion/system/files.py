@@ -1,6 +1,7 @@
 """Files: read, write atomically, copy and remove; never half-written, private by default."""
 
 import contextlib
+import errno
 import os
 import stat
 import sys
@@ -18,6 +19,12 @@ READABLE = 0o644
 _MOST_TEXT = 4 << 20
 _MOST_BYTES = 64 << 20
 _PIECE = 64 << 10
+_HINTS = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk: your quota is used up",
+    errno.EROFS: "mount its file system for writing, or set HOME to a directory of yours that is",
+}
+"""What to do where the system refuses to write, unless it is for the owner or mode."""
 _PAUSES = (0.01, 0.05, 0.2, 0.5) if sys.platform == "win32" else ()
 """Seconds between attempts to replace a file."""
 
@@ -168,9 +175,12 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         what = f"cannot write {path}: {error.strerror}"
-        raise CompanionError(
-            what, "make room on the disk, or correct its owner or mode", code=Code.FILE_ACCESS
-        ) from None
+        raise CompanionError(what, advice(error), code=Code.FILE_ACCESS) from None
+
+
+def advice(error: OSError) -> str:
+    """Return what to do where the system refuses to write."""
+    return _HINTS.get(error.errno or 0, "correct its owner or mode")
 
 
 def make_private_dir(path: Path) -> None:

@@ -68,7 +68,7 @@ def _acquire(lock: "BaseFileLock", *, wait: bool) -> bool:
     except Timeout:
         return False
     except OSError as error:
-        hint = "make room on the disk, or correct its owner or mode"
+        hint = files.advice(error)
         if error.errno in _NOT_OFFERED:
             hint = "that file system offers no locks; keep this directory on a local disk"
         what = f"cannot lock {lock.lock_file}: {error.strerror}"

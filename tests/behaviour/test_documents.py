@@ -16,6 +16,7 @@ from companion.cli import parser
 from companion.cli.parser import COMMANDS
 from companion.config import decode, settings
 from companion.config.models import AgentConfig, Fleet
+from companion.operations.findings import Check
 from companion.plugins import FEATURES
 
 
@@ -53,6 +54,13 @@ def test_every_place_that_architecture_names_exists():
     table = text[text.index("| to change |") : text.index("The import directions")]
     for name in re.findall(r"`([\w/.]+\.py|[a-z]+/)`", table):
         assert (ROOT / "companion" / name).exists() or (ROOT / name).exists(), name
+
+
+def test_architecture_says_what_each_operation_is_for():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    table = text[text.index("| to change |") : text.index("The import directions")]
+    modules = {f"operations/{path.name}" for path in (ROOT / "companion/operations").glob("[a-z]*")}
+    assert not {name for name in modules if f"`{name}`" not in table}
 
 
 OWN_LOCKS = {"docs": "docs/requirements.lock", "bundle": "installer/bundle/requirements.lock"}
@@ -138,9 +146,14 @@ def test_every_message_of_troubleshooting_is_one_that_companion_prints():
     messages = re.findall(r"^\([\w-]+\)=\n### (.+)$", text, re.MULTILINE)
     code = "".join(path.read_text() for path in (ROOT / "companion").rglob("*.py"))
     joined = re.sub(r'"\s*\n\s*f?"', "", code)
-    printed = re.sub(r"\{[^{}]*\}", "…", joined.replace("{paths.CONFIG_NAME}", "agent.yaml"))
+    printed = re.sub(r"\{[^{}\n]*\}", "…", joined.replace("{paths.CONFIG_NAME}", "agent.yaml"))
     assert len(messages) > 30
     assert not [message for message in messages if message not in printed]
+
+
+def test_every_check_of_doctor_has_its_section_of_troubleshooting():
+    text = (ROOT / "docs/troubleshooting.md").read_text()
+    assert {*Check} <= set(re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE))
 
 
 def test_the_animation_is_drawn_from_what_was_recorded(tmp_path: Path):

@@ -35,7 +35,10 @@ def test_after_uninstall_the_home_is_as_it_was(desk: Desk):
     refused = desk.companion("uninstall")
     assert refused.code == 1
     assert "--yes" in refused.err
-    desk.companion("uninstall", "--yes").ok()
+    running = f"coder in {fake.project}"
+    done = desk.companion("uninstall", "--yes", "--json").ok()
+    assert done.data["stopped"] == [running]
+    assert f"ending the work of {running}" in done.err
     after = files(desk.home)
     assert {name: after.get(name) for name in before} == before
     assert set(after) - set(before) <= {"project/.env.example"}

@@ -31,7 +31,7 @@ def doctor(arguments: Namespace) -> Result:
     return Result(
         text="\n".join(map(_line, found)),
         data=[{"check": f.check, "level": f.level, "what": f.what, "hint": f.hint,
-               "fixable": bool(f.repair)} for f in found],
+               "fixable": bool(f.repair), "see": f.check and f.check.page} for f in found],
         code=1 if any(finding.level is Level.FAILED for finding in found) else 0,
     )  # fmt: skip
 
@@ -39,25 +39,30 @@ def doctor(arguments: Namespace) -> Result:
 def _line(finding: Finding) -> str:
     hint = finding.hint + (" (`companion doctor --fix` repairs it)" if finding.repair else "")
     tip = f"\n{' ' * _LEVEL}tip: {hint}" if hint else ""
-    name = "" if finding.level is Level.OK else f" [{finding.check}]"
-    return f"{finding.level.ljust(_LEVEL)}{finding.what}{name}{tip}"
+    line = f"{finding.level.ljust(_LEVEL)}{finding.what}"
+    if finding.level is Level.OK or not finding.check:
+        return line + tip
+    return f"{line} [{finding.check}]{tip}\n{' ' * _LEVEL}see: {finding.check.page}"
 
 
 def uninstall(arguments: Namespace) -> Result:
     """Remove everything Companion created."""
+    home = Paths.of_user()
+    if not arguments.yes and not sys.stdin.isatty():
+        raise CompanionError(
+            "refusing to uninstall without --yes",
+            "run `companion uninstall --yes`; projects and their files remain",
+            code=Code.CONFIRMATION_REQUIRED,
+        )
     if not arguments.yes:
-        if not sys.stdin.isatty():
-            raise CompanionError(
-                "refusing to uninstall without --yes",
-                "run `companion uninstall --yes`; projects and their files remain",
-                code=Code.CONFIRMATION_REQUIRED,
-            )
         comment(
             "This removes all sandboxes, their keys, and our entries in other programs' settings."
         )
+        if running := leaving.running(home):
+            comment(f"It ends the work of {plural(len(running), 'agent')}: {', '.join(running)}.")
         if ask("Continue? [y/N] ").lower() not in {"y", "yes"}:
             return Result(text="nothing was changed")
-    done = leaving.uninstall(Paths.of_user(), comment, volumes=arguments.purge)
+    done = leaving.uninstall(home, comment, volumes=arguments.purge)
     volumes = "volumes were removed" if arguments.purge else "volumes remain"
     lines = [f"removed {plural(len(done.projects), 'project')}; their files remain, {volumes}",
              *(f"not removed: {one}" for one in done.left),
