@@ -8,9 +8,12 @@ from datetime import date
 from companion import __version__
 from companion.cli import catalogue
 from companion.cli.command import Argument, Command
+from companion.operations import descriptions
 
 _ABOUT = "run coding agents in sandboxes on your desktop"
 _WIDTH = 76
+_YAML = "companion-agent.yaml"
+"""The page of both YAML files; a page without our name in its own could be another package's."""
 _STATUSES = {
     0: "Success.",
     1: "A problem that you can solve; the message says how.",
@@ -38,6 +41,7 @@ def pages(changelog: str) -> Iterator[tuple[str, str]]:
     for command in catalogue.COMMANDS:
         name = f"companion-{command.name}"
         yield f"{name}.1", _page(name, when, command.help, _details(command))
+    yield f"{_YAML}.5", _page(_YAML, when, "describe the sandbox of an agent", _keys(), section=5)
 
 
 def released(changelog: str) -> date:
@@ -52,9 +56,9 @@ def released(changelog: str) -> date:
     return date.fromisoformat(found[2])
 
 
-def _page(name: str, when: date, about: str, body: Iterable[str]) -> str:
+def _page(name: str, when: date, about: str, body: Iterable[str], section: int = 1) -> str:
     day = f"{when:%B} {when.day}, {when.year}"
-    head = (f".Dd {day}", f".Dt {name.upper()} 1", f".Os Companion {__version__}")
+    head = (f".Dd {day}", f".Dt {name.upper()} {section}", f".Os Companion {__version__}")
     return "\n".join((*head, ".Sh NAME", f".Nm {name}", f".Nd {_text(about)}", *body)) + "\n"
 
 
@@ -87,6 +91,25 @@ def _details(command: Command) -> Iterator[str]:
     arguments = (*command.arguments, *_common())
     yield from _list((_name(one), str(one.options.get("help", ""))) for one in arguments)
     yield from _examples(command.examples)
+    yield from (".Sh SEE ALSO", ".Xr companion 1")
+
+
+def _keys() -> Iterator[str]:
+    yield from (".Sh SYNOPSIS", ".Pa agent.yaml", ".Pp", ".Pa fleet.yaml", ".Sh DESCRIPTION")
+    yield from (
+        "A project is a directory with an agent.yaml, which describes one agent,",
+        "or a fleet.yaml, which lists directories of agents and what they share.",
+        "Unknown keys are errors.",
+        ".Nm companion validate",
+        "checks both, and",
+        ".Nm companion schema --write",
+        "lets your editor complete them.",
+    )
+    for model, keys in descriptions.KEYS.items():
+        yield f".Ss {_text(model)}"
+        yield from _list((f"Ic {_text(key)}", what) for key, what in keys.items())
+    example = ("name: coder", "runtime: codex", "egress: listed", "features:", "  - plugin: ssh")
+    yield from (".Sh EXAMPLES", ".Bd -literal -offset indent", *map(_text, example), ".Ed")
     yield from (".Sh SEE ALSO", ".Xr companion 1")
 
 

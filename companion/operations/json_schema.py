@@ -5,12 +5,16 @@ https://github.com/redhat-developer/yaml-language-server
 """
 
 import json
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from companion import plugins
-from companion.config.models import AgentConfig, Fleet
+from companion.config.models import AgentConfig, Egress, Feature, Fleet, Limits, Runtime, Shared
+from companion.operations.descriptions import KEYS
 from companion.plugins.base import FeaturePlugin
 from companion.project.discovery import agent_refs
 from companion.project.model import Project
@@ -23,14 +27,54 @@ _SCHEMAS = {paths.CONFIG_NAME: _AGENT, paths.FLEET_NAME: _FLEET}
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
+_MODELS: tuple[tuple[type[BaseModel], str], ...] = (
+    (AgentConfig, "agent.yaml"),
+    (Runtime, "runtime"),
+    (Egress, "egress"),
+    (Limits, "limits"),
+    (Feature, "features"),
+    (Fleet, "fleet.yaml"),
+    (Shared, "shared"),
+)
+
+
+def described() -> Iterator[tuple[type[BaseModel], str]]:
+    """Yield every model of the files, with its name in the descriptions."""
+    yield from _MODELS
+    for plugin in plugins.FEATURES:
+        yield plugin.options, plugin.name
+        for key, field in plugin.options.model_fields.items():
+            for model in _inside(field.annotation):
+                yield model, f"{plugin.name}: {key}"
+
+
+def _inside(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _inside(argument)
+
+
 def agent() -> Schema:
     """Return the schema of agent.yaml."""
-    return _whole(AgentConfig.model_json_schema())
+    return _whole(_schema(AgentConfig))
 
 
 def fleet() -> Schema:
     """Return the schema of fleet.yaml."""
-    return _whole(Fleet.model_json_schema())
+    return _whole(_schema(Fleet))
+
+
+def _schema(model: type[BaseModel], where: str = "#/$defs/{model}") -> Schema:
+    """Return pydantic's schema of a model, with a description of each key."""
+    schema: Schema = model.model_json_schema(ref_template=where)
+    names = dict(described())
+    own = {inner.__name__: name for inner, name in names.items() if inner.__name__ != "Options"}
+    places = ((own[name], one) for name, one in schema.get("$defs", {}).items() if name in own)
+    for name, place in ((names[model], schema), *places):
+        for key, sentence in KEYS[name].items():
+            place["properties"][key]["description"] = sentence
+    return schema
 
 
 def text(schema: Schema) -> str:
@@ -121,7 +165,7 @@ def _whole(schema: Schema) -> Schema:
 def _feature(plugin: FeaturePlugin) -> tuple[Schema, Schema]:
     """Return the schema of one plugin's entry, and the definitions that it refers to."""
     where = f"#/$defs/{plugin.name}-{{model}}"
-    options = plugin.options.model_json_schema(ref_template=where)
+    options = _schema(plugin.options, where)
     definitions = {f"{plugin.name}-{n}": s for n, s in options.pop("$defs", {}).items()}
     entry = {"plugin": {"const": plugin.name}, "name": {"type": "string"}}
     return {

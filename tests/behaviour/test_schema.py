@@ -9,6 +9,7 @@ from desk import AGENT, ROOT, Desk
 
 from companion.config import strict_yaml
 from companion.operations import json_schema
+from companion.operations.descriptions import KEYS
 
 EXAMPLES = ROOT.glob("assets/examples/**/agent.yaml")
 VALID = sorted([*ROOT.glob("tests/cases/*/agent.yaml"), *EXAMPLES])
@@ -26,6 +27,22 @@ def judged(text: str, found: json_schema.Schema) -> list[str]:
 @pytest.mark.parametrize("file", VALID, ids=lambda f: f.parent.name)
 def test_every_config_of_ours_fits(file: Path):
     assert judged(file.read_text(), json_schema.agent()) == []
+
+
+def test_every_key_of_the_files_has_a_description_that_editors_show():
+    models = list(json_schema.described())
+    assert {name for _, name in models} == set(KEYS)
+    for model, name in models:
+        assert set(KEYS[name]) == set(model.model_fields), name
+    assert all(text[-1] == "." for keys in KEYS.values() for text in keys.values())
+    schema = json_schema.agent()
+    (ssh,) = (
+        one
+        for one in schema["$defs"]["Feature"]["anyOf"]
+        if one["properties"]["plugin"] == {"const": "ssh"}
+    )
+    assert ssh["properties"]["host_key"]["description"] == KEYS["ssh"]["host_key"]
+    assert "description" in schema["properties"]["egress"]
 
 
 @pytest.mark.parametrize("file", FLEETS, ids=lambda f: f.parent.name)

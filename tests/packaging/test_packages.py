@@ -25,6 +25,7 @@ COMMON = {
     "usr/share/icons/hicolor/48x48/apps/companion.png",
     "usr/share/icons/hicolor/scalable/apps/companion.svg",
     "usr/share/man/man1/companion.1.gz",
+    "usr/share/man/man5/companion-agent.yaml.5.gz",
     *(f"usr/share/man/man1/companion-{command.name}.1.gz" for command in catalogue.COMMANDS),
 }
 

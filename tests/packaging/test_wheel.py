@@ -100,13 +100,16 @@ def test_the_wheel_has_a_manual_page_for_each_command_and_completions(wheel: Pat
     commands = {f"companion-{command.name}.1" for command in catalogue.COMMANDS}
     assert set(pages) == {"companion.1", *commands}
     assert ".Op Fl -branch Ar B" in pages["companion-run.1"]
+    (name, page), *others = data(wheel, "share/man/man5").items()
+    assert (name, others) == ("companion-agent.yaml.5", [])
+    assert ".It Ic runtime_volumes" in page
     assert "_companion" in data(wheel, "share/zsh/site-functions")
     assert "companion" in data(wheel, "share/bash-completion/completions")
 
 
 @pytest.mark.skipif(not shutil.which("man"), reason="there is no man: apt-get install man-db")
 def test_man_has_no_warning_about_the_manual_pages(wheel: Path, tmp_path: Path):
-    pages = data(wheel, "share/man/man1")
+    pages = data(wheel, "share/man/man1") | data(wheel, "share/man/man5")
     for name, text in pages.items():
         (tmp_path / name).write_text(text)
     argv = ["man", "--warnings", "-E", "UTF-8", "-Tutf8", "-l", *(tmp_path / n for n in pages)]
