@@ -53,8 +53,10 @@ class LayerSizes:
     def learn(self, image: StoredImage, history: str) -> None:
         """Add what the history of an image tells: a line for each step, the newest first."""
         unknown = (0,) * len(image.layers)  # so they count twice: better too much than too little
-        total = 0
-        for count, size in enumerate(sizes_of(history, len(image.layers)) or unknown, 1):
+        sizes, total = list(sizes_of(history, len(image.layers)) or unknown), 0
+        if any(sizes):  # engines round what they print, and most where a layer is large
+            sizes[sizes.index(max(sizes))] += image.size - sum(sizes)
+        for count, size in enumerate(sizes, 1):
             total += size
             self.known.setdefault(image.layers[:count], total)
 

@@ -229,7 +229,7 @@ def _sandbox(
     everything = tuple(images)
     others = [image for image in everything if (image.project, image.agent) != owner]
     alone = sizes.occupied(everything) - sizes.occupied(others)
-    return SandboxUse(known.name(owner), alone, volumes)
+    return SandboxUse(known.name(owner), max(0, alone), volumes)
 
 
 def remove(
