@@ -49,7 +49,7 @@ class Alone:
     engine: bool
     """All of it: the engine runs as this user."""
     gateway: bool
-    """Gateway images: no other user has sandboxes here."""
+    """Gateway images and steps of builds: no other user has sandboxes here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +174,9 @@ def _why(image: StoredImage, *, known: Known, keep: Collection[str], alone: Alon
         keep: IDs of each agent's newest image, which its next start uses.
         alone: what no other user can need.
     """
-    if not image.tag:
-        return "left by a build that failed"
+    if not image.tag:  # of an unknown project, it may be the last step of a build of others
+        own = alone.gateway or image.project in known.places
+        return "left by a build that failed" if own else ""
     if image.tag.startswith(GATEWAY_IMAGE):
         return "an older gateway" if alone.gateway else ""
     owner = image.project, image.agent

@@ -29,7 +29,7 @@ def fake(desk: Desk) -> Fake:
             mine: image(mine, labels, "base shared mine", created="2"),
             earlier: image(earlier, labels, "base shared older", created="1"),
             FOREIGN: image(FOREIGN, theirs, "base shared theirs", created="1"),
-            TORN: image(TORN, {"dev.companion.image": "1"}, "base"),
+            TORN: image(TORN, labels, "base"),
         }
     )
     return fake
@@ -73,6 +73,16 @@ def test_on_a_shared_engine_images_of_unknown_projects_stay(fake: Fake):
     assert "1 image of projects that you do not have: kept" in shown
     fake.set(rootless=True)
     assert unused(fake, "--dry-run")[FOREIGN] == "of a project that is gone"
+
+
+def test_a_step_of_a_build_that_may_be_of_others_stays(fake: Fake):
+    images = fake.world["images"]
+    step = image(TORN, {"dev.companion.image": "1"}, "base")
+    fake.set(images=images | {TORN: step})
+    assert TORN not in unused(fake, "--dry-run")
+    alone = {tag: one for tag, one in images.items() if tag != FOREIGN}
+    fake.set(images=alone | {TORN: step})
+    assert unused(fake, "--dry-run")[TORN] == "left by a build that failed"
 
 
 def test_a_gateway_that_a_stopped_sandbox_of_others_may_need_stays(fake: Fake):
