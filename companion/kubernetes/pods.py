@@ -35,9 +35,11 @@ _SMALL = {"requests": {"memory": "16Mi", "cpu": "10m"}, "limits": {"memory": "64
 _NODE = {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 _SECONDS_TO_END = 5
 _SEED = """\
+shopt -s dotglob nullglob
 for path; do
   if [ -d "$path" ] && [ -z "$(ls -A "/seed$path" | grep -vx lost+found)" ]; then
-    cp -r --preserve=mode,links,timestamps "$path/." "/seed$path/"
+    found=("$path"/*) # not the directory itself: the volume's may be root's
+    [ ${#found[@]} = 0 ] || cp -r --preserve=mode,links,timestamps "${found[@]}" "/seed$path/"
   fi
 done
 """
