@@ -19,6 +19,7 @@ import marshal
 import os
 import sys
 import time
+from fnmatch import fnmatch
 
 PLACE = os.environ.get("CONTAINER_HOST", "").removeprefix("unix://")
 PLACE = PLACE or os.environ.get("FAKE_ENGINE", "")
@@ -292,12 +293,15 @@ def lines(found: "object") -> str:
 
 
 def fitting(things: dict, options: dict[str, list[str]]) -> list[dict]:
-    wanted = [f.removeprefix("label=").partition("=") for f in options.get("filter", [])]
-    return [
-        thing
-        for thing in things.values()
-        if all(k in thing["labels"] and v in ("", thing["labels"][k]) for k, _, v in wanted)
-    ]
+    return [t for t in things.values() if all(fits(t, f) for f in options.get("filter", []))]
+
+
+def fits(thing: dict, asked: str) -> bool:
+    kind, _, text = asked.partition("=")
+    if kind == "reference":
+        return fnmatch(thing["tag"], text)
+    key, _, value = text.partition("=")
+    return key in thing["labels"] and value in ("", thing["labels"][key])
 
 
 def found(world: dict, identity: str) -> dict:
