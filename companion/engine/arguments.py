@@ -14,11 +14,12 @@ if TYPE_CHECKING:  # slow to load, and most commands only list containers
 
 
 def create_argv(
-    dialect: Dialect, project: str, agent: str, service: Service, files: str
+    dialect: Dialect, project: str, agent: str, service: Service, files: str, profiles: str
 ) -> tuple[str, ...]:
     """Return the arguments that create a service's container on its first network.
 
-    `files` is the directory on the engine's machine that holds the agent's `Files`.
+    `files` is the desktop's directory that holds the agent's `Files`; `profiles` is the one that
+    holds its seccomp profiles, where whoever reads them finds it.
     """
     return (
         *("create", "--pull", "never"),
@@ -26,7 +27,7 @@ def create_argv(
         *_labels(project, agent, service),
         *_label("files", files),
         "--init",
-        *restricted(dialect, service.security_options(files)),
+        *restricted(dialect, service.security_options(profiles)),
         *(() if service.writable else ("--read-only",)),
         *("--user", service.user, "--restart", service.restart),
         *("--memory", service.memory, "--pids-limit", str(service.pids)),

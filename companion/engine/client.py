@@ -14,6 +14,7 @@ from companion.engine.arguments import (
     connect_argv,
     create_argv,
     exec_argv,
+    files_volume,
     join_argv,
     network_argv,
 )
@@ -108,7 +109,8 @@ class Engine(Inventory):
         """Create a service's container on all its networks and start it."""
         podman_settings.require_nothing_added(self.choice, self.call)
         name = container_name(self.project, service.name)
-        create = create_argv(self.dialect, self.project, self.agent, service, self.files)
+        owner = (self.dialect, self.project, self.agent)
+        create = create_argv(*owner, service, self.files, self._profiles())
         try:
             self.call(*create)
         except NameTakenError:  # podman was killed while it created the container
@@ -119,6 +121,15 @@ class Engine(Inventory):
         for network in service.joins:
             self.call(*join_argv(self.project, service, network))
         self.call("start", name)
+
+    def _profiles(self) -> str:
+        """Return the directory of the seccomp profiles, where whoever reads them finds it."""
+        from companion.spec.containers import Directory, Files  # noqa: PLC0415
+
+        if self.choice.shares_files or not self.dialect.mountpoint:
+            return Files(Directory.SECCOMP).on_host(self.files)
+        volume = files_volume(self.project, self.agent, Directory.SECCOMP)
+        return self.call(*self.dialect.mountpoint, volume).strip()
 
     def carry(self, image: str, contents: Mapping[Directory, tuple[File, ...]], owner: int) -> None:
         """Bring our files to an engine that cannot mount them, by a container of `image`."""

@@ -48,6 +48,9 @@ class Dialect:
     """The option of `cp` by which files keep the owners of the archive."""
     volume_owner: str
     """The option that creates a volume with an owner, `{}` for its number; otherwise `cp` does."""
+    mountpoint: tuple[str, ...]
+    """Prints where a volume's files lie, for an engine that reads seccomp profiles on its own
+    machine; empty where its client reads them here."""
     silent: str
     ignores: tuple[str, ...]
     """Variables of the desktop that would change the meaning of our commands. The rest stays, as
@@ -102,6 +105,7 @@ DIALECTS: Mapping[str, Dialect] = {
         copies_at_once=True,
         keeps_owners="-a=true",
         volume_owner="",
+        mountpoint=(),
         silent="start the docker daemon, or use podman",
         ignores=("DOCKER_CONTENT_TRUST", "BUILDX_BUILDER"),
         way_out="bridge",
@@ -136,6 +140,7 @@ DIALECTS: Mapping[str, Dialect] = {
         copies_at_once=False,
         keeps_owners="-a=false",
         volume_owner="o=uid={0},gid={0}",
+        mountpoint=("volume", "inspect", "--format", "{{.Mountpoint}}"),
         silent="try `podman info`",
         ignores=(
             "BUILDAH_ISOLATION",

@@ -73,10 +73,12 @@ class WayOut:
 
 
 def of_agent(home: Paths, project_id: str, agent: str) -> WayOut | None:
-    """Return the way out of an agent's gateway; None if the agent has none."""
+    """Return the way out of an agent's gateway; None if it has none, or is not on this machine."""
     record = store.read(home.project(project_id).agent(agent))
     gateway = Role.GATEWAY.service_of(agent)
     if not record or not record.engine or gateway not in record.applied.parts:
+        return None
+    if not record.engine.shares_files:  # nor is the desktop's nameserver its own
         return None
     return WayOut(
         driver(record.engine, project_id, agent), gateway, record.allocation.egress_subnet

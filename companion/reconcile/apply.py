@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
+from companion.desktop import ssh_config
 from companion.engine import build_output, failures, gateway_socket
 from companion.engine.driver import Driver, driver
 from companion.engine.model import AgentLogin, EngineChoice, Observed
@@ -193,6 +194,7 @@ class Applier:
         record = store.read(self.agent_paths)
         if record:
             store.write(self.agent_paths, record.on(self.engine.choice))
+            ssh_config.sync(self.home)  # it may be reached in another way there
 
     def _start(self, service: Service) -> None:
         if service.role is Role.AGENT:

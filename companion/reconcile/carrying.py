@@ -29,7 +29,8 @@ def carry(
     if engine.choice.shares_files:
         return
     mounted = (bind.source for service in target.services for bind in service.binds)
-    directories = sorted({source.directory for source in mounted if isinstance(source, Files)})
+    sources = (*mounted, Files(Directory.SECCOMP))  # not mounted: some engines read it there
+    directories = sorted({source.directory for source in sources if isinstance(source, Files)})
     contents = {
         one: (*_files(agent_paths.root / one), *emptied.get(one, ())) for one in directories
     }

@@ -40,16 +40,12 @@ def examined(
     """Return an engine with what is known of its files; a record of any agent tells that.
 
     Raises:
-        CompanionError: the engine is elsewhere, or does not answer.
+        CompanionError: the engine is elsewhere and cannot mount something, or does not answer.
     """
     if (record.engine if record else None) != choice:
         choice = _seen(home, checked, choice)
-    if not choice.shares_files:
-        if problems := tuple(_mounted(checked, choice)):
-            raise ConfigError(problems)
-        what = f"containers of {choice.label} cannot mount files of this desktop"
-        hint = "use an engine of this machine: Companion cannot run sandboxes elsewhere yet"
-        raise CompanionError(what, hint, code=Code.ENGINE_ELSEWHERE)
+    if not choice.shares_files and (problems := tuple(_mounted(checked, choice))):
+        raise ConfigError(problems)
     return choice
 
 

@@ -109,8 +109,11 @@ def agent_login(target: Target) -> AgentLogin:
 
 
 def answers(engine: Driver, target: Target) -> bool:
-    """Tell whether the SSH server of a running sandbox answers; True if it has none."""
-    if target.login is None:
+    """Tell whether the SSH server of a running sandbox answers; True if it has none.
+
+    On an engine elsewhere, each connection has a server of its own: there is nothing to find out.
+    """
+    if target.login is None or not engine.choice.shares_files:
         return True
     connect = way_in(engine, agent_login(target), target.login.port)
     return answers_by(connect, patience(engine))

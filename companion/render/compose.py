@@ -4,7 +4,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from companion.config import strict_yaml
-from companion.spec.containers import Bind, Image, Network, Service, Target, Volume
+from companion.spec.containers import (
+    Bind,
+    Directory,
+    Files,
+    Image,
+    Network,
+    Service,
+    Target,
+    Volume,
+)
 from companion.spec.identity import PROXIES, Role
 
 Compose = dict[str, Any]
@@ -41,6 +50,7 @@ def _service(
     project: str, service: Service, image: Image, contexts: Mapping[Role, str], files: str
 ) -> Compose:
     """Return one service without its empty values."""
+    profiles = Files(Directory.SECCOMP).on_host(files)
     service_map: Compose = {
         "container_name": f"{project}-{service.name}",
         "image": service.image,
@@ -63,7 +73,7 @@ def _service(
         "read_only": not service.writable,
         "cap_drop": ["ALL"],
         "cap_add": list(service.capabilities),
-        "security_opt": [_escape(option) for option in service.security_options(files)],
+        "security_opt": [_escape(option) for option in service.security_options(profiles)],
         "sysctls": dict(service.sysctls),
         "mem_limit": service.memory,
         "pids_limit": service.pids,

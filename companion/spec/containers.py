@@ -204,11 +204,11 @@ class Service:
     reloads: tuple[tuple[str, str], ...] = ()
     """Digests of what it can reload while running, as (name, digest); not part of `spec`."""
 
-    def security_options(self, root: str) -> tuple[str, ...]:
-        """Return its security options, where `root` holds the agent's directories."""
+    def security_options(self, profiles: str) -> tuple[str, ...]:
+        """Return its security options, where the directory `profiles` holds seccomp profiles."""
         if not self.seccomp:
             return SECURITY
-        return (*SECURITY, f"seccomp={Files(Directory.SECCOMP, self.seccomp).on_host(root)}")
+        return (*SECURITY, f"seccomp={PurePath(profiles, self.seccomp)}")
 
     @property
     def parts(self) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from desk import Desk
-from fake_project import Fake, changes, config
+from fake_project import Fake, config
 
 from companion.operations import engine_checks
 from companion.operations.findings import Check
@@ -15,18 +15,6 @@ def fake(desk: Desk, name: str, **world: object) -> Fake:
     made.companion("plan").ok()
     made.set(met={}, **world)
     return made
-
-
-@pytest.mark.parametrize("name", ["docker", "podman"])
-def test_an_engine_elsewhere_is_named_before_anything_is_built(desk: Desk, name: str):
-    one = fake(desk, name, elsewhere=True)
-    done = one.companion("up")
-    assert done.code == 1
-    assert f"containers of {name} cannot mount files of this desktop" in done.err
-    assert "use an engine of this machine" in done.err
-    assert changes(one) == ["create", "rm"], "only the probe"
-    assert not one.world["containers"]
-    assert not one.world["images"]
 
 
 @pytest.mark.parametrize("name", ["docker", "podman"])

@@ -1,0 +1,234 @@
+"""A sandbox on another machine's engine is what it is here: closed, and reached by its alias."""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk, Done, answering, make_desk
+from far import Machine
+
+pytestmark = pytest.mark.reach
+CONFIG = """\
+name: coder
+runtime: {base_image: "debian:bookworm-slim"}
+egress: {mode: listed, allow: [one.test]}
+features:
+  - plugin: ssh
+  - plugin: external-services
+    services:
+      - url: https://secret.test
+        headers: {Authorization: "Bearer ${ONE}"}
+"""
+
+
+@dataclass(frozen=True)
+class Far:
+    """A project of a user whose settings name the second machine's engine `far`."""
+
+    engine: str
+    machine: Machine
+    desk: Desk
+    project: Path
+
+    def companion(self, *arguments: str) -> Done:
+        return self.desk.companion("-C", str(self.project), *arguments)
+
+    def up(self, *arguments: str) -> Any:
+        return self.companion("up", "--yes", "--json", *arguments).ok().agent
+
+    def there(self, *arguments: str) -> str:
+        """Ask the engine there, on its own machine."""
+        return self.machine.run(self.engine, *arguments)
+
+    @property
+    def id(self) -> str:
+        state = self.desk.home / ".local/state/companion/projects"
+        return next(path.parent.name for path in state.glob("*/project.json"))
+
+    @property
+    def volumes(self) -> list[str]:
+        """Those of our files; the sandbox's own ones outlive it."""
+        names = self.there("volume", "ls", "--quiet").split()
+        return [name for name in names if name.startswith(f"{self.id}_coder.")]
+
+    @property
+    def containers(self) -> list[Any]:
+        listed = ("ps", "--all", "--quiet", "--filter", f"label=dev.companion.project={self.id}")
+        ids = self.there(*listed).split()
+        return json.loads(self.there("inspect", *ids)) if ids else []
+
+    @property
+    def started(self) -> dict[str, str]:
+        return {c["Name"].strip("/"): c["Id"] + c["State"]["StartedAt"] for c in self.containers}
+
+    def ssh(self, command: str, *options: str) -> Done:
+        return self.desk.ssh("coder.sandbox", command, *options)
+
+
+@pytest.fixture(scope="module", params=["docker", "podman"])
+def far(
+    request: pytest.FixtureRequest, machine: Machine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Far]:
+    engine = request.param
+    desk = make_desk(tmp_path_factory.mktemp(engine) / "home")
+    (desk.home / ".ssh/known_hosts").write_text(machine.known_hosts)
+    with tempfile.TemporaryDirectory() as runtime:  # paths of sockets are short
+        path = f"{machine.ssh}/bin:{desk.environment['PATH']}"
+        desk.environment.update(PATH=path, XDG_RUNTIME_DIR=runtime)
+        if engine == "podman":
+            desk.environment["CONTAINER_SSHKEY"] = f"{machine.ssh}/id"
+        where = {engine: machine.docker if engine == "docker" else machine.podman}
+        settings = desk.home / ".config/companion/settings.yaml"
+        more = f"places: {json.dumps({'far': where})}\n"
+        if engine == "podman":  # its client cannot fence in a build there
+            more += "build: {network: open}\n"
+        settings.write_text(settings.read_text() + more)
+        made = Far(engine, machine, desk, desk.project(CONFIG, __env="ONE=sk-one\n"))
+        try:
+            made.up("--on", "far")
+            yield made
+        finally:
+            made.companion("down", "--volumes")
+
+
+def test_it_is_closed_and_lets_its_user_in(far: Far):
+    assert far.ssh("id -un; hostname").out.split() == ["agent", "coder"]
+    assert far.companion("exec", "coder", "id", "-un").out.strip() == "agent"
+    names = far.ssh("cat /etc/hosts").ok().out
+    assert re.match(r"127\.0\.0\.1 localhost\n10\.[\d.]+ coder\n", names)
+    assert far.machine.run("hostname").strip() not in names
+    resolver = far.ssh("cat /etc/resolv.conf; getent hosts nobody.example").ok().out
+    assert re.fullmatch(r"nameserver 10\.[\d.]+\noptions ndots:0\n192\.0\.2\.1 +\S+\n", resolver)
+    assert "attacks held" in far.companion("audit").ok().out
+
+
+def test_nothing_of_this_desktop_is_mounted_and_no_port_published(far: Far):
+    containers = [one for one in far.containers if one["State"]["Running"]]
+    assert len(containers) == 3
+    assert far.volumes
+    mounts = [mount for one in containers for mount in one["Mounts"]]
+    assert {mount["Type"] for mount in mounts} <= {"volume", "tmpfs"}
+    assert not [
+        one for one in containers if any((one["HostConfig"]["PortBindings"] or {}).values())
+    ]
+    for one in containers:
+        options = " ".join(one["HostConfig"]["SecurityOpt"])
+        assert "seccomp=" in options
+        assert "unconfined" not in options
+
+
+def test_another_host_key_is_refused(far: Far):
+    other = far.desk.home / "other_pins"
+    key = "AAAAC3NzaC1lZDI1NTE5AAAAIIHvEwTl2Sl2w1sWhPBGpW0yDQKyRGeBTGrDnXnUWSHY"
+    other.write_text(f"coder.sandbox ssh-ed25519 {key}\n")
+    done = far.ssh("true", "-o", f"UserKnownHostsFile={other}")
+    assert done.code == 255
+    assert "Host key verification failed" in done.err
+
+
+def test_a_save_reloads_the_gateway_and_ends_no_session(far: Far):
+    before = far.started
+    session = subprocess.Popen(
+        ["ssh", "-F", far.desk.home / ".ssh/config", "coder.sandbox", "cat"],
+        env=far.desk.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert session.stdin
+    assert session.stdout
+    session.stdin.write("a\n")
+    session.stdin.flush()
+    assert session.stdout.readline() == "a\n"
+    file = far.project / "agent.yaml"
+    file.write_text(CONFIG.replace("one.test", "two.test"))
+    assert far.up()["change"] == "reload"
+    reach = far.ssh("curl -s -o /dev/null -w '%{http_code} ' http://one.test http://two.test")
+    assert reach.out.split()[0] == "403"
+    assert reach.out.split()[1] != "403"
+    session.stdin.write("b\n")
+    session.stdin.close()
+    assert session.stdout.read() == "b\n"
+    assert session.wait(30) == 0
+    assert far.started == before
+    assert far.companion("plan", "--check").code == 0
+
+
+def test_a_port_inside_is_forwarded(far: Far):
+    with subprocess.Popen(
+        ["ssh", "-F", far.desk.home / ".ssh/config", "-W", "127.0.0.1:2222", "coder.sandbox"],
+        env=far.desk.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as forward:
+        assert forward.stdout
+        assert forward.stdout.read(7) == b"SSH-2.0"
+        forward.kill()
+
+
+def test_a_machine_that_does_not_answer_is_named_and_nothing_is_removed(far: Far):
+    before = far.started
+    far.machine.run("pkill", "-STOP", "-x", "sshd")
+    try:
+        begin = time.monotonic()
+        done = far.companion("up")
+        took = time.monotonic() - begin
+    finally:
+        far.machine.run("pkill", "-CONT", "-x", "sshd")
+    assert done.code == 1
+    address = far.machine.docker.removeprefix("ssh://root@")
+    assert address in done.problems[0]
+    assert took < 10 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert far.started == before
+    assert far.ssh("true").code == 0
+
+
+def test_another_engine_that_the_client_would_use_changes_nothing(far: Far):
+    before = far.started
+    variable = {"docker": "DOCKER_HOST", "podman": "CONTAINER_HOST"}[far.engine]
+    chosen, kept = {variable: "unix:///nowhere.sock"}, dict(far.desk.environment)
+    if far.engine == "docker":
+        del far.desk.environment[variable]
+        for words in (
+            ("create", "other", "--docker", "host=unix:///nowhere.sock"),
+            ("use", "other"),
+        ):
+            use = ("docker", "context", *words)
+            subprocess.run(use, env=far.desk.environment, check=True, capture_output=True)
+        assert far.companion("status", "--json").ok().agent["state"] == "running"
+        subprocess.run(
+            ("docker", "context", "use", "default"), env=far.desk.environment, check=True
+        )
+    far.desk.environment.update(chosen)
+    try:
+        assert far.companion("status", "--json").ok().agent["state"] == "running"
+        assert far.up()["change"] == "none"
+    finally:
+        far.desk.environment.clear()
+        far.desk.environment.update(kept)
+    assert far.started == before
+
+
+def test_it_moves_here_and_back_and_leaves_nothing_behind(far: Far):
+    """Last: the sandbox is another one afterwards."""
+    engine = far.engine
+    assert engine in answering()
+    (far.project / "agent.yaml").write_text(CONFIG + f"container_runtime: {engine}\n")
+    assert far.up()["engine"] == engine
+    assert far.ssh("id -un").out.strip() == "agent"
+    assert far.containers == []
+    assert far.volumes == []
+    (far.project / "agent.yaml").write_text(CONFIG)
+    far.up("--on", "far")
+    assert far.ssh("id -un").out.strip() == "agent"
+    far.companion("down").ok()
+    assert far.containers == []
+    assert far.volumes == []
