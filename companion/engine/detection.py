@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from companion.config.engine_places import EnginePlace
 from companion.engine.client import Engine
 from companion.engine.connection import SELECTORS
 from companion.engine.dialect import DIALECTS
 from companion.engine.model import EngineChoice
 from companion.errors import Code, CompanionError, EngineError
 from companion.system import packages, process, search
+
+if TYPE_CHECKING:  # importing models takes longer than all that `status` does
+    from companion.config.engine_places import EnginePlace
 
 _TIMEOUT = 20.0
 _INFO = ("info", "--format", "{{.Host.Security.Rootless}}")
@@ -22,12 +25,12 @@ _SELECTING = {
     "podman": ("CONTAINER_HOST", "CONTAINER_CONNECTION"),
 }
 """Variables that select an endpoint by its address, and by a name of the client's own."""
-NO_PLACES: Mapping[str, EnginePlace] = MappingProxyType({})
+NO_PLACES: "Mapping[str, EnginePlace]" = MappingProxyType({})
 _RECORDED = ("DOCKER_CONFIG", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
 
 
 def detect(
-    wanted: str | None, known: EngineChoice | None, places: Mapping[str, EnginePlace] = NO_PLACES
+    wanted: str | None, known: EngineChoice | None, places: "Mapping[str, EnginePlace]" = NO_PLACES
 ) -> EngineChoice:
     """Return the engine to use: the configured one, else the recorded one, else a running one.
 
@@ -60,7 +63,7 @@ def detect(
     )
 
 
-def _is_wanted(known: EngineChoice, wanted: str, places: Mapping[str, EnginePlace]) -> bool:
+def _is_wanted(known: EngineChoice, wanted: str, places: "Mapping[str, EnginePlace]") -> bool:
     """Tell whether a recorded engine is the configured one; it keeps the endpoint that it had."""
     if wanted in places:
         return (known.place, known.defined) == (wanted, str(places[wanted]))
@@ -103,7 +106,7 @@ def selected_elsewhere(choice: EngineChoice) -> str:
     return "" if now.is_same(choice) else now.endpoint
 
 
-def _at_place(name: str, place: EnginePlace) -> EngineChoice:
+def _at_place(name: str, place: "EnginePlace") -> EngineChoice:
     """Return the engine of a place, with its endpoint.
 
     Raises:
