@@ -15,7 +15,7 @@ from companion.operations.git_obeys import Effort
 from companion.system import files, links
 
 ENDING = ".disabled"
-_SECONDS, _DIRECTORIES, _REPOSITORIES = 60.0, 1_000_000, 5_000
+_SECONDS, _DIRECTORIES, _REPOSITORIES, _ENTRIES = 60.0, 1_000_000, 5_000, 1_000_000
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ def disarm(top: Path) -> Disarmed:
     Raises:
         OSError: something cannot be renamed; the tree is not to be used.
     """
-    done, effort = Disarmed(), Effort(_SECONDS, _DIRECTORIES, _REPOSITORIES)
+    done, effort = Disarmed(), Effort(_SECONDS, _DIRECTORIES, _REPOSITORIES, _ENTRIES)
     for one in list(git_obeys.in_tree(top, effort)):
         if _is_below(one.path, top) and _rename(one.path):
             done.renamed[str(one.path.relative_to(top))] = one.what

@@ -55,9 +55,12 @@ class Effort:
         seconds: float = _SECONDS,
         directories: int = _DIRECTORIES,
         repositories: int = _REPOSITORIES,
+        entries: int = _MOST,
     ) -> None:
         self._until = time.monotonic() + seconds
         self._directories, self._repositories = directories, repositories
+        self.entries = entries
+        """Of one directory."""
         self.is_spent = False
 
     def take(self, *, directories: int = 0, repositories: int = 0) -> bool:
@@ -167,7 +170,8 @@ def _is_a_worktrees(own: Path, effort: Effort) -> bool:
     common = files.real(own).parent.parent
     obeys = files.real(own / os.fsdecode(text).rstrip("\r\n"))
     is_whole = _is_bare(entry.name.casefold() for entry in entries(common, effort))
-    return own.parent.name == WORKTREES and obeys == common and is_whole
+    is_seen = GIT not in map(str.casefold, common.parts[:-1])  # tree() enters no `.git`
+    return own.parent.name == WORKTREES and obeys == common and is_whole and is_seen
 
 
 def remotes(own: Path, effort: Effort) -> Iterator[Obeyed]:
@@ -211,7 +215,7 @@ def entries(directory: Path, effort: Effort) -> Iterator["os.DirEntry[str]"]:
     """Yield the entries of a directory, of which there may be any number."""
     try:
         with os.scandir(directory) as found:
-            yield from islice(found, _MOST)
+            yield from islice(found, effort.entries)
             if next(found, None):
                 effort.is_spent = True
     except OSError:  # it is missing, or git cannot read it, either

@@ -22,6 +22,7 @@ _PIECE = 64 << 10
 _HINTS = {
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room on the disk: your quota is used up",
+    errno.EFBIG: "make room by a higher limit of file sizes: see `ulimit -f`",
     errno.EROFS: "mount its file system for writing, or set HOME to a directory of yours that is",
 }
 """What to do where the system refuses to write, unless it is for the owner or mode."""

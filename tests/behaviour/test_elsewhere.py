@@ -1,6 +1,7 @@
 """An engine elsewhere sees no file of this desktop: found out by trying, once for each endpoint."""
 
 import json
+import os
 
 import pytest
 from desk import Desk
@@ -55,6 +56,8 @@ def test_doctor_finds_and_removes_secrets_that_were_left_elsewhere(
     file.write_text(json.dumps(record))
     left = f"{file.parents[1].name}_coder.secrets"
     one.set(volumes=["another_volume", left])
+    for name in os.environ.keys() - desk.environment.keys():
+        monkeypatch.delenv(name)
     for name, value in desk.environment.items():
         monkeypatch.setenv(name, value)
     (found,) = (f for f in engine_checks.examine(desk.paths) if f.check is Check.STRAYS)

@@ -62,7 +62,7 @@ def held(path: Path) -> Iterator["subprocess.Popen[str]"]:
     ("refused", "said", "hint"),
     [
         ("flock:error=ENOLCK", "No locks available", "keep this directory on a local disk"),
-        ("openat:error=EROFS", "Read-only file system", "correct its owner or mode"),
+        ("openat:error=EROFS", "Read-only file system", "mount its file system for writing"),
     ],
 )
 def test_without_the_lock_of_an_agent_nothing_is_done(

@@ -69,7 +69,9 @@ def test_a_snapshot_of_0_1_still_leads_back(tmp_path: Path):
 def test_a_snapshot_without_system_calls_of_ours_starts_with_the_engines_own(tmp_path: Path):
     """Versions before there was such a list wrote none, or an absolute path."""
     service = generated(HERE / "everything", tmp_path).target.services[0]
-    argv = create_argv(DIALECTS["docker"], "p", "coder", replace(service, seccomp=""), "/state")
+    argv = create_argv(
+        DIALECTS["docker"], "p", "coder", replace(service, seccomp=""), "/state", "/p"
+    )
     assert "no-new-privileges" in argv
     assert not [word for word in argv if word.startswith("seccomp")]
 
@@ -92,7 +94,9 @@ def test_a_snapshot_that_cannot_be_read_is_reported_and_puts_nothing_back(
 def test_a_container_whose_files_lie_elsewhere_is_made_anew(tmp_path: Path, now: str):
     desired = generated(HERE / "everything", tmp_path).target
     agent, seen = desired.service(Role.AGENT), world(desired)
-    argv = create_argv(DIALECTS["podman"], "case", "coder", agent, "/state/coder")
+    argv = create_argv(
+        DIALECTS["podman"], "case", "coder", agent, "/state/coder", "/state/coder/seccomp"
+    )
     pairs = pairwise(argv)
     labels = dict(value.split("=", 1) for flag, value in pairs if flag == "--label")
     data = {"Id": "1", "Name": "x", "Config": {"Labels": labels}, "State": {}, "HostConfig": {}}
