@@ -143,9 +143,16 @@ def out_of(home: Paths, inside: Inside, target: str) -> CopiedOut:
 def _disarmed(done: Unpacked, place: Path) -> Disarmed:
     """Rename what would have git run something in what came out, before it gets its name."""
     try:
-        return disarming.disarm(place) if done.is_directory else Disarmed()
+        disarmed = disarming.disarm(place) if done.is_directory else Disarmed()
     except OSError as error:
         raise _unwritable("what came out", error) from None
+    except ValueError:  # NUL in a path
+        what = "a `.git` that came out names what cannot be a path; nothing was kept"
+        raise CompanionError(what, "remove it inside", code=Code.FILE_ACCESS) from None
+    if not disarmed.is_whole:
+        what = "there is too much to look for all that git would run in it; nothing was kept"
+        raise CompanionError(what, "copy a part of it", code=Code.FILE_ACCESS)
+    return disarmed
 
 
 def _is_content(source: str) -> bool:

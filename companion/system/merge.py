@@ -29,7 +29,8 @@ class ClashError(OSError):
 def move(parent: int, name: str, there: int) -> list[str]:
     """Move the entries of a directory of ours into another one, and return what was left out.
 
-    A repository that is there keeps its `.git`: git on the desktop obeys what stands in it.
+    A repository that is there keeps its `.git`: git on the desktop obeys what stands in it. Nothing
+    comes into a bare one, and none is completed by what comes.
 
     Args:
         parent: a handle of the directory that ours lies in; both are on one file system.
@@ -59,8 +60,9 @@ def _require_no_clash(ours: int, there: int, before: str) -> None:
 
 
 def _moved(ours: int, there: int, before: str) -> Iterator[str]:
+    is_kept = _is_bare(os.listdir(ours) + os.listdir(there))
     for name in sorted(os.listdir(ours)):
-        if _is_git(name):
+        if is_kept or _is_git(name):
             yield f"{before}/{name}"
         elif stat.S_ISDIR(_mode(name, ours) or 0) and stat.S_ISDIR(_mode(name, there) or 0):
             with _opened(name, ours) as inner, _opened(name, there) as inner_there:
@@ -72,6 +74,12 @@ def _moved(ours: int, there: int, before: str) -> Iterator[str]:
 def _is_git(name: str) -> bool:
     """Tell whether a name may mean `.git`: many disks, such as a Mac's, ignore case."""
     return name.casefold() == _GIT
+
+
+def _is_bare(names: list[str]) -> bool:
+    """Tell whether git may take a directory with these names for a repository."""
+    known = set(map(str.casefold, names))
+    return "head" in known and ({"objects", "refs"} <= known or "commondir" in known)
 
 
 def _mode(name: str, directory: int) -> int | None:

@@ -13,6 +13,7 @@ from fake_project import fresh
 from companion.operations.disarming import disarm
 from companion.operations.git_obeys import Effort
 from companion.operations.repository_check import dangers
+from companion.system import merge
 from companion.system.git import committed, recorded
 
 QUIET = {
@@ -345,3 +346,26 @@ def test_doctor_and_down_name_what_an_agent_left(desk: Desk, top: Path):
     assert "alias.old" not in found
     assert "COMMIT_EDITMSG is a link" in fake.companion("down").ok().err
     assert not (top / ".git/commondir").exists()
+
+
+def test_a_repository_is_hidden_from_a_copy_nowhere_below_git(top: Path):
+    own = top / ".git/inner"
+    shutil.copytree(top / ".git", own)
+    kept = own / "worktrees/x"
+    kept.mkdir(parents=True)
+    (kept / "HEAD").write_text("ref: refs/heads/main\n")
+    (kept / "commondir").write_text("../..\n")
+    (top / "tree").mkdir()
+    (top / "tree/.git").write_text(f"gitdir: {kept}\n")
+    assert f"{kept}/commondir: git obeys another directory" in [*dangers(top)]
+
+
+def test_two_copies_make_no_repository(tmp_path: Path):
+    for name in ("out/data/HEAD", "there/data/config", "there/data/objects/x", "there/data/refs/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    parent, there = (os.open(tmp_path / name, os.O_RDONLY) for name in (".", "there"))
+    assert merge.move(parent, "out", there) == ["./data/HEAD"]
+    assert not (tmp_path / "there/data/HEAD").exists()
+    os.close(parent)
+    os.close(there)

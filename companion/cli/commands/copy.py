@@ -107,6 +107,3 @@ def _disabled(done: CopiedOut) -> Iterator[Problem]:
         yield Problem(what, "read it before you rename it back")
     if (more := len(done.disarmed.renamed) - _SHOWN) > 0:
         yield Problem(f"so renamed in {done.place}, too: {plural(more, 'further file')}", "")
-    if not done.disarmed.is_whole:
-        what = f"{done.place} is too large to look for all that git would run there"
-        yield Problem(what, "look at its repositories before you run git or open an editor there")
