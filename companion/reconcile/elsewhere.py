@@ -25,13 +25,22 @@ def wanted(home: Paths, checked: Checked, on: str | None) -> str | None:
     configured = checked.config.container_runtime
     if not on or on == configured:
         return configured
-    if problem := engine_places.problem(on, user_settings.read(home).places, str(home.settings)):
-        raise CompanionError(problem.what, problem.hint, code=Code.USAGE)
+    require_place(home, on)
     if configured:
         what = f"{checked.config.name} is configured for '{configured}', so it cannot run on '{on}'"
         hint = "change `container_runtime`, or remove it: then `--on` chooses"
         raise CompanionError(what, hint, code=Code.USAGE)
     return on
+
+
+def require_place(home: Paths, name: str) -> None:
+    """Require that a name is a kind of engine, or a place of the settings.
+
+    Raises:
+        CompanionError: it is neither.
+    """
+    if problem := engine_places.problem(name, user_settings.read(home).places, str(home.settings)):
+        raise CompanionError(problem.what, problem.hint, code=Code.USAGE)
 
 
 def examined(

@@ -13,6 +13,17 @@ from pathlib import Path
 from companion.errors import CompanionError
 from companion.system import files, process, search
 
+ISOLATED = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_ALLOW_PROTOCOL": "",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+}
+"""Variables by which git reads a repository by nobody's settings, fetches and locks nothing."""
+
 _SECONDS = 300.0
 _CONFIG = """\
 [core]
@@ -76,13 +87,7 @@ class BorrowedGit:
             "SYSTEMROOT": os.environ.get("SYSTEMROOT", ""),
             "GIT_DIR": str(self._scratch),
             "GIT_OBJECT_DIRECTORY": str(self._common / "objects"),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_ALLOW_PROTOCOL": "",
-            "GIT_NO_LAZY_FETCH": "1",
-            "GIT_NO_REPLACE_OBJECTS": "1",
-            "GIT_OPTIONAL_LOCKS": "0",
+            **ISOLATED,
             "GIT_TERMINAL_PROMPT": "0",
         }
         if work_tree:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from companion.system import process, search
+from companion.system.borrowed_git import ISOLATED
 
 _SECONDS = 5.0
 _CONFIG = """\
@@ -61,13 +62,7 @@ class Git:
             "GIT_DIR": str(scratch),
             "GIT_OBJECT_DIRECTORY": str(repository.common / "objects"),
             "GIT_INDEX_FILE": str(repository.own / "index"),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_ALLOW_PROTOCOL": "",
-            "GIT_NO_LAZY_FETCH": "1",
-            "GIT_NO_REPLACE_OBJECTS": "1",
-            "GIT_OPTIONAL_LOCKS": "0",
+            **ISOLATED,
         }
         self._alone = process.Alone(environment, scratch)
 

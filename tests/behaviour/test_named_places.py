@@ -1,6 +1,7 @@
 """Places: engines that the user's settings name; a project may name one, and defines none."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,13 @@ def test_a_place_is_a_power_that_is_asked_for_whoever_wrote_it(tmp_path: Path):
 def test_a_place_that_cannot_be_is_one_message(fake: Fake, places: str, what: str):
     define(fake.desk, places)
     assert what in problem(fake, "validate")
+
+
+def test_run_at_an_unknown_place_makes_nothing(fake: Fake):
+    define(fake.desk, "{box: {docker: box}}")
+    where = fake.desk.home / "app"
+    subprocess.run(["git", "init", "-q", where], check=True)
+    done = fake.desk.companion("run", "codex", str(where), "--on", "bix", "--yes")
+    assert done.code == 1, done.err
+    assert "your settings have no place 'bix'" in done.err
+    assert not [*fake.desk.home.glob("**/sandboxes/*")]

@@ -108,7 +108,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for project in (mine, other):
         store.register(home.project(project.id), project.directory)
     made = World(home, mine, other)
-    texts = {"agent.yaml": CONFIG, ".env": "KEY=one\n", "hook.sh": "", "keys.pub": "",
+    texts = {"agent.yaml": CONFIG, ".env": "KEY=sk-7c1e90Kx\n", "hook.sh": "", "keys.pub": "",
              "overlay/.profile": "", "company.pem": ""}  # fmt: skip
     for name, text in texts.items():
         (mine.directory / name).write_text(text)
@@ -152,8 +152,8 @@ CHANGES: dict[str, Callable[[World], object]] = {
     "a wrong config": edit("agent.yaml", "egress: listed", "egress: lost"),
     "another name": edit("agent.yaml", "name: coder", "name: other"),
     "another egress": edit("agent.yaml", "egress: listed", "egress: open"),
-    "a secret without a value": edit(".env", "KEY=one", "KEY="),
-    "a secret that cannot be sent": edit(".env", "one", "\u20ac"),
+    "a secret without a value": edit(".env", "KEY=sk-7c1e90Kx", "KEY="),
+    "a secret that cannot be sent": edit(".env", "sk-7c1e90Kx", "\u20ac"),
     "no hook": lambda world: (world.directory / "hook.sh").unlink(),
     "a hook from elsewhere": redirected,
     "a wrong key": edit("keys.pub", "", "no key\n"),
@@ -288,7 +288,7 @@ def test_what_is_kept_tells_nothing_of_a_secret(world: World):
     (world.directory / ".env").write_text("KEY=two\n")
     again = kept(world)
     assert json.loads(text)["seal"] != json.loads(again)["seal"]
-    assert "one" not in text
+    assert "sk-7c1e90Kx" not in text
     world.home.project(world.project.id).validation.unlink()
     other = json.loads(kept(world))
     assert other["seal"] != json.loads(again)["seal"]  # its key is another one

@@ -25,6 +25,7 @@ from companion.project import discovery, inventory
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord
 from companion.project.runs import Run
+from companion.reconcile import elsewhere
 from companion.reconcile import run as reconciling
 from companion.reconcile import trust as judging
 from companion.reconcile.validate import check
@@ -39,6 +40,8 @@ def run(arguments: Namespace) -> Result:
     """Make a sandbox for a repository, or find it; start it, and attach a terminal."""
     home = Paths.of_user()
     cli, directory = _words(arguments)
+    if arguments.on:
+        elsewhere.require_place(home, arguments.on)
     found = repository.find(directory)
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.as_json
     with unfinished_runs.one_at_a_time(home, found.common, _waiting(found)):
