@@ -67,9 +67,6 @@ def prepare(deb: str, base: str) -> None:
     wanted = ", ".join((*(field.strip() for field in fields), *BESIDES))
     quiet(*SUDO, "apt-get", "satisfy", "-y", "-qq", wanted)
     quiet("podman", "import", base, BASE)
-    # Base directories of XDG, which desktops have; `uninstall` leaves those that it had to make.
-    for name in (".local/share", ".local/state"):
-        (HOME / name).mkdir(parents=True, exist_ok=True)
     settings = HOME / ".config/companion/settings.yaml"
     settings.parent.mkdir(parents=True)
     settings.write_text(f"images:\n  docker.io/library/debian:bookworm-slim: {BASE}\n")

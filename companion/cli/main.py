@@ -7,6 +7,7 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import NoReturn
 
@@ -85,8 +86,24 @@ def _run(line: Line) -> Result:
         return Result(text=parser.start(), code=USAGE)
     arguments = parser.parse(line)
     _beware_of_agents()
-    result: Result = _loaded(arguments)(arguments)
+    with _new_places():
+        result: Result = _loaded(arguments)(arguments)
     return result
+
+
+def _new_places() -> AbstractContextManager[None]:
+    """Have `uninstall` remove the directories around ours that the first commands make."""
+    from companion.system.paths import Paths  # noqa: PLC0415 - start-up time is a budget
+
+    try:
+        home = Paths.of_user()
+    except CompanionError:  # commands that need it say so
+        return nullcontext()
+    if home.data.exists() and home.state.exists():
+        return nullcontext()
+    from companion.desktop import made_directories  # noqa: PLC0415 - needed once
+
+    return made_directories.noting(home)
 
 
 def _beware_of_agents() -> None:

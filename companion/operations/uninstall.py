@@ -79,11 +79,12 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
         )
         autostart.turn_off(home)
         silent += (*_exclude(home), *_forget_secrets(home))
-        made_directories.clear(home)
+        made = made_directories.clear(home)
         for run in runs.all_of_user(home):  # a worktree may hold work, so it stays
             runs_made.take_back(home, replace(run, worktree=None))
     for ours in (home.data, *(() if left else (home.state,))):
         trees.remove(ours)
+    made_directories.remove(made)
     projects = tuple(w.directory for w in known.values())
     return UninstallReport(projects, (*left, *silent), ran, shared)
 

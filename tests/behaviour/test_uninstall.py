@@ -49,6 +49,19 @@ def test_after_uninstall_the_home_is_as_it_was(desk: Desk):
     assert desk.companion("uninstall", "--yes").ok().out.startswith("removed 0 projects;")
 
 
+def test_of_a_home_without_base_directories_no_empty_one_stays(desk: Desk):
+    fake = fresh(desk)
+    before = {path for path in desk.home.rglob("*") if path.is_dir()}
+    assert desk.home / ".local" not in before
+    fake.companion("up", "--yes").ok()
+    (desk.home / ".local/kept").mkdir()
+    desk.companion("autostart", "on").ok()
+    for _ in range(2):  # an uninstall of nothing makes none either
+        desk.companion("uninstall", "--yes").ok()
+        left = {path for path in desk.home.rglob("*") if path.is_dir()}
+        assert left - before == {desk.home / ".local", desk.home / ".local/kept"}
+
+
 def test_a_purge_removes_the_volumes_of_a_project_that_was_removed_earlier(desk: Desk):
     fake = fresh(desk)
     fake.companion("up", "--yes").ok()
