@@ -9,7 +9,7 @@ names the commands that it refuses; `hold` names those that do their work and th
 are let go, and `held` is what waits now; `says` are
 the lines of each build, at once; `vanishing` names networks that are listed and gone when
 they are looked at; `follows` has `events` last until its caller ends, as a real engine does;
-`elsewhere` has containers see no file of this machine;
+`elsewhere` has containers see no file of this machine, and `files` is what was copied into volumes;
 `gather` is [words, n]: calls that begin with the words do their work and then wait until n of them
 were made, which `gathered` counts. It is started thousands of times, so it imports little.
 """
@@ -169,7 +169,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
         case ["info"]:
             return f"{str(world.get('rootless', False)).lower()}\n"
         case ["ps"]:
-            return lines(c["Id"] for c in fitting(world["containers"], options))
+            shown = "Name" if options.get("format") == ["{{.Names}}"] else "Id"
+            return lines(c[shown] for c in fitting(world["containers"], options))
         case ["inspect", _] if options.get("format") == ["{{.State.Pid}}"]:
             return "1\n"
         case ["run", _, "/proc/net/fib_trie"]:  # whose image a real engine pulls
@@ -184,6 +185,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             return as_json([inspected(world["images"][tag]) for tag in tags])
         case ["history", tag]:
             return world["images"][tag].get("history", "")
+        case ["volume", "inspect", name] if "format" in options:
+            return f"/volumes/{name}\n"
         case ["volume", "inspect", *names]:
             places = world.get("mountpoints", {})
             return as_json(
@@ -251,6 +254,10 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             return world.get("said", "")
         case ["volume", "ls"]:
             return lines(volumes(world, options))
+        case ["volume", "create", name]:
+            world["volumes"] = sorted({*world["volumes"], name})
+        case ["cp", _, "-", target]:
+            copy(world, *target.split(":"))
         case ["volume", "rm", *names]:
             world["volumes"] = [name for name in world["volumes"] if name not in names]
         case ["events"]:
@@ -372,8 +379,24 @@ def create(world: dict, image: str, options: dict[str, list[str]]) -> str:
         "State": {"Running": False, "Status": "created", "ExitCode": 0, "StartedAt": ""},
         "HostConfig": {"NetworkMode": where, "UsernsMode": user_namespace(world, options)},
         "nets": [] if where.startswith("container:") else [where],
+        "mounts": {m["target"]: m["source"] for m in mounts if m["type"] == "volume"},
     }  # fmt: skip
     return f"{identity}\n"
+
+
+def copy(world: dict, name: str, directory: str) -> None:
+    """Unpack an archive into the volumes that a container mounts."""
+    import io
+    import tarfile
+
+    mounts = found(world, name)["mounts"]
+    held = world.setdefault("files", {})
+    with tarfile.open(fileobj=io.BytesIO(sys.stdin.buffer.read())) as archive:
+        for entry in archive:
+            if entry.isfile():
+                path = os.path.normpath(f"{directory}/{entry.name}")
+                volume = held.setdefault(mounts[os.path.dirname(path)], {})
+                volume[os.path.basename(path)] = archive.extractfile(entry).read()
 
 
 def start(world: dict, name: str) -> None:

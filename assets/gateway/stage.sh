@@ -11,8 +11,10 @@ rm -rf "$to"
 mkdir -m 700 "$to" "$to/certificates"
 # In a Pod, each file is a link into a hidden directory, which is replaced as a whole.
 cp -L /companion/gateway/* "$to"
-certificates=(/companion/certificates/*)
-[ ${#certificates[@]} = 0 ] || cp -L "${certificates[@]}" "$to/certificates"
+# Where files cannot be removed, one that is gone is empty, which HAProxy would refuse.
+for file in /companion/certificates/*; do
+  [ ! -s "$file" ] || cp -L "$file" "$to/certificates"
+done
 cat /etc/ssl/certs/ca-certificates.crt /companion/gateway/trusted.pem >"$to/trusted.pem"
 : >"$to/stale.lst"
 for file in /companion/secrets/*; do

@@ -106,11 +106,11 @@ def selected_elsewhere(choice: EngineChoice) -> str:
     return "" if now.is_same(choice) else now.endpoint
 
 
-def _at_place(name: str, place: "EnginePlace") -> EngineChoice:
-    """Return the engine of a place, with its endpoint.
+def unasked(name: str, place: "EnginePlace") -> EngineChoice:
+    """Return the engine of a place as its settings define it; neither it nor its client is asked.
 
     Raises:
-        CompanionError: its client is not installed or does not know it, or it does not answer.
+        CompanionError: its client is not installed.
     """
     binary = search.find(place.engine)
     if binary is None:
@@ -121,7 +121,16 @@ def _at_place(name: str, place: "EnginePlace") -> EngineChoice:
     variable = host if place.is_address else own
     keys = ("CONTAINER_SSHKEY",) if place.is_address and place.podman else ()
     selecting = ((variable, place.selector), *_set((*keys, *_RECORDED)))
-    unpinned = EngineChoice(place.engine, binary, selecting, place=name, defined=str(place))
+    return EngineChoice(place.engine, binary, selecting, place=name, defined=str(place))
+
+
+def _at_place(name: str, place: "EnginePlace") -> EngineChoice:
+    """Return the engine of a place, with its endpoint.
+
+    Raises:
+        CompanionError: its client is not installed or does not know it, or it does not answer.
+    """
+    unpinned = unasked(name, place)
     choice = pinned(unpinned) if place.docker else _connected(unpinned)
     if not choice.endpoint:
         listing = "docker context ls" if place.docker else "podman system connection list"

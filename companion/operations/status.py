@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from companion.engine.client import Engine
-from companion.engine.detection import detect
+from companion.engine.detection import detect, unasked
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import CompanionError, Problem
 from companion.operations import attention, ports_inside, validation_cache
@@ -153,7 +153,9 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
     broken = (written.broken[name],) if name in written.broken else ()
     choice = (record.engine if record else None) or _detected(look.home, config)
     engine = Engine(choice, ref.project.id, name)
-    containers = look.ask(engine)
+    # At a place that no record of it names, it was never started; the user may not have agreed.
+    is_there = not choice.place or bool(record and record.engine)
+    containers = look.ask(engine) if is_there else ()
     ports = ports_inside.of(containers, record) if record else ports_inside.Ports()
     return Status(
         agent=name,
@@ -174,10 +176,13 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
 
 
 def _detected(home: Paths, config: _Config) -> EngineChoice:
-    """Return the engine that an agent without a record would get."""
+    """Return the engine that an agent without a record would get; no place is asked."""
     from companion.reconcile import user_settings  # noqa: PLC0415 - start-up time is a budget
 
-    return detect(config.container_runtime, None, user_settings.read(home).places)
+    wanted, places = config.container_runtime, user_settings.read(home).places
+    if wanted and wanted in places:
+        return unasked(wanted, places[wanted])
+    return detect(wanted, None)
 
 
 def _attention(

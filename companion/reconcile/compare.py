@@ -43,10 +43,14 @@ class Comparison:
     engine: Driver
     observed: Observed
     plan: Plan
+    was_asked: bool = True
+    """False: what the engine holds is unknown, because the user did not agree to it yet."""
 
 
 def preview(home: Paths, ref: AgentRef) -> Comparison:
-    """Compare an agent's sandbox without changing anything.
+    """Compare an agent's sandbox without changing anything, or trying what an engine can do.
+
+    A place that the user did not agree to is not asked; the sandbox is taken to be nowhere.
 
     Raises:
         CompanionError: the agent's files are invalid, or the engine does not answer.
@@ -55,8 +59,24 @@ def preview(home: Paths, ref: AgentRef) -> Comparison:
     with suppress(CompanionError):  # what cannot be read now is taken to be as it was
         secret_values.fetch(home, ref, checked.contribution, lambda _: None, asks=False)
     record = store.read(checked.agent_paths(home))
-    engine = engine_of(home, checked, record)
+    if choice := elsewhere.unasked(home, checked, record):
+        return _unasked(home, checked, record, choice)
+    engine = engine_of(home, checked, record, tries=False)
     return compare(home, checked, propose(home, checked, record, engine), engine)
+
+
+def _unasked(
+    home: Paths, checked: Checked, record: AgentRecord | None, choice: EngineChoice
+) -> Comparison:
+    """Compare with an engine that may not be asked, as if it held nothing."""
+    seen = elsewhere.examined(home, checked, choice, None, tries=False)
+    proposed, engine = propose(home, checked, record), engine_at(home, checked, seen)
+    then = proposed.on(seen)
+    desired, nothing = desired_of(home, checked, then), Observed()
+    todo = plan(desired.target, nothing, then)
+    return Comparison(
+        checked, proposed.engine, then, desired, engine, nothing, todo, was_asked=False
+    )
 
 
 def compare(
@@ -96,11 +116,21 @@ def settled(
 
 
 def engine_of(
-    home: Paths, checked: Checked, record: AgentRecord | None, on: str | None = None
+    home: Paths,
+    checked: Checked,
+    record: AgentRecord | None,
+    on: str | None = None,
+    *,
+    tries: bool = True,
 ) -> Driver:
     """Return the configured engine, else the agent's current one, else one that is running.
 
-    `on` is the engine or place to use where the config does not choose one.
+    Args:
+        home: the user's paths.
+        checked: the agent.
+        record: what is recorded of it.
+        on: the engine or place to use where the config does not choose one.
+        tries: find out whether an unknown engine can mount files of this desktop.
 
     Raises:
         CompanionError: the engine is not installed or does not answer.
@@ -109,7 +139,7 @@ def engine_of(
     choice = pinned(
         detect(wanted, record.engine if record else None, user_settings.read(home).places)
     )
-    return engine_at(home, checked, elsewhere.examined(home, checked, choice, record))
+    return engine_at(home, checked, elsewhere.examined(home, checked, choice, record, tries=tries))
 
 
 def engine_at(home: Paths, checked: Checked, choice: EngineChoice) -> Driver:

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from companion.config import engine_places
-from companion.engine import machine
+from companion.engine import detection, machine
 from companion.engine.client import Engine
 from companion.engine.model import EngineChoice
 from companion.engine.shared_files import are_shared
 from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.reconcile import gateway_services, user_settings
+from companion.reconcile import gateway_services, trust, user_settings
 from companion.reconcile.validate import Checked
+from companion.sandbox.powers import Kind
 from companion.system.paths import Paths
 
 
@@ -43,16 +44,36 @@ def require_place(home: Paths, name: str) -> None:
         raise CompanionError(problem.what, problem.hint, code=Code.USAGE)
 
 
+def unasked(home: Paths, checked: Checked, record: AgentRecord | None) -> EngineChoice | None:
+    """Return the place that a config chooses before its user agreed to that, else None.
+
+    The place itself is the user's own. But whoever wrote the config would decide that the desktop
+    logs in there, so nothing is asked of it, not even whether it answers, unless the sandbox is
+    there already.
+    """
+    name, places = checked.config.container_runtime, user_settings.read(home).places
+    if name is None or name not in places or trust.allows(home, checked, Kind.PLACE):
+        return None
+    choice = detection.unasked(name, places[name])
+    known = record.engine if record else None
+    return None if known and (known.place, known.defined) == (name, choice.defined) else choice
+
+
 def examined(
-    home: Paths, checked: Checked, choice: EngineChoice, record: AgentRecord | None
+    home: Paths, checked: Checked, choice: EngineChoice, record: AgentRecord | None, *, tries: bool
 ) -> EngineChoice:
     """Return an engine with what is known of its files; a record of any agent tells that.
+
+    Where none does, the engine is tried, or else taken to be elsewhere if it is over a network.
 
     Raises:
         CompanionError: the engine is elsewhere and cannot mount something, or does not answer.
     """
     if (record.engine if record else None) != choice:
-        choice = _seen(home, checked, choice)
+        known = recorded(home, choice)
+        if not known and not tries:
+            known = replace(choice, shares_files=not choice.is_remote)
+        choice = known or _seen(home, checked, choice)
     if not choice.shares_files and (problems := tuple(_mounted(checked, choice))):
         raise ConfigError(problems)
     return choice
@@ -78,9 +99,7 @@ def recorded(home: Paths, choice: EngineChoice) -> EngineChoice | None:
 
 
 def _seen(home: Paths, checked: Checked, choice: EngineChoice) -> EngineChoice:
-    """Return an engine with what a record knows of its endpoint, or else with what it shows."""
-    if known := recorded(home, choice):
-        return known
+    """Return an engine with what it shows: whether it mounts our files, else its networks."""
     engine = Engine(choice, checked.project.id, checked.config.name)
     if are_shared(engine, home.state):
         return choice

@@ -48,8 +48,8 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
     return found
 
 
-def write(desired: Desired, home: Paths, checked: Checked) -> dict[Directory, tuple[File, ...]]:
-    """Write all files that the containers of one agent mount; return what is gone, as empty files.
+def write(desired: Desired, home: Paths, checked: Checked) -> None:
+    """Write all files that the containers of one agent mount.
 
     Raises:
         CompanionError: a secret can no longer be read; no mounted file was written.
@@ -57,13 +57,10 @@ def write(desired: Desired, home: Paths, checked: Checked) -> dict[Directory, tu
     agent_paths, owner = checked.agent_paths(home), desired.sandbox.host.uid
     all_contents = contents(desired, home, checked)
     files.make_private_dir(agent_paths.root)
-    gone = {
-        directory: tuple(_fill(agent_paths.root / directory, directory_files, owner))
-        for directory, directory_files in all_contents.items()
-    }
+    for directory, directory_files in all_contents.items():
+        _fill(agent_paths.root / directory, directory_files, owner)
     files.make_private_dir(agent_paths.control)
     files.give_to(agent_paths.control, owner)
-    return gone
 
 
 def refresh_tokens(home: Paths, checked: Checked) -> None:
@@ -90,8 +87,8 @@ def _secret_files(values: Mapping[SecretRef, Secret]) -> Iterator[File]:
         yield File(secret.name, base64.b64encode(value.encoded()), files.PRIVATE)
 
 
-def _fill(directory: Path, contents: Iterable[File], owner: int) -> Iterator[File]:
-    """Make a directory hold exactly these files, each replaced atomically; yield what is gone."""
+def _fill(directory: Path, contents: Iterable[File], owner: int) -> None:
+    """Make a directory hold exactly these files, each replaced atomically."""
     files.make_private_dir(directory)
     files.give_to(directory, owner)
     wanted = {file.path: file for file in contents}
@@ -100,4 +97,3 @@ def _fill(directory: Path, contents: Iterable[File], owner: int) -> Iterator[Fil
     for path in directory.iterdir():
         if path.name not in wanted:
             files.remove(path)
-            yield File(path.name, b"", files.PRIVATE)

@@ -47,6 +47,7 @@ def roll_back(
     store.write(agent_paths, replace(record, applied=started))
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
+    carried = engine, target, agent_paths, checked.host.uid
     applier = Applier(
         engine,
         target,
@@ -56,13 +57,14 @@ def roll_back(
         progress,
         checked.host.build_network,
         prepare=partial(mount_guard.require, home, checked),
-        carry=partial(carrying.carry, engine, target, agent_paths, checked.host.uid, {}),
+        carry=partial(carrying.carry, *carried),
     )
     try:
         departures = migrate.departures(engine, record)
         images = [image.tag for image in target.images]
         way_back = plan(target, engine.observe(images), record, departures=departures)
         applier.perform(way_back)
+        carrying.sweep(*carried)
     except CompanionError as rollback_error:
         what = f"{error}; the rollback failed, too: {rollback_error}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")

@@ -211,7 +211,9 @@ def _reconcile(request: _Request) -> Report:
     settled_comparison = settled(home, checked, record, engine) if request.only_if_changed else None
     comparison = settled_comparison or compare(home, checked, record, engine, fresh=request.fresh)
     if settled_comparison and not settled_comparison.plan.steps:
-        return _report(comparison, request.begin, 0.0)
+        agent_paths = checked.agent_paths(home)
+        if not carrying.is_due(engine, comparison.desired.target, agent_paths):
+            return _report(comparison, request.begin, 0.0)
     if comparison.plan.change is Change.REBUILD:
         comparison.engine.require_user_ids()  # whoever turns mapping on loses all images
     try:
@@ -232,8 +234,9 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     recording.claim(home, comparison)
     build_dir.write_env_example(home, checked.project)
     agent_paths = checked.agent_paths(home)
-    emptied = mounted_files.write(comparison.desired, home, checked)
+    mounted_files.write(comparison.desired, home, checked)
     ssh_config.sync(home)
+    carried = comparison.engine, comparison.desired.target, agent_paths, checked.host.uid
     applier = Applier(
         comparison.engine,
         comparison.desired.target,
@@ -247,14 +250,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
             and _is_wanted(home, comparison, image)
         ),
         partial(mount_guard.prepare, home, checked),
-        partial(
-            carrying.carry,
-            comparison.engine,
-            comparison.desired.target,
-            agent_paths,
-            checked.host.uid,
-            emptied,
-        ),
+        partial(carrying.carry, *carried),
         partial(build_places.find, checked.ref),
     )
     if Role.AGENT in comparison.plan.starts:
@@ -265,6 +261,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     for sentence in bring.read(home, user_settings.read(home).bring).left_out:
         request.progress(sentence)
     login_seconds = applier.perform(comparison.plan)
+    carrying.sweep(*carried)
     recording.record(home, comparison, complete=True)
     version = Snapshot(comparison.engine.choice, comparison.desired.target, checked.summary)
     snapshot.keep(agent_paths, version)

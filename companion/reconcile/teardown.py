@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from companion.engine.driver import Driver, driver
-from companion.project import once_store, store
+from companion.project import carried_store, once_store, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
 from companion.project.record import Applied, Written
@@ -40,6 +40,7 @@ def down(
         engines = engines_of(written, project.id, agent, progress)
         removed = [_clear(engine, progress, volumes=volumes) for engine in engines]
         snapshot.forget(agent_paths)
+        carried_store.forget(agent_paths)
         once_store.forget(agent_paths)
         if record := written.agents.get(agent):
             store.write(agent_paths, replace(record, wanted=wanted, applied=Applied()))

@@ -18,7 +18,7 @@ from companion.reconcile import user_settings
 from companion.reconcile.provenance import Provenance
 from companion.reconcile.validate import Checked, check
 from companion.sandbox import powers_text
-from companion.sandbox.powers import ALWAYS_ASKED, Agreed, Power, digest_of, grown
+from companion.sandbox.powers import ALWAYS_ASKED, Agreed, Kind, Power, digest_of, grown
 from companion.system import files
 from companion.system.paths import Paths
 
@@ -122,6 +122,12 @@ def judge(home: Paths, checked: Checked) -> Verdict:
     return Verdict(
         agent, asked, grown(asked, agreed, Provenance(checked, agreed).came_with_a_checkout)
     )
+
+
+def allows(home: Paths, checked: Checked, kind: Kind) -> bool:
+    """Tell whether the user agreed to an agent, and to all that it opens of a kind."""
+    verdict = judge(home, checked)
+    return verdict.is_known and not any(power.kind is kind for power in verdict.new)
 
 
 def require(home: Paths, checked: Checked) -> None:

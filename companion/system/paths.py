@@ -134,6 +134,11 @@ class AgentPaths:
         return self.root / "once.json"
 
     @property
+    def carried(self) -> Path:
+        """The names of our files that an engine elsewhere may hold."""
+        return self.root / "carried.json"
+
+    @property
     def good(self) -> Path:
         """What ran well last: the way back."""
         return self.root / "last_good"

@@ -44,6 +44,40 @@ def test_a_directory_of_the_desktop_is_refused_where_it_is_asked_for(desk: Desk)
     assert not one.world["containers"]
 
 
+def secrets(one: Fake) -> dict[str, bytes]:
+    """Return the secrets that the engine's volumes hold, besides those that are empty."""
+    (held,) = (one.world["files"][name] for name in one.world["files"] if ".secrets" in name)
+    return {name: value for name, value in held.items() if value}
+
+
+def test_a_removed_secret_goes_from_there_whatever_failed_in_between(desk: Desk):
+    def configure(service: str, *, command: str = "2") -> None:
+        text = config(service=service, command=command).replace("podman", "docker")
+        (one.project / "agent.yaml").write_text(text)
+
+    one = fake(desk, "docker", elsewhere=True)
+    (one.project / ".env").write_text("KEY=one\n")
+    configure("api")
+    one.companion("up").ok()
+    assert len(secrets(one)) == 1
+    configure("")
+    one.dies(("cp", 1), "before", "up")
+    assert len(secrets(one)) == 1
+    one.companion("up").ok()
+    assert secrets(one) == {}, "the process was killed before it was carried"
+    configure("api", command="3")
+    one.dies(("start", 1), "before", "up")
+    assert len(secrets(one)) == 1
+    configure("", command="4")
+    one.set(refuse=["build"])
+    assert one.companion("up").code == 1
+    assert secrets(one) == {}, "the change failed, and its roll-back knows nothing of the secret"
+    one.set(refuse=[])
+    one.companion("up").ok()
+    one.companion("down").ok()
+    assert not [name for name in one.world["volumes"] if "." in name]
+
+
 def test_doctor_finds_and_removes_secrets_that_were_left_elsewhere(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ):

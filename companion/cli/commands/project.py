@@ -140,6 +140,8 @@ def plan(arguments: Namespace) -> Result:
 def _told(seen: Comparison, *, alone: bool) -> Iterator[str]:
     yield ("" if alone else f"{seen.checked.config.name}: ") + _summary(seen)
     yield from (f"  {step.describe()}: {step.why}" for step in seen.plan.steps)
+    if not seen.was_asked:
+        yield f"  {seen.engine.choice.label} is not asked what it holds before you agree to it"
 
 
 def _agreeing(reviewed: Review) -> Iterator[str]:
@@ -164,6 +166,7 @@ def _facts(seen: Comparison) -> dict[str, object]:
     return {
         "agent": seen.checked.config.name,
         "change": seen.plan.change.name.lower(),
+        "asked": seen.was_asked,
         "egress": seen.checked.egress,
         "steps": [
             {"step": s.describe(), "code": s.why.reason, "reason": s.why.text}
