@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 import secrets
-import socket
 import ssl
 import threading
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 import model
+from connect_proxy import led
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from desk import Desk
@@ -260,44 +260,13 @@ def openai_servers(desk: Desk, address: str = "127.0.0.1", port: int = 0) -> Ite
     )
     server.openai = OpenAI()  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        to = (address, server.server_port)
-        threading.Thread(target=_proxy, args=(listener, to), daemon=True).start()
-        desk.environment["https_proxy"] = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        try:
-            yield server.openai  # type: ignore[attr-defined]
-        finally:
-            server.shutdown()
-            server.server_close()
-
-
-def _proxy(listener: socket.socket, to: tuple[str, int]) -> None:
-    while True:
-        try:
-            caller, _ = listener.accept()
-        except OSError:
-            return
-        threading.Thread(target=_lead, args=(caller, to), daemon=True).start()
-
-
-def _lead(caller: socket.socket, to: tuple[str, int]) -> None:
-    head = b""
-    while b"\r\n\r\n" not in head and (piece := caller.recv(4096)):
-        head += piece
-    assert head.startswith(tuple(f"CONNECT {host}:443 ".encode() for host in HOSTS)), head
-    callee = socket.create_connection(to)
-    caller.sendall(b"HTTP/1.1 200 fine\r\n\r\n")
-    for one, other in ((caller, callee), (callee, caller)):
-        threading.Thread(target=_pump, args=(one, other), daemon=True).start()
-
-
-def _pump(one: socket.socket, other: socket.socket) -> None:
+    names = [f"{host}:443" for host in HOSTS]
     try:
-        while piece := one.recv(65536):
-            other.sendall(piece)
-        other.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
+        with led(desk, (address, server.server_port), *names):
+            yield server.openai  # type: ignore[attr-defined]
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def accounts_file(desk: Desk) -> Path:

@@ -44,7 +44,7 @@ def answering(fake: Fake) -> Iterator[None]:
     try:
         yield
     finally:
-        listener.close()
+        _close(listener)
 
 
 @contextmanager
@@ -60,7 +60,7 @@ def answering_all(desk: Desk) -> Iterator[None]:
         ends.set()
         watcher.join()
         for listener in served.values():
-            listener.close()
+            _close(listener)
 
 
 def _follow(projects: Path, served: dict[int, socket.socket], ends: threading.Event) -> None:
@@ -83,6 +83,12 @@ def _serve(listener: socket.socket, key: Path) -> None:
             transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(key)))
             with suppress(OSError, EOFError, paramiko.SSHException):
                 transport.start_server(threading.Event(), _Everyone())
+
+
+def _close(listener: socket.socket) -> None:
+    """Close it; who waits for a caller is woken, lest it takes one from another socket's number."""
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 def _succeed(channel: paramiko.Channel) -> None:

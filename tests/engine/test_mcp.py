@@ -1,15 +1,14 @@
 """An MCP server behind a real gateway: authorized once, its token renewed, never in the agent."""
 
 import base64
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from connect_proxy import led
 from desk import COMPANION, make_desk
 from mcp_server import CANARY, give_browser, mcp_server
 from sandboxes import FIRST_PORT, SERVICES, Box, trusted_authority, wait_until
@@ -55,7 +54,7 @@ def test_an_mcp_server_gets_the_token_and_the_agent_never_sees_one(box: Box, tmp
     certificate = box.desk.home / "server.pem"
     with (
         mcp_server(certificate, HOST, box.bridge, PORT) as mcp,
-        reached_by_name(box),
+        led(box.desk, (box.bridge, PORT), f"{HOST}:{PORT}"),
         box.start("exec", "coder", "--", "sleep", "1000") as session,
     ):
         try:
@@ -126,41 +125,3 @@ def is_nowhere(box: Box, tmp_path: Path, log: Path) -> None:
     files += [p for p in box.project.rglob("*") if p.is_file()]
     said += [path.read_text(errors="replace") for path in files]
     assert not [text for text in said for trace in traces if trace in text]
-
-
-@contextmanager
-def reached_by_name(box: Box) -> Iterator[None]:
-    """Lead the desktop, too, to where the gateway finds the server: by a proxy of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        box.desk.environment["https_proxy"] = f"http://127.0.0.1:{port}"
-        threading.Thread(target=_proxy, args=(listener, box.bridge), daemon=True).start()
-        try:
-            yield
-        finally:
-            del box.desk.environment["https_proxy"]
-
-
-def _proxy(listener: socket.socket, address: str) -> None:
-    while True:
-        try:
-            caller, _ = listener.accept()
-        except OSError:
-            return
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += caller.recv(4096)
-        assert head.startswith(f"CONNECT {HOST}:{PORT} ".encode())
-        callee = socket.create_connection((address, PORT))
-        caller.sendall(b"HTTP/1.1 200 fine\r\n\r\n")
-        for one, other in ((caller, callee), (callee, caller)):
-            threading.Thread(target=_pump, args=(one, other), daemon=True).start()
-
-
-def _pump(one: socket.socket, other: socket.socket) -> None:
-    try:
-        while piece := one.recv(65536):
-            other.sendall(piece)
-        other.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
