@@ -66,20 +66,26 @@ def require_out_of_reach(home: Paths, place: Path) -> None:
             raise CompanionError(what, hint, code=Code.FILE_ACCESS)
 
 
-def free_name(home: Paths, given: str | None, inferred: str) -> str:
+def free_name(home: Paths, given: str | None, inferred: str, claimed: Mapping[str, str]) -> str:
     """Return the name of a new sandbox.
 
+    Args:
+        home: the user's places.
+        given: the name that the user chose.
+        inferred: what to name it after otherwise.
+        claimed: names of sandboxes that are being made, each with its directory.
+
     Raises:
-        CompanionError: the name that the user gave is taken, or is none.
+        CompanionError: the name that the user chose is taken, or is none.
     """
-    taken = {run.name: run for run in runs.all_of_user(home)}
+    taken = {**claimed, **{run.name: run.directory for run in runs.all_of_user(home)}}
     if given is None:
         names = _variants(draft.name_of(inferred) or "agent")
         return next(one for one in names if one not in taken and not _is_kept(home, one))
     if draft.name_of(given) != given:
         raise CompanionError(f"'{given}' is not a valid agent name", "use a-z, 0-9 and '-'")
     if given in taken:
-        what = f"the name {given} is taken by the sandbox for {taken[given].directory}"
+        what = f"the name {given} is taken by the sandbox for {taken[given]}"
         raise CompanionError(what, "choose another --name", code=Code.EXISTS)
     if _is_kept(home, given):
         what = f"{_config(home, given)} is left of an earlier sandbox"

@@ -63,14 +63,37 @@ def one_at_a_time(home: Paths, common: Path, waiting: Callable[[], None]) -> Ite
 
 
 @contextmanager
-def noted(home: Paths, found: Repository, name: str) -> Iterator[Note]:
-    """Note what is made, until it is whole or taken back."""
-    note = Note(_note(home, found.common), name, str(found.top))
-    note.about()
+def noted(home: Paths, found: Repository, given: str | None, inferred: str) -> Iterator[Note]:
+    """Choose a name, and note what is made until it is whole or taken back.
+
+    Args:
+        home: the user's paths.
+        found: the repository, inside one_at_a_time().
+        given: the name that the user chose.
+        inferred: what to name it after otherwise.
+
+    Raises:
+        CompanionError: the name that the user chose is taken, or is none.
+    """
+    with locks.exclusive(home.unfinished_runs / "names.lock"):
+        name = runs_made.free_name(home, given, inferred, _claimed(home))
+        note = Note(_note(home, found.common), name, str(found.top))
+        note.about()
     try:
         yield note
     finally:
         files.remove(note.path)
+
+
+def _claimed(home: Paths) -> dict[str, str]:
+    """Return the names that runs in other repositories have chosen, each with its directory."""
+    found = {}
+    for path in home.unfinished_runs.glob("*.json"):
+        with locks.attempt(path.with_suffix(".lock")) as is_left:
+            note = None if is_left else _FILES.look(path)
+        if isinstance(note, _Unfinished):
+            found[note.name] = note.directory
+    return found
 
 
 def _note(home: Paths, common: Path) -> Path:

@@ -11,12 +11,17 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from desk import COMPANION, RENAMES, SPAWNS, Desk, Done, killed_at, make_desk
 from fake_project import Fake
 from fake_sshd import answering_all
+
+from companion.errors import CompanionError
+from companion.operations import repository as repositories
+from companion.operations import unfinished_runs
 
 OURS = ("-c", "user.name=T", "-c", "user.email=t@example.com", "-c", "safe.directory=*")
 
@@ -377,6 +382,26 @@ def test_two_runs_at_once_make_one_sandbox(repository):
     assert [one.returncode for one in both] == [0, 0], said
     assert sum("codex will work in" in text for text in said) == 1
     assert repository.sandboxes == ["app"]
+
+
+def test_runs_at_once_in_directories_of_one_name_take_different_names(repository):
+    home = repository.desk.paths
+    first, second = (Repository(repository.desk, repository.top / n) for n in ("a/app", "b/app"))
+    for one in (first, second):
+        one.top.mkdir(parents=True)
+        one.git("init", "--quiet")
+        own(one.top)
+    a, b = (repositories.find(one.top) for one in (first, second))
+    alone = partial(unfinished_runs.one_at_a_time, home, waiting=pytest.fail)
+    with alone(a.common), unfinished_runs.noted(home, a, None, "app") as note:
+        with alone(b.common), unfinished_runs.noted(home, b, None, "app") as other:
+            assert (note.name, other.name) == ("app", "app-2")
+        with pytest.raises(CompanionError, match="app is taken by the sandbox for .*/a/app"):
+            unfinished_runs.noted(home, b, "app", "app").__enter__()
+        kept = note.path.read_text()
+    note.path.write_text(kept)  # as a run that was killed leaves it
+    with alone(b.common), unfinished_runs.noted(home, b, None, "app") as other:
+        assert other.name == "app"
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,7 @@ def _new(
     inferred = f"{_main(found).name}-{arguments.branch}" if arguments.branch else found.top.name
     if not arguments.branch and runs_made.of_directory(home, found.top):
         inferred = f"{found.top.name}-{chosen.word}"
-    name = runs_made.free_name(home, arguments.name, inferred)
-    with unfinished_runs.noted(home, found, name) as note:
+    with unfinished_runs.noted(home, found, arguments.name, inferred) as note:
         return _noted(home, found, (chosen, why), arguments.branch, note, asks=asks)
 
 
