@@ -129,7 +129,7 @@ GROUPS = (
         Command("logs", "show the logs of a sandbox's containers, merged", "logs:logs", (
             _AGENT, _argument("-f", "--follow", action="store_true", help="follow the log"),
             _argument("-v", "--verbose", action="store_true",
-                      help="include routine logins and connections"),
+                      help="include routine logins and connections; lines as they were written"),
             _argument("--since", metavar="TIME",
                       help="only lines since then: 10m, 2h, 14:30, 2026-11-26"),
             _argument("--tail", metavar="N", type=int, help="only the last N lines"),

@@ -1,6 +1,8 @@
 """Lines of logs in words, for `companion logs` and `companion top`."""
 
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from itertools import groupby
 
 from companion.operations.container_logs import Line
 from companion.spec.identity import Role
@@ -15,11 +17,35 @@ def shown(line: Line, wide: int, *, raw: bool = False) -> str:
 
     Unless `raw`, what the gateway decided is put into words.
     """
+    return _composed(line, wide, _said(line, raw=raw))
+
+
+def all_shown(lines: Iterable[Line], wide: int, *, raw: bool = False) -> Iterator[str]:
+    """Yield lines as shown; of those that a program repeats, one, with how often it was said."""
+    runs = groupby(lines, key=lambda line: (line.service, _said(line, raw=raw)))
+    for (_, said), run in runs:
+        first, *more = run
+        if raw or not more:
+            yield from (_composed(line, wide, said) for line in (first, *more))
+        else:
+            often = f"{len(more) + 1} times until {_when(more[-1])}"
+            yield _composed(first, wide, f"{said} ({often})" if said else "")
+
+
+def _said(line: Line, *, raw: bool) -> str:
     passage = None if raw or line.role is not Role.GATEWAY else parse(line.text)
     said = f"{place(passage.host, passage.port)} {moved(passage)}" if passage else line.text
+    return said.rstrip()
+
+
+def _composed(line: Line, wide: int, said: str) -> str:
+    return f"{_when(line)} {line.service.ljust(wide)} | {said}"
+
+
+def _when(line: Line) -> str:
     when = datetime.fromtimestamp(line.at / _SECOND).astimezone()
     day = "" if when.date() == _today() else f"{when:%Y-%m-%d} "
-    return f"{day}{when:%H:%M:%S} {line.service.ljust(wide)} | {said.rstrip()}"
+    return f"{day}{when:%H:%M:%S}"
 
 
 def _today() -> date:

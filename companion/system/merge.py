@@ -60,7 +60,7 @@ def _require_no_clash(ours: int, there: int, before: str) -> None:
 
 
 def _moved(ours: int, there: int, before: str) -> Iterator[str]:
-    is_kept = _is_bare(os.listdir(ours) + os.listdir(there))
+    is_kept = is_repository([*os.listdir(ours), *os.listdir(there)])
     for name in sorted(os.listdir(ours)):
         if is_kept or _is_git(name):
             yield f"{before}/{name}"
@@ -76,8 +76,8 @@ def _is_git(name: str) -> bool:
     return name.casefold() == _GIT
 
 
-def _is_bare(names: list[str]) -> bool:
-    """Tell whether git may take a directory with these names for a repository."""
+def is_repository(names: list[str]) -> bool:
+    """Tell whether git may take a directory with these names for a bare repository."""
     known = set(map(str.casefold, names))
     return "head" in known and ({"objects", "refs"} <= known or "commondir" in known)
 

@@ -396,7 +396,7 @@ def test_runs_at_once_in_directories_of_one_name_take_different_names(repository
     with alone(a.common), unfinished_runs.noted(home, a, None, "app") as note:
         with alone(b.common), unfinished_runs.noted(home, b, None, "app") as other:
             assert (note.name, other.name) == ("app", "app-2")
-        with pytest.raises(CompanionError, match="app is taken by the sandbox for .*/a/app"):
+        with pytest.raises(CompanionError, match=r"app is taken by the sandbox for .*/a/app"):
             unfinished_runs.noted(home, b, "app", "app").__enter__()
         kept = note.path.read_text()
     note.path.write_text(kept)  # as a run that was killed leaves it

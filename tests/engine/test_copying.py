@@ -75,6 +75,13 @@ def test_the_desktops_git_runs_nothing_of_a_repository_that_came_out(box: Box, t
     (place / ".git/config.disabled").rename(place / ".git/config")
     subprocess.run(status, check=True, capture_output=True)
     assert trace.exists(), "it is no danger"
+    bare = tmp_path / "bare"
+    for name in ("objects", "refs"):
+        (bare / name).mkdir(parents=True)
+    box.run("echo ref: refs/heads/x >mine/HEAD")
+    (problem,) = box.companion("cp", "coder:mine/HEAD", str(bare)).problems
+    assert f"git would take {bare} for a repository, and obey HEAD in it" in problem
+    assert sorted(path.name for path in bare.iterdir()) == ["objects", "refs"]
     box.run("rm -rf mine")
 
 

@@ -99,7 +99,7 @@ def test_a_request_is_judged_alike_by_whichever_address_it_comes(box: Box, door:
         (0, "403") if door == addressing.SINKHOLE else (35, "000")
     )
     assert len(box.seen[443]) == before + 1
-    logs = box.companion("logs", "coder", "--egress").ok().out
+    logs = box.companion("logs", "coder", "--egress", "-v").ok().out
     assert f"https {name} port=443 GET /door status=200" in logs
 
 
@@ -136,6 +136,8 @@ def test_a_refusal_says_why_and_stands_in_the_logs(box: Box):
     logs = box.companion("logs", "coder").ok().out
     assert "not-listed.test:80 refused: not in the egress list" in logs
     logs = box.companion("logs", "coder", "--egress").ok().out
+    assert "not-listed.test:80 refused: not in the egress list" in logs
+    logs = box.companion("logs", "coder", "--egress", "-v").ok().out
     assert "not-listed.test port=80 GET / status=403 why=egress" in logs
     hosts = {h["host"]: h for h in box.companion("network", "coder", "--json").ok().data["hosts"]}
     assert hosts["not-listed.test"]["last_was_refused"]

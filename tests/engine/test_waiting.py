@@ -62,6 +62,18 @@ def test_status_tells_that_the_agent_waits_until_it_does_not(watched: Watched):
     watched.becomes(None)
 
 
+def test_a_program_that_is_killed_while_it_waits_waits_no_longer(watched: Watched):
+    """No hook tells of that."""
+    hook = f"sh -c '{SAY} waiting || true'"
+    watched.box.run(f'(setsid sh -c "{hook}; exec sleep 300" >/dev/null 2>&1 &)')
+    watched.becomes("waiting")
+    follower = "ls /tmp/.companion-attention.[0-9]* 2>/dev/null || true"
+    wait_until(lambda: watched.box.run(follower))
+    watched.box.run("pkill -KILL -f '^sleep 300'")
+    watched.becomes(None)
+    assert watched.box.run(follower) == ""
+
+
 def test_only_listed_words_are_taken_and_none_is_forwarded(watched: Watched):
     watched.say("done")
     watched.becomes("done")

@@ -3,13 +3,15 @@
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 import pytest
 
 from companion.engine.client import Engine
 from companion.engine.model import Container
-from companion.operations import container_logs
+from companion.operations import container_logs, log_text
+from companion.operations.container_logs import Line
 from companion.operations.log_noise import is_noise
 from companion.spec.identity import Role
 from companion.system.talk import PART
@@ -50,6 +52,17 @@ def test_routine_is_left_out(role: Role, text: str):
 )
 def test_what_matters_is_shown(role: Role, text: str):
     assert not is_noise(role, text)
+
+
+def test_what_is_said_many_times_is_one_line_that_says_so():
+    refused = "tls a.test port=443 to=refused why=egress bytes={}/2 ms=3 term=--"
+    texts = [refused.format(1), refused.format(2), "", "", "other"]
+    lines = [Line(n * 10**9, "gateway", Role.GATEWAY, text) for n, text in enumerate(texts)]
+    said = [text.partition("| ")[2] for text in log_text.all_shown(lines, 7)]
+    again = f"{datetime.fromtimestamp(1).astimezone():%Y-%m-%d %H:%M:%S}"
+    assert said == [f"a.test refused: not in the egress list (2 times until {again})", "", "other"]
+    raw = [text.partition("| ")[2] for text in log_text.all_shown(lines, 7, raw=True)]
+    assert raw == texts
 
 
 def test_lines_of_all_containers_come_in_the_order_of_time(tmp_path):

@@ -41,7 +41,7 @@ def logs(arguments: Namespace) -> Result:
         what = f"{agent} has no containers"
         raise CompanionError(what, "run `companion up`", code=Code.NOT_STARTED)
     wide = max(len(container.service) for container in containers)
-    wanted, is_raw = _wanted(arguments), arguments.verbose or arguments.egress
+    wanted, is_raw = _wanted(arguments), arguments.verbose
     if arguments.follow:
         if arguments.as_json:
             raise UsageError("--json answers once, and --follow never ends", "use one of them")
@@ -53,8 +53,8 @@ def logs(arguments: Namespace) -> Result:
     kept = said if arguments.tail is None else said[max(0, len(said) - arguments.tail) :]
     if arguments.as_json:
         return Result(data={"agent": agent, "lines": list(map(_facts, kept))})
-    for line in kept:
-        show(log_text.shown(line, wide, raw=is_raw))
+    for text in log_text.all_shown(kept, wide, raw=is_raw):
+        show(text)
     return Result()
 
 
