@@ -8,9 +8,10 @@ from dataclasses import replace
 from companion.config.models import Version
 from companion.config.request_rules import Ruled
 from companion.config.strict_yaml import Plain
-from companion.plugins import instructions, model_keys, npm
+from companion.plugins import hooks, instructions, model_keys, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import Command, Contribution, HomeFile, Variable
+from companion.traffic.attention import Word
 
 _CLI = npm.Cli("gemini", "@google/gemini-cli", "0.61.0")
 _VARIABLE = "GEMINI_API_KEY"
@@ -20,6 +21,20 @@ _VARIABLES = (
     ("GEMINI_CLI_TRUST_WORKSPACE", "true"),
 )
 _TOLD = "COMPANION.md"
+# Of a permission that is granted, it tells when the tool ends.
+_EVENTS = {
+    Word.BUSY: ("BeforeAgent", "BeforeTool", "AfterTool"),
+    Word.WAITING: ("Notification",),
+    Word.DONE: ("AfterAgent",),
+    Word.ENDED: ("SessionEnd",),
+}
+
+
+def _hook(word: Word) -> dict[str, object]:
+    run = {"type": "command", "command": hooks.command(word), "timeout": hooks.SECONDS * 1000}
+    return {"hooks": [run]}
+
+
 # System-wide defaults, which the home's own settings override.
 _DEFAULTS = {
     "security": {"auth": {"selectedType": "gemini-api-key"}},
@@ -28,6 +43,8 @@ _DEFAULTS = {
     "telemetry": {"enabled": False},
     # It reads each of them in the home's .gemini, so the user's own GEMINI.md stays.
     "context": {"fileName": ["GEMINI.md", _TOLD]},
+    "hooks": {event: [_hook(word)] for word, events in _EVENTS.items() for event in events},
+    "hooksConfig": {"notifications": False},  # that a hook runs is no news to the user
 }
 _SET_UP = (
     "mkdir -p /etc/gemini-cli"

@@ -1,12 +1,14 @@
 """The other real agents, opencode and Gemini CLI: they work, and the key never gets to them."""
 
 import os
+import re
 from collections.abc import Iterator
 
 import pytest
 from acp import over_ssh
 from desk import make_desk
 from model import TOLD
+from sandboxes import wait_until
 from test_agents import HELD, KEYS, Kind, World, agents_up, only_its_key_arrived
 
 pytestmark = [
@@ -57,3 +59,12 @@ def test_it_runs_a_command_for_its_model_and_no_key_is_inside(world: World, kind
     assert only_its_key_arrived(world, kind)
     assert "HOME=/home/agent" in held
     assert not [key for key in KEYS.values() if key in held]
+
+
+def test_the_desktop_sees_that_gemini_cli_works_is_done_and_ended(world: World):
+    kind = KINDS[1]
+    world.execute(kind, *kind.asked)
+    logs = ("-C", str(world.fleet), "logs", kind.name, "-v")
+    wait_until(lambda: "attention-ended" in world.desk.companion(*logs).ok().out)
+    words = re.findall(r"why=attention-(\w+)", world.desk.companion(*logs).ok().out)
+    assert words.index("busy") < words.index("done") < words.index("ended")
