@@ -1,7 +1,7 @@
 """Validation: reads an agent's entire configuration and reports all problems at once."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from companion.config import decode, engine_places
 from companion.config.decode import Loaded
 from companion.config.models import AgentConfig, Fleet
+from companion.config.origin import Origin
 from companion.config.settings import Settings
 from companion.config.strict_yaml import Document
 from companion.desktop import editor_memory, ssh_config
@@ -132,11 +133,11 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     mounted = tuple(found[file].place for file in mount_files(contribution))
     within = bounds.bounds(home, ref, config.name, siblings, mounted, locator)
     problems = [*wrong, *check_configuring(project_files.configuring(ref, locator), within)]
-    problems += (
-        assemble.at(origin, p, document) for origin, p in check_files(contribution, found, within)
-    )
+    refused = tuple(check_files(contribution, found, within))
+    problems += (assemble.at(origin, problem, document) for origin, problem in refused)
     control = (*within.control, *steered_by(contribution, found))
-    problems += (*_key_problems(contribution, found), *check_control(control, within))
+    problems += _key_problems(contribution, found, {origin for origin, _ in refused})
+    problems += check_control(control, within)
     problems += _ssh_problems(home, contribution, document)
     problems += _place_problems(home, loaded, own)
     if problems:
@@ -270,13 +271,18 @@ def _place_problems(home: Paths, loaded: Loaded, own: Settings) -> Iterator[Prob
 
 
 def _key_problems(
-    contribution: Contribution, found: Mapping[ProjectFile, PathFacts]
+    contribution: Contribution, found: Mapping[ProjectFile, PathFacts], refused: Container[Origin]
 ) -> Iterator[Problem]:
-    for server in contribution.ssh:
-        if server.authorized_keys is None:
+    """Yield a problem for each line that is no key, or one for a file without any."""
+    for file in (server.authorized_keys for server in contribution.ssh):
+        if file is None or file.origin in refused:
             continue
-        name = server.authorized_keys.path
-        for file in found[server.authorized_keys].files:
-            text = file.content.decode(errors="replace")
-            for problem in authorized_keys.parse(text).problems:
-                yield Problem(problem.message, "", Place(name, problem.line, 1))
+        text = "".join(part.content.decode(errors="replace") for part in found[file].files)
+        parsed = authorized_keys.parse(text)
+        for problem in parsed.problems:
+            place = Place(file.path, problem.line, 1)
+            if more := 0 if parsed.keys else len(parsed.problems) - 1:
+                lines = "is 1 further line" if more == 1 else f"are {more} further lines"
+                yield Problem(f"{problem.message}; so {lines}", "give a file of public keys", place)
+                break
+            yield Problem(problem.message, "", place)

@@ -10,7 +10,7 @@ from companion.plugins.contribution import Contribution, ProjectFile
 from companion.sandbox import mount_policy
 from companion.sandbox.bounds import Bounds, guards
 from companion.sandbox.model import PathFacts, mount_file, project_files
-from companion.sandbox.places import Guard, Place, relation, within
+from companion.sandbox.places import Guard, Place, contains, relation, within
 
 _PRIVATE_KEY = "which is a private key"
 
@@ -120,7 +120,7 @@ def _file_problem(
     guarded: Iterable[Guard],
     bounds: Bounds,
 ) -> Problem | None:
-    if not found.inside:
+    if not (found.inside or any(contains(found.place, own) for own in bounds.control)):
         return Problem(f"{quoted(file.path)} is outside the project", "give a path inside it")
     if found.kind == "missing":
         return Problem(f"there is no {wanted} {quoted(file.path)}", "create it or correct the path")

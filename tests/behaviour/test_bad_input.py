@@ -123,6 +123,15 @@ CASES = {
     HEAD + "features:\n  - plugin: ssh\n    authorized_keys: k.pub\n": [
         "agent.yaml:5:22: there is no file 'k.pub'; create it or correct the path"
     ],
+    HEAD + "features:\n  - plugin: ssh\n    authorized_keys: agent.yaml\n": [
+        "agent.yaml:5:22: 'agent.yaml' is agent.yaml, which is kept out of the sandbox; give a file"
+    ],
+    HEAD + "features:\n  - plugin: ssh\n    host_key: .\n": [
+        "agent.yaml:5:15: '.' contains agent.yaml, which is kept out of the sandbox; give a file"
+    ],
+    HEAD + "features:\n  - plugin: custom-runtime\n    home_override: ./\n": [
+        "agent.yaml:5:20: './' contains agent.yaml, which is kept out of the sandbox; give a"
+    ],
     HEAD + "features:\n  - plugin: ssh\n  - plugin: ssh\n    port: 22\n": [
         (
             "agent.yaml:5:5: features[0] (ssh) and features[1] (ssh) both define the ssh server; "
@@ -447,6 +456,17 @@ def test_a_private_key_among_the_authorized_keys_is_refused_without_being_shown(
     assert done.problems[0].startswith("keys:1:1: ")
     assert "private key" in done.err.lower()
     assert "c2VjcmV0" not in done.err
+
+
+def test_a_file_without_a_key_is_one_message_however_long_it_is(desk: Desk):
+    project = desk.project(AGENT + "    authorized_keys: keys\n", keys="# Title\nprose\n" * 9)
+    (said,) = desk.companion("-C", str(project), "validate").problems
+    assert said.startswith("keys:2:1: not a public key: one looks like `ssh-ed25519 AAAA")
+    assert said.endswith("; so are 8 further lines; give a file of public keys")
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1LhQ7JHvm7Gr9SNmyFPsYxAKnHm0uJJd1YfVtbT1rN me\n"
+    (project / "keys").write_text(f"{key}first\nsecond\n")
+    said = desk.companion("-C", str(project), "validate").problems
+    assert [line[:10] for line in said] == ["keys:2:1: ", "keys:3:1: "]
 
 
 def test_a_missing_variable_is_named_with_its_use_and_stops_only_what_needs_it(desk: Desk):
