@@ -19,9 +19,10 @@ def add(home: Paths, directory: Path) -> bool:
     """Register a project without starting it; return False if it already was.
 
     Raises:
-        CompanionError: there is no agent.yaml.
+        CompanionError: there is no agent.yaml, or the directory's name is not UTF-8.
     """
     project = discovery.project(directory)
+    discovery.require_encodable(project.directory)
     for ref in discovery.agent_refs(project):
         discovery.config_text(ref)
     return store.register(home.project(project.id), project.directory)

@@ -8,6 +8,7 @@ from shlex import quote
 
 from companion.config.draft import Committer
 from companion.errors import Code, CompanionError
+from companion.project import discovery
 from companion.reconcile import host_facts
 from companion.system import files, paths, process, search, users, worktrees
 
@@ -55,6 +56,7 @@ def find(directory: Path) -> Repository:
     if not files.is_directory(start):
         what = f"there is no directory {directory}"
         raise CompanionError(what, "correct the path", code=Code.CONFIG_MISSING)
+    discovery.require_encodable(start)
     places = (start, *start.parents)
     top = next((place for place in places if files.inode(place / ".git")), None)
     if top is None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from companion.errors import Code, CompanionError
+from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project.model import AgentRef, Project
 from companion.spec.identity import digest
 from companion.system import files, paths
@@ -27,6 +27,21 @@ def project(directory: Path) -> Project:
         )
     slug = re.sub(r"[^a-z0-9]+", "-", real.name.lower()).strip("-")[:24] or "project"
     return Project(real, f"{slug}-{digest(str(real))[:8]}")
+
+
+def require_encodable(*directories: Path) -> None:
+    """Check that names of directories can be written into the files that we generate.
+
+    Raises:
+        ConfigError: one is not UTF-8.
+    """
+    for directory in directories:
+        try:
+            str(directory).encode()
+        except UnicodeEncodeError:
+            shown = str(directory).encode(errors="replace").decode()
+            what = f"the name of the directory is not UTF-8: {shown}"
+            raise ConfigError([Problem(what, "rename it", code=Code.FILE_ACCESS)]) from None
 
 
 def fleet(project: Project) -> "tuple[Fleet, Document] | None":

@@ -13,7 +13,7 @@ from companion.config.origin import Origin
 from companion.config.settings import Settings
 from companion.config.strict_yaml import Document
 from companion.desktop import editor_memory, ssh_config
-from companion.errors import Code, CompanionError, ConfigError, Place, Problem
+from companion.errors import CompanionError, ConfigError, Place, Problem
 from companion.oauth import grant_store, grants
 from companion.plugins.base import expand
 from companion.plugins.contribution import Contribution, ProjectFile, RuntimeProgram
@@ -120,7 +120,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     Raises:
         ConfigError: holds all problems: of keys, values, plugins and the files that it names.
     """
-    require_encodable(ref.project.directory, home.data, home.state)
+    discovery.require_encodable(ref.project.directory, home.data, home.state)
     above = discovery.fleet(ref.project)
     loaded, program, contribution, wrong = _read(ref, above)
     config, document = loaded.config, loaded.document
@@ -180,21 +180,6 @@ def _chats(home: Paths) -> Iterator[str]:
     with suppress(CompanionError):  # what cannot be read is written to by nobody
         named = editor_memory.read(home).named
         yield from (editor.name for editor in EDITORS if editor.id in named)
-
-
-def require_encodable(*directories: Path) -> None:
-    """Check that names of directories can be written into the files that we generate.
-
-    Raises:
-        ConfigError: one is not UTF-8.
-    """
-    for directory in directories:
-        try:
-            str(directory).encode()
-        except UnicodeEncodeError:
-            shown = str(directory).encode(errors="replace").decode()
-            what = f"the name of the directory is not UTF-8: {shown}"
-            raise ConfigError([Problem(what, "rename it", code=Code.FILE_ACCESS)]) from None
 
 
 def contribution_of(ref: AgentRef) -> Contribution:

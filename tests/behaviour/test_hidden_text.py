@@ -69,13 +69,18 @@ def test_a_directory_whose_name_is_not_utf_8_is_refused_before_anything_is_writt
         ("generate",),
         ("validate",),
         ("init", str(directory / "new")),
+        ("init", "new"),
+        ("add",),
+        ("run", "codex", "--yes"),
     ):
         done = subprocess.run(
             [COMPANION, "-C", str(directory), *command],
             env=desk.environment,
+            cwd=directory,
             capture_output=True,
             check=False,
         )
-        assert done.returncode == 1
+        assert done.returncode == 1, done.stderr
         assert b"the name of the directory is not UTF-8" in done.stderr
     assert sorted(path.name for path in directory.iterdir()) == ["agent.yaml", "work"]
+    assert not [*desk.home.rglob("project.json"), *desk.home.rglob("last.txt")]

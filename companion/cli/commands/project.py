@@ -18,7 +18,7 @@ from companion.reconcile import host_facts
 from companion.reconcile.compare import Comparison, preview
 from companion.reconcile.plan import Change
 from companion.reconcile.trust import Review, agree, judge, review
-from companion.reconcile.validate import check, require_encodable
+from companion.reconcile.validate import check
 from companion.system import assets, files, ignore_file, links, paths
 from companion.system.paths import Paths
 
@@ -38,7 +38,7 @@ def init(arguments: Namespace) -> Result:
     from companion.operations import json_schema as schemas  # noqa: PLC0415 - start-up time is a budget
 
     target: Path = arguments.directory or arguments.directory_option
-    require_encodable(target)
+    discovery.require_encodable(files.real(target))
     if arguments.example:
         tree = _example(arguments.example)
     else:
