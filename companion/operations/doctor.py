@@ -80,8 +80,8 @@ def _private(home: Paths) -> Iterator[Finding]:
     for path in loose:
         repair = partial(path.chmod, files.PRIVATE)
         yield Finding(Level.FAILED, f"others may read {path}", "make it private", repair)
-    if not loose:
-        yield Finding(Level.OK, f"{len(there)} private files are private")
+    if there and not loose:
+        yield Finding(Level.OK, "only you can read the keys and secrets that Companion keeps")
 
 
 def _certificates(home: Paths) -> Iterator[Finding]:
