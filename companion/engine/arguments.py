@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from companion.engine.dialect import LABEL, Dialect, container_name, each, network_name
 from companion.errors import Code, EngineError
-from companion.spec.identity import LIB, PROXIES
+from companion.spec.identity import PROXIES, as_agent
 
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
     from companion.spec.containers import Attachment, Bind, Network, Service
@@ -104,11 +104,7 @@ def exec_argv(name: str, user: str, *options: str, started_as_root: bool) -> tup
     """Return the arguments that run a command, to be appended, as the unprivileged agent."""
     if not started_as_root:
         return ("exec", *options, "--user", user, name)
-    become = ("--reuid", user, "--regid", user, "--init-groups")
-    nothing = ("--inh-caps=-all", "--bounding-set=-all")
-    with_variables = ("/bin/bash", f"{LIB}/entrypoint.sh", "--run")
-    run = ("/usr/bin/setpriv", *become, *nothing, *with_variables)
-    return ("exec", *options, "--user", "0:0", name, *run)
+    return ("exec", *options, "--user", "0:0", name, *as_agent(user))
 
 
 def _labels(project: str, agent: str, service: Service) -> Iterator[str]:

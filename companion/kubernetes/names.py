@@ -13,22 +13,37 @@ _LABEL = "dev.companion"
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of an agent's objects in a namespace."""
+    """The names of an agent's objects in a namespace.
+
+    Each begins with the agent, because a Service's name begins with a letter, and then has what
+    tells its project from others: the digest at the end of the project's ID. The whole ID would be
+    too long: from a StatefulSet's name, Kubernetes makes labels of at most 63 characters.
+    """
 
     namespace: str
     project: str
     agent: str
+
+    @property
+    def sandbox(self) -> str:
+        """The name of the agent's StatefulSet."""
+        return f"{self.agent}-{self.project.rpartition('-')[2]}"
+
+    @property
+    def pod(self) -> str:
+        """The name of the agent's Pod."""
+        return f"{self.sandbox}-0"
 
     def of(self, part: Role | Directory) -> str:
         """Return the name of the objects that are part of the agent's sandbox.
 
         Parts contain no `-`, so that no two agents' objects share a name.
         """
-        return f"{self.agent}-{part}"
+        return f"{self.sandbox}-{part}"
 
     def claim(self, volume: Volume) -> str:
         """Return the name of a volume's claim; `.` is in no agent's name."""
-        return f"{self.agent}.{volume.name.removeprefix(f'{self.agent}_')}"
+        return f"{self.sandbox}.{volume.name.removeprefix(f'{self.agent}_')}"
 
     def labels(self, role: Role) -> dict[str, str]:
         """Return the labels by which Pods are found."""

@@ -7,6 +7,7 @@ specification: the gateway mounts them, and the agent has its own SSH keys and s
 from collections.abc import Iterator
 from typing import Any
 
+from companion.config.ports import SSHD_PORT
 from companion.kubernetes.cluster import Cluster, Fence
 from companion.kubernetes.names import Manifest, Names, annotation
 from companion.kubernetes.network import gateway_ports
@@ -34,9 +35,19 @@ _REQUESTS = {
 _SMALL = {"requests": {"memory": "16Mi", "cpu": "10m"}, "limits": {"memory": "64Mi"}}
 _NODE = {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 _SECONDS_TO_END = 5
+# sshd listens once the hooks have run, which may install programs; afterwards nobody asks.
+_HAS_STARTED = {
+    "exec": {"command": ["/bin/grep", "-qE", f":{SSHD_PORT:04X} 0+:0000 0A ", "/proc/net/tcp"]},
+    "periodSeconds": 1,
+    "failureThreshold": 3600,
+}
 _SEED = """\
 shopt -s dotglob nullglob
 for path; do
+  [ -w "/seed$path" ] || {
+    echo "user $(id -u) cannot write to the volume at $path: its storage ignores fsGroup"
+    exit 1
+  }
   if [ -d "$path" ] && [ -z "$(ls -A "/seed$path" | grep -vx lost+found)" ]; then
     found=("$path"/*) # not the directory itself: the volume's may be root's
     [ ${#found[@]} = 0 ] || cp -r --preserve=mode,links,timestamps "${found[@]}" "/seed$path/"
@@ -70,6 +81,8 @@ def agent(target: Target, sandbox: Sandbox, names: Names, cluster: Cluster) -> M
     main = _container(service, target, cluster)
     # The init containers have closed the network: there is no gate to wait for.
     main["args"] = ["--no-gate", *service.command]
+    if sandbox.ssh:
+        main["startupProbe"] = _HAS_STARTED
     resolver = {"nameservers": [cluster.gateway], "options": [{"name": "ndots", "value": "0"}]}
     spec = {
         **_pod(service, sandbox, names),
@@ -85,7 +98,7 @@ def agent(target: Target, sandbox: Sandbox, names: Names, cluster: Cluster) -> M
          "selector": {"matchLabels": names.labels(Role.AGENT)},
          "template": _template(names, service, configuration, spec)},
     )  # fmt: skip
-    manifest["metadata"]["name"] = names.agent
+    manifest["metadata"]["name"] = names.sandbox
     return manifest
 
 

@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from companion.config import decode, strict_yaml
+from companion.desktop import cluster_ssh
 from companion.errors import CompanionError, ConfigError, Problem
 from companion.kubernetes import objects
 from companion.kubernetes.cluster import Cluster
 from companion.kubernetes.limitations import limitations
-from companion.kubernetes.names import Manifest
+from companion.kubernetes.login import ssh_server
+from companion.kubernetes.names import Manifest, Names
 from companion.project import discovery
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
@@ -22,9 +24,10 @@ from companion.reconcile.progress import Progress
 from companion.reconcile.validate import Checked, check
 from companion.render import dns, haproxy
 from companion.sandbox import assemble
-from companion.spec.containers import Directory, Image
+from companion.spec.containers import Directory, Image, Target
+from companion.spec.identity import Role
 from companion.system import files
-from companion.system.paths import KUBERNETES_NAME, Paths
+from companion.system.paths import KUBERNETES_NAME, AgentPaths, Paths
 
 _HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
 _SECRET = "# Holds secrets: never commit this file.\n"  # noqa: S105 - none itself
@@ -55,6 +58,11 @@ class Written:
     secrets: Path
     """Apart, of mode 0600 and outside the project: nobody commits it by accident."""
     builds: tuple[Build, ...]
+    pod: str
+    """The agent's Pod."""
+    alias: str
+    ssh: Path | None
+    """The SSH config for logging in, if the agent has an SSH server."""
 
 
 def generate(
@@ -102,15 +110,27 @@ def _write(home: Paths, progress: Progress, checked: Checked, cluster: Cluster) 
         contents = {**mounted_files.contents(desired, home, checked), Directory.GATEWAY: rules}
         found = objects.render(desired.target, sandbox, contents, cluster)
         _require_size((*found.public, *found.secrets))
+        mounted_files.keep_keys(contents, agent_paths, sandbox.host.uid)
+        names = Names(cluster.namespace, sandbox.project, sandbox.agent)
         written = Written(
             agent=checked.config.name,
             objects=build / KUBERNETES_NAME,
             secrets=agent_paths.kubernetes_secrets,
             builds=tuple(Build.of(image, cluster, build) for image in desired.target.images),
+            pod=names.pod,
+            alias=sandbox.allocation.alias,
+            ssh=_login(home, agent_paths, names, desired.target),
         )
         files.write(written.secrets, _HEADER + _SECRET + _text(found.secrets))
         files.write(written.objects, _HEADER + _text(found.public), files.READABLE)
     return written
+
+
+def _login(home: Paths, agent_paths: AgentPaths, names: Names, target: Target) -> Path | None:
+    if target.login is None:
+        return None
+    server = ssh_server(names, target.service(Role.AGENT), target.login.user)
+    return cluster_ssh.write(home, agent_paths, target.login, server)
 
 
 def _require_size(manifests: Iterable[Manifest]) -> None:

@@ -14,7 +14,14 @@ from companion.render import reach
 from companion.sandbox import brought, repositories
 from companion.spec.containers import Directory, File
 from companion.system import files
-from companion.system.paths import Paths
+from companion.system.paths import AgentPaths, Paths
+
+_KEYS = {
+    Directory.SSHD: ("host_key", "host_key.pub"),
+    Directory.CERTIFICATES: (),
+    Directory.SIGNING: (),
+}
+"""Directories with what is made at random, and the files with it; empty: all of them."""
 
 
 def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory, tuple[File, ...]]:
@@ -61,6 +68,23 @@ def write(desired: Desired, home: Paths, checked: Checked) -> None:
         _fill(agent_paths.root / directory, directory_files, owner)
     files.make_private_dir(agent_paths.control)
     files.give_to(agent_paths.control, owner)
+
+
+def keep_keys(
+    contents: Mapping[Directory, tuple[File, ...]], agent_paths: AgentPaths, owner: int
+) -> None:
+    """Store keys and certificates that are new, so that contents() returns them again.
+
+    For sandboxes whose files are brought elsewhere; write() stores them with everything else.
+    """
+    for directory, names in _KEYS.items():
+        for file in contents.get(directory, ()):
+            path = agent_paths.root / directory / file.path
+            is_current = path.exists() and directory is not Directory.CERTIFICATES
+            if not is_current and (not names or file.path in names):
+                files.make_private_dir(path.parent)
+                files.give_to(path.parent, owner)
+                files.write(path, file.content, file.mode, owner)
 
 
 def refresh_tokens(home: Paths, checked: Checked) -> None:

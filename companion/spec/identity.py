@@ -41,6 +41,13 @@ class Role(StrEnum):
         return agent if self is Role.AGENT else f"{agent}-{self}"
 
 
+def as_agent(user: str) -> tuple[str, ...]:
+    """Return what precedes a command that root runs as the agent: it drops root for good."""
+    become = ("--reuid", user, "--regid", user, "--init-groups")
+    nothing = ("--inh-caps=-all", "--bounding-set=-all")
+    return ("/usr/bin/setpriv", *become, *nothing, "/bin/bash", f"{LIB}/entrypoint.sh", "--run")
+
+
 def digest(value: object) -> str:
     """Return a short digest of plain data, the same for equal data."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -159,6 +159,16 @@ class AgentPaths:
         return self.root / "kubernetes-secrets.yaml"
 
     @property
+    def kubernetes_ssh(self) -> Path:
+        """The SSH config for logging in on a cluster."""
+        return self.root / "kubernetes-ssh.conf"
+
+    @property
+    def kubernetes_known_hosts(self) -> Path:
+        """The pinned host key for logging in on a cluster."""
+        return self.root / "kubernetes-known_hosts"
+
+    @property
     def build_log(self) -> Path:
         """What the engine said during the last build."""
         return self.root / "build.log"

@@ -1,7 +1,9 @@
 """A project's objects for a cluster, written by `generate --kubernetes`."""
 
 import base64
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,7 +22,7 @@ def generate(desk: Desk, project: Path, *words: str):
     return desk.companion("-C", str(project), "generate", *words)
 
 
-def objects(file: str) -> list[dict[str, object]]:
+def objects(file: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(Path(file).read_text()))
 
 
@@ -42,9 +44,25 @@ def test_the_secrets_are_apart_outside_the_project_and_readable_by_their_user_al
     images = {i["image"].rpartition(":")[0]: Path(i["context"]) for i in agent["images"]}
     assert all(name.startswith("registry.example.com/team/") for name in images)
     assert all((context / "Dockerfile").is_file() for context in images.values())
-    before = Path(agent["objects"]).read_bytes()
+
+
+def test_written_again_it_is_the_same_with_the_key_that_ssh_expects(desk: Desk):
+    project = desk.project(WORKS + "  - {plugin: git, sign: true}\n", __env=f"A_KEY={VALUE}\n")
+    agent = generate(desk, project, *PLACE, *ADDRESS, "--json").ok().agent
+    written = [Path(agent[kind]) for kind in ("objects", "secrets", "ssh_config")]
+    before = [file.read_bytes() for file in written]
     generate(desk, project, *PLACE, *ADDRESS).ok()
-    assert Path(agent["objects"]).read_bytes() == before
+    assert [file.read_bytes() for file in written] == before
+    asked = ("ssh", "-G", "-F", agent["ssh_config"], agent["alias"])
+    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    options = dict(line.split(" ", 1) for line in told.splitlines())
+    assert f"exec --stdin {agent['pod']} --container agent" in options["proxycommand"]
+    (keys,) = (
+        o["data"] for o in objects(agent["secrets"]) if o["metadata"]["name"][-5:] == "-sshd"
+    )
+    pin = Path(options["userknownhostsfile"]).read_text().split()[-1]
+    assert pin in base64.b64decode(keys["host_key.pub"]).decode()
+    assert not (desk.home / ".ssh/config").exists()  # nothing runs on this desktop
 
 
 LACKING = {

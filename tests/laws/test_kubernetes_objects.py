@@ -114,8 +114,8 @@ def test_a_secret_is_in_no_other_object_and_the_agent_mounts_its_own_only(
         for kind, pod in pods(found).items()
     }
     assert mounted == {
-        "Deployment": {"coder-secrets", "coder-certificates"},
-        "StatefulSet": {"coder-sshd"},
+        "Deployment": {"coder-case-secrets", "coder-case-certificates"},
+        "StatefulSet": {"coder-case-sshd"},
     }
 
 
@@ -145,7 +145,10 @@ def test_policies_let_the_two_pods_of_a_sandbox_reach_each_other_alone(
     found = rendered(desired(tmp_path), cluster).public
     agent, gateway = (
         next(o["spec"] for o in found if (o["kind"], o["metadata"]["name"]) == wanted)
-        for wanted in (("NetworkPolicy", "coder-agent"), ("NetworkPolicy", "coder-gateway"))
+        for wanted in (
+            ("NetworkPolicy", "coder-case-agent"),
+            ("NetworkPolicy", "coder-case-gateway"),
+        )
     )
     assert agent["policyTypes"] == gateway["policyTypes"] == ["Ingress", "Egress"]
     assert agent["ingress"] == []
@@ -158,7 +161,7 @@ def test_policies_let_the_two_pods_of_a_sandbox_reach_each_other_alone(
     (service,) = (
         o["spec"]
         for o in found
-        if o["metadata"]["name"] == "coder-gateway" and o["kind"] == "Service"
+        if o["metadata"]["name"] == "coder-case-gateway" and o["kind"] == "Service"
     )
     assert {(p["protocol"], p["port"]) for p in service["ports"]} == served
 
@@ -169,7 +172,7 @@ def test_where_nobody_redirects_every_name_is_the_gateway(tmp_path: Path):
         (rules,) = (
             o["data"]
             for o in rendered(one, cluster).public
-            if o["metadata"]["name"] == "coder-gateway" and o["kind"] == "ConfigMap"
+            if o["metadata"]["name"] == "coder-case-gateway" and o["kind"] == "ConfigMap"
         )
         assert f"address=/#/{answers}\n" in rules["sinkhole.conf"]
         assert bool(rules["direct.hosts"]) is (cluster.fence is Fence.POD)
@@ -187,16 +190,29 @@ def test_equal_sandboxes_are_equal_objects_whatever_a_desktop_allocated(
     assert first == second
 
 
-def test_no_two_agents_share_an_object(cluster: Cluster, tmp_path: Path):
+def test_no_two_agents_share_an_object_in_one_project_or_two(cluster: Cluster, tmp_path: Path):
     one = desired(tmp_path)
     config = CONFIG.replace("cache:", "gateway-home:")  # another agent's name and volume
     named: list[tuple[str, str]] = []
-    for agent in ("coder", "coder-gateway", "coder-home", "coder-agent"):
+    for agent in ("coder", "coder-gateway", "coder-home", "coder-agent", "coder-0a1b2c3d"):
         (tmp_path / agent).mkdir()
-        found = rendered(desired(tmp_path / agent, config.replace("coder", agent)), cluster)
-        named += ((o["kind"], o["metadata"]["name"]) for o in (*found.public, *found.secrets))
+        made = desired(tmp_path / agent, config.replace("coder", agent))
+        for project in ("work-0a1b2c3d", "work-4e5f6a7b"):
+            placed = replace(made, sandbox=replace(made.sandbox, project=project))
+            found = rendered(placed, cluster)
+            named += ((o["kind"], o["metadata"]["name"]) for o in (*found.public, *found.secrets))
     assert len(named) == len(set(named))
     assert len(rendered(one, cluster).public) == 10
+
+
+def test_the_longest_names_fit(cluster: Cluster, tmp_path: Path):
+    made = desired(tmp_path, CONFIG.replace("coder", "a" * 40))
+    placed = replace(made, sandbox=replace(made.sandbox, project=f"{'9' * 24}-0a1b2c3d"))
+    found = rendered(placed, cluster)
+    named = {(o["kind"], o["metadata"]["name"]) for o in found.public}
+    assert all(len(name) <= 63 and name[0].isalpha() for _, name in named)
+    (stateful,) = (name for kind, name in named if kind == "StatefulSet")
+    assert len(f"{stateful}-0123456789") <= 63  # a label of its Pods: the name and a digest
 
 
 REFUSED: dict[str, tuple[Callable[[str], str], str]] = {

@@ -16,7 +16,7 @@ from companion.reconcile.manifests import Written
 
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*\Z")
-_FREE = "a free address of the cluster's service range, or the ClusterIP of the Service"
+_FREE = "a free address of the cluster's service range"
 
 
 def generate(arguments: Namespace) -> Result:
@@ -63,7 +63,7 @@ def _for_agents(agents: Sequence[str], addresses: Mapping[str, str]) -> Mapping[
     given = {agents[0]: addresses[""]} if len(agents) == 1 and "" in addresses else addresses
     for agent in agents:
         if agent not in given:
-            hint = f"add --gateway-address {agent}=IP: {_FREE} {agent}-gateway"
+            hint = f"add --gateway-address {agent}=IP: {_FREE}"
             raise UsageError(f"no address for the gateway of {agent}", hint)
     if len({given[agent] for agent in agents}) < len(agents):
         raise UsageError("two gateways cannot have the same address", "give each agent another one")
@@ -83,6 +83,11 @@ def _lines(written: Sequence[Written]) -> Iterator[str]:
         yield f"  {join(('docker', 'push', build.reference))}"
     files = (str(file) for one in written for file in (one.secrets, one.objects))
     yield f"  {join(('kubectl', 'apply', *(word for file in files for word in ('-f', file))))}"
+    logins = [one for one in written if one.ssh]
+    if logins:
+        yield "\nand log in, through the context that kubectl then uses:\n"
+    for one in logins:
+        yield f"  {join(('ssh', '-F', str(one.ssh), one.alias))}"
 
 
 def _facts(one: Written) -> dict[str, object]:
@@ -90,6 +95,9 @@ def _facts(one: Written) -> dict[str, object]:
         "agent": one.agent,
         "objects": str(one.objects),
         "secrets": str(one.secrets),
+        "pod": one.pod,
+        "ssh_config": str(one.ssh) if one.ssh else None,
+        "alias": one.alias,
         "images": [
             {"image": b.reference, "context": str(b.context), "arguments": dict(b.arguments)}
             for b in one.builds
