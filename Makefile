@@ -41,7 +41,7 @@ test: ## install what is missing and run all tests on both engines
 test-fresh: ## run `make run` on fresh Debian machines, as root and as a user
 	@CACHE='$(CACHE)' bash scripts/fresh.sh
 
-test-reach: ## test engines on a second machine, which is made of namespaces (as root)
+test-reach: ## test engines on a second machine, and a cluster, made of namespaces (as root)
 	@PYTEST_ARGS='--reach tests/reach $(PYTEST_ARGS)' bash scripts/test.sh
 
 test-long: ## run all tests with full counts, then drive product and packages on fresh machines

@@ -3,13 +3,13 @@
 # control groups of their own. DNS and the enforcement of NetworkPolicies are stand-ins. Needs root.
 #
 #   kubernetes.sh build                 builds its programs once (see kubernetes/build.sh); prints where they are
-#   kubernetes.sh start [--unenforced]  starts it unless it runs, and prints the exports that tests need;
-#                                       with --unenforced, NetworkPolicies have no effect
+#   kubernetes.sh start                 starts it unless it runs, and prints the exports that tests need
 #     KUBERNETES_CONFIG    kubeconfig of an administrator; user.conf beside it is of a user without rights
 #     KUBERNETES_REGISTRY  the registry from which the node pulls, by HTTP
 #     KUBERNETES_KUBECTL   kubectl of the same version
 #   kubernetes.sh running               succeeds if it runs
 #   kubernetes.sh exec CMD…             runs a command on the node
+#   kubernetes.sh enforce yes|no        whether NetworkPolicies have an effect; at first they have
 #   kubernetes.sh stop                  kills everything in it
 #
 # COMPANION_DEV_CACHE   directory for what is built; default /var/cache/companion-dev
@@ -44,7 +44,7 @@ build() {
   echo "$programs"
 }
 
-start() { # yes|no
+start() {
   stop
   mkdir -p "$root" "$cache/registry"
   bash "$here/kubernetes/pki.sh" "$work/pki" "$subnet.2"
@@ -54,7 +54,7 @@ start() { # yes|no
   {
     join_control_groups
     exec unshare --mount --uts --ipc --net --cgroup --pid --fork --kill-child \
-      bash "$0" inside "$1"
+      bash "$0" inside
   } </dev/null >"$work/log" 2>&1 &
   echo $! >"$work/machine"
   local pid _
@@ -119,7 +119,7 @@ tree() {
   devices
 }
 
-boot() { # yes|no
+boot() {
   local pid
   mount --make-rprivate /
   read -r pid _ </proc/self/stat # still in the numbers of the machine around
@@ -139,7 +139,7 @@ boot() { # yes|no
   rmdir /.old
   mount --make-rshared /
   export HOME=/root PATH=/opt/kubernetes/bin:$PATH
-  exec bash /opt/scripts/node.sh "$subnet.2" "$work/pki" "$work/logs" "$1"
+  exec bash /opt/scripts/node.sh "$subnet.2" "$work/pki" "$work/logs"
 }
 
 [ "$(id -u)" = 0 ] || die "needs root"
@@ -148,14 +148,17 @@ case ${1:-} in
   start)
     if ! runs || [ ! -e "$work/ready" ]; then # not ready: its start was killed
       build >/dev/null
-      if [ "${2:-}" = --unenforced ]; then start no; else start yes; fi
+      start
     fi
     printf 'export KUBERNETES_%s=%q\n' CONFIG "$work/pki/admin.conf" REGISTRY "$registry" \
       KUBECTL "$programs/bin/kubectl"
     ;;
   running) runs && [ -e "$work/ready" ] ;;
   exec) shift; inside "$@" ;;
+  enforce)
+    if [ "${2:-}" = yes ]; then inside rm -f /run/unenforced; else inside touch /run/unenforced; fi
+    ;;
   stop) stop ;;
-  inside) boot "$2" ;;
-  *) sed -n '5,14p' "$0" >&2; exit 2 ;;
+  inside) boot ;;
+  *) sed -n '5,15p' "$0" >&2; exit 2 ;;
 esac

@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-engines", default="", help="engines whose absence is a failure")
     parser.addoption("--update", action="store_true", help="rewrite the expected files")
     parser.addoption("--long", action="store_true", help="run the full counts")
-    parser.addoption("--reach", action="store_true", help="run what needs a second machine")
+    parser.addoption("--reach", action="store_true", help="run what needs another machine")
 
 
 hypothesis.settings.register_profile(

@@ -1,9 +1,9 @@
 #!/bin/bash
 # The first process of the node: starts the control plane, the kubelet and what they need.
-# usage: node.sh ADDRESS PKI LOGS yes|no    yes: NetworkPolicies are enforced
+# usage: node.sh ADDRESS PKI LOGS
 set -euo pipefail
 
-address=$1 pki=$2 logs=$3 enforce=$4
+address=$1 pki=$2 logs=$3
 services=10.96.0.0/16 pods=10.244.0.0/24
 
 run() { "${@:2}" >"$logs/$1.log" 2>&1 </dev/null & }
@@ -66,14 +66,32 @@ until curl --silent --fail --cacert "$pki/ca.crt" --cert "$pki/admin.crt" --key 
   "https://$address:6443/readyz" >/dev/null; do sleep 0.2; done
 run controllers kube-controller-manager --kubeconfig="$pki/controllers.conf" --root-ca-file="$pki/ca.crt" \
   --service-account-private-key-file="$pki/accounts.key" --use-service-account-credentials=true \
-  --enable-hostpath-provisioner=true --leader-elect=false
+  --leader-elect=false
 run scheduler kube-scheduler --kubeconfig="$pki/scheduler.conf" --leader-elect=false
-kubectl --kubeconfig "$pki/admin.conf" apply -f - <<'CONF'
+{ # Volumes that a storage class would make: unlike host paths, they are given to a Pod's fsGroup.
+  cat <<'CONF'
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
-metadata: {name: host, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
-provisioner: kubernetes.io/host-path
+metadata: {name: local, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: kubernetes.io/no-provisioner
+volumeBindingMode: WaitForFirstConsumer
 CONF
+  for number in {1..24}; do
+    mkdir -p "/var/lib/volumes/$number"
+    cat <<CONF
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: local-$number}
+spec:
+  storageClassName: local
+  capacity: {storage: 10Gi}
+  accessModes: [ReadWriteOnce]
+  local: {path: /var/lib/volumes/$number}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [node]}]}]}}
+CONF
+  done
+} | kubectl --kubeconfig "$pki/admin.conf" apply -f -
 cat >/etc/kubelet.yaml <<CONF
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -94,5 +112,5 @@ run kubelet kubelet --config=/etc/kubelet.yaml --kubeconfig="$pki/node.conf" --h
   --container-runtime-endpoint=unix:///run/containerd/containerd.sock
 run proxy kube-proxy --kubeconfig="$pki/proxy.conf" --hostname-override=node --proxy-mode=iptables \
   --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0s --conntrack-tcp-timeout-close-wait=0s
-run stand-ins python3 /opt/scripts/stand_ins.py "$address" "$pki" "$enforce"
+run stand-ins python3 /opt/scripts/stand_ins.py "$address" "$pki"
 while :; do wait || true; sleep 1; done # the first process reaps what others leave

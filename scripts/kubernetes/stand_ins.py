@@ -3,7 +3,9 @@
 DNS answers for Services over UDP. Policies are iptables rules: labels, peers by `podSelector`, and
 ports are understood, which is what we write. Only for tests.
 
-usage: stand_ins.py ADDRESS PKI yes|no    ADDRESS: the node; PKI: certificates; whether to enforce
+While the file /run/unenforced is there, policies have no effect.
+
+usage: stand_ins.py ADDRESS PKI    ADDRESS: the node; PKI: certificates
 """
 
 import http.client
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 CHAIN = "POLICIES"
+UNENFORCED = Path("/run/unenforced")
 TTL = 1
 A, IN, NO_SUCH_NAME = 1, 1, 3
 Object = dict[str, Any]
@@ -132,13 +135,12 @@ def chosen(pods: list[Object], space: str, selector: Object) -> list[str]:
 
 
 def main() -> None:
-    address, pki, enforce = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "yes"
+    address, pki = sys.argv[1], Path(sys.argv[2])
     table: dict[str, list[str]] = {}
     threading.Thread(target=serve, args=(address, table), daemon=True).start()
-    if enforce:
-        subprocess.run(["iptables", "-N", CHAIN], check=True)
-        subprocess.run(["iptables", "-I", "FORWARD", "-j", CHAIN], check=True)
-        subprocess.run(["iptables", "-I", "INPUT", "!", "-s", address, "-j", CHAIN], check=True)
+    subprocess.run(["iptables", "-N", CHAIN], check=True)
+    subprocess.run(["iptables", "-I", "FORWARD", "-j", CHAIN], check=True)
+    subprocess.run(["iptables", "-I", "INPUT", "!", "-s", address, "-j", CHAIN], check=True)
     last = ""
     while True:
         try:
@@ -150,8 +152,9 @@ def main() -> None:
         table.update(new)
         for gone in table.keys() - new.keys():
             table.pop(gone)
-        text = "\n".join(("*filter", f":{CHAIN} - [0:0]", *rules(pods, policies), "COMMIT", ""))
-        if enforce and text != last:
+        enforced = () if UNENFORCED.exists() else rules(pods, policies)
+        text = "\n".join(("*filter", f":{CHAIN} - [0:0]", *enforced, "COMMIT", ""))
+        if text != last:
             subprocess.run(["iptables-restore", "--noflush"], input=text, text=True, check=True)
             last = text
         time.sleep(0.3)
