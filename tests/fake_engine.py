@@ -9,7 +9,8 @@ names the commands that it refuses; `hold` names those that do their work and th
 are let go, and `held` is what waits now; `says` are
 the lines of each build, at once; `vanishing` names networks that are listed and gone when
 they are looked at; `follows` has `events` last until its caller ends, as a real engine does;
-`elsewhere` has containers see no file of this machine, and `files` is what was copied into volumes;
+`elsewhere` has containers see no file of this machine, and `files` is what was copied into
+volumes, `copied` the directories of the last time;
 `gather` is [words, n]: calls that begin with the words do their work and then wait until n of them
 were made, which `gathered` counts. It is started thousands of times, so it imports little.
 """
@@ -390,12 +391,13 @@ def copy(world: dict, name: str, directory: str) -> None:
     import tarfile
 
     mounts = found(world, name)["mounts"]
-    held = world.setdefault("files", {})
+    held, world["copied"] = world.setdefault("files", {}), []
     with tarfile.open(fileobj=io.BytesIO(sys.stdin.buffer.read())) as archive:
         for entry in archive:
             if entry.isfile():
                 path = os.path.normpath(f"{directory}/{entry.name}")
                 volume = held.setdefault(mounts[os.path.dirname(path)], {})
+                world["copied"].append(os.path.basename(os.path.dirname(path)))
                 volume[os.path.basename(path)] = archive.extractfile(entry).read()
 
 

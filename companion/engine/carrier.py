@@ -7,7 +7,7 @@ their label says whose they are.
 
 import io
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from companion.engine.arguments import files_volume, mount_option
@@ -23,7 +23,13 @@ _INSIDE = "/companion-files"
 Contents = Mapping[Directory, tuple[File, ...]]
 
 
-def carry(engine: "Engine", image: str, contents: Contents, owner: int) -> None:
+def carry(
+    engine: "Engine",
+    image: str,
+    contents: Contents,
+    owner: int,
+    only: Collection[Directory] | None = None,
+) -> None:
     """Write files into the agent's volumes, which are created if need be.
 
     Args:
@@ -31,13 +37,15 @@ def carry(engine: "Engine", image: str, contents: Contents, owner: int) -> None:
         image: the tag of any image there.
         contents: the files of each directory; others that are there remain.
         owner: the user who owns directories and files.
+        only: the directories that changed, if the others are there; all if the container is gone.
 
     Raises:
         EngineError: the engine refused.
     """
+    changed = contents if only is None else {one: contents[one] for one in only}
     courier = f"{engine.project}-{engine.agent}-files-{digest([image, sorted(contents)])}"
     try:
-        _copy(engine, courier, contents, owner)
+        _copy(engine, courier, changed, owner)
     except EngineError as error:
         if engine.is_cut_off(error):
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,12 +131,18 @@ class Engine(Inventory):
         volume = files_volume(self.project, self.agent, Directory.SECCOMP)
         return self.call(*self.dialect.mountpoint, volume).strip()
 
-    def carry(self, image: str, contents: Mapping[Directory, tuple[File, ...]], owner: int) -> None:
+    def carry(
+        self,
+        image: str,
+        contents: Mapping[Directory, tuple[File, ...]],
+        owner: int,
+        only: Collection[Directory] | None = None,
+    ) -> None:
         """Bring our files to an engine that cannot mount them, by a container of `image`."""
         if not self.choice.shares_files:
             from companion.engine import carrier  # noqa: PLC0415 - start-up time is a budget
 
-            carrier.carry(self, image, contents, owner)
+            carrier.carry(self, image, contents, owner, only)
 
     def remove_files(self) -> None:
         """Remove what carry() brought: it holds secrets, and nothing runs that needs it."""

@@ -39,8 +39,11 @@ class Driver(Protocol):
     def answers(self) -> bool:
         """Tell whether the engine is installed and responds."""
 
-    def observe(self, images: Collection[str] = ()) -> Observed:
-        """Return the agent's containers and networks, and which of `images` (tags) exist."""
+    def observe(self, images: Collection[str] = (), services: Iterable[str] = ()) -> Observed:
+        """Return the agent's containers and networks, and which of `images` (tags) exist.
+
+        `services` are those that it probably runs, which may be faster to look at.
+        """
 
     def containers(self) -> tuple[Container, ...]:
         """Return the agent's containers, running or not."""
@@ -76,8 +79,17 @@ class Driver(Protocol):
     def sweep_builds(self) -> None:
         """Remove what builds of the agent that were killed left behind."""
 
-    def carry(self, image: str, contents: Mapping[Directory, tuple[File, ...]], owner: int) -> None:
-        """Bring our files to an engine that cannot mount them, by a container of `image` (tag)."""
+    def carry(
+        self,
+        image: str,
+        contents: Mapping[Directory, tuple[File, ...]],
+        owner: int,
+        only: Collection[Directory] | None = None,
+    ) -> None:
+        """Bring our files to an engine that cannot mount them, by a container of `image` (tag).
+
+        Of `contents`, the directories `only` if the others are there already.
+        """
 
     def remove_files(self) -> None:
         """Remove the files that were brought there."""

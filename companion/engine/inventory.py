@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from companion.engine.connection import Connection
@@ -45,18 +45,22 @@ class Inventory(Connection):
         """The prefix of the tags of the agent's images."""
         return f"localhost/companion/{self.project}-{self.agent}:"
 
-    def observe(self, images: Collection[str] = ()) -> Observed:
+    def observe(self, images: Collection[str] = (), services: Iterable[str] = ()) -> Observed:
         """Return the agent's containers and networks, and which of `images` (tags) exist.
+
+        Over a network, `services` are looked at while they are listed: they are probably all.
 
         Raises:
             EngineError: the engine does not answer, so the state is unknown.
         """
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - start-up time is a budget
 
+        names = tuple(container_name(self.project, one) for one in services)
         with ThreadPoolExecutor() as asked:  # in parallel, as the engine's client starts slowly
-            containers, networks = asked.submit(self.containers), asked.submit(self.networks)
-            held = asked.submit(self.held, images)
-            return Observed(containers.result(), networks.result(), held.result())
+            guess = asked.submit(self._inspected, names if self.choice.is_remote else ())
+            networks, held = asked.submit(self.networks), asked.submit(self.held, images)
+            containers = self.retried(lambda: self._containers(guess.result))
+            return Observed(containers, networks.result(), held.result())
 
     def describe(self, services: Iterable[str]) -> str:
         """Return the output of `inspect` for services' containers, a JSON list in their order."""
@@ -69,10 +73,12 @@ class Inventory(Connection):
         engine is asked for a list only if one of them is missing.
         """
         names = tuple(container_name(self.project, service) for service in services)
-        return (names and self._inspected(names)) or self.retried(self._containers)
+        return self._inspected(names) or self.retried(self._containers)
 
     def _inspected(self, names: Collection[str]) -> tuple[Container, ...]:
         """Return the containers with these names, none unless all of them exist and are ours."""
+        if not names:
+            return ()
         try:
             found = json.loads(
                 self.call("inspect", "--type", "container", *names, timeout=self.patience)
@@ -85,7 +91,9 @@ class Inventory(Connection):
         ours = all(c.project == self.project and c.service for c in containers)
         return containers if ours and len(containers) == len(names) else ()
 
-    def _containers(self) -> tuple[Container, ...]:
+    def _containers(
+        self, guess: Callable[[], tuple[Container, ...]] = lambda: ()
+    ) -> tuple[Container, ...]:
         # A container that the user runs from our image inherits its labels, but has no service.
         ours = (*self.own_filter, "--filter", f"label={LABEL}.service")
         ids = self.call(
@@ -93,6 +101,9 @@ class Inventory(Connection):
         ).split()
         if not ids:
             return ()
+        known = guess()
+        if {one.id for one in known} == set(ids):
+            return known
         found = json.loads(self.call("inspect", *ids, timeout=self.patience))
         return tuple(parse_container(data, self.files) for data in found)
 

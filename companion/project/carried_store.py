@@ -1,11 +1,11 @@
-"""The names of our files that the volumes of an engine elsewhere may hold with content.
+"""What the volumes of an engine elsewhere may hold of our files: their names, and what was in them.
 
-They are written before files are carried there, so that whatever fails, the next carry empties
-those that are no longer wanted: some hold secrets.
+It is written before files are carried there. So the next carry brings only what changed, and
+whatever failed, it empties the files that are no longer wanted: some hold secrets.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from companion.engine.model import EngineChoice
 from companion.system import files
@@ -15,32 +15,33 @@ from companion.system.paths import AgentPaths
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """Names such as `secrets/KEY`, sorted, and the engine that holds them."""
+    """Names such as `secrets/KEY`, each with a digest, and the engine that holds them."""
 
     engine: str = ""
-    names: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """An empty one is of a file that is, or was, on its way there."""
 
 
 _CARRIED = Store(Carried, "run `companion down` and `companion up`, which bring the files anew")
 
 
-def read(agent_paths: AgentPaths, engine: EngineChoice) -> frozenset[str]:
-    """Return the names that an engine may hold; what another one held went with the sandbox.
+def read(agent_paths: AgentPaths, engine: EngineChoice) -> Mapping[str, str]:
+    """Return the digests by name; what another engine held went with the sandbox.
 
     Raises:
         CompanionError: the file is damaged.
     """
     found = _CARRIED.read(agent_paths.carried)
-    return frozenset(found.names if found and found.engine == _key(engine) else ())
+    return found.digests if found and found.engine == _key(engine) else {}
 
 
-def write(agent_paths: AgentPaths, engine: EngineChoice, names: Collection[str]) -> None:
-    """Replace the names."""
-    _CARRIED.write(agent_paths.carried, Carried(_key(engine), tuple(sorted(names))))
+def write(agent_paths: AgentPaths, engine: EngineChoice, digests: Mapping[str, str]) -> None:
+    """Replace all of them."""
+    _CARRIED.write(agent_paths.carried, Carried(_key(engine), dict(sorted(digests.items()))))
 
 
 def forget(agent_paths: AgentPaths) -> None:
-    """Remove all names, after the volumes were removed."""
+    """Remove all of them, after the volumes were removed."""
     files.remove(agent_paths.carried)
 
 

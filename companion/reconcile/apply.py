@@ -21,6 +21,7 @@ from companion.errors import (
 from companion.project import store
 from companion.reconcile import port_holders, readiness
 from companion.reconcile.build_turn import build_turn
+from companion.reconcile.carrying import Carrying
 from companion.reconcile.desired import BROUGHT, HOST_KEY
 from companion.reconcile.plan import (
     BuildImage,
@@ -63,8 +64,8 @@ class Applier:
     """Tells, during a build, whether the user's files still need the image."""
     prepare: Callable[[Service], None] = lambda _: None
     """Prepares what an agent mounts, and refuses it; its old container is gone by then."""
-    carry: Callable[[], None] = lambda: None
-    """Brings our files to where the containers read them, if the engine cannot mount them."""
+    carrying: Carrying | None = None
+    """What brings our files to where the containers read them, if the engine cannot mount them."""
     locate: Callable[[build_output.Failure], Place | None] = lambda _: None
     """Returns where the user's files ask for the step at which a build failed."""
 
@@ -80,8 +81,8 @@ class Applier:
         self._require_networks(plan)
         is_carried = False
         for step in plan.steps:
-            if isinstance(step, Start | Reload) and not is_carried:
-                self.carry()
+            if isinstance(step, Start | Reload) and self.carrying and not is_carried:
+                self.carrying.carry(anew=bool(plan.starts))
                 is_carried = True
             self._perform(step)
         if not plan.starts:

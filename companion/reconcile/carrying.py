@@ -4,7 +4,9 @@ A file that is no longer wanted is replaced there by an empty one: it may be a s
 volume is in use.
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from companion.engine.driver import Driver
@@ -14,62 +16,73 @@ from companion.system import files
 from companion.system.paths import AgentPaths
 
 
-def carry(engine: Driver, target: Target, agent_paths: AgentPaths, owner: int) -> None:
-    """Bring everything of ours that the containers of `target` mount; nothing where it is mounted.
+@dataclass(frozen=True, slots=True)
+class Carrying:
+    """The files of one agent that the containers of `target` mount."""
 
-    Args:
-        engine: the agent on its engine.
-        target: what is about to be started or reloaded; its images are there.
-        agent_paths: where the files are.
-        owner: the user who may read them.
+    engine: Driver
+    target: Target
+    agent_paths: AgentPaths
+    owner: int
+    """The user who may read them."""
 
-    Raises:
-        CompanionError: the engine refused.
-    """
-    if engine.choice.shares_files:
-        return
-    contents = {one: tuple(_files(agent_paths.root / one)) for one in _mounted(target)}
-    names = _names(contents)
-    held = carried_store.read(agent_paths, engine.choice)
-    carried_store.write(agent_paths, engine.choice, held | names)
-    for name in sorted(held - names):
-        directory, _, file = name.partition("/")
-        gone = File(file, b"", files.PRIVATE)
-        contents[Directory(directory)] = (*contents.get(Directory(directory), ()), gone)
-    engine.carry(target.services[0].image, contents, owner)
-    carried_store.write(agent_paths, engine.choice, names)
+    def carry(self, *, anew: bool = True) -> None:
+        """Bring them to an engine that cannot mount them, and empty there what is gone.
 
+        Args:
+            anew: bring all of them, as volumes may be missing; otherwise what changed, if anything.
 
-def sweep(engine: Driver, target: Target, agent_paths: AgentPaths, owner: int) -> None:
-    """Empty what an engine elsewhere still holds of files that are no longer wanted.
+        Raises:
+            CompanionError: the engine refused.
+        """
+        if self.engine.choice.shares_files:
+            return
+        contents, held = self._contents(), self._held()
+        digests, changed = _digests(contents), _changed(contents, held)
+        if not (anew or changed):
+            return
+        under_way = dict.fromkeys((name for one in changed.values() for name in one), "")
+        kept = dict(held) | digests | under_way
+        carried_store.write(self.agent_paths, self.engine.choice, kept)
+        for directory, names in changed.items():
+            gone = (name.partition("/")[2] for name in names if name not in digests)
+            empty = (File(name, b"", files.PRIVATE) for name in gone)
+            contents[directory] = (*contents.get(directory, ()), *empty)
+        only = None if anew else tuple(changed)
+        self.engine.carry(self.target.services[0].image, contents, self.owner, only)
+        carried_store.write(self.agent_paths, self.engine.choice, digests)
 
-    Raises:
-        CompanionError: the engine refused.
-    """
-    if is_due(engine, target, agent_paths):
-        carry(engine, target, agent_paths, owner)
+    def is_due(self) -> bool:
+        """Tell whether an engine elsewhere holds other files than these."""
+        shares = self.engine.choice.shares_files
+        return not shares and bool(_changed(self._contents(), self._held()))
 
+    def _contents(self) -> dict[Directory, tuple[File, ...]]:
+        mounted = (bind.source for service in self.target.services for bind in service.binds)
+        sources = (*mounted, Files(Directory.SECCOMP))  # not mounted: some engines read it there
+        directories = sorted({one.directory for one in sources if isinstance(one, Files)})
+        return {one: tuple(_files(self.agent_paths.root / one)) for one in directories}
 
-def is_due(engine: Driver, target: Target, agent_paths: AgentPaths) -> bool:
-    """Tell whether an engine elsewhere may hold files that are no longer wanted."""
-    if engine.choice.shares_files:
-        return False
-    held = carried_store.read(agent_paths, engine.choice)
-    mounted = _mounted(target)
-    return not all(
-        Directory(directory) in mounted and (agent_paths.root / directory / file).is_file()
-        for directory, _, file in (name.partition("/") for name in held)
-    )
-
-
-def _mounted(target: Target) -> tuple[Directory, ...]:
-    mounted = (bind.source for service in target.services for bind in service.binds)
-    sources = (*mounted, Files(Directory.SECCOMP))  # not mounted: some engines read it there
-    return tuple(sorted({one.directory for one in sources if isinstance(one, Files)}))
+    def _held(self) -> Mapping[str, str]:
+        return carried_store.read(self.agent_paths, self.engine.choice)
 
 
-def _names(contents: dict[Directory, tuple[File, ...]]) -> frozenset[str]:
-    return frozenset(f"{one}/{file.path}" for one, held in contents.items() for file in held)
+def _digests(contents: Mapping[Directory, tuple[File, ...]]) -> dict[str, str]:
+    return {
+        f"{one}/{file.path}": hashlib.sha256(b"%o " % file.mode + file.content).hexdigest()
+        for one, held in contents.items()
+        for file in held
+    }
+
+
+def _changed(
+    contents: Mapping[Directory, tuple[File, ...]], held: Mapping[str, str]
+) -> dict[Directory, tuple[str, ...]]:
+    """Return the names of files that are new, different or gone, by their directories."""
+    digests = _digests(contents)
+    names = sorted(n for n in {*held, *digests} if not held.get(n) or held[n] != digests.get(n))
+    directories = dict.fromkeys(Directory(name.partition("/")[0]) for name in names)
+    return {one: tuple(n for n in names if n.startswith(f"{one}/")) for one in directories}
 
 
 def _files(directory: Path) -> Iterator[File]:

@@ -89,7 +89,7 @@ def compare(
     """
     departures, then = migrate.departures(engine, record), record.on(engine.choice)
     desired = desired_of(home, checked, then)
-    observed = engine.observe([image.tag for image in desired.target.images])
+    observed = engine.observe([image.tag for image in desired.target.images], record.applied.parts)
     todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
     if _should_answer(todo) and not readiness.answers(engine, desired.target):
         todo = plan(desired.target, replace(observed, unreachable=True), record)

@@ -14,8 +14,9 @@ from companion.errors import (
 )
 from companion.project import store
 from companion.project.record import Applied
-from companion.reconcile import allocate, carrying, migrate, mount_guard, mounted_files, snapshot
+from companion.reconcile import allocate, migrate, mount_guard, mounted_files, snapshot
 from companion.reconcile.apply import Applier, remove_all
+from companion.reconcile.carrying import Carrying
 from companion.reconcile.compare import engine_at
 from companion.reconcile.plan import plan
 from companion.reconcile.progress import Progress
@@ -47,7 +48,7 @@ def roll_back(
     store.write(agent_paths, replace(record, applied=started))
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
-    carried = engine, target, agent_paths, checked.host.uid
+    carrying = Carrying(engine, target, agent_paths, checked.host.uid)
     applier = Applier(
         engine,
         target,
@@ -57,14 +58,14 @@ def roll_back(
         progress,
         checked.host.build_network,
         prepare=partial(mount_guard.require, home, checked),
-        carry=partial(carrying.carry, *carried),
+        carrying=carrying,
     )
     try:
         departures = migrate.departures(engine, record)
         images = [image.tag for image in target.images]
         way_back = plan(target, engine.observe(images), record, departures=departures)
         applier.perform(way_back)
-        carrying.sweep(*carried)
+        carrying.carry(anew=False)
     except CompanionError as rollback_error:
         what = f"{error}; the rollback failed, too: {rollback_error}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")

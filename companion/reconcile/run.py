@@ -29,7 +29,6 @@ from companion.reconcile import (
     bring,
     build_dir,
     build_places,
-    carrying,
     mount_guard,
     mounted_files,
     ownership,
@@ -42,6 +41,7 @@ from companion.reconcile import (
 )
 from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier
+from companion.reconcile.carrying import Carrying
 from companion.reconcile.compare import Comparison, compare, desired_of, engine_of, settled
 from companion.reconcile.plan import Change, Plan
 from companion.reconcile.progress import Progress
@@ -211,8 +211,8 @@ def _reconcile(request: _Request) -> Report:
     settled_comparison = settled(home, checked, record, engine) if request.only_if_changed else None
     comparison = settled_comparison or compare(home, checked, record, engine, fresh=request.fresh)
     if settled_comparison and not settled_comparison.plan.steps:
-        agent_paths = checked.agent_paths(home)
-        if not carrying.is_due(engine, comparison.desired.target, agent_paths):
+        paths, owner = checked.agent_paths(home), checked.host.uid
+        if not Carrying(engine, comparison.desired.target, paths, owner).is_due():
             return _report(comparison, request.begin, 0.0)
     if comparison.plan.change is Change.REBUILD:
         comparison.engine.require_user_ids()  # whoever turns mapping on loses all images
@@ -236,7 +236,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     agent_paths = checked.agent_paths(home)
     mounted_files.write(comparison.desired, home, checked)
     ssh_config.sync(home)
-    carried = comparison.engine, comparison.desired.target, agent_paths, checked.host.uid
+    carrying = Carrying(comparison.engine, comparison.desired.target, agent_paths, checked.host.uid)
     applier = Applier(
         comparison.engine,
         comparison.desired.target,
@@ -250,7 +250,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
             and _is_wanted(home, comparison, image)
         ),
         partial(mount_guard.prepare, home, checked),
-        partial(carrying.carry, *carried),
+        carrying,
         partial(build_places.find, checked.ref),
     )
     if Role.AGENT in comparison.plan.starts:
@@ -261,7 +261,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     for sentence in bring.read(home, user_settings.read(home).bring).left_out:
         request.progress(sentence)
     login_seconds = applier.perform(comparison.plan)
-    carrying.sweep(*carried)
+    carrying.carry(anew=False)
     recording.record(home, comparison, complete=True)
     version = Snapshot(comparison.engine.choice, comparison.desired.target, checked.summary)
     snapshot.keep(agent_paths, version)

@@ -60,6 +60,10 @@ def test_a_removed_secret_goes_from_there_whatever_failed_in_between(desk: Desk)
     configure("api")
     one.companion("up").ok()
     assert len(secrets(one)) == 1
+    set_hosts = (one.project / "agent.yaml").read_text().replace("h0.test", "i0.test")
+    (one.project / "agent.yaml").write_text(set_hosts)
+    one.companion("up").ok()
+    assert set(one.world["copied"]) == {"gateway", "reach"}, "a reload brings what changed"
     configure("")
     one.dies(("cp", 1), "before", "up")
     assert len(secrets(one)) == 1
