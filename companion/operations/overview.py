@@ -69,8 +69,11 @@ class AgentOverview:
 
     @property
     def ssh_port(self) -> int | None:
-        """The desktop's port for SSH."""
-        return self.record.allocation.ssh_port if self.record else None
+        """The desktop's port for SSH; an engine elsewhere publishes none."""
+        record = self.record
+        if record is None or (record.engine and not record.engine.shares_files):
+            return None
+        return record.allocation.ssh_port
 
     @property
     def works_in(self) -> str:

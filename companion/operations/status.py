@@ -45,6 +45,8 @@ class Status:
     egress: str
     services: tuple[tuple[str, str], ...]
     problems: tuple[Problem, ...]
+    is_elsewhere: bool = False
+    """Its engine publishes no port on this desktop; `ssh_port` is in our SSH config only."""
     listening: tuple[int, ...] = ()
     """The ports inside that can be forwarded."""
     forwards: tuple[Forward, ...] = ()
@@ -169,6 +171,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         egress=config.egress,
         services=tuple((c.service, c.status) for c in containers),
         problems=(*config.problems, *broken, *ports.problems),
+        is_elsewhere=not choice.shares_files,
         listening=ports.offered,
         forwards=tuple(f for f in look.forwards if (f.project, f.agent) == (ref.project.id, name)),
         attention=_attention(look, engine, record, containers),

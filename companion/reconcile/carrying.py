@@ -11,9 +11,10 @@ from pathlib import Path
 
 from companion.engine.driver import Driver
 from companion.project import carried_store
+from companion.reconcile.compare import Comparison
 from companion.spec.containers import Directory, File, Files, Target
 from companion.system import files
-from companion.system.paths import AgentPaths
+from companion.system.paths import AgentPaths, Paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,12 @@ class Carrying:
 
     def _held(self) -> Mapping[str, str]:
         return carried_store.read(self.agent_paths, self.engine.choice)
+
+
+def of(home: Paths, seen: Comparison) -> Carrying:
+    """Return the files of an agent that is compared with its engine."""
+    agent_paths = seen.checked.agent_paths(home)
+    return Carrying(seen.engine, seen.desired.target, agent_paths, seen.checked.host.uid)
 
 
 def _digests(contents: Mapping[Directory, tuple[File, ...]]) -> dict[str, str]:

@@ -27,6 +27,7 @@ from companion.reconcile.desired import HOST_KEY, Desired, desire
 from companion.reconcile.plan import Change, Plan, Reload, plan, reloads
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.model import HostFacts, Sandbox
+from companion.spec.identity import Role
 from companion.system.network import is_public_address
 from companion.system.paths import Paths
 
@@ -94,6 +95,27 @@ def compare(
     if _should_answer(todo) and not readiness.answers(engine, desired.target):
         todo = plan(desired.target, replace(observed, unreachable=True), record)
     return Comparison(checked, record.engine, then, desired, engine, observed, todo)
+
+
+def refreshed(
+    home: Paths, seen: Comparison, record: AgentRecord, *, fresh: bool = False
+) -> Comparison:
+    """Compare again if an engine elsewhere has other networks by now, once anything is started.
+
+    They tell which addresses of that machine the gateway refuses. The image of gateways is ours:
+    no other one gets to run in the machine's own network.
+
+    Raises:
+        CompanionError: the engine does not answer.
+    """
+    images = (image for image in seen.desired.target.images if image.role is Role.GATEWAY)
+    held = [image.tag for image in images if image.tag in seen.observed.images]
+    if not seen.plan.starts or not held:
+        return seen
+    choice = elsewhere.refreshed(seen.engine, held[0])
+    if choice == seen.engine.choice:
+        return seen
+    return compare(home, seen.checked, record, engine_at(home, seen.checked, choice), fresh=fresh)
 
 
 def _should_answer(todo: Plan) -> bool:

@@ -1,14 +1,16 @@
 """Elsewhere: which engines cannot mount this desktop's files, found out once for each endpoint."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from companion.config import engine_places
 from companion.engine import detection, machine
 from companion.engine.client import Engine
+from companion.engine.driver import Driver
 from companion.engine.model import EngineChoice
 from companion.engine.shared_files import are_shared
-from companion.errors import Code, CompanionError, ConfigError, Problem
+from companion.errors import Code, CompanionError, ConfigError, EngineError, Problem
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.reconcile import gateway_services, trust, user_settings
@@ -77,6 +79,21 @@ def examined(
     if not choice.shares_files and (problems := tuple(_mounted(checked, choice))):
         raise ConfigError(problems)
     return choice
+
+
+def refreshed(engine: Driver, image: str) -> EngineChoice:
+    """Return an engine elsewhere with the networks that its machine has now; else as it is.
+
+    Args:
+        engine: the agent on its engine.
+        image: the tag of an image of gateways there.
+    """
+    if engine.choice.shares_files:
+        return engine.choice
+    asked = Engine(engine.choice, engine.project, engine.agent)
+    with suppress(EngineError):  # what follows says why, or does without
+        return replace(engine.choice, networks=machine.networks(asked, image))
+    return engine.choice
 
 
 def _mounted(checked: Checked, choice: EngineChoice) -> Iterator[Problem]:

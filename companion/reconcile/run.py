@@ -29,6 +29,7 @@ from companion.reconcile import (
     bring,
     build_dir,
     build_places,
+    carrying,
     mount_guard,
     mounted_files,
     ownership,
@@ -41,8 +42,14 @@ from companion.reconcile import (
 )
 from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier
-from companion.reconcile.carrying import Carrying
-from companion.reconcile.compare import Comparison, compare, desired_of, engine_of, settled
+from companion.reconcile.compare import (
+    Comparison,
+    compare,
+    desired_of,
+    engine_of,
+    refreshed,
+    settled,
+)
 from companion.reconcile.plan import Change, Plan
 from companion.reconcile.progress import Progress
 from companion.reconcile.snapshot import Snapshot
@@ -210,10 +217,10 @@ def _reconcile(request: _Request) -> Report:
     record = replace(reserve(home, checked, engine, progress), wanted="up")
     settled_comparison = settled(home, checked, record, engine) if request.only_if_changed else None
     comparison = settled_comparison or compare(home, checked, record, engine, fresh=request.fresh)
-    if settled_comparison and not settled_comparison.plan.steps:
-        paths, owner = checked.agent_paths(home), checked.host.uid
-        if not Carrying(engine, comparison.desired.target, paths, owner).is_due():
-            return _report(comparison, request.begin, 0.0)
+    comparison = refreshed(home, comparison, record, fresh=request.fresh)
+    is_settled = settled_comparison and not settled_comparison.plan.steps
+    if is_settled and not carrying.of(home, comparison).is_due():
+        return _report(comparison, request.begin, 0.0)
     if comparison.plan.change is Change.REBUILD:
         comparison.engine.require_user_ids()  # whoever turns mapping on loses all images
     try:
@@ -236,7 +243,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     agent_paths = checked.agent_paths(home)
     mounted_files.write(comparison.desired, home, checked)
     ssh_config.sync(home)
-    carrying = Carrying(comparison.engine, comparison.desired.target, agent_paths, checked.host.uid)
+    brings = carrying.of(home, comparison)
     applier = Applier(
         comparison.engine,
         comparison.desired.target,
@@ -250,7 +257,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
             and _is_wanted(home, comparison, image)
         ),
         partial(mount_guard.prepare, home, checked),
-        carrying,
+        brings,
         partial(build_places.find, checked.ref),
     )
     if Role.AGENT in comparison.plan.starts:
@@ -261,7 +268,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     for sentence in bring.read(home, user_settings.read(home).bring).left_out:
         request.progress(sentence)
     login_seconds = applier.perform(comparison.plan)
-    carrying.carry(anew=False)
+    brings.carry(anew=False)
     recording.record(home, comparison, complete=True)
     version = Snapshot(comparison.engine.choice, comparison.desired.target, checked.summary)
     snapshot.keep(agent_paths, version)

@@ -38,7 +38,8 @@ def _more(one: Status) -> Iterator[str]:
 
 
 def _row(one: Status) -> tuple[str, ...]:
-    way = f"ssh {one.alias} (port {one.ssh_port})" if one.ssh_port else "-"
+    port = "" if one.is_elsewhere else f" (port {one.ssh_port})"
+    way = f"ssh {one.alias}{port}" if one.ssh_port else "-"
     state = ", ".join(filter(None, (str(one.condition), shown(one.attention))))
     engine = f"{one.engine} at {one.place}" if one.place else one.engine
     return (one.agent or "?", state, way, engine, one.egress)
@@ -53,7 +54,7 @@ def _facts(one: Status) -> dict[str, object]:
         "exit_code": one.condition.exit_code,
         "last_lines": list(one.condition.last_output),
         "alias": one.alias,
-        "ssh_port": one.ssh_port,
+        "ssh_port": None if one.is_elsewhere else one.ssh_port,
         "host_address": one.host_address,
         "engine": one.engine,
         "place": one.place or None,
