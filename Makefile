@@ -43,6 +43,7 @@ test-fresh: ## run `make run` on fresh Debian machines, as root and as a user
 
 test-reach: ## test engines on a second machine, and a cluster, made of namespaces (as root)
 	@PYTEST_ARGS='--reach tests/reach $(PYTEST_ARGS)' bash scripts/test.sh
+	@cat build/reach/*.md
 
 test-long: ## run all tests with full counts, then drive product and packages on fresh machines
 	@PYTEST_ARGS='--long $(PYTEST_ARGS)' bash scripts/test.sh

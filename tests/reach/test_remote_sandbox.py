@@ -3,19 +3,21 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from desk import Desk, Done, answering, make_desk
+from desk import ROOT, Desk, Done, answering, make_desk
 from far import Machine
 
 pytestmark = pytest.mark.reach
+IMAGE = "localhost/companion/debian:bookworm-slim"
 CONFIG = """\
 name: coder
 runtime: {base_image: "debian:bookworm-slim"}
@@ -43,6 +45,18 @@ class Far:
 
     def up(self, *arguments: str) -> Any:
         return self.companion("up", "--yes", "--json", *arguments).ok().agent
+
+    @property
+    def calls(self) -> Path:
+        """A file with a line for each call of the engine's client."""
+        return self.desk.home / "calls"
+
+    def client(self, *arguments: str) -> None:
+        """Run the engine's client on the desktop as companion does."""
+        where = self.machine.environment(self.engine)
+        shared = f"{self.desk.paths.shared_ssh}:{self.desk.environment['PATH']}"
+        environment = self.desk.environment | where | {"PATH": shared}
+        subprocess.run((self.engine, *arguments), env=environment, check=True)
 
     def there(self, *arguments: str) -> str:
         """Ask the engine there, on its own machine."""
@@ -73,6 +87,16 @@ class Far:
         return self.desk.ssh("coder.sandbox", command, *options)
 
 
+def _counting(desk: Desk, engine: str) -> Path:
+    """Return a directory with an engine's client that counts how often it is called."""
+    client = desk.home / "clients" / engine
+    client.parent.mkdir()
+    real = shutil.which(engine)
+    client.write_text(f'#!/bin/sh\necho "$1" >>{desk.home}/calls\nexec {real} "$@"\n')
+    client.chmod(0o755)
+    return client.parent
+
+
 @pytest.fixture(scope="module", params=["docker", "podman"])
 def far(
     request: pytest.FixtureRequest, machine: Machine, tmp_path_factory: pytest.TempPathFactory
@@ -81,7 +105,7 @@ def far(
     desk = make_desk(tmp_path_factory.mktemp(engine) / "home")
     (desk.home / ".ssh/known_hosts").write_text(machine.known_hosts)
     with tempfile.TemporaryDirectory() as runtime:  # paths of sockets are short
-        path = f"{machine.ssh}/bin:{desk.environment['PATH']}"
+        path = f"{_counting(desk, engine)}:{machine.ssh}/bin:{desk.environment['PATH']}"
         desk.environment.update(PATH=path, XDG_RUNTIME_DIR=runtime)
         if engine == "podman":
             desk.environment["CONTAINER_SSHKEY"] = f"{machine.ssh}/id"
@@ -174,15 +198,26 @@ def test_a_port_inside_is_forwarded(far: Far):
         forward.kill()
 
 
-def test_a_machine_that_does_not_answer_is_named_and_nothing_is_removed(far: Far):
+SILENCE = {
+    "its sshd is stopped": (("pkill", "-STOP", "-x", "sshd"), ("pkill", "-CONT", "-x", "sshd")),
+    "it drops packets": tuple(
+        ("iptables", kind, "INPUT", "-p", "tcp", "--dport", "22", "-j", "DROP")
+        for kind in ("--insert", "--delete")
+    ),
+}
+
+
+@pytest.mark.parametrize("how", SILENCE)
+def test_a_machine_that_does_not_answer_is_named_and_nothing_is_removed(far: Far, how: str):
     before = far.started
-    far.machine.run("pkill", "-STOP", "-x", "sshd")
+    begins, ends = SILENCE[how]
+    far.machine.run(*begins)
     try:
         begin = time.monotonic()
         done = far.companion("up")
         took = time.monotonic() - begin
     finally:
-        far.machine.run("pkill", "-CONT", "-x", "sshd")
+        far.machine.run(*ends)
     assert done.code == 1
     address = far.machine.docker.removeprefix("ssh://root@")
     assert address in done.problems[0]
@@ -215,6 +250,72 @@ def test_another_engine_that_the_client_would_use_changes_nothing(far: Far):
         far.desk.environment.clear()
         far.desk.environment.update(kept)
     assert far.started == before
+
+
+def test_a_removed_secret_is_emptied_there_and_the_gateway_still_runs(far: Far):
+    def held(directory: str) -> list[str]:
+        """Return the names and sizes of a volume's files."""
+        volume = f"{far.id}_coder.{directory}:/x"
+        look = ("sh", "-c", "cd /x; find . -type f -printf '%f %s\\n'")
+        ran = far.there("run", "--rm", "--network", "none", "--volume", volume, IMAGE, *look)
+        return sorted(ran.splitlines())
+
+    assert [line for line in held("secrets") if not line.endswith(" 0")]
+    assert [line for line in held("certificates") if line.startswith("secret.test")]
+    file = far.project / "agent.yaml"
+    file.write_text(CONFIG.partition("  - plugin: external-services")[0])
+    try:
+        assert far.up()["change"] == "reload"
+        assert [line for line in held("secrets") if not line.endswith(" 0")] == []
+        reached = far.ssh("curl -s -o /dev/null -w '%{http_code}' http://one.test").ok().out
+        assert reached != "000"
+    finally:
+        file.write_text(CONFIG)
+        far.up()
+
+
+def test_a_program_that_ignores_the_proxy_logs_in_by_a_forwarded_port(far: Far):
+    status = far.companion("status", "--json").ok().agent
+    assert status["ssh_port"] is None
+    settings = far.ssh("true", "-G").ok().out
+    port = re.findall(r"^port (\d+)$", settings, re.MULTILINE)[0]
+    direct = ("-o", "ProxyCommand=none", "-o", "ConnectTimeout=10")
+    assert far.ssh("true", *direct).code == 255
+    far.companion("port", "coder", f"{port}:2222", "--background").ok()
+    try:
+        assert far.ssh("id -un", *direct).ok().out == "agent\n"
+    finally:
+        far.companion("port", "coder", port, "--stop").ok()
+
+
+def test_times_are_within_their_budgets_next_to_a_bare_exec(far: Far):
+    """Budgets are those of a quiet machine, where an exec over a shared connection takes 0.2 s."""
+    texts = [CONFIG.replace("one.test", f"{name}.test") for name in ("a", "b", "c")]
+    calls, times = far.calls, dict[str, float]()
+
+    def least(what: str, run: Callable[[], object]) -> None:
+        begin, took = len(calls.read_text().splitlines()), []
+        for text in texts:
+            (far.project / "agent.yaml").write_text(text)
+            at = time.monotonic()
+            run()
+            took.append(time.monotonic() - at)
+        each = (len(calls.read_text().splitlines()) - begin) / len(texts)
+        times[what] = min(took)
+        rows.append(f"| {far.engine} | {what} | {each:.0f} | {min(took):.2f} |")
+
+    rows: list[str] = []
+    least("exec by the engine's client", lambda: far.client("exec", f"{far.id}-coder", "true"))
+    least("login", lambda: far.ssh("true").ok())
+    least("status", lambda: far.companion("status").ok())
+    least("reload", far.up)
+    report = ROOT / "build/reach"
+    report.mkdir(parents=True, exist_ok=True)
+    (report / f"{far.engine}.md").write_text("\n".join(rows) + "\n")
+    slow = max(1.0, times["exec by the engine's client"] / 0.2)
+    assert times["login"] <= 0.8 * slow
+    assert times["status"] <= 1.0 * slow
+    assert times["reload"] <= 1.5 * slow
 
 
 def test_it_moves_here_and_back_and_leaves_nothing_behind(far: Far):
