@@ -396,9 +396,10 @@ def copy(world: dict, name: str, directory: str) -> None:
         for entry in archive:
             if entry.isfile():
                 path = os.path.normpath(f"{directory}/{entry.name}")
-                volume = held.setdefault(mounts[os.path.dirname(path)], {})
-                world["copied"].append(os.path.basename(os.path.dirname(path)))
-                volume[os.path.basename(path)] = archive.extractfile(entry).read()
+                mount = next(one for one in mounts if path.startswith(f"{one}/"))
+                world["copied"].append(os.path.basename(mount))
+                content = archive.extractfile(entry).read()
+                held.setdefault(mounts[mount], {})[path.removeprefix(f"{mount}/")] = content
 
 
 def start(world: dict, name: str) -> None:

@@ -42,6 +42,8 @@ class EnginePlace(Model):
     """A context of docker, or an address."""
     podman: Annotated[Line, AfterValidator(_podman)] | None = None
     """A connection of podman, or an address."""
+    seed: bool = False
+    """Directories of the desktop that a sandbox mounts are copied there, once."""
 
     @model_validator(mode="after")
     def _is_one_engine(self) -> "EnginePlace":

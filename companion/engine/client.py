@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from companion.engine import podman_settings
 from companion.engine.arguments import (
@@ -144,12 +144,19 @@ class Engine(Inventory):
 
             carrier.carry(self, image, contents, owner, only)
 
+    def seed(self, image: str, volume: str, owner: int, send: Callable[[IO[bytes]], None]) -> bool:
+        """Create a volume of the agent and fill it, unless it is there."""
+        from companion.engine import seeds  # noqa: PLC0415 - start-up time is a budget
+
+        return seeds.fill(self, image, f"{self.project}_{volume}", owner, send)
+
     def remove_files(self) -> None:
         """Remove what carry() brought: it holds secrets, and nothing runs that needs it."""
         if not self.choice.shares_files:
-            from companion.engine import carrier  # noqa: PLC0415 - start-up time is a budget
+            from companion.engine import carrier, seeds  # noqa: PLC0415 - start-up time is a budget
 
             carrier.remove(self)
+            seeds.discard_begun(self)
 
     def held_files(self) -> tuple[str, ...]:
         """Return the volumes of our files that the engine holds."""

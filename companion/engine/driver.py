@@ -6,7 +6,7 @@ and `driver()` would choose it.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from companion.engine.client import Engine
 from companion.engine.model import AgentLogin, Command, Container, EngineChoice, Observed
@@ -90,6 +90,9 @@ class Driver(Protocol):
 
         Of `contents`, the directories `only` if the others are there already.
         """
+
+    def seed(self, image: str, volume: str, owner: int, send: Callable[[IO[bytes]], None]) -> bool:
+        """Create and fill a volume, whose archive `send` writes; return False if it is there."""
 
     def remove_files(self) -> None:
         """Remove the files that were brought there."""

@@ -195,19 +195,27 @@ def _brought(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
         yield BROUGHT, digest_files(sandbox.brought)
 
 
+def seed_volume(agent: str, directory: str) -> str:
+    """Return the name of the volume that stands for a directory of the desktop (its real path)."""
+    return f"{agent}_seed-{digest([directory])[:12]}"
+
+
 def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:
     """Return the config's mounts, outer targets before inner ones.
 
     What git on the desktop obeys in a mounted repository is a read-only mount of its own.
 
-    A volume's name is prefixed with its agent's, so that agents of a fleet do not share volumes.
+    A volume's name is prefixed with its agent's, so that agents of a fleet do not share volumes. On
+    an engine elsewhere, a directory of the desktop is a volume, too: `seeding` fills it.
     """
-    found = sandbox.found
 
     def source(mount: Mount) -> HostPath | Volume:
         if mount.is_volume:
             return Volume(f"{sandbox.agent}_{mount.source}")
-        return HostPath(found[mount_file(mount)].real)
+        real = sandbox.found[mount_file(mount)].real
+        if sandbox.host.shares_files:
+            return HostPath(real)
+        return Volume(seed_volume(sandbox.agent, real))
 
     binds = (Bind(source(m), m.target, m.read_only) for m in sandbox.mounts)
     protected = repositories.binds(sandbox.repositories)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from companion.config import engine_places
 from companion.engine import detection, machine
@@ -15,7 +16,9 @@ from companion.project import store
 from companion.project.record import AgentRecord
 from companion.reconcile import gateway_services, trust, user_settings
 from companion.reconcile.validate import Checked
+from companion.sandbox.model import mount_file
 from companion.sandbox.powers import Kind
+from companion.system import files
 from companion.system.paths import Paths
 
 
@@ -76,7 +79,7 @@ def examined(
         if not known and not tries:
             known = replace(choice, shares_files=not choice.is_remote)
         choice = known or _seen(home, checked, choice)
-    if not choice.shares_files and (problems := tuple(_mounted(checked, choice))):
+    if not choice.shares_files and (problems := tuple(_mounted(home, checked, choice))):
         raise ConfigError(problems)
     return choice
 
@@ -96,13 +99,17 @@ def refreshed(engine: Driver, image: str) -> EngineChoice:
     return engine.choice
 
 
-def _mounted(checked: Checked, choice: EngineChoice) -> Iterator[Problem]:
-    """Yield a problem for each directory of this desktop that a config mounts."""
+def _mounted(home: Paths, checked: Checked, choice: EngineChoice) -> Iterator[Problem]:
+    """Yield a problem for what a config mounts of this desktop, unless it is copied there."""
+    place = user_settings.read(home).places.get(choice.place)
     places = {power.origin: power.place for power in checked.powers if power.origin}
+    hint = "mount a volume, such as work:/work, and use git to bring work there and back"
+    if place and not place.seed:
+        hint += f"; or have it copied there once: `seed: true` for {choice.place} in settings.yaml"
     for mount in checked.contribution.mounts:
-        if not mount.is_volume:
+        real = "" if mount.is_volume else checked.found[mount_file(mount)].real
+        if real and not (place and place.seed and files.is_directory(Path(real))):
             what = f"{mount.source} is on this desktop, and {choice.label} cannot mount it"
-            hint = "mount a volume, such as work:/work, and use git to bring work there and back"
             yield Problem(what, hint, places.get(mount.origin), Code.ENGINE_ELSEWHERE)
 
 

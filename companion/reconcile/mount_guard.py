@@ -24,6 +24,8 @@ def prepare(home: Paths, checked: Checked, agent: Service) -> None:
     Raises:
         CompanionError: it is not; a WorldChangedError if another check may find how it is now.
     """
+    if not any(isinstance(bind.source, HostPath) for bind in agent.binds):
+        return  # no directory of the desktop, or an engine elsewhere has a copy
     mounts = checked.contribution.mounts
     for mount in (one for one in mounts if not one.is_volume and not one.read_only):
         facts = checked.found[mount_file(mount)]

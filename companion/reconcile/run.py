@@ -36,6 +36,7 @@ from companion.reconcile import (
     recording,
     rollback,
     secret_values,
+    seeding,
     snapshot,
     trust,
     user_settings,
@@ -122,8 +123,7 @@ def reconcile(
         StoppedError: the user wants the agent down.
         CompanionError: the engine refused or SSH does not answer.
     """
-    begin = time.monotonic()
-    return _run(_Request(home, ref, progress, begin, fresh, only_if_changed, unasked))
+    return _run(_Request(home, ref, progress, time.monotonic(), fresh, only_if_changed, unasked))
 
 
 def reconcile_on(
@@ -256,7 +256,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
             request.last_stop_request == last_stop_request(agent_paths)
             and _is_wanted(home, comparison, image)
         ),
-        partial(mount_guard.prepare, home, checked),
+        partial(seeding.prepare, home, comparison, request.progress),
         brings,
         partial(build_places.find, checked.ref),
     )

@@ -15,5 +15,7 @@ def powers(loaded: Loaded, places: Mapping[str, EnginePlace]) -> Iterator[Power]
     kind, text = Kind.ENGINE, f"runs on {name}"
     if name in places:
         kind, text = Kind.PLACE, f"runs on your place {name} ({places[name]}), not here"
+        if places[name].seed:
+            text += "; directories that it mounts are copied there"
     place = loaded.engine.place(loaded.document)
     yield Power(Agreed(kind, name), text, loaded.engine, place)

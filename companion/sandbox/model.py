@@ -194,7 +194,12 @@ class Sandbox:
 
     @property
     def repositories(self) -> tuple[tuple[str, GitFacts], ...]:
-        """The repositories that the agent may write to, with the targets of their mounts."""
+        """The repositories that the agent may write to, with the targets of their mounts.
+
+        An engine elsewhere has a copy, which git on the desktop does not see.
+        """
+        if not self.host.shares_files:
+            return ()
         writable = (m for m in self.mounts if not m.is_volume and not m.read_only)
         found = ((mount.target, self.found[mount_file(mount)].git) for mount in writable)
         return tuple((target, facts) for target, facts in found if facts)

@@ -16,10 +16,11 @@ from typing import IO
 from companion.system import open_flags
 
 
-def pack(stream: IO[bytes], parent: int, name: str, as_name: str) -> None:
+def pack(stream: IO[bytes], parent: int, name: str, as_name: str, *, owner: int = 0) -> None:
     """Write an archive of `name` in the directory with the handle `parent`, packed as `as_name`.
 
-    Sockets, pipes and devices are left out, and what vanishes meanwhile.
+    Everything in it is of the user and group `owner`. Sockets, pipes and devices are left out, and
+    what vanishes meanwhile.
 
     Raises:
         OSError: the system refuses.
@@ -27,13 +28,13 @@ def pack(stream: IO[bytes], parent: int, name: str, as_name: str) -> None:
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.GNU_FORMAT) as archive:
         found = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if not stat.S_ISDIR(found.st_mode):
-            _add(archive, parent, name, as_name)
+            _add(archive, parent, name, as_name, owner)
             return
         handle = os.open(name, os.O_RDONLY | open_flags.DIRECTORY, dir_fd=parent)
         try:
-            archive.addfile(_header(as_name, found, tarfile.DIRTYPE))
+            archive.addfile(_header(as_name, found, tarfile.DIRTYPE, owner))
             for path, within, above in _below(handle):
-                _add(archive, above, within, f"{as_name}/{path}")
+                _add(archive, above, within, f"{as_name}/{path}", owner)
         finally:
             os.close(handle)
 
@@ -48,29 +49,30 @@ def _below(root: int) -> Iterator[tuple[str, str, int]]:
             yield before + name, name, handle
 
 
-def _add(archive: tarfile.TarFile, above: int, name: str, as_name: str) -> None:
+def _add(archive: tarfile.TarFile, above: int, name: str, as_name: str, owner: int) -> None:
     """Add one entry; of a directory, only itself."""
     try:
         found = os.stat(name, dir_fd=above, follow_symlinks=False)
     except FileNotFoundError:
         return
     if stat.S_ISDIR(found.st_mode):
-        archive.addfile(_header(as_name, found, tarfile.DIRTYPE))
+        archive.addfile(_header(as_name, found, tarfile.DIRTYPE, owner))
     elif stat.S_ISLNK(found.st_mode):
-        link = _header(as_name, found, tarfile.SYMTYPE)
+        link = _header(as_name, found, tarfile.SYMTYPE, owner)
         link.linkname = os.readlink(name, dir_fd=above)
         archive.addfile(link)
     elif stat.S_ISREG(found.st_mode):
         with os.fdopen(os.open(name, open_flags.READ, dir_fd=above), "rb") as file:
             now = os.fstat(file.fileno())
             if stat.S_ISREG(now.st_mode):
-                entry = _header(as_name, now, tarfile.REGTYPE)
+                entry = _header(as_name, now, tarfile.REGTYPE, owner)
                 entry.size = now.st_size
                 archive.addfile(entry, file)
 
 
-def _header(name: str, found: os.stat_result, kind: bytes) -> tarfile.TarInfo:
+def _header(name: str, found: os.stat_result, kind: bytes, owner: int) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
+    entry.uid = entry.gid = owner
     entry.type, entry.mode = kind, found.st_mode & 0o777
     entry.mtime = int(found.st_mtime)
     return entry

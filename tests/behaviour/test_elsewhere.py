@@ -82,6 +82,33 @@ def test_a_removed_secret_goes_from_there_whatever_failed_in_between(desk: Desk)
     assert not [name for name in one.world["volumes"] if "." in name]
 
 
+def test_a_mounted_directory_is_copied_once_to_a_place_that_wants_it(desk: Desk):
+    one = fake(desk, "docker", elsewhere=True)
+    text = (one.project / "agent.yaml").read_text().replace("container_runtime: docker\n", "")
+    (one.project / "agent.yaml").write_text(f'{text}    runtime_volumes: ["./work:/work"]\n')
+    work = one.project / "work"
+    (work / "inner").mkdir(parents=True)
+    (work / "inner/file").write_text("mine")
+    (work / "secret").symlink_to("/etc/hostname")
+    settings, place = desk.paths.settings, "docker: 'unix:///box.sock'"
+    before = settings.read_text()
+    settings.write_text(f"{before}places: {{box: {{{place}}}}}\n")
+    refused = one.companion("up", "--on", "box")
+    assert "or have it copied there once: `seed: true` for box in settings.yaml" in refused.err
+    settings.write_text(f"{before}places: {{box: {{{place}, seed: true}}}}\n")
+    one.dies(("cp", 2), "before", "up", "--on", "box")
+    said = one.companion("up", "--on", "box").ok().err
+    assert f"copying {work} to box (docker), once" in said
+    (seed,) = (name for name in one.world["files"] if "seed" in name)
+    assert one.world["files"][seed] == {"inner/file": b"mine"}, "no link is followed"
+    assert len(one.world["containers"]) == 4, "three of the sandbox, and one for our files"
+    (work / "inner/file").write_text("changed here")
+    assert "copying" not in one.companion("restart").ok().err
+    assert one.world["files"][seed] == {"inner/file": b"mine"}
+    one.companion("down", "--volumes").ok()
+    assert one.world["volumes"] == []
+
+
 def test_doctor_finds_and_removes_secrets_that_were_left_elsewhere(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ):
