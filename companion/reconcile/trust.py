@@ -81,10 +81,15 @@ class Review:
         return f"companion trust {quote(str(self.project.directory))} --digest {self.digest}"
 
     def lines(self) -> tuple[str, ...]:
-        """Return what there is to read, agents that open the same together; new powers marked."""
+        """Return what there is to read, agents that open the same together.
+
+        What is new in a known project is marked, and says which line asks for it.
+        """
         alike: dict[tuple[str, ...], list[str]] = {}
         for one in self.verdicts:
-            alike.setdefault(powers_text.lines(one.asked, one.alarming), []).append(one.agent)
+            located = one.new if one.is_known else ()
+            text = powers_text.lines(one.asked, one.alarming, located)
+            alike.setdefault(text, []).append(one.agent)
         return tuple(
             line for text, names in alike.items() for line in (f"{', '.join(names)}:", *text)
         )
@@ -144,7 +149,7 @@ def require(home: Paths, checked: Checked) -> None:
     what = f"{verdict.agent} opens more than you agreed to; nothing was changed:"
     if not verdict.is_known:
         what = f"{directory} is not trusted yet; nothing was started. {verdict.agent} asks for:"
-    details = "\n".join(powers_text.lines(verdict.new))
+    details = "\n".join(powers_text.lines(verdict.new, located=verdict.new))
     hint = f"read it, and run `companion trust {quote(str(directory))}`"
     raise UntrustedError(f"{what}\n{details}", hint)
 

@@ -3,6 +3,7 @@
 import textwrap
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 
 from companion.config.models import is_hidden
 from companion.sandbox.powers import PACKAGE, Kind, Power
@@ -31,14 +32,21 @@ _BUILD = "runs these commands as root while it is built:"
 _NOTHING = "nothing: it stays in a closed sandbox"
 
 
-def lines(powers: Iterable[Power], marked: Collection[Power] = ()) -> tuple[str, ...]:
+def lines(
+    powers: Iterable[Power], marked: Collection[Power] = (), located: Collection[Power] = ()
+) -> tuple[str, ...]:
     """Return powers by subject, each sentence whole, wrapped to 80 columns.
 
-    Those in `marked` come first in their section, with an exclamation mark.
+    Args:
+        powers: what a configuration opens.
+        marked: those that come first in their section, with an exclamation mark.
+        located: those that end with the line that asks for them, as `[agent.yaml:7]`.
     """
     every = tuple(powers)
     if not every:
         return (f"  {_NOTHING}",)
+    here = {power: _located(power) for power in located}
+    every, marked = (tuple(here.get(one, one) for one in some) for some in (every, marked))
     ordered = sorted(every, key=lambda power: power not in marked)
     sections = (_section(title, kinds, ordered, marked) for title, kinds in _SECTIONS)
     return tuple(line for section in sections for line in section)
@@ -49,6 +57,12 @@ def sentence(power: Power) -> str:
     if power.kind is Kind.BUILD:
         return f"runs as root while its image is built: {power.text}"
     return power.text
+
+
+def _located(power: Power) -> Power:
+    if power.place is None:
+        return power
+    return replace(power, text=f"{power.text} [{power.place.file}:{power.place.line}]")
 
 
 def _section(

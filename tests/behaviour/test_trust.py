@@ -203,8 +203,12 @@ def test_a_pull_while_watching_changes_nothing_before_its_user_agreed(owner: Des
         (project / "agent.yaml").write_text(opened + '    ports: ["0.0.0.0:48098:80"]\n')
         subprocess.run([*GIT, "commit", "-qam", "two"], cwd=project, check=True)
         wait_for(log, "opens more than you agreed to", 1)
-        assert "answers on 0.0.0.0:48098 (open to other machines, too)" in log.read_text()
-        assert "reaches every public host" in log.read_text()
+        mode, last = opened[: opened.index("mode:")].count("\n") + 1, opened.count("\n") + 1
+        for said in (log.read_text(), shown := fake.companion("plan").out):
+            where = f"answers on 0.0.0.0:48098 (open to other machines, too) [agent.yaml:{last}]"
+            assert where in said
+            assert f"reaches every public host on ports 443 and 80 [agent.yaml:{mode}]" in said
+        assert shown.count("[agent.yaml:") == 2, "only what is new says where it stands"
         assert not changes(fake)
         (other.project / "agent.yaml").write_text(config(pids=600))
         wait_for(log, "other: restarted", 1)
