@@ -1,6 +1,9 @@
 """A second machine as tests see it: how to reach its engines, and what is on them."""
 
+import fcntl
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,13 @@ class Machine:
     ssh: str
     docker: str
     podman: str
+
+    @contextmanager
+    def shared(self, *, alone: bool = False) -> Iterator[None]:
+        """Use it beside other processes, or `alone`: tests of the other engine reach it, too."""
+        with Path(self.ssh, "users").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield
 
     def environment(self, engine: str) -> dict[str, str]:
         """Return the variables by which a client finds an engine there; PATH has an ssh for it."""

@@ -24,6 +24,8 @@ runtime: {base_image: "debian:bookworm-slim"}
 egress: {mode: listed, allow: [one.test]}
 features:
   - plugin: ssh
+  - plugin: custom-runtime
+    runtime_volumes: ["./work:/work"]
   - plugin: external-services
     services:
       - url: https://secret.test
@@ -111,16 +113,20 @@ def far(
             desk.environment["CONTAINER_SSHKEY"] = f"{machine.ssh}/id"
         where = {engine: machine.docker if engine == "docker" else machine.podman}
         settings = desk.home / ".config/companion/settings.yaml"
-        more = f"places: {json.dumps({'far': where})}\n"
+        more = f"places: {json.dumps({'far': where | {'seed': True}})}\n"
         if engine == "podman":  # its client cannot fence in a build there
             more += "build: {network: open}\n"
         settings.write_text(settings.read_text() + more)
         made = Far(engine, machine, desk, desk.project(CONFIG, __env="ONE=sk-one\n"))
+        (made.project / "work").mkdir()
+        (made.project / "work/file").write_text("of the desktop\n")
         try:
-            made.up("--on", "far")
+            with machine.shared():
+                made.up("--on", "far")
             yield made
         finally:
-            made.companion("down", "--volumes")
+            with machine.shared():
+                made.companion("down", "--volumes")
 
 
 def test_it_is_closed_and_lets_its_user_in(far: Far):
@@ -147,6 +153,12 @@ def test_nothing_of_this_desktop_is_mounted_and_no_port_published(far: Far):
         options = " ".join(one["HostConfig"]["SecurityOpt"])
         assert "seccomp=" in options
         assert "unconfined" not in options
+
+
+def test_a_directory_of_this_desktop_is_a_copy_there_that_the_agent_owns(far: Far):
+    look = "cat /work/file; stat -c %U /work /work/file; touch /work/new && echo made"
+    assert far.ssh(look).ok().out.split("\n")[:-1] == ["of the desktop", "agent", "agent", "made"]
+    assert [path.name for path in (far.project / "work").iterdir()] == ["file"]
 
 
 def test_another_host_key_is_refused(far: Far):
@@ -207,6 +219,7 @@ SILENCE = {
 }
 
 
+@pytest.mark.silences
 @pytest.mark.parametrize("how", SILENCE)
 def test_a_machine_that_does_not_answer_is_named_and_nothing_is_removed(far: Far, how: str):
     before = far.started
