@@ -108,23 +108,17 @@ def test_a_clone_that_names_a_place_has_nothing_asked_there_before_its_user_agre
     define(desk, f"{{box: {{podman: 'unix://{desk.home}/box'}}}}")
     choose(clone, "box")
     place = desk.home / "box.podman"
-    planned = clone.companion("plan", "--json").ok()
-    assert planned.agent["asked"] is False
-    assert planned.agent["change"] == "rebuild"
+    assert clone.companion("plan", "--json").ok().agent["asked"] is False
     told = clone.companion("plan").ok().out
     assert "box (podman) is not asked what it holds before you agree to it" in told
     assert clone.companion("status", "--json").ok().agent["state"] == "stopped"
-    for command in ("up", "audit", "doctor", "logs", "exec", "down", "list"):
+    for command in ("up", "audit", "doctor", "exec", "down", "list"):
         clone.companion(command, *(["coder", "true"] if command == "exec" else ()))
     assert not [*desk.home.glob("box*")], "the place was asked"
     agree(clone).ok()
     assert clone.companion("plan", "--json").ok().agent["asked"] is True
     assert not fake_engine.read(place)["images"], "nothing is tried by a plan"
     assert not {"import", "run", "create"} & set(fake_engine.read(place)["met"])
-    clone.companion("up").ok()
-    assert len(containers_at(desk, "box")) == 4
-    clone.companion("trust", "revoke").ok()
-    assert clone.companion("status", "--json").ok().agent["state"] == "running"
 
 
 @pytest.mark.parametrize(
