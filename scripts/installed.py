@@ -26,6 +26,7 @@ NAME = "companion-sandbox"
 BASE = "localhost/companion/debian:bookworm-slim"
 HOME = Path.home()
 PROJECT = HOME / "app"
+CHECKOUT = HOME / "companion"
 SUDO = () if os.geteuid() == 0 else ("sudo",)
 BESIDES = ("dbus", "dbus-bin", "desktop-file-utils", "man-db")
 """What the test itself needs of the system."""
@@ -92,6 +93,9 @@ def use() -> None:
     os.chdir(PROJECT)
     shown("companion", "up", "--yes")
     inside("agent", "id", "-un")
+    proxy = f"ProxyCommand=companion -C {PROJECT} proxy coder"
+    told = shown("ssh", "-o", proxy, "coder.sandbox", "id", "-un").strip()
+    expect(told == "agent", f"through the bundle's `companion proxy`, id printed {told!r}")
     shown("companion", "status")
     shown("companion", "autostart", "on")
     entry = HOME / ".config/autostart/companion.desktop"
@@ -125,7 +129,8 @@ def remove() -> None:
 
 def examine(rpm: str) -> None:
     """Judge the rpm by the tools of its own world, and run what is in it."""
-    quiet(*SUDO, "apt-get", "install", "-y", "-qq", "rpm", "cpio")
+    quiet(*SUDO, "apt-get", "install", "-y", "-qq", "rpm", "cpio", "rpmlint")
+    shown("rpmlint", "--config", str(CHECKOUT / "installer/linux/rpmlint.toml"), rpm)
     shown("rpm", "--query", "--package", "--requires", rpm)
     shown(*SUDO, "rpm", "--install", "--test", "--nodeps", rpm)
     place = HOME / "rpm"
@@ -231,7 +236,7 @@ def wait(condition: Callable[[], bool], log: Path) -> None:
 
 
 def version() -> str:
-    text = (HOME / "companion/companion/__init__.py").read_text()
+    text = (CHECKOUT / "companion/__init__.py").read_text()
     found = re.search(r'__version__ = "(.*)"', text)
     return found[1] if found else "none"
 

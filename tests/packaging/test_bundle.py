@@ -52,6 +52,26 @@ def test_a_bundle_starts_its_own_program_and_no_mount_may_hold_it():
     assert "/opt/bundle" in protected.split()
 
 
+def test_ssh_connects_through_a_bundle_in_any_directory(tmp_path: Path):
+    bundle, told = tmp_path / "of Ada's 100%d/companion", tmp_path / "told"
+    bundle.parent.mkdir()
+    bundle.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{told}\n')
+    bundle.chmod(0o755)
+    code = f"""
+import sys
+sys.frozen, sys.executable = True, {str(bundle)!r}
+from companion.system import programs
+from ssh import config
+print(config.proxy(programs.companion("proxy", "app-0d3a9fc1/coder")))
+"""
+    argv = [sys.executable, "-c", code]
+    proxy = subprocess.run(argv, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    settings = tmp_path / "config"
+    settings.write_text(f"Host coder.sandbox\n  ProxyCommand {proxy}")
+    subprocess.run(["ssh", "-F", settings, "coder.sandbox"], capture_output=True, check=False)
+    assert told.read_text().split() == ["proxy", "app-0d3a9fc1/coder"]
+
+
 @pytest.mark.parametrize(
     "place",
     [
