@@ -1,8 +1,10 @@
 """A record that cannot be read: what the desktop knows of its sandbox stays as it is."""
 
+import json
 from pathlib import Path
 
 from desk import AGENT, Desk
+from fake_project import fresh
 
 from companion.desktop import ssh_config
 from companion.system import files
@@ -43,6 +45,30 @@ def test_entries_of_a_damaged_record_stay_until_the_agent_is_removed(desk: Desk)
     assert entries() == before
     record.unlink()
     assert entries() == ["", ""]
+
+
+def test_a_sandbox_of_version_0_1_goes_on_and_the_state_of_a_newer_one_is_left_alone(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    record = the_record(desk)
+    now = json.loads(record.read_text())
+    nested = ("applied", "config")
+    flat = {name: value for name, value in now.items() if name not in ("version", *nested)}
+    record.write_text(json.dumps(flat | now["applied"] | now["config"]))
+    before = fake.world["containers"]
+    assert fake.companion("status", "--json").ok().agent["state"] == "running"
+    fake.companion("up").ok()
+    assert fake.world["containers"] == before, "nothing is made again"
+    newer = json.dumps(now | {"version": 99})
+    record.write_text(newer)
+    refused = fake.companion("up")
+    assert refused.code == 1
+    assert "coder/agent.json was written by a newer Companion" in refused.err
+    assert "tip: update Companion" in refused.err
+    assert fake.world["containers"] == before
+    fake.companion("down").ok()
+    assert not fake.world["containers"]
+    assert record.read_text() == newer
 
 
 def the_record(desk: Desk) -> Path:

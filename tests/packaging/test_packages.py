@@ -89,6 +89,24 @@ def test_two_builds_of_the_packages_are_the_same(packages: Path, bundle: Path, t
         assert package.read_bytes() == (again / package.name).read_bytes(), package.name
 
 
+def test_who_removes_the_package_is_told_of_sandboxes_that_stay(tmp_path: Path):
+    (tmp_path / "ada/.local/share/companion").mkdir(parents=True)
+    users = tmp_path / "getent"
+    users.write_text(f"#!/bin/sh\nprintf 'u:x:7:7::{tmp_path}/%s:/bin/sh\\n' ada bob\n")
+    users.chmod(0o755)
+
+    def told(*why: str) -> str:
+        argv = ["sh", ROOT / "installer/linux/preremove.sh", *why]
+        path = {"PATH": f"{tmp_path}:{os.defpath}"}
+        return subprocess.run(argv, env=path, capture_output=True, text=True, check=True).stderr
+
+    for why in ("remove", "0"):
+        assert told(why).count("stay") == 1
+        assert f"the sandboxes of {tmp_path}/ada stay" in told(why)
+        assert "companion uninstall" in told(why)
+    assert [told("upgrade", "0.3"), told("1")] == ["", ""]
+
+
 @pytest.mark.long
 @pytest.mark.skipif(not LINTIAN, reason="there is no lintian: apt-get install lintian")
 def test_lintian_finds_no_error_in_the_deb(packages: Path):
