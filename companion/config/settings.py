@@ -135,6 +135,9 @@ def _period(text: str) -> str:
     return text
 
 
+_Binding = Annotated[Line, AfterValidator(bindings.binding)]
+
+
 class SecretSettings(Model):
     """Where the value of a secret comes from, and the hosts that it may be sent to."""
 
@@ -142,7 +145,7 @@ class SecretSettings(Model):
     """A program and its arguments, which prints the value; no shell is involved."""
     keyring: bool = False
     """The value lies in the keychain: service `companion`, user name as the secret."""
-    hosts: tuple[Annotated[Line, AfterValidator(bindings.binding)], ...] = ()
+    hosts: tuple[_Binding, ...] = ()
     """Its bindings; a well-known name has those that it is known for."""
     renew: Annotated[Line, AfterValidator(_period)] = "1h"
     """How long a value is used before `watch` and the tray ask again."""

@@ -1,12 +1,15 @@
 """What differs between Linux, macOS and Windows, decided for each of them on this one."""
 
+import ast
 import json
 import plistlib
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from desk import ROOT
 from platformdirs import windows
 
 from companion.desktop import autostart
@@ -156,3 +159,22 @@ def test_no_name_is_used_that_a_platform_lacks(platform: str, tmp_path: Path):
     argv = [sys.executable, "-m", "mypy", "--platform", platform, "--cache-dir", str(tmp_path)]
     done = process.subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_no_class_hides_a_name_that_its_annotations_use():
+    """Python 3.14 reads annotations in their class, whose names come first, and not at once."""
+    rooms = ("companion", "ssh", "editors")
+    for file in (path for room in rooms for path in (ROOT / room).rglob("*.py")):
+        for found in ast.walk(ast.parse(file.read_text())):
+            if isinstance(found, ast.ClassDef):
+                functions = [n for n in found.body if isinstance(n, ast.FunctionDef)]
+                fields = [n.annotation for n in found.body if isinstance(n, ast.AnnAssign)]
+                asked = (*fields, *(part for n in functions for part in annotations(n)))
+                used = {n.id for part in asked for n in ast.walk(part) if isinstance(n, ast.Name)}
+                assert not used & {n.name for n in functions}, f"{file}:{found.lineno}"
+
+
+def annotations(function: ast.FunctionDef) -> Iterator[ast.expr]:
+    arguments = (*function.args.args, *function.args.kwonlyargs)
+    parts = (function.returns, *(one.annotation for one in arguments))
+    yield from (part for part in parts if part)

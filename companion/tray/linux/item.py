@@ -14,7 +14,7 @@ from PIL import Image
 MENU_PATH = "/StatusNotifierItem/menu"
 Pixmap = tuple[int, int, bytes]
 Pixmaps = Annotated[list[Any], DBusSignature("a(iiay)")]
-ToolTip = Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]
+Tip = Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]
 
 
 class ItemInterface(ServiceInterface):
@@ -111,7 +111,7 @@ class ItemInterface(ServiceInterface):
         return ""
 
     @dbus_property(access=PropertyAccess.READ)
-    def ToolTip(self) -> ToolTip:
+    def ToolTip(self) -> Tip:
         return ["", [], self._title, ""]
 
     @dbus_property(access=PropertyAccess.READ)
