@@ -32,7 +32,7 @@ build "$out"
 build "$again/packages"
 diff -r "$out" "$again/packages" || fail "two builds of the same commit differ"
 
-tool $twine twine check --strict "$out"/*.whl "$out"/*.tar.gz
+tool $twine twine check --strict "$out"/companion_sandbox-*
 
 # What users get: the newest versions that the lock file allows, in a place without a checkout.
 .venv/bin/uv venv -q --python $python "$again/venv"

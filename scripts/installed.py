@@ -94,8 +94,8 @@ def use() -> None:
     shown("companion", "up", "--yes")
     inside("agent", "id", "-un")
     proxy = f"ProxyCommand=companion -C {PROJECT} proxy coder"
-    told = shown("ssh", "-o", proxy, "coder.sandbox", "id", "-un").strip()
-    expect(told == "agent", f"through the bundle's `companion proxy`, id printed {told!r}")
+    told = shown("ssh", "-o", proxy, "coder.sandbox", "id", "-un")
+    expect(told.splitlines()[-1:] == ["agent"], f"by `companion proxy`, id printed {told!r}")
     shown("companion", "status")
     shown("companion", "autostart", "on")
     entry = HOME / ".config/autostart/companion.desktop"
@@ -122,6 +122,7 @@ def remove() -> None:
     """Uninstall, and remove the package."""
     shown("companion", "uninstall", "--yes", "--purge")
     shown(*SUDO, "apt", "purge", "-y", NAME)
+    os.chdir(HOME)
     for path in sorted(PROJECT.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     PROJECT.rmdir()

@@ -59,7 +59,8 @@ def _image(data: Mapping[str, Any]) -> StoredImage:
 
 def layer_sizes(engine: Engine, found: Iterable[StoredImage]) -> LayerSizes:
     """Return the sizes of the layers that images share."""
-    sizes, held = LayerSizes(), tuple(found)
+    held = tuple(found)
+    sizes = LayerSizes({image.layers: image.size for image in held})
     while image := next(sizes.unknown(held), None):
         asked = ("history", "--no-trunc", "--format", _STEPS, image.id)
         try:

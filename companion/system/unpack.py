@@ -46,17 +46,18 @@ class Unpacked:
 class _Header(tarfile.TarInfo):
     """A header of GNU tar without extensions: those can make tarfile read without an end."""
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
-        """Return the header of a block, as tarfile asks for each.
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        """Read what follows a header, as tarfile does for each: subclasses may override this.
+
+        frombuf() is no place to judge: newer versions of tarfile pass it by.
 
         Raises:
-            RefusedError: it is of a kind that we did not ask for.
+            RefusedError: the header is of a kind that we did not ask for.
         """
-        found = super().frombuf(buf, encoding, errors)
         longest = _LONGEST_NAME + 1  # it ends in a zero
-        if found.type not in _KNOWN or (found.type in _NAMES and found.size > longest):
+        if self.type not in _KNOWN or (self.type in _NAMES and self.size > longest):
             raise RefusedError("its archive has entries of an unexpected kind")
+        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
         return found
 
 
