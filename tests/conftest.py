@@ -98,8 +98,8 @@ def _is_second(item: pytest.Item) -> bool:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return make_desk(tmp_path / "home")
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
+    return make_desk(tmp_path / "home", engines="engine" in request.keywords)
 
 
 @pytest.fixture(scope="session", params=["podman", "docker"])
@@ -173,7 +173,7 @@ def box(
     upstream: Callable[..., list[dict[str, str]]],
 ) -> Iterator[Box]:
     """Bring a sandbox up, serve its upstreams, and take it down at the end."""
-    desk = make_desk(tmp_path_factory.mktemp(engine) / "home")
+    desk = make_desk(tmp_path_factory.mktemp(engine) / "home", engines=True)
     authority = trusted_authority(desk)
     values = f"ONE={CANARY}-one\nTWO={CANARY}-two\nTHREE={CANARY}-three$\n"
     project = desk.project(CONFIG.format(engine=engine, port=FIRST_PORT[engine]), __env=values)

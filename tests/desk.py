@@ -1,5 +1,6 @@
 """What does a test drive? The real command as a user with a home of their own."""
 
+import atexit
 import base64
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,6 +18,7 @@ from typing import Any
 
 import forked
 
+from companion.engine.dialect import DIALECTS
 from companion.system.paths import Paths
 
 ROOT = Path(__file__).parent.parent
@@ -178,8 +181,12 @@ def no_secret_in(*texts: str) -> None:
     assert not [text for text in texts for trace in TRACES if trace in text]
 
 
-def make_desk(home: Path, *, trusting: bool = True) -> Desk:
-    """Make a home; its owner trusts whatever lies in it, unless a test is about that."""
+def make_desk(home: Path, *, trusting: bool = True, engines: bool = False) -> Desk:
+    """Make a home; its owner trusts whatever lies in it, unless a test is about that.
+
+    The engines of this machine are found from it only if a test is about them: asking them takes
+    seconds, and what they answer depends on what else they store.
+    """
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     (home / ".config/companion").mkdir(parents=True)
     settings = f"trust: {{always: [{json.dumps(str(home))}]}}\n" if trusting else ""
@@ -188,7 +195,24 @@ def make_desk(home: Path, *, trusting: bool = True) -> Desk:
     (home / ".config/companion/settings.yaml").write_text(settings)
     strange = ("XDG_", "COMPANION", "PYTHON")  # users keep compiled modules
     kept = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
-    return Desk(home, kept | {"HOME": str(home)})
+    programs = kept["PATH"] if engines else _without_engines()
+    return Desk(home, kept | {"HOME": str(home), "PATH": programs})
+
+
+@cache
+def _without_engines() -> str:
+    """Return a PATH that leads to all programs of this machine except engines."""
+    top = Path(tempfile.mkdtemp(prefix="companion-programs-"))
+    atexit.register(shutil.rmtree, top)
+    entries = os.environ["PATH"].split(":")
+    for number, entry in enumerate(entries):
+        if any(Path(entry, engine).exists() for engine in DIALECTS):
+            entries[number] = str(top / str(number))
+            Path(entries[number]).mkdir()
+            for program in Path(entry).iterdir():
+                if program.name not in DIALECTS:
+                    Path(entries[number], program.name).symlink_to(program)
+    return ":".join(entries)
 
 
 @cache

@@ -130,7 +130,8 @@ class World:
 @pytest.fixture(scope="module")
 def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Bring all agents up once, with models on this machine under the names of the real ones."""
-    with agents_up(engine, make_desk(tmp_path_factory.mktemp(f"agents-{engine}") / "home")) as one:
+    home = tmp_path_factory.mktemp(f"agents-{engine}") / "home"
+    with agents_up(engine, make_desk(home, engines=True)) as one:
         yield one
 
 

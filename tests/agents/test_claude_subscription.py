@@ -39,7 +39,7 @@ ASK = "claude -p 'RUN<<echo $((6*7))>>' --allowedTools Bash"
 @pytest.fixture
 def box(engine: str, tmp_path: Path) -> Iterator[Box]:
     """A sandbox of its own: no other one may reach a host that pretends to be Anthropic's."""
-    desk = make_desk(tmp_path / "home")
+    desk = make_desk(tmp_path / "home", engines=True)
     text = CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 9)
     box = Box(engine, desk, desk.project(text), {})
     try:

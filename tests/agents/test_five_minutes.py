@@ -136,7 +136,7 @@ def world(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:
             home = PLACE
             PLACE.mkdir()
             stack.callback(shutil.rmtree, PLACE)
-        desk = make_desk(home, trusting=False)
+        desk = make_desk(home, trusting=False, engines=True)
         desk.environment["DOCKER_HOST"] = f"unix://{tmp_path}/nothing"  # podman alone answers
         authority = trusted_authority(desk)
         pems = {host: tmp_path / f"{host}.pem" for host in VENDORS}

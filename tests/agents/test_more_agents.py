@@ -41,7 +41,8 @@ KINDS = (
 
 @pytest.fixture(scope="module")
 def world(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with agents_up(engine, make_desk(tmp_path_factory.mktemp("more") / "home"), KINDS) as one:
+    home = tmp_path_factory.mktemp("more") / "home"
+    with agents_up(engine, make_desk(home, engines=True), KINDS) as one:
         yield one
 
 

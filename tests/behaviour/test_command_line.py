@@ -4,6 +4,7 @@ import json
 
 import pytest
 from desk import Desk
+from fake_project import fresh
 
 from companion import __version__
 from companion.cli.catalogue import COMMANDS
@@ -51,7 +52,7 @@ def test_a_bare_companion_shows_the_first_commands(desk: Desk):
 
 
 def test_a_command_has_the_names_that_its_help_gives(desk: Desk):
-    desk.project()
+    fresh(desk)
     for command in COMMANDS:
         for alias in command.aliases:
             assert f"also: companion {alias}" in desk.companion("help", alias).ok().out
@@ -69,6 +70,7 @@ def test_colors_are_for_terminals_or_for_who_forces_them(desk: Desk):
 
 
 def test_status_outside_a_project_is_an_error(desk: Desk):
+    fresh(desk)
     done = desk.companion("status")
     assert (done.code, done.out) == (1, "")
     assert done.problems[0].startswith(f"there is no agent.yaml in {desk.home}; ")

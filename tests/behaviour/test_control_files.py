@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from desk import AGENT, CANARY, Desk
+from fake_project import fresh
 
 CUSTOM = AGENT + "  - plugin: custom-runtime\n"
 HOOK = CUSTOM + "    entrypoint_hooks: [{}]\n"
@@ -89,7 +90,7 @@ def test_secrets_are_read_from_a_plain_file_of_the_project_only(
 
 @pytest.mark.parametrize("command", [("schema", "--write"), ("generate",), ("up",)])
 def test_no_generated_file_is_written_through_a_link(desk: Desk, command: tuple[str, ...]):
-    project, victim = desk.project(), desk.home / "victim"
+    project, victim = fresh(desk).project, desk.home / "victim"
     victim.mkdir()
     (project / ".build").symlink_to(victim)
     done = desk.companion("-C", str(project), *command)

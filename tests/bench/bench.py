@@ -120,7 +120,7 @@ class Stand:
 @contextmanager
 def stand(engine: str, top: Path) -> Iterator[Stand]:
     """Bring a sandbox up and watch it."""
-    desk, calls = make_desk(top / "home"), top / "calls"
+    desk, calls = make_desk(top / "home", engines=True), top / "calls"
     wrapper, real = top / "bin" / engine, shutil.which(engine)
     wrapper.parent.mkdir()
     script = f'#!/bin/sh\n{{ printf "%s\\037" "$@"; echo; }} >>{calls}\nexec {real} "$@"\n'
@@ -324,7 +324,7 @@ def reference(here: Stand, ours: float) -> Iterator[Row]:
 
 def fleet(engine: str, top: Path) -> Iterator[Row]:
     """B8: one of 100 agents of a fleet changes."""
-    desk = make_desk(top / "home")
+    desk = make_desk(top / "home", engines=True)
     directory, names = desk.home / "fleet", [f"agent-{number}" for number in range(100)]
     write_fleet(directory, names, engine)
     desk.companion("-C", str(directory), "generate").ok()
@@ -372,7 +372,7 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
 
 def several(engine: str, top: Path) -> Iterator[Row]:
     """B10: up and down of a fleet of eight whose images are there, beside one agent of it."""
-    desk = make_desk(top / "home")
+    desk = make_desk(top / "home", engines=True)
     directory, names = desk.home / "fleet", [f"agent-{number}" for number in range(8)]
     write_fleet(directory, names, engine)
     there = ("-C", str(directory))
@@ -415,7 +415,7 @@ def _home(directory: Path) -> Paths:
 
 def desktop(top: Path) -> Iterator[Row]:
     """B7, B9: the tray with 50 projects that are not started; the start of the command."""
-    desk = make_desk(top / "home")
+    desk = make_desk(top / "home", engines=True)
     for number in range(50):
         project = desk.project(AGENT.replace("coder", f"agent-{number}"), f"project-{number}")
         desk.companion("add", str(project)).ok()

@@ -114,7 +114,7 @@ def _between(measure: Callable[[], float], floor: Callable[[], float]) -> tuple[
 @contextmanager
 def sandbox(engine: str, top: Path) -> Iterator[Box]:
     """Bring a sandbox up that reaches an nginx under two names."""
-    desk = make_desk(top / "home")
+    desk = make_desk(top / "home", engines=True)
     authority = trusted_authority(desk)
     (top / "service.pem").write_text(certificates.issue(authority, INTERCEPTED, datetime.now(UTC)))
     (top / "files").mkdir()

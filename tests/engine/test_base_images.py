@@ -38,7 +38,7 @@ TOLD = ["works", "/opt/go", 'say "hi" \\ # there, $HOME', "red"]
 @pytest.fixture(scope="module")
 def based(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     """A sandbox on a base image like those of toolchains."""
-    desk = make_desk(tmp_path_factory.mktemp(f"based-{engine}") / "home")
+    desk = make_desk(tmp_path_factory.mktemp(f"based-{engine}") / "home", engines=True)
     image = f"localhost/companion-tests/toolchain:{desk.home.parent.name}"
     context = desk.home / "context"
     context.mkdir()

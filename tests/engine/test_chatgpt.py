@@ -39,7 +39,7 @@ TRACES = (CANARY, base64.b64encode(CANARY.encode()).decode()[:12])
 @pytest.fixture
 def box(engine: str, tmp_path: Path) -> Iterator[Box]:
     """A sandbox of its own: no other one may reach a host that pretends to be OpenAI's."""
-    desk = make_desk(tmp_path / "home")
+    desk = make_desk(tmp_path / "home", engines=True)
     text = CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 8)
     box = Box(engine, desk, desk.project(text), {})
     give_browser(desk)

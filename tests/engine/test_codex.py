@@ -45,7 +45,7 @@ def example(name: str, desk: Desk, engine: str) -> Iterator[Path]:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    return make_desk(tmp_path / "home")
+    return make_desk(tmp_path / "home", engines=True)
 
 
 def keys_at_the_server(project: Path) -> set[str]:

@@ -97,7 +97,7 @@ def essence(data: Any, ids: dict[str, str]) -> dict[str, Any]:
 def test_the_rendered_file_runs_by_itself_and_gives_the_same_sandbox(
     engine: str, tmp_path_factory: pytest.TempPathFactory
 ):
-    desk = make_desk(tmp_path_factory.mktemp(f"compose-{engine}") / "home")
+    desk = make_desk(tmp_path_factory.mktemp(f"compose-{engine}") / "home", engines=True)
     project = desk.project(CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 3))
     file = project / ".build/coder/docker-compose.yml"
 

@@ -75,7 +75,7 @@ class Team:
 
 @pytest.fixture(scope="module")
 def team(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    team = Team(engine, make_desk(tmp_path_factory.mktemp(engine) / "home"))
+    team = Team(engine, make_desk(tmp_path_factory.mktemp(engine) / "home", engines=True))
     try:
         team.companion("up", "--yes").ok()
         yield team

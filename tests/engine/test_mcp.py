@@ -36,7 +36,7 @@ ASK = f"curl -sS -m 8 -H 'Authorization: Bearer mine' {URL}"
 
 @pytest.fixture
 def box(engine: str, tmp_path: Path) -> Iterator[Box]:
-    desk = make_desk(tmp_path / "home")
+    desk = make_desk(tmp_path / "home", engines=True)
     authority = trusted_authority(desk)
     certificate = desk.home / "server.pem"
     certificate.write_text(certificates.issue(authority, HOST, datetime.now(UTC)))

@@ -141,7 +141,7 @@ def nothing_of_the_agents_runs_as_root(here: Single) -> None:
 def test_a_sandbox_lives_without_a_gateway_and_gets_one_again(
     engine: str, tmp_path_factory: pytest.TempPathFactory
 ):
-    desk = make_desk(tmp_path_factory.mktemp(f"single-{engine}") / "home")
+    desk = make_desk(tmp_path_factory.mktemp(f"single-{engine}") / "home", engines=True)
     with single(engine, desk) as here:
         containers, networks = before = here.held()
         here.up("false")

@@ -74,7 +74,7 @@ def repository(desk: Desk) -> Iterator[Path]:
 def test_one_command_leads_to_an_agents_terminal_that_survives_a_lost_connection(
     engine: str, tmp_path: Path
 ):
-    desk = make_desk(tmp_path / "home", trusting=False)
+    desk = make_desk(tmp_path / "home", trusting=False, engines=True)
     if engine == "podman":  # of two engines that answer, docker comes first
         desk.environment["DOCKER_HOST"] = f"unix://{tmp_path}/nothing"
     with repository(desk) as top:

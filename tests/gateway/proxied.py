@@ -90,7 +90,7 @@ class Proxied:
 @pytest.fixture(scope="session")
 def proxied(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     """Bring the sandbox up with all that it may reach, and take it down at the end."""
-    desk = make_desk(tmp_path_factory.mktemp(f"proxied-{engine}") / "home")
+    desk = make_desk(tmp_path_factory.mktemp(f"proxied-{engine}") / "home", engines=True)
     authority = trusted_authority(desk)
     values = "".join(f"{name}={value}\n" for name, value in SECRETS.items())
     text = CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 1)

@@ -121,7 +121,7 @@ def roomy(
 ) -> Iterator[Box]:
     """A sandbox whose containers may open as many files as on an ordinary machine."""
     top = tmp_path_factory.mktemp(f"roomy-{engine}")
-    desk = make_desk(top / "home")
+    desk = make_desk(top / "home", engines=True)
     if known := os.environ.get("CONTAINERS_CONF"):
         text = Path(known).read_text().replace("nofile=1024:1024", "nofile=8192:8192")
         (top / "containers.conf").write_text(text)

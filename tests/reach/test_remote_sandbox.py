@@ -104,7 +104,7 @@ def far(
     request: pytest.FixtureRequest, machine: Machine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Far]:
     engine = request.param
-    desk = make_desk(tmp_path_factory.mktemp(engine) / "home")
+    desk = make_desk(tmp_path_factory.mktemp(engine) / "home", engines=True)
     (desk.home / ".ssh/known_hosts").write_text(machine.known_hosts)
     with tempfile.TemporaryDirectory() as runtime:  # paths of sockets are short
         path = f"{_counting(desk, engine)}:{machine.ssh}/bin:{desk.environment['PATH']}"
