@@ -5,7 +5,6 @@ other than `/`, so `/repos/*` is `/repos/` and one segment. `**` is a segment of
 matches any number of segments, none included.
 """
 
-import difflib
 import json
 import re
 from dataclasses import dataclass
@@ -101,6 +100,8 @@ def _check_method(method: str) -> None:
         return
     if not method.isascii() or not method.isalpha():
         raise ValueError("must begin with a method in capitals, or `*` for any method")
+    import difflib  # noqa: PLC0415 - start-up time is a budget
+
     close = difflib.get_close_matches(method.upper(), METHODS, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(METHODS)}"
     raise ValueError(f"has an unknown method '{method[:20]}': {hint}")

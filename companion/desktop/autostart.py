@@ -1,6 +1,5 @@
 """Does the tray start with the desktop session? One file, or one value of the registry, of ours."""
 
-import plistlib
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +37,8 @@ def program(home: Paths) -> Path | None:
 def started(platform: Platform, text: str) -> Path | None:
     """Return the program that content() named, from the text that it returned."""
     if platform == "darwin":
+        import plistlib  # noqa: PLC0415 - a tray on Linux saves its memory
+
         with suppress(ValueError, LookupError, TypeError):
             return Path(plistlib.loads(text.encode())["ProgramArguments"][0])
         return None
@@ -98,6 +99,8 @@ def desktop_entry(command: list[str]) -> str:
 
 def launch_agent(command: list[str]) -> str:
     """Return a property list for launchd; it starts the tray again after a crash."""
+    import plistlib  # noqa: PLC0415 - as above
+
     values = {
         "Label": _LABEL,
         "ProgramArguments": command,

@@ -6,7 +6,6 @@ their label says whose they are.
 """
 
 import io
-import tarfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,8 @@ from companion.spec.containers import Directory, File
 from companion.spec.identity import digest
 
 if TYPE_CHECKING:
+    from tarfile import TarInfo
+
     from companion.engine.client import Engine
 
 _INSIDE = "/companion-files"
@@ -135,10 +136,12 @@ def _archives(contents: Contents, owner: int, *, at_once: bool) -> Iterator[tupl
 
 def archive(contents: Iterable[tuple[str, tuple[File, ...]]], owner: int) -> bytes:
     """Return directories as a tar archive; only their owner may look into them."""
+    import tarfile  # noqa: PLC0415 - start-up time and the tray's memory are budgets
+
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for directory, files in contents:
-            tar.addfile(_entry(directory, owner, 0o700, tarfile.DIRTYPE))
+            tar.addfile(_entry(directory, owner, 0o700, is_directory=True))
             for file in files:
                 entry = _entry(f"{directory}/{file.path}", owner, file.mode)
                 entry.size = len(file.content)
@@ -146,8 +149,10 @@ def archive(contents: Iterable[tuple[str, tuple[File, ...]]], owner: int) -> byt
     return out.getvalue()
 
 
-def _entry(name: str, owner: int, mode: int, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+def _entry(name: str, owner: int, mode: int, *, is_directory: bool = False) -> "TarInfo":
+    import tarfile  # noqa: PLC0415 - as above
+
     entry = tarfile.TarInfo(name)
     entry.uid = entry.gid = owner
-    entry.mode, entry.type = mode, kind
+    entry.mode, entry.type = mode, tarfile.DIRTYPE if is_directory else tarfile.REGTYPE
     return entry

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from companion.operations.container_logs import Line
 from companion.spec.identity import Role
-from companion.traffic.log import parse
+from companion.traffic.log import Passage, parse
 from companion.traffic.words import moved, place
 
 _SECOND = 1_000_000_000
@@ -21,19 +21,28 @@ def shown(line: Line, wide: int, *, raw: bool = False) -> str:
 
 
 def all_shown(lines: Iterable[Line], wide: int, *, raw: bool = False) -> Iterator[str]:
-    """Yield lines as shown; of those that a program repeats, one, with how often it was said."""
-    runs = groupby(lines, key=lambda line: (line.service, _said(line, raw=raw)))
-    for (_, said), run in runs:
+    """Yield lines as shown; what the gateway decided alike again and again is one, with a count."""
+    for (_, said), run in groupby(lines, key=lambda line: _alike(line, raw=raw)):
         first, *more = run
-        if raw or not more:
-            yield from (_composed(line, wide, said) for line in (first, *more))
-        else:
+        if said and more:
             often = f"{len(more) + 1} times until {_when(more[-1])}"
-            yield _composed(first, wide, f"{said} ({often})" if said else "")
+            yield _composed(first, wide, f"{said} ({often})")
+        else:
+            yield from (shown(line, wide, raw=raw) for line in (first, *more))
+
+
+def _alike(line: Line, *, raw: bool) -> tuple[str, str]:
+    """Return what decides whether lines are alike; nothing is said if they are not to be joined."""
+    passage = _passage(line, raw=raw)
+    return line.service, _said(line, raw=raw) if passage else ""
+
+
+def _passage(line: Line, *, raw: bool) -> Passage | None:
+    return None if raw or line.role is not Role.GATEWAY else parse(line.text)
 
 
 def _said(line: Line, *, raw: bool) -> str:
-    passage = None if raw or line.role is not Role.GATEWAY else parse(line.text)
+    passage = _passage(line, raw=raw)
     said = f"{place(passage.host, passage.port)} {moved(passage)}" if passage else line.text
     return said.rstrip()
 

@@ -2,7 +2,6 @@
 
 import io
 import re
-import tarfile
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -59,6 +58,8 @@ def archive(files: Iterable[File]) -> bytes:
     ordered = sorted(files, key=lambda file: file.path)
     if not ordered:
         return b""
+    import tarfile  # noqa: PLC0415 - start-up time and the tray's memory are budgets
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for file in ordered:

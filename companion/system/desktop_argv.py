@@ -1,10 +1,10 @@
 """Command lines of desktop programs on each platform, in order of preference; nothing is run."""
 
-import html
 import re
 import shlex
 from collections.abc import Sequence
 
+from companion.system import plain
 from companion.system.platforms import Platform
 
 Argv = tuple[str, ...]
@@ -138,7 +138,7 @@ def questions(platform: Platform, question: str) -> tuple[Argv, ...]:
         return ((*_POWERSHELL, script),)
     return (
         ("zenity", "--question", "--no-markup", "--title=Companion", f"--text={question}"),
-        ("kdialog", "--title", "Companion", "--yesno", html.escape(question, quote=False)),
+        ("kdialog", "--title", "Companion", "--yesno", plain.escaped(question)),
     )
 
 

@@ -37,6 +37,11 @@ def for_terminal(text: str) -> str:
     )
 
 
+def escaped(text: str) -> str:
+    """Return text for a place that takes markup; the library html loads thousands of names."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def _code(character: str) -> str:
     """Return a character as Python writes it, such as x1b after a backslash."""
     return ascii(character)[1:-1]

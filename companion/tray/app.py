@@ -115,7 +115,7 @@ class App:
     def _repaint(self, view: View) -> None:
         if (now := icon_state(view)) is not self._state:
             self._state = now
-            self._icon.icon = icon.image(now)
+            icon.paint(self._icon, now)
         self._icon.title = plain.line(menu.title(view))
         self._icon.update_menu()
 

@@ -5,8 +5,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-
-from PIL import Image
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 from companion.daemon.view import IconState
 from companion.system import assets, plain
@@ -18,6 +18,9 @@ if sys.platform == "linux":
     # Without a display pystray's own backends raise on import; we bring a backend of our own.
     os.environ["PYSTRAY_BACKEND"] = "dummy"
 import pystray
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 OnClick = Callable[[Click], None]
 MOMENT = 1.0
@@ -54,9 +57,21 @@ def menu(rows: Callable[[], Iterable[Row]], on_click: OnClick) -> pystray.Menu:
     )
 
 
-def image(icon_state: IconState) -> Image.Image:
-    """Return the image for a state, in all its sizes (an .ico)."""
-    return Image.open(assets.assets_directory() / "icons" / f"{icon_state}.ico")
+def paint(icon: pystray.Icon, icon_state: IconState) -> None:
+    """Show a state."""
+    has_pixels = hasattr(icon, "pixmaps")  # our own backend
+    icon.icon = icon.pixmaps(_content(icon_state)) if has_pixels else _image(icon_state)
+
+
+def _content(icon_state: IconState) -> bytes:
+    """Return the picture of a state in all its sizes, an .ico."""
+    return (assets.assets_directory() / "icons" / f"{icon_state}.ico").read_bytes()
+
+
+def _image(icon_state: IconState) -> "Image.Image":
+    from PIL import Image  # noqa: PLC0415 - our own backend saves its memory
+
+    return Image.open(BytesIO(_content(icon_state)))
 
 
 def has_desktop() -> bool:
@@ -72,16 +87,16 @@ def make(
     title: str, rows: Callable[[], Iterable[Row]], on_click: OnClick, no_tray: Callable[[], None]
 ) -> pystray.Icon:
     """Return the icon of this platform, not yet shown."""
-    name, shown, built = "companion", image(IconState.IDLE), menu(rows, on_click)
-    title = plain.line(title)
+    name, built, title = "companion", menu(rows, on_click), plain.line(title)
     if sys.platform == "linux":
         from companion.tray.linux import backend  # noqa: PLC0415 - pystray first, as above
 
         gtk = None if backend.has_tray() else _gtk_backend()
         if gtk:
-            return gtk(name, shown, title, built)
+            return gtk(name, _image(IconState.IDLE), title, built)
+        shown = backend.Icon.pixmaps(_content(IconState.IDLE))
         return backend.Icon(name, shown, title, built, no_tray)
-    return pystray.Icon(name, shown, title, built)
+    return pystray.Icon(name, _image(IconState.IDLE), title, built)
 
 
 def on_main_thread(change: Callable[[], None]) -> None:

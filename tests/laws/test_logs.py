@@ -54,13 +54,13 @@ def test_what_matters_is_shown(role: Role, text: str):
     assert not is_noise(role, text)
 
 
-def test_what_is_said_many_times_is_one_line_that_says_so():
+def test_what_is_refused_many_times_is_one_line_that_says_so():
     refused = "tls a.test port=443 to=refused why=egress bytes={}/2 ms=3 term=--"
-    texts = [refused.format(1), refused.format(2), "", "", "other"]
+    texts = [refused.format(1), refused.format(2), "other", "other"]
     lines = [Line(n * 10**9, "gateway", Role.GATEWAY, text) for n, text in enumerate(texts)]
     said = [text.partition("| ")[2] for text in log_text.all_shown(lines, 7)]
     again = f"{datetime.fromtimestamp(1).astimezone():%Y-%m-%d %H:%M:%S}"
-    assert said == [f"a.test refused: not in the egress list (2 times until {again})", "", "other"]
+    assert said == [f"a.test refused: not in the egress list (2 times until {again})", *texts[2:]]
     raw = [text.partition("| ")[2] for text in log_text.all_shown(lines, 7, raw=True)]
     assert raw == texts
 

@@ -10,7 +10,7 @@ from companion.daemon.view import View
 from companion.daemon.wording import line
 from companion.desktop import autostart as starting
 from companion.errors import CompanionError
-from companion.system import process, programs
+from companion.system import memory, process, programs
 from companion.system.paths import Paths
 from companion.system.renewal import Fate
 
@@ -66,6 +66,7 @@ def _renew(command: str, fate: Fate) -> None:
 
 def _at_home() -> Paths:
     """Work in the home directory from now on: where we were started may be an agent's."""
+    memory.share_between_threads()
     home = Paths.of_user()
     os.chdir(home.home)
     return home

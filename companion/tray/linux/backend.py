@@ -5,7 +5,6 @@ pystray's private base class: pystray is pinned, and tests/desktop holds the con
 """
 
 import asyncio
-import html
 import logging
 import os
 import signal
@@ -15,10 +14,12 @@ from typing import Any
 from dbus_fast import BusType, Message, MessageType, NameFlag
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, DBusError, InvalidAddressError
-from PIL import Image
 from pystray import MenuItem, _base
 
+from companion.system import plain
+from companion.tray.linux import icon_file
 from companion.tray.linux.dbusmenu import MenuInterface
+from companion.tray.linux.icon_file import Pixmap
 from companion.tray.linux.item import MENU_PATH, ItemInterface
 
 ITEM_PATH = "/StatusNotifierItem"
@@ -60,12 +61,14 @@ def _owner(name: str) -> str | None:
 
 
 class Icon(_base.Icon):  # type: ignore[misc]
-    """pystray's Icon for Linux; notify_about() also takes what a click does."""
+    """pystray's Icon for Linux, of pixels; notify_about() also takes what a click does."""
+
+    pixmaps = staticmethod(icon_file.pixmaps)
 
     def __init__(
         self,
         name: str,
-        icon: Image.Image,
+        icon: list[Pixmap],
         title: str,
         menu: _base.Menu,
         no_tray: Callable[[], None],
@@ -97,8 +100,8 @@ class Icon(_base.Icon):  # type: ignore[misc]
         self._soon(lambda: self._item.set_status("Passive"))
 
     def _update_icon(self) -> None:
-        image = self._icon
-        self._soon(lambda: self._item.set_image(image))
+        pixmaps = self._icon
+        self._soon(lambda: self._item.set_pixmaps(pixmaps))
         self._icon_valid = True
 
     def _update_title(self) -> None:
@@ -186,7 +189,7 @@ class Icon(_base.Icon):  # type: ignore[misc]
         if len(actions) > 1:
             named += ((str(number), action) for number, action in enumerate(actions))
         able = await self._call(_NOTES, _NOTES_PATH, _NOTES, "GetCapabilities") or [[]]
-        body = html.escape(text, quote=False) if "body-markup" in able[0] else text
+        body = plain.escaped(text) if "body-markup" in able[0] else text
         buttons = [word for key, (label, _) in named for word in (key, label)]
         reply = await self._call(
             *(_NOTES, _NOTES_PATH, _NOTES, "Notify", "susssasa{sv}i"),

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from dbus_fast import PropertyAccess
 from dbus_fast.annotations import DBusBool, DBusInt32, DBusObjectPath, DBusSignature, DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property, dbus_signal
-from PIL import Image
+
+from companion.tray.linux.icon_file import Pixmap
 
 MENU_PATH = "/StatusNotifierItem/menu"
-Pixmap = tuple[int, int, bytes]
 Pixmaps = Annotated[list[Any], DBusSignature("a(iiay)")]
 Tip = Annotated[list[Any], DBusSignature("(sa(iiay)ss)")]
 
@@ -29,8 +29,8 @@ class ItemInterface(ServiceInterface):
         self._status = "Passive"
         self._pixmaps: list[Pixmap] = []
 
-    def set_image(self, image: Image.Image) -> None:
-        self._pixmaps = [_pixmap(image, size) for size in sorted(image.info["sizes"])]
+    def set_pixmaps(self, pixmaps: list[Pixmap]) -> None:
+        self._pixmaps = pixmaps
         self.NewIcon()
 
     def set_title(self, title: str) -> None:
@@ -121,9 +121,3 @@ class ItemInterface(ServiceInterface):
     @dbus_property(access=PropertyAccess.READ)
     def Menu(self) -> DBusObjectPath:
         return MENU_PATH
-
-
-def _pixmap(image: Image.Image, size: tuple[int, int]) -> Pixmap:
-    """Return one size of an .ico as ARGB32 in network byte order."""
-    red, green, blue, alpha = image.ico.getimage(size).convert("RGBA").split()  # type: ignore[attr-defined]
-    return (*size, Image.merge("RGBA", (alpha, red, green, blue)).tobytes())
