@@ -10,7 +10,7 @@ from companion.reconcile import desktop_facts, project_files
 from companion.reconcile.locate import Locator
 from companion.sandbox import desktop
 from companion.sandbox.bounds import Bounds
-from companion.sandbox.model import Neighbour
+from companion.sandbox.model import Neighbor
 from companion.sandbox.places import Place
 from companion.system import files, paths
 from companion.system.paths import Paths
@@ -49,7 +49,7 @@ def bounds(
         system=tuple(desktop.system(found, project)),
         programs=tuple(desktop.programs(found)),
         searched=found.searched,
-        neighbours=tuple(_neighbours(known, ref, agent, locator)),
+        neighbors=tuple(_neighbors(known, ref, agent, locator)),
         ignores_case=files.ignores_case(home.home),
     )
 
@@ -61,9 +61,9 @@ def _endpoints(known: Mapping[str, Written]) -> Iterator[tuple[str, str]]:
             yield from engine.environment
 
 
-def _neighbours(
+def _neighbors(
     known: Mapping[str, Written], ref: AgentRef, agent: str, locator: Locator
-) -> Iterator[Neighbour]:
+) -> Iterator[Neighbor]:
     """Yield all other recorded agents, and the config files of other projects."""
     for project_id, written in known.items():
         is_same_project = project_id == ref.project.id
@@ -74,14 +74,14 @@ def _neighbours(
                 other.fleet,
                 other.directory / paths.ENV_NAME,
             )
-            yield Neighbour(
+            yield Neighbor(
                 written.directory,
                 tuple(map(locator.entry, config_files)),
                 directory=locator.place(other.directory),
             )
         for name, record in written.agents.items():
             if record.wanted != "gone" and not (is_same_project and name == agent):
-                yield Neighbour(
+                yield Neighbor(
                     f"{name} of {written.directory}",
                     tuple(locator.entry(Path(p)) for p in record.config.steered_by),
                     tuple(locator.place(Path(p)) for p in record.config.writes),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from companion.sandbox.model import Neighbour
+from companion.sandbox.model import Neighbor
 from companion.sandbox.places import Guard, Place, contains
 
 KEPT_OUT = "which is kept out of the sandbox"
@@ -26,7 +26,7 @@ class Bounds:
     """What must not be mounted, whoever's config it is."""
     searched: tuple[Place, ...] = ()
     """Where shells look for programs: what an agent puts there would run on the desktop."""
-    neighbours: tuple[Neighbour, ...] = ()
+    neighbors: tuple[Neighbor, ...] = ()
     ignores_case: bool = False
     """The desktop's file system treats `~/.SSH` and `~/.ssh` as one."""
 
@@ -41,7 +41,7 @@ class Bounds:
         yield from self.system
         yield from guards((*self.control, *self.siblings, *self.private), KEPT_OUT)
         yield from guards(steering, STEERS)
-        yield from _steering(n for n in self.neighbours if n.is_sibling)
+        yield from _steering(n for n in self.neighbors if n.is_sibling)
         yield from self.of_projects(subject)
         yield from self.programs
 
@@ -50,14 +50,14 @@ class Bounds:
 
         A project may lie in the directory of another one: what lies in both is the inner one's.
         """
-        yield from _steering(n for n in self.neighbours if not n.is_sibling)
-        for directory in (n.directory for n in self.neighbours if n.directory):
+        yield from _steering(n for n in self.neighbors if not n.is_sibling)
+        for directory in (n.directory for n in self.neighbors if n.directory):
             if not contains(directory, self.project) or not contains(self.project, subject):
                 yield Guard(directory, "which is another project", directory.path)
 
 
-def _steering(neighbours: Iterable[Neighbour]) -> Iterator[Guard]:
-    places = (place for neighbour in neighbours for place in neighbour.steered_by)
+def _steering(neighbors: Iterable[Neighbor]) -> Iterator[Guard]:
+    places = (place for neighbor in neighbors for place in neighbor.steered_by)
     return (Guard(place, "which configures another agent", place.path) for place in places)
 
 

@@ -58,7 +58,7 @@ class PathFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
+class Neighbor:
     """Another agent, or a project without one."""
 
     name: str

@@ -77,7 +77,7 @@ def _refusal(
     if reasons:
         return min(reasons, key=lambda found: found[0])[1]  # what it is tells more than the rest
     trees: list[tuple[Place, tuple[Place, ...]]] = [(tree, ()) for tree in writable]
-    trees += ((tree, n.holds) for n in bounds.neighbours for tree in n.writes)
+    trees += ((tree, n.holds) for n in bounds.neighbors for tree in n.writes)
     for step in (*facts.links, facts.place):
         is_target = step is facts.place
         others = (t for t, held in trees if t != step and not (is_target and step in held))

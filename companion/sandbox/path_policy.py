@@ -47,13 +47,13 @@ def repositories(
 
 
 def check_control(control: Iterable[Place], bounds: Bounds) -> Iterator[Problem]:
-    """Yield a problem for each neighbour that may write to a file that configures the agent."""
+    """Yield a problem for each neighbor that may write to a file that configures the agent."""
     places, ignores_case = tuple(control), bounds.ignores_case
-    for neighbour in bounds.neighbours:
-        pairs = ((p, within(p, neighbour.writes, ignores_case=ignores_case)) for p in places)
+    for neighbor in bounds.neighbors:
+        pairs = ((p, within(p, neighbor.writes, ignores_case=ignores_case)) for p in places)
         if exposed := next(((place, tree) for place, tree in pairs if tree), None):
             place, tree = exposed
-            what = f"{place.path} lies in {tree.path}, which is writable for {neighbour.name}"
+            what = f"{place.path} lies in {tree.path}, which is writable for {neighbor.name}"
             yield Problem(what, "keep an agent's configuration out of other agents' mounts")
 
 

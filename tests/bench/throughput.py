@@ -100,7 +100,7 @@ def throughput(engine: str, top: Path) -> Iterator[Row]:
 def _between(measure: Callable[[], float], floor: Callable[[], float]) -> tuple[float, float]:
     """Measure with a floor before and after each time; return what the median ratio means, too.
 
-    What else the machine does comes and goes: a value is compared with its own neighbours only.
+    What else the machine does comes and goes: a value is compared with its own neighbors only.
     """
     floors, values = [floor()], []
     for _ in range(_TIMES):

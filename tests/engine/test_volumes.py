@@ -18,6 +18,7 @@ features:
   - plugin: custom-runtime
     runtime_volumes:
       - "data:/srv/data"
+      - "library:/srv/library:ro"
       - "cache:{{{{ .AGENT_HOME }}}}/.cache/tool"
       - "./deep:{{{{ .AGENT_HOME }}}}/a/b"
       - "./foreign:/srv/foreign"
@@ -35,6 +36,7 @@ def test_new_volumes_and_what_lies_above_a_mount_belong_to_the_agent(engine: str
         done = desk.companion(*there, "up", "--yes").ok()
         touched = "for place in /srv/data ~/.cache ~/.cache/tool ~/a ~/a/b; do touch $place/x; done"
         desk.ssh("coder.sandbox", f"set -e; {touched}").ok()
+        assert desk.ssh("coder.sandbox", "ls /srv/library && touch /srv/library/x").code == 1
         foreign = f"the agent cannot write to {project}/foreign, which belongs to user 0"
         assert foreign in done.err
         assert done.err.count("the agent cannot write to") == 1

@@ -10,7 +10,7 @@ from companion.errors import Problem
 from companion.plugins.contribution import Contribution, Mount, ProjectFile, SshServer
 from companion.sandbox import path_policy
 from companion.sandbox.bounds import Bounds
-from companion.sandbox.model import Neighbour, PathFacts, mount_file
+from companion.sandbox.model import Neighbor, PathFacts, mount_file
 from companion.sandbox.places import Guard, Place
 from companion.sandbox.repositories import GitFacts
 from companion.spec.containers import File
@@ -42,9 +42,9 @@ BOUNDS = Bounds(
     system=(Guard(at("/run"), "where programs have their sockets"),),
     programs=(Guard(at("/usr"), "", read_only=True),),
     searched=(at("/home/me/bin"),),
-    neighbours=(
-        Neighbour("other", (at("/q/agent.yaml"),), (at("/q/work"),), directory=at("/q")),
-        Neighbour("sister", (at("sibling/x"),), (at("shared"),), is_sibling=True),
+    neighbors=(
+        Neighbor("other", (at("/q/agent.yaml"),), (at("/q/work"),), directory=at("/q")),
+        Neighbor("sister", (at("sibling/x"),), (at("shared"),), is_sibling=True),
     ),
 )
 
@@ -74,7 +74,7 @@ def test_what_may_configure_an_agent(found: PathFacts, problem: tuple[str, str] 
     assert said == ([Problem(*problem, Position("FILE", 1, 1))] if problem else [])
 
 
-def test_no_neighbour_may_write_to_what_configures_an_agent():
+def test_no_neighbor_may_write_to_what_configures_an_agent():
     own = (at("agent.yaml"), at("/q/WORK/hook"), at("/q/work/hook"))
     (problem,) = path_policy.check_control(own, BOUNDS)
     tip = "keep an agent's configuration out of other agents' mounts"

@@ -50,7 +50,7 @@ NEIGHBOUR = AgentRecord(Allocation("other", "10.1.0.0/28", "10.1.0.16/28"), want
 class World:
     home: Paths
     project: Project
-    neighbour: Project
+    neighbor: Project
 
     @property
     def directory(self) -> Path:
@@ -61,8 +61,8 @@ class World:
         given = Grant("notion", url, url, url, url, "me", "", "none", "a", "", now, now + lifetime)
         grant_store.keep(self.home, self.project.id, url, given)
 
-    def record_neighbour(self, engine_socket: str = "", **config: tuple[str, ...]) -> None:
-        agent_paths = self.home.project(self.neighbour.id).agent("other")
+    def record_neighbor(self, engine_socket: str = "", **config: tuple[str, ...]) -> None:
+        agent_paths = self.home.project(self.neighbor.id).agent("other")
         variables = (("DOCKER_HOST", f"unix://{engine_socket}"),) if engine_socket else ()
         engine = EngineChoice("docker", "/usr/bin/docker", variables)
         store.write(agent_paths, replace(NEIGHBOUR, engine=engine, config=ConfigSummary(**config)))
@@ -97,7 +97,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("FROM_OUTSIDE", "two")
     top = tmp_path.resolve()
     home = Paths(top / "home", *(top / name for name in ("config", "data", "state", "programs")))
-    directories = [top / "src" / name for name in ("project", "neighbour")]
+    directories = [top / "src" / name for name in ("project", "neighbor")]
     for path in (
         home.home,
         home.config,
@@ -116,7 +116,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     home.settings.write_text(
         f"trusted_certificates: [{certificate}]\nenvironment: [FROM_OUTSIDE]\n"
     )
-    made.record_neighbour()
+    made.record_neighbor()
     made.grant(lifetime=1000)
     return made
 
@@ -164,8 +164,8 @@ CHANGES: dict[str, Callable[[World], object]] = {
     "another name in the overlay": lambda w: (w.directory.parent / "name").hardlink_to(
         w.directory / "overlay/.profile"
     ),
-    "a mount that leads to a neighbour": lambda w: moved_to(
-        w.directory / "work", w.neighbour.directory
+    "a mount that leads to a neighbor": lambda w: moved_to(
+        w.directory / "work", w.neighbor.directory
     ),
     "a link in the overlay": lambda w: (w.directory / "overlay/link").symlink_to("/etc/passwd"),
     "nothing to mount": lambda world: (world.directory / "work").rmdir(),
@@ -176,11 +176,11 @@ CHANGES: dict[str, Callable[[World], object]] = {
     "no CA of the company": lambda world: (world.directory / "company.pem").unlink(),
     "a fleet": lambda world: (world.directory / "fleet.yaml").write_text("agents: [a, b]\n"),
     "a fleet above": part_of_a_fleet,
-    "a neighbour that writes here": lambda w: w.record_neighbour(writes=(str(w.directory),)),
-    "a neighbour that is set up here": lambda w: w.record_neighbour(
+    "a neighbor that writes here": lambda w: w.record_neighbor(writes=(str(w.directory),)),
+    "a neighbor that is set up here": lambda w: w.record_neighbor(
         steered_by=(str(w.directory / "work/agent.yaml"),)
     ),
-    "a neighbour whose engine listens here": lambda w: w.record_neighbour(
+    "a neighbor whose engine listens here": lambda w: w.record_neighbor(
         str(w.directory / "work/docker.sock")
     ),
     "a token that expired": lambda world: world.grant(lifetime=-1),

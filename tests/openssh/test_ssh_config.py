@@ -232,7 +232,7 @@ def test_a_path_that_ssh_would_expand_is_not_included(path):
 
 @pytest.mark.parametrize("name", ["a[1]", "CORP\\jdoe", "a$b", "a*b", "what?", "it's", "a b", "ü"])
 def test_ssh_finds_our_files_in_a_home_of_an_odd_name(effective, tmp_path, name):
-    """The neighbour's name fits where the odd characters are taken for a pattern."""
+    """The neighbor's name fits where the odd characters are taken for a pattern."""
     for home in (name, re.sub(r"[^a-z]", "", name) or "x", re.sub(r"[^a-z]+", "1", name)):
         (tmp_path / home).mkdir(exist_ok=True)
         (tmp_path / home / "config").write_text("Host *\n  Port 7\n")
