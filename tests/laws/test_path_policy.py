@@ -219,3 +219,72 @@ def test_an_agent_is_steered_by_what_it_is_made_of_and_by_the_links_to_it():
     found = {hook: facts("y", links=(at("x"),)), gone: facts("gone", "missing")}
     parts = Contribution(hooks=(hook, gone))
     assert [*path_policy.steered_by(parts, found)] == [at("x"), at("y")]
+
+
+def verdict(asked: Mount, found: PathFacts, bounds: Bounds = BOUNDS) -> str:
+    """Return why a mount is refused; "" if it is not."""
+    hook = ProjectFile("hooks/start", HERE.at("hook"))
+    known = {hook: facts("hooks/start"), mount_file(asked): found}
+    parts = Contribution(hooks=(hook,), mounts=(asked,))
+    return "".join(problem.what for _, problem in path_policy.check_files(parts, known, bounds))
+
+
+@pytest.mark.parametrize(
+    "path", ["/RUN", "/home/me/.SSH", "/p/.Env", "/p/Hooks", "/Q/Work", "/USR/lib", "/home/me/BIN"]
+)
+def test_a_spelling_in_another_case_is_refused_where_the_file_system_ignores_it(path: str):
+    asked, found = mount(path), facts(path, "directory")
+    assert verdict(asked, found) == ""
+    assert verdict(asked, found, replace(BOUNDS, ignores_case=True))
+    named = ProjectFile("x", HERE)
+    known = {named: PathFacts("file", at("/p/AGENT.yaml"), inside=True)}
+    files = Contribution(hooks=(named,))
+    assert not [*path_policy.check_files(files, known, BOUNDS)]
+    assert [*path_policy.check_files(files, known, replace(BOUNDS, ignores_case=True))]
+    control = (at("/Q/Work/hook"),)
+    assert not [*path_policy.check_control(control, BOUNDS)]
+    assert [*path_policy.check_control(control, replace(BOUNDS, ignores_case=True))]
+
+
+def test_some_guards_are_for_the_place_itself_or_have_exceptions():
+    guards = (
+        Guard(at("/var"), "which holds sockets", below=False),
+        Guard(at("/home"), "which others own", but=(at("/home/me"),)),
+        Guard(at("/home/me/.ssh/agent"), "where a program listens"),
+    )
+    bounds = replace(BOUNDS, system=guards)
+    said = {path: verdict(mount(path), facts(path, "directory"), bounds) for path in (
+        "/var/lib/x", "/var", "/home/me/x", "/home/you", "/home", "/home/me/.ssh",
+    )}  # fmt: skip
+    assert {path.rpartition("/")[2]: why.partition("' ")[2] for path, why in said.items()} == {
+        "x": "",
+        "var": "which holds sockets",
+        "you": "which others own",
+        "home": "which others own",
+        ".ssh": "is .ssh, which is kept out of the sandbox",
+    }
+    assert not said["/var/lib/x"]
+    assert not said["/home/me/x"]
+
+
+def test_a_repository_that_its_agent_cannot_exchange_is_mounted_for_another_one():
+    shared = Neighbor("a", (), (at("/c"),), holds=(at("/c/repo"),), is_sibling=True)
+    bounds = replace(BOUNDS, neighbors=(shared,))
+    through = "leads through /c, where an agent can redirect it"
+    assert verdict(mount("/c/repo"), facts("/c/repo", "directory"), bounds) == ""
+    assert through in verdict(mount("/c/repo/x"), facts("/c/repo/x", "directory"), bounds)
+    link = facts("/elsewhere", "directory", links=(at("/c/repo"),))
+    assert through in verdict(mount("/l"), link, bounds)
+
+
+def test_a_project_in_the_directory_of_another_one_has_its_own_files():
+    outer = Neighbor("outer", (), directory=at("/"))
+    bounds = replace(BOUNDS, neighbors=(outer,))
+    assert verdict(mount("./work"), WORK, bounds) == ""
+    assert "lies in /, which is another project" in verdict(mount("/x"), facts("/x"), bounds)
+    own, others = facts(".env", holds_secrets=True), facts("/x", holds_secrets=True)
+    assert not [*path_policy.check_configuring({".env": own}, bounds)]
+    (problem,) = path_policy.check_configuring({".env": others}, bounds)
+    assert problem.what == ".env lies in /, which is another project"
+    hook = ProjectFile("x", HERE)
+    assert not [*path_policy.check_files(Contribution(hooks=(hook,)), {hook: facts("x")}, bounds)]
