@@ -69,7 +69,7 @@ class Code(StrEnum):
     FILE_ACCESS = "file-access"
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """A position in a file; line and column count from 1."""
 
     file: str
@@ -85,7 +85,7 @@ class Problem(NamedTuple):
 
     what: str
     hint: str = ""
-    place: Place | None = None
+    place: Position | None = None
     code: Code = Code.CONFIG_INVALID
 
     @property
@@ -139,7 +139,7 @@ class ConfigError(CompanionError):
     code = Code.CONFIG_INVALID
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        ordered = sorted(problems, key=lambda p: (p.place is None, p.place or Place("", 0, 0)))
+        ordered = sorted(problems, key=lambda p: (p.place is None, p.place or Position("", 0, 0)))
         super().__init__("\n".join(map(str, ordered)))
         self.problems = tuple(dict.fromkeys(ordered))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from companion.config import devcontainer_features as known
 from companion.config.models import is_hidden, split_port
-from companion.errors import Place
+from companion.errors import Position
 from editors.jsonc_tree import Element, JsoncError, Node, parse, position
 
 FILES = (".devcontainer/devcontainer.json", ".devcontainer.json")
@@ -40,7 +40,7 @@ _Take = Callable[[str, Element], str]
 class Note:
     """A value of the file: what became of it, or why nothing did."""
 
-    place: Place
+    place: Position
     key: str
     what: str
 
@@ -76,7 +76,7 @@ class DevContainer:
 class UnreadableError(ValueError):
     """The file is no devcontainer.json; `place` says where."""
 
-    def __init__(self, place: Place, what: str) -> None:
+    def __init__(self, place: Position, what: str) -> None:
         super().__init__(f"{place}: {what}")
         self.place, self.what = place, what
 
@@ -94,13 +94,13 @@ def read(file: str, text: str, workdir: str) -> DevContainer:
     """
     if len(text) > MOST_CHARACTERS:
         what = f"longer than {MOST_CHARACTERS:,} characters"
-        raise UnreadableError(Place(file, 1, 1), what)
+        raise UnreadableError(Position(file, 1, 1), what)
     try:
         root = parse(text)
     except JsoncError as error:
-        raise UnreadableError(Place(file, error.line, error.column), error.what) from None
+        raise UnreadableError(Position(file, error.line, error.column), error.what) from None
     if root is None or root.kind != "{":
-        place = Place(file, *position(text, root.start if root else 0))
+        place = Position(file, *position(text, root.start if root else 0))
         raise UnreadableError(place, "the file must hold one object")
     reader = _Reader(file, text, workdir)
     last = {element.key: element for element in root.elements}  # of duplicates, the last counts
@@ -178,7 +178,7 @@ class _Reader:
             self._note(self.taken, element, key, what)
 
     def _note(self, notes: list[Note], element: Element, key: str, what: str) -> None:
-        place = Place(self.file, *position(self.text, element.start))
+        place = Position(self.file, *position(self.text, element.start))
         notes.append(Note(place, _shown(key), what))
 
     def _image(self, _key: str, element: Element) -> str:

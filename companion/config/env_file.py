@@ -5,7 +5,7 @@ from io import StringIO
 
 from dotenv.parser import parse_stream
 
-from companion.errors import ConfigError, Place, Problem
+from companion.errors import ConfigError, Position, Problem
 
 
 def parse(text: str, file: str) -> Mapping[str, str]:
@@ -20,7 +20,7 @@ def parse(text: str, file: str) -> Mapping[str, str]:
         if binding.key is not None and not binding.error:
             values[binding.key] = binding.value or ""
         elif binding.error:
-            place = Place(file, _first_line(binding.original.string, binding.original.line), 1)
+            place = Position(file, _first_line(binding.original.string, binding.original.line), 1)
             problems.append(Problem("not of the form NAME=value", "correct or remove it", place))
     if problems:
         raise ConfigError(problems)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from companion.config.strict_yaml import Document, Location
-from companion.errors import Place
+from companion.errors import Position
 
 SHARED = "shared"
 """The key of fleet.yaml for what all agents share."""
@@ -28,7 +28,7 @@ class Origin:
         """The location in the document that joins agent.yaml and fleet.yaml."""
         return (SHARED, *self.location) if self.is_shared else self.location
 
-    def place(self, document: Document) -> Place:
+    def place(self, document: Document) -> Position:
         """Return file, line and column."""
         return document.place(self.joined)
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import yaml
 
-from companion.errors import ConfigError, Place, Problem, named
+from companion.errors import ConfigError, Position, Problem, named
 
 Location: TypeAlias = tuple[str | int, ...]
 Plain: TypeAlias = "str | int | bool | tuple[Plain, ...] | Mapping[str, Plain] | None"
@@ -36,31 +36,31 @@ class Document:
 
     file: str
     data: Plain
-    places: Mapping[Location, Place]
-    values: Mapping[Location, Place]
+    places: Mapping[Location, Position]
+    values: Mapping[Location, Position]
     """Places of scalars; `places` has those of their keys."""
 
-    def place(self, location: Location) -> Place:
+    def place(self, location: Location) -> Position:
         """Return the place of the value at `location`, or of its nearest existing parent."""
         return self._nearest(location, {**self.places, **self.values})
 
-    def key_place(self, location: Location) -> Place:
+    def key_place(self, location: Location) -> Position:
         """Return the place of the key at `location`, or of its nearest existing parent."""
         return self._nearest(location, self.places)
 
     def joined(self, other: "Document", key: str) -> "Document":
         """Return this document with the places below one top-level key of another."""
 
-        def below(found: Mapping[Location, Place]) -> dict[Location, Place]:
+        def below(found: Mapping[Location, Position]) -> dict[Location, Position]:
             return {where: place for where, place in found.items() if where[:1] == (key,)}
 
         places = {**self.places, **below(other.places)}
         return replace(self, places=places, values={**self.values, **below(other.values)})
 
-    def _nearest(self, location: Location, places: Mapping[Location, Place]) -> Place:
+    def _nearest(self, location: Location, places: Mapping[Location, Position]) -> Position:
         parts = (location[:length] for length in range(len(location), -1, -1))
         found = (places[part] for part in parts if part in places)
-        return next(found, Place(self.file, 1, 1))
+        return next(found, Position(self.file, 1, 1))
 
 
 def parse(text: str, file: str) -> Document:
@@ -76,19 +76,21 @@ def parse(text: str, file: str) -> Document:
         root = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
+        place = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1)
         raise ConfigError([Problem(_describe(error), "correct the YAML here", place)]) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         column = len(before) - (before.rfind("\n") + 1) + 1
-        place = Place(file, before.count("\n") + 1, column)
+        place = Position(file, before.count("\n") + 1, column)
         what = "a character that YAML does not allow"
         raise ConfigError([Problem(what, "remove it", place)]) from None
     except (RecursionError, ValueError):
-        problem = Problem("nested too deeply", "flatten it", Place(file, 1, 1))
+        problem = Problem("nested too deeply", "flatten it", Position(file, 1, 1))
         raise ConfigError([problem]) from None
     if root is None:
-        raise ConfigError([Problem("the file is empty", "run `companion init`", Place(file, 1, 1))])
+        raise ConfigError(
+            [Problem("the file is empty", "run `companion init`", Position(file, 1, 1))]
+        )
     reader = _Reader(file)
     data = reader.value(root, (), 0)
     if reader.problems:
@@ -175,7 +177,7 @@ def _hidden(text: str, file: str) -> Iterator[Problem]:
     """
     for found in islice(_HIDDEN.finditer(text), _MOST_PROBLEMS):
         before = text[: found.start()]
-        place = Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        place = Position(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
         name = unicodedata.name(found[0], "a line break of its own kind")
         what = f"the text is not what it looks like: U+{ord(found[0]):04X} ({name})"
         yield Problem(what, "remove it, or write it as an escape in double quotes", place)
@@ -214,8 +216,8 @@ class _Reader:
     """One walk over a node tree; collects places and problems."""
 
     file: str
-    places: dict[Location, Place] = field(default_factory=dict)
-    values: dict[Location, Place] = field(default_factory=dict)
+    places: dict[Location, Position] = field(default_factory=dict)
+    values: dict[Location, Position] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     nodes: int = 0
 
@@ -264,8 +266,8 @@ class _Reader:
         if len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(Problem(what, hint, self._place(node)))
 
-    def _place(self, node: yaml.Node) -> Place:
-        return Place(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
+    def _place(self, node: yaml.Node) -> Position:
+        return Position(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _scalar(node: yaml.ScalarNode) -> Plain:

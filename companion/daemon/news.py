@@ -7,7 +7,7 @@ from companion.daemon import calls
 from companion.daemon.calls import Calls
 from companion.daemon.refusals import Refusals, refused, settled
 from companion.daemon.scheduler import Touched
-from companion.daemon.view import AgentView, Review, View, last_output
+from companion.daemon.view import AgentView, TrustQuestion, View, last_output
 from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import Problem
 from companion.traffic.attention import Attention
@@ -75,7 +75,7 @@ class WorkFinished:
     """Containers, rules or keys changed."""
     settled: bool = False
     """The sandbox was observed to match its files."""
-    review: Review | None = None
+    review: TrustQuestion | None = None
     """What the user must agree to before the change is applied."""
 
 

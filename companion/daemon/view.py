@@ -26,7 +26,7 @@ class IconState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class TrustQuestion:
     """What an agent waits for: its user's agreement to what it opens."""
 
     digest: str
@@ -57,7 +57,7 @@ class AgentView:
     """Why the last change failed."""
     login_problem: Problem | None = None
     """What it cannot log in to, until the user does something."""
-    review: Review | None = None
+    review: TrustQuestion | None = None
     """What it waits for; its last change was not applied because of that."""
     refusals: Refusals = field(default_factory=Refusals)
     """The hosts that it was refused lately."""

@@ -21,7 +21,7 @@ from companion.daemon.news import (
     WorkCrashed,
     WorkFinished,
 )
-from companion.daemon.view import AgentView, IconState, Review, View, last_output
+from companion.daemon.view import AgentView, IconState, TrustQuestion, View, last_output
 from companion.engine.model import Health
 from companion.errors import Code, Problem
 from companion.traffic import attention
@@ -243,7 +243,7 @@ def is_for_login(problem: Problem) -> bool:
     return "`companion login " in problem.hint
 
 
-def waits(review: Review) -> str:
+def waits(review: TrustQuestion) -> str:
     """Return what an agent waits for, in a few words."""
     return "asks for more than you agreed to" if review.is_known else "is not trusted yet"
 

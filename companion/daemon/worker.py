@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from companion.daemon.news import EngineObserved, EngineSilent, Progressed, WorkFinished
 from companion.daemon.scheduler import Order, Work
-from companion.daemon.view import AgentView, Review
+from companion.daemon.view import AgentView, TrustQuestion
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
@@ -134,7 +134,7 @@ def _waiting(home: Paths, agent_view: AgentView, error: UntrustedError) -> WorkF
         reviewed = trust.review(home, agent_view.ref.project).of(agent_view.agent)
         new = (power for verdict in reviewed.verdicts for power in verdict.new)
         sentences = map(powers_text.sentence, new)
-        review = Review(reviewed.digest, tuple(sentences), reviewed.is_known)
+        review = TrustQuestion(reviewed.digest, tuple(sentences), reviewed.is_known)
     return WorkFinished(agent_view.id, f"not changed: {error}", problem, review=review)
 
 

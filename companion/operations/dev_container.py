@@ -8,7 +8,7 @@ from pathlib import Path
 
 from companion.config import devcontainer
 from companion.config.devcontainer import DevContainer, Note, UnreadableError
-from companion.errors import CompanionError, Place
+from companion.errors import CompanionError, Position
 from companion.system import files, links
 
 _FOLDER, _NAME = ".devcontainer", "devcontainer.json"
@@ -58,5 +58,5 @@ def _files(top: Path) -> Iterator[str]:
             yield f"{_FOLDER}/{name}/{_NAME}"
 
 
-def _unused(name: str, why: str, place: Place | None = None) -> DevContainer:
-    return replace(DevContainer(name), left=(Note(place or Place(name, 1, 1), "the file", why),))
+def _unused(name: str, why: str, place: Position | None = None) -> DevContainer:
+    return replace(DevContainer(name), left=(Note(place or Position(name, 1, 1), "the file", why),))

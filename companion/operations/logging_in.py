@@ -1,7 +1,7 @@
 """Logging in: an agent's agent.yaml gets the feature that sends a credential to its model."""
 
 from companion.config import edit_yaml
-from companion.plugins.login import Login
+from companion.plugins.login import ModelLogin
 from companion.project.model import AgentRef
 from companion.reconcile import trust
 from companion.reconcile.trust import Review
@@ -15,12 +15,12 @@ _OWN_POWERS = {Kind.SECRET, Kind.LOGIN}
 """What a login may open without a further question."""
 
 
-def lines(login: Login) -> str:
+def lines(login: ModelLogin) -> str:
     """Return what agent.yaml needs, for the user to add."""
     return f"features:\n{edit_yaml.as_lines(login.options, 2)}"
 
 
-def add(home: Paths, ref: AgentRef, login: Login) -> bool:
+def add(home: Paths, ref: AgentRef, login: ModelLogin) -> bool:
     """Add a login to agent.yaml unless the file came with a checkout; return whether it was added.
 
     The user is asking for it, so what it opens needs no further agreement.

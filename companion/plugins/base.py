@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel
 from companion.config.models import Line
 from companion.config.origin import Origin
 from companion.plugins.contribution import Contribution, RuntimeProgram
-from companion.plugins.login import Login
+from companion.plugins.login import ModelLogin
 
 _REFERENCE = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}\Z")
 
@@ -84,7 +84,7 @@ class RuntimePlugin:
     """The version of it that this Companion was tested with."""
     program: Callable[[str | None], RuntimeProgram]
     """Returns the program in a version; None: the one that this Companion was tested with."""
-    logins: tuple[Login, ...] = ()
+    logins: tuple[ModelLogin, ...] = ()
     """How it logs in to its models' vendors, the usual way first; empty: we know of none."""
     elsewhere: tuple[str, ...] = ()
     """Variables that lead it to a model of another vendor, with a login of its own."""

@@ -18,7 +18,7 @@ from companion.plugins.contribution import (
     Upstream,
     Variable,
 )
-from companion.plugins.login import Credential, Login
+from companion.plugins.login import Credential, ModelLogin
 from companion.traffic.attention import Word
 
 _CLI = npm.Cli("claude", "@anthropic-ai/claude-code", "2.1.332")
@@ -33,7 +33,7 @@ _TOLD = hooks.written("/etc/claude-code/CLAUDE.md", instructions.TEXT)
 _HOST, _MODELS = "api.anthropic.com", "/v1/models?limit=1"
 _API = ("anthropic-version", "2023-06-01")
 _LOGINS = (
-    Login(
+    ModelLogin(
         mode="api-key",
         title="an API key of the Claude Console",
         source="https://platform.claude.com/settings/keys creates one; usage is billed to it",
@@ -48,7 +48,7 @@ _LOGINS = (
             begins="sk-ant-api",
         ),
     ),
-    Login(
+    ModelLogin(
         mode="subscription",
         title="a token of your Claude subscription",
         source="`claude setup-token` on this desktop prints one, which is valid for a year",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from companion import plugins
 from companion.plugins.base import RuntimePlugin
-from companion.plugins.login import Login
+from companion.plugins.login import ModelLogin
 
 _WORDS = {"claude-code": "claude", "gemini-cli": "gemini"}
 """Runtime → its command, where that is called otherwise."""
@@ -31,7 +31,7 @@ class Cli:
         """Whether it works with one vendor's models only."""
         return len({one.credential.host for one in self.plugin.logins if one.credential}) == 1
 
-    def login(self, known: Collection[str]) -> Login | None:
+    def login(self, known: Collection[str]) -> ModelLogin | None:
         """Return the first login that has a value."""
         return next((one for one in self.plugin.logins if variable_of(one) in known), None)
 
@@ -40,7 +40,7 @@ CLIS = tuple(Cli(_WORDS.get(one.name, one.name), one) for one in plugins.RUNTIME
 WORDS = ", ".join(cli.word for cli in CLIS)
 
 
-def variable_of(login: Login) -> str:
+def variable_of(login: ModelLogin) -> str:
     """Return the variable that a login needs; ACCOUNT for an account."""
     return login.credential.variable if login.credential else ACCOUNT
 

@@ -18,7 +18,7 @@ from companion.plugins.contribution import (
     SecretRef,
     Upstream,
 )
-from companion.plugins.login import Credential, Login
+from companion.plugins.login import Credential, ModelLogin
 from companion.spec.identity import LIB
 from companion.traffic.attention import Word
 
@@ -80,7 +80,7 @@ def _hooks() -> str:
 
 
 _LOGINS = (
-    Login(
+    ModelLogin(
         mode="api-key",
         title="an API key of the OpenAI platform",
         source="https://platform.openai.com/api-keys creates one; usage is billed to it",
@@ -94,7 +94,7 @@ _LOGINS = (
             begins="sk-",
         ),
     ),
-    Login(
+    ModelLogin(
         mode="chatgpt",
         title="your ChatGPT plan",
         source="Companion opens ChatGPT in your browser; Plus and Pro plans have it",

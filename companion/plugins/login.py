@@ -30,7 +30,7 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class ModelLogin:
     """One way to log in."""
 
     mode: str

@@ -8,7 +8,7 @@ from companion.config.origin import Origin
 from companion.config.request_rules import Rules
 from companion.config.strict_yaml import Plain
 from companion.plugins.contribution import EnvVar, Header, Upstream
-from companion.plugins.login import Credential, Login
+from companion.plugins.login import Credential, ModelLogin
 
 Provider: TypeAlias = Literal["anthropic", "openai", "google"]
 
@@ -59,7 +59,7 @@ def upstreams(keys: Mapping[Provider, str], rules: Rules, origin: Origin) -> tup
 
 def logins(
     variables: Mapping[Provider, str], options: Callable[[Provider], Mapping[str, Plain]]
-) -> tuple[Login, ...]:
+) -> tuple[ModelLogin, ...]:
     """Return the ways to log in to the vendors.
 
     Args:
@@ -69,9 +69,9 @@ def logins(
     return tuple(_login(p, name, options(p)) for p, name in variables.items())
 
 
-def _login(provider: Provider, variable: str, options: Mapping[str, Plain]) -> Login:
+def _login(provider: Provider, variable: str, options: Mapping[str, Plain]) -> ModelLogin:
     v = _VENDORS[provider]
-    return Login(
+    return ModelLogin(
         mode=provider,
         title=v.title,
         source=f"{v.page} creates one; usage is billed to it",

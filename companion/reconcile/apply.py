@@ -13,8 +13,8 @@ from companion.engine.model import AgentLogin, EngineChoice, Observed
 from companion.errors import (
     CompanionError,
     EngineError,
-    Place,
     PortTakenError,
+    Position,
     SupersededError,
     UnreachableError,
 )
@@ -66,7 +66,7 @@ class Applier:
     """Prepares what an agent mounts, and refuses it; its old container is gone by then."""
     carrying: Carrying | None = None
     """What brings our files to where the containers read them, if the engine cannot mount them."""
-    locate: Callable[[build_output.Failure], Place | None] = lambda _: None
+    locate: Callable[[build_output.Failure], Position | None] = lambda _: None
     """Returns where the user's files ask for the step at which a build failed."""
 
     def perform(self, plan: Plan) -> float:

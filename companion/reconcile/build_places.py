@@ -7,13 +7,13 @@ from companion.config import decode
 from companion.config.decode import Loaded
 from companion.config.origin import Origin
 from companion.engine.build_output import Failure
-from companion.errors import CompanionError, Place
+from companion.errors import CompanionError, Position
 from companion.project import discovery
 from companion.project.model import AgentRef
 from companion.sandbox import assemble
 
 
-def find(ref: AgentRef, failure: Failure) -> Place | None:
+def find(ref: AgentRef, failure: Failure) -> Position | None:
     """Return the place of the package or command that failed; None if it is none of the config's.
 
     The files are read again: had they changed, the build would not be wanted any more.

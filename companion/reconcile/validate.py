@@ -13,7 +13,7 @@ from companion.config.origin import Origin
 from companion.config.settings import Settings
 from companion.config.strict_yaml import Document
 from companion.desktop import editor_memory, ssh_config
-from companion.errors import CompanionError, ConfigError, Place, Problem
+from companion.errors import CompanionError, ConfigError, Position, Problem
 from companion.oauth import grant_store, grants
 from companion.plugins.base import expand
 from companion.plugins.contribution import Contribution, ProjectFile, RuntimeProgram
@@ -265,7 +265,7 @@ def _key_problems(
         text = "".join(part.content.decode(errors="replace") for part in found[file].files)
         parsed = authorized_keys.parse(text)
         for problem in parsed.problems:
-            place = Place(file.path, problem.line, 1)
+            place = Position(file.path, problem.line, 1)
             if more := 0 if parsed.keys else len(parsed.problems) - 1:
                 lines = "is 1 further line" if more == 1 else f"are {more} further lines"
                 yield Problem(f"{problem.message}; so {lines}", "give a file of public keys", place)

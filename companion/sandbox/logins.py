@@ -10,14 +10,14 @@ from companion.config.origin import Origin
 from companion.errors import Code, Problem
 from companion.plugins.base import RuntimePlugin
 from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream
-from companion.plugins.login import Login
+from companion.plugins.login import ModelLogin
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A way in which an agent logs in, or could."""
 
-    login: Login
+    login: ModelLogin
     origin: Origin | None = None
     """Where the config has it; None: it does not yet."""
     named: str = ""
@@ -60,13 +60,13 @@ def choices(config: AgentConfig, contribution: Contribution) -> tuple[Choice, ..
     return tuple(_as_own(one, own) for one in present(contribution)) or tuple(map(Choice, own))
 
 
-def _as_own(choice: Choice, own: tuple[Login, ...]) -> Choice:
+def _as_own(choice: Choice, own: tuple[ModelLogin, ...]) -> Choice:
     """Return a choice under the name that the agent's own runtime has for it."""
     sent = _sent(choice.login)
     return next((replace(choice, login=one) for one in own if sent and _sent(one) == sent), choice)
 
 
-def _sent(login: Login) -> tuple[str, str, str] | None:
+def _sent(login: ModelLogin) -> tuple[str, str, str] | None:
     """Return where a login's credential is sent, and how; None for an account."""
     one = login.credential
     return (f"{one.host}:443", one.header.lower(), one.prefix) if one else None
@@ -95,11 +95,11 @@ def problems(
         yield Problem(what, hint, place, Code.NO_CREDENTIAL)
 
 
-def _known() -> Iterator[Login]:
+def _known() -> Iterator[ModelLogin]:
     return (login for plugin in plugins.RUNTIMES for login in plugin.logins)
 
 
-def login_by(upstream: Upstream, header: Header) -> Login | None:
+def login_by(upstream: Upstream, header: Header) -> ModelLogin | None:
     """Return the login by which a service's header goes to a model."""
     sent = upstream.endpoint, header.name.lower(), header.prefix
     return next((login for login in _known() if _sent(login) == sent), None)

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from companion.config.origin import Origin
-from companion.errors import Place as Position
-from companion.errors import Problem, quoted
+from companion.errors import Position, Problem, quoted
 from companion.plugins.contribution import Contribution, ProjectFile
 from companion.sandbox import mount_policy
 from companion.sandbox.bounds import Bounds, guards

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from companion.config.origin import Origin
 from companion.config.request_rules import lie_within
-from companion.errors import Place
+from companion.errors import Position
 
 _DIGITS = 40
 """Of a digest that people copy: who wants two configurations with one needs 2^80 tries."""
@@ -92,7 +92,7 @@ class Power:
     text: str
     """A sentence without its subject (the sandbox), in plain words."""
     origin: Origin | None = None
-    place: Place | None = None
+    place: Position | None = None
     """Where the project's files ask for it."""
     path: str = ""
     """The absolute path of the file whose content is part of it."""

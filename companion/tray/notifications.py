@@ -13,7 +13,7 @@ from companion.daemon.news import (
     WorkCrashed,
     WorkFinished,
 )
-from companion.daemon.view import AgentView, Review, View
+from companion.daemon.view import AgentView, TrustQuestion, View
 from companion.daemon.wording import first_line, waits
 from companion.errors import Problem
 from companion.traffic.attention import Attention
@@ -124,7 +124,7 @@ def _refusal(agent_view: AgentView) -> Notification | None:
     return Notification(topic, title, text, (show, once, always))
 
 
-def _question(agent_view: AgentView, review: Review) -> Notification:
+def _question(agent_view: AgentView, review: TrustQuestion) -> Notification:
     """Return the question whether the user agrees; in place only if it fits there as a whole."""
     sentences = "\n".join(f"• {sentence}" for sentence in review.new)
     show = ("Show", Click(Verb.REVIEW, agent_view.id))

@@ -11,7 +11,7 @@ from companion.daemon.news import WorkFinished, fold
 from companion.daemon.view import AgentView, IconState, View
 from companion.daemon.wording import event, icon_state
 from companion.engine.model import Condition, EngineChoice, Health
-from companion.errors import Code, Place, Problem
+from companion.errors import Code, Position, Problem
 from companion.project import runs
 from companion.project.model import AgentRef, Project
 from companion.project.runs import Run
@@ -135,10 +135,10 @@ def test_addresses_of_published_ports_are_opened_from_the_menu():
     [
         (Problem("it failed:\n  E: no", code=Code.BUILD_FAILED), Verb.BUILD_LOG),
         (Problem("K has no value", "run `companion secret set K`, or add K=… to .env",
-                 Place("agent.yaml", 3, 1), Code.SECRET_MISSING), Verb.SECRET),
-        (Problem("bad", place=Place(".env", 1, 1)), Verb.EDIT),
-        (Problem("n", "run `companion oauth n`", Place("agent.yaml", 1, 1)), Verb.AUTHORIZE),
-        (Problem("n", "run `companion oauth n --x`", Place("agent.yaml", 1, 1)), Verb.EDIT),
+                 Position("agent.yaml", 3, 1), Code.SECRET_MISSING), Verb.SECRET),
+        (Problem("bad", place=Position(".env", 1, 1)), Verb.EDIT),
+        (Problem("n", "run `companion oauth n`", Position("agent.yaml", 1, 1)), Verb.AUTHORIZE),
+        (Problem("n", "run `companion oauth n --x`", Position("agent.yaml", 1, 1)), Verb.EDIT),
         (Problem("docker does not answer", code=Code.ENGINE_SILENT), Verb.DOCTOR),
         (Problem("unexpected"), Verb.LOG),
     ],

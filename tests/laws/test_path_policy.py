@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from companion.config.origin import Origin
-from companion.errors import Place as Position
-from companion.errors import Problem
+from companion.errors import Position, Problem
 from companion.plugins.contribution import Contribution, Mount, ProjectFile, SshServer
 from companion.sandbox import path_policy
 from companion.sandbox.bounds import Bounds
