@@ -33,7 +33,10 @@ COMMIT
 COMMIT
 RULES
 
-# Turning IPv6 off is a sysctl that clusters refuse. Even `lo` is closed, where ::1 would be open.
+# Turning IPv6 off is a sysctl that clusters refuse. So its addresses go, and even `lo` is closed.
+for device in /sys/class/net/*; do
+  ip -6 address flush dev "${device##*/}" 2>/dev/null || true
+done
 if ! ip6tables-restore <<'RULES'; then
 *filter
 :INPUT DROP [0:0]

@@ -18,9 +18,11 @@ def render(sandbox: Sandbox, names: Names, cluster: Cluster) -> Iterator[Manifes
     ports = (("UDP", _DNS), *(("TCP", port) for port in (_DNS, *gateway_ports(sandbox))))
     entries = [{"protocol": protocol, "port": port} for protocol, port in ports]
     named = [{"name": f"{e['protocol']}-{e['port']}".lower(), **e} for e in entries]
+    # There is one gateway: where it is not ready, nobody else answers either.
     yield names.manifest(
         "v1", "Service", Role.GATEWAY,
-        {"clusterIP": cluster.gateway, "selector": names.labels(Role.GATEWAY), "ports": named},
+        {"clusterIP": cluster.gateway, "publishNotReadyAddresses": True,
+         "selector": names.labels(Role.GATEWAY), "ports": named},
     )  # fmt: skip
     # Without an address of its own, its name resolves to the agent's Pod, also before it is ready.
     login = [{"name": "ssh", "protocol": "TCP", "port": SSHD_PORT}]

@@ -35,12 +35,9 @@ _REQUESTS = {
 _SMALL = {"requests": {"memory": "16Mi", "cpu": "10m"}, "limits": {"memory": "64Mi"}}
 _NODE = {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 _SECONDS_TO_END = 5
-# sshd listens once the hooks have run, which may install programs; afterwards nobody asks.
-_HAS_STARTED = {
-    "exec": {"command": ["/bin/grep", "-qE", f":{SSHD_PORT:04X} 0+:0000 0A ", "/proc/net/tcp"]},
-    "periodSeconds": 1,
-    "failureThreshold": 3600,
-}
+_HTTP = 80
+# An agent's hooks may install programs before its sshd listens.
+_SECONDS_TO_START = {Role.GATEWAY: 120, Role.AGENT: 3600}
 _SEED = """\
 shopt -s dotglob nullglob
 for path; do
@@ -65,7 +62,7 @@ def gateway(
     main = _container(service, target, cluster)
     # The name of the agent's headless Service tells the gateway who may connect.
     main["args"] = [*service.command, names.of(Role.AGENT)]
-    main["readinessProbe"] = {"tcpSocket": {"port": 80}, "periodSeconds": 2}
+    main["startupProbe"] = _listens(_HTTP, Role.GATEWAY)
     spec = _pod(service, sandbox, names)
     template = _template(names, service, configuration, {**spec, "containers": [main]})
     return names.manifest(
@@ -82,7 +79,7 @@ def agent(target: Target, sandbox: Sandbox, names: Names, cluster: Cluster) -> M
     # The init containers have closed the network: there is no gate to wait for.
     main["args"] = ["--no-gate", *service.command]
     if sandbox.ssh:
-        main["startupProbe"] = _HAS_STARTED
+        main["startupProbe"] = _listens(SSHD_PORT, Role.AGENT)
     resolver = {"nameservers": [cluster.gateway], "options": [{"name": "ndots", "value": "0"}]}
     spec = {
         **_pod(service, sandbox, names),
@@ -100,6 +97,16 @@ def agent(target: Target, sandbox: Sandbox, names: Names, cluster: Cluster) -> M
     )  # fmt: skip
     manifest["metadata"]["name"] = names.sandbox
     return manifest
+
+
+def _listens(port: int, role: Role) -> Spec:
+    """Return the probe that a container has started, from the kernel's table.
+
+    A probe that connects would fail now and then: the gateway hangs up on everybody but its agent.
+    """
+    command = ["/bin/grep", "-qE", f":{port:04X} 0+:0000 0A ", "/proc/net/tcp"]
+    seconds = _SECONDS_TO_START[role]
+    return {"exec": {"command": command}, "periodSeconds": 1, "failureThreshold": seconds}
 
 
 def _template(names: Names, service: Service, configuration: str, spec: Spec) -> Spec:

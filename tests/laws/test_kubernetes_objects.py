@@ -164,6 +164,16 @@ def test_policies_let_the_two_pods_of_a_sandbox_reach_each_other_alone(
         if o["metadata"]["name"] == "coder-case-gateway" and o["kind"] == "Service"
     )
     assert {(p["protocol"], p["port"]) for p in service["ports"]} == served
+    assert service["publishNotReadyAddresses"] is True
+
+
+def test_no_probe_connects_to_what_hangs_up_on_everybody_but_the_agent(
+    cluster: Cluster, tmp_path: Path
+):
+    for pod in pods(rendered(desired(tmp_path), cluster)).values():
+        (main,) = pod["containers"]
+        assert {name for name in main if name.endswith("Probe")} == {"startupProbe"}
+        assert "exec" in main["startupProbe"]
 
 
 def test_where_nobody_redirects_every_name_is_the_gateway(tmp_path: Path):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -72,8 +73,8 @@ class Space:
     cluster: Cluster
     name: str
 
-    def kubectl(self, *words: str, user: str = "admin") -> Done:
-        return self.cluster.kubectl("--namespace", self.name, *words, user=user)
+    def kubectl(self, *words: str, user: str = "admin", stdin: str = "") -> Done:
+        return self.cluster.kubectl("--namespace", self.name, *words, user=user, stdin=stdin)
 
     def inside(self, pod: str, script: str) -> Done:
         """Run a script in a Pod's first container."""
@@ -84,6 +85,15 @@ class Space:
 
     def address(self, pod: str) -> str:
         return self.get("pod", pod)["status"]["podIP"]
+
+    def started(self, pod: str) -> None:
+        """Wait until a Pod's startup probe succeeded; 1.20 calls it ready a minute later."""
+        shape = ("-o", "jsonpath={.status.containerStatuses[0].started}")
+        for _ in range(800):
+            if self.kubectl("get", "pod", pod, *shape).out == "true":
+                return
+            time.sleep(0.5)
+        pytest.fail(self.kubectl("describe", "pods").out[-3000:])
 
     def wait(self, *words: str) -> None:
         done = self.kubectl("wait", "--timeout=400s", *words)
