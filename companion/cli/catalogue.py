@@ -72,6 +72,8 @@ GROUPS = (
                       help="a free address of the cluster's service range, for the gateway"),
             _argument("--policy-only", action="store_true",
                       help="close networks by NetworkPolicies alone, without any capability"),
+            _argument("--node-seccomp", action="store_true",
+                      help="limit system calls by Companion's own list, which nodes must have"),
         ), (
             "generate",
             "generate --kubernetes agents --registry ghcr.io/me",

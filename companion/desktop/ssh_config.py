@@ -137,7 +137,7 @@ def _entries(home: Paths) -> Iterator[SshEntry]:
         agent_paths = {name: home.project(project_id).agent(name) for name in written.names}
         for name, record in written.agents.items():
             port, alias = record.allocation.ssh_port, record.allocation.alias
-            if record.engine and port and _pin(agent_paths[name]):
+            if port and _pin(agent_paths[name]):
                 proxy = _proxy(project_id, name, record)
                 user, pin = record.config.user, _pin(agent_paths[name])
                 yield _entry(home, alias, port, user, proxy, pin)

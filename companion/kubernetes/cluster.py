@@ -32,6 +32,8 @@ class Cluster:
     gateway: str
     """The ClusterIP of the gateway's Service, which is the agent's DNS server."""
     fence: Fence = Fence.POD
+    node_seccomp: bool = False
+    """Whether its nodes have our list of system calls; otherwise its own profile limits them."""
     storage: str = "10Gi"
     """What each volume asks for."""
 

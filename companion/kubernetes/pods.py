@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from companion.config.ports import SSHD_PORT
+from companion.kubernetes import system_calls
 from companion.kubernetes.cluster import Cluster, Fence
 from companion.kubernetes.names import Manifest, Names, annotation
 from companion.kubernetes.network import gateway_ports
@@ -63,7 +64,7 @@ def gateway(
     # The name of the agent's headless Service tells the gateway who may connect.
     main["args"] = [*service.command, names.of(Role.AGENT)]
     main["startupProbe"] = _listens(_HTTP, Role.GATEWAY)
-    spec = _pod(service, sandbox, names)
+    spec = _pod(service, sandbox, names, cluster)
     template = _template(names, service, configuration, {**spec, "containers": [main]})
     return names.manifest(
         "apps/v1", "Deployment", Role.GATEWAY,
@@ -82,7 +83,7 @@ def agent(target: Target, sandbox: Sandbox, names: Names, cluster: Cluster) -> M
         main["startupProbe"] = _listens(SSHD_PORT, Role.AGENT)
     resolver = {"nameservers": [cluster.gateway], "options": [{"name": "ndots", "value": "0"}]}
     spec = {
-        **_pod(service, sandbox, names),
+        **_pod(service, sandbox, names, cluster),
         "dnsPolicy": "None",
         "dnsConfig": resolver,
         "initContainers": [*_init(target, sandbox, cluster), *_seed(service, target, cluster)],
@@ -115,7 +116,7 @@ def _template(names: Names, service: Service, configuration: str, spec: Spec) ->
     return {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
 
 
-def _pod(service: Service, sandbox: Sandbox, names: Names) -> Spec:
+def _pod(service: Service, sandbox: Sandbox, names: Names, cluster: Cluster) -> Spec:
     uid = sandbox.host.uid
     user = int(service.user.partition(":")[0])
     return {
@@ -127,11 +128,17 @@ def _pod(service: Service, sandbox: Sandbox, names: Names) -> Spec:
             "runAsUser": user,
             "runAsGroup": user,
             "fsGroup": uid,
-            "seccompProfile": {"type": "RuntimeDefault"},
+            "seccompProfile": _seccomp(service, cluster),
             "sysctls": [_LOW_PORTS],
         },
         "volumes": list(_volumes(service, names)),
     }
+
+
+def _seccomp(service: Service, cluster: Cluster) -> Spec:
+    if cluster.node_seccomp:
+        return {"type": "Localhost", "localhostProfile": system_calls.location(service.seccomp)}
+    return {"type": "RuntimeDefault"}
 
 
 def _container(service: Service, target: Target, cluster: Cluster) -> Spec:

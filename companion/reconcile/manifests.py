@@ -8,7 +8,7 @@ from pathlib import Path
 from companion.config import decode, strict_yaml
 from companion.desktop import cluster_ssh
 from companion.errors import CompanionError, ConfigError, Problem
-from companion.kubernetes import objects
+from companion.kubernetes import objects, system_calls
 from companion.kubernetes.cluster import Cluster
 from companion.kubernetes.limitations import limitations
 from companion.kubernetes.login import ssh_server
@@ -20,6 +20,7 @@ from companion.reconcile import authority, mounted_files, secret_values
 from companion.reconcile import generate as generating
 from companion.reconcile.allocate import reserve
 from companion.reconcile.compare import desired_of
+from companion.reconcile.desired import Desired
 from companion.reconcile.progress import Progress
 from companion.reconcile.validate import Checked, check
 from companion.render import dns, haproxy
@@ -27,7 +28,7 @@ from companion.sandbox import assemble
 from companion.spec.containers import Directory, Image, Target
 from companion.spec.identity import Role
 from companion.system import files
-from companion.system.paths import KUBERNETES_NAME, AgentPaths, Paths
+from companion.system.paths import KUBERNETES_NAME, KUBERNETES_SECCOMP_NAME, AgentPaths, Paths
 
 _HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
 _SECRET = "# Holds secrets: never commit this file.\n"  # noqa: S105 - none itself
@@ -50,6 +51,14 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile that every node needs: a file here, and its place below the kubelet's `seccomp`."""
+
+    file: Path
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What was written for one agent."""
 
@@ -61,6 +70,8 @@ class Written:
     pod: str
     """The agent's Pod."""
     alias: str
+    profile: Profile | None
+    """Our list of system calls, where nodes have it."""
     ssh: Path | None
     """The SSH config for logging in, if the agent has an SSH server."""
 
@@ -119,11 +130,19 @@ def _write(home: Paths, progress: Progress, checked: Checked, cluster: Cluster) 
             builds=tuple(Build.of(image, cluster, build) for image in desired.target.images),
             pod=names.pod,
             alias=sandbox.allocation.alias,
+            profile=_profile(desired, build) if cluster.node_seccomp else None,
             ssh=_login(home, agent_paths, names, desired.target),
         )
         files.write(written.secrets, _HEADER + _SECRET + _text(found.secrets))
         files.write(written.objects, _HEADER + _text(found.public), files.READABLE)
     return written
+
+
+def _profile(desired: Desired, build: Path) -> Profile:
+    (engines,) = desired.seccomp_files
+    file = build / KUBERNETES_SECCOMP_NAME
+    files.write(file, system_calls.profile(engines).content, files.READABLE)
+    return Profile(file, system_calls.location(engines.path))
 
 
 def _login(home: Paths, agent_paths: AgentPaths, names: Names, target: Target) -> Path | None:

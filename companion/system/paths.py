@@ -19,6 +19,7 @@ ENV_EXAMPLE_NAME = ".env.example"
 BUILD_NAME = ".build"
 COMPOSE_NAME = "docker-compose.yml"
 KUBERNETES_NAME = "kubernetes.yaml"
+KUBERNETES_SECCOMP_NAME = "kubernetes-seccomp.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from desk import ROOT
 from test_cases import generated
 
 from companion.config import strict_yaml
-from companion.kubernetes import objects
+from companion.kubernetes import objects, system_calls
 from companion.kubernetes.cluster import Cluster, Fence
 from companion.kubernetes.limitations import limitations
 from companion.kubernetes.objects import Objects
@@ -137,6 +137,19 @@ def test_the_agent_has_no_right_and_waits_until_its_network_is_closed(
     assert pod["dnsConfig"]["nameservers"] == [cluster.gateway]
     closing = ["net", "closed"] if cluster.fence is Fence.POD else ["closed"]
     assert list(containers(pod)) == [*closing, "seed", "agent"]
+
+
+def test_where_nodes_have_our_list_of_system_calls_it_is_the_pods_profile(
+    cluster: Cluster, tmp_path: Path
+):
+    one = desired(tmp_path)
+    (engines,) = one.seccomp_files
+    where = {"type": "Localhost", "localhostProfile": f"companion/{engines.path}"}
+    for pod in pods(rendered(one, replace(cluster, node_seccomp=True))).values():
+        assert pod["securityContext"]["seccompProfile"] == where
+    given, made = (json.loads(f.content) for f in (engines, system_calls.profile(engines)))
+    assert made.keys() == given.keys() - {"archMap"}
+    assert [r["names"] for r in made["syscalls"]] == [r["names"] for r in given["syscalls"]]
 
 
 def test_policies_let_the_two_pods_of_a_sandbox_reach_each_other_alone(

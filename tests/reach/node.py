@@ -56,6 +56,11 @@ class Cluster:
             for argv in ((*build, image["context"]), push, ("podman", "rmi", image["image"])):
                 subprocess.run(argv, check=True, capture_output=True)
 
+    def install(self, file: str, path: str) -> None:
+        """Copy a file to the node."""
+        argv = (*SCRIPT, "exec", "install", "-D", "-m", "644", "/dev/stdin", path)
+        subprocess.run(argv, input=Path(file).read_bytes(), check=True)
+
     @contextmanager
     def unenforced(self) -> Iterator[None]:
         """Let NetworkPolicies have no effect meanwhile."""

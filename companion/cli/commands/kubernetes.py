@@ -4,6 +4,7 @@ import ipaddress
 import re
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from shlex import join
 
 from companion.cli.commands.trust import offer
@@ -16,6 +17,7 @@ from companion.reconcile.manifests import Written
 
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 _REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*\Z")
+_SECCOMP = "/var/lib/kubelet/seccomp"
 _FREE = "a free address of the cluster's service range"
 
 
@@ -37,7 +39,8 @@ def generate(arguments: Namespace) -> Result:
 
     def places(agents: Sequence[str]) -> Mapping[str, Cluster]:
         given = _for_agents(agents, addresses)
-        return {agent: Cluster(namespace, registry, ip, fence) for agent, ip in given.items()}
+        shared = partial(Cluster, namespace, registry, node_seccomp=arguments.node_seccomp)
+        return {agent: shared(gateway=ip, fence=fence) for agent, ip in given.items()}
 
     written = manifests.generate(home, project, places, comment)
     return Result(
@@ -74,6 +77,8 @@ def _lines(written: Sequence[Written]) -> Iterator[str]:
     for one in written:
         yield f"wrote {one.objects}: the objects, without secrets"
         yield f"wrote {one.secrets}: its Secrets, readable by you alone; never commit it"
+    for profile in dict.fromkeys(one.profile for one in written if one.profile):
+        yield f"wrote {profile.file}: each node needs it in {_SECCOMP}/{profile.location}"
     yield "\nnext, build and push the images, and apply both files:\n"
     for build in dict.fromkeys(build for one in written for build in one.builds):
         words = (
@@ -96,6 +101,9 @@ def _facts(one: Written) -> dict[str, object]:
         "objects": str(one.objects),
         "secrets": str(one.secrets),
         "pod": one.pod,
+        "seccomp": {"file": str(one.profile.file), "location": one.profile.location}
+        if one.profile
+        else None,
         "ssh_config": str(one.ssh) if one.ssh else None,
         "alias": one.alias,
         "images": [
