@@ -118,7 +118,7 @@ def far(
             more += "build: {network: open}\n"
         settings.write_text(settings.read_text() + more)
         made = Far(engine, machine, desk, desk.project(CONFIG, __env="ONE=sk-one\n"))
-        (made.project / "work").mkdir()
+        (made.project / "work").mkdir(exist_ok=True)
         (made.project / "work/file").write_text("of the desktop\n")
         try:
             with machine.shared():
