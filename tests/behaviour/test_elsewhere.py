@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 from desk import Desk
@@ -105,6 +106,23 @@ def test_a_mounted_directory_is_copied_once_to_a_place_that_wants_it(desk: Desk)
     assert one.world["files"][seed] == {"inner/file": b"mine"}
     one.companion("down", "--volumes").ok()
     assert one.world["volumes"] == []
+
+
+def test_run_works_there_on_a_copy_of_the_repository(desk: Desk):
+    one = fake(desk, "docker", elsewhere=True)
+    settings = desk.paths.settings
+    places = "places: {box: {docker: 'unix:///box.sock', seed: true}}"
+    settings.write_text(f"{settings.read_text()}{places}\n")
+    top = desk.home / "app"
+    subprocess.run(["git", "init", "-q", top], check=True)
+    (top / "file").write_text("mine")
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-R", "1000:1000", top], check=True)
+    one.dies(("start", 3), "before", "run", "codex", str(top), "--on", "box", "--yes")
+    (seed,) = (name for name in one.world["files"] if "seed" in name)
+    assert one.world["files"][seed]["file"] == b"mine"
+    assert ".git/HEAD" in one.world["files"][seed]
+    assert not [*(top / ".git").glob("*companion*")]
 
 
 def test_doctor_finds_and_removes_secrets_that_were_left_elsewhere(
