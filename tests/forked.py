@@ -17,10 +17,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 AT_START = ("LANG", "LC_", "LD_", "MALLOC_", "PYTHON", "TZ")
@@ -54,28 +54,47 @@ def run(
     socket.send_fds(_server(argv[0]), [request], theirs)
     for descriptor in theirs:
         os.close(descriptor)
-    with ThreadPoolExecutor(3) as streams:
-        out, err = streams.submit(_read, our_out), streams.submit(_read, our_err)
-        streams.submit(_write, our_in, stdin)
-        with status:  # a test that gives up closes it, which ends the process
-            ended = status.recv(100)
+    with status:  # a test that gives up closes it, which ends the process
+        said = _talk({our_in: stdin.encode()}, (our_out, our_err))
+        ended = status.recv(100)
     assert ended, "the process that forks is gone"
-    code = os.waitstatus_to_exitcode(int(ended))
-    return subprocess.CompletedProcess(argv, code, out.result(), err.result())
+    out, err = (TextIOWrapper(BytesIO(said[one])).read() for one in (our_out, our_err))
+    return subprocess.CompletedProcess(argv, os.waitstatus_to_exitcode(int(ended)), out, err)
+
+
+def _talk(inputs: dict[int, bytes], outputs: tuple[int, ...]) -> dict[int, bytes]:
+    """Write and read pipes to their ends, and close them, also if the test's time is over.
+
+    Without threads: one that reads what a grandchild holds open would never end.
+    """
+    poll, said = select.poll(), dict.fromkeys(outputs, b"")
+    left = {*inputs, *outputs}
+    for descriptor in left:
+        poll.register(descriptor, select.POLLOUT if descriptor in inputs else select.POLLIN)
+    for descriptor in inputs:
+        os.set_blocking(descriptor, False)
+    try:
+        while left:
+            for ready, _ in poll.poll():
+                if ready in inputs:
+                    with suppress(BrokenPipeError):
+                        inputs[ready] = inputs[ready][os.write(ready, inputs[ready]) :]
+                        if inputs[ready]:
+                            continue
+                elif piece := os.read(ready, 1 << 16):
+                    said[ready] += piece
+                    continue
+                poll.unregister(ready)
+                left.remove(ready)
+                os.close(ready)
+    finally:
+        for descriptor in left:
+            os.close(descriptor)
+    return said
 
 
 def _at_start(variables: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in variables.items() if k.startswith(AT_START)}
-
-
-def _read(descriptor: int) -> str:
-    with open(descriptor) as file:
-        return file.read()
-
-
-def _write(descriptor: int, text: str) -> None:
-    with suppress(BrokenPipeError), open(descriptor, "w") as file:
-        file.write(text)
 
 
 @cache
