@@ -129,12 +129,12 @@ class Project:
     def reached(self, lan: Lan) -> set[str]:
         """Return what the steps of a build reach, with "raw" if a raw packet arrived."""
         tries = "".join(
-            f"curl -so /dev/null -m 5 http://{host} && echo {host} >>/built; "
+            f"(curl -so /dev/null -m 5 http://{host} && echo {host} >>/built) & "
             for host in ("deb.debian.org", *lan.hosts)
         )
         raw = f"perl -e '{' '.join(RAW.split()) % lan.raw}'"
         lan.heard.clear()
-        self.up(f"{tries}{raw}; echo end >>/built").ok()
+        self.up(f"{tries}{raw}; wait; echo end >>/built").ok()
         lines = self.inside("cat", "/built").split()
         assert lines.pop() == "end"
         return {*lines, *lan.heard}

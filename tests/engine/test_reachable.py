@@ -52,11 +52,12 @@ def test_a_gateway_that_reaches_nothing_is_reported_with_the_next_step(box: Box)
     subprocess.run(["iptables", "-I", *rule], check=True)
     try:
         done = box.companion("up", "--json").ok()
-        doctor = box.companion("doctor", "--json").data
+        if box.name == "podman":  # doctor asks both engines for all that they store
+            doctor = box.companion("doctor", "--json").data
+            assert any("leaves this machine" in finding["what"] for finding in doctor)
     finally:
         subprocess.run(["iptables", "-D", *rule], check=True)
     assert [problem["code"] for problem in json.loads(done.out)["problems"]] == ["no-way-out"]
-    assert any("leaves this machine" in finding["what"] for finding in doctor)
 
 
 @pytest.mark.one_engine

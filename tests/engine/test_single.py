@@ -15,7 +15,7 @@ import pytest
 from desk import COMPANION, Desk, make_desk
 from sandboxes import FIRST_PORT, wait_until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.one_engine]
 CONFIG = """\
 name: coder
 runtime: {{base_image: "debian:bookworm-slim", cmd: [perl, -MIO::Socket::INET, -e, '{serve}']}}

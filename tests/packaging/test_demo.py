@@ -1,4 +1,4 @@
-"""What the README shows first works: `make run`."""
+"""What the README shows first works: `make run`, which CI runs on fresh machines."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ from desk import ROOT
 
 @pytest.mark.engine
 @pytest.mark.one_engine
+@pytest.mark.long
 def test_the_demonstration_shows_all_that_it_promises(engine: str):
     without = {"DOCKER_HOST"} if engine == "podman" else set()  # docker comes first if it answers
     environment = {name: value for name, value in os.environ.items() if name not in without}
