@@ -153,7 +153,8 @@ class Inventory(Connection):
         times as long; given several, it lists images that have any of them.
         """
         shape = ("--filter", f"reference={self._image}*", "--format", "{{.Repository}}:{{.Tag}}")
-        found = self.retried(lambda: self.call("images", *shape, timeout=self.patience).split())
+        asked = ("images", "--all", *shape)  # else podman looks for intermediate ones among all
+        found = self.retried(lambda: self.call(*asked, timeout=self.patience).split())
         return frozenset(tag for tag in found if tag.startswith(self._image))
 
     def unused_images(self, keep: str) -> frozenset[str]:
