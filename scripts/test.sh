@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 
 make -s setup
 mkdir -p build
-[ "${1:-}" = bench ] || make -s lint
+lint=''
+[ "${1:-}" = bench ] || { make -s lint & lint=$!; } # beside what mostly waits for downloads
 bash scripts/packages.sh test
 exports=$(bash scripts/engine.sh)
 eval "$exports"
@@ -37,6 +38,8 @@ fi
 # VS Code's own settings parser checks what we write into settings.
 [ -d build/oracles/node_modules/jsonc-parser ] ||
   npm install --silent --no-fund --no-audit --prefix build/oracles jsonc-parser@3.3.1 >/dev/null
-# Each engine has a worker (tests/conftest.py); the one that finishes first runs all other tests.
+[ -z "$lint" ] || wait "$lint"
+# Each engine has a worker (tests/conftest.py), and the third runs all other tests. Three on two cores,
+# because tests of engines often wait.
 # shellcheck disable=SC2086 # several arguments
-.venv/bin/pytest --require-engines=$engines --numprocesses=2 --dist=loadscope ${PYTEST_ARGS:-}
+.venv/bin/pytest --require-engines=$engines --numprocesses=3 --dist=loadscope ${PYTEST_ARGS:-}
