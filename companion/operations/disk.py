@@ -5,6 +5,7 @@ only those of this user's projects count as unused.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -18,6 +19,7 @@ from companion.engine.storage import StoredVolume
 from companion.errors import CompanionError
 from companion.project import kept_volumes, store
 from companion.reconcile import gateway_services, host_facts, user_settings
+from companion.system import locks
 from companion.system.paths import Paths
 from companion.traffic.words import size
 
@@ -234,14 +236,22 @@ def _sandbox(
 
 
 def remove(
-    choice: EngineChoice, found: Iterable[Unused], report: Callable[[str], None]
+    home: Paths, choice: EngineChoice, found: Iterable[Unused], report: Callable[[str], None]
 ) -> Iterator[Unused]:
-    """Remove what is unused; yield what is gone. Engines refuse what a container uses by now."""
+    """Remove what is unused; yield what is gone. Engines refuse what a container uses by now.
+
+    Images stay while one is built: it may begin with their layers, or be one that has no name yet.
+    """
     engine = Engine(choice)
-    for one in found:
-        report(f"removing {one.kind} {one.name}")
-        if storage.discard(engine, one.kind, one.id):
-            yield one
+    with ExitStack() as stack:
+        turns = [stack.enter_context(locks.attempt(lock)) for lock in home.builds.glob("*.lock")]
+        for one in found:
+            if one.kind == "image" and not all(turns):
+                report(f"keeping image {one.name}: an image is being built")
+                continue
+            report(f"removing {one.kind} {one.name}")
+            if storage.discard(engine, one.kind, one.id):
+                yield one
 
 
 def volumes_text(amount: int | None) -> str:

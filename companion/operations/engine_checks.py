@@ -140,11 +140,11 @@ def _disk(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
         counted = "1 image" if len(images) == 1 else f"{len(images)} images"
         what = f"{name} holds {counted} of ours that nothing uses: up to {size(use.frees)}"
         hint = "`companion clean` shows and removes what nothing uses"
-        yield Finding(Level.WARNING, what, hint, partial(_discard, choice, images))
+        yield Finding(Level.WARNING, what, hint, partial(_discard, home, choice, images))
 
 
-def _discard(choice: EngineChoice, images: Collection[Unused]) -> None:
-    for _ in disk.remove(choice, images, lambda _: None):
+def _discard(home: Paths, choice: EngineChoice, images: Collection[Unused]) -> None:
+    for _ in disk.remove(home, choice, images, lambda _: None):
         pass
 
 

@@ -281,7 +281,12 @@ class Paths:
 
         There are 256 of them at most for each engine: a few recipes share one.
         """
-        return self.state / "builds" / f"{engine}-{recipe[:2]}.lock"
+        return self.builds / f"{engine}-{recipe[:2]}.lock"
+
+    @property
+    def builds(self) -> Path:
+        """Directory of these locks."""
+        return self.state / "builds"
 
     @property
     def unfinished_runs(self) -> Path:

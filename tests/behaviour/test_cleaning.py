@@ -7,6 +7,7 @@ from desk import Desk
 from fake_project import Fake, fresh
 
 from companion.engine.layers import LayerSizes, StoredImage, sizes_of
+from companion.system import locks
 
 FOREIGN = "localhost/companion/theirs-12345678-coder:1"
 TORN = "5f2c0de5f2c0"
@@ -65,6 +66,16 @@ def test_an_image_that_no_sandbox_needs_is_shown_and_removed_only_on_request(fak
     assert set(before) - set(fake.world["images"]) == {earlier, TORN}
     assert "nothing to remove" in fake.desk.companion("clean", "--yes").ok().out
     fake.is_whole()
+
+
+def test_no_image_is_removed_while_another_is_built(fake: Fake):
+    before = fake.world["images"]
+    with locks.exclusive(fake.desk.paths.build_lock("podman", "c0ffee")):
+        done = fake.desk.companion("clean", "--yes").ok()
+        assert done.err.count("an image is being built") == 2
+        assert "removed nothing; 2 in use by now" in done.out
+    assert fake.world["images"] == before
+    assert "removed 2 images" in fake.desk.companion("clean", "--yes").ok().out
 
 
 def test_on_a_shared_engine_images_of_unknown_projects_stay(fake: Fake):

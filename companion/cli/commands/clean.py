@@ -18,7 +18,8 @@ _FOUND = list[tuple[EngineChoice, DiskUse]]
 
 def clean(arguments: Namespace) -> Result:
     """Show what engines store of ours; remove what nothing uses, if the user agrees."""
-    found, problems = _look(Paths.of_user())
+    home = Paths.of_user()
+    found, problems = _look(home)
     shown = "\n".join(line for choice, use in found for line in _lines(choice, use))
     candidates = [(choice, _chosen(use, arguments)) for choice, use in found]
     count = sum(len(unused) for _, unused in candidates)
@@ -29,7 +30,8 @@ def clean(arguments: Namespace) -> Result:
         comment(shown)
         if not _agrees(candidates, arguments):
             return Result("nothing was changed", _data(found, ()), problems=problems)
-    gone = [one for choice, unused in candidates for one in disk.remove(choice, unused, comment)]
+    gone = [one for choice, unused in candidates
+            for one in disk.remove(home, choice, unused, comment)]  # fmt: skip
     left = count - len(gone)
     text = f"removed {_counted(gone)}" + (f"; {left} in use by now" if left else "")
     return Result(text, _data(found, gone), problems=problems)
