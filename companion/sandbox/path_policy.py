@@ -66,12 +66,12 @@ def check_configuring(own: Mapping[str, PathFacts], bounds: Bounds) -> Iterator[
             *guards(bounds.siblings, "which is another agent"),
             *bounds.of_projects(facts.place),
         )
-        if problem := configuring_problem(name, facts, others):
+        if problem := configuring_problem(name, facts, others, ignores_case=bounds.ignores_case):
             yield problem
 
 
 def configuring_problem(
-    name: str, facts: PathFacts, others: Iterable[Guard] = ()
+    name: str, facts: PathFacts, others: Iterable[Guard] = (), *, ignores_case: bool = False
 ) -> Problem | None:
     """Return why a file must not configure the agent, or None.
 
@@ -85,7 +85,7 @@ def configuring_problem(
         return None
     if facts.kind != "file":
         return Problem(f"{name} is a {facts.kind}", "make it a plain file", position)
-    reason = _refusal(facts, others, ignores_case=False)
+    reason = _refusal(facts, others, ignores_case=ignores_case)
     if reason or not facts.inside:
         what = f"{name} {reason or f'leads to {facts.real}, out of the project'}"
         return Problem(what, "replace it with a file of the project", position)

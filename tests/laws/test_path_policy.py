@@ -18,7 +18,6 @@ HERE = Origin(("features", 0))
 REPLACE = "replace it with a file of the project"
 COPY = "replace it with a copy of itself"
 NAMES = "has several names (hard links), so it may change by another one"
-INSIDE = "give a path inside it"
 SUB = "mount a subdirectory such as ./work"
 TARGET = "must be an absolute path below /, without `..`"
 SYSTEM = "belongs to the container's system"
@@ -84,8 +83,8 @@ def test_no_neighbor_may_write_to_what_configures_an_agent():
     ("found", "what", "tip"),
     [
         (facts("x"), "", ""),
-        (facts("/elsewhere/x"), "is outside the project", INSIDE),
-        (facts("/q/agent.yaml"), "is outside the project", INSIDE),
+        (facts("/elsewhere/x"), "is outside the project", "give a path inside it"),
+        (facts("/q/agent.yaml"), "is outside the project", "give a path inside it"),
         (facts("x", "missing"), "WANTED", "create it or correct the path"),
         (facts(".env"), "is .env, which is kept out of the sandbox", "give a FILE of its own"),
         (facts(".env", links=(at("x"),)), "leads to .env, which is kept out of the sandbox",
@@ -147,7 +146,7 @@ GIT = GitFacts(".git", "/p/work/.git")
         (mount("data"), None, "", ""),
         (mount("./work"), WORK, "", ""),
         (mount("/home/me/code"), facts("/home/me/code", "directory"), "", ""),
-        (mount("/home/me/code", "//x//y"), facts("/home/me/code", "directory"), "", ""),
+        (mount("/home/me/code", "//X//etc"), facts("/home/me/code", "directory"), "", ""),
         (mount("data", "//etc"), None, f"target '//etc' {SYSTEM}", "choose another"),
         (mount("data", "/usr/lib/x"), None, f"target '/usr/lib/x' {SYSTEM}", "choose another"),
         (mount("data", "/var"), None, f"target '/var' {SYSTEM}", "choose another"),
@@ -236,10 +235,11 @@ def test_a_spelling_in_another_case_is_refused_where_the_file_system_ignores_it(
     assert verdict(asked, found) == ""
     assert verdict(asked, found, replace(BOUNDS, ignores_case=True))
     named = ProjectFile("x", HERE)
-    known = {named: PathFacts("file", at("/p/AGENT.yaml"), inside=True)}
-    files = Contribution(hooks=(named,))
-    assert not [*path_policy.check_files(files, known, BOUNDS)]
+    files, known = Contribution(hooks=(named,)), {named: facts("AGENT.yaml")}
     assert [*path_policy.check_files(files, known, replace(BOUNDS, ignores_case=True))]
+    secrets = {".env": facts("/p/Sibling/.env", holds_secrets=True)}
+    assert not [*path_policy.check_configuring(secrets, BOUNDS)]
+    assert [*path_policy.check_configuring(secrets, replace(BOUNDS, ignores_case=True))]
     control = (at("/Q/Work/hook"),)
     assert not [*path_policy.check_control(control, BOUNDS)]
     assert [*path_policy.check_control(control, replace(BOUNDS, ignores_case=True))]
@@ -252,18 +252,17 @@ def test_some_guards_are_for_the_place_itself_or_have_exceptions():
         Guard(at("/home/me/.ssh/agent"), "where a program listens"),
     )
     bounds = replace(BOUNDS, system=guards)
-    said = {path: verdict(mount(path), facts(path, "directory"), bounds) for path in (
-        "/var/lib/x", "/var", "/home/me/x", "/home/you", "/home", "/home/me/.ssh",
-    )}  # fmt: skip
-    assert {path.rpartition("/")[2]: why.partition("' ")[2] for path, why in said.items()} == {
-        "x": "",
-        "var": "which holds sockets",
-        "you": "which others own",
-        "home": "which others own",
-        ".ssh": "is .ssh, which is kept out of the sandbox",
+    said = {
+        "/var/lib/x": "",
+        "/var": "'/var' which holds sockets",
+        "/home/me/x": "",
+        "/home/you": "'/home/you' which others own",
+        "/home": "'/home' which others own",
+        "/home/me/.ssh": "'/home/me/.ssh' is .ssh, which is kept out of the sandbox",
     }
-    assert not said["/var/lib/x"]
-    assert not said["/home/me/x"]
+    for path, why in said.items():
+        found = verdict(mount(path), facts(path, "directory"), bounds)
+        assert found == (f"the mount {why}" if why else "")
 
 
 def test_a_repository_that_its_agent_cannot_exchange_is_mounted_for_another_one():
@@ -287,3 +286,15 @@ def test_a_project_in_the_directory_of_another_one_has_its_own_files():
     assert problem.what == ".env lies in /, which is another project"
     hook = ProjectFile("x", HERE)
     assert not [*path_policy.check_files(Contribution(hooks=(hook,)), {hook: facts("x")}, bounds)]
+
+
+def test_what_an_agent_could_redirect_itself_is_not_mounted():
+    work, other = mount("./work"), mount("./l", "/l")
+    parts = Contribution(mounts=(work, other))
+    known = {
+        mount_file(work): WORK,
+        mount_file(other): facts("x", "directory", links=(at("Work/link"),)),
+    }
+    assert not [*path_policy.check_files(parts, known, BOUNDS)]
+    ((_, problem),) = path_policy.check_files(parts, known, replace(BOUNDS, ignores_case=True))
+    assert problem.what == "the mount './l' leads through /p/work, where an agent can redirect it"
