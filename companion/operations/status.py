@@ -43,6 +43,9 @@ class Status:
     place: str
     """The place of the user's settings where it runs; "" without one."""
     egress: str
+    """The mode of what runs, or else of the config: `listed`, `open`, `no gateway`, `unknown`."""
+    next_egress: str
+    """The mode of the config."""
     services: tuple[tuple[str, str], ...]
     problems: tuple[Problem, ...]
     is_elsewhere: bool = False
@@ -168,7 +171,8 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         host_address=_host_address(record, choice),
         engine=engine.choice.name,
         place=engine.choice.place,
-        egress=config.egress,
+        egress=(record.config.egress if record and containers else "") or config.egress,
+        next_egress=config.egress,
         services=tuple((c.service, c.status) for c in containers),
         problems=(*config.problems, *broken, *ports.problems),
         is_elsewhere=not choice.shares_files,

@@ -21,6 +21,9 @@ class Applied:
     """True once everything was applied; False while an apply is under way."""
 
 
+_WIDER = ("", "listed", "open", "no gateway")
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigSummary:
     """The parts of an agent's config that must be available without reading its files."""
@@ -48,11 +51,14 @@ class ConfigSummary:
     """Those of its directories that are repositories themselves, such as bare ones."""
     ports: tuple[int, ...] = ()
     """Ports of the desktop that it publishes, besides SSH."""
+    egress: str = ""
+    """Its egress mode: `listed`, `open` or `no gateway`; empty: an earlier version started it."""
 
     def joined(self, other: "ConfigSummary") -> "ConfigSummary":
         """Return this summary with all paths of both, while containers of either may run.
 
         A mount point counts if it is one for both; who could write nothing could exchange nothing.
+        Of two egress modes, the wider one counts.
         """
         both = tuple(place for place in self.holds if place in other.holds)
         return replace(
@@ -61,6 +67,7 @@ class ConfigSummary:
             writes=tuple(dict.fromkeys((*self.writes, *other.writes))),
             holds=both if other.writes else self.holds,
             repositories=tuple(dict.fromkeys((*self.repositories, *other.repositories))),
+            egress=max(self.egress, other.egress, key=_WIDER.index),
         )
 
     @property

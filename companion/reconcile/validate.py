@@ -99,6 +99,7 @@ class Checked:
             holds=tuple(path_policy.holds(self.contribution, self.found)),
             repositories=tuple(path_policy.repositories(self.contribution, self.found)),
             ports=tuple(sorted({port.host for port in self.contribution.ports})),
+            egress=self.egress,
         )
 
     @property

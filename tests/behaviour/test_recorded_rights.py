@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
-from fake_project import Fake, config
+from fake_project import Fake, config, fresh
 
 
 @pytest.fixture
@@ -48,3 +48,22 @@ def test_a_mount_that_is_removed_is_recorded_once_it_is_gone(fake: Fake):
     (fake.project / "agent.yaml").write_text(config())
     fake.companion("up").ok()
     assert writes(fake) == []
+
+
+def test_status_shows_the_egress_of_what_runs_until_another_one_is_applied(desk: Desk):
+    fake = fresh(desk)
+    config, listed = fake.project / "agent.yaml", "mode: listed, allow: [h0.test, h1.test, h2.test]"
+    closed = config.read_text()
+    config.write_text(closed.replace(listed, "mode: open"))
+    fake.companion("up").ok()
+    config.write_text(closed)
+    assert fake.companion("status").ok().out.splitlines()[1].endswith("open, listed after `up`")
+    assert fake.companion("status", "--json").ok().agent["egress"] == "open"
+    fake.companion("up").ok()
+    assert fake.companion("status").ok().out.splitlines()[1].endswith(" listed")
+    config.write_text("name: [")
+    assert fake.companion("status").out.splitlines()[1].endswith(" listed")
+    config.write_text(closed)
+    fake.companion("down").ok()
+    config.write_text(closed.replace(listed, "mode: open"))
+    assert fake.companion("status").ok().out.splitlines()[1].endswith(" open")

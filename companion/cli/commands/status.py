@@ -42,7 +42,9 @@ def _row(one: Status) -> tuple[str, ...]:
     way = f"ssh {one.alias}{port}" if one.ssh_port else "-"
     state = ", ".join(filter(None, (str(one.condition), shown(one.attention))))
     engine = f"{one.engine} at {one.place}" if one.place else one.engine
-    return (one.agent or "?", state, way, engine, one.egress)
+    changes = one.next_egress not in {one.egress, "unknown"}
+    egress = f"{one.egress}, {one.next_egress} after `up`" if changes else one.egress
+    return (one.agent or "?", state, way, engine, egress)
 
 
 def _facts(one: Status) -> dict[str, object]:
