@@ -198,7 +198,8 @@ def _sent(inside: Inside, words: tuple[str, str], send: Callable[[IO[bytes]], No
         except BrokenPipeError:  # it says why
             pass
         except OSError as error:
-            what = f"cannot read what is to be copied: {error.strerror or error}"
+            named = f"{error.filename} in " if error.filename else ""
+            what = f"cannot read {named}what is to be copied: {error.strerror or error}"
             raise CompanionError(what, "nothing was copied", code=Code.FILE_ACCESS) from None
         said = program.stdout.read(_REST)
         code, complaint = program.ends()

@@ -48,5 +48,6 @@ def _seed(seen: Comparison, directory: Path, progress: Progress) -> None:
 
             seen.engine.seed(seen.desired.target.services[0].image, volume, uid, send)
     except OSError as error:
-        what = f"cannot copy {directory}: {error.strerror or error}"
+        place = directory / (error.filename or "")
+        what = f"cannot copy {place}: {error.strerror or error}"
         raise CompanionError(what, "nothing was started", code=Code.FILE_ACCESS) from None
