@@ -15,11 +15,26 @@ from companion.system.paths import Paths
 def project_of(arguments: Namespace) -> tuple[Paths, Project]:
     """Return the user's places, and the project of -C or of the current directory.
 
+    Raises:
+        CompanionError: there is no such directory, or it could be one of several projects.
+    """
+    home, found = projects_of(arguments)
+    if len(found) > 1:
+        names = ", ".join(sorted(one.directory.name for one in found))
+        what = f"several sandboxes work in {arguments.directory_option.absolute()}: {names}"
+        hint = f"name the agent, or its project: -C {quote(str(found[0].directory))}"
+        raise CompanionError(what, hint, code=Code.AGENT_UNKNOWN)
+    return home, found[0]
+
+
+def projects_of(arguments: Namespace) -> tuple[Paths, tuple[Project, ...]]:
+    """Return the user's places, and every project that -C or the current directory may mean.
+
     Where several sandboxes see that directory, an agent that is named decides. Where none does, the
     only sandbox of that name is meant.
 
     Raises:
-        CompanionError: there is no such directory, or it could be one of several projects.
+        CompanionError: there is no such directory.
     """
     home = Paths.of_user()
     found = lookup.projects_at(home, arguments.directory_option)
@@ -28,12 +43,7 @@ def project_of(arguments: Namespace) -> tuple[Paths, Project]:
         found = _called(home, named)
     if len(found) > 1:
         found = tuple(p for p in found if named & _names(home, p)) or found
-    if len(found) > 1:
-        names = ", ".join(sorted(one.directory.name for one in found))
-        what = f"several sandboxes work in {arguments.directory_option.absolute()}: {names}"
-        hint = f"name the agent, or its project: -C {quote(str(found[0].directory))}"
-        raise CompanionError(what, hint, code=Code.AGENT_UNKNOWN)
-    return home, found[0]
+    return home, found
 
 
 def _called(home: Paths, named: Collection[str]) -> tuple[Project, ...]:

@@ -48,6 +48,8 @@ def test_of_two_sandboxes_on_one_directory_the_named_agent_decides(desk: Desk):
     assert "several sandboxes work in" in unclear.err
     assert "one, two" in unclear.err
     desk.companion("exec", "two", "--", "true", cwd=code).ok()
+    both = desk.companion("status", "--json", cwd=code).ok().data["agents"]
+    assert sorted(one["agent"] for one in both) == ["one", "two"]
 
 
 def test_the_only_sandbox_of_a_name_is_found_from_anywhere(desk: Desk):

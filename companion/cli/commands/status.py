@@ -4,16 +4,16 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from companion.cli.output import Result, table
-from companion.cli.targets import project_of
+from companion.cli.targets import projects_of
 from companion.errors import Code, ConfigError
 from companion.operations.status import Status, statuses
 from companion.traffic.attention import shown
 
 
 def status(arguments: Namespace) -> Result:
-    """Show the state of each sandbox of a project."""
-    home, project = project_of(arguments)
-    found = statuses(home, project)
+    """Show the state of each sandbox of a project, or of all that work in a directory."""
+    home, projects = projects_of(arguments)
+    found = [one for project in projects for one in statuses(home, project)]
     missing = [p for one in found for p in one.problems if p.code is Code.CONFIG_MISSING]
     if missing and not any(one.agent for one in found):
         raise ConfigError(missing)
