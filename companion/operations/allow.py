@@ -118,11 +118,12 @@ def apply(home: Paths, ref: AgentRef, agent: str, progress: Progress) -> None:
     """Apply a change to a sandbox that is wanted up; to another, its next `up` does.
 
     Raises:
-        CompanionError: it cannot be applied; the previous rules stay in effect.
+        CompanionError: it cannot be applied, or something else that changed would restart the
+            agent; the previous rules stay in effect.
     """
     record = store.of_project(home, ref.project).agents.get(agent)
     if record and record.wanted == "up":
-        run.reconcile(home, ref, progress, only_if_changed=True, unasked=True)
+        run.reload(home, ref, progress)
 
 
 def _rules(ref: AgentRef) -> tuple[Egress, bool]:

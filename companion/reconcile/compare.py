@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from companion.engine.detection import detect, pinned
 from companion.engine.driver import Driver, driver
 from companion.engine.model import EngineChoice, Observed
-from companion.errors import CompanionError
+from companion.errors import Code, CompanionError
 from companion.project import once_store, store
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
@@ -27,6 +27,7 @@ from companion.reconcile.desired import HOST_KEY, Desired, desire
 from companion.reconcile.plan import Change, Plan, Reload, plan, reloads
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.model import HostFacts, Sandbox
+from companion.spec.containers import Image
 from companion.spec.identity import Role
 from companion.system.network import is_public_address
 from companion.system.paths import Paths
@@ -213,3 +214,25 @@ def host_of(here: HostFacts, engine: EngineChoice | None) -> HostFacts:
         return replace(here, rootless=bool(engine and engine.rootless))
     addresses = tuple(n.removesuffix("/32") for n in engine.networks if is_public_address(n))
     return replace(here, rootless=engine.rootless, shares_files=False, addresses=addresses)
+
+
+def is_needed(home: Paths, comparison: Comparison, image: Image) -> bool:
+    """Tell whether the user's current files still need an image; True if they are invalid."""
+    try:
+        desired = desired_of(home, check(home, comparison.checked.ref), comparison.record)
+    except CompanionError:
+        return True
+    return image in desired.target.images
+
+
+def require_agent_kept(comparison: Comparison) -> None:
+    """Check that the plan does not end an agent's work.
+
+    Raises:
+        CompanionError: it replaces the agent's container.
+    """
+    if Role.AGENT in comparison.plan.starts:
+        agent = comparison.checked.config.name
+        what = f"other changes of {agent} wait, and would restart it: nothing was applied"
+        hint = "`companion up` applies all of them; it ends the agent's terminal"
+        raise CompanionError(what, hint, code=Code.CONFIRMATION_REQUIRED)

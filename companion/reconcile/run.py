@@ -46,9 +46,10 @@ from companion.reconcile.apply import Applier
 from companion.reconcile.compare import (
     Comparison,
     compare,
-    desired_of,
     engine_of,
+    is_needed,
     refreshed,
+    require_agent_kept,
     settled,
 )
 from companion.reconcile.plan import Change, Plan
@@ -56,7 +57,6 @@ from companion.reconcile.progress import Progress
 from companion.reconcile.snapshot import Snapshot
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked, check
-from companion.spec.containers import Image
 from companion.spec.identity import Role
 from companion.system.paths import AgentPaths, Paths
 
@@ -92,6 +92,7 @@ class _Request:
     fresh: bool = False
     only_if_changed: bool = False
     unasked: bool = False
+    keeps_agent: bool = False
     on: str | None = None
     agent: str = ""
     """The agent's name, once its config is known."""
@@ -124,6 +125,12 @@ def reconcile(
         CompanionError: the engine refused or SSH does not answer.
     """
     return _run(_Request(home, ref, progress, time.monotonic(), fresh, only_if_changed, unasked))
+
+
+def reload(home: Paths, ref: AgentRef, progress: Progress) -> Report:
+    """Do as reconcile() to a sandbox that is wanted up, unless that would restart its agent."""
+    request = _Request(home, ref, progress, time.monotonic(), keeps_agent=True)
+    return _run(replace(request, only_if_changed=True, unasked=True))
 
 
 def reconcile_on(
@@ -221,6 +228,8 @@ def _reconcile(request: _Request) -> Report:
     is_settled = settled_comparison and not settled_comparison.plan.steps
     if is_settled and not carrying.of(home, comparison).is_due():
         return _report(comparison, request.begin, 0.0)
+    if request.keeps_agent:
+        require_agent_kept(comparison)
     if comparison.plan.change is Change.REBUILD:
         comparison.engine.require_user_ids()  # whoever turns mapping on loses all images
     try:
@@ -254,7 +263,7 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
         checked.host.build_network,
         lambda image: (
             request.last_stop_request == last_stop_request(agent_paths)
-            and _is_wanted(home, comparison, image)
+            and is_needed(home, comparison, image)
         ),
         partial(seeding.prepare, home, comparison, request.progress),
         brings,
@@ -275,15 +284,6 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     if comparison.plan.change is Change.REBUILD:
         applier.remove_stale_images()
     return login_seconds
-
-
-def _is_wanted(home: Paths, comparison: Comparison, image: Image) -> bool:
-    """Tell whether the user's current files still need an image; True if they are invalid."""
-    try:
-        desired = desired_of(home, check(home, comparison.checked.ref), comparison.record)
-    except CompanionError:
-        return True
-    return image in desired.target.images
 
 
 def _report(comparison: Comparison, begin: float, login_seconds: float) -> Report:

@@ -100,6 +100,18 @@ def test_what_is_no_host_is_refused_and_nothing_changes(desk: Desk, host: str):
     assert not changes(fake)
 
 
+def test_allowing_a_host_restarts_no_agent_for_what_else_was_saved(desk: Desk):
+    fake = running(desk, BLOCK)
+    edited = BLOCK.replace("features: []", "features: [{plugin: custom-runtime, env: [A=b]}]")
+    (fake.project / "agent.yaml").write_text(edited)
+    done = fake.companion("allow", "b.test", "--once")
+    assert "other changes of coder wait, and would restart it: nothing was appl" in done.problems[0]
+    assert "`companion up` applies all of them" in done.problems[0]
+    assert changes(fake) == []
+    fake.companion("up").ok()
+    assert hosts(fake) == {"a.test", "b.test"}
+
+
 def test_a_list_of_the_fleet_is_changed_only_on_request(desk: Desk):
     shared = "agents: [coder]\nshared:\n  egress:\n    mode: listed # all\n"
     fake = Fake(desk, desk.project(BLOCK))
