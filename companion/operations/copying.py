@@ -133,7 +133,7 @@ def out_of(home: Paths, inside: Inside, target: str) -> CopiedOut:
         disarmed = _disarmed(done, place.parent / name / CONTENT)
         if target.endswith("/") and not done.is_directory:
             raise CompanionError(f"there is no directory {target}", "create it first")
-        _require_no_repository(parent, place)
+        _require_no_repository(parent, place, done)
         try:
             os.rename(CONTENT, place.name, src_dir_fd=work, dst_dir_fd=parent)
         except OSError as error:
@@ -141,12 +141,15 @@ def out_of(home: Paths, inside: Inside, target: str) -> CopiedOut:
     return CopiedOut(place, done, disarmed)
 
 
-def _require_no_repository(parent: int, place: Path) -> None:
+def _require_no_repository(parent: int, place: Path, done: Unpacked) -> None:
     """Check that nothing which git obeys is replaced or completed beside what is there.
 
     Raises:
         CompanionError: git would take the directory for a repository, or the copy for its `.git`.
     """
+    if merge.is_git(place.name) and not done.is_directory:  # git goes where a file `.git` says
+        what = f"git would look for the repository of {place.parent} where {place.name} says"
+        raise CompanionError(what, "choose another name", code=Code.FILE_ACCESS)
     if merge.is_repository([*os.listdir(parent), place.name]):
         what = f"git would take {place.parent} for a repository, and obey {place.name} in it"
         raise CompanionError(what, "choose another directory or name", code=Code.FILE_ACCESS)

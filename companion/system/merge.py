@@ -48,7 +48,7 @@ def move(parent: int, name: str, there: int) -> list[str]:
 
 def _require_no_clash(ours: int, there: int, before: str) -> None:
     for name in os.listdir(ours):
-        if _is_git(name) or (old := _mode(name, there)) is None:
+        if is_git(name) or (old := _mode(name, there)) is None:
             continue
         is_directory = stat.S_ISDIR(_mode(name, ours) or 0)
         if is_directory != stat.S_ISDIR(old):
@@ -62,7 +62,7 @@ def _require_no_clash(ours: int, there: int, before: str) -> None:
 def _moved(ours: int, there: int, before: str) -> Iterator[str]:
     is_kept = is_repository([*os.listdir(ours), *os.listdir(there)])
     for name in sorted(os.listdir(ours)):
-        if is_kept or _is_git(name):
+        if is_kept or is_git(name):
             yield f"{before}/{name}"
         elif stat.S_ISDIR(_mode(name, ours) or 0) and stat.S_ISDIR(_mode(name, there) or 0):
             with _opened(name, ours) as inner, _opened(name, there) as inner_there:
@@ -71,7 +71,7 @@ def _moved(ours: int, there: int, before: str) -> Iterator[str]:
             os.rename(name, name, src_dir_fd=ours, dst_dir_fd=there)
 
 
-def _is_git(name: str) -> bool:
+def is_git(name: str) -> bool:
     """Tell whether a name may mean `.git`: many disks, such as a Mac's, ignore case."""
     return name.casefold() == _GIT
 

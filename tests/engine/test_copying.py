@@ -82,6 +82,10 @@ def test_the_desktops_git_runs_nothing_of_a_repository_that_came_out(box: Box, t
     (problem,) = box.companion("cp", "coder:mine/HEAD", str(bare)).problems
     assert f"git would take {bare} for a repository, and obey HEAD in it" in problem
     assert sorted(path.name for path in bare.iterdir()) == ["objects", "refs"]
+    (bare / ".git").write_text("gitdir: elsewhere\n")
+    (problem,) = box.companion("cp", "coder:mine/HEAD", str(bare / ".git")).problems
+    assert f"the repository of {bare} where .git says" in problem
+    assert (bare / ".git").read_text() == "gitdir: elsewhere\n"
     box.run("rm -rf mine")
 
 
