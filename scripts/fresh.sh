@@ -6,7 +6,7 @@
 #                       release, and the .rpm judged
 # Prints one line per machine and user, and the end of the log if a run failed.
 #
-# Trees and packages come from a cache, except for one commit in ten (by its hash) and with CACHE=no.
+# Trees, packages and base images come from a cache, except for one commit in ten (by its hash) and with CACHE=no.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -45,10 +45,11 @@ try() { # NAME COMMAND…: prints the line; fails if COMMAND fails
   fi
 }
 
-newcomers() { # SUITE
-  local failed=0
-  try "$1 root make run" bash scripts/machine.sh "$1" make run || failed=1
-  try "$1 user make run" bash scripts/machine.sh --user "$1" make run || failed=1
+newcomers() { # SUITE root|user: who builds the base images; the other finds them
+  local failed=0 root=() user=()
+  if [ "$2" = root ]; then user=(--base); else root=(--base); fi
+  try "$1 root make run" bash scripts/machine.sh "${root[@]}" "$1" make run || failed=1
+  try "$1 user make run" bash scripts/machine.sh --user "${user[@]}" "$1" make run || failed=1
   return $failed
 }
 
@@ -86,7 +87,7 @@ installed() { # NAME SUITE [--user]
 }
 
 case ${1:-run} in
-  run) newcomers bookworm & newcomers trixie & ;;
+  run) newcomers bookworm root & newcomers trixie user & ;;
   drive) drive podman & drive docker & ;;
   packages)
     build_packages >"$logs/packages.log" 2>&1 || { tail -n 20 "$logs/packages.log"; exit 1; }

@@ -1,12 +1,13 @@
 #!/bin/bash
 # Runs a command on a fresh Debian machine: a bare tree in its own namespaces, removed afterwards.
-# usage: machine.sh [--user] [--with FILE]… bookworm|trixie COMMAND [ARGUMENT…]
+# usage: machine.sh [--user] [--base] [--with FILE]… bookworm|trixie COMMAND [ARGUMENT…]
 #
 # The tree contains debootstrap's minbase, python3, make, git, ca-certificates and sudo, nothing else.
 # COMMAND runs in ~/companion, a clone of this checkout's last commit, as root or, with --user, as an
-# ordinary user who may use sudo. A copy of each FILE is in its home. It has its own mounts, processes,
-# host name, IPC, cgroups and network (slirp4netns), so engines run inside and this machine's firewall
-# does not change. When COMMAND exits, everything inside is killed.
+# ordinary user who may use sudo. A copy of each FILE is in its home. With --base it finds the base
+# images of the cache, as a registry would offer them; otherwise it builds its own. It has its own
+# mounts, processes, host name, IPC, cgroups and network (slirp4netns), so engines run inside and this
+# machine's firewall does not change. When COMMAND exits, everything inside is killed.
 #
 # Taken from this machine: the addresses of the Debian mirrors, apt's settings for proxies and clocks,
 # pip's index settings, and CA certificates that are trusted in addition to Debian's.
@@ -78,6 +79,9 @@ furnish() {
   chroot "$root" chown -R "$user:" "${home#"$root"}/companion"
   local file
   for file in "${given[@]}"; do install -m 644 "$file" "$home/"; done
+  [ -z "$base" ] || for file in "$cache"/{debian,node}.tar; do
+    [ ! -s "$file" ] || install -D -m 644 -t "$root/var/cache/companion-dev" "$file"
+  done
 }
 
 # Packages that apt downloaded in one machine serve the next: apt checks their hashes.
@@ -105,8 +109,9 @@ leave() {
 outside() {
   [ "$(id -u)" = 0 ] ||
     exec sudo --preserve-env=COMPANION_DEV_CACHE,DEBIAN_MIRROR,DEBIAN_SECURITY_MIRROR bash "$0" "$@"
-  user=root given=()
+  user=root base='' given=()
   [ "${1:-}" != --user ] || { user=$account; shift; }
+  [ "${1:-}" != --base ] || { base=yes; shift; }
   while [ "${1:-}" = --with ]; do given+=("$2"); shift 2; done
   case ${1:-} in bookworm | trixie) suite=$1; shift ;; *) sed -n '3p' "$0" >&2; exit 2 ;; esac
   [ $# -gt 0 ] || die "no command"
