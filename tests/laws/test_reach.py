@@ -52,3 +52,10 @@ def test_an_open_sandbox_and_one_without_a_gateway_say_so(sandbox: Sandbox):
     opened = replace(sandbox, egress=sandbox.egress.model_copy(update={"mode": "open"}))
     assert "  every public host\n" in text(opened)
     assert "no gateway" in text(replace(sandbox, gateway=False))
+
+
+def test_what_is_allowed_once_counts_while_hosts_are_listed(sandbox: Sandbox):
+    listed = ("*.example.org", "docs.example.com", "files.pythonhosted.org", "pypi.org")
+    assert hosts_of(sandbox) == tuple(sorted((*listed, "once.example.net")))
+    opened = replace(sandbox, egress=sandbox.egress.model_copy(update={"mode": "open"}))
+    assert hosts_of(opened) == listed
