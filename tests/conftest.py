@@ -99,7 +99,8 @@ def _is_second(item: pytest.Item) -> bool:
 
 @pytest.fixture
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
-    return make_desk(tmp_path / "home", engines="engine" in request.keywords)
+    needed = "engine" in request.keywords or "reach" in request.keywords
+    return make_desk(tmp_path / "home", engines=needed)
 
 
 @pytest.fixture(scope="session", params=["podman", "docker"])

@@ -116,7 +116,7 @@ def apply(space: Space, written: Any) -> None:
 def sandboxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sandbox]]:
     with node.running() as cluster:
         space = Space(cluster, SPACE)
-        desk = make_desk(tmp_path_factory.mktemp("kubernetes") / "home")
+        desk = make_desk(tmp_path_factory.mktemp("kubernetes") / "home", engines=True)
         made = {}
         for fence, (address, *words) in FENCES.items():
             project = desk.project(CONFIG, fence, __env=f"A_KEY={VALUE}\n")
