@@ -54,7 +54,8 @@ class Cluster:
             build = ("podman", "build", "-q", "--layers", *given, "-t", image["image"])
             push = ("podman", "push", "-q", "--tls-verify=false", image["image"])
             for argv in ((*build, image["context"]), push, ("podman", "rmi", image["image"])):
-                subprocess.run(argv, check=True, capture_output=True)
+                done = subprocess.run(argv, capture_output=True, text=True, check=False)
+                assert done.returncode == 0, done.stderr
 
     def install(self, file: str, path: str) -> None:
         """Copy a file to the node."""
