@@ -13,8 +13,9 @@ import pytest
 from desk import ROOT
 from far import SCRIPT, Machine
 
-USERS = Path(tempfile.gettempdir(), f"{os.environ.get('COMPANION_SECOND_MACHINE', 'second')}.users")
-"""Held by each worker that uses the machine."""
+_NAME = f"companion-{os.environ.get('COMPANION_SECOND_MACHINE', 'second')}"
+USERS, START = (Path(tempfile.gettempdir(), f"{_NAME}.{kind}") for kind in ("users", "start"))
+"""Locks: shared by the workers that use the machine; held by the one that starts or stops it."""
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +23,9 @@ def machine() -> Iterator[Machine]:
     """A second machine with docker, podman and sshd; the last worker stops it if one started it."""
     if os.geteuid():
         pytest.skip("a second machine needs root")
-    with USERS.open("w") as users:
-        fcntl.flock(users, fcntl.LOCK_EX)
+    with USERS.open("w") as users, START.open("w") as start_or_stop:
+        fcntl.flock(start_or_stop, fcntl.LOCK_EX)
+        fcntl.flock(users, fcntl.LOCK_SH)
         ran = subprocess.run([*SCRIPT, "running"], check=False).returncode == 0
         start = (*SCRIPT, "start")
         done = subprocess.run(start, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -32,8 +34,9 @@ def machine() -> Iterator[Machine]:
         started_here = Path(said["SSH"], "of_tests")
         if not ran:
             started_here.touch()
-        fcntl.flock(users, fcntl.LOCK_SH)
+        fcntl.flock(start_or_stop, fcntl.LOCK_UN)
         yield Machine(said["SSH"], said["DOCKER"], said["PODMAN"])
+        fcntl.flock(start_or_stop, fcntl.LOCK_EX)
         with suppress(BlockingIOError):
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if started_here.exists():

@@ -328,7 +328,8 @@ def test_times_are_within_their_budgets_next_to_a_bare_exec(far: Far):
     slow = max(1.0, times["exec by the engine's client"] / 0.2)
     assert times["login"] <= 0.8 * slow
     assert times["status"] <= 1.0 * slow
-    assert times["reload"] <= 1.5 * slow
+    reload = {"docker": 1.5, "podman": 3.0}  # podman's client logs in for each call
+    assert times["reload"] <= reload[far.engine] * slow
 
 
 def test_it_moves_here_and_back_and_leaves_nothing_behind(far: Far):
