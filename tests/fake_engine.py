@@ -394,11 +394,13 @@ def copy(world: dict, name: str, directory: str) -> None:
     held, world["copied"] = world.setdefault("files", {}), []
     with tarfile.open(fileobj=io.BytesIO(sys.stdin.buffer.read())) as archive:
         for entry in archive:
-            if entry.isfile():
+            if entry.isfile() or entry.issym():
                 path = os.path.normpath(f"{directory}/{entry.name}")
                 mount = next(one for one in mounts if path.startswith(f"{one}/"))
                 world["copied"].append(os.path.basename(mount))
-                content = archive.extractfile(entry).read()
+                content = b"-> " + entry.linkname.encode()
+                if entry.isfile():
+                    content = archive.extractfile(entry).read()
                 held.setdefault(mounts[mount], {})[path.removeprefix(f"{mount}/")] = content
 
 

@@ -64,6 +64,8 @@ class Applier:
     """Tells, during a build, whether the user's files still need the image."""
     prepare: Callable[[Service], None] = lambda _: None
     """Prepares what an agent mounts, and refuses it; its old container is gone by then."""
+    seed: Callable[[], None] = lambda: None
+    """Copies the directories that the agent mounts to an engine elsewhere, before a removal."""
     carrying: Carrying | None = None
     """What brings our files to where the containers read them, if the engine cannot mount them."""
     locate: Callable[[build_output.Failure], Position | None] = lambda _: None
@@ -79,8 +81,11 @@ class Applier:
             SupersededError: an image is no longer needed, so its build ended.
         """
         self._require_networks(plan)
-        is_carried = False
+        is_seeded = is_carried = False
         for step in plan.steps:
+            if not (is_seeded or isinstance(step, BuildImage)):
+                self.seed()
+                is_seeded = True
             if isinstance(step, Start | Reload) and self.carrying and not is_carried:
                 self.carrying.carry(anew=bool(plan.starts))
                 is_carried = True

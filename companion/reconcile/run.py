@@ -265,7 +265,8 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
             request.last_stop_request == last_stop_request(agent_paths)
             and is_needed(home, comparison, image)
         ),
-        partial(seeding.prepare, home, comparison, request.progress),
+        partial(mount_guard.prepare, home, checked),
+        partial(seeding.seed, comparison, request.progress),
         brings,
         partial(build_places.find, checked.ref),
     )

@@ -1,6 +1,7 @@
 """Seeding: copies the mounted directories of the desktop to an engine elsewhere, once for each.
 
-The agent works on the copy; `companion cp` and git bring work back.
+The agent works on the copy; `companion cp` and git bring work back. Copying can take long and can
+fail, so it comes before anything is removed; the images are there by then.
 """
 
 import sys
@@ -8,24 +9,21 @@ from pathlib import Path
 from typing import IO
 
 from companion.errors import Code, CompanionError
-from companion.reconcile import mount_guard
 from companion.reconcile.compare import Comparison
 from companion.reconcile.desired import seed_volume
 from companion.reconcile.progress import Progress
 from companion.sandbox.model import mount_file
-from companion.spec.containers import Service
+from companion.spec.identity import Role
 from companion.system import links, pack
-from companion.system.paths import Paths
 
 
-def prepare(home: Paths, seen: Comparison, progress: Progress, agent: Service) -> None:
-    """Prepare what an agent mounts, before its container is created; see `mount_guard.prepare`.
+def seed(seen: Comparison, progress: Progress) -> None:
+    """Copy what an agent mounts, if it is to start where that cannot be mounted.
 
     Raises:
-        CompanionError: a directory cannot be read, or must not be mounted; the engine refused.
+        CompanionError: a directory cannot be read; the engine refused.
     """
-    mount_guard.prepare(home, seen.checked, agent)
-    if seen.engine.choice.shares_files:
+    if seen.engine.choice.shares_files or Role.AGENT not in seen.plan.starts:
         return
     for mount in seen.checked.contribution.mounts:
         if not mount.is_volume:
@@ -46,8 +44,13 @@ def _seed(seen: Comparison, directory: Path, progress: Progress) -> None:
                 progress(f"copying {directory} to {where}, once; bring work back by git or cp")
                 pack.pack(stream, parent, directory.name, ".", owner=uid)
 
-            seen.engine.seed(seen.desired.target.services[0].image, volume, uid, send)
+            image = seen.desired.target.services[0].image
+            is_new = seen.engine.seed(image, volume, uid, send)
     except OSError as error:
         place = directory / (error.filename or "")
         what = f"cannot copy {place}: {error.strerror or error}"
-        raise CompanionError(what, "nothing was started", code=Code.FILE_ACCESS) from None
+        hint = "correct that, or mount another directory"
+        raise CompanionError(what, hint, code=Code.FILE_ACCESS) from None
+    if not (is_new or seen.observed.containers):
+        again = "`companion down --volumes` has it copied anew"
+        progress(f"using the copy of {directory} that is on {where} already; {again}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 import subprocess
 
 import pytest
@@ -81,48 +82,84 @@ def test_a_removed_secret_goes_from_there_whatever_failed_in_between(desk: Desk)
     assert not [name for name in one.world["volumes"] if "." in name]
 
 
-def test_a_mounted_directory_is_copied_once_to_a_place_that_wants_it(desk: Desk):
+def mounting(desk: Desk) -> tuple[Fake, Path]:
+    """Return a project that mounts ./work, and that directory; the place `box` has it copied."""
     one = fake(desk, "docker", elsewhere=True)
     text = (one.project / "agent.yaml").read_text().replace("container_runtime: docker\n", "")
     (one.project / "agent.yaml").write_text(f'{text}    runtime_volumes: ["./work:/work"]\n')
+    with desk.paths.settings.open("a") as settings:
+        settings.write("places: {box: {docker: 'unix:///box.sock', seed: true}}\n")
     work = one.project / "work"
     (work / "inner").mkdir(parents=True)
     (work / "inner/file").write_text("mine")
     (work / "secret").symlink_to("/etc/hostname")
-    settings, place = desk.paths.settings, "docker: 'unix:///box.sock'"
-    before = settings.read_text()
-    settings.write_text(f"{before}places: {{box: {{{place}}}}}\n")
+    return one, work
+
+
+COPY = {"inner/file": b"mine", "secret": b"-> /etc/hostname"}
+"""What is in such a directory, as the fake engine holds it."""
+
+
+def seeds(one: Fake) -> dict[str, bytes]:
+    """Return what was copied of the only directory."""
+    held = one.world.get("files", {})
+    return next((files for name, files in held.items() if "seed" in name), {})
+
+
+def test_a_mounted_directory_is_copied_once_to_a_place_that_wants_it(desk: Desk):
+    one, work = mounting(desk)
+    settings = desk.paths.settings
+    settings.write_text(settings.read_text().replace(", seed: true", ""))
     refused = one.companion("up", "--on", "box")
     assert "or have it copied there once: `seed: true` for box in settings.yaml" in refused.err
-    settings.write_text(f"{before}places: {{box: {{{place}, seed: true}}}}\n")
-    one.dies(("cp", 2), "before", "up", "--on", "box")
+    settings.write_text(settings.read_text().replace("box.sock'", "box.sock', seed: true"))
     said = one.companion("up", "--on", "box").ok().err
     assert f"copying {work} to box (docker), once" in said
-    (seed,) = (name for name in one.world["files"] if "seed" in name)
-    assert one.world["files"][seed] == {"inner/file": b"mine"}, "no link is followed"
+    assert seeds(one) == COPY, "no link is followed"
     assert len(one.world["containers"]) == 4, "three of the sandbox, and one for our files"
     (work / "inner/file").write_text("changed here")
-    assert "copying" not in one.companion("restart").ok().err
-    assert one.world["files"][seed] == {"inner/file": b"mine"}
+    assert "copy" not in one.companion("restart").ok().err
+    one.companion("down").ok()
+    said = one.companion("up").ok().err
+    assert f"using the copy of {work} that is on box (docker) already" in said
+    assert seeds(one) == COPY
     one.companion("down", "--volumes").ok()
     assert one.world["volumes"] == []
 
 
-def test_run_works_there_on_a_copy_of_the_repository(desk: Desk):
-    one = fake(desk, "docker", elsewhere=True)
-    settings = desk.paths.settings
-    places = "places: {box: {docker: 'unix:///box.sock', seed: true}}"
-    settings.write_text(f"{settings.read_text()}{places}\n")
-    top = desk.home / "app"
-    subprocess.run(["git", "init", "-q", top], check=True)
-    (top / "file").write_text("mine")
-    if os.geteuid() == 0:
-        subprocess.run(["chown", "-R", "1000:1000", top], check=True)
-    one.dies(("start", 3), "before", "run", "codex", str(top), "--on", "box", "--yes")
-    (seed,) = (name for name in one.world["files"] if "seed" in name)
-    assert one.world["files"][seed]["file"] == b"mine"
-    assert ".git/HEAD" in one.world["files"][seed]
-    assert not [*(top / ".git").glob("*companion*")]
+def test_a_copy_that_was_killed_is_begun_anew(desk: Desk):
+    one, work = mounting(desk)
+    wanted = dict(COPY)
+    for call, moment in ((("cp", 1), "before"), (("cp", 1), "after"), (("rm", 4), "before")):
+        one.dies(call, moment, "up", "--on", "box")
+        marks = [name for name in one.world["containers"] if name.endswith(".begun")]
+        assert len(marks) == 1
+        assert seeds(one) == ({} if moment == "before" and call[0] == "cp" else wanted)
+        (work / f"{call[0]}-{moment}").write_text("added meanwhile")
+        wanted[f"{call[0]}-{moment}"] = b"added meanwhile"
+    one.companion("up", "--on", "box").ok()
+    assert seeds(one) == wanted
+    assert len(one.world["containers"]) == 4, "three of the sandbox, and one for our files"
+
+
+def test_a_copy_that_fails_leaves_the_sandbox_as_it_is(desk: Desk):
+    one, work = mounting(desk)
+    text = (one.project / "agent.yaml").read_text()
+    (one.project / "agent.yaml").write_text(
+        text.replace('    runtime_volumes: ["./work:/work"]\n', "")
+    )
+    (work / "/".join("d" * 140)).mkdir(parents=True)
+    one.companion("up", "--on", "box").ok()
+    before = one.world["containers"]
+    (one.project / "agent.yaml").write_text(text)
+    failed = one.companion("up")
+    assert f"cannot copy {work}/d/d/d" in failed.err
+    assert "the previous version is still running" in failed.err
+    now = one.world["containers"]
+    assert {name: now[name] for name in before} == before
+    one.companion("down").ok()
+    assert one.companion("up").code == 1
+    assert not one.world["networks"]
 
 
 def test_doctor_finds_and_removes_secrets_that_were_left_elsewhere(
