@@ -16,10 +16,18 @@ from companion.project import store
 from companion.project.record import AgentRecord
 from companion.reconcile import gateway_services, trust, user_settings
 from companion.reconcile.validate import Checked
+from companion.sandbox import repositories
 from companion.sandbox.model import mount_file
 from companion.sandbox.powers import Kind
+from companion.sandbox.repositories import GitFacts
 from companion.system import files
 from companion.system.paths import Paths
+
+_MISLED = (
+    "mount both at their own paths, or clone the repository in the sandbox; what lies below /root,"
+    " /run and /tmp must be moved for that, as a sandbox has its own"
+)
+"""What to do about a worktree that names a path of the desktop."""
 
 
 def wanted(home: Paths, checked: Checked, on: str | None) -> str | None:
@@ -106,11 +114,22 @@ def _mounted(home: Paths, checked: Checked, choice: EngineChoice) -> Iterator[Pr
     hint = "mount a volume, such as work:/work, and use git to bring work there and back"
     if place and not place.seed:
         hint += f"; or have it copied there once: `seed: true` for {choice.place} in settings.yaml"
+    misled = set(repositories.misled(_repositories(checked)))
     for mount in checked.contribution.mounts:
         real = "" if mount.is_volume else checked.found[mount_file(mount)].real
         if real and not (place and place.seed and files.is_directory(Path(real))):
             what = f"{mount.source} is on this desktop, and {choice.label} cannot mount it"
             yield Problem(what, hint, places.get(mount.origin), Code.ENGINE_ELSEWHERE)
+        elif real and mount.target in misled:
+            what = f"git would not find the repository of {mount.source} on {choice.label}"
+            yield Problem(what, _MISLED, places.get(mount.origin), Code.ENGINE_ELSEWHERE)
+
+
+def _repositories(checked: Checked) -> Iterator[tuple[str, GitFacts]]:
+    for mount in checked.contribution.mounts:
+        facts = None if mount.is_volume else checked.found[mount_file(mount)].git
+        if facts:
+            yield mount.target, facts
 
 
 def recorded(home: Paths, choice: EngineChoice) -> EngineChoice | None:

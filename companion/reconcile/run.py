@@ -54,7 +54,6 @@ from companion.reconcile.compare import (
 )
 from companion.reconcile.plan import Change, Plan
 from companion.reconcile.progress import Progress
-from companion.reconcile.snapshot import Snapshot
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked, check
 from companion.spec.identity import Role
@@ -280,8 +279,8 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     login_seconds = applier.perform(comparison.plan)
     brings.carry(anew=False)
     recording.record(home, comparison, complete=True)
-    version = Snapshot(comparison.engine.choice, comparison.desired.target, checked.summary)
-    snapshot.keep(agent_paths, version)
+    latest = snapshot.Snapshot(comparison.engine.choice, comparison.desired.target, checked.summary)
+    snapshot.keep(agent_paths, latest)
     if comparison.plan.change is Change.REBUILD:
         applier.remove_stale_images()
     return login_seconds

@@ -75,7 +75,7 @@ def files(mounted: Iterable[tuple[str, GitFacts]]) -> Iterator[File]:
     leads to where its repository is in the sandbox. `mounted` are writable mounts by target.
     """
     every = tuple(mounted)
-    places = {f.directory: f"{t}/{f.inner}".rstrip("/") for t, f in every if not f.is_worktree}
+    places = _places(every)
     for _, facts in every:
         for file in facts.files:
             content = file.content
@@ -84,6 +84,25 @@ def files(mounted: Iterable[tuple[str, GitFacts]]) -> Iterator[File]:
                 if repository := places.get(_repository(facts)):
                     content = f"gitdir: {repository}/{WORKTREES}/{place.name}\n".encode()
             yield File(stored(facts, file.path).file, content)
+
+
+def misled(mounted: Iterable[tuple[str, GitFacts]]) -> Iterator[str]:
+    """Yield the targets of worktrees that do not find their repository if `.git` is mounted as is.
+
+    So it is with a copy. `mounted` are mounts by target.
+    """
+    every = tuple(mounted)
+    places = _places(every)
+    for target, facts in every:
+        link = next((file.content for file in facts.files if file.path == GIT), b"")
+        own = _repository(facts)
+        if link.startswith(_ABSOLUTE) and places.get(own, own) != own:
+            yield target
+
+
+def _places(mounted: Iterable[tuple[str, GitFacts]]) -> dict[str, str]:
+    """Return where each repository is in the sandbox, by its directory."""
+    return {f.directory: f"{t}/{f.inner}".rstrip("/") for t, f in mounted if not f.is_worktree}
 
 
 def is_fixed(path: str, held: Iterable[str]) -> bool:

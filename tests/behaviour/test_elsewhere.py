@@ -2,8 +2,9 @@
 
 import json
 import os
-from pathlib import Path
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from desk import Desk
@@ -160,6 +161,23 @@ def test_a_copy_that_fails_leaves_the_sandbox_as_it_is(desk: Desk):
     one.companion("down").ok()
     assert one.companion("up").code == 1
     assert not one.world["networks"]
+
+
+def test_a_worktree_that_git_would_not_find_there_is_refused(desk: Desk):
+    one, _ = mounting(desk)
+    tree = one.project / "work"
+    shutil.rmtree(tree)
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a", "-C", str(one.project))
+    for words in ("init -q app", "-C app commit -q --allow-empty -m one"):
+        subprocess.run((*git, *words.split()), check=True)
+    subprocess.run((*git, "-C", "app", "worktree", "add", "-q", str(tree)), check=True)
+    text = (one.project / "agent.yaml").read_text()
+    both = '["./work:/work", "./app/.git:/app/.git"]'
+    (one.project / "agent.yaml").write_text(text.replace('["./work:/work"]', both))
+    refused = one.companion("up", "--on", "box")
+    said = "git would not find the repository of ./work on box (docker)"
+    assert f"error: agent.yaml:{text.count(chr(10))}:23: {said}" in refused.err
+    assert not one.world["containers"]
 
 
 def test_doctor_finds_and_removes_secrets_that_were_left_elsewhere(

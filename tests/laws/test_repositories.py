@@ -220,6 +220,9 @@ def test_a_worktree_leads_to_its_repository_wherever_that_is_inside(repository: 
     inside = {"absolute": "/h/app", "relative": "../app"}[named]
     wanted = f"gitdir: {inside}/.git/worktrees/tree\n".encode()
     assert wanted in [file.content for file in repositories.files(mounted)]
+    assert list(repositories.misled(mounted)) == ["/h/tree"] * (named == "absolute")
+    same = [(str(path), facts) for _, path in places if (facts := git_facts.find(path))]
+    assert not list(repositories.misled(same)), "there, a copy works"
 
 
 def test_a_worktree_whose_paths_are_relative_is_known(repository: Path):
