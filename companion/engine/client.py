@@ -144,7 +144,9 @@ class Engine(Inventory):
 
             carrier.carry(self, image, contents, owner, only)
 
-    def seed(self, image: str, volume: str, owner: int, send: Callable[[IO[bytes]], None]) -> bool:
+    def seed(
+        self, image: str, volume: str, owner: int, send: Callable[[IO[bytes], str], None]
+    ) -> bool:
         """Create a volume of the agent and fill it, unless it is there."""
         from companion.engine import seeds  # noqa: PLC0415 - start-up time is a budget
 

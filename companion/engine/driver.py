@@ -91,7 +91,9 @@ class Driver(Protocol):
         Of `contents`, the directories `only` if the others are there already.
         """
 
-    def seed(self, image: str, volume: str, owner: int, send: Callable[[IO[bytes]], None]) -> bool:
+    def seed(
+        self, image: str, volume: str, owner: int, send: Callable[[IO[bytes], str], None]
+    ) -> bool:
         """Create and fill a volume, whose archive `send` writes; return False if it is there."""
 
     def remove_files(self) -> None:

@@ -16,14 +16,15 @@ from companion.system.plain import plain
 if TYPE_CHECKING:
     from companion.engine.client import Engine
 
-_INSIDE = "/companion-seed"
+_ABOVE, _NAME = "/companion-seed", "content"
+_INSIDE = f"{_ABOVE}/{_NAME}"
+Send = Callable[[IO[bytes], str], None]
+"""Writes an archive of a directory, which is packed by the name that is given."""
 _MARK, _COURIER = ".begun", ".courier"
 _REST = 64 * 1024
 
 
-def fill(
-    engine: "Engine", image: str, volume: str, owner: int, send: Callable[[IO[bytes]], None]
-) -> bool:
+def fill(engine: "Engine", image: str, volume: str, owner: int, send: Send) -> bool:
     """Create and fill a volume unless it is there; return False then.
 
     Args:
@@ -70,11 +71,14 @@ def discard_begun(engine: "Engine") -> None:
         engine.remove(mark)
 
 
-def _copy(engine: "Engine", courier: str, send: Callable[[IO[bytes]], None]) -> None:
-    argv = engine.argv("cp", engine.dialect.keeps_owners, "-", f"{courier}:{_INSIDE}")
+def _copy(engine: "Engine", courier: str, send: Send) -> None:
+    # Docker gives the directory that it copies into no owner, so there it is in the archive.
+    above = engine.dialect.copies_at_once
+    into, name = (_ABOVE, _NAME) if above else (_INSIDE, ".")
+    argv = engine.argv("cp", engine.dialect.keeps_owners, "-", f"{courier}:{into}")
     with children.piped(argv, env=engine.environment) as program:
         try:
-            send(program.stdin)
+            send(program.stdin, name)
             program.stdin.close()
         except BrokenPipeError:  # it says why
             pass

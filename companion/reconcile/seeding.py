@@ -40,9 +40,9 @@ def _seed(seen: Comparison, directory: Path, progress: Progress) -> None:
     try:
         with links.held(directory.parent) as parent:
 
-            def send(stream: IO[bytes]) -> None:
+            def send(stream: IO[bytes], name: str) -> None:
                 progress(f"copying {directory} to {where}, once; bring work back by git or cp")
-                pack.pack(stream, parent, directory.name, ".", owner=uid)
+                pack.pack(stream, parent, directory.name, name, owner=uid)
 
             image = seen.desired.target.services[0].image
             is_new = seen.engine.seed(image, volume, uid, send)

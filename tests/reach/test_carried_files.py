@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from far import Machine
@@ -14,6 +15,7 @@ from companion.engine.client import Engine
 from companion.engine.model import EngineChoice
 from companion.engine.shared_files import are_shared
 from companion.spec.containers import Directory, File
+from companion.system import pack
 
 pytestmark = pytest.mark.reach
 IMAGE = "localhost/companion/debian:bookworm-slim"
@@ -67,6 +69,24 @@ def test_files_are_carried_with_owner_and_mode_again_and_removed(
     assert not engine.holds_any()
     for listing in (("volume", "ls"), ("ps", "--all")):
         assert engine.project not in machine.run(engine.choice.name, *listing)
+
+
+def test_a_seeded_volume_belongs_to_its_owner(machine: Machine, engine: Engine, tmp_path: Path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/KEY").write_text("one\n")
+    handle = os.open(tmp_path, os.O_RDONLY)
+
+    def send(stream: IO[bytes], name: str) -> None:
+        pack.pack(stream, handle, "work", name, owner=OWNER)
+
+    assert engine.seed(IMAGE, "coder_seed-x", OWNER, send)
+    volume = f"{engine.project}_coder_seed-x"
+    run = ("run", "--rm", "--network", "none", "--volume", f"{volume}:/x", IMAGE, "sh", "-c", LOOK)
+    owners = [line.split()[1] for line in machine.run(engine.choice.name, *run).splitlines()[:2]]
+    assert owners == [f"{OWNER}:{OWNER}"] * 2
+    assert not engine.seed(IMAGE, "coder_seed-x", OWNER, send)
+    engine.remove_volumes()
+    assert engine.project not in machine.run(engine.choice.name, "ps", "--all")
 
 
 def test_the_networks_of_the_other_machine_are_its_own(machine: Machine, engine: Engine):
