@@ -261,6 +261,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             copy(world, *target.split(":"))
         case ["volume", "rm", *names]:
             world["volumes"] = [name for name in world["volumes"] if name not in names]
+            for name in names:
+                world.get("files", {}).pop(name, None)
         case ["events"]:
             pass
         case _:

@@ -96,6 +96,9 @@ class Driver(Protocol):
     ) -> bool:
         """Create and fill a volume, whose archive `send` writes; return False if it is there."""
 
+    def held_files(self) -> tuple[str, ...]:
+        """Return the volumes of the agent that hold such files."""
+
     def remove_files(self) -> None:
         """Remove the files that were brought there."""
 

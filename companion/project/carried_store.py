@@ -25,14 +25,14 @@ class Carried:
 _CARRIED = Store(Carried, "run `companion down` and `companion up`, which bring the files anew")
 
 
-def read(agent_paths: AgentPaths, engine: EngineChoice) -> Mapping[str, str]:
-    """Return the digests by name; what another engine held went with the sandbox.
+def read(agent_paths: AgentPaths, engine: EngineChoice) -> Mapping[str, str] | None:
+    """Return the digests by name; None: what that engine holds, if anything, is unknown.
 
     Raises:
         CompanionError: the file is damaged.
     """
     found = _CARRIED.read(agent_paths.carried)
-    return found.digests if found and found.engine == _key(engine) else {}
+    return found.digests if found and found.engine == _key(engine) else None
 
 
 def write(agent_paths: AgentPaths, engine: EngineChoice, digests: Mapping[str, str]) -> None:
@@ -41,7 +41,7 @@ def write(agent_paths: AgentPaths, engine: EngineChoice, digests: Mapping[str, s
 
 
 def forget(agent_paths: AgentPaths) -> None:
-    """Remove all of them, after the volumes were removed."""
+    """Remove all of them; where volumes remain, they are removed before anything starts there."""
     files.remove(agent_paths.carried)
 
 

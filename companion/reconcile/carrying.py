@@ -65,7 +65,7 @@ class Carrying:
         return {one: tuple(_files(self.agent_paths.root / one)) for one in directories}
 
     def _held(self) -> Mapping[str, str]:
-        return carried_store.read(self.agent_paths, self.engine.choice)
+        return carried_store.read(self.agent_paths, self.engine.choice) or {}
 
 
 def of(home: Paths, seen: Comparison) -> Carrying:

@@ -7,7 +7,7 @@ from companion.engine.detection import detect, pinned
 from companion.engine.driver import Driver, driver
 from companion.engine.model import EngineChoice, Observed
 from companion.errors import Code, CompanionError
-from companion.project import once_store, store
+from companion.project import carried_store, once_store, store
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import (
@@ -92,6 +92,10 @@ def compare(
     departures, then = migrate.departures(engine, record), record.on(engine.choice)
     desired = desired_of(home, checked, then)
     observed = engine.observe([image.tag for image in desired.target.images], record.applied.parts)
+    known = carried_store.read(checked.agent_paths(home), engine.choice)
+    if known is None and engine.held_files():
+        departures = (*departures, migrate.removal_of_forgotten(engine))
+        observed = Observed(images=observed.images)
     todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
     if _should_answer(todo) and not readiness.answers(engine, desired.target):
         todo = plan(desired.target, replace(observed, unreachable=True), record)

@@ -28,6 +28,15 @@ def departures(engine: Driver, record: AgentRecord) -> tuple[LeaveEngine, ...]:
     return tuple(leave for leave in found if leave)
 
 
+def removal_of_forgotten(engine: Driver) -> LeaveEngine:
+    """Return the step that removes a sandbox whose files are not recorded any more.
+
+    Secrets among them may be removed ones, so nothing is started on them.
+    """
+    text = "files of a sandbox that was forgotten are there; volumes remain"
+    return LeaveEngine(engine.choice, Why(Reason.FILES_UNKNOWN, text))
+
+
 def holding_engines(
     record: AgentRecord, project: str, agent: str, progress: Callable[[str], None]
 ) -> Iterator[Driver]:

@@ -39,7 +39,7 @@ class BuildImage:
 
 @dataclass(frozen=True, slots=True)
 class LeaveEngine:
-    """Remove the sandbox from another engine, except its images and volumes."""
+    """Remove the sandbox from an engine, except its images and volumes."""
 
     engine: EngineChoice
     why: Why
@@ -168,7 +168,7 @@ def plan(
         observed: what the engine holds.
         record: what was last started and loaded, for reloads and reasons.
         fresh: replace every container even if nothing differs (`companion restart`).
-        departures: the other engines to leave first, as both would need the same port and subnets.
+        departures: the engines to leave first: others would need the same port and subnets.
     """
     wrong_networks = dict(_network_reasons(desired, observed))
     reasons = dict(

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     NOT_LOADED = "not-loaded"
     NOT_WANTED = "not-wanted"
     ENGINE_CHANGED = "engine-changed"
+    FILES_UNKNOWN = "files-unknown"
     UNREACHABLE = "unreachable"
 
 

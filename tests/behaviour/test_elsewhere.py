@@ -49,8 +49,8 @@ def test_a_directory_of_the_desktop_is_refused_where_it_is_asked_for(desk: Desk)
 
 def secrets(one: Fake) -> dict[str, bytes]:
     """Return the secrets that the engine's volumes hold, besides those that are empty."""
-    (held,) = (one.world["files"][name] for name in one.world["files"] if ".secrets" in name)
-    return {name: value for name, value in held.items() if value}
+    volumes = (files for name, files in one.world["files"].items() if ".secrets" in name)
+    return {name: value for held in volumes for name, value in held.items() if value}
 
 
 def test_a_removed_secret_goes_from_there_whatever_failed_in_between(desk: Desk):
@@ -81,6 +81,28 @@ def test_a_removed_secret_goes_from_there_whatever_failed_in_between(desk: Desk)
     assert secrets(one) == {}, "the change failed, and its roll-back knows nothing of the secret"
     one.companion("down").ok()
     assert not [name for name in one.world["volumes"] if "." in name]
+
+
+@pytest.mark.parametrize("forgotten", [("down", "--abandon"), ("remove",)])
+def test_a_secret_removed_while_its_engine_was_silent_is_gone_at_the_next_start(
+    desk: Desk, forgotten: tuple[str, ...]
+):
+    one = fake(desk, "docker", elsewhere=True)
+    (one.project / ".env").write_text("KEY=one\n")
+    text = config(service="api").replace("podman", "docker")
+    (one.project / "agent.yaml").write_text(text)
+    one.companion("up").ok()
+    assert len(secrets(one)) == 1
+    one.set(refuse=["version"])
+    one.companion("down", "--abandon").ok()
+    if forgotten == ("remove",):
+        desk.companion("remove", str(one.project)).ok()
+    one.set(refuse=[])
+    (one.project / "agent.yaml").write_text(config().replace("podman", "docker"))
+    one.companion("plan").ok()
+    one.companion("up").ok()
+    assert secrets(one) == {}
+    assert one.companion("plan", "--json").ok().agent["change"] == "none"
 
 
 def mounting(desk: Desk) -> tuple[Fake, Path]:

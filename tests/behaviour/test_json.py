@@ -24,7 +24,8 @@ trust-required damaged file-access
 """
 REASONS = """
 missing image-missing spec-changed network-changed namespace-replaced stopped restarted-elsewhere
-restart-requested not-loaded not-wanted engine-changed unreachable
+restart-requested not-loaded not-wanted engine-changed files-unknown
+unreachable
 """
 
 
