@@ -146,6 +146,11 @@ class EngineChoice:
         return self.endpoint.startswith(_OVER_NETWORK)
 
     @property
+    def is_here(self) -> bool:
+        """Whether its endpoint is on this machine; of a place, only an address can tell that."""
+        return self.endpoint.startswith(_ON_THIS_MACHINE) or not (self.is_remote or self.place)
+
+    @property
     def label(self) -> str:
         """Its name for people; a remote one with its endpoint, without a password."""
         where = f"{self.name} at {shown(self.endpoint)}" if self.is_remote else self.name

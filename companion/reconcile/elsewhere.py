@@ -77,7 +77,7 @@ def examined(
 ) -> EngineChoice:
     """Return an engine with what is known of its files; a record of any agent tells that.
 
-    Where none does, the engine is tried, or else taken to be elsewhere if it is over a network.
+    Where none does, the engine is tried, or else judged by its address.
 
     Raises:
         CompanionError: the engine is elsewhere and cannot mount something, or does not answer.
@@ -85,7 +85,7 @@ def examined(
     if (record.engine if record else None) != choice:
         known = recorded(home, choice)
         if not known and not tries:
-            known = replace(choice, shares_files=not choice.is_remote)
+            known = replace(choice, shares_files=choice.is_here)
         choice = known or _seen(home, checked, choice)
     if not choice.shares_files and (problems := tuple(_mounted(home, checked, choice))):
         raise ConfigError(problems)

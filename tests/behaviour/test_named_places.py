@@ -121,6 +121,20 @@ def test_a_clone_that_names_a_place_has_nothing_asked_there_before_its_user_agre
     assert not {"import", "run", "create"} & set(fake_engine.read(place)["met"])
 
 
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_a_plan_for_a_place_that_only_its_client_knows_expects_no_mount(
+    tmp_path: Path, engine: str
+):
+    desk = make_desk(tmp_path, trusting=False)
+    one = Fake(desk, desk.project(FREE), engine)
+    define(desk, f"{{lab: {{{engine}: lab}}}}")
+    choose(one, "lab")
+    assert one.companion("plan", "--json").ok().agent["asked"] is False
+    text = '    runtime_volumes: ["./work:/work"]\ncontainer_runtime: lab\n'
+    (one.project / "agent.yaml").write_text(FREE + text)
+    assert f"./work is on this desktop, and lab ({engine}) cannot mount it" in problem(one, "plan")
+
+
 @pytest.mark.parametrize(
     ("places", "what"),
     [
