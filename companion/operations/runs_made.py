@@ -274,6 +274,19 @@ def require_nothing_lost(worktree: Worktree) -> None:
     raise CompanionError(f"{what}\n{details}", hint, code=Code.WORK_UNSAVED)
 
 
+def require_no_copy(home: Paths, run: Run) -> None:
+    """Check that no agent of a run works on a copy elsewhere, where its work cannot be judged.
+
+    Raises:
+        CompanionError: names the copy and its engine.
+    """
+    for record in store.of_project(home, project_of(home, run)).agents.values():
+        for label in (one.label for one in record.engines if not one.shares_files):
+            what = f"{run.name} may have work on {label}, in its copy of {run.directory}"
+            hint = "bring it back by git or `companion cp`, then run `companion remove --discard`"
+            raise CompanionError(what, hint, code=Code.WORK_UNSAVED)
+
+
 def _is_kept(home: Paths, name: str) -> bool:
     """Tell whether a config that the user edited is left of an earlier run."""
     return files.inode(_config(home, name)) is not None

@@ -461,6 +461,22 @@ def test_remove_loses_no_work_unless_it_is_told_to(repository):
     assert (other.exists(), repository.git("branch", "--list", "other")) == (False, "")
 
 
+def test_remove_does_not_judge_work_on_a_copy_elsewhere_by_the_desktops_worktree(repository):
+    repository.run("run", "codex", "--branch", "fix").ok()
+    worktree = repository.top.with_name("app.worktrees") / "fix"
+    (file,) = repository.desk.home.glob("**/agent.json")
+    record = json.loads(file.read_text())
+    record["engine"]["shares_files"] = False
+    file.write_text(json.dumps(record))
+    refused = repository.run("remove", "app-fix")
+    assert refused.code == 1
+    assert f"app-fix may have work on podman, in its copy of {worktree}" in refused.err
+    assert "companion remove --discard" in refused.err
+    assert worktree.exists()
+    repository.run("remove", "app-fix", "--discard").ok()
+    assert not worktree.exists()
+
+
 HOSTILE = """\
 core.fsmonitor core.hooksPath core.sshCommand core.pager core.editor core.gitProxy gpg.program
 filter.evil.smudge filter.evil.clean filter.evil.process diff.external alias.status

@@ -47,6 +47,7 @@ def _taken_back(home: Paths, made: Run, arguments: Namespace) -> Result:
     from companion.operations import registry, runs_made  # noqa: PLC0415 - start-up time is a budget
 
     if made.worktree and not arguments.discard:
+        runs_made.require_no_copy(home, made)
         runs_made.require_nothing_lost(made.worktree)
     project = runs_made.project_of(home, made)
     if store.is_registered(home.project(project.id).root):
