@@ -171,7 +171,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         host_address=_host_address(record, choice),
         engine=engine.choice.name,
         place=engine.choice.place,
-        egress=(record.config.egress if record and containers else "") or config.egress,
+        egress=record.config.egress or "unknown" if record and containers else config.egress,
         next_egress=config.egress,
         services=tuple((c.service, c.status) for c in containers),
         problems=(*config.problems, *broken, *ports.problems),

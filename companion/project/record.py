@@ -21,7 +21,8 @@ class Applied:
     """True once everything was applied; False while an apply is under way."""
 
 
-_WIDER = ("", "listed", "open", "no gateway")
+_WIDER = ("listed", "open", "no gateway", "")
+"""Egress modes, the widest last: what is unknown may be anything."""
 
 
 @dataclass(frozen=True, slots=True)

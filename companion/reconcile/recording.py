@@ -43,6 +43,9 @@ def record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
     """
     checked = comparison.checked
     on = comparison.engine.choice if complete else comparison.was_on or comparison.engine.choice
+    summary = checked.summary
+    if not complete and comparison.record.engine:  # containers of what was recorded may run
+        summary = summary.joined(comparison.record.config)
     new = replace(
         comparison.record.on(on),
         applied=Applied(
@@ -50,7 +53,7 @@ def record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
             loaded=_loaded(comparison, complete=complete),
             complete=complete,
         ),
-        config=checked.summary if complete else checked.summary.joined(comparison.record.config),
+        config=summary,
     )
     store.write(checked.agent_paths(home), new)
     store.register(home.project(checked.project.id), checked.project.directory)

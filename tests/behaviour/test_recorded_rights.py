@@ -67,3 +67,23 @@ def test_status_shows_the_egress_of_what_runs_until_another_one_is_applied(desk:
     fake.companion("down").ok()
     config.write_text(closed.replace(listed, "mode: open"))
     assert fake.companion("status").ok().out.splitlines()[1].endswith(" open")
+
+
+def test_status_does_not_guess_the_egress_of_what_an_earlier_version_started(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    for name in ("agent", "good"):
+        (path,) = (desk.home / ".local/state/companion").glob(f"projects/*/coder/**/{name}.json")
+        record = json.loads(path.read_text())
+        del record["config"]["egress"]
+        path.write_text(json.dumps(record))
+    unknown = "unknown, listed after `up`"
+    assert fake.companion("status").ok().out.splitlines()[1].endswith(unknown)
+    config = fake.project / "agent.yaml"
+    config.write_text(config.read_text() + "log_level: debug\n")
+    fake.set(refuse=["exec", "cp", "run", "create", "build"])
+    assert fake.companion("up").code == 1
+    assert fake.companion("status").ok().out.splitlines()[1].endswith(unknown)
+    fake.set(refuse=[])
+    fake.companion("up").ok()
+    assert fake.companion("status").ok().out.splitlines()[1].endswith(" listed")
