@@ -9,6 +9,12 @@ cd "$(dirname "$0")/.."
 make -s setup
 mkdir -p build
 lint=''
+stop_docker=''
+finish() {
+  [ -z "$lint" ] || kill "$lint" 2>/dev/null || true
+  [ -z "$stop_docker" ] || bash scripts/dockerd.sh stop
+}
+trap finish EXIT
 [ "${1:-}" = bench ] || { make -s lint & lint=$!; } # beside what mostly waits for downloads
 bash scripts/packages.sh test
 exports=$(bash scripts/engine.sh)
@@ -18,7 +24,7 @@ docker_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1
 engines=podman,docker
 if ! docker_answers; then
   if [ "$(id -u)" = 0 ]; then
-    bash scripts/dockerd.sh running || trap 'bash scripts/dockerd.sh stop' EXIT
+    bash scripts/dockerd.sh running || stop_docker=yes
     exports=$(bash scripts/dockerd.sh start)
     eval "$exports"
   else
@@ -39,6 +45,7 @@ fi
 [ -d build/oracles/node_modules/jsonc-parser ] ||
   npm install --silent --no-fund --no-audit --prefix build/oracles jsonc-parser@3.3.1 >/dev/null
 [ -z "$lint" ] || wait "$lint"
+lint=''
 # Each engine has a worker (tests/conftest.py), and the third runs all other tests. Three on two cores,
 # because tests of engines often wait.
 # shellcheck disable=SC2086 # several arguments

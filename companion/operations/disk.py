@@ -240,18 +240,23 @@ def remove(
 ) -> Iterator[Unused]:
     """Remove what is unused; yield what is gone. Engines refuse what a container uses by now.
 
-    Images stay while one is built: it may begin with their layers, or be one that has no name yet.
+    An image stays while one is built: that may begin with its layers, or be it, without a name yet.
     """
     engine = Engine(choice)
-    with ExitStack() as stack:
-        turns = [stack.enter_context(locks.attempt(lock)) for lock in home.builds.glob("*.lock")]
-        for one in found:
-            if one.kind == "image" and not all(turns):
+    for one in found:
+        with ExitStack() as stack:
+            if one.kind == "image" and not _nothing_is_built(home, choice, stack):
                 report(f"keeping image {one.name}: an image is being built")
                 continue
             report(f"removing {one.kind} {one.name}")
             if storage.discard(engine, one.kind, one.id):
                 yield one
+
+
+def _nothing_is_built(home: Paths, choice: EngineChoice, stack: ExitStack) -> bool:
+    """Hold back the builds of an engine, but for the first one of its kind; False if one runs."""
+    turns = home.builds.glob(f"{choice.name}-*.lock")
+    return all(stack.enter_context(locks.attempt(turn)) for turn in turns)
 
 
 def volumes_text(amount: int | None) -> str:

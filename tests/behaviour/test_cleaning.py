@@ -73,7 +73,7 @@ def test_no_image_is_removed_while_another_is_built(fake: Fake):
     with locks.exclusive(fake.desk.paths.build_lock("podman", "c0ffee")):
         done = fake.desk.companion("clean", "--yes").ok()
         assert done.err.count("an image is being built") == 2
-        assert "removed nothing; 2 in use by now" in done.out
+        assert "removed nothing; 2 kept, in use by now" in done.out
     assert fake.world["images"] == before
     assert "removed 2 images" in fake.desk.companion("clean", "--yes").ok().out
 

@@ -324,8 +324,7 @@ def test_times_are_within_their_budgets_next_to_a_bare_exec(far: Far):
     report = ROOT / "build/reach"
     report.mkdir(parents=True, exist_ok=True)
     (report / f"{far.engine}.md").write_text("\n".join(rows) + "\n")
-    load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    slow = max(1.0, load, times["exec by the engine's client"] / 0.2)
+    slow = min(3.0, max(1.0, times["exec by the engine's client"] / 0.2))
     assert times["login"] <= 0.8 * slow
     assert times["status"] <= 1.0 * slow
     reload = {"docker": 1.5, "podman": 3.0}  # podman's client logs in for each call

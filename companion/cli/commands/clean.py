@@ -33,7 +33,7 @@ def clean(arguments: Namespace) -> Result:
     gone = [one for choice, unused in candidates
             for one in disk.remove(home, choice, unused, comment)]  # fmt: skip
     left = count - len(gone)
-    text = f"removed {_counted(gone)}" + (f"; {left} in use by now" if left else "")
+    text = f"removed {_counted(gone)}" + (f"; {left} kept, in use by now" if left else "")
     return Result(text, _data(found, gone), problems=problems)
 
 
