@@ -230,10 +230,15 @@ class Engine(Inventory):
         """Remove an image unless it is in use."""
         process.run(self.argv("rmi", tag), env=self.environment, timeout=SLOW)
 
+    def volumes(self) -> tuple[str, ...]:
+        """Return the names of the agent's volumes, without the project's ID."""
+        names = self.call("volume", "ls", "--quiet", timeout=self.patience).split()
+        own = (name for name in names if name.startswith(f"{self.project}_{self.agent}_"))
+        return tuple(name.removeprefix(f"{self.project}_") for name in own)
+
     def remove_volumes(self) -> int:
         """Remove the agent's volumes and return their number."""
-        names = self.call("volume", "ls", "--quiet", timeout=self.patience).split()
-        own = [name for name in names if name.startswith(f"{self.project}_{self.agent}_")]
+        own = self.volumes()
         for name in own:
-            self.call("volume", "rm", name)
+            self.call("volume", "rm", f"{self.project}_{name}")
         return len(own)

@@ -134,6 +134,9 @@ class Driver(Protocol):
     def discard_image(self, tag: str) -> None:
         """Remove an image unless it is in use."""
 
+    def volumes(self) -> tuple[str, ...]:
+        """Return the names of the agent's volumes, without the project's ID."""
+
     def remove_volumes(self) -> int:
         """Remove the agent's volumes and return their number."""
 

@@ -13,7 +13,7 @@ from companion.config.strict_yaml import Plain
 from companion.errors import Code, CompanionError
 from companion.keychain import store as keychain
 from companion.oauth import grant_store
-from companion.operations import dev_container, json_schema, repository
+from companion.operations import dev_container, json_schema, repository, unsaved_work
 from companion.operations.repository import Repository
 from companion.plugins import clis
 from companion.plugins.clis import Cli
@@ -28,8 +28,6 @@ from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
 
 _IGNORED = ".build/\n.env\n"
-_SHOWN = 10
-"""Files and commits that a message names at most."""
 
 
 def of_directory(home: Paths, directory: Path) -> tuple[Run, ...]:
@@ -225,7 +223,7 @@ def take_back(home: Paths, run: Run, *, discard: bool = False) -> bool:
     """
     if run.worktree:
         if not discard:
-            require_nothing_lost(run.worktree)
+            unsaved_work.require_nothing_lost(run.worktree)
         worktrees.remove(run.worktree)
     return take_back_config(home, run)
 
@@ -252,39 +250,6 @@ def take_back_config(home: Paths, run: Run) -> bool:
 def _remove_empty(directory: Path) -> None:
     if files.is_directory(directory) and not any(directory.iterdir()):
         directory.rmdir()
-
-
-def require_nothing_lost(worktree: Worktree) -> None:
-    """Check that a worktree can be removed without losing work.
-
-    Raises:
-        CompanionError: names what would be lost.
-    """
-    lost = worktrees.loss(worktree)
-    if not lost:
-        return
-    lines = [lost.unknown] if lost.unknown else []
-    lines += [f"not committed: {name}" for name in lost.changes[:_SHOWN]]
-    lines += [f"only on {worktree.branch}: {commit}" for commit in lost.commits[:_SHOWN]]
-    if more := sum(max(0, len(one) - _SHOWN) for one in (lost.changes, lost.commits)):
-        lines.append(f"and {more} more")
-    what = f"removing {worktree.directory} would lose work:"
-    details = "\n".join(f"  {line}" for line in lines)
-    hint = "commit and merge or push it; or lose it: `companion remove --discard`"
-    raise CompanionError(f"{what}\n{details}", hint, code=Code.WORK_UNSAVED)
-
-
-def require_no_copy(home: Paths, run: Run) -> None:
-    """Check that no agent of a run works on a copy elsewhere, where its work cannot be judged.
-
-    Raises:
-        CompanionError: names the copy and its engine.
-    """
-    for record in store.of_project(home, project_of(home, run)).agents.values():
-        for label in (one.label for one in record.engines if not one.shares_files):
-            what = f"{run.name} may have work on {label}, in its copy of {run.directory}"
-            hint = "bring it back by git or `companion cp`, then run `companion remove --discard`"
-            raise CompanionError(what, hint, code=Code.WORK_UNSAVED)
 
 
 def _is_kept(home: Paths, name: str) -> bool:

@@ -197,7 +197,16 @@ def _brought(sandbox: Sandbox) -> Iterator[tuple[str, str]]:
 
 def seed_volume(agent: str, directory: str) -> str:
     """Return the name of the volume that stands for a directory of the desktop (its real path)."""
-    return f"{agent}_seed-{digest([directory])[:12]}"
+    return f"{_seeds(agent)}{digest([directory])[:12]}"
+
+
+def is_seed(agent: str, volume: str) -> bool:
+    """Tell whether a volume of an agent stands for a directory of the desktop."""
+    return volume.startswith(_seeds(agent))
+
+
+def _seeds(agent: str) -> str:
+    return f"{agent}_seed-"
 
 
 def _mounts(sandbox: Sandbox) -> tuple[Bind, ...]:

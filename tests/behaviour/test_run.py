@@ -461,17 +461,42 @@ def test_remove_loses_no_work_unless_it_is_told_to(repository):
     assert (other.exists(), repository.git("branch", "--list", "other")) == (False, "")
 
 
-def test_remove_does_not_judge_work_on_a_copy_elsewhere_by_the_desktops_worktree(repository):
+def test_work_on_a_copy_elsewhere_outlives_each_step_that_the_refusal_names(repository):
     repository.run("run", "codex", "--branch", "fix").ok()
     worktree = repository.top.with_name("app.worktrees") / "fix"
     (file,) = repository.desk.home.glob("**/agent.json")
     record = json.loads(file.read_text())
     record["engine"]["shares_files"] = False
     file.write_text(json.dumps(record))
+    engine = Fake(repository.desk, repository.desk.home)
+    copy = f"{file.parents[1].name}_app-fix_seed-0123456789ab"
+    engine.set(volumes=[*engine.world["volumes"], copy])
+    for options in ((), ("--volumes",)):
+        refused = repository.run("remove", "app-fix", *options)
+        assert (refused.code, copy in engine.world["volumes"]) == (1, True)
+        assert f"app-fix may have work on podman, in its copy of {worktree}" in refused.err
+        assert f"`companion -C {worktree} down --volumes`" in refused.err
+    (worktree / "brought.txt").write_text("work\n")
+    repository.run("-C", str(worktree), "down", "--volumes").ok()
+    assert copy not in engine.world["volumes"]
+    unsaved = repository.run("remove", "app-fix")
+    assert (unsaved.code, "not committed: brought.txt" in unsaved.err) == (1, True)
+    repository.commit(cwd=worktree)
+    assert "only on fix: " in repository.run("remove", "app-fix").err
+    repository.git("merge", "--quiet", "fix")
+    own(repository.top)
+    repository.run("remove", "app-fix").ok()
+    assert not worktree.exists()
+
+
+def test_a_damaged_record_does_not_say_that_there_is_no_copy_elsewhere(repository):
+    repository.run("run", "codex", "--branch", "fix").ok()
+    worktree = repository.top.with_name("app.worktrees") / "fix"
+    (file,) = repository.desk.home.glob("**/agent.json")
+    file.write_text("{")
     refused = repository.run("remove", "app-fix")
     assert refused.code == 1
-    assert f"app-fix may have work on podman, in its copy of {worktree}" in refused.err
-    assert "companion remove --discard" in refused.err
+    assert f"app-fix may have work on another machine: {file} is damaged" in refused.err
     assert worktree.exists()
     repository.run("remove", "app-fix", "--discard").ok()
     assert not worktree.exists()

@@ -44,12 +44,12 @@ def remove(arguments: Namespace) -> Result:
 
 def _taken_back(home: Paths, made: Run, arguments: Namespace) -> Result:
     """Remove the sandbox of a repository, and the worktree that was made for it."""
-    from companion.operations import registry, runs_made  # noqa: PLC0415 - start-up time is a budget
+    from companion.operations import registry, runs_made, unsaved_work  # noqa: PLC0415 - start-up time is a budget
 
-    if made.worktree and not arguments.discard:
-        runs_made.require_no_copy(home, made)
-        runs_made.require_nothing_lost(made.worktree)
     project = runs_made.project_of(home, made)
+    if made.worktree and not arguments.discard:
+        unsaved_work.require_no_copy(home, project, made)
+        unsaved_work.require_nothing_lost(made.worktree)
     if store.is_registered(home.project(project.id).root):
         registry.forget(home, project.id, comment, volumes=arguments.volumes)
     is_gone = runs_made.take_back(home, made, discard=arguments.discard)
