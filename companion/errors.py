@@ -64,6 +64,7 @@ class Code(StrEnum):
     NO_REPOSITORY = "no-repository"
     WORK_UNSAVED = "work-unsaved"
     CONFIRMATION_REQUIRED = "confirmation-required"
+    RESTART_NEEDED = "restart-needed"
     TRUST_REQUIRED = "trust-required"
     DAMAGED = "damaged"
     FILE_ACCESS = "file-access"

@@ -55,6 +55,7 @@ def carry_out(home: Paths, action: Action, progress: Progress) -> str:
     """
     one, host = action.on, action.host
     ref, name = one.ref, one.agent
+    already = f"{name} reaches {host} already"
     match action.verb:
         case Verb.START | Verb.RESTART:
             report = run.reconcile(home, ref, progress, fresh=action.verb is Verb.RESTART)
@@ -63,21 +64,17 @@ def carry_out(home: Paths, action: Action, progress: Progress) -> str:
             was_there = teardown.down(home, ref.project, name, progress)
             return f"stopped {name}" if was_there else f"{name} was stopped already"
         case Verb.ONCE:
-            if not allow.once(home, ref, name, allow.parsed(host), progress):
-                return f"{name} reaches {host} already"
+            changed = allow.once(home, ref, name, allow.parsed(host), progress)
             allow.apply(home, ref, name, progress)
-            return f"{name} may reach {host} until it is taken down"
+            return f"{name} may reach {host} until it is taken down" if changed else already
         case Verb.ALWAYS:
             file = allow.always(home, ref, name, allow.parsed(host))
-            if not file:
-                return f"{name} reaches {host} already"
             allow.apply(home, ref, name, progress)
-            return f"{name} may reach {host}: a new line in {file}"
+            return f"{name} may reach {host}: a new line in {file}" if file else already
         case Verb.DENY:
-            if not allow.deny(home, ref, name, allow.parsed(host), progress):
-                return f"{name} does not reach {host}"
+            changed = allow.deny(home, ref, name, allow.parsed(host), progress)
             allow.apply(home, ref, name, progress)
-            return f"{name} no longer reaches {host}"
+            return f"{name} {'no longer reaches' if changed else 'does not reach'} {host}"
 
 
 def editor(one: AgentOverview) -> tuple[str, ...]:

@@ -24,7 +24,16 @@ from companion.reconcile import (
 )
 from companion.reconcile.allocate import propose
 from companion.reconcile.desired import HOST_KEY, Desired, desire
-from companion.reconcile.plan import Change, Plan, Reload, plan, reloads
+from companion.reconcile.plan import (
+    Change,
+    LeaveEngine,
+    Plan,
+    Reload,
+    Start,
+    Step,
+    plan,
+    reloads,
+)
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.model import HostFacts, Sandbox
 from companion.spec.containers import Image
@@ -47,6 +56,30 @@ class Comparison:
     plan: Plan
     was_asked: bool = True
     """False: what the engine holds is unknown, because the user did not agree to it yet."""
+
+    def require_agent_kept(self) -> None:
+        """Check that the plan ends no work of an agent that runs.
+
+        Raises:
+            CompanionError: it replaces the agent's container, or removes it from an engine.
+        """
+        ends = next((step for step in self.plan.steps if self._ends_agent(step)), None)
+        if ends:
+            agent = self.checked.config.name
+            what = f"{agent} would have to restart ({ends.why.text}): nothing was applied"
+            hint = (
+                "what you allowed or denied is kept; `companion up` applies all of it, and ends"
+                " the agent's terminal"
+            )
+            raise CompanionError(what, hint, code=Code.RESTART_NEEDED)
+
+    def _ends_agent(self, step: Step) -> bool:
+        if isinstance(step, LeaveEngine):
+            return self.was_on is not None and step.engine.is_same(self.was_on)
+        if not isinstance(step, Start) or step.service.role is not Role.AGENT:
+            return False
+        container = self.observed.container(step.service.name)
+        return container is not None and container.running
 
 
 def preview(home: Paths, ref: AgentRef) -> Comparison:
@@ -82,12 +115,21 @@ def _unasked(
 
 
 def compare(
-    home: Paths, checked: Checked, record: AgentRecord, engine: Driver, *, fresh: bool = False
+    home: Paths,
+    checked: Checked,
+    record: AgentRecord,
+    engine: Driver,
+    *,
+    fresh: bool = False,
+    keeps_agent: bool = False,
 ) -> Comparison:
     """Compare the desired state with the engine's; `fresh` also replaces what does not differ.
 
+    With `keeps_agent`, SSH is not tried: an agent that stops its server cannot hold up a reload.
+
     Raises:
-        CompanionError: the engine, or the one that the agent is still on, does not answer.
+        CompanionError: the engine, or the one that the agent is still on, does not answer; or the
+            plan ends the work of an agent that is to be kept.
     """
     departures, then = migrate.departures(engine, record), record.on(engine.choice)
     desired = desired_of(home, checked, then)
@@ -97,9 +139,12 @@ def compare(
         departures = (*departures, migrate.removal_of_forgotten(engine))
         observed = Observed(images=observed.images)
     todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
-    if _should_answer(todo) and not readiness.answers(engine, desired.target):
+    if not keeps_agent and _should_answer(todo) and not readiness.answers(engine, desired.target):
         todo = plan(desired.target, replace(observed, unreachable=True), record)
-    return Comparison(checked, record.engine, then, desired, engine, observed, todo)
+    comparison = Comparison(checked, record.engine, then, desired, engine, observed, todo)
+    if keeps_agent:
+        comparison.require_agent_kept()
+    return comparison
 
 
 def refreshed(
@@ -227,16 +272,3 @@ def is_needed(home: Paths, comparison: Comparison, image: Image) -> bool:
     except CompanionError:
         return True
     return image in desired.target.images
-
-
-def require_agent_kept(comparison: Comparison) -> None:
-    """Check that the plan does not end an agent's work.
-
-    Raises:
-        CompanionError: it replaces the agent's container.
-    """
-    if Role.AGENT in comparison.plan.starts:
-        agent = comparison.checked.config.name
-        what = f"other changes of {agent} wait, and would restart it: nothing was applied"
-        hint = "`companion up` applies all of them; it ends the agent's terminal"
-        raise CompanionError(what, hint, code=Code.CONFIRMATION_REQUIRED)

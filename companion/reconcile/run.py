@@ -49,7 +49,6 @@ from companion.reconcile.compare import (
     engine_of,
     is_needed,
     refreshed,
-    require_agent_kept,
     settled,
 )
 from companion.reconcile.plan import Change, Plan
@@ -222,24 +221,25 @@ def _reconcile(request: _Request) -> Report:
     engine = engine_of(home, checked, store.read(checked.agent_paths(home)), request.on)
     record = replace(reserve(home, checked, engine, progress), wanted="up")
     settled_comparison = settled(home, checked, record, engine) if request.only_if_changed else None
-    comparison = settled_comparison or compare(home, checked, record, engine, fresh=request.fresh)
-    comparison = refreshed(home, comparison, record, fresh=request.fresh)
     is_settled = settled_comparison and not settled_comparison.plan.steps
+    if request.keeps_agent and not is_settled:
+        settled_comparison = None  # what may restart the agent is observed before anything changes
+    comparison = settled_comparison or compare(
+        home, checked, record, engine, fresh=request.fresh, keeps_agent=request.keeps_agent
+    )
+    comparison = refreshed(home, comparison, record, fresh=request.fresh)
     if is_settled and not carrying.of(home, comparison).is_due():
         return _report(comparison, request.begin, 0.0)
-    if request.keeps_agent:
-        require_agent_kept(comparison)
     if comparison.plan.change is Change.REBUILD:
         comparison.engine.require_user_ids()  # whoever turns mapping on loses all images
     try:
-        login_seconds = _carry_out(request, comparison)
+        return _report(comparison, request.begin, _carry_out(request, comparison))
     except (WorldChangedError, SupersededError):
         raise
     except CompanionError as error:
         if settled_comparison:
             return _reconcile(replace(request, only_if_changed=False))
         raise rollback.roll_back(home, checked, error, progress) from error
-    return _report(comparison, request.begin, login_seconds)
 
 
 def _carry_out(request: _Request, comparison: Comparison) -> float:

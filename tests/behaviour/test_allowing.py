@@ -1,5 +1,6 @@
 """A user allows a host, always or once, and nothing else of any file changes."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -20,6 +21,7 @@ egress:            # what it reaches
 
 features: []
 """
+EDITED = BLOCK.replace("features: []", "features: [{plugin: custom-runtime, env: [A=b]}]")
 FLOW = BLOCK.replace("\n  mode: listed\n  allow:\n    - a.test       # docs", "").replace(
     "egress:    ", "egress: {mode: listed}"
 )
@@ -102,12 +104,40 @@ def test_what_is_no_host_is_refused_and_nothing_changes(desk: Desk, host: str):
 
 def test_allowing_a_host_restarts_no_agent_for_what_else_was_saved(desk: Desk):
     fake = running(desk, BLOCK)
-    edited = BLOCK.replace("features: []", "features: [{plugin: custom-runtime, env: [A=b]}]")
-    (fake.project / "agent.yaml").write_text(edited)
-    done = fake.companion("allow", "b.test", "--once")
-    assert "other changes of coder wait, and would restart it: nothing was appl" in done.problems[0]
-    assert "`companion up` applies all of them" in done.problems[0]
+    (fake.project / "agent.yaml").write_text(EDITED)
+    for words in (("allow", "b.test", "--once"), ("allow", "c.test"), ("deny", "a.test")):
+        for _ in range(2):  # the second time, the file has it, and the gateway still does not
+            done = fake.companion(*words)
+            assert (done.code, done.out) == (1, "")
+            assert "coder would have to restart (changed: env" in done.err
+            assert "is kept; `companion up` applies all of it" in done.err
+    (problem,) = json.loads(fake.companion("allow", "c.test", "--json").out)["problems"]
+    assert problem["code"] == "restart-needed"
     assert changes(fake) == []
+    assert hosts(fake) == {"a.test"}
+    fake.companion("up").ok()
+    assert hosts(fake) == {"b.test", "c.test"}
+
+
+def test_an_agent_that_ended_is_started_with_all_that_was_saved(desk: Desk):
+    fake = running(desk, BLOCK)
+    (fake.project / "agent.yaml").write_text(EDITED)
+    fake.crash()
+    fake.companion("allow", "b.test").ok()
+    assert hosts(fake) == {"a.test", "b.test"}
+    fake.is_whole()
+
+
+def test_a_host_is_not_written_for_a_gateway_whose_repair_would_restart_the_agent(desk: Desk):
+    fake = running(desk, BLOCK)
+    ended = {"Running": False, "Status": "exited", "ExitCode": 0, "StartedAt": ""}
+    containers = fake.world["containers"]
+    gone = {n: c | {"State": ended} for n, c in containers.items() if n.endswith(("-net", "way"))}
+    fake.set(containers=containers | gone)
+    for _ in range(2):
+        done = fake.companion("allow", "b.test")
+        assert "coder would have to restart (it shares the network of" in done.problems[0]
+        assert hosts(fake) == {"a.test"}
     fake.companion("up").ok()
     assert hosts(fake) == {"a.test", "b.test"}
 

@@ -20,7 +20,7 @@ subnet-taken address-held name-taken port-taken port-local image-gone network-mi
 pull-failed build-failed login-failed
 agent-ended rolled-back superseded stopped already-running not-registered not-started agent-unknown
 no-logins editor-missing exists no-watcher no-repository work-unsaved confirmation-required
-trust-required damaged file-access
+restart-needed trust-required damaged file-access
 """
 REASONS = """
 missing image-missing spec-changed network-changed namespace-replaced stopped restarted-elsewhere

@@ -56,8 +56,7 @@ def allow(arguments: Namespace) -> Result:
     else:
         file = allowing.always(home, ref, agent, host, for_fleet=arguments.fleet)
         changed = bool(file)
-    if changed:
-        allowing.apply(home, ref, agent, comment)
+    allowing.apply(home, ref, agent, comment)  # an earlier call may have changed it in vain
     until = "until it is taken down" if arguments.once else f"a new line in {file}"
     text = f"{agent} may reach {host}: {until}" if changed else f"{agent} reaches {host} already"
     return Result(text=text, data={"agent": agent, "host": host, "changed": changed})
@@ -68,13 +67,14 @@ def deny(arguments: Namespace) -> Result:
     home, project, agent = agent_of(arguments)
     ref, host = inventory.find_agent(home, project, agent), allowing.parsed(arguments.host)
     changed = allowing.deny(home, ref, agent, host, comment)
-    if changed:
-        try:
-            allowing.apply(home, ref, agent, comment)
-        except CompanionError as error:
-            what = f"the running gateway still lets {host} through until this is corrected"
-            first = error.problems[0]
-            raise CompanionError(f"{what}:\n  {first.located}", first.hint) from error
+    try:
+        allowing.apply(home, ref, agent, comment)
+    except CompanionError as error:
+        lets = "still lets" if changed else "may still let"
+        what = f"the running gateway {lets} {host} through until this is corrected"
+        first = error.problems[0]
+        text = f"{what}:\n  {first.located}"
+        raise CompanionError(text, first.hint, code=first.code) from error
     text = f"{agent} no longer reaches {host}" if changed else f"{agent} does not reach {host}"
     return Result(text=text, data={"agent": agent, "host": host, "changed": changed})
 
