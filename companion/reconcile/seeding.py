@@ -42,15 +42,22 @@ def _seed(seen: Comparison, directory: Path, progress: Progress) -> None:
 
             def send(stream: IO[bytes], name: str) -> None:
                 progress(f"copying {directory} to {where}, once; bring work back by git or cp")
-                pack.pack(stream, parent, directory.name, name, owner=uid)
+                try:
+                    pack.pack(stream, parent, directory.name, name, owner=uid)
+                except BrokenPipeError:  # the engine says why
+                    raise
+                except OSError as error:
+                    raise _failed(directory / (error.filename or ""), error) from None
 
             image = seen.desired.target.services[0].image
             is_new = seen.engine.seed(image, volume, uid, send)
     except OSError as error:
-        place = directory / (error.filename or "")
-        what = f"cannot copy {place}: {error.strerror or error}"
-        hint = "correct that, or mount another directory"
-        raise CompanionError(what, hint, code=Code.FILE_ACCESS) from None
+        raise _failed(directory, error) from None
     if not (is_new or seen.observed.containers):
         again = "`companion down --volumes` has it copied anew"
         progress(f"using the copy of {directory} that is on {where} already; {again}")
+
+
+def _failed(place: Path, error: OSError) -> CompanionError:
+    what = f"cannot copy {place}: {error.strerror or error}"
+    return CompanionError(what, "correct that, or mount another directory", code=Code.FILE_ACCESS)

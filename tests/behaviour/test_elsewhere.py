@@ -185,6 +185,26 @@ def test_a_copy_that_fails_leaves_the_sandbox_as_it_is(desk: Desk):
     assert not one.world["networks"]
 
 
+def test_a_link_on_the_way_to_a_directory_is_reported_with_the_directory(desk: Desk):
+    one, work = mounting(desk)
+    above = one.project / "above"
+    above.mkdir()
+    work.rename(above / "work")
+    file = one.project / "agent.yaml"
+    file.write_text(file.read_text().replace("./work:/work", "./above/work:/work"))
+    real = one.program.parent / "real"
+    real.mkdir()
+    one.program.rename(real / one.program.name)
+    swap = f"test -L {above} || {{ mv {above} {above}.moved; ln -s {above}.moved {above}; }}"
+    one.program.write_text(
+        f'#!/bin/sh\ncase "$*" in *build*) {swap};; esac\nexec {real / one.program.name} "$@"\n'
+    )
+    one.program.chmod(0o755)
+    failed = one.companion("up", "--on", "box")
+    assert (failed.code, above.is_symlink()) == (1, True)
+    assert f"cannot copy {above}/work: Not a directory" in failed.err
+
+
 def test_a_worktree_that_git_would_not_find_there_is_refused(desk: Desk):
     one, _ = mounting(desk)
     tree = one.project / "work"
