@@ -65,7 +65,7 @@ class Applier:
     prepare: Callable[[Service], None] = lambda _: None
     """Prepares what an agent mounts, and refuses it; its old container is gone by then."""
     seed: Callable[[], None] = lambda: None
-    """Copies the directories that the agent mounts to an engine elsewhere, before a removal."""
+    """Copies the directories that the agent mounts to an engine elsewhere."""
     carrying: Carrying | None = None
     """What brings our files to where the containers read them, if the engine cannot mount them."""
     locate: Callable[[build_output.Failure], Position | None] = lambda _: None
@@ -83,7 +83,7 @@ class Applier:
         self._require_networks(plan)
         is_seeded = is_carried = False
         for step in plan.steps:
-            if not (is_seeded or isinstance(step, BuildImage)):
+            if not (is_seeded or _precedes_copies(step)):
                 self.seed()
                 is_seeded = True
             if isinstance(step, Start | Reload) and self.carrying and not is_carried:
@@ -258,6 +258,16 @@ class Applier:
             for container in self.engine.containers():
                 for line in self.engine.last_lines(container.name, _LOG_TAIL):
                     self.progress(f"{container.service} | {line}")
+
+
+def _precedes_copies(step: Step) -> bool:
+    """Tell whether a step is done before directories are copied to an engine elsewhere.
+
+    An agent that runs here works in them: it stops first. Any other works on its copy until then.
+    """
+    return isinstance(step, BuildImage) or (
+        isinstance(step, LeaveEngine) and step.engine.shares_files
+    )
 
 
 def reload_sshd(engine: Driver, login: AgentLogin) -> None:

@@ -1,7 +1,8 @@
 """Seeding: copies the mounted directories of the desktop to an engine elsewhere, once for each.
 
 The agent works on the copy; `companion cp` and git bring work back. Copying can take long and can
-fail, so it comes before anything is removed; the images are there by then.
+fail, so it comes before anything is removed, except from an engine here: an agent there writes to
+the directories, and a copy that is made meanwhile may be torn. The images are there by then.
 """
 
 import sys

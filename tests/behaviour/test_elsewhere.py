@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import fake_engine
 import pytest
 from desk import Desk
 from fake_project import Fake, config
@@ -185,6 +186,44 @@ def test_a_copy_that_fails_leaves_the_sandbox_as_it_is(desk: Desk):
     assert not one.world["networks"]
 
 
+def before(one: Fake, calls: str, does: str) -> None:
+    """Have a command of the shell run before the engine's work at calls that fit a pattern."""
+    real = one.program.parent / "real"
+    real.mkdir()
+    one.program.rename(real / one.program.name)
+    engine, pattern = real / one.program.name, calls.replace(" ", "\\ ")
+    one.program.write_text(
+        f'#!/bin/sh\ncase "$*" in {pattern}) {does};; esac\nexec {engine} "$@"\n'
+    )
+    one.program.chmod(0o755)
+
+
+def test_a_sandbox_that_moves_from_here_stops_before_its_directory_is_copied(desk: Desk):
+    one, work = mounting(desk)
+    one.set(elsewhere=False)
+    there = desk.home / "box.podman"
+    there.write_bytes(one.file.read_bytes())
+    fake_engine.save(there, fake_engine.read(there) | {"elsewhere": True})
+    Fake(desk, one.project, "podman")
+    place = f"{{podman: 'unix://{desk.home}/box', seed: true}}"
+    settings = desk.paths.settings.read_text().partition("places:")[0]
+    desk.paths.settings.write_text(
+        f"{settings}build: {{network: open}}\nplaces: {{box: {place}}}\n"
+    )
+    one.companion("up").ok()
+    before(one, "rm *-coder", f"touch {work}/late")
+    (work / "/".join("d" * 140)).mkdir(parents=True)
+    failed = one.companion("up", "--on", "box")
+    assert "the previous version is running again" in failed.err
+    one.is_whole(planned=False)
+    shutil.rmtree(work / "d")
+    (work / "late").unlink()
+    one.companion("up", "--on", "box").ok()
+    (copy,) = (c for n, c in fake_engine.read(there)["files"].items() if "_seed-" in n)
+    assert copy == COPY | {"late": b""}
+    assert not one.world["containers"]
+
+
 def test_a_link_on_the_way_to_a_directory_is_reported_with_the_directory(desk: Desk):
     one, work = mounting(desk)
     above = one.project / "above"
@@ -192,14 +231,8 @@ def test_a_link_on_the_way_to_a_directory_is_reported_with_the_directory(desk: D
     work.rename(above / "work")
     file = one.project / "agent.yaml"
     file.write_text(file.read_text().replace("./work:/work", "./above/work:/work"))
-    real = one.program.parent / "real"
-    real.mkdir()
-    one.program.rename(real / one.program.name)
     swap = f"test -L {above} || {{ mv {above} {above}.moved; ln -s {above}.moved {above}; }}"
-    one.program.write_text(
-        f'#!/bin/sh\ncase "$*" in *build*) {swap};; esac\nexec {real / one.program.name} "$@"\n'
-    )
-    one.program.chmod(0o755)
+    before(one, "*build*", swap)
     failed = one.companion("up", "--on", "box")
     assert (failed.code, above.is_symlink()) == (1, True)
     assert f"cannot copy {above}/work: Not a directory" in failed.err
