@@ -225,9 +225,9 @@ def _got(value: object) -> str:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the closest known word, or else all of them."""
-    names = sorted(known)
     import difflib  # noqa: PLC0415 - start-up time is a budget
 
+    names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     every = f"known are: {', '.join(names)}" if names else "none is configured"
     return f"did you mean '{close[0]}'?" if close else every

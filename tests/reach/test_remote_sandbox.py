@@ -25,7 +25,7 @@ egress: {mode: listed, allow: [one.test]}
 features:
   - plugin: ssh
   - plugin: custom-runtime
-    runtime_volumes: ["./work:/work"]
+    runtime_volumes: ["./work:/srv/work"]
   - plugin: external-services
     services:
       - url: https://secret.test
@@ -156,7 +156,7 @@ def test_nothing_of_this_desktop_is_mounted_and_no_port_published(far: Far):
 
 
 def test_a_directory_of_this_desktop_is_a_copy_there_that_the_agent_owns(far: Far):
-    look = "cat /work/file; stat -c %U /work /work/file; touch /work/new && echo made"
+    look = "cd /srv/work && cat file && stat -c %U . file && touch new && echo made"
     assert far.ssh(look).ok().out.split("\n")[:-1] == ["of the desktop", "agent", "agent", "made"]
     assert [path.name for path in (far.project / "work").iterdir()] == ["file"]
 
