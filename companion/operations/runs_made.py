@@ -223,7 +223,7 @@ def take_back(home: Paths, run: Run, *, discard: bool = False) -> bool:
     """
     if run.worktree:
         if not discard:
-            unsaved_work.require_nothing_lost(run.worktree)
+            unsaved_work.require_nothing_lost(run, run.worktree)
         worktrees.remove(run.worktree)
     return take_back_config(home, run)
 

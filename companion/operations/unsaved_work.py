@@ -16,8 +16,8 @@ _SHOWN = 10
 """Files and commits that a message names at most."""
 
 
-def require_nothing_lost(worktree: Worktree) -> None:
-    """Check that a worktree can be removed without losing work.
+def require_nothing_lost(run: Run, worktree: Worktree) -> None:
+    """Check that the worktree of a run can be removed without losing work.
 
     Raises:
         CompanionError: names what would be lost.
@@ -32,7 +32,7 @@ def require_nothing_lost(worktree: Worktree) -> None:
         lines.append(f"and {more} more")
     what = f"removing {worktree.directory} would lose work:"
     details = "\n".join(f"  {line}" for line in lines)
-    hint = "commit and merge or push it; or lose it: `companion remove --discard`"
+    hint = f"commit and merge or push it; or lose it: `companion remove {run.name} --discard`"
     raise CompanionError(f"{what}\n{details}", hint, code=Code.WORK_UNSAVED)
 
 

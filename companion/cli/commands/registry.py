@@ -49,7 +49,7 @@ def _taken_back(home: Paths, made: Run, arguments: Namespace) -> Result:
     project = runs_made.project_of(home, made)
     if made.worktree and not arguments.discard:
         unsaved_work.require_no_copy(home, project, made)
-        unsaved_work.require_nothing_lost(made.worktree)
+        unsaved_work.require_nothing_lost(made, made.worktree)
     if store.is_registered(home.project(project.id).root):
         registry.forget(home, project.id, comment, volumes=arguments.volumes)
     is_gone = runs_made.take_back(home, made, discard=arguments.discard)
