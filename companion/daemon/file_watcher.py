@@ -20,7 +20,7 @@ from companion.sandbox import model
 from companion.system import files as disk
 from companion.system import mount_table
 from companion.system.mount_table import MountTable
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 
 # Reading a file must not look like a change of it: watchdog also reports opens.
 _KINDS: list[type[events.FileSystemEvent]] = [

@@ -20,7 +20,8 @@ from companion.reconcile.run import Report
 from companion.reconcile.validate import check
 from companion.sandbox import powers_text
 from companion.system import locks
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 from companion.traffic.attention import Heard
 
 _ENDED = frozenset({Health.ABSENT, Health.STOPPED})

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from companion.spec.containers import Login
 from companion.system import files
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 from ssh import config, known_hosts
 
 

@@ -11,7 +11,8 @@ from companion.errors import Code, CompanionError
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.system import files, locks, programs, user_files
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 from ssh import config, known_hosts, values
 from ssh.values import SshValueError
 

@@ -16,7 +16,7 @@ from companion.errors import CompanionError
 from companion.project.record import AgentRecord
 from companion.spec.identity import Role
 from companion.system.json_store import Store
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 from companion.traffic.attention import Attention, Heard, heard, since_start
 
 _HEARD = Store(Heard, "remove it: it is made again by the agent's next word")

@@ -18,12 +18,12 @@ from companion.operations.descriptions import KEYS
 from companion.plugins.base import FeaturePlugin
 from companion.project.discovery import agent_refs
 from companion.project.model import Project
-from companion.system import files, links, paths, user_files
+from companion.system import files, links, project_paths, user_files
 
 Schema = dict[str, Any]
 COMMENT = "# yaml-language-server: $schema="
 _AGENT, _FLEET = "agent.schema.json", "fleet.schema.json"
-_SCHEMAS = {paths.CONFIG_NAME: _AGENT, paths.FLEET_NAME: _FLEET}
+_SCHEMAS = {project_paths.CONFIG_NAME: _AGENT, project_paths.FLEET_NAME: _FLEET}
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -115,7 +115,7 @@ def pointed(name: str, content: bytes) -> bytes:
     if schema is None:
         return content
     above = "../" * (len(PurePosixPath(name).parts) - 1)
-    comment = f"{COMMENT}{above}{paths.BUILD_NAME}/{schema}".encode()
+    comment = f"{COMMENT}{above}{project_paths.BUILD_NAME}/{schema}".encode()
     first, _, rest = content.partition(b"\n")
     return comment + b"\n" + (rest if first.startswith(COMMENT.encode()) else content)
 

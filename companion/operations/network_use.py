@@ -14,7 +14,7 @@ from companion.operations import container_logs
 from companion.spec.identity import Role
 from companion.system import locks
 from companion.system.json_store import Store
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 from companion.traffic import book, log
 from companion.traffic.book import Book
 

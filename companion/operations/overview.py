@@ -15,7 +15,8 @@ from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord, Written
 from companion.project.runs import Run
 from companion.system import files, parallel
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 from companion.traffic.attention import Attention, Heard
 
 _INLINE = "custom"

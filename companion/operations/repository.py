@@ -10,7 +10,7 @@ from companion.config.draft import Committer
 from companion.errors import Code, CompanionError
 from companion.project import discovery
 from companion.reconcile import host_facts
-from companion.system import files, paths, process, search, users, worktrees
+from companion.system import files, process, project_paths, search, users, worktrees
 
 _MOST_ENTRIES = 2000
 """Directory entries that are looked at: marks of tools lie near the top."""
@@ -104,7 +104,7 @@ def _require_own(top: Path) -> None:
 
 
 def _require_no_project(top: Path) -> None:
-    for name in (paths.CONFIG_NAME, paths.FLEET_NAME):
+    for name in (project_paths.CONFIG_NAME, project_paths.FLEET_NAME):
         if files.status(top / name):
             what = f"{top} has an {name} of its own" if name[0] == "a" else f"{top} has a {name}"
             raise CompanionError(what, f"start that: companion -C {top} up", code=Code.EXISTS)

@@ -17,7 +17,8 @@ from companion.project.record import AgentRecord
 from companion.reconcile import git_facts
 from companion.sandbox.repositories import CONFIG, GitFacts, stored
 from companion.system import files, git
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 _EXEC = re.compile(rb"^\s*(x|exec)\s+(.+)$", re.MULTILINE)
 

@@ -23,7 +23,7 @@ from companion.project.runs import Run
 from companion.reconcile import user_settings
 from companion.render import created
 from companion.spec.identity import digest
-from companion.system import files, paths, trees, worktrees
+from companion.system import files, project_paths, trees, worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
 
@@ -105,8 +105,8 @@ def credentials(home: Paths, name: str = "") -> Mapping[str, str]:
     found |= dict.fromkeys(keychain.held(home), "`companion secret`")
     if grant_store.read(home, grant_store.ACCOUNTS):
         found[clis.ACCOUNT] = "your ChatGPT account"
-    own = files.read_text(runs.directory_of(home, name) / paths.ENV_NAME) if name else None
-    values = env_file.parse(own or "", paths.ENV_NAME)
+    own = files.read_text(runs.directory_of(home, name) / project_paths.ENV_NAME) if name else None
+    values = env_file.parse(own or "", project_paths.ENV_NAME)
     return found | {n: ".env beside this file" for n, value in values.items() if value}
 
 
@@ -151,7 +151,7 @@ def make(
     if asked and reads_container:
         composed = replace(composed, container=asked)
     file = _config(home, name)
-    content = json_schema.pointed(paths.CONFIG_NAME, draft.text(composed).encode())
+    content = json_schema.pointed(project_paths.CONFIG_NAME, draft.text(composed).encode())
     run = Run(name, program.runtime, directory, worktree, digest(content.decode()))
     runs.write(home, run)
     try:
@@ -231,14 +231,14 @@ def take_back(home: Paths, run: Run, *, discard: bool = False) -> bool:
 def take_back_config(home: Paths, run: Run) -> bool:
     """Remove the project that we wrote, unless it was edited; return False if it is kept."""
     directory = runs.directory_of(home, run.name)
-    config = files.read_text(directory / paths.CONFIG_NAME)
+    config = files.read_text(directory / project_paths.CONFIG_NAME)
     is_ours = config is None or digest(config) == run.written
     if is_ours:
-        files.remove(directory / paths.CONFIG_NAME)
-        for name in (paths.ENV_EXAMPLE_NAME, ".gitignore", draft.HOOK):
+        files.remove(directory / project_paths.CONFIG_NAME)
+        for name in (project_paths.ENV_EXAMPLE_NAME, ".gitignore", draft.HOOK):
             files.remove(directory / name)
         _remove_empty((directory / draft.HOOK).parent)
-        trees.remove(directory / paths.BUILD_NAME)
+        trees.remove(directory / project_paths.BUILD_NAME)
     if is_ours or run.worktree:
         runs.forget(home, run.name)
     if is_ours:
@@ -258,4 +258,4 @@ def _is_kept(home: Paths, name: str) -> bool:
 
 
 def _config(home: Paths, name: str) -> Path:
-    return runs.directory_of(home, name) / paths.CONFIG_NAME
+    return runs.directory_of(home, name) / project_paths.CONFIG_NAME

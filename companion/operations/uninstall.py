@@ -18,7 +18,7 @@ from companion.project import kept_volumes, runs, store
 from companion.project.model import Project
 from companion.reconcile.progress import Progress
 from companion.spec.identity import Role
-from companion.system import files, locks, paths, trees
+from companion.system import files, locks, project_paths, trees
 from companion.system.paths import Paths
 
 
@@ -123,7 +123,7 @@ def _forget_secrets(home: Paths) -> Iterator[str]:
 
 def _is_build_of(directory: Path, project_id: str) -> bool:
     """Tell whether the generated files in a directory that is now a symlink are the project's."""
-    files_there = Project(directory, project_id).build.glob(f"*/{paths.COMPOSE_NAME}")
+    files_there = Project(directory, project_id).build.glob(f"*/{project_paths.COMPOSE_NAME}")
     return any(project_id in (files.read_text(file) or "") for file in files_there)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from companion.system import locks
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from companion.engine.model import EngineChoice
 from companion.system import files
 from companion.system.json_store import Store
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project.model import AgentRef, Project
 from companion.spec.identity import digest
-from companion.system import files, paths
+from companion.system import files, project_paths
 
 if TYPE_CHECKING:
     from companion.config.models import Fleet
@@ -55,7 +55,7 @@ def fleet(project: Project) -> "tuple[Fleet, Document] | None":
         return None
     from companion.config import decode  # noqa: PLC0415 - start-up time is a budget
 
-    return decode.fleet(text, paths.FLEET_NAME)
+    return decode.fleet(text, project_paths.FLEET_NAME)
 
 
 def agent_refs(project: Project) -> tuple[AgentRef, ...]:
@@ -82,7 +82,9 @@ def config_text(ref: AgentRef) -> str:
     if text is None:
         hint = "run `companion run` in a git repository, or name a project's directory with -C"
         raise CompanionError(
-            f"there is no {paths.CONFIG_NAME} in {ref.directory}", hint, code=Code.CONFIG_MISSING
+            f"there is no {project_paths.CONFIG_NAME} in {ref.directory}",
+            hint,
+            code=Code.CONFIG_MISSING,
         )
     above = Project(ref.directory.parent, "")
     if not ref.folder and files.status(above.fleet):

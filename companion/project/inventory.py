@@ -6,7 +6,8 @@ from companion.project import discovery, store
 from companion.project.model import AgentRef, Project
 from companion.project.record import AgentRecord
 from companion.system import files
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 
 def agents_of(home: Paths, project: Project) -> tuple[AgentRef, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from companion.project import discovery, store
 from companion.project.model import Project
-from companion.system import files, paths
+from companion.system import files, project_paths
 from companion.system.paths import Paths
 
 
@@ -32,7 +32,7 @@ def projects_with(home: Paths, agents: Collection[str]) -> tuple[Project, ...]:
 
 def is_project(home: Paths, here: Project) -> bool:
     """Tell whether a directory is a project, also one whose files were removed."""
-    names = (paths.CONFIG_NAME, paths.FLEET_NAME)
+    names = (project_paths.CONFIG_NAME, project_paths.FLEET_NAME)
     if any(files.status(here.directory / name) for name in names):
         return True
     return store.is_registered(home.project(here.id).root)

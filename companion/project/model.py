@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from companion.system import paths
+from companion.system import project_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +16,12 @@ class Project:
     @property
     def fleet(self) -> Path:
         """The project's fleet.yaml, if it is a fleet."""
-        return self.directory / paths.FLEET_NAME
+        return self.directory / project_paths.FLEET_NAME
 
     @property
     def build(self) -> Path:
         """The directory of generated files."""
-        return self.directory / paths.BUILD_NAME
+        return self.directory / project_paths.BUILD_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ class AgentRef:
     @property
     def config(self) -> Path:
         """The path of the agent's agent.yaml."""
-        return self.directory / paths.CONFIG_NAME
+        return self.directory / project_paths.CONFIG_NAME
 
     @property
     def env_files(self) -> tuple[Path, ...]:
         """Files of secret values; later ones override earlier ones."""
         directories = dict.fromkeys((self.project.directory, self.directory))
-        return tuple(directory / paths.ENV_NAME for directory in directories)
+        return tuple(directory / project_paths.ENV_NAME for directory in directories)
 
     def build(self, agent: str) -> Path:
         """Return the directory of the files that are generated for the agent."""

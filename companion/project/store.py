@@ -10,7 +10,8 @@ from companion.errors import Code, CompanionError, Problem
 from companion.project.model import Project
 from companion.project.record import AgentRecord, Written, upgraded
 from companion.system.json_store import Broken, Store
-from companion.system.paths import AgentPaths, Paths, ProjectPaths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths, ProjectPaths
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,9 @@ from companion.spec.containers import Image, Service, Target
 from companion.spec.identity import LIB, Role
 from companion.system import assets, files
 from companion.system.network import own_networks
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
 from companion.system.plain import plain
+from companion.system.project_paths import AgentPaths
 
 _LOG_TAIL = 8
 _WIDTH = 100

@@ -10,7 +10,8 @@ from companion.render import refused
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 from companion.system import files, locks
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 if TYPE_CHECKING:
     from companion.reconcile import certificates

@@ -12,7 +12,7 @@ from companion.sandbox import desktop
 from companion.sandbox.bounds import Bounds
 from companion.sandbox.model import Neighbor
 from companion.sandbox.places import Place
-from companion.system import files, paths
+from companion.system import files, project_paths
 from companion.system.paths import Paths
 
 
@@ -70,9 +70,9 @@ def _neighbors(
         if not is_same_project:
             other = model.Project(Path(written.directory), project_id)
             config_files = (
-                other.directory / paths.CONFIG_NAME,
+                other.directory / project_paths.CONFIG_NAME,
                 other.fleet,
-                other.directory / paths.ENV_NAME,
+                other.directory / project_paths.ENV_NAME,
             )
             yield Neighbor(
                 written.directory,

@@ -14,7 +14,8 @@ from companion.render import compose
 from companion.spec.containers import File
 from companion.spec.identity import Role
 from companion.system import files, links, locks, trees
-from companion.system.paths import COMPOSE_NAME, ENV_EXAMPLE_NAME, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import COMPOSE_NAME, ENV_EXAMPLE_NAME
 
 
 def write(home: Paths, checked: Checked, desired: Desired) -> None:

@@ -14,7 +14,8 @@ from companion.project import carried_store
 from companion.reconcile.compare import Comparison
 from companion.spec.containers import Directory, File, Files, Target
 from companion.system import files
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 
 @dataclass(frozen=True, slots=True)

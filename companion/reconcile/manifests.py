@@ -28,7 +28,8 @@ from companion.sandbox import assemble
 from companion.spec.containers import Directory, Image, Target
 from companion.spec.identity import Role
 from companion.system import files
-from companion.system.paths import KUBERNETES_NAME, KUBERNETES_SECCOMP_NAME, AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import KUBERNETES_NAME, KUBERNETES_SECCOMP_NAME, AgentPaths
 
 _HEADER = "# Written by companion from agent.yaml; changes here are lost.\n"
 _SECRET = "# Holds secrets: never commit this file.\n"  # noqa: S105 - none itself

@@ -14,7 +14,8 @@ from companion.render import reach
 from companion.sandbox import brought, repositories
 from companion.spec.containers import Directory, File
 from companion.system import files
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 _KEYS = {
     Directory.SSHD: ("host_key", "host_key.pub"),

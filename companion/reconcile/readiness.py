@@ -14,7 +14,8 @@ from companion.reconcile.gateway_services import NOBODY, ROOT
 from companion.spec.containers import Login, Target
 from companion.spec.identity import LIB, Role
 from companion.system import children, files
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 from ssh import banner, probe
 from ssh.connection import Connect, by_tcp
 

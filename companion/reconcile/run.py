@@ -56,7 +56,8 @@ from companion.reconcile.progress import Progress
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked, check
 from companion.spec.identity import Role
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 _ATTEMPTS = 4
 

@@ -11,7 +11,7 @@ from companion.errors import Code, Problem
 from companion.keychain.sources import Source
 from companion.plugins.secret_uses import Use
 from companion.reconcile.secret_values import Variables
-from companion.system import paths
+from companion.system import project_paths
 
 
 def problems(
@@ -51,7 +51,7 @@ def _unbound(
     if source.held:
         options = " ".join(f"--host {quote(host)}" for host in (*source.hosts, *new))
         hint = f"run `companion secret set {source.name} {options}`"
-    hint = f"to allow it, {hint}; or give the project another value in {paths.ENV_NAME}"
+    hint = f"to allow it, {hint}; or give the project another value in {project_paths.ENV_NAME}"
     return Problem(what, hint, unbound[0].origin.place(document), Code.SECRET_UNBOUND)
 
 
@@ -60,7 +60,7 @@ def _valueless(known: Variables, use: Use, document: Document, settings: Path) -
     place, name = use.origin.place(document), use.name
     where, value = f"the {use.what} for {use.whom}", known.value(name)
     if not value:
-        hint = f"run `companion secret set {name}`, or add {name}=… to {paths.ENV_NAME}"
+        hint = f"run `companion secret set {name}`, or add {name}=… to {project_paths.ENV_NAME}"
         if name in os.environ:
             hint += f", or {name} to `environment` in {settings}"
         what = f"{name} has no value; it is needed for {where}"

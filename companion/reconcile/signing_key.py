@@ -9,7 +9,7 @@ from companion.plugins.git import ALLOWED_SIGNERS, KEY
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 from companion.system import files
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 from ssh import keys
 
 

@@ -11,7 +11,7 @@ from companion.project.record import ConfigSummary
 from companion.spec.containers import Target
 from companion.system import trees
 from companion.system.json_store import Fields, Store
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 
 _NAME = "good.json"
 

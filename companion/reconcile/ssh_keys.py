@@ -9,7 +9,8 @@ from companion.render import sshd
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 from companion.system import files
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 from ssh import authorized_keys, keys
 from ssh.public_key import Key
 

@@ -13,7 +13,8 @@ from companion.project.record import Applied, Written
 from companion.reconcile import git_facts, migrate, snapshot
 from companion.reconcile.apply import remove_all
 from companion.reconcile.progress import Progress
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 
 def down(

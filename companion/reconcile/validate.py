@@ -40,7 +40,8 @@ from companion.sandbox.path_policy import (
 )
 from companion.sandbox.powers import Power
 from companion.sandbox.powers_of import powers_of
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 from editors.catalogue import EDITORS
 from ssh import authorized_keys
 

@@ -8,7 +8,7 @@ from fake_project import fresh
 
 from companion.desktop import ssh_config
 from companion.system import files
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 from ssh import keys
 
 CONFIG = AGENT.replace(

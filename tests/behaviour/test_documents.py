@@ -146,7 +146,9 @@ def test_every_message_of_troubleshooting_is_one_that_companion_prints():
     messages = re.findall(r"^\([\w-]+\)=\n### (.+)$", text, re.MULTILINE)
     code = "".join(path.read_text() for path in (ROOT / "companion").rglob("*.py"))
     joined = re.sub(r'"\s*\n\s*f?"', "", code)
-    printed = re.sub(r"\{[^{}\n]*\}", "…", joined.replace("{paths.CONFIG_NAME}", "agent.yaml"))
+    printed = re.sub(
+        r"\{[^{}\n]*\}", "…", joined.replace("{project_paths.CONFIG_NAME}", "agent.yaml")
+    )
     assert len(messages) > 30
     assert not [message for message in messages if message not in printed]
 

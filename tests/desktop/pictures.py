@@ -27,7 +27,7 @@ from trays import record  # noqa: E402
 
 from companion.project import forwards, store  # noqa: E402
 from companion.project.forwards import Forward  # noqa: E402
-from companion.system.paths import AgentPaths  # noqa: E402
+from companion.system.project_paths import AgentPaths  # noqa: E402
 
 AGENT = """\
 name: coder

@@ -14,7 +14,7 @@ from companion.engine.dialect import DIALECTS
 from companion.reconcile import teardown
 from companion.spec.build_network import BuildNetwork
 from companion.system import builds, process_tree
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 
 ENDED = -15
 BUILD = ("sleep", "5")

@@ -7,7 +7,8 @@ from companion.engine.model import EngineChoice
 from companion.project import kept_volumes, store
 from companion.project.record import AgentRecord, Applied, ConfigSummary, Written
 from companion.sandbox.allocation import Allocation
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 RECORD = AgentRecord(
     Allocation("coder.sandbox", "10.1.0.0/28", "10.1.0.16/28", 2222),

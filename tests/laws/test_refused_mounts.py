@@ -18,7 +18,7 @@ from companion.project.record import ConfigSummary
 from companion.reconcile import snapshot
 from companion.reconcile.plan import Start, plan
 from companion.spec.containers import Bind, Directory, Files, HostPath, Role, Service, Volume
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 
 SOURCES = (Files(Directory.SSHD), Files(Directory.SSHD, "sshd"), HostPath("sshd"), Volume("sshd"))
 

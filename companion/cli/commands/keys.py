@@ -13,7 +13,8 @@ from companion.reconcile import key_rotation, signing_key, ssh_keys, trust
 from companion.reconcile.compare import sandbox_of
 from companion.reconcile.validate import check
 from companion.system import files
-from companion.system.paths import AgentPaths, Paths
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 from ssh import authorized_keys
 from ssh.authorized_keys import Key
 

@@ -17,7 +17,7 @@ from companion.operations.log_noise import is_noise, is_traffic
 from companion.project import store
 from companion.spec.identity import Role
 from companion.system import files
-from companion.system.paths import AgentPaths
+from companion.system.project_paths import AgentPaths
 
 _AGO = re.compile(r"(\d{1,9})([smhd])\Z")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -19,7 +19,7 @@ from companion.reconcile.compare import Comparison, preview
 from companion.reconcile.plan import Change
 from companion.reconcile.trust import Review, agree, judge, review
 from companion.reconcile.validate import check
-from companion.system import assets, files, ignore_file, links, paths
+from companion.system import assets, files, ignore_file, links, project_paths
 from companion.system.paths import Paths
 
 _WORDS = {
@@ -47,12 +47,16 @@ def init(arguments: Namespace) -> Result:
         tree = _scaffold(name, runtime)
     tree = {name: schemas.pointed(name, content) for name, content in tree.items()}
     root = files.real(target)
-    works = {str(Path(name).parent / "work") for name in tree if name.endswith(paths.CONFIG_NAME)}
-    for name in (*tree, *works, paths.BUILD_NAME):
+    works = {
+        str(Path(name).parent / "work") for name in tree if name.endswith(project_paths.CONFIG_NAME)
+    }
+    for name in (*tree, *works, project_paths.BUILD_NAME):
         links.unlinked(root, root / name)
     ours = {Path(name).parts[0] for name in tree if "/" in name} - {"work"}
     ignored = tree.pop(_IGNORE, b"").decode().splitlines()
-    taken = [name for name in (*tree, *sorted(ours), paths.FLEET_NAME) if (root / name).exists()]
+    taken = [
+        name for name in (*tree, *sorted(ours), project_paths.FLEET_NAME) if (root / name).exists()
+    ]
     if taken:
         raise CompanionError(
             f"{target / taken[0]} exists already", "choose another directory", code=Code.EXISTS
@@ -94,7 +98,7 @@ def validate(arguments: Namespace) -> Result:
         raise ConfigError(problems)
     files_read = [ref.named(ref.config) for ref in refs]
     if project.fleet.exists():
-        files_read.insert(0, paths.FLEET_NAME)
+        files_read.insert(0, project_paths.FLEET_NAME)
     return Result(
         text="\n".join(f"{name} is valid" for name in files_read),
         data={

@@ -9,7 +9,8 @@ from companion.errors import Code, CompanionError, UsageError
 from companion.project import discovery, store
 from companion.project.runs import Run
 from companion.system import files
-from companion.system.paths import Paths, ProjectPaths
+from companion.system.paths import Paths
+from companion.system.project_paths import ProjectPaths
 
 
 def add(arguments: Namespace) -> Result:

@@ -29,7 +29,7 @@ from companion.reconcile import elsewhere
 from companion.reconcile import run as reconciling
 from companion.reconcile import trust as judging
 from companion.reconcile.validate import check
-from companion.system import files, paths, worktrees
+from companion.system import files, project_paths, worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
 
@@ -229,7 +229,8 @@ def _container(container: DevContainer | None, *, is_taken: bool) -> Iterator[st
 def _cannot_work(found: Repository, error: ConfigError) -> CompanionError:
     """Return why no agent can work in a repository, in words that do not name a file of ours."""
     first = error.problems[0]
-    if first.place and Path(first.place.file).name != paths.CONFIG_NAME:  # the user's settings
+    place = first.place
+    if place and Path(place.file).name != project_paths.CONFIG_NAME:  # the user's settings
         return error
     about_mounts = first.what.startswith("the mount ")
     hint = "move it into a directory of its own below your home" if about_mounts else first.hint
