@@ -33,6 +33,8 @@ _REQUESTS = {
     Role.GATEWAY: {"memory": "64Mi", "cpu": "10m"},
     Role.AGENT: {"memory": "128Mi", "cpu": "50m"},
 }
+# The end of what a container printed before it failed; the agent's own output stays in its log.
+_TELLS_WHY = {"terminationMessagePolicy": "FallbackToLogsOnError"}
 _SMALL = {"requests": {"memory": "16Mi", "cpu": "10m"}, "limits": {"memory": "64Mi"}}
 _NODE = {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
 _SECONDS_TO_END = 5
@@ -64,6 +66,7 @@ def gateway(
     # The name of the agent's headless Service tells the gateway who may connect.
     main["args"] = [*service.command, names.of(Role.AGENT)]
     main["startupProbe"] = _listens(_HTTP, Role.GATEWAY)
+    main |= _TELLS_WHY
     spec = _pod(service, sandbox, names, cluster)
     template = _template(names, service, configuration, {**spec, "containers": [main]})
     return names.manifest(
@@ -168,6 +171,7 @@ def _init(target: Target, sandbox: Sandbox, cluster: Cluster) -> Iterator[Spec]:
             "securityContext": _security(("NET_ADMIN",))
             | {"runAsUser": 0, "runAsGroup": 0, "runAsNonRoot": False},
             "resources": _SMALL,
+            **_TELLS_WHY,
             "volumeMounts": [{"name": "scratch-run", "mountPath": "/run"}],
         }
     answer = cluster.addressing.answer
@@ -179,6 +183,7 @@ def _init(target: Target, sandbox: Sandbox, cluster: Cluster) -> Iterator[Spec]:
         # Not as root, even where the agent's own container begins as root.
         "securityContext": _security(()) | {"runAsUser": sandbox.host.uid, "runAsNonRoot": True},
         "resources": _SMALL,
+        **_TELLS_WHY,
     }
 
 
@@ -193,6 +198,7 @@ def _seed(service: Service, target: Target, cluster: Cluster) -> Iterator[Spec]:
             "command": ["/bin/bash", "-c", _SEED, "seed", *mounts],
             "securityContext": _security(()),
             "resources": _SMALL,
+            **_TELLS_WHY,
             "volumeMounts": [
                 {"name": _volume_name(bind, service), "mountPath": mounts[bind.target]}
                 for bind in kept
