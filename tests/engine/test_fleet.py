@@ -129,6 +129,7 @@ def test_one_that_fails_does_not_keep_the_others(team: Team):
         done = team.companion("up")
         assert done.code == 1
         assert "coder/agent.yaml:2:10: there is no runtime 'nonsense'" in done.err
+        assert done.err.count("error: ") == 1, done.err
         assert team.run("reviewer", "hostname") == "reviewer"
     finally:
         team.configure("coder")
