@@ -191,7 +191,14 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
         case ["volume", "inspect", *names]:
             places = world.get("mountpoints", {})
             return as_json(
-                [{"Name": n, "Labels": None, "Mountpoint": places.get(n, "")} for n in names]
+                [
+                    {
+                        "Name": n,
+                        "Labels": world.get("labeled", {}).get(n),
+                        "Mountpoint": places.get(n, ""),
+                    }
+                    for n in names
+                ]
             )
         case ["image", "inspect", *tags]:
             missing = [tag for tag in tags if tag not in world["images"]]
@@ -256,7 +263,10 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
         case ["volume", "ls"]:
             return lines(volumes(world, options))
         case ["volume", "create", name]:
+            if name in world["volumes"]:
+                raise RefusedError(f"volume with name {name} already exists: volume already exists")
             world["volumes"] = sorted({*world["volumes"], name})
+            world.setdefault("labeled", {})[name] = labelled(options)
         case ["cp", _, "-", target]:
             copy(world, *target.split(":"))
         case ["volume", "rm", *names]:

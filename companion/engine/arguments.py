@@ -75,8 +75,7 @@ def network_argv(dialect: Dialect, project: str, agent: str, network: Network) -
         *("network", "create", "--driver", "bridge", "--subnet", network.subnet),
         *("--gateway", network.address(1)),
         *(dialect.internal if network.internal else ()),
-        *_label("project", project),
-        *_label("agent", agent),
+        *each("--label", _owner(project, agent)),
         *_label("subnet", network.subnet),
         *("--label", f"com.docker.compose.project={project}"),
         *("--label", f"com.docker.compose.network={network.name}"),
@@ -100,6 +99,11 @@ def join_argv(project: str, service: Service, network: str) -> tuple[str, ...]:
     return ("network", "connect", network, container_name(project, service.name))
 
 
+def volume_argv(project: str, agent: str, volume: str, *options: str) -> tuple[str, ...]:
+    """Return the arguments that create a volume of the agent, by its name on the engine."""
+    return ("volume", "create", *each("--label", _owner(project, agent)), *options, volume)
+
+
 def exec_argv(name: str, user: str, *options: str, started_as_root: bool) -> tuple[str, ...]:
     """Return the arguments that run a command, to be appended, as the unprivileged agent."""
     if not started_as_root:
@@ -108,8 +112,7 @@ def exec_argv(name: str, user: str, *options: str, started_as_root: bool) -> tup
 
 
 def _labels(project: str, agent: str, service: Service) -> Iterator[str]:
-    yield from _label("project", project)
-    yield from _label("agent", agent)
+    yield from each("--label", _owner(project, agent))
     yield from _label("service", service.name)
     yield from _label("role", service.role)
     yield from _label("spec", service.spec)
@@ -124,6 +127,11 @@ def _labels(project: str, agent: str, service: Service) -> Iterator[str]:
         yield from ("--label", f"com.docker.compose.{key}={value}")
     for key, value in (("project", project), ("service", service.name)):
         yield from ("--label", f"io.podman.compose.{key}={value}")
+
+
+def _owner(project: str, agent: str) -> tuple[str, str]:
+    """Return the labels that say whose something on the engine is."""
+    return f"{LABEL}.project={project}", f"{LABEL}.agent={agent}"
 
 
 def _label(key: str, value: str) -> tuple[str, str]:
@@ -160,9 +168,18 @@ def _addresses(dialect: Dialect, attachment: Attachment) -> tuple[str, ...]:
 
 
 def _mount(dialect: Dialect, project: str, agent: str, files: str, bind: Bind) -> str:
+    labels = _owner(project, agent) if dialect.labels_mounts else ()
     kind, source = _source(dialect, project, agent, files, bind)
     fields = (f"type={kind}", f"source={source}", f"target={bind.target}")
-    return mount_option(*fields, *(("ro",) if bind.read_only else ()))
+    return mount_option(*fields, *(("ro",) if bind.read_only else ()), *_new(bind, labels))
+
+
+def _new(bind: Bind, labels: Iterable[str]) -> Iterator[str]:
+    """Yield the fields of a mount that label the volume if the mount creates it."""
+    from companion.spec.containers import Volume  # noqa: PLC0415 - start-up time is a budget
+
+    if isinstance(bind.source, Volume):
+        yield from (f"volume-label={label}" for label in labels)
 
 
 def _source(

@@ -17,6 +17,7 @@ from companion.engine.arguments import (
     files_volume,
     join_argv,
     network_argv,
+    volume_argv,
 )
 from companion.engine.connection import SLOW
 from companion.engine.dialect import LABEL, container_name, network_name
@@ -111,6 +112,7 @@ class Engine(Inventory):
         name = container_name(self.project, service.name)
         owner = (self.dialect, self.project, self.agent)
         create = create_argv(*owner, service, self.files, self._profiles())
+        self._create_volumes(service)
         try:
             self.call(*create)
         except NameTakenError:  # podman was killed while it created the container
@@ -121,6 +123,15 @@ class Engine(Inventory):
         for network in service.joins:
             self.call(*join_argv(self.project, service, network))
         self.call("start", name)
+
+    def _create_volumes(self, service: Service) -> None:
+        """Create the volumes that a mount would create without our labels."""
+        from companion.spec.containers import Volume  # noqa: PLC0415 - start-up time is a budget
+
+        sources = (bind.source for bind in service.binds if not self.dialect.labels_mounts)
+        for name in (source.name for source in sources if isinstance(source, Volume)):
+            with suppress(NameTakenError):  # it is there
+                self.call(*volume_argv(self.project, self.agent, f"{self.project}_{name}"))
 
     def _profiles(self) -> str:
         """Return the directory of the seccomp profiles, where whoever reads them finds it."""

@@ -46,6 +46,8 @@ class Dialect:
     """`cp` into a container that does not run reaches several of its volumes at once."""
     keeps_owners: str
     """The option of `cp` by which files keep the owners of the archive."""
+    labels_mounts: bool
+    """A mount can label the volume that it creates; otherwise the volume is created before."""
     volume_owner: str
     """The option that creates a volume with an owner, `{}` for its number; otherwise `cp` does."""
     mountpoint: tuple[str, ...]
@@ -104,6 +106,7 @@ DIALECTS: Mapping[str, Dialect] = {
         better_storage='set "storage-driver": "overlay2" in daemon.json, and restart docker',
         copies_at_once=True,
         keeps_owners="-a=true",
+        labels_mounts=True,
         volume_owner="",
         mountpoint=(),
         silent="start the docker daemon, or use podman",
@@ -139,6 +142,7 @@ DIALECTS: Mapping[str, Dialect] = {
         " removes all images, containers and volumes of podman",
         copies_at_once=False,
         keeps_owners="-a=false",
+        labels_mounts=False,
         volume_owner="o=uid={0},gid={0}",
         mountpoint=("volume", "inspect", "--format", "{{.Mountpoint}}"),
         silent="try `podman info`",

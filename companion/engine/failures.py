@@ -54,7 +54,11 @@ _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
         AddressHeldError,
         "run `companion down` and `companion up`",
     ),
-    (r"name .* is already in use", NameTakenError, "run `companion down` and `companion up`"),
+    (
+        r"name .* is already in use|volume with name .* already exists",
+        NameTakenError,
+        "run `companion down` and `companion up`",
+    ),
     (
         r"port is already allocated|bind: address already in use|Bind for .* failed",
         PortTakenError,

@@ -7,7 +7,7 @@ filled. So a volume that is there without it is filled; whatever it marks is beg
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
-from companion.engine.arguments import mount_option
+from companion.engine.arguments import mount_option, volume_argv
 from companion.engine.dialect import LABEL
 from companion.errors import EngineError
 from companion.system import children
@@ -45,7 +45,7 @@ def fill(engine: "Engine", image: str, volume: str, owner: int, send: Send) -> b
     engine.call(*_create(engine, mark, image))
     option = engine.dialect.volume_owner
     owned = ("--opt", option.format(owner)) if option else ()
-    engine.call("volume", "create", *owned, volume)
+    engine.call(*volume_argv(engine.project, engine.agent, volume, *owned))
     mount = mount_option("type=volume", f"source={volume}", f"target={_INSIDE}")
     engine.call(*_create(engine, courier, image, "--mount", mount))
     _copy(engine, courier, send)

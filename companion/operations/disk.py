@@ -91,6 +91,8 @@ class DiskUse:
     """In unused images: as much as their removal frees at most, as their bases may remain."""
     foreign: int
     """How many images belong to projects that this user does not have; they stay."""
+    foreign_volumes: int
+    """The same of volumes that carry our labels."""
 
 
 def engines(home: Paths) -> Iterator[EngineChoice | CompanionError]:
@@ -144,7 +146,8 @@ def on(home: Paths, choice: EngineChoice) -> DiskUse:
     alone = Alone(engine=choice.rootless, gateway=choice.rootless or not foreign)
     why = partial(_why, known=known, keep=_newest(images), alone=alone)
     unused = {i.id: reason for i in images if not _in_use(i, used) and (reason := why(i))}
-    owned = dict(_owned(storage.volumes(engine), known))
+    volumes = storage.volumes(engine)
+    owned = dict(_owned(volumes, known))
     amounts = storage.volume_sizes(engine, owned)
     kept = [image for image in images if image.id not in unused]
     mine = {(i.project, i.agent) for i in images} | set(owned.values())
@@ -164,6 +167,7 @@ def on(home: Paths, choice: EngineChoice) -> DiskUse:
         ),
         frees=sizes.occupied(images) - sizes.occupied(kept),
         foreign=sum(image in kept for image in foreign),
+        foreign_volumes=sum(bool(v.project) and v.project not in known.places for v in volumes),
     )  # fmt: skip
 
 

@@ -132,6 +132,20 @@ def test_volumes_go_only_if_their_agent_is_gone_and_the_user_says_so(fake: Fake)
     assert fake.world["volumes"] == [theirs]
 
 
+def test_a_volume_carries_labels_and_stays_where_its_project_is_unknown(fake: Fake):
+    (home,) = fake.world["volumes"]
+    labels = fake.world["labeled"][home]
+    project = home.partition("_")[0]
+    assert labels == {"dev.companion.project": project, "dev.companion.agent": "coder"}
+    theirs = {"lost": labels | {"dev.companion.project": "lost-12345678"}}
+    fake.set(volumes=[home, "lost", "somebodys"], labeled=fake.world["labeled"] | theirs)
+    fake.set(rootless=True)  # where even images of unknown projects are removed
+    shown = fake.desk.companion("clean", "--dry-run").ok().out
+    assert "1 volume of projects that you do not have: kept" in shown
+    fake.desk.companion("clean", "--volumes", "--yes").ok()
+    assert fake.world["volumes"] == [home, "lost", "somebodys"]
+
+
 def test_an_engine_that_does_not_answer_is_named_and_hides_no_other(fake: Fake):
     silent = Fake(fake.desk, fake.project, "docker")
     silent.file.write_text(json.dumps(fake.world | {"refuse": ["version"]}))

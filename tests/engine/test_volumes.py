@@ -1,6 +1,7 @@
 """What is mounted for an agent to write to can be written to, or `up` says that it cannot."""
 
 import os
+import subprocess
 
 import pytest
 from desk import Desk
@@ -25,6 +26,16 @@ features:
 """
 
 
+def labeled(engine: str, desk: Desk) -> set[str]:
+    """Return the volumes that the engine finds by the label of the desk's only project."""
+    (project,) = (path.name for path in desk.paths.projects.iterdir())
+    ours = ("--filter", f"label=dev.companion.project={project}")
+    listed = subprocess.run(
+        [engine, "volume", "ls", "--quiet", *ours], capture_output=True, text=True, check=True
+    )
+    return {name.removeprefix(f"{project}_coder_") for name in listed.stdout.split()}
+
+
 def test_new_volumes_and_what_lies_above_a_mount_belong_to_the_agent(engine: str, desk: Desk):
     project = desk.project(CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 60))
     for name in ("deep", "foreign"):
@@ -38,6 +49,7 @@ def test_new_volumes_and_what_lies_above_a_mount_belong_to_the_agent(engine: str
         desk.ssh("coder.sandbox", f"set -e; {touched}").ok()
         assert desk.ssh("coder.sandbox", "ls /srv/library && touch /srv/library/x").code == 1
         foreign = f"the agent cannot write to {project}/foreign, which belongs to user 0"
+        assert labeled(engine, desk) == {"cache", "data", "home", "library"}
         assert foreign in done.err
         assert done.err.count("the agent cannot write to") == 1
         assert desk.ssh("coder.sandbox", "touch /srv/foreign/x").code != 0

@@ -86,8 +86,9 @@ def _lines(choice: EngineChoice, use: DiskUse) -> Iterator[str]:
     if use.sandboxes:
         rows = [(s.name, size(s.images), _amount(s.volumes)) for s in use.sandboxes]
         yield table([("SANDBOX", "OWN LAYERS", "VOLUMES"), *rows])
-    if use.foreign:
-        yield f"{plural(use.foreign, 'image')} of projects that you do not have: kept"
+    counts = ((use.foreign, "image"), (use.foreign_volumes, "volume"))
+    if foreign := " and ".join(plural(count, kind) for count, kind in counts if count):
+        yield f"{foreign} of projects that you do not have: kept"
     if use.unused:
         unused = ((one.kind, one.name, one.why, _amount(one.size)) for one in use.unused)
         yield table([("UNUSED", "NAME", "WHY", "SIZE"), *unused])
