@@ -266,8 +266,10 @@ GROUPS = (
     )),
     Group("Maintain", (
         Command("doctor", "diagnose this machine, and repair what can be repaired", "health:doctor",
-                (_argument("--fix", action="store_true", help="repair what can be repaired"),),
-                ("doctor --fix",)),
+                (_argument("--fix", action="store_true", help="repair what can be repaired"),
+                 _argument("--explain", metavar="NAME",
+                           help="print what is known of a check, or of a problem's code")),
+                ("doctor --fix", "doctor --explain engine-network")),
         Command("audit", "attack a running sandbox from inside, and report what held",
                 "health:audit", (_AGENT,), ("audit coder",)),
         Command("clean", "show the disk used, and remove what nothing uses", "clean:clean", (

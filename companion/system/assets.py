@@ -12,6 +12,12 @@ def assets_directory() -> Path:
     return inside if inside.is_dir() else package.parent / "assets"
 
 
+def troubleshooting() -> Path:
+    """Return the page that explains our messages: among the documents, or in a wheel the assets."""
+    inside = assets_directory() / "troubleshooting.md"
+    return inside if inside.is_file() else assets_directory().parent / "docs/troubleshooting.md"
+
+
 def code_directories() -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Return the directories of our own code, and those of the Python that runs it."""
     package = Path(__file__).parent.parent

@@ -16,6 +16,8 @@ from companion.cli import parser
 from companion.cli.parser import COMMANDS
 from companion.config import decode, settings
 from companion.config.models import AgentConfig, Fleet
+from companion.errors import Code, CompanionError
+from companion.operations import explanations
 from companion.operations.findings import Check
 from companion.plugins import FEATURES
 
@@ -153,9 +155,17 @@ def test_every_message_of_troubleshooting_is_one_that_companion_prints():
     assert not [message for message in messages if message not in printed]
 
 
-def test_every_check_of_doctor_has_its_section_of_troubleshooting():
-    text = (ROOT / "docs/troubleshooting.md").read_text()
-    assert {*Check} <= set(re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE))
+@pytest.mark.parametrize("name", sorted({*Check, *Code}))
+def test_every_check_of_doctor_and_code_of_a_problem_is_explained(name: str):
+    heading, _, text = explanations.of(name).partition("\n\n")
+    assert heading
+    assert text
+    assert not re.search(r"\]\(|^#|^\(", text, re.MULTILINE)
+
+
+def test_a_name_that_is_not_explained_is_answered_with_the_closest_one():
+    with pytest.raises(CompanionError, match=r"'engine-netwrk'.*did you mean 'engine-network'"):
+        explanations.of("engine-netwrk")
 
 
 def test_the_animation_is_drawn_from_what_was_recorded(tmp_path: Path):

@@ -66,4 +66,4 @@ def test_in_a_home_that_cannot_be_written_commands_that_only_read_still_work(fak
     assert {command: one.err for command, one in done.items() if one.code} == {}
     said = frozen(fake, "doctor").out
     assert "~/.local/state/companion cannot be written [home]" in said
-    assert "see: docs/troubleshooting.md#home" in said
+    assert "see: companion doctor --explain home" in said

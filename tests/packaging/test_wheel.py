@@ -56,7 +56,8 @@ def test_the_wheel_has_our_top_level_name_only_and_all_assets(wheel: Path):
     assert {t for t in tops if not t.endswith((".dist-info", ".data"))} == {"companion"}
     shipped = {n.removeprefix("companion/") for n in names if n.startswith("companion/assets/")}
     here = {p.relative_to(ROOT).as_posix() for p in (ROOT / "assets").rglob("*") if p.is_file()}
-    assert {name for name in here if "__pycache__" not in name} == shipped
+    page = "assets/troubleshooting.md"  # of which `doctor --explain` prints sections
+    assert {name for name in here if "__pycache__" not in name} | {page} == shipped
     assert not [name for name in names if "__pycache__" in name]
 
 

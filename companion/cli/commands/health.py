@@ -9,7 +9,7 @@ from companion.cli.targets import agent_of
 from companion.errors import Code, CompanionError
 from companion.operations import audit as auditing
 from companion.operations import doctor as doctoring
-from companion.operations import findings, installed, public_text
+from companion.operations import explanations, findings, installed, public_text
 from companion.operations import uninstall as leaving
 from companion.operations.findings import Finding, Level
 from companion.project import inventory
@@ -20,6 +20,9 @@ _LEFT, _LEVEL = 58, 9
 
 def doctor(arguments: Namespace) -> Result:
     """Diagnose this machine; repair what can be repaired if asked."""
+    if arguments.explain:
+        text = explanations.of(arguments.explain)
+        return Result(text, {"name": arguments.explain, "text": text})
     home = Paths.of_user()
     found = tuple(doctoring.examine(home))
     if arguments.fix and any(finding.repair for finding in found):
@@ -42,7 +45,8 @@ def _line(finding: Finding) -> str:
     line = f"{finding.level.ljust(_LEVEL)}{finding.what}"
     if finding.level is Level.OK or not finding.check:
         return line + tip
-    return f"{line} [{finding.check}]{tip}\n{' ' * _LEVEL}see: {finding.check.page}"
+    see = f"\n{' ' * _LEVEL}see: companion doctor --explain {finding.check}"
+    return f"{line} [{finding.check}]{tip}{see}"
 
 
 def uninstall(arguments: Namespace) -> Result:
