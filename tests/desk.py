@@ -195,22 +195,22 @@ def make_desk(home: Path, *, trusting: bool = True, engines: bool = False) -> De
     (home / ".config/companion/settings.yaml").write_text(settings)
     strange = ("XDG_", "COMPANION", "PYTHON")  # users keep compiled modules
     kept = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
-    programs = kept["PATH"] if engines else _without_engines()
+    programs = kept["PATH"] if engines else programs_but(*DIALECTS)
     return Desk(home, kept | {"HOME": str(home), "PATH": programs})
 
 
 @cache
-def _without_engines() -> str:
-    """Return a PATH that leads to all programs of this machine except engines."""
+def programs_but(*left_out: str) -> str:
+    """Return a PATH that leads to all programs of this machine except these."""
     top = Path(tempfile.mkdtemp(prefix="companion-programs-"))
     atexit.register(shutil.rmtree, top)
     entries = os.environ["PATH"].split(":")
     for number, entry in enumerate(entries):
-        if any(Path(entry, engine).exists() for engine in DIALECTS):
+        if any(Path(entry, name).exists() for name in left_out):
             entries[number] = str(top / str(number))
             Path(entries[number]).mkdir()
             for program in Path(entry).iterdir():
-                if program.name not in DIALECTS:
+                if program.name not in left_out:
                     Path(entries[number], program.name).symlink_to(program)
     return ":".join(entries)
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import ports
 from desk import Desk, Done
 from git_server import GitServer
 
@@ -18,7 +19,7 @@ from companion.reconcile import certificates
 from companion.reconcile.host_facts import DEFAULT_UID
 from companion.spec.containers import INGRESS
 
-FIRST_PORT = {"podman": 2300, "docker": 2400}
+FIRST_PORT = {"podman": ports.block(2300), "docker": ports.block(2400)}
 """Engine → the first of the ports for sandboxes that live long. Its tests run beside the other's:
 a port that is free for a moment, as its gateway is replaced, must not be chosen there."""
 SERVICES = ("coder", "coder-net", "coder-gateway", "coder-ingress")

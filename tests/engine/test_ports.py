@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import ports
 import pytest
 from sandboxes import Box, wait_until
 from servers import SERVER, fetched, serving
@@ -16,15 +17,6 @@ from companion.system import listeners
 pytestmark = pytest.mark.engine
 
 
-@contextmanager
-def free_port() -> Iterator[int]:
-    """Yield a port that was free a moment ago; the system gives it out again late."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    yield port
-
-
 def bound(port: int) -> set[str]:
     """Return the addresses of this machine, as the kernel spells them, that listen on a port."""
     tables = "".join(Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6"))
@@ -32,7 +24,7 @@ def bound(port: int) -> set[str]:
 
 
 def test_a_server_on_a_sandboxs_loopback_is_reached_across_restarts(box: Box):
-    with free_port() as port:
+    with ports.reserved() as port:
         with serving(box, 3000):
             offer = "listens on 3000; to open it: `companion port coder 3000`"
             assert offer in box.companion("status").ok().out
@@ -59,7 +51,7 @@ def test_a_server_on_a_sandboxs_loopback_is_reached_across_restarts(box: Box):
 
 @pytest.mark.one_engine
 def test_a_browser_opens_the_address_that_status_shows(box: Box, tmp_path: Path):
-    with free_port() as port, serving(box, 3000):
+    with ports.reserved() as port, serving(box, 3000):
         box.companion("port", f"{port}:3000", "--background").ok()
         (address,) = re.findall(r"http://\S+", box.companion("status").ok().out)
         argv = ["chromium", "--headless", "--no-sandbox", f"--user-data-dir={tmp_path}"]
@@ -70,7 +62,7 @@ def test_a_browser_opens_the_address_that_status_shows(box: Box, tmp_path: Path)
 
 
 def test_a_forward_in_the_foreground_ends_with_its_process_and_with_the_sandbox(box: Box):
-    with free_port() as port, serving(box, 3000):
+    with ports.reserved() as port, serving(box, 3000):
         running = box.start("port", "coder", f"{port}:3000")
         assert running.stdout is not None
         assert running.stdout.readline().startswith(f"http://coder.localhost:{port} is forwarded")
@@ -113,7 +105,7 @@ def test_a_port_that_is_taken_is_refused_with_what_has_it(box: Box):
 
 
 def test_a_published_port_whose_server_is_for_the_inside_only_is_explained(box: Box):
-    with free_port() as port, box.changed(f'    ports: ["{port}:3000"]\n'):
+    with ports.reserved() as port, box.changed(f'    ports: ["{port}:3000"]\n'):
         box.companion("up").ok()
         with serving_published(box):
             assert fetched(port) == ""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import ports
 import pytest
 from desk import CANARY, COMPANION, TRACES, Desk, no_secret_in
 from internet import tell_address
@@ -687,17 +688,15 @@ def contents(box: Box) -> dict[str, bytes]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may write forwarding rules")
 def test_a_port_whose_connections_a_leftover_rule_leads_away_is_not_chosen():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    assert network.port_is_free(port)
-    rule = ["OUTPUT", "-d", "127.0.0.1", "-p", "tcp", "--dport", str(port)]
-    rule += ["-j", "DNAT", "--to-destination", "127.0.0.1:1"]
-    subprocess.run(["iptables", "-t", "nat", "-I", *rule], check=True)
-    try:
-        assert not network.port_is_free(port)
-    finally:
-        subprocess.run(["iptables", "-t", "nat", "-D", *rule], check=True)
+    with ports.reserved() as port:
+        assert network.port_is_free(port)
+        rule = ["OUTPUT", "-d", "127.0.0.1", "-p", "tcp", "--dport", str(port)]
+        rule += ["-j", "DNAT", "--to-destination", "127.0.0.1:1"]
+        subprocess.run(["iptables", "-t", "nat", "-I", *rule], check=True)
+        try:
+            assert not network.port_is_free(port)
+        finally:
+            subprocess.run(["iptables", "-t", "nat", "-D", *rule], check=True)
     assert network.port_is_free(port)
 
 

@@ -3,7 +3,6 @@
 Its hooks of root and its published port hold in both.
 """
 
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import ports
 import pytest
 from desk import COMPANION, Desk, make_desk
 from sandboxes import FIRST_PORT, wait_until
@@ -90,16 +90,15 @@ class Single:
 
 @contextmanager
 def single(engine: str, desk: Desk) -> Iterator[Single]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     project = desk.project("", hook__sh="echo hooked >> ~/log\n", root__sh=ROOT_HOOK)
     (project / "home").mkdir()
     (project / "home/greeting").write_text("hello\n")
-    made = Single(engine, desk, project, port)
-    try:
-        yield made
-    finally:
-        made.companion("down", "--volumes")
+    with ports.reserved() as port:
+        made = Single(engine, desk, project, port)
+        try:
+            yield made
+        finally:
+            made.companion("down", "--volumes")
 
 
 def is_the_agent_for_good(here: Single) -> None:

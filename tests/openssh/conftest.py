@@ -5,11 +5,12 @@ import pwd
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import ports
 import pytest
 
 from ssh import authorized_keys, keys
@@ -57,7 +58,7 @@ def effective(ssh, tmp_path_factory) -> Callable[[str, str], dict[str, list[str]
 
 
 @pytest.fixture
-def server(tmp_path) -> Server:
+def server(tmp_path) -> Iterator[Server]:
     """A server that is not running: its port is free, its keys exist."""
     host, client = keys.generate("host"), keys.generate("client")
     host_key, client_key = tmp_path / "host_key", tmp_path / "client key"
@@ -66,9 +67,8 @@ def server(tmp_path) -> Server:
         path.write_text(text)
     allowed = tmp_path / "authorized keys"
     allowed.write_text(authorized_keys.merge(authorized_keys.parse(client.public).keys))
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = listener.getsockname()[1]
-    return Server(port, USER, host.public, client_key, allowed)
+    with ports.reserved() as port:
+        yield Server(port, USER, host.public, client_key, allowed)
 
 
 @pytest.fixture
@@ -117,13 +117,14 @@ def _settings(server: Server, directory: Path) -> tuple[str, ...]:
 
 
 def _wait_for_banner(port: int) -> None:
-    for _ in range(10_000):
+    late = time.monotonic() + 60
+    while time.monotonic() < late:
         try:
-            with socket.create_connection(("127.0.0.1", port), 10) as connection:
+            with socket.create_connection(("127.0.0.1", port), 60) as connection:
                 assert connection.recv(7) == b"SSH-2.0"
                 return
         except ConnectionRefusedError:
-            continue
+            time.sleep(0.02)
     pytest.fail("sshd did not start")
 
 
