@@ -164,6 +164,7 @@ class Following:
             alias=record.allocation.alias if record and record.allocation.ssh_port else "",
             engine=record.engine if record else None,
             paused=project_paths.paused.exists(),
+            update_waits=bool(record and record.applied.waits_for),
             condition=Condition() if record and record.engine else Condition(Health.ABSENT),
         )
         self.tell(ProjectAdded(agent_view, new=old is None))

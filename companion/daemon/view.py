@@ -65,6 +65,8 @@ class AgentView:
     """Whether its agent works, waits for the user or is done."""
     calls: Calls = field(default_factory=Calls)
     """When the user was told of that."""
+    update_waits: bool = False
+    """An update of Companion changes its sandbox at the next restart."""
     settled: bool = False
     """It matched its files when last observed, and no engine event came since."""
 

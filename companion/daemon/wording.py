@@ -163,8 +163,15 @@ def _states(view: View, agent_view: AgentView) -> Iterable[str]:
         and (said := attention.shown(agent_view.attention))
     ):
         yield said
+    yield from _notes(agent_view)
+
+
+def _notes(agent_view: AgentView) -> Iterable[str]:
+    """Yield what is known of a sandbox besides its state."""
     if refused := len(agent_view.refusals.rows):
         yield "1 host refused" if refused == 1 else f"{refused} hosts refused"
+    if agent_view.is_up and agent_view.update_waits:
+        yield "update at restart"
     if agent_view.paused:
         yield "paused"
 

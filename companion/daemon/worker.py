@@ -13,7 +13,9 @@ from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
 from companion.operations import attention, reachability, registry, status
 from companion.project import inventory, store
+from companion.project.record import UPDATE_WAITS
 from companion.reconcile import run, teardown, trust
+from companion.reconcile.compare import Restarts
 from companion.reconcile.plan import Change
 from companion.reconcile.progress import Progress
 from companion.reconcile.run import Report
@@ -162,7 +164,7 @@ def _carry_out(
         case Order.START:
             return _ended(key, work.since, run.reconcile(home, ref, progress), "after the click")
         case Order.RESTART:
-            report = run.reconcile(home, ref, progress, fresh=True)
+            report = run.reconcile(home, ref, progress, restarts=Restarts.ALL)
             return _ended(key, work.since, report, "after the click")
         case Order.STOP:
             was_there = teardown.down(home, ref.project, agent_view.agent, progress)
@@ -182,6 +184,8 @@ def _reconcile(home: Paths, work: Work, agent_view: AgentView, progress: Progres
 def _ended(key: str, began: float, report: Report, since: str) -> WorkFinished:
     login_problem = next(iter(report.login_problems), None)
     more = f"; {login_problem}" if login_problem else ""
+    if report.update_waits:
+        more = f"; {UPDATE_WAITS}: `companion restart`{more}"
     if not report.plan.steps:
         return WorkFinished(
             key, f"{_WORDS[Change.NONE]}{more}", login_problem=login_problem, settled=True

@@ -8,6 +8,7 @@ from companion.errors import CompanionError
 from companion.operations import allow
 from companion.operations.overview import AgentOverview
 from companion.reconcile import run, teardown
+from companion.reconcile.compare import Restarts
 from companion.system import programs
 from companion.system.paths import Paths
 
@@ -58,7 +59,8 @@ def carry_out(home: Paths, action: Action, progress: Progress) -> str:
     already = f"{name} reaches {host} already"
     match action.verb:
         case Verb.START | Verb.RESTART:
-            report = run.reconcile(home, ref, progress, fresh=action.verb is Verb.RESTART)
+            restarts = Restarts.ALL if action.verb is Verb.RESTART else Restarts.NEEDED
+            report = run.reconcile(home, ref, progress, restarts=restarts)
             return f"{report.agent} is running ({report.seconds:.1f} s)"
         case Verb.STOP:
             was_there = teardown.down(home, ref.project, name, progress)

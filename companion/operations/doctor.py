@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from companion import __version__
 from companion.desktop import editor_settings, ssh_config
 from companion.engine.driver import driver
 from companion.engine.model import Health
@@ -196,8 +197,19 @@ def _judged(home: Paths, ref: AgentRef) -> Iterator[Finding]:
         yield Finding(Level.OK, f"{name} is {condition}")
         if condition.health is Health.RUNNING:
             about = str(ref.directory)
+            yield from guarded(Check.SANDBOX, partial(_version, home, ref, seen), about)
             yield from guarded(Check.SANDBOX_SSH, partial(_ssh_login, home, ref, seen), about)
             yield from guarded(Check.WAY_OUT, partial(_way_out, home, ref, seen.agent), about)
+
+
+def _version(home: Paths, ref: AgentRef, seen: status.Status) -> Iterator[Finding]:
+    """A running sandbox is as this version defines it: an update may have closed a hole."""
+    record = store.read(home.project(ref.project.id).agent(seen.agent))
+    if record and record.applied.version != __version__:
+        by = record.applied.version or "an earlier version"
+        what = f"{seen.agent} in {ref.directory} runs as {by} of Companion started it"
+        hint = f"once its agent may stop, run `companion -C {ref.project.directory} up`"
+        yield Finding(Level.WARNING, what, hint)
 
 
 def _ssh_login(home: Paths, ref: AgentRef, seen: status.Status) -> Iterator[Finding]:

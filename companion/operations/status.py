@@ -56,6 +56,8 @@ class Status:
     """The ports that are."""
     attention: Attention = Attention.UNKNOWN
     """Whether its agent works, waits for the user or is done."""
+    update_waits: bool = False
+    """An update of Companion changes it at its next restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         listening=ports.offered,
         forwards=tuple(f for f in look.forwards if (f.project, f.agent) == (ref.project.id, name)),
         attention=_attention(look, engine, record, containers),
+        update_waits=bool(record and record.applied.waits_for and containers),
     )
 
 

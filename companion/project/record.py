@@ -19,7 +19,16 @@ class Applied:
     """Service → reloadable entry → digest; a service is absent while this is uncertain."""
     complete: bool = False
     """True once everything was applied; False while an apply is under way."""
+    version: str = ""
+    """The version of Companion that applied it."""
+    inputs: str = ""
+    """A digest of what it was made of, apart from Companion; see reconcile/updates.py."""
+    waits_for: str = ""
+    """A digest of the definition that an update of Companion gave it, and that was not applied."""
 
+
+UPDATE_WAITS = "the update of Companion takes effect at the next restart"
+"""What is said of a sandbox whose record has `waits_for`."""
 
 _WIDER = ("listed", "open", "no gateway", "")
 """Egress modes, the widest last: what is unknown may be anything."""

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from companion.engine.detection import detect, pinned
 from companion.engine.driver import Driver, driver
@@ -20,6 +21,7 @@ from companion.reconcile import (
     readiness,
     secret_values,
     ssh_keys,
+    updates,
     user_settings,
 )
 from companion.reconcile.allocate import propose
@@ -33,6 +35,7 @@ from companion.reconcile.plan import (
     Step,
     plan,
     reloads,
+    without_starts,
 )
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.model import HostFacts, Sandbox
@@ -40,6 +43,22 @@ from companion.spec.containers import Image
 from companion.spec.identity import Role
 from companion.system.network import is_public_address
 from companion.system.paths import Paths
+
+
+class Restarts(Enum):
+    """Which containers may be replaced."""
+
+    ALL = "all"
+    """Each one, even if nothing differs."""
+    NEEDED = "needed"
+    """Those that differ."""
+    EDITED = "edited"
+    """Those that differ by something that the user can write; not for an update of Companion."""
+    NONE = "none"
+    """None that would end an agent's work."""
+
+
+_LEAVE_UPDATES = {Restarts.EDITED, Restarts.NONE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,8 @@ class Comparison:
     plan: Plan
     was_asked: bool = True
     """False: what the engine holds is unknown, because the user did not agree to it yet."""
+    waits_for: str = ""
+    """Digest of the definition that an update of Companion gave it; `desired` is what runs."""
 
     def require_agent_kept(self) -> None:
         """Check that the plan ends no work of an agent that runs.
@@ -82,7 +103,7 @@ class Comparison:
         return container is not None and container.running
 
 
-def preview(home: Paths, ref: AgentRef) -> Comparison:
+def preview(home: Paths, ref: AgentRef, restarts: Restarts = Restarts.NEEDED) -> Comparison:
     """Compare an agent's sandbox without changing anything, or trying what an engine can do.
 
     A place that the user did not agree to is not asked; the sandbox is taken to be nowhere.
@@ -97,7 +118,8 @@ def preview(home: Paths, ref: AgentRef) -> Comparison:
     if choice := elsewhere.unasked(home, checked, record):
         return _unasked(home, checked, record, choice)
     engine = engine_of(home, checked, record, tries=False)
-    return compare(home, checked, propose(home, checked, record, engine), engine)
+    proposed = propose(home, checked, record, engine)
+    return compare(home, checked, proposed, engine, restarts)
 
 
 def _unasked(
@@ -119,13 +141,11 @@ def compare(
     checked: Checked,
     record: AgentRecord,
     engine: Driver,
-    *,
-    fresh: bool = False,
-    keeps_agent: bool = False,
+    restarts: Restarts,
 ) -> Comparison:
-    """Compare the desired state with the engine's; `fresh` also replaces what does not differ.
+    """Compare the desired state with the engine's.
 
-    With `keeps_agent`, SSH is not tried: an agent that stops its server cannot hold up a reload.
+    With Restarts.NONE, SSH is not tried: an agent that stops its server cannot hold up a reload.
 
     Raises:
         CompanionError: the engine, or the one that the agent is still on, does not answer; or the
@@ -138,18 +158,19 @@ def compare(
     if known is None and engine.held_files():
         departures = (*departures, migrate.removal_of_forgotten(engine))
         observed = Observed(images=observed.images)
+    fresh = restarts is Restarts.ALL
     todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
-    if not keeps_agent and _should_answer(todo) and not readiness.answers(engine, desired.target):
-        todo = plan(desired.target, replace(observed, unreachable=True), record)
     comparison = Comparison(checked, record.engine, then, desired, engine, observed, todo)
-    if keeps_agent:
+    if restarts in _LEAVE_UPDATES and not departures and todo.change > Change.RELOAD:
+        comparison = _without_update(home, comparison, record)
+    if restarts is not Restarts.NONE and _should_answer(comparison.plan):
+        comparison = _reconnected(comparison, record)
+    if restarts is Restarts.NONE:
         comparison.require_agent_kept()
     return comparison
 
 
-def refreshed(
-    home: Paths, seen: Comparison, record: AgentRecord, *, fresh: bool = False
-) -> Comparison:
+def refreshed(home: Paths, seen: Comparison, record: AgentRecord, restarts: Restarts) -> Comparison:
     """Compare again if an engine elsewhere has other networks by now, once anything is started.
 
     They tell which addresses of that machine the gateway refuses. The image of gateways is ours:
@@ -165,7 +186,34 @@ def refreshed(
     choice = elsewhere.refreshed(seen.engine, held[0])
     if choice == seen.engine.choice:
         return seen
-    return compare(home, seen.checked, record, engine_at(home, seen.checked, choice), fresh=fresh)
+    return compare(home, seen.checked, record, engine_at(home, seen.checked, choice), restarts)
+
+
+def _without_update(home: Paths, seen: Comparison, record: AgentRecord) -> Comparison:
+    """Leave out what only an update of Companion changes, while the agent runs as it was started.
+
+    Raises:
+        CompanionError: it is not known how it was started.
+    """
+    new, made_of = seen.desired.target, updates.inputs(seen.checked, seen.record)
+    if not (
+        updates.is_cause(record.applied, new, made_of)
+        and updates.runs_as_started(seen.observed, record.applied)
+    ):
+        return seen
+    target = updates.running(seen.checked.agent_paths(home), new)
+    todo = without_starts(target, seen.observed, record)
+    desired = replace(seen.desired, target=target)
+    return replace(seen, desired=desired, plan=todo, waits_for=updates.definition(new))
+
+
+def _reconnected(seen: Comparison, record: AgentRecord) -> Comparison:
+    """Add what makes SSH answer again, if it does not."""
+    target = seen.desired.target
+    if readiness.answers(seen.engine, target):
+        return seen
+    planned = without_starts if seen.waits_for else plan
+    return replace(seen, plan=planned(target, replace(seen.observed, unreachable=True), record))
 
 
 def _should_answer(todo: Plan) -> bool:

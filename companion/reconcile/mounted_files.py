@@ -56,14 +56,18 @@ def contents(desired: Desired, home: Paths, checked: Checked) -> dict[Directory,
     return found
 
 
-def write(desired: Desired, home: Paths, checked: Checked) -> None:
+def write(desired: Desired, home: Paths, checked: Checked, *, restarts: bool = True) -> None:
     """Write all files that the containers of one agent mount.
+
+    Without `restarts`, the list of system calls stays: it is part of the containers that run.
 
     Raises:
         CompanionError: a secret can no longer be read; no mounted file was written.
     """
     agent_paths, owner = checked.agent_paths(home), desired.sandbox.host.uid
     all_contents = contents(desired, home, checked)
+    if not restarts:
+        del all_contents[Directory.SECCOMP]
     files.make_private_dir(agent_paths.root)
     for directory, directory_files in all_contents.items():
         _fill(agent_paths.root / directory, directory_files, owner)

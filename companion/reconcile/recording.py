@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from companion import __version__
 from companion.errors import ConfigError
 from companion.project import store
-from companion.project.record import Applied
+from companion.project.record import Applied, ConfigSummary
+from companion.reconcile import updates
 from companion.reconcile.compare import Comparison
 from companion.reconcile.plan import Reload, Start
 from companion.reconcile.validate import check
@@ -43,20 +45,39 @@ def record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
     """
     checked = comparison.checked
     on = comparison.engine.choice if complete else comparison.was_on or comparison.engine.choice
-    summary = checked.summary
+    config = summary(comparison)
     if not complete and comparison.record.engine:  # containers of what was recorded may run
-        summary = summary.joined(comparison.record.config)
+        config = config.joined(comparison.record.config)
     new = replace(
         comparison.record.on(on),
-        applied=Applied(
-            parts={s.name: s.parts for s in comparison.desired.target.services},
-            loaded=_loaded(comparison, complete=complete),
-            complete=complete,
-        ),
-        config=summary,
+        applied=_applied(comparison, complete=complete),
+        config=config,
     )
     store.write(checked.agent_paths(home), new)
     store.register(home.project(checked.project.id), checked.project.directory)
+
+
+def summary(comparison: Comparison) -> ConfigSummary:
+    """Return what the record keeps of the config; where an update waits, the login stays."""
+    new, runs = comparison.checked.summary, comparison.record.config
+    if not comparison.waits_for:
+        return new
+    login = {name: getattr(runs, name) for name in ("user", "begun_by_root", "workdir")}
+    return replace(new, **login, acp_command=runs.acp_command)
+
+
+def _applied(comparison: Comparison, *, complete: bool) -> Applied:
+    """Return what is applied; versions and inputs change once all of it succeeded."""
+    before = comparison.record.applied
+    new = replace(before, loaded=_loaded(comparison, complete=complete), complete=complete)
+    if comparison.waits_for:
+        inputs = updates.inputs(comparison.checked, comparison.record)
+        return replace(new, inputs=inputs, waits_for=comparison.waits_for)
+    new = replace(new, parts={s.name: s.parts for s in comparison.desired.target.services})
+    if complete:
+        inputs = updates.inputs(comparison.checked, comparison.record)
+        return replace(new, version=__version__, inputs=inputs, waits_for="")
+    return new
 
 
 def _loaded(comparison: Comparison, *, complete: bool) -> dict[str, dict[str, str]]:

@@ -13,21 +13,28 @@ from companion.errors import (
     UnreachableError,
 )
 from companion.project import store
-from companion.project.record import Applied
 from companion.reconcile import allocate, migrate, mount_guard, mounted_files, snapshot
 from companion.reconcile.apply import Applier, remove_all
 from companion.reconcile.carrying import Carrying
 from companion.reconcile.compare import engine_at
-from companion.reconcile.plan import plan
+from companion.reconcile.plan import plan, without_starts
 from companion.reconcile.progress import Progress
 from companion.reconcile.validate import Checked
 from companion.system.paths import Paths
 
 
 def roll_back(
-    home: Paths, checked: Checked, error: CompanionError, progress: Progress
+    home: Paths,
+    checked: Checked,
+    error: CompanionError,
+    progress: Progress,
+    *,
+    keeps_containers: bool = False,
 ) -> CompanionError:
-    """Restore the previous version, except volumes; return the error for the user."""
+    """Restore the previous version, except volumes; return the error for the user.
+
+    With `keeps_containers`, only files and what they load changed: nothing is started.
+    """
     agent_paths = checked.agent_paths(home)
     try:
         previous, record = snapshot.read(agent_paths), store.read(agent_paths)
@@ -43,9 +50,11 @@ def roll_back(
     mounted_files.refresh_tokens(home, checked)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
     config = previous.config or record.config
-    record = replace(record, allocation=kept, applied=Applied(), config=config)
-    started = Applied({service.name: service.parts for service in target.services})
-    store.write(agent_paths, replace(record, applied=started))
+    applied = replace(record.applied, loaded={}, complete=False)
+    if not keeps_containers:
+        applied = replace(applied, parts={s.name: s.parts for s in target.services})
+    record = replace(record, allocation=kept, applied=applied, config=config)
+    store.write(agent_paths, record)
     ssh_config.sync(home)
     contexts = checked.ref.build(checked.config.name)
     carrying = Carrying(engine, target, agent_paths, checked.host.uid)
@@ -63,7 +72,10 @@ def roll_back(
     try:
         departures = migrate.departures(engine, record)
         images = [image.tag for image in target.images]
-        way_back = plan(target, engine.observe(images), record, departures=departures)
+        observed = engine.observe(images)
+        way_back = plan(target, observed, record, departures=departures)
+        if keeps_containers:
+            way_back = without_starts(target, observed, record)
         applier.perform(way_back)
         carrying.carry(anew=False)
     except CompanionError as rollback_error:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 
+from companion import __version__
 from companion.desktop import ssh_config
 from companion.errors import (
     CompanionError,
@@ -45,6 +46,7 @@ from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier
 from companion.reconcile.compare import (
     Comparison,
+    Restarts,
     compare,
     engine_of,
     is_needed,
@@ -78,6 +80,8 @@ class Report:
     """Models and MCP servers that it cannot log in to, and what the user can do about each."""
     renewed: tuple[str, ...] = ()
     """MCP servers whose tokens were renewed."""
+    update_waits: bool = False
+    """An update of Companion changes the sandbox at its next restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +92,9 @@ class _Request:
     ref: AgentRef
     progress: Progress
     begin: float
-    fresh: bool = False
+    restarts: Restarts = Restarts.NEEDED
     only_if_changed: bool = False
     unasked: bool = False
-    keeps_agent: bool = False
     on: str | None = None
     agent: str = ""
     """The agent's name, once its config is known."""
@@ -104,7 +107,7 @@ def reconcile(
     ref: AgentRef,
     progress: Progress,
     *,
-    fresh: bool = False,
+    restarts: Restarts = Restarts.NEEDED,
     only_if_changed: bool = False,
     unasked: bool = False,
 ) -> Report:
@@ -114,29 +117,35 @@ def reconcile(
         home: the user's paths.
         ref: where the agent is configured.
         progress: receives one sentence per step.
-        fresh: replace every container, even if nothing differs.
+        restarts: which containers may be replaced.
         only_if_changed: do not call the engine if nothing differs from the last success.
-        unasked: not requested by the user, so run only if the user wants the agent up.
+        unasked: not requested by the user, so run only if the user wants the agent up, and restart
+            nothing for an update of Companion.
 
     Raises:
         ConfigError: the files are invalid; nothing was changed.
         StoppedError: the user wants the agent down.
         CompanionError: the engine refused or SSH does not answer.
     """
-    return _run(_Request(home, ref, progress, time.monotonic(), fresh, only_if_changed, unasked))
+    restarts = Restarts.EDITED if unasked else restarts
+    return _run(_Request(home, ref, progress, time.monotonic(), restarts, only_if_changed, unasked))
 
 
 def reload(home: Paths, ref: AgentRef, progress: Progress) -> Report:
     """Do as reconcile() to a sandbox that is wanted up, unless that would restart its agent."""
-    request = _Request(home, ref, progress, time.monotonic(), keeps_agent=True)
+    request = _Request(home, ref, progress, time.monotonic(), Restarts.NONE)
     return _run(replace(request, only_if_changed=True, unasked=True))
 
 
 def reconcile_on(
-    home: Paths, ref: AgentRef, progress: Progress, on: str | None, *, fresh: bool = False
+    home: Paths,
+    ref: AgentRef,
+    progress: Progress,
+    on: str | None,
+    restarts: Restarts = Restarts.NEEDED,
 ) -> Report:
     """Do as reconcile(), on an engine or place if the config does not choose one."""
-    return _run(_Request(home, ref, progress, time.monotonic(), fresh, on=on))
+    return _run(_Request(home, ref, progress, time.monotonic(), restarts, on=on))
 
 
 def _run(request: _Request) -> Report:
@@ -223,13 +232,15 @@ def _reconcile(request: _Request) -> Report:
     record = replace(reserve(home, checked, engine, progress), wanted="up")
     settled_comparison = settled(home, checked, record, engine) if request.only_if_changed else None
     is_settled = settled_comparison and not settled_comparison.plan.steps
-    if request.keeps_agent and not is_settled:
+    if request.restarts is Restarts.NONE and not is_settled:
         settled_comparison = None  # what may restart the agent is observed before anything changes
-    comparison = settled_comparison or compare(
-        home, checked, record, engine, fresh=request.fresh, keeps_agent=request.keeps_agent
-    )
-    comparison = refreshed(home, comparison, record, fresh=request.fresh)
+    restarts = request.restarts
+    comparison = settled_comparison or compare(home, checked, record, engine, restarts)
+    comparison = refreshed(home, comparison, record, restarts)
     if is_settled and not carrying.of(home, comparison).is_due():
+        return _report(comparison, request.begin, 0.0)
+    if comparison.waits_for and not comparison.plan.steps:
+        recording.record(home, comparison, complete=True)
         return _report(comparison, request.begin, 0.0)
     if comparison.plan.change is Change.REBUILD:
         comparison.engine.require_user_ids()  # whoever turns mapping on loses all images
@@ -240,17 +251,19 @@ def _reconcile(request: _Request) -> Report:
     except CompanionError as error:
         if settled_comparison:
             return _reconcile(replace(request, only_if_changed=False))
-        raise rollback.roll_back(home, checked, error, progress) from error
+        keeps = bool(comparison.waits_for)
+        raise rollback.roll_back(home, checked, error, progress, keeps_containers=keeps) from error
 
 
 def _carry_out(request: _Request, comparison: Comparison) -> float:
     """Write mounted files, perform the plan and record it; return the seconds of the login."""
     home, checked = request.home, comparison.checked
-    build_dir.write(home, checked, comparison.desired)
+    if not comparison.waits_for:
+        build_dir.write(home, checked, comparison.desired)
     recording.claim(home, comparison)
     build_dir.write_env_example(home, checked.project)
     agent_paths = checked.agent_paths(home)
-    mounted_files.write(comparison.desired, home, checked)
+    mounted_files.write(comparison.desired, home, checked, restarts=not comparison.waits_for)
     ssh_config.sync(home)
     brings = carrying.of(home, comparison)
     applier = Applier(
@@ -273,6 +286,8 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     if Role.AGENT in comparison.plan.starts:
         agent = comparison.desired.target.service(Role.AGENT)
         mount_guard.require_unshared(home, checked, agent)
+        if comparison.record.applied.version not in {"", __version__}:
+            request.progress("the update of Companion is applied, too")
         for sentence in ownership.unwritable(agent, checked.host.uid):
             request.progress(sentence)
     for sentence in bring.read(home, user_settings.read(home).bring).left_out:
@@ -280,7 +295,9 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     login_seconds = applier.perform(comparison.plan)
     brings.carry(anew=False)
     recording.record(home, comparison, complete=True)
-    latest = snapshot.Snapshot(comparison.engine.choice, comparison.desired.target, checked.summary)
+    latest = snapshot.Snapshot(
+        comparison.engine.choice, comparison.desired.target, recording.summary(comparison)
+    )
     snapshot.keep(agent_paths, latest)
     if comparison.plan.change is Change.REBUILD:
         applier.remove_stale_images()
@@ -298,4 +315,5 @@ def _report(comparison: Comparison, begin: float, login_seconds: float) -> Repor
         seconds=time.monotonic() - begin,
         login_seconds=login_seconds,
         login_problems=comparison.checked.login_problems,
+        update_waits=bool(comparison.waits_for),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from companion.config import decode, engine_places
 from companion.config.decode import Loaded
-from companion.config.models import AgentConfig, Fleet
+from companion.config.models import AgentConfig, Feature, Fleet
 from companion.config.origin import Origin
 from companion.config.settings import Settings
 from companion.config.strict_yaml import Document
@@ -52,6 +52,8 @@ class Checked:
 
     ref: AgentRef
     config: AgentConfig
+    features: tuple[Feature, ...]
+    """Its own features, and those that its fleet shares."""
     program: RuntimeProgram
     contribution: Contribution
     found: Mapping[ProjectFile, PathFacts]
@@ -149,6 +151,7 @@ def check(home: Paths, ref: AgentRef) -> Checked:
     return Checked(
         ref=ref,
         config=config,
+        features=tuple(feature for _, feature in loaded.features),
         program=program,
         contribution=contribution,
         found=found,

@@ -94,7 +94,8 @@ def of_sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> It
         if agent_view.alias:
             yield row(Verb.COPY, "Copy SSH command")
         yield SEPARATOR
-        start = (Verb.RESTART, "Restart") if agent_view.is_up else (Verb.START, "Start")
+        restart = "Restart, for the update of Companion" if agent_view.update_waits else "Restart"
+        start = (Verb.RESTART, restart) if agent_view.is_up else (Verb.START, "Start")
         yield replace(row(*start), key=f"{agent_view.id}:run")
         yield row(Verb.UPGRADE, "Upgrade its agent program")
         yield row(Verb.STOP, "Stop", enabled=agent_view.is_up or bool(agent_view.step))

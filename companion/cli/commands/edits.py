@@ -7,8 +7,9 @@ from companion.cli.commands import trust
 from companion.cli.output import ask, comment, report
 from companion.errors import Code, CompanionError, Problem
 from companion.project.model import AgentRef
+from companion.project.record import UPDATE_WAITS
 from companion.reconcile import run
-from companion.reconcile.compare import preview
+from companion.reconcile.compare import Restarts, preview
 from companion.spec.identity import Role
 from companion.system.paths import Paths
 
@@ -23,21 +24,19 @@ def apply(home: Paths, ref: AgentRef, arguments: Namespace, *, asks: bool) -> No
     """
     try:
         trust.offer(home, ref.project, "Apply it", arguments)
-        if _ends_sessions(home, ref) and not _may_end_them(asks=asks):
+        seen = preview(home, ref, Restarts.EDITED)
+        if Role.AGENT in seen.plan.starts and not _may_end_them(asks=asks):
             return
+        if seen.waits_for:
+            comment(f"{UPDATE_WAITS}: `companion restart {seen.checked.config.name}`")
         with live.of_one(ref.folder, raw=arguments.verbose) as progress:
-            run.reconcile(home, ref, progress, only_if_changed=True)
+            run.reconcile(home, ref, progress, restarts=Restarts.EDITED, only_if_changed=True)
     except CompanionError as error:
         report(error.problems, label="warning")
         comment("what was edited is not applied; the sandbox keeps running as it was")
         if asks and ask("Attach to it? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
             what = "no terminal was attached"
             raise CompanionError(what, code=Code.CONFIRMATION_REQUIRED) from None
-
-
-def _ends_sessions(home: Paths, ref: AgentRef) -> bool:
-    """Tell whether applying an agent's files replaces its own container."""
-    return Role.AGENT in preview(home, ref).plan.starts
 
 
 def _may_end_them(*, asks: bool) -> bool:

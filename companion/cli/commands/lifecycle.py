@@ -18,6 +18,7 @@ from companion.operations import registry, repository_check, way_out
 from companion.project import discovery, inventory, store
 from companion.project.model import Project
 from companion.reconcile import run, teardown
+from companion.reconcile.compare import Restarts
 from companion.reconcile.plan import BuildImage, Reload, Start
 from companion.reconcile.progress import Progress
 from companion.reconcile.run import Report
@@ -103,9 +104,10 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     refs = {ref.folder: ref for ref in chosen or discovery.agent_refs(project)}
     trust.offer(home, project, "Start it", arguments)
     on = None if fresh else arguments.on
+    restarts = Restarts.ALL if fresh else Restarts.NEEDED
 
     def bring_up(name: str, progress: Progress) -> Report:
-        return run.reconcile_on(home, refs[name], progress, on, fresh=fresh)
+        return run.reconcile_on(home, refs[name], progress, on, restarts)
 
     answers, problems = _each_agent(tuple(refs), bring_up, raw=arguments.verbose)
     reports = answers.values()

@@ -7,6 +7,7 @@ from companion.cli.output import Result, table
 from companion.cli.targets import projects_of
 from companion.errors import Code, ConfigError
 from companion.operations.status import Status, statuses
+from companion.project.record import UPDATE_WAITS
 from companion.traffic.attention import shown
 
 
@@ -29,6 +30,8 @@ def status(arguments: Namespace) -> Result:
 def _more(one: Status) -> Iterator[str]:
     """Yield what is said of a sandbox below the table."""
     yield from one.condition.last_output
+    if one.update_waits:
+        yield f"{UPDATE_WAITS}: `companion restart {one.agent}`"
     for forward in one.forwards:
         yield f"{forward.url} is forwarded to port {forward.inside}"
     open_ports = sorted(set(one.listening) - {forward.inside for forward in one.forwards})
@@ -53,6 +56,7 @@ def _facts(one: Status) -> dict[str, object]:
         "directory": one.directory,
         "state": one.condition.state,
         "attention": one.attention or None,
+        "update_waits": one.update_waits,
         "exit_code": one.condition.exit_code,
         "last_lines": list(one.condition.last_output),
         "alias": one.alias,

@@ -1,0 +1,63 @@
+"""After an update of Companion, no agent's work ends before its user wants that."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from desk import ROOT, Desk
+from fake_project import changes, config, fresh
+from test_watching import wait_for
+
+WAITS = "the update of Companion takes effect at the next restart"
+
+
+def update(desk: Desk) -> Path:
+    """Return a checkout of the next version, whose images, gateway and SSH differ."""
+    there = desk.home / "next"
+    for name in ("companion", "assets", "ssh", "editors"):
+        shutil.copytree(ROOT / name, there / name, ignore=shutil.ignore_patterns("__pycache__"))
+    version = there / "companion/__init__.py"
+    version.write_text(version.read_text().replace('__version__ = "', '__version__ = "9.'))
+    for script in ("agent/entrypoint.sh", "gateway/gateway.sh"):
+        with (there / "assets" / script).open("a") as file:
+            file.write("# changed\n")
+    return there
+
+
+@contextmanager
+def watching(desk: Desk, program: Path) -> Iterator[Path]:
+    log = desk.home / "watch.log"
+    with log.open("w") as out:
+        argv = [sys.executable, "-m", "companion", "watch"]
+        environment = desk.environment | {"PYTHONPATH": str(program)}
+        child = subprocess.Popen(
+            argv, env=environment, cwd=program, stdout=out, stderr=subprocess.STDOUT
+        )
+    try:
+        yield log
+    finally:
+        child.terminate()
+        child.wait(timeout=60)
+
+
+def test_a_watcher_that_was_updated_restarts_no_agent_whose_files_are_the_same(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    fake.set(met={})
+    with watching(desk, update(desk)) as log:
+        wait_for(log, WAITS, 1)
+        assert changes(fake) == []
+        said = fake.companion("status").ok()
+        assert f"coder | {WAITS}: `companion restart coder`" in said.out
+        assert fake.companion("status", "--json").ok().agent["update_waits"]
+        fake.companion("allow", "h9.test", "--once").ok()
+        (fake.project / "agent.yaml").write_text(config(hosts=4))
+        wait_for(log, "reloaded, ready", 1)
+        assert set(changes(fake)) == {"exec"}
+        (fake.project / "agent.yaml").write_text(config(hosts=4, pids=999))
+        wait_for(log, "rebuilt, ready", 1)
+        assert "the update of Companion is applied, too" in log.read_text()
+    assert not fake.companion("status", "--json").ok().agent["update_waits"]
