@@ -5,6 +5,7 @@ around that; it runs nothing of the repository.
 """
 
 import re
+import shlex
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -15,12 +16,22 @@ from companion.project import store
 from companion.project.model import Project
 from companion.project.record import AgentRecord
 from companion.reconcile import git_facts
-from companion.sandbox.repositories import CONFIG, GitFacts, stored
+from companion.sandbox.repositories import CONFIG, DIRECTORIES, WORKTREES, GitFacts, stored
 from companion.system import files, git
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths
 
 _EXEC = re.compile(rb"^\s*(x|exec)\s+(.+)$", re.MULTILINE)
+_STRATEGIES = {"", "octopus", "ort", "ours", "recursive", "resolve", "subtree"}
+"""Git's own ways to merge; any other one is a program."""
+_WRITTEN = ("info", "logs", "refs", "rr-cache")
+"""Directories of a repository that git writes to at any depth."""
+_REPLACED = re.compile(rb" refs/replace/")
+_PATHS = re.compile(r"include\.path|includeif\..+\.path")
+"""Settings with a path that is relative to the configuration."""
+_NAMED = 3
+_GLANCE = 1.0
+"""Seconds."""
 
 
 def examine(home: Paths) -> Iterator[Finding]:
@@ -40,11 +51,26 @@ def of_agent(home: Paths, project: Project, agent: str) -> Iterator[str]:
         yield from _of_record(home.project(project.id).agent(agent), record)
 
 
+def at_a_glance(home: Paths, project: Project, agent: str) -> Iterator[str]:
+    """Yield what of_agent() does, as far as it is found within a second per directory."""
+    if record := store.of_project(home, project).agents.get(agent):
+        copies, known = _known(home.project(project.id).agent(agent), record)
+        for directory in record.config.writes:
+            yield from dict.fromkeys(
+                _dangers(Path(directory), copies, known, Effort(seconds=_GLANCE))
+            )
+
+
 def _of_record(agent_paths: AgentPaths, record: AgentRecord) -> Iterator[str]:
-    ever_ran = agent_paths.seccomp.is_dir()
+    copies, known = _known(agent_paths, record)
     for directory in record.config.writes:
-        copies = agent_paths.git if ever_ran else None
-        yield from dangers(Path(directory), copies, record.config.repositories)
+        yield from dangers(Path(directory), copies, known)
+
+
+def _known(agent_paths: AgentPaths, record: AgentRecord) -> tuple[Path | None, Collection[str]]:
+    """Return where what git obeyed at the start is kept, and which repositories were mounted."""
+    ever_ran = agent_paths.seccomp.is_dir()
+    return agent_paths.git if ever_ran else None, record.config.repositories
 
 
 def dangers(
@@ -71,7 +97,7 @@ def _dangers(
     directory: Path, copies: Path | None, repositories: Collection[str], effort: Effort
 ) -> Iterator[str]:
     facts, top = git_facts.find_again(directory, repositories), files.real(directory)
-    submodules: tuple[Path, ...] | None = ()
+    submodules: tuple[str, ...] | None = ()
     if facts and facts.obstacle:
         yield f"{directory} {facts.obstacle}"
         return
@@ -79,6 +105,7 @@ def _dangers(
         own = Path(facts.directory)
         yield from _links(own, effort)
         yield from _unfinished(own)
+        yield from _hidden(top, own, effort)
         yield from map(str, git_obeys.remotes(own, effort))
         yield from _in_the_tree(directory, facts)
         if facts.is_worktree and own.is_relative_to(top):
@@ -92,7 +119,7 @@ def _dangers(
         yield f"the index of {directory} cannot be read"
     seen: set[Path] = set()
     below = (place for place in git_obeys.repositories(top, effort) if place != top)
-    for place in (*(submodules or ()), *below):
+    for place in (*(top / one for one in submodules or ()), *below):
         if place not in seen:
             seen.add(place)
             if not effort.take(repositories=1):
@@ -116,15 +143,17 @@ def _new(facts: GitFacts, copies: Path, effort: Effort) -> Iterator[str]:
 
 def _links(own: Path, effort: Effort) -> Iterator[str]:
     """Yield what git would write through."""
-    every = [*git_obeys.entries(own, effort)]
-    if not files.is_link(own / "logs"):
-        every += (one for _, found in git_obeys.tree(own / "logs", effort) for one in found)
+    every = [*git_obeys.entries(own, effort), *git_obeys.entries(own / "objects", effort)]
+    for name in _WRITTEN:
+        if not files.is_link(own / name):
+            every += (one for _, found in git_obeys.tree(own / name, effort) for one in found)
     for entry in every:
         if entry.is_symlink():
             yield f"{entry.path} is a link: git writes to {files.real(Path(entry.path))}"
 
 
 def _unfinished(own: Path) -> Iterator[str]:
+    """Yield what `git rebase --continue` and its like would run."""
     for name in ("rebase-merge/git-rebase-todo", "sequencer/todo"):
         path = own / name
         if files.is_file(path):
@@ -134,15 +163,62 @@ def _unfinished(own: Path) -> Iterator[str]:
             for _, command in _EXEC.findall(content or b""):
                 text = command.decode(errors="replace")
                 yield f"{path}: continuing the rebase runs `{text}`"
+    path, options = own / "rebase-merge/strategy", own / "sequencer/opts"
+    strategy = (git_facts.text_of(path) or b"").decode(errors="replace").strip()
+    if strategy not in _STRATEGIES:
+        yield f"{path}: continuing the rebase runs `git merge-{strategy}`"
+    for key, value in (git.settings(options) or ()) if files.is_file(options) else ():
+        if key == "options.strategy" and value not in _STRATEGIES:
+            yield f"{options}: continuing runs `git merge-{value}`"
+
+
+def _hidden(top: Path, own: Path, effort: Effort) -> Iterator[str]:
+    """Yield by what git shows less than there is, or something else."""
+    common = _common(own)
+    grafts, packed = common / "info/grafts", common / "packed-refs"
+    own_refs = common / "refs/replace"
+    replaced = [own_refs] if [*git_obeys.entries(own_refs, effort)] else []
+    if git_facts.text_of(grafts):
+        replaced.append(grafts)
+    if _REPLACED.search(git_facts.text_of(packed) or b""):
+        replaced.append(packed)
+    for path in replaced:
+        yield f"{path}: `git log` and `git diff` show other commits than the ones that are pushed"
+    unseen = [one for one in git.unwatched(top) or () if files.inode(top / one)]
+    if unseen and effort.take():
+        more = f" and {len(unseen) - _NAMED} more" if len(unseen) > _NAMED else ""
+        yield (
+            f"{own / 'index'}: `git status` and `git diff` show no change of"
+            f" {', '.join(unseen[:_NAMED])}{more} (assume-unchanged or skip-worktree)"
+        )
+
+
+def _common(own: Path) -> Path:
+    """Return the repository of what it keeps of a worktree, or else `own` itself."""
+    return own.parent.parent if own.parent.name == WORKTREES else own
 
 
 def _in_the_tree(directory: Path, facts: GitFacts) -> Iterator[str]:
     """Yield settings that lead to what the agent may write, such as hooks in the work tree."""
-    real = files.real(directory)
-    for name, value in (
-        () if facts.is_worktree else git.settings(Path(facts.directory, CONFIG)) or ()
-    ):
-        if git_obeys.runs(name, value):
-            place = files.real(real / files.expanded(Path(value)))
-            if place.is_relative_to(real) and files.status(place):
+    real, config = files.real(directory), _common(Path(facts.directory)) / CONFIG
+    if facts.is_worktree and config.is_relative_to(real):
+        return
+    fixed = [files.real(config.parent / name) for name in (CONFIG, *DIRECTORIES)]
+    for name, value in git.settings(config) or ():
+        if not git_obeys.runs(name, value):
+            continue
+        base = config.parent if _PATHS.fullmatch(name) else real
+        for place in dict.fromkeys(files.real(base / word) for word in _places(value)):
+            is_kept = any(place.is_relative_to(one) for one in fixed)
+            if place != real and place.is_relative_to(real) and files.status(place) and not is_kept:
                 yield f"{place}: git uses it ({name}), and the agent may change it"
+
+
+def _places(value: str) -> Iterator[Path]:
+    """Yield what of a setting may be a path: all of it, or a word of a command."""
+    try:
+        words = shlex.split(value.removeprefix("!"))
+    except ValueError:  # a quotation mark of the shell's is not closed
+        words = value.split()
+    on_path = words[:1] if "/" not in "".join(words[:1]) else []
+    yield from (files.expanded(Path(one)) for one in (value, *words[len(on_path) :]))

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from companion.system import files
@@ -63,18 +64,14 @@ def recorded(path: Path) -> tuple[bytes, ...] | None:
         return None
 
 
-def submodules(top: Path) -> tuple[Path, ...] | None:
+def submodules(top: Path) -> tuple[str, ...] | None:
     """Return where the index of a work tree has other repositories; None: there is no answer."""
-    try:
-        repository = _repository(top / "any")
-        if repository is None or repository.top != top:
-            return ()
-        head = _head(repository)
-        with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
-            git = Git(Path(scratch), repository, _DIGESTS[len(head)] if head else "sha1")
-            return tuple(top / name for name in git.links())
-    except (CannotTellError, OSError, ValueError):
-        return None
+    return _of_index(top, Git.links)
+
+
+def unwatched(top: Path) -> tuple[str, ...] | None:
+    """Return the files whose changes the index of a work tree hides; None: there is no answer."""
+    return _of_index(top, Git.unwatched)
 
 
 def settings(config: Path) -> tuple[tuple[str, str], ...] | None:
@@ -87,6 +84,19 @@ def settings(config: Path) -> tuple[tuple[str, str], ...] | None:
         with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
             nothing = Repository(Path(scratch), Path(scratch), Path(scratch))
             return tuple(Git(Path(scratch), nothing, "sha1").settings(content))
+    except (CannotTellError, OSError, ValueError):
+        return None
+
+
+def _of_index(top: Path, question: Callable[[Git], list[str]]) -> tuple[str, ...] | None:
+    try:
+        repository = _repository(top / "any")
+        if repository is None or repository.top != top:
+            return ()
+        head = _head(repository)
+        with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
+            git = Git(Path(scratch), repository, _DIGESTS[len(head)] if head else "sha1")
+            return tuple(question(git))
     except (CannotTellError, OSError, ValueError):
         return None
 

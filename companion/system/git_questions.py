@@ -93,6 +93,11 @@ class Git:
         entries = self._run("ls-files", "--stage", "-z").split("\0")
         return [line.partition("\t")[2] for line in entries if line.startswith("160000 ")]
 
+    def unwatched(self) -> list[str]:
+        """Return the files that are marked as assume-unchanged or skip-worktree."""
+        entries = self._run("ls-files", "-v", "-z").split("\0")[:-1]
+        return [line[2:] for line in entries if line[0] == "S" or line[0].islower()]
+
     def settings(self, content: bytes) -> Iterator[tuple[str, str]]:
         """Yield the entries of a configuration's text; one without a value is true."""
         place = self._alone.directory / "settings"

@@ -193,7 +193,60 @@ def _old_branch(top: Path) -> list[str]:
     return ["push", "backup", "HEAD"]
 
 
+def _strategy_of_a_rebase(top: Path) -> list[str]:
+    """A name of a strategy is a part of the name of a program, and may lead into the tree."""
+    program = top / "git-merge-x/evil"
+    program.parent.mkdir()
+    shutil.copy(_script(top), program)
+    git(top, "-c", "sequence.editor=echo break >", "rebase", "-qi", "HEAD~1", check=False)
+    (top / ".git/rebase-merge/strategy").write_text("x/evil\n")
+    (top / ".git/rebase-merge/git-rebase-todo").write_text("pick ORIG_HEAD\n")
+    git(top, "reset", "-q", "--hard", "HEAD")
+    git(top, "commit", "-q", "--allow-empty", "-m", "another")
+    return ["rebase", "--continue"]
+
+
+def _strategy_of_picks(top: Path) -> list[str]:
+    program = top / "git-merge-x/evil"
+    program.parent.mkdir()
+    shutil.copy(_script(top), program)
+    for text in ("a", "b"):
+        (top / "file").write_text(text)
+        git(top, "commit", "-qam", text)
+    git(top, "checkout", "-q", "HEAD~2")
+    git(top, "cherry-pick", "main", "main~1", check=False)
+    git(top, "checkout", "-q", "HEAD", "file")
+    (top / ".git/sequencer/opts").write_text("[options]\nstrategy = x/evil\n")
+    return ["cherry-pick", "--skip"]
+
+
+def _link_among_branches(top: Path) -> list[str]:
+    """A fetch writes files that are called as on the server."""
+    (top / ".git/refs/tags").rmdir()
+    (top / ".git/refs/tags").symlink_to(top.parent)
+    return ["tag", "trace"]
+
+
+def _settings_in_the_tree(top: Path) -> list[str]:
+    """The user includes them, as some teams do; the agent writes them."""
+    git(top, "config", "include.path", "../.gitconfig")
+    (top / ".gitconfig").write_text(f"[core]\nfsmonitor = {_script(top)}\n")
+    return ["status"]
+
+
+def _script_of_a_filter(top: Path) -> list[str]:
+    _script(top)
+    git(top, "config", "filter.tidy.clean", "/bin/sh evil.sh %f")
+    (top / ".gitattributes").write_text("* filter=tidy\n")
+    return ["add", "."]
+
+
 ATTACKS = {
+    _strategy_of_a_rebase: "continuing the rebase runs `git merge-x/evil`",
+    _strategy_of_picks: "sequencer/opts: continuing runs `git merge-x/evil`",
+    _link_among_branches: "refs/tags is a link: git writes to ",
+    _settings_in_the_tree: ".gitconfig: git uses it (include.path), and the agent may change it",
+    _script_of_a_filter: "evil.sh: git uses it (filter.tidy.clean), and the agent may change it",
     _inner_repository: "core.fsmonitor=",
     _new_repository: "core.fsmonitor=",
     _inner_hook: "post-index-change",
@@ -213,7 +266,14 @@ ATTACKS = {
 }
 
 
-BY_HAND = {_unfinished_rebase, _link_in_a_log, _link_for_a_message}
+BY_HAND = {
+    _unfinished_rebase,
+    _strategy_of_a_rebase,
+    _strategy_of_picks,
+    _link_in_a_log,
+    _link_for_a_message,
+    _link_among_branches,
+}
 """Attacks that a copy keeps: links out of it stay inside, and you end a rebase yourself."""
 
 
@@ -240,6 +300,62 @@ def test_what_git_would_run_is_found_and_not_run(
         assert not trace.exists(), disarmed.renamed
     git(top, *words, check=False)
     assert trace.exists(), "it is no danger"
+
+
+def test_hooks_in_the_tree_of_a_worktree_are_the_agents_too(top: Path):
+    git(top, "config", "core.hooksPath", ".husky")
+    tree = top.with_name("tree")
+    git(top, "worktree", "add", "-q", "--detach", str(tree))
+    (tree / ".husky").mkdir()
+    assert [*dangers(tree)] == [
+        f"{tree}/.husky: git uses it (core.hookspath), and the agent may change it"
+    ]
+
+
+def _commit_in_place_of_another(top: Path) -> None:
+    was = git(top, "commit-tree", "HEAD~1^{tree}", "-p", "HEAD~1", "-m", "two")
+    git(top, "replace", "HEAD", was)
+
+
+def _replacement_that_is_packed(top: Path) -> None:
+    _commit_in_place_of_another(top)
+    git(top, "pack-refs", "--all")
+    shutil.rmtree(top / ".git/refs/replace", ignore_errors=True)
+
+
+def _grafted_history(top: Path) -> None:
+    (top / ".git/info/grafts").write_text(f"{git(top, 'rev-parse', 'HEAD')}\n")
+
+
+def _file_that_is_assumed_unchanged(top: Path) -> None:
+    git(top, "update-index", "--assume-unchanged", "file")
+
+
+def _file_that_is_skipped(top: Path) -> None:
+    git(top, "update-index", "--skip-worktree", "file")
+
+
+HIDING = {
+    _commit_in_place_of_another: "refs/replace: `git log` and `git diff` show other commits",
+    _replacement_that_is_packed: "packed-refs: `git log` and `git diff` show other commits",
+    _grafted_history: "info/grafts: `git log` and `git diff` show other commits",
+    _file_that_is_assumed_unchanged: "`git status` and `git diff` show no change of file (assume-",
+    _file_that_is_skipped: "index: `git status` and `git diff` show no change of file (assume-",
+}
+
+
+@pytest.mark.parametrize(
+    ("attack", "sign"), HIDING.items(), ids=lambda a: getattr(a, "__name__", "")
+)
+def test_what_hides_an_agents_work_from_its_user_is_found(
+    attack: Callable[[Path], None], sign: str, top: Path
+):
+    (top / "file").write_text("evil\n")
+    seen = ("log", "-p", "--format=%H", "HEAD"), ("diff",)
+    before = [git(top, *words) for words in seen]
+    attack(top)
+    assert [git(top, *words) for words in seen] != before, "it hides nothing"
+    assert [one for one in dangers(top) if sign in one], [*dangers(top)]
 
 
 def test_a_worktree_is_no_danger_to_its_repository(top: Path):
