@@ -199,7 +199,8 @@ class _Reader:
         if found.why:
             raise _NotTakenError(found.why)
         if found.version:
-            why = f"version {_shown(found.version)} is not chosen: it is Debian's own"
+            whose = "Debian's own" if found.packages else "the one of the agent's image"
+            why = f"version {_shown(found.version)} is not chosen: it is {whose}"
             self._note(self.left, element, f"features.{_shown(element.key or '')}", why)
         return self._install(found.packages) if found.packages else "is there already"
 

@@ -99,6 +99,7 @@ class Web:
                 return _decoded(response, data)
         except OSError as error:
             reason = getattr(error, "reason", None) or error
+            reason = getattr(reason, "strerror", None) or reason
             return CompanionError(f"{request.host} does not answer: {reason}", _NEXT)
         except (http.client.HTTPException, ValueError) as error:
             # Only its type: its text may repeat what we sent.

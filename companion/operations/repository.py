@@ -1,7 +1,7 @@
 """Repositories: what `companion run` finds in a directory, without running anything of it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -14,6 +14,8 @@ from companion.system import files, process, project_paths, search, users, workt
 
 _MOST_ENTRIES = 2000
 """Directory entries that are looked at: marks of tools lie near the top."""
+_LEVELS = 3
+"""Parts of a repository lie in directories such as `packages/web`."""
 _SECONDS = 5.0
 _SECRETS = (".env", ".envrc", ".npmrc", ".pypirc", ".netrc")
 _NO_SECRETS = (".example", ".sample", ".template", ".dist")
@@ -116,13 +118,27 @@ def _may_be_secret(name: str) -> bool:
 
 
 def _files(top: Path) -> Iterator[str]:
-    """Yield the names of files at the top, then those one level below, as relative paths."""
-    entries = list(_entries(top))
-    yield from sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
-    for folder in sorted(e.name for e in entries if e.is_dir(follow_symlinks=False)):
-        if not folder.startswith(".") and folder not in _HIDDEN_TREES:
-            inner = _entries(top / folder)
-            yield from sorted(f"{folder}/{e.name}" for e in inner if e.is_file())
+    """Yield files as relative paths: those at the top, then those below, level by level."""
+    waiting, looked = [""], 0
+    for _ in range(_LEVELS):
+        below: list[str] = []
+        for folder in waiting:
+            entries = list(_entries(top / folder))
+            looked += len(entries)
+            yield from sorted(
+                f"{folder}{e.name}" for e in entries if e.is_file(follow_symlinks=False)
+            )
+            below += (f"{folder}{name}/" for name in sorted(_folders(entries)))
+            if looked > _MOST_ENTRIES:
+                return
+        waiting = below
+
+
+def _folders(entries: Iterable["os.DirEntry[str]"]) -> Iterator[str]:
+    for entry in entries:
+        is_shown = not entry.name.startswith(".") and entry.name not in _HIDDEN_TREES
+        if is_shown and entry.is_dir(follow_symlinks=False):
+            yield entry.name
 
 
 def _entries(directory: Path) -> Iterator["os.DirEntry[str]"]:

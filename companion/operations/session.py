@@ -19,7 +19,7 @@ _KNOWN_TERMINAL = "infocmp >/dev/null 2>&1 || export TERM=xterm-256color"
 """A sandbox knows few terminals; of the others, most understand this one's codes."""
 _STAYS = (
     f"{{}}; code=$?; {ATTENTION} ended 2>/dev/null;"
-    ' [ "$code" = 0 ] || {{ echo "it ended with $code"; exec bash -l; }}'
+    ' [ "$code" = 0 ] || {{ echo "it ended with $code"{}; exec bash -l; }}'
 )
 """A program that fails leaves its last words on the screen, and a shell."""
 
@@ -30,6 +30,8 @@ class Session:
 
     record: AgentRecord
     program: Sequence[str]
+    missing: str = ""
+    """What the program lacks, which is told if it fails."""
 
     def attach(self, home: Paths) -> int:
         """Attach our own terminal, with a new session if there is none; return ssh's exit code."""
@@ -49,7 +51,8 @@ class Session:
 
     def _tmux(self, how: str) -> str:
         workdir = self.record.config.workdir or "/"
-        program = _STAYS.format(shlex.join(self.program))
+        missing = f"; echo {shlex.quote(f'companion: {self.missing}')}" if self.missing else ""
+        program = _STAYS.format(shlex.join(self.program), missing)
         words = ("tmux", "-u", "new-session", how, "-s", NAME, "-c", workdir, program)
         return f"{shlex.join(words)} \\; set-option -s escape-time 10"
 

@@ -243,8 +243,25 @@ def test_on_a_terminal_one_question_precedes_the_start(repository, answer: str, 
         assert "[app.sandbox]" in shown
         assert "tmux -u new-session -A -s agent" in shown
         assert "codex --search" in shown
+        assert "codex has no credential for its model: run `companion login app`" in shown
     else:
         assert "nothing was started" in shown
+
+
+def test_a_login_that_fails_can_be_tried_again_before_the_start(repository):
+    code, shown = on_terminal(repository, "\n\nq\n\nq\nn\n", "run", "claude")
+    assert code == 0
+    assert shown.count("no way to log in was chosen") == 2
+    assert shown.count("Try again? [Y/n]") == 2
+    assert "starting without a credential: run `companion login app` later" in shown
+
+
+def test_parts_of_a_repository_are_looked_at_too(repository):
+    part = repository.top / "services/api"
+    part.mkdir(parents=True)
+    (part / "pyproject.toml").write_text("[project]\n")
+    repository.run("run", "codex", "--yes", cwd=part).ok()
+    assert "- pypi  # because of services/api/pyproject.toml" in repository.config("app")
 
 
 CONTAINER = """\

@@ -165,7 +165,8 @@ def _tested(
         answer = vendor.ask(credential, secret, Web(checked.host.trusted_certificates))
     except CompanionError as error:
         (found,) = error.problems
-        hint = f"{found.hint}; --untested stores it without a test"
+        command = f"companion login {checked.config.name} --untested"
+        hint = f"{found.hint}; `{command}` stores it without a test"
         raise CompanionError(f"nothing was stored: {found.what}", hint) from None
     if answer.verdict is Verdict.REJECTED:
         raise _rejected(chosen, host, "nothing was stored: ", answer)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from companion.cli import live, parser
-from companion.cli.commands import edits, login, trust
-from companion.cli.output import Result, ask, comment, report
+from companion.cli import live
+from companion.cli.commands import edits, missing_login, trust
+from companion.cli.output import Result, ask, comment
 from companion.config import decode
 from companion.config.devcontainer import DevContainer
 from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, ConfigError, UsageError, named
-from companion.operations import repository, runs_made, started, unfinished_runs
+from companion.operations import repository, repository_check, runs_made, started, unfinished_runs
 from companion.operations.repository import Repository
 from companion.operations.session import LOST, Session
 from companion.operations.unfinished_runs import Note
@@ -28,12 +28,13 @@ from companion.project.runs import Run
 from companion.reconcile import elsewhere
 from companion.reconcile import run as reconciling
 from companion.reconcile import trust as judging
-from companion.reconcile.validate import check
 from companion.system import files, project_paths, worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
 
 _WIDTH = 80
+_NAMED = 4
+"""Files with secrets."""
 
 
 def run(arguments: Namespace) -> Result:
@@ -55,9 +56,9 @@ def run(arguments: Namespace) -> Result:
     else:
         if known:
             trust.offer(home, project, "Start it", arguments)
-        _offer_login(home, made, asks=has_terminal and not arguments.yes)
+        missing_login.offer(home, made, asks=has_terminal and not arguments.yes)
     record = _start(home, ref, name, arguments.on, raw=arguments.verbose)
-    session = Session(record, _program(made, ref, arguments.rest))
+    session = Session(record, _program(made, ref, arguments.rest), missing_login.words(home, made))
     again = _again(home, made, is_short=has_terminal)
     facts = _facts(made, record, project)
     if has_terminal:
@@ -67,6 +68,8 @@ def run(arguments: Namespace) -> Result:
             comment(
                 f"the connection ended; the agent keeps working, and `{again}` comes back to it"
             )
+        for danger in repository_check.at_a_glance(home, project, name):
+            comment(f"before you run git, look at this: {danger}")
         return Result(data=facts, code=code)
     if arguments.rest:
         session.begin(home)
@@ -205,7 +208,9 @@ def _seen(made: Run, found: Repository) -> tuple[str, ...]:
     if made.worktree:
         lines.append(f"and share {found.common} with the other worktrees.")
     elif found.secrets:
-        lines.append(f"and see what git ignores there, too: {', '.join(found.secrets)}.")
+        names, more = found.secrets[:_NAMED], len(found.secrets) - _NAMED
+        others = f" and {more} more" if more > 0 else ""
+        lines.append(f"and see what git ignores there, too: {', '.join(names)}{others}.")
     return (*lines, f"The sandbox {made.name} (! reaches far)")
 
 
@@ -235,24 +240,6 @@ def _cannot_work(found: Repository, error: ConfigError) -> CompanionError:
     about_mounts = first.what.startswith("the mount ")
     hint = "move it into a directory of its own below your home" if about_mounts else first.hint
     return CompanionError(f"no agent can work in {found.top}: {first.what}", hint, code=first.code)
-
-
-def _offer_login(home: Paths, made: Run, *, asks: bool) -> None:
-    """Say that an agent has no credential for its model, and on a terminal offer to log in."""
-    project = runs_made.project_of(home, made)
-    problems = check(home, AgentRef(project)).login_problems
-    if not problems:
-        return
-    report(problems[:1], label="warning")
-    if not asks or ask("Log in now? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
-        return
-    try:
-        done = login.login(parser.parse(parser.split(("-C", str(project.directory), "login"))))
-    except CompanionError as error:  # the sandbox can be started all the same
-        report(error.problems, label="warning")
-    else:
-        comment("\n".join(line for line in done.text.splitlines() if "companion up" not in line))
-    runs_made.remember(home, made)
 
 
 def _program(made: Run, ref: AgentRef, arguments: list[str]) -> tuple[str, ...]:
