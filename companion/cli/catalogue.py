@@ -37,7 +37,11 @@ _VERBOSE = _argument("-v", "--verbose", action="store_true",
                      help="show all that builds and downloads print")  # fmt: skip
 _ON = _argument("--on", metavar="PLACE",
                 help="the engine: docker, podman, or a place of your settings.yaml")  # fmt: skip
-_PURGE = _argument("--volumes", action="store_true", help="remove its volumes too")
+_PURGE = _argument(
+    "--volumes",
+    action="store_true",
+    help="also its home and volumes, and copies of directories elsewhere",
+)
 
 
 PLACES = _argument("places", nargs="*", metavar="SRC DST",

@@ -58,6 +58,12 @@ def single_line(text: str) -> str:
     return _without_hidden(text, "")
 
 
+def _file_name(path: str) -> str:
+    if not path.strip():
+        raise ValueError("must name a file or directory; leave the key out for none")
+    return path
+
+
 def free_text(text: str) -> str:
     """Do as single_line(), but keep what people write: joiners (in emoji) and all spaces."""
     spaces = {char for char in text if unicodedata.category(char) == "Zs"}
@@ -189,6 +195,8 @@ def host_pattern(text: str) -> str:
 
 Line = Annotated[str, AfterValidator(single_line)]
 Text = Annotated[str, AfterValidator(free_text)]
+FileName = Annotated[Line, AfterValidator(_file_name)]
+"""A file or directory of the project."""
 Version = Annotated[Line, AfterValidator(_version)]
 Package = Annotated[str, AfterValidator(package)]
 Image = Annotated[str, AfterValidator(_image)]

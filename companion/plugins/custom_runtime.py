@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, model_validator
 
-from companion.config.models import Line, Model, PortText, Text, split_port
+from companion.config.models import FileName, Line, Model, PortText, Text, split_port
 from companion.plugins.base import Context, FeaturePlugin
 from companion.plugins.contribution import Command, Contribution, Mount, Port, ProjectFile, Variable
 
@@ -49,7 +49,7 @@ class Options(Model):
     capabilities: tuple[Annotated[Line, AfterValidator(_capability)], ...] = ()
     ports: tuple[PortText, ...] = ()
     runtime_volumes: tuple[Annotated[Line, AfterValidator(_volume)], ...] = ()
-    home_override: Line | None = None
+    home_override: FileName | None = None
     env: tuple[Annotated[Text, AfterValidator(_assignment)], ...] = ()
 
     @model_validator(mode="after")

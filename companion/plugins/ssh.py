@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from companion.config.models import Line, Model
+from companion.config.models import FileName, Model
 from companion.plugins.base import Context, FeaturePlugin
 from companion.plugins.contribution import Contribution, ProjectFile, SshServer
 
@@ -17,8 +17,8 @@ class Options(Model):
     """Options of the ssh plugin."""
 
     port: Annotated[int | None, _PORT] = None
-    authorized_keys: Line | None = None
-    host_key: Line | None = None
+    authorized_keys: FileName | None = None
+    host_key: FileName | None = None
 
     @field_validator("port", mode="before")
     @classmethod

@@ -55,7 +55,7 @@ def _seed(seen: Comparison, directory: Path, progress: Progress) -> None:
     except OSError as error:
         raise _failed(directory, error) from None
     if not (is_new or seen.observed.containers):
-        again = "`companion down --volumes` has it copied anew"
+        again = "`companion down --volumes` removes it, and the agent's home, and `up` copies anew"
         progress(f"using the copy of {directory} that is on {where} already; {again}")
 
 

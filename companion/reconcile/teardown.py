@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from companion.engine.driver import Driver, driver
+from companion.engine.model import EngineChoice
 from companion.project import carried_store, once_store, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
@@ -39,12 +40,17 @@ def down(
     with agent_lock(agent_paths, progress):
         written = store.of_project(home, project)
         engines = engines_of(written, project.id, agent, progress)
-        removed = [_clear(engine, progress, volumes=volumes) for engine in engines]
+        removed, left = [], list[EngineChoice]()
+        for engine in engines:
+            removed.append(_clear(engine, progress, volumes=volumes))
+            left += [engine.choice] if volumes else []
         snapshot.forget(agent_paths)
         carried_store.forget(agent_paths)
         once_store.forget(agent_paths)
         if record := written.agents.get(agent):
-            store.write(agent_paths, replace(record, wanted=wanted, applied=Applied()))
+            others = tuple(choice for choice in record.others if choice not in left)
+            new = replace(record, wanted=wanted, applied=Applied(), others=others)
+            store.write(agent_paths, new)
             git_facts.remove_mount_points(record.config.writes, _used(home))
     return any(removed)
 

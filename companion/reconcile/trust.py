@@ -80,15 +80,14 @@ class Review:
         """The command with which a script agrees to exactly this."""
         return f"companion trust {quote(str(self.project.directory))} --digest {self.digest}"
 
-    def lines(self) -> tuple[str, ...]:
+    def lines(self, *, located: bool = True) -> tuple[str, ...]:
         """Return what there is to read, agents that open the same together.
 
-        What is new in a known project is marked, and says which line asks for it.
+        What is new says which line asks for it, if `located`; in a known project, it is marked.
         """
         alike: dict[tuple[str, ...], list[str]] = {}
         for one in self.verdicts:
-            located = one.new if one.is_known else ()
-            text = powers_text.lines(one.asked, one.alarming, located)
+            text = powers_text.lines(one.asked, one.alarming, one.new if located else ())
             alike.setdefault(text, []).append(one.agent)
         return tuple(
             line for text, names in alike.items() for line in (f"{', '.join(names)}:", *text)

@@ -3,7 +3,6 @@
 import textwrap
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
 
 from companion.config.models import is_hidden
 from companion.sandbox.powers import PACKAGE, Kind, Power
@@ -40,15 +39,13 @@ def lines(
     Args:
         powers: what a configuration opens.
         marked: those that come first in their section, with an exclamation mark.
-        located: those that end with the line that asks for them, as `[agent.yaml:7]`.
+        located: those whose sentences end with the lines that ask for them, as `[agent.yaml:7]`.
     """
     every = tuple(powers)
     if not every:
         return (f"  {_NOTHING}",)
-    here = {power: _located(power) for power in located}
-    every, marked = (tuple(here.get(one, one) for one in some) for some in (every, marked))
     ordered = sorted(every, key=lambda power: power not in marked)
-    sections = (_section(title, kinds, ordered, marked) for title, kinds in _SECTIONS)
+    sections = (_section(title, kinds, ordered, marked, located) for title, kinds in _SECTIONS)
     return tuple(line for section in sections for line in section)
 
 
@@ -59,36 +56,48 @@ def sentence(power: Power) -> str:
     return power.text
 
 
-def _located(power: Power) -> Power:
-    if power.place is None:
-        return power
-    return replace(power, text=f"{power.text} [{power.place.file}:{power.place.line}]")
-
-
 def _section(
-    title: str, kinds: Collection[Kind], every: Iterable[Power], marked: Collection[Power]
+    title: str,
+    kinds: Collection[Kind],
+    every: Iterable[Power],
+    marked: Collection[Power],
+    located: Collection[Power],
 ) -> Iterator[str]:
     mine = [power for power in every if power.kind in kinds]
-    sentences = [*_sentences(power for power in mine if power in marked)]
+    sentences = [*_sentences((power for power in mine if power in marked), located)]
     marks = [_MARK] * len(sentences)
-    sentences += _sentences(power for power in mine if power not in marked)
+    sentences += _sentences((power for power in mine if power not in marked), located)
     for number, text in enumerate(sentences):
         mark = marks[number] if number < len(marks) else " "
         yield from _wrapped(title if number == 0 else "", text, mark)
 
 
-def _sentences(powers: Iterable[Power]) -> Iterator[str]:
+def _sentences(powers: Iterable[Power], located: Collection[Power]) -> Iterator[str]:
     """Yield the sentences of powers; hosts and packages are joined, build commands a list."""
     every = tuple(powers)
-    if hosts := [power.text for power in every if power.kind in _HOSTS]:
-        yield f"reaches {', '.join(text.removeprefix('reaches ') for text in hosts)}"
-    yield from (p.text for p in every if p.kind not in {*_HOSTS, Kind.PACKAGE, Kind.BUILD})
-    if packages := [power.text for power in every if power.kind is Kind.PACKAGE]:
-        names = ", ".join(text.removeprefix(PACKAGE) for text in packages)
-        yield f"{PACKAGE}{names}"
-    if built := [power.text for power in every if power.kind is Kind.BUILD]:
+    if hosts := [power for power in every if power.kind in _HOSTS]:
+        yield _joined("reaches ", hosts, located)
+    alone = (p for p in every if p.kind not in {*_HOSTS, Kind.PACKAGE, Kind.BUILD})
+    yield from (_joined("", [power], located) for power in alone)
+    if packages := [power for power in every if power.kind is Kind.PACKAGE]:
+        yield _joined(PACKAGE, packages, located)
+    if built := [power for power in every if power.kind is Kind.BUILD]:
         yield _BUILD
-        yield from (_ITEM + text for text in built)
+        yield from (_ITEM + _joined("", [power], located) for power in built)
+
+
+def _joined(begin: str, powers: Collection[Power], located: Collection[Power]) -> str:
+    """Return powers that begin alike as one sentence, with the lines that ask for them."""
+    named = ", ".join(power.text.removeprefix(begin) for power in powers)
+    asking = [power.place for power in powers if power in located and power.place]
+    lines = {file: [p.line for p in asking if p.file == file] for file in {p.file for p in asking}}
+    spans = (_span(file, min(found), max(found)) for file, found in sorted(lines.items()))
+    where = f" [{', '.join(spans)}]" if lines else ""
+    return f"{begin}{named}{where}"
+
+
+def _span(file: str, first: int, last: int) -> str:
+    return f"{file}:{first}" if first == last else f"{file}:{first}-{last}"
 
 
 def _wrapped(title: str, text: str, mark: str) -> list[str]:

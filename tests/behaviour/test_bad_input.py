@@ -283,6 +283,14 @@ PASTED = {
 """What the system does not even take for the name of a file."""
 
 
+def test_a_name_that_is_empty_is_no_file_and_not_the_whole_directory(desk: Desk):
+    text = f"{AGENT}    authorized_keys: ''\n    host_key: ' '\n" + CUSTOM.removeprefix(AGENT)
+    project = desk.project(f"{text}    home_override: ''\n")
+    done = desk.companion("-C", str(project), "validate")
+    said = "' must name a file or directory; leave the key out for none"
+    assert (done.code, done.err.count(said), done.err.count("error:")) == (1, 3, 3), done.err
+
+
 @pytest.mark.parametrize("text", PASTED.values(), ids=PASTED)
 @pytest.mark.parametrize(
     "option",

@@ -151,6 +151,19 @@ def test_a_mounted_directory_is_copied_once_to_a_place_that_wants_it(desk: Desk)
     assert one.world["volumes"] == []
 
 
+def test_an_engine_that_was_left_is_forgotten_with_its_volumes(desk: Desk):
+    one = fake(desk, "docker")
+    one.companion("up").ok()
+    other = Fake(desk, one.project)
+    (one.project / "agent.yaml").write_text(config())
+    other.companion("up").ok()
+    (record,) = desk.paths.projects.glob("*/coder/agent.json")
+    other.companion("down").ok()
+    assert [choice["name"] for choice in json.loads(record.read_text())["others"]] == ["docker"]
+    other.companion("down", "--volumes").ok()
+    assert json.loads(record.read_text())["others"] == []
+
+
 def test_a_copy_that_was_killed_is_begun_anew(desk: Desk):
     one, work = mounting(desk)
     wanted = dict(COPY)

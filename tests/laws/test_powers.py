@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from companion.config.models import AgentConfig
+from companion.errors import Position
 from companion.project import discovery
 from companion.project.model import Project
 from companion.reconcile import trust
@@ -181,6 +182,18 @@ def test_every_kind_of_power_has_its_place_on_the_screen():
     every = [Power(Agreed(kind, kind), f"text-of-{kind}") for kind in Kind]
     words = " ".join(lines(every)).replace(",", "").split()
     assert {f"text-of-{kind}" for kind in Kind} <= {*words}
+
+
+def test_each_sentence_names_the_lines_that_ask_for_it():
+    def host(name: str, *place: str | int) -> Power:
+        return Power(Agreed(Kind.HOST, name), f"reaches {name}", place=Position(*place, 1))
+
+    hosts = [host("a.test", "agent.yaml", 7), host("b.test", "agent.yaml", 9)]
+    assert lines(hosts, (), hosts) == ("  network reaches a.test, b.test [agent.yaml:7-9]",)
+    hosts.append(host("c.test", "fleet.yaml", 3))
+    assert lines(hosts, (), hosts[1:]) == (
+        "  network reaches a.test, b.test, c.test [agent.yaml:9, fleet.yaml:3]",
+    )
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def _noted(
         )
         reviewed = judging.review(home, runs_made.project_of(home, made))
         told = (*_container(container, is_taken=asks), *_seen(made, found))
-        for line in (*told, *reviewed.lines()[1:]):
+        for line in (*told, *reviewed.lines(located=False)[1:]):
             comment(line)
         if asks and ask("Start it? [Y/n] ", at_the_end="n").lower() not in {"", "y", "yes"}:
             raise CompanionError("nothing was started", code=Code.CONFIRMATION_REQUIRED)
