@@ -1,7 +1,10 @@
 """An SSH server for sandboxes of the fake engine: it lets every key in, and `true` succeeds."""
 
+import fcntl
 import json
+import os
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,7 +52,19 @@ def answering(fake: Fake) -> Iterator[None]:
 
 @contextmanager
 def answering_all(desk: Desk) -> Iterator[None]:
-    """Answer at the ports of all agents of a desk, with their host keys, while the block runs."""
+    """Answer at the ports of all agents of a desk, with their host keys, while the block runs.
+
+    Companion takes the first free port, which stays free until it is answered at. So a test in
+    another process, whose sandboxes would be given the same one, waits for the end of the block.
+    """
+    with (Path(tempfile.gettempdir()) / f"companion-ports-{os.getuid()}").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        with _answered(desk):
+            yield
+
+
+@contextmanager
+def _answered(desk: Desk) -> Iterator[None]:
     served: dict[int, socket.socket] = {}
     ends = threading.Event()
     watcher = threading.Thread(target=_follow, args=(desk.paths.projects, served, ends))
@@ -65,11 +80,14 @@ def answering_all(desk: Desk) -> Iterator[None]:
 
 def _follow(projects: Path, served: dict[int, socket.socket], ends: threading.Event) -> None:
     while not ends.wait(0.02):
-        for record in projects.glob("*/*/agent.json"):
+        records: list[Path] = []
+        with suppress(OSError):  # a directory is removed meanwhile
+            records = list(projects.glob("*/*/agent.json"))
+        for record in records:
             key = record.parent / "sshd/host_key"
             with suppress(OSError, ValueError, KeyError):
                 port = json.loads(record.read_text())["allocation"]["ssh_port"]
-                if port and port not in served:  # at once: a test beside must not choose it
+                if port and port not in served:
                     served[port] = socket.create_server(("127.0.0.1", port))
                     serving = threading.Thread(target=_serve, args=(served[port], key), daemon=True)
                     serving.start()

@@ -16,6 +16,7 @@ from companion.reconcile import trust
 from companion.sandbox.powers import Agreed, Kind, Power, digest_of, is_covered
 from companion.sandbox.powers_text import lines
 from companion.system.paths import Paths
+from ssh import keys
 
 GIT = ("git", "-c", "user.name=a", "-c", "user.email=a@b.test", "-c", "commit.gpgsign=false")
 HOOKS = (
@@ -400,3 +401,80 @@ def test_where_gits_own_version_cannot_be_read_everything_new_is_asked_for(tmp_p
 def asked_for(home: Paths, project: Project) -> set[tuple[Kind, str]]:
     verdicts = trust.review(home, project).verdicts
     return {(p.kind, p.agreed.subject) for verdict in verdicts for p in verdict.new}
+
+
+EVERYTHING = """\
+name: coder
+runtime:
+  base_image: debian
+  install: [pip install x]
+  cmd: [tool, "a b"]
+  acp_cmd: [tool, acp]
+container_runtime: podman
+packages: [jq]
+egress: {mode: open}
+limits: {memory: 900g, pids: 90000, cpus: "2.5"}
+features:
+  - plugin: ssh
+    port: 2222
+    host_key: host_key
+    authorized_keys: keys
+  - plugin: external-services
+    services:
+      - {url: "http://a.test", headers: {X: "${KEY}"}, allow: [GET /a]}
+  - plugin: mcp-oauth
+    providers:
+      notion: {mcp_url: "https://mcp.notion.test/mcp", client_id: me, client_secret: "${SECRET}"}
+  - plugin: custom-runtime
+    commands: [make]
+    env: ["A=b"]
+    ports: ["3000", "0.0.0.0:3001:3000"]
+    entrypoint_hooks: [start.sh]
+    root_hooks: [start.sh]
+    home_override: home
+    runtime_volumes: ["./work:/work:ro", "OUTSIDE:OUTSIDE"]
+"""
+
+
+SENTENCES = """\
+9:1 reaches every public host on ports 443 and 80
+18:9 sends KEY to a.test:80 (header X, unencrypted) (only GET /a)
+18:9 reaches http://a.test:80, even in your own network (only GET /a)
+21:7 sends the token for https://mcp.notion.test/mcp to mcp.notion.test:443 (header Authorization)
+21:7 asks you to authorize it at https://mcp.notion.test/mcp
+21:7 sends SECRET to https://mcp.notion.test/mcp (client secret)
+29:23 reads all files in WORK (of the project, at /work)
+29:41 reads and changes all files in OUTSIDE
+13:11 answers SSH on 127.0.0.1:2222 (open to this machine)
+25:13 answers on 127.0.0.1:3000 (open to this machine)
+25:21 answers on 0.0.0.0:3001 (open to other machines, too)
+3:15 starts from the image debian
+2:1 is built with access to the internet, but not to this desktop's services and network
+8:12 installs as root while it is built: Debian's jq
+4:13 pip install x
+23:16 make
+27:18 runs start.sh as root in the container at each start
+26:24 runs start.sh in the sandbox at each start
+28:20 copies home into the agent's home
+15:22 lets the keys in keys log in to the sandbox
+14:15 uses the SSH host key host_key
+5:3 runs in the sandbox: tool 'a b'
+6:3 editors start in the sandbox: tool acp
+24:11 sets A=b for the agent's programs
+10:18 may use 900g of this machine's memory
+10:30 may run 90000 processes at once
+10:43 may use 2.5 of this machine's cores
+7:20 runs on podman
+"""
+"""Line and column in that file, and what is asked there."""
+
+
+def test_each_power_is_a_sentence_with_the_place_where_it_is_asked_for(tmp_path: Path):
+    pair = keys.generate("host")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    files = {"home/file": "x", "host_key": pair.private, "keys": pair.public}
+    home, project = made(tmp_path, EVERYTHING.replace("OUTSIDE", str(outside)), **files)
+    said = [f"{p.place.line}:{p.place.column} {p.text}" for p in opened(home, project) if p.place]
+    named = SENTENCES.replace("OUTSIDE", str(outside))
+    assert said == named.replace("WORK", str(project.directory / "work")).splitlines()
