@@ -1,7 +1,8 @@
 """Draw docs/five-minutes.svg, the animation of README, from what docs/five-minutes.md recorded.
 
 A picture that moves by CSS alone: no script, no font and nothing else is fetched. Lines come one by
-one and scroll; who asked their system for less motion sees the last screen.
+one and scroll. It begins at the first question, so that a still of it shows what the sandbox may
+do; who asked their system for less motion sees the last screen.
 """
 
 import re
@@ -30,6 +31,7 @@ def draw(first: list[str], second: list[str]) -> str:
         now += PAUSE if re.search(r"\]$|not shown", line) or line.startswith("ada@") else STEP
     end = now + PAUSE
     whole = end + LAST
+    begin = next(t for line, t in zip(first, times, strict=True) if line.endswith("[Y/n]"))
     styles, lines = [], []
     for number, (line, time) in enumerate(zip(first, times, strict=True)):
         percent = 100 * time / whole
@@ -53,7 +55,7 @@ def draw(first: list[str], second: list[str]) -> str:
         f'aria-label="companion run codex: what the sandbox may do is shown, and Codex answers">'
         f"<style>text{{font:14px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;"
         f"fill:#d8dee9;white-space:pre}}.y{{fill:#88c0d0}}.w{{fill:#ebcb8b}}"
-        f"text,.a{{animation:{whole:.1f}s step-end infinite}}"
+        f"text,.a{{animation:{whole:.1f}s step-end {-begin - STEP:.2f}s infinite}}"
         f".s{{animation-name:scroll}}.f{{animation-name:first;opacity:0}}.z{{animation-name:second}}"
         f"{''.join(styles)}"
         f"@media(prefers-reduced-motion:reduce){{text,.a{{animation:none}}}}</style>"
