@@ -54,7 +54,7 @@ def main(*packages: str) -> int:
         remove()
         same(before[0], snapshot(), "the file system")
         same(before[1], engine(), "the engine")
-        examine(rpm)
+        examine(new, rpm)
     except BrokenError as error:
         say(f"\nFAILED: {error}")
         return 1
@@ -128,9 +128,10 @@ def remove() -> None:
     PROJECT.rmdir()
 
 
-def examine(rpm: str) -> None:
-    """Judge the rpm by the tools of its own world, and run what is in it."""
-    quiet(*SUDO, "apt-get", "install", "-y", "-qq", "rpm", "cpio", "rpmlint")
+def examine(deb: str, rpm: str) -> None:
+    """Judge both packages by the tools of their own worlds, and run what is in the rpm."""
+    quiet(*SUDO, "apt-get", "install", "-y", "-qq", "lintian", "rpm", "cpio", "rpmlint")
+    shown("lintian", "--allow-root", "--fail-on=error", deb)
     shown("rpmlint", "--config", str(CHECKOUT / "installer/linux/rpmlint.toml"), rpm)
     shown("rpm", "--query", "--package", "--requires", rpm)
     shown(*SUDO, "rpm", "--install", "--test", "--nodeps", rpm)
