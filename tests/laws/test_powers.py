@@ -432,7 +432,7 @@ features:
     entrypoint_hooks: [start.sh]
     root_hooks: [start.sh]
     home_override: home
-    runtime_volumes: ["./work:/work:ro", "OUTSIDE:OUTSIDE"]
+    runtime_volumes: ["./work:/work:ro"]
 """
 
 
@@ -444,7 +444,6 @@ SENTENCES = """\
 21:7 asks you to authorize it at https://mcp.notion.test/mcp
 21:7 sends SECRET to https://mcp.notion.test/mcp (client secret)
 29:23 reads all files in WORK (of the project, at /work)
-29:41 reads and changes all files in OUTSIDE
 13:11 answers SSH on 127.0.0.1:2222 (open to this machine)
 25:13 answers on 127.0.0.1:3000 (open to this machine)
 25:21 answers on 0.0.0.0:3001 (open to other machines, too)
@@ -471,10 +470,7 @@ SENTENCES = """\
 
 def test_each_power_is_a_sentence_with_the_place_where_it_is_asked_for(tmp_path: Path):
     pair = keys.generate("host")
-    outside = tmp_path / "outside"
-    outside.mkdir()
     files = {"home/file": "x", "host_key": pair.private, "keys": pair.public}
-    home, project = made(tmp_path, EVERYTHING.replace("OUTSIDE", str(outside)), **files)
+    home, project = made(tmp_path, EVERYTHING, **files)
     said = [f"{p.place.line}:{p.place.column} {p.text}" for p in opened(home, project) if p.place]
-    named = SENTENCES.replace("OUTSIDE", str(outside))
-    assert said == named.replace("WORK", str(project.directory / "work")).splitlines()
+    assert said == SENTENCES.replace("WORK", str(project.directory / "work")).splitlines()
