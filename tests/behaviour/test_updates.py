@@ -15,12 +15,15 @@ WAITS = "the update of Companion takes effect at the next restart"
 
 
 def update(desk: Desk) -> Path:
-    """Return a checkout of the next version, whose images, gateway and SSH differ."""
+    """Return a checkout of the next version, whose images and definitions of containers differ."""
     there = desk.home / "next"
     for name in ("companion", "assets", "ssh", "editors"):
         shutil.copytree(ROOT / name, there / name, ignore=shutil.ignore_patterns("__pycache__"))
     version = there / "companion/__init__.py"
     version.write_text(version.read_text().replace('__version__ = "', '__version__ = "9.'))
+    spec = there / "companion/spec/containers.py"
+    field = "    cpu_shares: int = 0\n"
+    spec.write_text(spec.read_text().replace(field, f'{field}    added: str = ""\n'))
     for script in ("agent/entrypoint.sh", "gateway/gateway.sh"):
         with (there / "assets" / script).open("a") as file:
             file.write("# changed\n")
@@ -61,3 +64,18 @@ def test_a_watcher_that_was_updated_restarts_no_agent_whose_files_are_the_same(d
         wait_for(log, "rebuilt, ready", 1)
         assert "the update of Companion is applied, too" in log.read_text()
     assert not fake.companion("status", "--json").ok().agent["update_waits"]
+
+
+def test_a_reload_that_fails_before_the_restart_ends_no_agent(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    fake.set(met={}, refuse=["exec"])
+    with watching(desk, update(desk)) as log:
+        wait_for(log, WAITS, 1)
+        (fake.project / "agent.yaml").write_text(config(hosts=4))
+        wait_for(log, "the rollback failed, too", 1)
+        fake.set(refuse=[])
+        (fake.project / "agent.yaml").write_text(config(hosts=5))
+        wait_for(log, "reloaded, ready", 1)
+    assert set(changes(fake)) == {"exec"}
+    fake.is_whole(planned=False)
