@@ -1,4 +1,7 @@
-"""Places: the engines that the user's settings name, such as `build: {docker: ssh://me@box}`."""
+"""Places: the engines and clusters that the user's settings name.
+
+Such as `build: {docker: ssh://me@box}`.
+"""
 
 import re
 from collections.abc import Mapping
@@ -14,6 +17,8 @@ _ADDRESS = re.compile(
     r"(unix:///[^\s?#]+"
     r"|ssh://([A-Za-z_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(?P<path>/[^\s?#]*)?)\Z"
 )
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*\Z")
 _OWN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}\Z")
 
 
@@ -35,25 +40,62 @@ def _podman(text: str) -> str:
     return text
 
 
+def _context(text: str) -> str:
+    if not text or text.startswith("-"):
+        raise ValueError("must be a context of your kubeconfig: see `kubectl config get-contexts`")
+    return text
+
+
+def _namespace(text: str) -> str:
+    if not _NAMESPACE.match(text):
+        raise ValueError("must be a namespace: 1 to 63 of a-z, 0-9 and '-'")
+    return text
+
+
+def _registry(text: str) -> str:
+    if not _REGISTRY.match(text):
+        raise ValueError("must begin the names of images, such as registry.example.com/team")
+    return text
+
+
+class ClusterPlace(Model):
+    """A namespace of a cluster, and the registry from which its nodes pull images."""
+
+    context: Annotated[Line, AfterValidator(_context)]
+    """A context of the user's kubeconfig."""
+    namespace: Annotated[Line, AfterValidator(_namespace)]
+    registry: Annotated[Line, AfterValidator(_registry)]
+    """What the names of images begin with; an engine of the desktop pushes to it."""
+
+    def __str__(self) -> str:
+        where = f"the namespace {self.namespace} of kubectl's context {self.context}"
+        return f"{where}, images in {self.registry}"
+
+
 class EnginePlace(Model):
-    """One engine, by exactly one of its keys."""
+    """One engine or cluster, by exactly one of its keys."""
 
     docker: Annotated[Line, AfterValidator(_docker)] | None = None
     """A context of docker, or an address."""
     podman: Annotated[Line, AfterValidator(_podman)] | None = None
     """A connection of podman, or an address."""
+    kubernetes: ClusterPlace | None = None
+    """A namespace of a cluster."""
     seed: bool = False
     """Directories of the desktop that a sandbox mounts are copied there, once."""
 
     @model_validator(mode="after")
     def _is_one_engine(self) -> "EnginePlace":
-        if (self.docker is None) == (self.podman is None):
-            raise ValueError("must have one key: docker or podman")
+        given = [one for one in (self.docker, self.podman, self.kubernetes) if one is not None]
+        if len(given) != 1:
+            raise ValueError("must have one key: docker, podman or kubernetes")
+        if self.kubernetes and self.seed:
+            raise ValueError("a cluster gets no copies of directories: leave out `seed`")
         return self
 
     @property
     def engine(self) -> Kind:
-        """The kind of engine."""
+        """The kind of engine, if it is no cluster."""
         return "docker" if self.docker else "podman"
 
     @property
@@ -67,6 +109,8 @@ class EnginePlace(Model):
         return "/" in self.selector
 
     def __str__(self) -> str:
+        if self.kubernetes:
+            return str(self.kubernetes)
         if self.is_address:
             return f"{self.engine} at {self.selector}"
         own = "context" if self.docker else "connection"

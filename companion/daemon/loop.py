@@ -43,7 +43,7 @@ from companion.daemon.threads import Threads
 from companion.daemon.view import AgentView, View
 from companion.daemon.wording import event, line
 from companion.engine.events import EngineEvents
-from companion.engine.model import EngineChoice
+from companion.engine.model import Choice
 from companion.errors import AlreadyRunningError
 from companion.reconcile import teardown
 from companion.system import files, locks, log, process, renewal
@@ -94,7 +94,7 @@ class Loop:
     _renewal: Renewal = field(default_factory=renewal.of_this)
     _inbox: "SimpleQueue[_Item]" = field(default_factory=SimpleQueue)
     _state: State = field(default_factory=State)
-    _engines: dict[EngineChoice, EngineEvents] = field(default_factory=dict)
+    _engines: dict[Choice, EngineEvents] = field(default_factory=dict)
     _threads: Threads = field(default_factory=Threads)
     _watch: Watch = field(init=False)
     _following: Following = field(init=False)
@@ -182,7 +182,7 @@ class Loop:
         self._state, works = scheduler.step(self._state, event, time.monotonic())
         if isinstance(event, Finished) and (agent_view := self._agent(event.subject)):
             self._following.take_in(agent_view.ref.project, again=agent_view.id)
-        if any(not isinstance(work.subject, EngineChoice) for work in works):
+        if any(not isinstance(work.subject, Choice) for work in works):
             self._watch.look_again()  # before the files are read: what comes later is seen
         for work in works:
             self._threads.begin(self._work, work)
@@ -190,7 +190,7 @@ class Loop:
     def _work(self, work: Work) -> None:
         """Carry out one order (runs in a worker)."""
         try:
-            if isinstance(work.subject, EngineChoice):
+            if isinstance(work.subject, Choice):
                 self._inbox.put(worker.observe(self.home, work.subject))
             elif agent_view := self._agent(work.subject):
                 self._inbox.put(worker.carry_out(self.home, work, agent_view, self._report))

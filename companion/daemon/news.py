@@ -8,7 +8,7 @@ from companion.daemon.calls import Calls
 from companion.daemon.refusals import Refusals, refused, settled
 from companion.daemon.scheduler import Touched
 from companion.daemon.view import AgentView, TrustQuestion, View, last_output
-from companion.engine.model import Condition, EngineChoice, Health
+from companion.engine.model import Choice, Condition, Health
 from companion.errors import Problem
 from companion.traffic.attention import Attention
 
@@ -39,7 +39,7 @@ class Paused:
 class EngineObserved:
     """An engine answered: project → agent → condition; missing agents have no containers."""
 
-    engine: EngineChoice
+    engine: Choice
     conditions: Mapping[str, Mapping[str, Condition]]
     ended: frozenset[tuple[str, str]] = frozenset()
     """Project and agent of those that were started, do not run, and are not being worked on."""
@@ -49,7 +49,7 @@ class EngineObserved:
 class EngineSilent:
     """An engine does not answer."""
 
-    engine: EngineChoice
+    engine: Choice
     why: str
 
 
@@ -266,7 +266,7 @@ def _kept(new: AgentView, old: AgentView | None) -> AgentView:
 def _seen(
     old: AgentView,
     before: View,
-    engine: EngineChoice,
+    engine: Choice,
     conditions: Mapping[str, Mapping[str, Condition]],
 ) -> AgentView:
     if old.engine != engine:

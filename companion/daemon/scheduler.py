@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from companion.engine.model import EngineChoice
+from companion.engine.model import Choice
 
-Subject = str | EngineChoice
+Subject = str | Choice
 
 DEBOUNCE = 0.04
 """Seconds of quiet after which a burst of saves is handled as one."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from companion.daemon.calls import Calls
 from companion.daemon.events import Events
 from companion.daemon.refusals import Refusals
-from companion.engine.model import Condition, EngineChoice, Health
+from companion.engine.model import Choice, Condition, Health
 from companion.errors import Problem
 from companion.project.model import AgentRef
 from companion.traffic.attention import Attention
@@ -46,7 +46,7 @@ class AgentView:
     """Its name; empty while its file names none."""
     alias: str = ""
     """Its SSH alias; empty if it accepts no logins or was never started."""
-    engine: EngineChoice | None = None
+    engine: Choice | None = None
     paused: bool = False
     """Saves are not applied."""
     condition: Condition = field(default_factory=Condition)
@@ -118,7 +118,7 @@ class View:
     """Everything that there is to see; sandboxes by id."""
 
     sandboxes: Mapping[str, AgentView] = field(default_factory=dict)
-    silent: frozenset[EngineChoice] = frozenset()
+    silent: frozenset[Choice] = frozenset()
     """Engines that do not answer."""
     paused: bool = False
     events: Events = field(default_factory=Events)

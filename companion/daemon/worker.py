@@ -8,8 +8,8 @@ from contextlib import suppress
 from companion.daemon.news import EngineObserved, EngineSilent, Progressed, WorkFinished
 from companion.daemon.scheduler import Order, Work
 from companion.daemon.view import AgentView, TrustQuestion
-from companion.engine.client import Engine
-from companion.engine.model import Condition, Container, EngineChoice, Health
+from companion.engine.driver import Driver, driver
+from companion.engine.model import Choice, Condition, Container, Health
 from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
 from companion.operations import attention, reachability, registry, status
 from companion.project import inventory, store
@@ -35,10 +35,10 @@ _WORDS = {
 }
 
 
-def observe(home: Paths, choice: EngineChoice) -> EngineObserved | EngineSilent:
+def observe(home: Paths, choice: Choice) -> EngineObserved | EngineSilent:
     """Observe all sandboxes on an engine; failures are part of the news."""
     try:
-        engine = Engine(choice)
+        engine = driver(choice)
         conditions = _conditions(home, engine)
         missing = _missing(home, choice, conditions)
         if missing:  # whoever changed them between list and look may be done by now
@@ -50,7 +50,7 @@ def observe(home: Paths, choice: EngineChoice) -> EngineObserved | EngineSilent:
         return EngineSilent(choice, f"this is a bug in companion: {error!r}")
 
 
-def _conditions(home: Paths, engine: Engine) -> dict[str, dict[str, Condition]]:
+def _conditions(home: Paths, engine: Driver) -> dict[str, dict[str, Condition]]:
     found: dict[str, dict[str, list[Container]]] = defaultdict(lambda: defaultdict(list))
     for container in engine.containers():
         found[container.project][container.agent].append(container)
@@ -66,7 +66,7 @@ def _conditions(home: Paths, engine: Engine) -> dict[str, dict[str, Condition]]:
 
 
 def _missing(
-    home: Paths, choice: EngineChoice, conditions: Mapping[str, Mapping[str, Condition]]
+    home: Paths, choice: Choice, conditions: Mapping[str, Mapping[str, Condition]]
 ) -> frozenset[tuple[str, str]]:
     """Return the agents that should run, do not, and are not being worked on by any process."""
     return frozenset(
@@ -98,7 +98,7 @@ def recalled(home: Paths, agent_view: AgentView) -> Heard:
     agent_paths = home.project(agent_view.ref.project.id).agent(agent_view.agent)
     if agent_view.engine:
         with suppress(CompanionError):
-            engine = Engine(agent_view.engine, agent_view.ref.project.id, agent_view.agent)
+            engine = driver(agent_view.engine, agent_view.ref.project.id, agent_view.agent)
             known = attention.logged(engine, engine.containers(), attention.kept(agent_paths))
             attention.keep(agent_paths, known)
             return known

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from companion.engine.client import Engine
+from companion.engine.driver import Driver, driver
 from companion.engine.events import EngineEvents
-from companion.engine.model import EngineChoice
+from companion.engine.model import Choice
 from companion.errors import CompanionError
 from companion.operations import attention, container_logs, figures, log_text, network_use, overview
 from companion.operations.container_logs import Line
@@ -49,7 +49,7 @@ class Observer:
     _changed: threading.Event = field(default_factory=threading.Event)
     _refused: threading.Event = field(default_factory=threading.Event)
     _stopped: threading.Event = field(default_factory=threading.Event)
-    _engines: dict[EngineChoice, EngineEvents] = field(default_factory=dict)
+    _engines: dict[Choice, EngineEvents] = field(default_factory=dict)
     _seen: Overview = field(default_factory=Overview)
     _selected: str = ""
     _log: "_Log | None" = None
@@ -104,7 +104,7 @@ class Observer:
             turn += 1
             self._changed.wait(_SECOND)
 
-    def _follow(self, engines: Iterable[EngineChoice]) -> None:
+    def _follow(self, engines: Iterable[Choice]) -> None:
         for choice in set(engines) - self._engines.keys():
             self._engines[choice] = events = EngineEvents(choice, self._changed.set)
             _begin(events.listen)
@@ -131,7 +131,7 @@ class Observer:
                     attention.caught_up(agent_paths, _engine(one), one.containers)
 
 
-def _engine(one: AgentOverview) -> Engine:
+def _engine(one: AgentOverview) -> Driver:
     """Return the engine of an agent.
 
     Raises:
@@ -139,7 +139,7 @@ def _engine(one: AgentOverview) -> Engine:
     """
     if one.record is None or one.record.engine is None:
         raise CompanionError(f"{one.agent} was never started")
-    return Engine(one.record.engine, one.ref.project.id, one.agent)
+    return driver(one.record.engine, one.ref.project.id, one.agent)
 
 
 class _Log:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -30,7 +31,7 @@ from companion.system import process
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
     from companion.engine.fence import Client
     from companion.spec.build_network import BuildNetwork
-    from companion.spec.containers import Directory, File, Image, Network, Service
+    from companion.spec.containers import Directory, File, Image, Network, Service, Target
 
 _REMOVE_TRIES, _REMOVE_PAUSE = 4, 0.5
 
@@ -106,7 +107,7 @@ class Engine(Inventory):
 
         return Client(self.dialect, self.argv, self.environment, self.call, self.sweep_builds)
 
-    def start(self, service: Service) -> None:
+    def start(self, service: Service, _target: Target | None = None) -> None:
         """Create a service's container on all its networks and start it."""
         podman_settings.require_nothing_added(self.choice, self.call)
         name = container_name(self.project, service.name)
@@ -132,6 +133,9 @@ class Engine(Inventory):
         for name in (source.name for source in sources if isinstance(source, Volume)):
             with suppress(NameTakenError):  # it is there
                 self.call(*volume_argv(self.project, self.agent, f"{self.project}_{name}"))
+
+    def await_start(self, _target: Target, _progress: Callable[[str], None]) -> None:
+        """Do nothing: an engine starts containers at once."""
 
     def _profiles(self) -> str:
         """Return the directory of the seccomp profiles, where whoever reads them finds it."""
@@ -213,6 +217,28 @@ class Engine(Inventory):
         """Return the client's arguments that run a command, to be appended, as the agent's user."""
         name = container_name(self.project, self.agent)
         return exec_argv(name, login.user, *options, started_as_root=login.started_as_root)
+
+    def inside(self, login: AgentLogin, *, terminal: bool = False, workdir: str = "") -> Command:
+        """Return the command that runs another one, to be appended, as the agent's user."""
+        where = ("--workdir", workdir) if workdir else ()
+        options = ("--interactive", *(("--tty",) if terminal else ()), *where)
+        return Command(self.argv(*self.agent_arguments(login, *options)), self.environment)
+
+    def log(
+        self, container: str, *, since: int = 0, last: int = 0, follows: bool = False
+    ) -> Command:
+        """Return the command that prints a container's output, each line with its time."""
+        begin = ("--since", f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}")
+        options = (
+            *(begin if since else ()),
+            *(("--follow",) if follows else ()),
+            *(("--tail", str(last)) if last else ()),
+        )
+        return Command(self.argv("logs", "--timestamps", *options, container), self.environment)
+
+    def events(self) -> Command:
+        """Return the command that prints a line with our label whenever a container changes."""
+        return Command(self.argv(*self.dialect.events), self.environment)
 
     def ssh_server(self, login: AgentLogin) -> Command:
         """Return the command whose input and output are an SSH server of the agent's user."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from companion.engine.client import Engine
 from companion.engine.connection import SELECTORS
 from companion.engine.dialect import DIALECTS
-from companion.engine.model import EngineChoice
+from companion.engine.model import Choice, ClusterChoice, EngineChoice
 from companion.errors import Code, CompanionError, EngineError
 from companion.system import packages, process, search
 
@@ -30,8 +30,8 @@ _RECORDED = ("DOCKER_CONFIG", "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF")
 
 
 def detect(
-    wanted: str | None, known: EngineChoice | None, places: "Mapping[str, EnginePlace]" = NO_PLACES
-) -> EngineChoice:
+    wanted: str | None, known: Choice | None, places: "Mapping[str, EnginePlace]" = NO_PLACES
+) -> Choice:
     """Return the engine to use: the configured one, else the recorded one, else a running one.
 
     Args:
@@ -46,6 +46,15 @@ def detect(
         return known
     if wanted:
         return _at_place(wanted, places[wanted]) if wanted in places else _required(wanted)
+    return running()
+
+
+def running() -> EngineChoice:
+    """Return an engine that runs on this desktop.
+
+    Raises:
+        CompanionError: none is running.
+    """
     failure: EngineError | None = None
     for choice in filter(None, map(_choice, DIALECTS)):
         try:
@@ -63,7 +72,7 @@ def detect(
     )
 
 
-def _is_wanted(known: EngineChoice, wanted: str, places: "Mapping[str, EnginePlace]") -> bool:
+def _is_wanted(known: Choice, wanted: str, places: "Mapping[str, EnginePlace]") -> bool:
     """Tell whether a recorded engine is the configured one; it keeps the endpoint that it had."""
     if wanted in places:
         return (known.place, known.defined) == (wanted, str(places[wanted]))
@@ -98,20 +107,28 @@ def pinned(choice: EngineChoice) -> EngineChoice:
     return replace(choice, environment=tuple((variables | kept).items()))
 
 
-def selected_elsewhere(choice: EngineChoice) -> str:
+def selected_elsewhere(choice: Choice) -> str:
     """Return the endpoint that a new sandbox would get, if it is not a sandbox's own; else ""."""
-    if choice.place:
+    if choice.place or isinstance(choice, ClusterChoice):
         return ""
     now = pinned(replace(choice, environment=_set(SELECTORS[choice.name])))
     return "" if now.is_same(choice) else now.endpoint
 
 
-def unasked(name: str, place: "EnginePlace") -> EngineChoice:
+def unasked(name: str, place: "EnginePlace") -> Choice:
     """Return the engine of a place as its settings define it; neither it nor its client is asked.
 
     Raises:
         CompanionError: its client is not installed.
     """
+    if place.kubernetes:
+        from companion.kubernetes import detection  # noqa: PLC0415 - few have a cluster
+
+        return detection.unasked(name, place.kubernetes)
+    return _unasked(name, place)
+
+
+def _unasked(name: str, place: "EnginePlace") -> EngineChoice:
     binary = search.find(place.engine)
     if binary is None:
         hint = f"install {place.engine}, whose client reaches it"
@@ -124,13 +141,17 @@ def unasked(name: str, place: "EnginePlace") -> EngineChoice:
     return EngineChoice(place.engine, binary, selecting, place=name, defined=str(place))
 
 
-def _at_place(name: str, place: "EnginePlace") -> EngineChoice:
+def _at_place(name: str, place: "EnginePlace") -> Choice:
     """Return the engine of a place, with its endpoint.
 
     Raises:
         CompanionError: its client is not installed or does not know it, or it does not answer.
     """
-    unpinned = unasked(name, place)
+    if place.kubernetes:
+        from companion.kubernetes import detection  # noqa: PLC0415 - few have a cluster
+
+        return detection.at_place(name, place.kubernetes)
+    unpinned = _unasked(name, place)
     choice = pinned(unpinned) if place.docker else _connected(unpinned)
     if not choice.endpoint:
         listing = "docker context ls" if place.docker else "podman system connection list"

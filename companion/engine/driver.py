@@ -1,24 +1,36 @@
-"""The driver: the engine interface for services, networks and images.
+"""The driver: the interface of engines and clusters for services, networks and images.
 
-`client.Engine` implements it for Docker and Podman. Another kind of engine would implement it too,
-and `driver()` would choose it.
+`client.Engine` implements it for Docker and Podman, `kubernetes/driver.Cluster` for a namespace of
+a cluster; `driver()` chooses one.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Collection, Iterable, Mapping
-from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from companion.engine.client import Engine
-from companion.engine.model import AgentLogin, Command, Container, EngineChoice, Observed
-from companion.spec.build_network import BuildNetwork
-from companion.spec.containers import Directory, File, Image, Network, Service
+from companion.engine.model import (
+    AgentLogin,
+    Choice,
+    ClusterChoice,
+    Command,
+    Container,
+    Observed,
+)
+
+if TYPE_CHECKING:  # slow to load, and most commands only list containers
+    from pathlib import Path
+
+    from companion.spec.build_network import BuildNetwork
+    from companion.spec.containers import Directory, File, Image, Network, Service, Target
 
 
 class Driver(Protocol):
     """One agent's sandbox on one engine. Failures raise EngineError."""
 
     @property
-    def choice(self) -> EngineChoice:
+    def choice(self) -> Choice:
         """The engine and its endpoint."""
 
     @property
@@ -45,8 +57,8 @@ class Driver(Protocol):
         `services` are those that it probably runs, which may be faster to look at.
         """
 
-    def containers(self) -> tuple[Container, ...]:
-        """Return the agent's containers, running or not."""
+    def containers(self, services: Iterable[str] = ()) -> tuple[Container, ...]:
+        """Return the agent's containers, running or not; faster if they are these services'."""
 
     def holds_any(self) -> bool:
         """Tell whether the agent has containers, networks or files of ours on the engine."""
@@ -102,8 +114,11 @@ class Driver(Protocol):
     def remove_files(self) -> None:
         """Remove the files that were brought there."""
 
-    def start(self, service: Service) -> None:
-        """Create and start a service's container."""
+    def start(self, service: Service, target: Target) -> None:
+        """Create and start a service's container, which is part of `target`."""
+
+    def await_start(self, target: Target, progress: Callable[[str], None]) -> None:
+        """Wait until everything that was started runs, where an engine does not do so itself."""
 
     def reconnect(self, service: str) -> None:
         """Restore the engine's network rules for a running service, if it can do that."""
@@ -119,11 +134,29 @@ class Driver(Protocol):
     ) -> str:
         """Run a command as the agent's user and return its output; `timeout` in seconds."""
 
+    def inside(self, login: AgentLogin, *, terminal: bool = False, workdir: str = "") -> Command:
+        """Return the command that runs another one, to be appended, as the agent's user.
+
+        Its streams are that one's; with `terminal`, in a terminal.
+        """
+
     def ssh_server(self, login: AgentLogin) -> Command:
         """Return the command whose input and output are an SSH server of the agent's user."""
 
     def describe(self, services: Iterable[str]) -> str:
         """Return the output of `inspect` for services, a JSON list in their order."""
+
+    def log(
+        self, container: str, *, since: int = 0, last: int = 0, follows: bool = False
+    ) -> Command:
+        """Return the command that prints a container's output, each line with its time.
+
+        From `since` (seconds since 1970) on, at most the `last` lines; 0: all. With `follows`, it
+        goes on with what comes.
+        """
+
+    def events(self) -> Command:
+        """Return the command that prints a line with LABEL whenever a container changes."""
 
     def last_lines(self, container: str, count: int) -> tuple[str, ...]:
         """Return a container's last lines of output; unprintable characters become �."""
@@ -141,9 +174,13 @@ class Driver(Protocol):
         """Remove the agent's volumes and return their number."""
 
 
-def driver(choice: EngineChoice, project: str = "", agent: str = "", files: str = "") -> Driver:
-    """Return the driver of one agent on an engine.
+def driver(choice: Choice, project: str = "", agent: str = "", files: str = "") -> Driver:
+    """Return the driver of one agent on an engine or cluster.
 
-    Without project and agent, it covers everything that we created on the engine.
+    Without project and agent, it covers everything that we created there.
     """
+    if isinstance(choice, ClusterChoice):
+        from companion.kubernetes.driver import Cluster  # noqa: PLC0415 - few have a cluster
+
+        return Cluster(choice, project, agent)
     return Engine(choice, project, agent, files)

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from companion.engine.client import Engine
 from companion.engine.dialect import LABEL
-from companion.engine.model import EngineChoice
+from companion.engine.driver import driver
+from companion.engine.model import Choice
 from companion.errors import CompanionError
 from companion.system import children
 
@@ -24,8 +24,8 @@ class EngineEvents:
     Run listen() and poll() in a thread each; both return after stop().
     """
 
-    def __init__(self, choice: EngineChoice, on_change: Callable[[], None]) -> None:
-        self._engine = Engine(choice)
+    def __init__(self, choice: Choice, on_change: Callable[[], None]) -> None:
+        self._engine = driver(choice)
         self._on_change = on_change
         self._stopped, self._changed = threading.Event(), threading.Event()
         self._events: children.Lines | None = None
@@ -47,8 +47,8 @@ class EngineEvents:
             self._stopped.wait(_RESTART_DELAY)
 
     def _follow(self) -> None:
-        argv = self._engine.argv(*self._engine.dialect.events)
-        self._events = children.Lines(argv, env=self._engine.environment)
+        command = self._engine.events()
+        self._events = children.Lines(command.argv, env=command.environment)
         if self._stopped.is_set():  # stop() ran before the process was assigned
             self._events.kill()
         for line in self._events:

@@ -93,6 +93,8 @@ class Command:
 
     argv: tuple[str, ...]
     environment: Mapping[str, str | None]
+    unsaid: str = ""
+    """What lines of the client's own begin with that are not shown: they add to what ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +158,13 @@ class EngineChoice:
         where = f"{self.name} at {shown(self.endpoint)}" if self.is_remote else self.name
         return f"{self.place} ({where})" if self.place else where
 
-    def is_same(self, other: "EngineChoice") -> bool:
+    def is_same(self, other: "Choice") -> bool:
         """Tell whether both name one engine: by name and endpoint.
 
         One daemon has many names on its own machine (links to its socket, none at all), so there is
         one docker and one podman on this machine. Before 0.2, records of docker had no endpoint.
         """
-        if self.name != other.name:
+        if self.name != other.name or isinstance(other, ClusterChoice):
             return False
         ends = {self.endpoint, other.endpoint}
         is_unpinned = self.name == "docker" and "" in ends
@@ -170,6 +172,75 @@ class EngineChoice:
         if self.place or other.place:  # the user tells engines of this machine apart
             return len(ends) == 1
         return is_unpinned or are_here or len(ends) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterChoice:
+    """The namespace of a cluster that an agent uses, recorded at its first `up`."""
+
+    name: Literal["kubernetes"]
+    binary: str
+    context: str
+    """The context of the user's kubeconfig, whose credentials reach it."""
+    namespace: str
+    registry: str
+    """What the names of images begin with there."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """KUBECONFIG, if it was set."""
+    server: str = ""
+    """The address of its API server, as the context had it then; "" while nobody may ask."""
+    fence: Literal["pod", "policy"] = "pod"
+    """What closes an agent's network there: see `kubernetes/cluster.Fence`."""
+    place: str = ""
+    """The place of the user's settings that it was chosen by, and how that was defined then."""
+    defined: str = ""
+
+    @property
+    def endpoint(self) -> str:
+        """What tells it from others: the API server's address and the namespace."""
+        return f"{self.server} {self.namespace}"
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        at = f" at {self.server}" if self.server else ""
+        return f"{self.place} (the namespace {self.namespace}{at})"
+
+    @property
+    def is_remote(self) -> bool:
+        """It is reached over a network."""
+        return True
+
+    @property
+    def is_here(self) -> bool:
+        """It is not this machine's."""
+        return False
+
+    @property
+    def shares_files(self) -> bool:
+        """Its Pods mount nothing of this desktop."""
+        return False
+
+    @property
+    def rootless(self) -> bool:
+        """Its Pods have the user IDs that they are given."""
+        return False
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Its own networks are not known: NetworkPolicies and the gateway refuse private ones."""
+        return ()
+
+    def is_same(self, other: "Choice") -> bool:
+        """Tell whether both name one namespace of one cluster."""
+        return isinstance(other, ClusterChoice) and self.endpoint == other.endpoint
+
+
+IN_POD = "pod"
+"""The network mode of a container on a cluster: its Pod's."""
+
+Choice = EngineChoice | ClusterChoice
+"""Where an agent's sandbox is: what both have in common is all that most callers use."""
 
 
 def shown(endpoint: str) -> str:

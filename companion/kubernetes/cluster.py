@@ -1,12 +1,11 @@
 """Cluster: where a sandbox's objects are to be, and what closes its network there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from companion.sandbox.addressing import Addressing
-from companion.spec.containers import Image
-
-_CLIENTS = "/tmp/agents.lst"  # noqa: S108 - in the gateway, see pod-watch.sh
+from companion.sandbox.addressing import BEHIND_POLICIES, GATEWAY, IN_POD, Addressing
+from companion.spec.containers import File
+from companion.spec.identity import digest
 
 
 class Fence(StrEnum):
@@ -40,11 +39,28 @@ class Cluster:
     @property
     def addressing(self) -> Addressing:
         """Addresses in the gateway's configuration: Pods have others each time they start."""
-        clients = f"-f {_CLIENTS}"
-        if self.fence is Fence.POLICY:  # nobody redirects what the agent dials
-            return Addressing("0.0.0.0", clients, answer=self.gateway, direct="")  # noqa: S104
-        return Addressing("0.0.0.0", clients)  # noqa: S104 - its Pod's only address
+        return BEHIND_POLICIES if self.fence is Fence.POLICY else IN_POD
 
-    def reference(self, image: Image) -> str:
+    @property
+    def seal(self) -> str:
+        """A digest of what Pods here are made from, besides their service."""
+        seen = (self.registry, self.gateway, str(self.fence), self.node_seccomp)
+        return digest(seen)
+
+    @property
+    def answer(self) -> str:
+        """What every name resolves to for the agent."""
+        return self.addressing.answer.replace(GATEWAY, self.gateway)
+
+    def filled(self, file: File) -> File:
+        """Return a file of the gateway's with its Service's address."""
+        return replace(file, content=file.content.replace(GATEWAY.encode(), self.gateway.encode()))
+
+    def reference(self, tag: str) -> str:
         """Return the name by which nodes pull an image; its tag stays the digest."""
-        return f"{self.registry}/{image.tag.removeprefix('localhost/companion/')}"
+        return reference(self.registry, tag)
+
+
+def reference(registry: str, tag: str) -> str:
+    """Return the name by which nodes pull an image that is called `tag` on the desktop."""
+    return f"{registry}/{tag.removeprefix('localhost/companion/')}"

@@ -8,7 +8,7 @@ from companion.spec.identity import Role
 
 Manifest = dict[str, Any]
 """One object as kubectl takes it."""
-_LABEL = "dev.companion"
+LABEL = "dev.companion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class Names:
     def labels(self, role: Role) -> dict[str, str]:
         """Return the labels by which Pods are found."""
         return {
-            f"{_LABEL}.project": self.project,
-            f"{_LABEL}.agent": self.agent,
-            f"{_LABEL}.role": str(role),
+            f"{LABEL}.project": self.project,
+            f"{LABEL}.agent": self.agent,
+            f"{LABEL}.role": str(role),
         }
 
     def metadata(self, name: str, role: Role) -> dict[str, Any]:
@@ -69,4 +69,4 @@ class Names:
 
 def annotation(name: str) -> str:
     """Return the full name of an annotation of ours."""
-    return f"{_LABEL}.{name}"
+    return f"{LABEL}.{name}"

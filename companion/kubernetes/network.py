@@ -6,16 +6,15 @@ from typing import Any
 from companion.config.ports import SSHD_PORT
 from companion.kubernetes.cluster import Cluster
 from companion.kubernetes.names import Manifest, Names
-from companion.render import haproxy
-from companion.sandbox.model import Sandbox
+from companion.spec.containers import Target
 from companion.spec.identity import Role
 
 _DNS = 53
 
 
-def render(sandbox: Sandbox, names: Names, cluster: Cluster) -> Iterator[Manifest]:
+def render(target: Target, names: Names, cluster: Cluster) -> Iterator[Manifest]:
     """Yield the Services and NetworkPolicies of a sandbox."""
-    ports = (("UDP", _DNS), *(("TCP", port) for port in (_DNS, *gateway_ports(sandbox))))
+    ports = (("UDP", _DNS), *(("TCP", port) for port in (_DNS, *target.ports)))
     entries = [{"protocol": protocol, "port": port} for protocol, port in ports]
     named = [{"name": f"{e['protocol']}-{e['port']}".lower(), **e} for e in entries]
     # There is one gateway: where it is not ready, nobody else answers either.
@@ -36,9 +35,11 @@ def render(sandbox: Sandbox, names: Names, cluster: Cluster) -> Iterator[Manifes
     yield _policy(names, Role.GATEWAY, [{"from": agent, "ports": entries}], [{}])
 
 
-def gateway_ports(sandbox: Sandbox) -> list[int]:
-    """Return the TCP ports on which the gateway serves the agent, besides DNS."""
-    return haproxy.ports(sandbox.upstreams, *haproxy.OWN_PORTS)
+def first_service(names: Names) -> Manifest:
+    """Return the gateway's Service before its address is known, on which the rest depends."""
+    ports = [{"name": f"tcp-{_DNS}", "protocol": "TCP", "port": _DNS}]
+    spec = {"selector": names.labels(Role.GATEWAY), "ports": ports}
+    return names.manifest("v1", "Service", Role.GATEWAY, spec)
 
 
 def _pods(names: Names, role: Role) -> dict[str, Any]:

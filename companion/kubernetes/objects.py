@@ -4,16 +4,16 @@ import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from companion.errors import CompanionError
 from companion.kubernetes import network, pods
 from companion.kubernetes.cluster import Cluster
 from companion.kubernetes.names import Manifest, Names
-from companion.render import dns
-from companion.sandbox.model import Sandbox
-from companion.spec.containers import Bind, Directory, File, Target, Volume, digest_files
+from companion.spec.containers import Bind, Directory, File, Target, Volume
 from companion.spec.identity import Role
 
 LARGEST = 1_000_000
 """Bytes of a ConfigMap or Secret; etcd takes a little more, keys and metadata included."""
+_SECRET = "Secret"  # noqa: S105 - a kind
 _OWNERS = {Directory.GATEWAY: Role.GATEWAY, Directory.REACH: Role.AGENT}
 
 
@@ -26,56 +26,82 @@ class Objects:
 
 
 def render(
-    target: Target,
-    sandbox: Sandbox,
-    contents: Mapping[Directory, tuple[File, ...]],
-    cluster: Cluster,
+    target: Target, names: Names, contents: Mapping[Directory, tuple[File, ...]], cluster: Cluster
 ) -> Objects:
     """Return a sandbox's objects, the same for the same arguments.
 
     Args:
-        target: its containers and images.
-        sandbox: the sandbox, without what limitations() names.
-        contents: the files of our directories; those of the gateway have cluster.addressing.
+        target: its containers and images, as desired for a cluster.
+        names: the names of its objects.
+        contents: the files of our directories.
         cluster: where it is to be.
     """
-    names = Names(cluster.namespace, sandbox.project, sandbox.agent)
-    rules = contents[Directory.GATEWAY]
+    files = tuple(of_files(contents, names, cluster))
     return Objects(
         public=(
-            *network.render(sandbox, names, cluster),
-            *(_config_map(d, _OWNERS[d], contents[d], names) for d in pods.CONFIG_MAPS),
-            *_claims(target, names, cluster),
-            pods.gateway(target, sandbox, names, cluster, digest_files(dns.read_at_start(rules))),
-            pods.agent(target, sandbox, names, cluster),
+            *network.render(target, names, cluster),
+            *(one for one in files if one["kind"] != _SECRET),
+            *workload(Role.GATEWAY, target, names, cluster),
+            *workload(Role.AGENT, target, names, cluster),
         ),
-        secrets=tuple(_secrets(contents, names)),
+        secrets=tuple(one for one in files if one["kind"] == _SECRET),
     )
 
 
-def _config_map(
-    directory: Directory, role: Role, files: tuple[File, ...], names: Names
-) -> Manifest:
+def workload(role: Role, target: Target, names: Names, cluster: Cluster) -> Iterator[Manifest]:
+    """Yield what makes the Pod of a role, after the claims of its volumes."""
+    if role is Role.GATEWAY:
+        yield pods.gateway(target, names, cluster)
+    else:
+        yield from _claims(target, names, cluster)
+        yield pods.agent(target, names, cluster)
+
+
+def of_files(
+    contents: Mapping[Directory, tuple[File, ...]], names: Names, cluster: Cluster
+) -> Iterator[Manifest]:
+    """Yield the ConfigMaps and Secrets of those of our directories that Pods mount.
+
+    Raises:
+        CompanionError: a cluster does not store as much.
+    """
+    roles = {one: role for role, directories in pods.SECRETS.items() for one in directories}
+    for directory, files in sorted(contents.items()):
+        if directory in pods.CONFIG_MAPS:
+            made = _config_map(directory, tuple(map(cluster.filled, files)), names)
+        elif directory in roles:
+            made = _secret(directory, roles[directory], files, names)
+        else:
+            continue
+        _require_size(made)
+        yield made
+
+
+def _require_size(manifest: Manifest) -> None:
+    size = sum(map(len, manifest["data"].values()))
+    if size > LARGEST:
+        what = f"{manifest['metadata']['name']} is too large for Kubernetes: {size} bytes"
+        hint = "bring fewer of your own settings" if manifest["kind"] == _SECRET else ""
+        raise CompanionError(what, hint)
+
+
+def _config_map(directory: Directory, files: tuple[File, ...], names: Names) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": names.metadata(names.of(directory), role),
+        "metadata": names.metadata(names.of(directory), _OWNERS[directory]),
         "data": {file.path: file.content.decode() for file in files},
     }
 
 
-def _secrets(contents: Mapping[Directory, tuple[File, ...]], names: Names) -> Iterator[Manifest]:
-    for role, directories in pods.SECRETS.items():
-        for directory in directories:
-            if directory in contents:
-                files = contents[directory]
-                yield {
-                    "apiVersion": "v1",
-                    "kind": "Secret",
-                    "metadata": names.metadata(names.of(directory), role),
-                    "type": "Opaque",
-                    "data": {f.path: base64.b64encode(f.content).decode() for f in files},
-                }
+def _secret(directory: Directory, role: Role, files: tuple[File, ...], names: Names) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": _SECRET,
+        "metadata": names.metadata(names.of(directory), role),
+        "type": "Opaque",
+        "data": {f.path: base64.b64encode(f.content).decode() for f in files},
+    }
 
 
 def _claims(target: Target, names: Names, cluster: Cluster) -> Iterator[Manifest]:

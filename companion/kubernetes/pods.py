@@ -11,10 +11,8 @@ from companion.config.ports import SSHD_PORT
 from companion.kubernetes import system_calls
 from companion.kubernetes.cluster import Cluster, Fence
 from companion.kubernetes.names import Manifest, Names, annotation
-from companion.kubernetes.network import gateway_ports
-from companion.sandbox.model import Sandbox
 from companion.spec.containers import Bind, Directory, Files, Service, Target, Volume
-from companion.spec.identity import LIB, Role, digest
+from companion.spec.identity import LIB, Role
 
 CONFIG_MAPS = (Directory.GATEWAY, Directory.REACH)
 """Our directories without a secret."""
@@ -37,8 +35,11 @@ _REQUESTS = {
 _TELLS_WHY = {"terminationMessagePolicy": "FallbackToLogsOnError"}
 _SMALL = {"requests": {"memory": "16Mi", "cpu": "10m"}, "limits": {"memory": "64Mi"}}
 _NODE = {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}
-_SECONDS_TO_END = 5
+_SECONDS_TO_END = 1
 _HTTP = 80
+SPEC, PLACE, SERVICE = map(annotation, ("spec", "place", "service"))
+"""Annotations of Pods: the digest of what they were made from, the same of their place, and the
+name of the service."""
 # An agent's hooks may install programs before its sshd listens.
 _SECONDS_TO_START = {Role.GATEWAY: 120, Role.AGENT: 3600}
 _SEED = """\
@@ -57,47 +58,44 @@ done
 Spec = dict[str, Any]
 
 
-def gateway(
-    target: Target, sandbox: Sandbox, names: Names, cluster: Cluster, configuration: str
-) -> Manifest:
-    """Return the gateway's Deployment; a new digest of its `configuration` replaces the Pod."""
+def gateway(target: Target, names: Names, cluster: Cluster) -> Manifest:
+    """Return the gateway's Deployment: never two Pods at once."""
     service = target.service(Role.GATEWAY)
-    main = _container(service, target, cluster)
+    main = _container(service, cluster)
     # The name of the agent's headless Service tells the gateway who may connect.
     main["args"] = [*service.command, names.of(Role.AGENT)]
     main["startupProbe"] = _listens(_HTTP, Role.GATEWAY)
     main |= _TELLS_WHY
-    spec = _pod(service, sandbox, names, cluster)
-    template = _template(names, service, configuration, {**spec, "containers": [main]})
+    spec = {**_pod(service, target, names, cluster), "containers": [main]}
     return names.manifest(
         "apps/v1", "Deployment", Role.GATEWAY,
         {"replicas": 1, "strategy": {"type": "Recreate"},
-         "selector": {"matchLabels": names.labels(Role.GATEWAY)}, "template": template},
+         "selector": {"matchLabels": names.labels(Role.GATEWAY)},
+         "template": _template(names, service, cluster, spec)},
     )  # fmt: skip
 
 
-def agent(target: Target, sandbox: Sandbox, names: Names, cluster: Cluster) -> Manifest:
+def agent(target: Target, names: Names, cluster: Cluster) -> Manifest:
     """Return the agent's StatefulSet: never two Pods at once, and a name that stays."""
     service = target.service(Role.AGENT)
-    main = _container(service, target, cluster)
+    main = _container(service, cluster)
     # The init containers have closed the network: there is no gate to wait for.
     main["args"] = ["--no-gate", *service.command]
-    if sandbox.ssh:
+    if target.login:
         main["startupProbe"] = _listens(SSHD_PORT, Role.AGENT)
     resolver = {"nameservers": [cluster.gateway], "options": [{"name": "ndots", "value": "0"}]}
     spec = {
-        **_pod(service, sandbox, names, cluster),
+        **_pod(service, target, names, cluster),
         "dnsPolicy": "None",
         "dnsConfig": resolver,
-        "initContainers": [*_init(target, sandbox, cluster), *_seed(service, target, cluster)],
+        "initContainers": [*_init(target, cluster), *_seed(service, cluster)],
         "containers": [main],
     }
-    configuration = digest(service.configuration)
     manifest = names.manifest(
         "apps/v1", "StatefulSet", Role.AGENT,
         {"replicas": 1, "serviceName": names.of(Role.AGENT),
          "selector": {"matchLabels": names.labels(Role.AGENT)},
-         "template": _template(names, service, configuration, spec)},
+         "template": _template(names, service, cluster, spec)},
     )  # fmt: skip
     manifest["metadata"]["name"] = names.sandbox
     return manifest
@@ -113,15 +111,15 @@ def _listens(port: int, role: Role) -> Spec:
     return {"exec": {"command": command}, "periodSeconds": 1, "failureThreshold": seconds}
 
 
-def _template(names: Names, service: Service, configuration: str, spec: Spec) -> Spec:
-    annotations = {annotation("configuration"): configuration}
+def _template(names: Names, service: Service, cluster: Cluster, spec: Spec) -> Spec:
+    """Return the template of a Pod, which is replaced if its definition or its place is another."""
+    annotations = {SPEC: service.spec, PLACE: cluster.seal, SERVICE: service.name}
     labels = names.labels(service.role)
     return {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
 
 
-def _pod(service: Service, sandbox: Sandbox, names: Names, cluster: Cluster) -> Spec:
-    uid = sandbox.host.uid
-    user = int(service.user.partition(":")[0])
+def _pod(service: Service, target: Target, names: Names, cluster: Cluster) -> Spec:
+    user = _user(service)
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -130,7 +128,7 @@ def _pod(service: Service, sandbox: Sandbox, names: Names, cluster: Cluster) -> 
             "runAsNonRoot": user != 0,
             "runAsUser": user,
             "runAsGroup": user,
-            "fsGroup": uid,
+            "fsGroup": _user(target.service(Role.GATEWAY)),
             "seccompProfile": _seccomp(service, cluster),
             "sysctls": [_LOW_PORTS],
         },
@@ -144,13 +142,13 @@ def _seccomp(service: Service, cluster: Cluster) -> Spec:
     return {"type": "RuntimeDefault"}
 
 
-def _container(service: Service, target: Target, cluster: Cluster) -> Spec:
+def _container(service: Service, cluster: Cluster) -> Spec:
     limits = {"memory": quantity(service.memory)}
     if service.cpus:
         limits["cpu"] = service.cpus
     container: Spec = {
         "name": str(service.role),
-        "image": _image(service, target, cluster),
+        "image": cluster.reference(service.image),
         "env": [{"name": name, "value": value} for name, value in service.environment],
         "securityContext": _security(service.capabilities, writable=service.writable),
         "resources": {"requests": _REQUESTS[service.role], "limits": limits},
@@ -159,11 +157,12 @@ def _container(service: Service, target: Target, cluster: Cluster) -> Spec:
     return container | ({"workingDir": service.workdir} if service.workdir else {})
 
 
-def _init(target: Target, sandbox: Sandbox, cluster: Cluster) -> Iterator[Spec]:
+def _init(target: Target, cluster: Cluster) -> Iterator[Spec]:
     """Yield what closes the Pod's network, and what then tries to get out of it."""
-    image = _image(target.service(Role.GATEWAY), target, cluster)
+    gateway = target.service(Role.GATEWAY)
+    image = cluster.reference(gateway.image)
     if cluster.fence is Fence.POD:
-        ports = map(str, gateway_ports(sandbox))
+        ports = map(str, target.ports)
         yield {
             "name": "net",
             "image": image,
@@ -174,27 +173,26 @@ def _init(target: Target, sandbox: Sandbox, cluster: Cluster) -> Iterator[Spec]:
             **_TELLS_WHY,
             "volumeMounts": [{"name": "scratch-run", "mountPath": "/run"}],
         }
-    answer = cluster.addressing.answer
     yield {
         "name": "closed",
         "image": image,
-        "args": [f"{LIB}/pod-closed.sh", cluster.gateway, answer, str(cluster.fence)],
+        "args": [f"{LIB}/pod-closed.sh", cluster.gateway, cluster.answer, str(cluster.fence)],
         "env": [_NODE],
         # Not as root, even where the agent's own container begins as root.
-        "securityContext": _security(()) | {"runAsUser": sandbox.host.uid, "runAsNonRoot": True},
+        "securityContext": _security(()) | {"runAsUser": _user(gateway), "runAsNonRoot": True},
         "resources": _SMALL,
         **_TELLS_WHY,
     }
 
 
-def _seed(service: Service, target: Target, cluster: Cluster) -> Iterator[Spec]:
+def _seed(service: Service, cluster: Cluster) -> Iterator[Spec]:
     """Yield what fills new volumes with the directories of the image, as engines do."""
     kept = [bind for bind in service.binds if isinstance(bind.source, Volume)]
     if kept:
         mounts = {bind.target: f"/seed{bind.target}" for bind in kept}
         yield {
             "name": "seed",
-            "image": _image(service, target, cluster),
+            "image": cluster.reference(service.image),
             "command": ["/bin/bash", "-c", _SEED, "seed", *mounts],
             "securityContext": _security(()),
             "resources": _SMALL,
@@ -206,8 +204,8 @@ def _seed(service: Service, target: Target, cluster: Cluster) -> Iterator[Spec]:
         }
 
 
-def _image(service: Service, target: Target, cluster: Cluster) -> str:
-    return next(cluster.reference(i) for i in target.images if i.tag == service.image)
+def _user(service: Service) -> int:
+    return int(service.user.partition(":")[0])
 
 
 def _security(capabilities: tuple[str, ...], *, writable: bool = False) -> Spec:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from companion.engine import gateway_log
-from companion.engine.client import Engine
+from companion.engine.driver import Driver
 from companion.engine.model import Container
 from companion.errors import CompanionError
 from companion.project.record import AgentRecord
@@ -28,7 +28,7 @@ _NANO = 1e9
 _SECONDS = len("2026-11-27T12:00:00")
 
 
-def caught_up(agent_paths: AgentPaths, engine: Engine, containers: Collection[Container]) -> Heard:
+def caught_up(agent_paths: AgentPaths, engine: Driver, containers: Collection[Container]) -> Heard:
     """Return what an agent said last; the log of its gateway is read if no watcher listens."""
     known = kept(agent_paths)
     if not _started(containers) or gateway_log.is_heard(agent_paths.control):
@@ -71,7 +71,7 @@ def keep(agent_paths: AgentPaths, known: Heard) -> None:
             _HEARD.write(agent_paths.attention, known)
 
 
-def logged(engine: Engine, containers: Collection[Container], known: Heard) -> Heard:
+def logged(engine: Driver, containers: Collection[Container], known: Heard) -> Heard:
     """Return what is known of a running agent after the words that its gateway logged since.
 
     Raises:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from queue import Empty, Queue
 
 from companion.engine import failures
-from companion.engine.client import Engine
+from companion.engine.driver import Driver
 from companion.engine.model import Container
 from companion.spec.identity import Role
 from companion.system import parallel, process
@@ -40,7 +40,7 @@ class Line:
 
 
 def written(
-    engine: Engine, containers: Iterable[Container], *, since: int = 0, last: int = 0
+    engine: Driver, containers: Iterable[Container], *, since: int = 0, last: int = 0
 ) -> list[Line]:
     """Return what containers have said so far, in the order of time.
 
@@ -55,11 +55,10 @@ def written(
     """
 
     def of(container: Container) -> list[Line]:
-        tail = ("--tail", str(last)) if last else ()
-        argv = _argv(engine, container, since, *tail)
-        done = process.run(argv, env=engine.environment, timeout=_TIMEOUT, merged=True)
+        command = engine.log(container.name, since=since, last=last)
+        done = process.run(command.argv, env=command.environment, timeout=_TIMEOUT, merged=True)
         if done.code:
-            raise failures.of_call(engine.choice.name, argv[1:], done)
+            raise failures.of_call(engine.choice.name, ("logs",), done)
         texts = done.stdout.split("\n")[:-1]
         return list(lines_of(container.service, container.role, texts))
 
@@ -69,7 +68,7 @@ def written(
 
 @contextmanager
 def followed(
-    engine: Engine,
+    engine: Driver,
     containers: Iterable[Container],
     *,
     since: int = 0,
@@ -87,18 +86,12 @@ def followed(
     sources: list[tuple[Container, Lines]] = []
     try:
         for container in containers:
-            tail = ("--tail", str(last)) if last else ()
-            argv = _argv(engine, container, since, "--follow", *tail)
-            sources.append((container, Lines(argv, env=engine.environment)))
+            command = engine.log(container.name, since=since, last=last, follows=True)
+            sources.append((container, Lines(command.argv, env=command.environment)))
         yield _as_they_come(sources)
     finally:
         for _, source in sources:
             source.kill()
-
-
-def _argv(engine: Engine, container: Container, since: int, *options: str) -> tuple[str, ...]:
-    begin = ("--since", f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}")
-    return engine.argv("logs", "--timestamps", *(begin if since else ()), *options, container.name)
 
 
 def _there_already(said: "Queue[Line | None]", count: int) -> tuple[list[Line], int]:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from companion.engine.client import Engine
+from companion.engine.driver import Driver
+from companion.engine.model import Command
 from companion.errors import Code, CompanionError, UsageError
 from companion.operations import disarming
 from companion.operations.copy_scripts import (
@@ -54,7 +55,7 @@ class CopiedOut:
 class Inside:
     """A path in a running sandbox, from its workdir on."""
 
-    engine: Engine
+    engine: Driver
     record: AgentRecord
     path: str
 
@@ -68,11 +69,12 @@ class Inside:
             return self.record.config.user
         return "" if last == "." else last or PurePosixPath(self.record.config.workdir).name
 
-    def argv(self, script: str, name: str = "", kind: str = "") -> tuple[str, ...]:
+    def command(self, script: str, name: str = "", kind: str = "") -> Command:
         """Return the command line that runs a script there with the path, a name and a kind."""
-        workdir = ("--workdir", self.record.config.workdir) if self.record.config.workdir else ()
-        options = self.engine.agent_arguments(self.record.config.login, "--interactive", *workdir)
-        return self.engine.argv(*options, "sh", "-c", script, "companion-cp", self.path, name, kind)
+        config = self.record.config
+        begin = self.engine.inside(config.login, workdir=config.workdir)
+        words = ("sh", "-c", script, "companion-cp", self.path, name, kind)
+        return Command((*begin.argv, *words), begin.environment)
 
 
 def into(home: Paths, source: str, inside: Inside) -> str:
@@ -193,8 +195,8 @@ def _merged(done: Unpacked, work: int, there: int, place: Path) -> Unpacked:
 
 def _sent(inside: Inside, words: tuple[str, str], send: Callable[[IO[bytes]], None]) -> str:
     """Send an archive of one thing, which gets a name if it lands in a directory, and is a kind."""
-    engine = inside.engine
-    with children.piped(inside.argv(RECEIVE, *words), env=engine.environment) as program:
+    engine, command = inside.engine, inside.command(RECEIVE, *words)
+    with children.piped(command.argv, env=command.environment) as program:
         try:
             send(program.stdin)
             program.stdin.close()
@@ -219,8 +221,8 @@ def _sent(inside: Inside, words: tuple[str, str], send: Callable[[IO[bytes]], No
 
 def _received(inside: Inside, work: int, room: int) -> Unpacked:
     """Write what comes out of a sandbox as the content of a directory of ours."""
-    engine = inside.engine
-    with children.piped(inside.argv(SEND), env=engine.environment) as program:
+    engine, command = inside.engine, inside.command(SEND)
+    with children.piped(command.argv, env=command.environment) as program:
         done: Unpacked | None = None
         why = "its archive is incomplete"
         try:

@@ -101,7 +101,8 @@ def engines(home: Paths) -> Iterator[EngineChoice | CompanionError]:
     recorded = [choice for record in records for choice in record.engines]
     recorded += [choice for _, kept in kept_volumes.all_of_user(home) for choice in kept.engines]
     found: list[EngineChoice] = []
-    for choice in (*detection.installed(), *recorded):
+    engines = (choice for choice in recorded if isinstance(choice, EngineChoice))
+    for choice in (*detection.installed(), *engines):
         if any(choice.is_same(other) for other in found):
             continue
         found.append(choice)

@@ -8,7 +8,8 @@ from companion.engine import network_probe
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.dialect import DIALECTS
-from companion.engine.model import EngineChoice
+from companion.engine.driver import driver
+from companion.engine.model import ClusterChoice, EngineChoice
 from companion.errors import CompanionError, EngineError
 from companion.operations import compose_cli, disk
 from companion.operations.disk import Unused
@@ -44,9 +45,8 @@ def examine(home: Paths) -> Iterator[Finding]:
 def _elsewhere(home: Paths, known: Collection[EngineChoice]) -> tuple[EngineChoice, ...]:
     """Return the other engines that hold, or may hold, something of an agent."""
     recorded = (choice for _, record in store.all_records(home) for choice in record.engines)
-    return tuple(
-        choice for choice in dict.fromkeys(recorded) if not any(map(choice.is_same, known))
-    )
+    engines = (choice for choice in recorded if isinstance(choice, EngineChoice))
+    return tuple(choice for choice in dict.fromkeys(engines) if not any(map(choice.is_same, known)))
 
 
 def _reached(choice: EngineChoice, answering: list[EngineChoice]) -> Iterator[Finding]:
@@ -70,6 +70,8 @@ def _answers(home: Paths, name: str, answering: list[EngineChoice]) -> Iterator[
     except CompanionError as error:
         problem = error.problems[0]
         yield Finding(Level.WARNING, problem.what, problem.hint)
+        return
+    if isinstance(choice, ClusterChoice):
         return
     choice = elsewhere.recorded(home, choice) or choice
     if choice not in answering:  # `docker` may be podman by another name
@@ -158,7 +160,7 @@ def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
         record, here = on[project, agent], Engine(choice, project, agent)
         whose = f"{agent} in {known[project].directory}"
         repair = partial(_take_off, home, here)
-        if record.engine is None or not are_one(here, Engine(record.engine, project, agent)):
+        if record.engine is None or not are_one(here, driver(record.engine, project, agent)):
             things = "containers" if (project, agent) in held else "secrets"
             what = f"{choice.label} holds {things} of {whose}, which is not on it"
             yield Finding(Level.WARNING, what, "remove them", repair)
@@ -173,7 +175,7 @@ def _take_off(home: Paths, engine: Engine) -> None:
     with agent_lock(agent_paths, lambda _: None):
         record = store.read(agent_paths)
         right = record.engine if record and record.wanted == "up" else None
-        known = right and are_one(engine, Engine(right, engine.project, engine.agent))
+        known = right and are_one(engine, driver(right, engine.project, engine.agent))
         if record and not known:
             remove_all(engine, engine.observe(), lambda _: None)
 

@@ -7,7 +7,7 @@ So each look adds what is new to our own file.
 import time
 from collections.abc import Iterable
 
-from companion.engine.client import Engine
+from companion.engine.driver import Driver
 from companion.engine.model import Container
 from companion.errors import Code, CompanionError
 from companion.operations import container_logs
@@ -31,7 +31,7 @@ def known(agent_paths: AgentPaths) -> Book:
     return _BOOKS.read(agent_paths.traffic) or Book()
 
 
-def look(agent_paths: AgentPaths, engine: Engine, containers: Iterable[Container]) -> Book:
+def look(agent_paths: AgentPaths, engine: Driver, containers: Iterable[Container]) -> Book:
     """Return what is known of an agent's traffic, its gateway's log up to now included.
 
     Raises:
@@ -51,7 +51,7 @@ def look(agent_paths: AgentPaths, engine: Engine, containers: Iterable[Container
 
 
 def _read(
-    agent_paths: AgentPaths, engine: Engine, gateways: Iterable[Container]
+    agent_paths: AgentPaths, engine: Driver, gateways: Iterable[Container]
 ) -> tuple[Book, Book]:
     """Return what was known before, and what is known now."""
     before = known(agent_paths)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from companion.engine.client import Engine
-from companion.engine.model import Condition, Container, EngineChoice, Health
+from companion.engine.driver import driver
+from companion.engine.model import Choice, Condition, Container, Health
 from companion.errors import Code, CompanionError, Problem
 from companion.operations import attention, network_use, status
 from companion.project import forwards, runs, store
@@ -20,7 +20,7 @@ from companion.system.project_paths import AgentPaths
 from companion.traffic.attention import Attention, Heard
 
 _INLINE = "custom"
-Answers: TypeAlias = "Mapping[EngineChoice, tuple[Container, ...] | CompanionError]"
+Answers: TypeAlias = "Mapping[Choice, tuple[Container, ...] | CompanionError]"
 """What engines answered when they were asked for all our containers."""
 
 
@@ -125,13 +125,13 @@ def registered(home: Paths, heard: Callable[[AgentPaths], Heard] = attention.liv
     return Overview(tuple(_registered(home, written, heard)), problems)
 
 
-def engines_of(known: Overview) -> tuple[EngineChoice, ...]:
+def engines_of(known: Overview) -> tuple[Choice, ...]:
     """Return the engines that hold agents."""
     records = (one.record for one in known.agents if one.record)
     return tuple(dict.fromkeys(record.engine for record in records if record.engine))
 
 
-def asked(engines: Sequence[EngineChoice]) -> Answers:
+def asked(engines: Sequence[Choice]) -> Answers:
     """Ask engines for all our containers, each once."""
     return dict(zip(engines, parallel.each(engines, _ask, at_once=2), strict=True))
 
@@ -154,7 +154,7 @@ def _caught_up(home: Paths, found: Overview) -> Overview:
     def read(one: AgentOverview) -> Heard:
         if one.record is None or one.record.engine is None:
             return Heard()
-        engine = Engine(one.record.engine, one.ref.project.id, one.agent)
+        engine = driver(one.record.engine, one.ref.project.id, one.agent)
         return attention.caught_up(paths_of(one), engine, one.containers)
 
     running = ((one, one.record) for one in found.agents if one.state == Health.RUNNING)
@@ -250,14 +250,14 @@ def _refused(agent_paths: AgentPaths) -> int:
     return len({entry.host for entry in book.entries if entry.is_refused})
 
 
-def _ask(choice: EngineChoice) -> "tuple[Container, ...] | CompanionError":
+def _ask(choice: Choice) -> "tuple[Container, ...] | CompanionError":
     try:
-        return Engine(choice).containers()
+        return driver(choice).containers()
     except CompanionError as error:
         return error
 
 
-def _seen(one: AgentOverview, found: Mapping[EngineChoice, Collection[Container]]) -> AgentOverview:
+def _seen(one: AgentOverview, found: Mapping[Choice, Collection[Container]]) -> AgentOverview:
     """Return an agent with its containers."""
     record = one.record
     if record is None or record.engine is None:

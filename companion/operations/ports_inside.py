@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from companion.config.ports import GATE_PORT, SSHD_PORT
-from companion.engine.client import Engine
+from companion.engine.driver import Driver
 from companion.engine.model import Condition, Container
 from companion.errors import Code, CompanionError, Problem
 from companion.project import store
@@ -54,7 +54,7 @@ def offered(home: Paths, project: str, agent: str, condition: Condition) -> tupl
     return ()
 
 
-def asked(engine: Engine, containers: Collection[Container], record: AgentRecord) -> Ports:
+def asked(engine: Driver, containers: Collection[Container], record: AgentRecord) -> Ports:
     """Same as of(), but ask a program inside if the sandbox runs on another machine."""
     agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
     if agent is None or listeners.of_container(agent.pid, record.allocation.subnets) is not None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from companion.engine.client import Engine
 from companion.engine.detection import detect
+from companion.engine.driver import driver
 from companion.engine.model import Health
 from companion.operations.status import health_of
 from companion.project import store
@@ -69,6 +69,6 @@ def is_running(home: Paths, project: Project, agent: str) -> bool:
 def _health(project: Project, agent: str, record: AgentRecord) -> Health:
     if record.engine is None:
         return Health.ABSENT
-    engine = Engine(detect(None, record.engine), project.id, agent)
+    engine = driver(detect(None, record.engine), project.id, agent)
     known = record.applied.parts
     return health_of(engine.containers(known), known)

@@ -5,9 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from companion.engine.client import Engine
 from companion.engine.detection import detect, unasked
-from companion.engine.model import Condition, Container, EngineChoice, Health
+from companion.engine.driver import Driver, driver
+from companion.engine.model import IN_POD, Choice, Condition, Container, Health
 from companion.errors import CompanionError, Problem
 from companion.operations import attention, ports_inside, validation_cache
 from companion.project import discovery, store
@@ -77,7 +77,7 @@ class _Look:
     home: Paths
     written: Written
     forwards: Collection[Forward]
-    ask: Callable[[Engine], Collection[Container]]
+    ask: Callable[[Driver], Collection[Container]]
     """Returns the containers of an agent."""
     reads_logs: bool
     """A log is read for what no watcher heard."""
@@ -95,7 +95,7 @@ def statuses(home: Paths, project: Project) -> tuple[Status, ...]:
     records = (record for name, record in written.agents.items() if name in names)
     held = _held(project, tuple(records))
 
-    def ask(engine: Engine) -> tuple[Container, ...]:
+    def ask(engine: Driver) -> tuple[Container, ...]:
         if engine.choice not in held:
             return engine.containers()
         return tuple(c for c in held[engine.choice] if c.agent == engine.agent)
@@ -112,7 +112,11 @@ def status_of(home: Paths, ref: AgentRef) -> Status:
         CompanionError: no engine answers.
     """
     written = store.of_project(home, ref.project)
-    look = _Look(home, written, forwarding.active(home), Engine.containers, reads_logs=True)
+
+    def ask(engine: Driver) -> tuple[Container, ...]:
+        return engine.containers()
+
+    look = _Look(home, written, forwarding.active(home), ask, reads_logs=True)
     return _status(look, ref, _config(_checked(home, ref)))
 
 
@@ -135,15 +139,15 @@ def _configs(home: Paths, project: Project) -> Mapping[AgentRef, _Config]:
 
 def _held(
     project: Project, records: Collection[AgentRecord]
-) -> Mapping[EngineChoice, tuple[Container, ...]]:
+) -> Mapping[Choice, tuple[Container, ...]]:
     """Return the containers of a project on the engines of these agents, each asked once."""
     choices = tuple(dict.fromkeys(record.engine for record in records if record.engine))
 
-    def ask(choice: EngineChoice) -> tuple[Container, ...]:
+    def ask(choice: Choice) -> tuple[Container, ...]:
         applied = [record.applied for record in records if record.engine == choice]
         known = all(one.complete and one.parts for one in applied)
         services = [service for one in applied for service in one.parts] if known else []
-        return Engine(choice, project.id).containers(services)
+        return driver(choice, project.id).containers(services)
 
     return dict(zip(choices, parallel.each(choices, ask, at_once=2), strict=True))
 
@@ -159,7 +163,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
     record = written.agents.get(name)
     broken = (written.broken[name],) if name in written.broken else ()
     choice = (record.engine if record else None) or _detected(look.home, config)
-    engine = Engine(choice, ref.project.id, name)
+    engine = driver(choice, ref.project.id, name)
     # At a place that no record of it names, it was never started; the user may not have agreed.
     is_there = not choice.place or bool(record and record.engine)
     containers = look.ask(engine) if is_there else ()
@@ -185,7 +189,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
     )
 
 
-def _detected(home: Paths, config: _Config) -> EngineChoice:
+def _detected(home: Paths, config: _Config) -> Choice:
     """Return the engine that an agent without a record would get; no place is asked."""
     from companion.reconcile import user_settings  # noqa: PLC0415 - start-up time is a budget
 
@@ -196,7 +200,7 @@ def _detected(home: Paths, config: _Config) -> EngineChoice:
 
 
 def _attention(
-    look: _Look, engine: Engine, record: AgentRecord | None, containers: Collection[Container]
+    look: _Look, engine: Driver, record: AgentRecord | None, containers: Collection[Container]
 ) -> Attention:
     if record is None:
         return Attention.UNKNOWN
@@ -225,7 +229,7 @@ def _config(outcome: "Checked | CompanionError") -> _Config:
     return _Config(config.name, outcome.egress, config.container_runtime, problems)
 
 
-def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
+def _host_address(record: AgentRecord | None, choice: Choice) -> str:
     if record is None or platforms.HERE != "linux" or not choice.shares_files:
         return ""  # the bridge is in a virtual machine, or another machine's
     if choice.rootless:
@@ -236,7 +240,7 @@ def _host_address(record: AgentRecord | None, choice: EngineChoice) -> str:
 
 
 def condition(
-    engine: Engine, containers: Collection[Container], started: Collection[str] = ()
+    engine: Driver, containers: Collection[Container], started: Collection[str] = ()
 ) -> Condition:
     """Return the condition of one agent by its containers, with its last lines if it crashed.
 
@@ -280,6 +284,9 @@ def health_of(containers: Collection[Container], started: Collection[str] = ()) 
     if not agent.running:
         failed = agent.out_of_memory or agent.exit_code not in _STOPPED_BY_HAND
         return Health.CRASHED if failed else Health.STOPPED
+    if agent.network_mode == IN_POD:
+        gateway = by_role.get(Role.GATEWAY)
+        return Health.RUNNING if gateway and gateway.running else Health.BROKEN
     if not agent.network_mode.startswith("container:"):
         return Health.RUNNING  # it has no gateway
     running = {c.service for c in containers if c.running}

@@ -9,6 +9,7 @@ from pathlib import Path
 from companion.desktop import autostart, editor_settings, made_directories, ssh_config
 from companion.engine import detection
 from companion.engine.client import Engine
+from companion.engine.driver import driver
 from companion.engine.inventory import GATEWAY_IMAGE
 from companion.engine.model import EngineChoice
 from companion.errors import CompanionError
@@ -41,7 +42,7 @@ def running(home: Paths) -> tuple[str, ...]:
     found: set[str] = set()
     for choice in engines:
         with suppress(CompanionError):  # uninstall() names an engine that does not answer
-            held = (c for c in Engine(choice).containers() if c.running and c.role is Role.AGENT)
+            held = (c for c in driver(choice).containers() if c.running and c.role is Role.AGENT)
             found |= {f"{c.agent} in {known[c.project].directory}" for c in held
                       if c.project in known}  # fmt: skip
     return tuple(sorted(found))
@@ -72,8 +73,9 @@ def uninstall(home: Paths, progress: Progress, *, volumes: bool = False) -> Unin
             if files.real(directory) == directory or _is_build_of(directory, project_id):
                 trees.remove(Project(directory, project_id).build)
         silent = tuple(_remove_kept(home, progress)) if volumes else ()
-        silent += tuple(_discard_images(engines))
-        shared = tuple(_shared_images(engines))
+        with_images = [choice for choice in engines if isinstance(choice, EngineChoice)]
+        silent += tuple(_discard_images(with_images))
+        shared = tuple(_shared_images(with_images))
         left = tuple(
             f"{s.found.settings}: {s.problem}" for s in editor_settings.remove(home) if s.problem
         )
@@ -95,7 +97,7 @@ def _remove_kept(home: Paths, progress: Progress) -> Iterator[str]:
         progress(f"removing the volumes of {kept.directory}")
         for engine, agent in product(kept.engines, kept.agents):
             try:
-                Engine(engine, project_id, agent).remove_volumes()
+                driver(engine, project_id, agent).remove_volumes()
             except CompanionError as error:
                 yield f"volumes of {kept.directory}: {error}"
 

@@ -7,7 +7,7 @@ whatever failed, it empties the files that are no longer wanted: some hold secre
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from companion.engine.model import EngineChoice
+from companion.engine.model import Choice
 from companion.system import files
 from companion.system.json_store import Store
 from companion.system.project_paths import AgentPaths
@@ -25,7 +25,7 @@ class Carried:
 _CARRIED = Store(Carried, "run `companion down` and `companion up`, which bring the files anew")
 
 
-def read(agent_paths: AgentPaths, engine: EngineChoice) -> Mapping[str, str] | None:
+def read(agent_paths: AgentPaths, engine: Choice) -> Mapping[str, str] | None:
     """Return the digests by name; None: what that engine holds, if anything, is unknown.
 
     Raises:
@@ -35,7 +35,7 @@ def read(agent_paths: AgentPaths, engine: EngineChoice) -> Mapping[str, str] | N
     return found.digests if found and found.engine == _key(engine) else None
 
 
-def write(agent_paths: AgentPaths, engine: EngineChoice, digests: Mapping[str, str]) -> None:
+def write(agent_paths: AgentPaths, engine: Choice, digests: Mapping[str, str]) -> None:
     """Replace all of them."""
     _CARRIED.write(agent_paths.carried, Carried(_key(engine), dict(sorted(digests.items()))))
 
@@ -45,5 +45,5 @@ def forget(agent_paths: AgentPaths) -> None:
     files.remove(agent_paths.carried)
 
 
-def _key(engine: EngineChoice) -> str:
+def _key(engine: Choice) -> str:
     return f"{engine.name} {engine.endpoint}"

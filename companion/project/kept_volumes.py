@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from companion.engine.model import EngineChoice
+from companion.engine.model import Choice
 from companion.project.record import Written
 from companion.system import files
 from companion.system.json_store import Store
@@ -17,7 +17,7 @@ class KeptVolumes:
 
     directory: str
     agents: tuple[str, ...]
-    engines: tuple[EngineChoice, ...]
+    engines: tuple[Choice, ...]
 
 
 _FILES = Store(KeptVolumes, "remove it; the volumes that it names remain")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from companion.engine.model import AgentLogin, EngineChoice
+from companion.engine.model import AgentLogin, Choice
 from companion.errors import CompanionError, Problem
 from companion.sandbox.allocation import Allocation
 
@@ -95,19 +95,19 @@ class AgentRecord:
     """The HMAC key for digests of the agent's secrets."""
     wanted: Literal["up", "down", "gone"] = "down"
     """What the user wants; gone: the agent was up when its fleet stopped listing it."""
-    engine: EngineChoice | None = None
+    engine: Choice | None = None
     """The only engine that holds the agent's containers and networks, or last held them."""
-    others: tuple[EngineChoice, ...] = ()
+    others: tuple[Choice, ...] = ()
     """Engines that may also hold something of the agent: it moved, or is moving there."""
     applied: Applied = field(default_factory=Applied)
     config: ConfigSummary = field(default_factory=ConfigSummary)
 
     @property
-    def engines(self) -> tuple[EngineChoice, ...]:
+    def engines(self) -> tuple[Choice, ...]:
         """Every engine that may hold something of the agent, the current one first."""
         return (*((self.engine,) if self.engine else ()), *self.others)
 
-    def on(self, engine: EngineChoice | None) -> "AgentRecord":
+    def on(self, engine: Choice | None) -> "AgentRecord":
         """Return the record with another current engine; the previous one joins `others`."""
         others = (e for e in self.engines if engine is None or not e.is_same(engine))
         return replace(self, engine=engine, others=tuple(others))

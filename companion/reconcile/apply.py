@@ -9,7 +9,7 @@ from typing import assert_never
 from companion.desktop import ssh_config
 from companion.engine import build_output, failures, gateway_socket
 from companion.engine.driver import Driver, driver
-from companion.engine.model import AgentLogin, EngineChoice, Observed
+from companion.engine.model import AgentLogin, Choice, ClusterChoice, Observed
 from companion.errors import (
     CompanionError,
     EngineError,
@@ -94,6 +94,7 @@ class Applier:
         if not plan.starts:
             return 0.0
         try:
+            self.engine.await_start(self.target, self.progress)
             login = self.target.login
             if login is None:
                 readiness.check_running(self.engine, self.target)
@@ -190,11 +191,12 @@ class Applier:
         if image.role is Role.GATEWAY or not gateway or not self.build_network.is_fenced:
             return self.build_network
         choice = self.engine.choice
-        own = own_networks() if choice.shares_files else choice.networks
+        is_here = choice.shares_files or isinstance(choice, ClusterChoice)
+        own = own_networks() if is_here else choice.networks
         refused = (*PRIVATE_ADDRESSES, *own)
         return replace(self.build_network, refused=refused, router=gateway)
 
-    def _leave(self, choice: EngineChoice) -> None:
+    def _leave(self, choice: Choice) -> None:
         """Remove the sandbox from another engine, then record that it is on ours."""
         other = driver(choice, self.engine.project, self.engine.agent)
         remove_all(other, other.observe(), self.progress)
@@ -207,7 +209,7 @@ class Applier:
         if service.role is Role.AGENT:
             self.prepare(service)
         try:
-            self.engine.start(service)
+            self.engine.start(service, self.target)
         except PortTakenError as error:
             own = self.engine.project, self.engine.agent
             raise port_holders.taken(self.home, own, service.publish, error) from None

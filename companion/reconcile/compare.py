@@ -6,7 +6,7 @@ from enum import Enum
 
 from companion.engine.detection import detect, pinned
 from companion.engine.driver import Driver, driver
-from companion.engine.model import EngineChoice, Observed
+from companion.engine.model import Choice, ClusterChoice, EngineChoice, Observed
 from companion.errors import Code, CompanionError
 from companion.project import carried_store, once_store, store
 from companion.project.model import AgentRef
@@ -38,6 +38,7 @@ from companion.reconcile.plan import (
     without_starts,
 )
 from companion.reconcile.validate import Checked, check
+from companion.sandbox.addressing import BEHIND_POLICIES, IN_POD
 from companion.sandbox.model import HostFacts, Sandbox
 from companion.spec.containers import Image
 from companion.spec.identity import Role
@@ -66,7 +67,7 @@ class Comparison:
     """The desired and observed state of an agent's sandbox, and the plan between them."""
 
     checked: Checked
-    was_on: EngineChoice | None
+    was_on: Choice | None
     """The engine that the agent is on before the plan is applied."""
     record: AgentRecord
     desired: Desired
@@ -119,11 +120,13 @@ def preview(home: Paths, ref: AgentRef, restarts: Restarts = Restarts.NEEDED) ->
         return _unasked(home, checked, record, choice)
     engine = engine_of(home, checked, record, tries=False)
     proposed = propose(home, checked, record, engine)
-    return compare(home, checked, proposed, engine, restarts)
+    seen = compare(home, checked, proposed, engine, restarts)
+    on_cluster = isinstance(engine.choice, ClusterChoice)  # which is asked, but tries nothing
+    return refreshed(home, seen, proposed, restarts) if on_cluster else seen
 
 
 def _unasked(
-    home: Paths, checked: Checked, record: AgentRecord | None, choice: EngineChoice
+    home: Paths, checked: Checked, record: AgentRecord | None, choice: Choice
 ) -> Comparison:
     """Compare with an engine that may not be asked, as if it held nothing."""
     seen = elsewhere.examined(home, checked, choice, None, tries=False)
@@ -174,16 +177,14 @@ def refreshed(home: Paths, seen: Comparison, record: AgentRecord, restarts: Rest
     """Compare again if an engine elsewhere has other networks by now, once anything is started.
 
     They tell which addresses of that machine the gateway refuses. The image of gateways is ours:
-    no other one gets to run in the machine's own network.
+    no other one gets to run in the machine's own network. A cluster tells what it admits instead.
 
     Raises:
         CompanionError: the engine does not answer.
     """
-    images = (image for image in seen.desired.target.images if image.role is Role.GATEWAY)
-    held = [image.tag for image in images if image.tag in seen.observed.images]
-    if not seen.plan.starts or not held:
+    if not seen.plan.starts:
         return seen
-    choice = elsewhere.refreshed(seen.engine, held[0])
+    choice = elsewhere.refreshed(seen.engine, seen.desired.target, seen.observed.images)
     if choice == seen.engine.choice:
         return seen
     return compare(home, seen.checked, record, engine_at(home, seen.checked, choice), restarts)
@@ -256,13 +257,14 @@ def engine_of(
         CompanionError: the engine is not installed or does not answer.
     """
     wanted = elsewhere.wanted(home, checked, on)
-    choice = pinned(
-        detect(wanted, record.engine if record else None, user_settings.read(home).places)
-    )
+    known, places = record.engine if record else None, user_settings.read(home).places
+    choice = detect(wanted, known, places)
+    if isinstance(choice, EngineChoice):
+        choice = pinned(choice)
     return engine_at(home, checked, elsewhere.examined(home, checked, choice, record, tries=tries))
 
 
-def engine_at(home: Paths, checked: Checked, choice: EngineChoice) -> Driver:
+def engine_at(home: Paths, checked: Checked, choice: Choice) -> Driver:
     """Return the driver of a chosen engine for the agent."""
     files = str(checked.agent_paths(home).root)
     return driver(choice, checked.project.id, checked.config.name, files)
@@ -305,8 +307,11 @@ def sandbox_of(checked: Checked, record: AgentRecord) -> Sandbox:
     )
 
 
-def host_of(here: HostFacts, engine: EngineChoice | None) -> HostFacts:
+def host_of(here: HostFacts, engine: Choice | None) -> HostFacts:
     """Return the facts of this desktop, or of the engine's machine where that is another one."""
+    if isinstance(engine, ClusterChoice):
+        at = BEHIND_POLICIES if engine.fence == "policy" else IN_POD
+        return replace(here, rootless=False, shares_files=False, addresses=(), addressing=at)
     if engine is None or engine.shares_files:
         return replace(here, rootless=bool(engine and engine.rootless))
     addresses = tuple(n.removesuffix("/32") for n in engine.networks if is_public_address(n))

@@ -92,19 +92,20 @@ def desire(
     addressing = sandbox.addressing
     gateway_files = (
         *haproxy.render(sandbox, addressing),
-        ingress.render(sandbox),
+        *(() if sandbox.is_on_cluster else (ingress.render(sandbox),)),
         *dns.render(sandbox, addressing),
     )
     around = services(sandbox, gateway_image, gateway_files, seals, leaves)
     all_services = (*around, agent) if sandbox.gateway else (agent,)
     filtered = tuple(replace(s, seccomp=assets.seccomp_file.path) for s in all_services)
-    outside, inside = sandbox.egress_network, sandbox.internal_network
+    networks = (sandbox.egress_network, *((sandbox.internal_network,) if sandbox.gateway else ()))
     target = Target(
         agent=sandbox.agent,
         login=sandbox.login,
         images=(gateway_image, agent_image) if sandbox.gateway else (agent_image,),
-        networks=(outside, inside) if sandbox.gateway else (outside,),
+        networks=() if sandbox.is_on_cluster else networks,
         services=filtered,
+        ports=_ports(sandbox) if sandbox.is_on_cluster else (),
     )
     return Desired(
         target=target,
@@ -149,7 +150,14 @@ def _agent(sandbox: Sandbox, image: Image) -> Service:
     )
     if sandbox.contribution.root_hooks:
         service = _started_as_root(service, sandbox)
+    if sandbox.is_on_cluster:
+        ports = ("the gateway's ports", digest(_ports(sandbox)))
+        service = replace(service, network_of="", configuration=(*service.configuration, ports))
     return service if sandbox.gateway else _without_gateway(service, sandbox)
+
+
+def _ports(sandbox: Sandbox) -> tuple[int, ...]:
+    return tuple(haproxy.ports(sandbox.upstreams, *haproxy.OWN_PORTS))
 
 
 def _started_as_root(agent: Service, sandbox: Sandbox) -> Service:

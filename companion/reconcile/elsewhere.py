@@ -1,6 +1,6 @@
 """Elsewhere: which engines cannot mount this desktop's files, found out once for each endpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,17 +9,19 @@ from companion.config import engine_places
 from companion.engine import detection, machine
 from companion.engine.client import Engine
 from companion.engine.driver import Driver
-from companion.engine.model import EngineChoice
+from companion.engine.model import Choice, ClusterChoice, EngineChoice
 from companion.engine.shared_files import are_shared
 from companion.errors import Code, CompanionError, ConfigError, EngineError, Problem
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.reconcile import gateway_services, trust, user_settings
+from companion.reconcile import gateway_services, on_cluster, trust, user_settings
 from companion.reconcile.validate import Checked
 from companion.sandbox import repositories
 from companion.sandbox.model import mount_file
 from companion.sandbox.powers import Kind
 from companion.sandbox.repositories import GitFacts
+from companion.spec.containers import Target
+from companion.spec.identity import Role
 from companion.system import files
 from companion.system.paths import Paths
 
@@ -57,7 +59,7 @@ def require_place(home: Paths, name: str) -> None:
         raise CompanionError(problem.what, problem.hint, code=Code.USAGE)
 
 
-def unasked(home: Paths, checked: Checked, record: AgentRecord | None) -> EngineChoice | None:
+def unasked(home: Paths, checked: Checked, record: AgentRecord | None) -> Choice | None:
     """Return the place that a config chooses before its user agreed to that, else None.
 
     The place itself is the user's own. But whoever wrote the config would decide that the desktop
@@ -73,8 +75,8 @@ def unasked(home: Paths, checked: Checked, record: AgentRecord | None) -> Engine
 
 
 def examined(
-    home: Paths, checked: Checked, choice: EngineChoice, record: AgentRecord | None, *, tries: bool
-) -> EngineChoice:
+    home: Paths, checked: Checked, choice: Choice, record: AgentRecord | None, *, tries: bool
+) -> Choice:
     """Return an engine with what is known of its files; a record of any agent tells that.
 
     Where none does, the engine is tried, or else judged by its address.
@@ -82,6 +84,10 @@ def examined(
     Raises:
         CompanionError: the engine is elsewhere and cannot mount something, or does not answer.
     """
+    if isinstance(choice, ClusterChoice):
+        if problems := tuple(on_cluster.problems(checked)):
+            raise ConfigError(problems)
+        return choice
     if (record.engine if record else None) != choice:
         known = recorded(home, choice)
         if not known and not tries:
@@ -92,22 +98,34 @@ def examined(
     return choice
 
 
-def refreshed(engine: Driver, image: str) -> EngineChoice:
+def refreshed(engine: Driver, target: Target, held: Collection[str]) -> Choice:
     """Return an engine elsewhere with the networks that its machine has now; else as it is.
+
+    A cluster is asked which fence it admits.
 
     Args:
         engine: the agent on its engine.
-        image: the tag of an image of gateways there.
+        target: what is to be there.
+        held: the tags of the images that are there.
+
+    Raises:
+        EngineError: a cluster admits no fence, or does not answer.
     """
-    if engine.choice.shares_files:
-        return engine.choice
-    asked = Engine(engine.choice, engine.project, engine.agent)
+    choice = engine.choice
+    if isinstance(choice, ClusterChoice):
+        from companion.kubernetes import fences  # noqa: PLC0415 - few have a cluster
+
+        return fences.admitted(choice, engine.project, target)
+    images = [i.tag for i in target.images if i.role is Role.GATEWAY and i.tag in held]
+    if choice.shares_files or not images:
+        return choice
+    asked = Engine(choice, engine.project, engine.agent)
     with suppress(EngineError):  # what follows says why, or does without
-        return replace(engine.choice, networks=machine.networks(asked, image))
-    return engine.choice
+        return replace(choice, networks=machine.networks(asked, images[0]))
+    return choice
 
 
-def _mounted(home: Paths, checked: Checked, choice: EngineChoice) -> Iterator[Problem]:
+def _mounted(home: Paths, checked: Checked, choice: Choice) -> Iterator[Problem]:
     """Yield a problem for what a config mounts of this desktop, unless it is copied there."""
     place = user_settings.read(home).places.get(choice.place)
     places = {power.origin: power.place for power in checked.powers if power.origin}

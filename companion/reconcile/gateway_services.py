@@ -61,8 +61,11 @@ def services(
     (see `readiness.way_in`), so there is nothing for an ingress to carry.
     """
     gateway = _gateway(sandbox, image, contents)
+    gateway = replace(gateway, reloads=tuple(_reloads(sandbox, seals, leaves)))
+    if sandbox.is_on_cluster:  # an init container of the agent's Pod closes its network
+        return (replace(gateway, attachments=(), hosts=()),)
     return (
-        replace(gateway, reloads=tuple(_reloads(sandbox, seals, leaves))),
+        gateway,
         *((_ingress(sandbox, image, contents),) if sandbox.host.shares_files else ()),
         _net(sandbox, image),
     )

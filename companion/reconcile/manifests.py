@@ -1,31 +1,30 @@
 """Manifests: the objects of a project for a cluster, written to files and applied by others."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
-from companion.config import decode, strict_yaml
+from companion.config import strict_yaml
 from companion.desktop import cluster_ssh
-from companion.errors import CompanionError, ConfigError, Problem
+from companion.engine.model import ClusterChoice
+from companion.errors import ConfigError, Problem
 from companion.kubernetes import objects, system_calls
-from companion.kubernetes.cluster import Cluster
-from companion.kubernetes.limitations import limitations
+from companion.kubernetes.cluster import Cluster, Fence
 from companion.kubernetes.login import ssh_server
 from companion.kubernetes.names import Manifest, Names
 from companion.project import discovery
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
-from companion.reconcile import authority, mounted_files, secret_values
+from companion.reconcile import authority, mounted_files, on_cluster, secret_values
 from companion.reconcile import generate as generating
 from companion.reconcile.allocate import reserve
 from companion.reconcile.compare import desired_of
 from companion.reconcile.desired import Desired
 from companion.reconcile.progress import Progress
 from companion.reconcile.validate import Checked, check
-from companion.render import dns, haproxy
-from companion.sandbox import assemble
-from companion.spec.containers import Directory, Image, Target
+from companion.spec.containers import Image, Target
 from companion.spec.identity import Role
 from companion.system import files
 from companion.system.paths import Paths
@@ -48,7 +47,7 @@ class Build:
     @staticmethod
     def of(image: Image, cluster: Cluster, build: Path) -> "Build":
         """Return how an image is built of the generated files in `build`."""
-        return Build(cluster.reference(image), build / image.role, image.arguments)
+        return Build(cluster.reference(image.tag), build / image.role, image.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def generate(
     """
     authority.authority(home, progress)  # its certificate is part of what is checked
     all_checked = [check(home, ref) for ref in discovery.agent_refs(project)]
-    if problems := [p for checked in all_checked for p in _problems(checked)]:
+    if problems := [p for checked in all_checked for p in _unwritable(checked)]:
         raise ConfigError(problems)
     for checked in all_checked:
         secret_values.fetch(home, checked.ref, checked.contribution, progress)
@@ -98,14 +97,8 @@ def generate(
     return tuple(write(checked, clusters[checked.config.name]) for checked in all_checked)
 
 
-def _problems(checked: Checked) -> Iterator[Problem]:
-    """Yield what keeps a sandbox from a cluster, each with its place."""
-    config, document = decode.agent(
-        discovery.config_text(checked.ref), checked.ref.named(checked.ref.config)
-    )
-    document = decode.loaded(config, document, discovery.fleet(checked.project)).document
-    found = limitations(config.name, checked.contribution, gateway=config.gateway)
-    yield from (assemble.at(origin, problem, document) for problem, origin in found)
+def _unwritable(checked: Checked) -> Iterator[Problem]:
+    yield from on_cluster.problems(checked)
     yield from checked.missing
 
 
@@ -113,30 +106,30 @@ def _write(home: Paths, progress: Progress, checked: Checked, cluster: Cluster) 
     agent_paths, build = checked.agent_paths(home), checked.ref.build(checked.config.name)
     with agent_lock(agent_paths, progress):
         record = reserve(home, checked, None, progress)
-        desired = desired_of(home, checked, record)
-        # The desktop's own addresses mean nothing there, and would change the objects.
-        host = replace(desired.sandbox.host, addresses=())
-        sandbox = replace(desired.sandbox, host=host)
-        addressing = cluster.addressing
-        rules = (*haproxy.render(sandbox, addressing), *dns.render(sandbox, addressing))
-        contents = {**mounted_files.contents(desired, home, checked), Directory.GATEWAY: rules}
-        found = objects.render(desired.target, sandbox, contents, cluster)
-        _require_size((*found.public, *found.secrets))
-        mounted_files.keep_keys(contents, agent_paths, sandbox.host.uid)
-        names = Names(cluster.namespace, sandbox.project, sandbox.agent)
+        desired = desired_of(home, checked, record.on(_choice(cluster)))
+        contents = mounted_files.contents(desired, home, checked)
+        names = Names(cluster.namespace, checked.project.id, checked.config.name)
+        found = objects.render(desired.target, names, contents, cluster)
+        mounted_files.keep_keys(contents, agent_paths, checked.host.uid)
         written = Written(
             agent=checked.config.name,
             objects=build / KUBERNETES_NAME,
             secrets=agent_paths.kubernetes_secrets,
             builds=tuple(Build.of(image, cluster, build) for image in desired.target.images),
             pod=names.pod,
-            alias=sandbox.allocation.alias,
+            alias=record.allocation.alias,
             profile=_profile(desired, build) if cluster.node_seccomp else None,
             ssh=_login(home, agent_paths, names, desired.target),
         )
         files.write(written.secrets, _HEADER + _SECRET + _text(found.secrets))
         files.write(written.objects, _HEADER + _text(found.public), files.READABLE)
     return written
+
+
+def _choice(cluster: Cluster) -> ClusterChoice:
+    """Return the choice of a place that is only written about, and never asked."""
+    fence: Literal["pod", "policy"] = "policy" if cluster.fence is Fence.POLICY else "pod"
+    return ClusterChoice("kubernetes", "", "", cluster.namespace, cluster.registry, fence=fence)
 
 
 def _profile(desired: Desired, build: Path) -> Profile:
@@ -151,15 +144,6 @@ def _login(home: Paths, agent_paths: AgentPaths, names: Names, target: Target) -
         return None
     server = ssh_server(names, target.service(Role.AGENT), target.login.user)
     return cluster_ssh.write(home, agent_paths, target.login, server)
-
-
-def _require_size(manifests: Iterable[Manifest]) -> None:
-    for manifest in manifests:
-        size = sum(map(len, manifest.get("data", {}).values()))
-        if size > objects.LARGEST:
-            what = f"{manifest['metadata']['name']} is too large for Kubernetes: {size} bytes"
-            hint = "bring fewer of your own settings" if manifest["kind"] == "Secret" else ""
-            raise CompanionError(what, hint)
 
 
 def _text(manifests: Iterable[Manifest]) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from companion.engine import detection
 from companion.engine.driver import Driver, driver
-from companion.engine.model import EngineChoice
+from companion.engine.model import Choice
 from companion.errors import Code, CompanionError
 from companion.project.record import AgentRecord
 from companion.reconcile.plan import LeaveEngine
@@ -56,7 +56,7 @@ def holding_engines(
             progress(f"{choice.label} does not answer; its containers of {agent} remain")
 
 
-def _on(choice: EngineChoice, engine: Driver) -> Driver:
+def _on(choice: Choice, engine: Driver) -> Driver:
     """Return the driver of the same agent on another engine."""
     return driver(choice, engine.project, engine.agent, engine.files)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from companion.engine.model import Container, EngineChoice, Observed
+from companion.engine.model import Choice, Container, Observed
 from companion.project.record import AgentRecord
 from companion.reconcile.reasons import Reason, Why
 from companion.spec.containers import Image, Network, Service, Target
@@ -41,7 +41,7 @@ class BuildImage:
 class LeaveEngine:
     """Remove the sandbox from an engine, except its images and volumes."""
 
-    engine: EngineChoice
+    engine: Choice
     why: Why
 
     def describe(self) -> str:

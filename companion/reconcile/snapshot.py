@@ -6,7 +6,7 @@ It is stored beside the mounted directories after every success. It does not inc
 from dataclasses import dataclass, replace
 from typing import Any
 
-from companion.engine.model import EngineChoice
+from companion.engine.model import Choice
 from companion.project.record import ConfigSummary
 from companion.spec.containers import Target
 from companion.system import trees
@@ -20,7 +20,7 @@ _NAME = "good.json"
 class Snapshot:
     """A version that worked, and its engine."""
 
-    engine: EngineChoice
+    engine: Choice
     target: Target
     config: ConfigSummary | None = None
     """What the config said; None: written before 0.2."""

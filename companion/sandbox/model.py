@@ -86,6 +86,8 @@ class HostFacts:
     """The engine runs without root: it forwards the desktop to any of the gateway's addresses."""
     shares_files: bool = True
     """Containers can mount files of this desktop; otherwise the engine is elsewhere."""
+    addressing: Addressing | None = None
+    """Where gateways listen on a cluster; elsewhere each has addresses of its own."""
     trusted_certificates: bytes = b""
     """PEM of CAs that the gateway trusts besides the public ones."""
     build_network: BuildNetwork = field(default_factory=BuildNetwork)
@@ -181,8 +183,15 @@ class Sandbox:
     @property
     def addressing(self) -> Addressing:
         """Where its gateway listens, and the agent's address there."""
+        if self.host.addressing:
+            return self.host.addressing
         inside = self.internal_network
         return Addressing(listen=inside.address(2), clients=inside.address(3))
+
+    @property
+    def is_on_cluster(self) -> bool:
+        """Its containers are Pods: they have no network of ours, and nothing is published."""
+        return self.host.addressing is not None
 
     @property
     def mounts(self) -> tuple[Mount, ...]:

@@ -240,6 +240,8 @@ class Target:
     images: tuple[Image, ...]
     networks: tuple[Network, ...]
     services: tuple[Service, ...]
+    ports: tuple[int, ...] = ()
+    """On a cluster, the TCP ports on which the gateway serves the agent, besides DNS."""
 
     def service(self, role: Role) -> Service:
         """Return the service of a role."""

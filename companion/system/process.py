@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any, NoReturn
 from companion.errors import CompanionError
 from companion.system import platforms, search
 from companion.system.platforms import Platform
-from companion.system.talk import Talk, lines
+from companion.system.talk import PART, Talk, lines
 
 Environment = Mapping[str, str | None]
 """Variables for a program, on top of our own environment; None removes one."""
@@ -182,14 +183,40 @@ def ask_to_end(pid: int) -> None:
         os.kill(pid, signal.SIGTERM)
 
 
-def attach(argv: Sequence[str], *, env: Environment | None = None) -> int:
-    """Run `argv` on our own terminal and return its exit code."""
-    with begin(argv, environment(env)) as child:
+def attach(argv: Sequence[str], *, env: Environment | None = None, unsaid: str = "") -> int:
+    """Run `argv` on our own terminal and return its exit code.
+
+    Lines of its standard error that begin with `unsaid`, if given, are left out.
+    """
+    errors = subprocess.PIPE if unsaid else None
+    child: subprocess.Popen[bytes] = begin(argv, environment(env), stderr=errors)
+    with child:
         try:
+            if child.stderr:
+                _pass_on(child.stderr.fileno(), unsaid.encode())
             return child.wait()
         except BaseException:
             child.kill()
             raise
+
+
+def _pass_on(source: int, unsaid: bytes) -> None:
+    """Copy what comes to our standard error at once, except lines that begin with `unsaid`."""
+    held, errors = b"", sys.stderr.fileno()
+    while part := os.read(source, PART):
+        *lines, held = (held + part).split(b"\n")
+        shown = b"".join(line + b"\n" for line in lines if not line.startswith(unsaid))
+        if not (held.startswith(unsaid) or unsaid.startswith(held)):
+            shown, held = shown + held, b""
+        _write(errors, shown)
+    if not held.startswith(unsaid):
+        _write(errors, held)
+
+
+def _write(target: int, text: bytes) -> None:
+    with suppress(OSError):  # whoever read it is gone
+        while text:
+            text = text[os.write(target, text) :]
 
 
 def relay(

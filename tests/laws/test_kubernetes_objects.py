@@ -16,9 +16,10 @@ from companion.config import strict_yaml
 from companion.kubernetes import objects, system_calls
 from companion.kubernetes.cluster import Cluster, Fence
 from companion.kubernetes.limitations import limitations
+from companion.kubernetes.names import Names
 from companion.kubernetes.objects import Objects
-from companion.reconcile.desired import Desired
-from companion.render import dns, haproxy
+from companion.reconcile import host_facts
+from companion.reconcile.desired import Desired, desire
 from companion.spec.containers import Directory, File
 
 OLDEST, NEWEST = 25, 37
@@ -64,14 +65,15 @@ def desired(directory: Path, config: str = CONFIG) -> Desired:
 
 
 def rendered(one: Desired, cluster: Cluster) -> Objects:
-    sandbox = one.sandbox
-    at = cluster.addressing
+    host = replace(one.sandbox.host, shares_files=False, addressing=cluster.addressing)
+    one = desire(replace(one.sandbox, host=host), host_facts.assets(), {}, (), ())
+    names = Names(cluster.namespace, one.sandbox.project, one.sandbox.agent)
     contents = {
-        Directory.GATEWAY: (*haproxy.render(sandbox, at), *dns.render(sandbox, at)),
+        Directory.GATEWAY: one.gateway_files,
         Directory.REACH: (File("network.txt", b"reach\n"),),
         **{directory: (File("file", SECRET, 0o600),) for directory in PRIVATE},
     }
-    return objects.render(one.target, sandbox, contents, cluster)
+    return objects.render(one.target, names, contents, cluster)
 
 
 def pods(found: Objects) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from companion.cli import live
 from companion.cli.output import Result, plural
 from companion.cli.targets import agent_of
-from companion.engine.client import Engine
 from companion.engine.detection import detect
+from companion.engine.driver import driver
 from companion.errors import CompanionError, Problem, UsageError, named
 from companion.operations import copying, started
 from companion.operations.copying import CopiedOut, Inside
@@ -83,7 +83,7 @@ def _inside(arguments: Namespace, place: _Place) -> tuple[Paths, Inside]:
     home, project, agent = agent_of(arguments)
     with live.of_one(agent) as progress:
         record = started.ensure(home, project, agent, progress, enough=started.INSIDE)
-    return home, Inside(Engine(detect(None, record.engine), project.id, agent), record, place.path)
+    return home, Inside(driver(detect(None, record.engine), project.id, agent), record, place.path)
 
 
 def _place(text: str) -> _Place | None:

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from companion.cli.output import Result, show
 from companion.cli.targets import agent_of
-from companion.engine.client import Engine
 from companion.engine.detection import detect
+from companion.engine.driver import driver
 from companion.errors import Code, CompanionError, UsageError
 from companion.operations import container_logs, log_text
 from companion.operations.container_logs import Line
@@ -35,7 +35,7 @@ def logs(arguments: Namespace) -> Result:
     record = written.agent(agent)
     if record is None:
         raise store.unknown_agent(agent, project, written.names)
-    engine = Engine(detect(None, record.engine), project.id, agent)
+    engine = driver(detect(None, record.engine), project.id, agent)
     containers = engine.containers()
     if not containers:
         what = f"{agent} has no containers"

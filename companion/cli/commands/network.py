@@ -7,8 +7,8 @@ from datetime import datetime
 
 from companion.cli.output import Result, comment, plural, show, table
 from companion.cli.targets import agent_of
-from companion.engine.client import Engine
 from companion.engine.detection import detect
+from companion.engine.driver import Driver, driver
 from companion.engine.model import Container
 from companion.errors import Code, CompanionError
 from companion.operations import allow as allowing
@@ -29,7 +29,7 @@ def network(arguments: Namespace) -> Result:
     record = written.agent(arguments.agent)
     if record is None:
         raise store.unknown_agent(arguments.agent, project, written.names)
-    engine = Engine(detect(None, record.engine), project.id, arguments.agent)
+    engine = driver(detect(None, record.engine), project.id, arguments.agent)
     containers = engine.containers()
     if arguments.follow:
         return _follow(engine, containers, arguments.agent)
@@ -79,7 +79,7 @@ def deny(arguments: Namespace) -> Result:
     return Result(text=text, data={"agent": agent, "host": host, "changed": changed})
 
 
-def _follow(engine: Engine, containers: Iterable[Container], agent: str) -> Result:
+def _follow(engine: Driver, containers: Iterable[Container], agent: str) -> Result:
     """Show each connection as it ends, until interrupted."""
     gateways = [c for c in containers if c.role is Role.GATEWAY and c.running]
     if not gateways:

@@ -6,8 +6,8 @@ from argparse import Namespace
 from companion.cli import live
 from companion.cli.output import Result, comment, show, table
 from companion.cli.targets import agent_of
-from companion.engine.client import Engine
 from companion.engine.detection import detect
+from companion.engine.driver import driver
 from companion.errors import Code, CompanionError, UsageError, named
 from companion.operations import forwarding, ports_inside, started
 from companion.project import forwards, store
@@ -91,7 +91,7 @@ def _listing(home: Paths, project: Project, agent: str) -> Result:
     written = store.of_project(home, project)
     if (record := written.agent(agent)) is None:
         raise store.unknown_agent(agent, project, written.names)
-    engine = Engine(detect(None, record.engine), project.id, agent)
+    engine = driver(detect(None, record.engine), project.id, agent)
     containers = engine.containers(record.applied.parts)
     ports = ports_inside.asked(engine, containers, record)
     mine = [f for f in forwards.active(home) if (f.project, f.agent) == (project.id, agent)]

@@ -10,9 +10,9 @@ from companion.cli import live
 from companion.cli.output import Result, quote, show
 from companion.cli.targets import agent_of, project_of
 from companion.desktop import ssh_config
-from companion.engine.client import Engine
 from companion.engine.detection import detect
-from companion.engine.model import Health
+from companion.engine.driver import Driver, driver
+from companion.engine.model import ClusterChoice, Health
 from companion.errors import Code, CompanionError, UsageError, named
 from companion.operations import started
 from companion.project import store
@@ -27,9 +27,7 @@ def execute(arguments: Namespace) -> Result:
     target, command = _target(arguments, start_unless=started.INSIDE), arguments.rest
     if not command:
         command = ["bash", "-l"]
-    terminal = ("--tty",) if sys.stdin.isatty() and sys.stdout.isatty() else ()
-    workdir = ("--workdir", target.record.config.workdir) if target.record.config.workdir else ()
-    return Result(code=target.attach((*terminal, *workdir), command))
+    return Result(code=target.attach(command))
 
 
 def proxy(arguments: Namespace) -> Result:
@@ -40,7 +38,7 @@ def proxy(arguments: Namespace) -> Result:
     target = _recorded(arguments) if "/" in (arguments.agent or "") else _target(arguments)
     _require_logins(target.record, arguments.agent)
     command = target.engine.ssh_server(target.record.config.login)
-    code = process.attach(command.argv, env=command.environment)
+    code = process.attach(command.argv, env=command.environment, unsaid=command.unsaid)
     if code and not target.runs():
         raise CompanionError(
             f"{arguments.agent} is not running", "run `companion up`", code=Code.NOT_STARTED
@@ -83,6 +81,9 @@ def compose(arguments: Namespace) -> Result:
             f"{project.directory}: {what}", "see `companion status`", code=Code.NOT_STARTED
         )
     (choice,) = engines
+    if isinstance(choice, ClusterChoice):
+        what = f"{choice.label} is no engine, so it knows no compose"
+        raise CompanionError(what, "use `companion` itself, or kubectl", code=Code.USAGE)
     program = front.front_end(choice)
     front.require(program, verb)
     argv = (*program, *front.arguments(home, project, tuple(known)), *words)
@@ -100,14 +101,15 @@ def compose(arguments: Namespace) -> Result:
 class _Target:
     """A started agent: its engine and its record."""
 
-    engine: Engine
+    engine: Driver
     record: AgentRecord
 
-    def attach(self, options: Iterable[str], command: Iterable[str]) -> int:
+    def attach(self, command: Iterable[str]) -> int:
         """Run a command in the agent's container, as the agent, on our own streams."""
-        engine, record = self.engine, self.record
-        inside = engine.agent_arguments(record.config.login, "--interactive", *options)
-        return process.attach(engine.argv(*inside, *command), env=engine.environment)
+        config, has_terminal = self.record.config, sys.stdin.isatty() and sys.stdout.isatty()
+        begin = self.engine.inside(config.login, terminal=has_terminal, workdir=config.workdir)
+        argv = (*begin.argv, *command)
+        return process.attach(argv, env=begin.environment, unsaid=begin.unsaid)
 
     def runs(self) -> bool:
         """Tell whether the agent's container runs."""
@@ -132,7 +134,7 @@ def _recorded(arguments: Namespace) -> _Target:
     if record is None or record.engine is None:
         what = f"there is no agent {named(arguments.agent)}"
         raise CompanionError(what, "see `companion list`", code=Code.AGENT_UNKNOWN)
-    return _Target(Engine(record.engine, project_id, name), record)
+    return _Target(driver(record.engine, project_id, name), record)
 
 
 def _target(arguments: Namespace, *, start_unless: frozenset[Health] = frozenset()) -> _Target:
@@ -146,4 +148,4 @@ def _target(arguments: Namespace, *, start_unless: frozenset[Health] = frozenset
         with live.of_one(arguments.agent) as progress:
             record = started.ensure(home, project, arguments.agent, progress, enough=start_unless)
     choice = detect(None, record.engine)
-    return _Target(Engine(choice, project.id, arguments.agent), record)
+    return _Target(driver(choice, project.id, arguments.agent), record)

@@ -1,0 +1,55 @@
+"""Detection: the cluster that a place of the user's settings names."""
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from companion.engine.model import ClusterChoice
+from companion.errors import Code, CompanionError
+from companion.kubernetes import kubectl
+from companion.system import search
+
+if TYPE_CHECKING:  # importing models takes longer than all that `status` does
+    from companion.config.engine_places import ClusterPlace
+
+_CONFIG = "KUBECONFIG"
+
+
+def unasked(name: str, place: "ClusterPlace") -> ClusterChoice:
+    """Return the cluster of a place as its settings define it; neither it nor kubectl is asked.
+
+    Raises:
+        CompanionError: kubectl is not installed.
+    """
+    binary = search.find("kubectl")
+    if binary is None:
+        what = f"the place {name} is {place}, but kubectl is not installed"
+        raise CompanionError(what, "install kubectl, which reaches it", code=Code.NO_ENGINE)
+    config = ((_CONFIG, os.environ[_CONFIG]),) if os.environ.get(_CONFIG) else ()
+    return ClusterChoice(
+        "kubernetes",
+        binary,
+        place.context,
+        place.namespace,
+        place.registry,
+        config,
+        place=name,
+        defined=str(place),
+    )
+
+
+def at_place(name: str, place: "ClusterPlace") -> ClusterChoice:
+    """Return the cluster of a place, with the address of its API server.
+
+    Raises:
+        CompanionError: kubectl is missing or does not know the context, or it does not answer.
+    """
+    choice = unasked(name, place)
+    try:
+        choice = replace(choice, server=kubectl.server(choice))
+    except CompanionError as error:
+        (problem,) = error.problems
+        hint = f"{problem.hint}; correct places.{name} in settings.yaml"
+        raise CompanionError(problem.what, hint, code=problem.code) from None
+    kubectl.Kubectl(choice).require_answer()
+    return choice

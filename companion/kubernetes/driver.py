@@ -1,0 +1,358 @@
+"""The driver of a cluster: one agent's sandbox as the objects of a namespace, by kubectl."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any
+
+from companion.engine.model import AgentLogin, Command, Container, Observed
+from companion.errors import Code, CompanionError, EngineError
+from companion.kubernetes import pods_seen
+from companion.kubernetes.kubectl import FAST, SLOW, Kubectl
+from companion.kubernetes.names import LABEL, Names, annotation
+from companion.spec.identity import LIB, Role, as_agent
+from companion.system import parallel, process
+from companion.system.plain import plain
+
+if TYPE_CHECKING:  # slow to load, and most commands only list Pods
+    from pathlib import Path
+
+    from companion.kubernetes.cluster import Cluster as Place
+    from companion.kubernetes.images import Images
+    from companion.kubernetes.names import Manifest
+    from companion.spec.build_network import BuildNetwork
+    from companion.spec.containers import Directory, File, Image, Network, Service, Target
+
+_APPLY = (
+    "apply", "--server-side", "--force-conflicts", "--field-manager=companion", "--validate=false",
+    "--filename=-",
+)  # fmt: skip
+"""On the server: the client's own way would store each Secret a second time, as an annotation."""
+_SEEN = "pods,services,networkpolicies"
+_MADE = "deployments,statefulsets,services,networkpolicies,configmaps,secrets"
+"""All kinds of objects of a sandbox but its volumes' claims."""
+_HOLD_FILES = "configmaps,secrets"
+_ENDED = "command terminated with exit code "
+"""What kubectl adds to the output of a command that failed."""
+_SHOWN = """\
+for _ in $(seq 300); do
+  if sha256sum --check --status <<<"$sums" 2>/dev/null; then exit; fi
+  sleep 0.1
+done
+exit 1
+"""
+_SECONDS_TO_SHOW = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster(Kubectl):
+    """One agent on a cluster; implements `driver.Driver`.
+
+    Without an agent, it covers all Pods of the project; without a project, all of ours in the
+    namespace.
+    """
+
+    project: str = ""
+    agent: str = ""
+    files: str = ""
+
+    @property
+    def names(self) -> Names:
+        """The names of the agent's objects."""
+        return Names(self.choice.namespace, self.project, self.agent)
+
+    @property
+    def _selector(self) -> str:
+        if not self.project:
+            return f"--selector={LABEL}.project"
+        owners = ((f"{LABEL}.project", self.project), (f"{LABEL}.agent", self.agent))
+        return "--selector=" + ",".join(f"{key}={value}" for key, value in owners if value)
+
+    def require_user_ids(self) -> None:
+        """Do nothing: Pods have the user IDs that they are given."""
+
+    def answers(self) -> bool:
+        """Tell whether the cluster responds, and lets our user look into the namespace."""
+        try:
+            self.require_answer()
+        except CompanionError:
+            return False
+        return True
+
+    def observe(self, images: Collection[str] = (), services: Iterable[str] = ()) -> Observed:
+        """Return the agent's Pods as containers, and which of `images` the registry has.
+
+        Raises:
+            CompanionError: the cluster or the registry does not answer.
+        """
+        del services  # one list has all of them
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - start-up time is a budget
+
+        with ThreadPoolExecutor() as asked:
+            held = asked.submit(self.held, images)
+            return Observed(self.containers(), {}, held.result())
+
+    def containers(self, services: Iterable[str] = ()) -> tuple[Container, ...]:
+        """Return the agent's Pods as containers, running or not."""
+        del services
+        objects = self._list(_SEEN if self.agent else "pods")
+        seal = self._place(pods_seen.address(objects, self.names)).seal if self.agent else ""
+        return tuple(pods_seen.containers(objects, seal))
+
+    def _list(self, kinds: str) -> list[dict[str, Any]]:
+        said = self.ask("get", kinds, self._selector, "--output=json")
+        items: list[dict[str, Any]] = json.loads(said)["items"]
+        return items
+
+    def _place(self, gateway: str) -> Place:
+        from companion.kubernetes.cluster import Cluster as Place  # noqa: PLC0415 - the same
+        from companion.kubernetes.cluster import Fence  # noqa: PLC0415 - the same
+
+        choice = self.choice
+        return Place(choice.namespace, choice.registry, gateway, Fence(choice.fence))
+
+    def holds_any(self) -> bool:
+        """Tell whether the agent has objects of ours there, besides its volumes."""
+        return bool(self.ask("get", _MADE, self._selector, "--output=name").split())
+
+    def subnets(self) -> list[str]:
+        """Return nothing: no network of ours is made there."""
+        return []
+
+    def require_network(self, name: str) -> None:
+        """Refuse: a cluster has no networks of containers."""
+        raise AssertionError(f"{name}: see kubernetes/limitations.py")
+
+    def create_network(self, network: Network) -> None:
+        """Refuse, as no target of a cluster has networks."""
+        raise AssertionError(f"{network}: a cluster has no networks of ours")
+
+    def remove_network(self, name: str) -> None:
+        """Refuse, as no target of a cluster has networks."""
+        raise AssertionError(f"{name}: a cluster has no networks of ours")
+
+    @property
+    def _images(self) -> Images:
+        from companion.kubernetes.images import Images  # noqa: PLC0415 - start-up time is a budget
+
+        return Images.of(self.choice.registry, self.project, self.agent)
+
+    def held(self, tags: Collection[str]) -> frozenset[str]:
+        """Return which of these images the registry has."""
+        return self._images.held(tags) if tags else frozenset()
+
+    def build(
+        self,
+        image: Image,
+        context: Path,
+        network: BuildNetwork,
+        on_line: Callable[[str], None],
+        is_wanted: Callable[[], bool],
+    ) -> int:
+        """Build an image with an engine of the desktop and push it; return the exit code."""
+        return self._images.build(image, context, network, on_line, is_wanted)
+
+    def sweep_builds(self) -> None:
+        """Remove what builds of the agent left on the desktop."""
+        with suppress(CompanionError):
+            self._images.engine.sweep_builds()
+
+    def agent_images(self) -> frozenset[str]:
+        """Return the tags of the images of the agent that remain on the desktop."""
+        return self._images.engine.agent_images()
+
+    def discard_image(self, tag: str) -> None:
+        """Remove an image from the desktop; the registry is its user's own."""
+        self._images.engine.discard_image(tag)
+
+    def carry(
+        self,
+        image: str,
+        contents: Mapping[Directory, tuple[File, ...]],
+        owner: int,
+        only: Collection[Directory] | None = None,
+    ) -> None:
+        """Store our files in the cluster, and wait until the Pods that run show them."""
+        del image, owner
+        from companion.kubernetes import objects  # noqa: PLC0415 - start-up time is a budget
+
+        wanted = {d: f for d, f in contents.items() if only is None or d in only}
+        place = self._place(self._address())
+        manifests = tuple(objects.of_files(wanted, self.names, place))
+        if manifests:
+            self._apply(manifests)
+            self._await_files({d: tuple(map(place.filled, f)) for d, f in wanted.items()})
+
+    def _address(self) -> str:
+        """Return the address of the gateway's Service, which is made if it is missing."""
+        found = pods_seen.address(self._list("services"), self.names)
+        if found:
+            return found
+        from companion.kubernetes import network  # noqa: PLC0415 - start-up time is a budget
+
+        self._apply((network.first_service(self.names),))
+        return pods_seen.address(self._list("services"), self.names)
+
+    def _apply(self, manifests: Iterable[Manifest]) -> None:
+        listed = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
+        self.call(*_APPLY, stdin=json.dumps(listed))
+
+    def _await_files(self, contents: Mapping[Directory, tuple[File, ...]]) -> None:
+        """Let the kubelets look at the files now, and wait until the Pods show them.
+
+        A changed Pod is looked at within a second, a changed Secret within a minute and a half.
+        """
+        from companion.kubernetes import mounts  # noqa: PLC0415 - start-up time is a budget
+
+        pods = [(one.name, one.role) for one in self.containers() if one.running and one.role]
+        if not pods:
+            return
+        names = (name for name, _ in pods)
+        mark = f"{annotation('applied')}={time.time_ns()}"
+        self.call("annotate", "--overwrite", "pod", *names, mark)
+
+        def wait(pod: tuple[str, Role]) -> None:
+            name, role = pod
+            sums = "".join(
+                f"{hashlib.sha256(file.content).hexdigest()}  {path}/{file.path}\n"
+                for directory, path in mounts.of(role).items()
+                for file in contents.get(directory, ())
+            )
+            if sums:
+                argv = self._exec(name, role, "/bin/bash", "-s", stdin=True)
+                self.call(*argv, stdin=f"sums='{sums}'\n{_SHOWN}", timeout=_SECONDS_TO_SHOW)
+
+        parallel.each(tuple(pods), wait, at_once=2)
+
+    def seed(
+        self, image: str, volume: str, owner: int, send: Callable[[IO[bytes], str], None]
+    ) -> bool:
+        """Refuse: a place on a cluster copies no directories."""
+        raise AssertionError(f"{image}, {volume}, {owner}, {send}: see config/engine_places.py")
+
+    def held_files(self) -> tuple[str, ...]:
+        """Return the names of the objects that hold our files."""
+        return tuple(self.ask("get", _HOLD_FILES, self._selector, "--output=name").split())
+
+    def remove_files(self) -> None:
+        """Remove all objects of the agent but the claims of its volumes."""
+        self.call("delete", _MADE, self._selector, "--ignore-not-found", "--cascade=foreground")
+
+    def start(self, service: Service, target: Target) -> None:
+        """Apply what makes a service's Pod, and what leads there."""
+        from companion.kubernetes import network, objects  # noqa: PLC0415 - start-up time is a budget
+
+        place = self._place(self._address())
+        around = network.render(target, self.names, place)
+        self._apply((*around, *objects.workload(service.role, target, self.names, place)))
+
+    def await_start(self, target: Target, progress: Callable[[str], None]) -> None:
+        """Wait until both Pods have started, or until one of them cannot.
+
+        Raises:
+            EngineError: with the cluster's own reason.
+        """
+        from companion.kubernetes.starting import Starting  # noqa: PLC0415 - start-up time is a budget
+
+        starting = Starting(self, self.names, self._selector, progress)
+        starting.wait(service.role for service in target.services)
+
+    def reconnect(self, service: str) -> None:
+        """Do nothing: the cluster's own rules are its own."""
+
+    def remove(self, name: str) -> None:
+        """Remove what makes a Pod, and wait until the Pod is gone."""
+        names = self.names
+        agent, gateway = f"statefulset/{names.sandbox}", f"deployment/{names.of(Role.GATEWAY)}"
+        owner = agent if name == names.pod else gateway
+        self.call("delete", owner, "--ignore-not-found", "--cascade=foreground")
+
+    def _exec(self, pod: str, role: Role | None, *command: str, stdin: bool) -> tuple[str, ...]:
+        streams = ("--stdin",) if stdin else ()
+        return ("exec", *streams, pod, "--container", str(role), "--", *command)
+
+    def run(self, service: str, *command: str, user: str = "") -> str:
+        """Run a command in a service's container, as the user that it has."""
+        del user
+        found = next((one for one in self.containers() if one.service == service), None)
+        if found is None:
+            what = f"{service} is not there"
+            raise EngineError(what, "run `companion up`", code=Code.NOT_STARTED)
+        return self.call(*self._exec(found.name, found.role, *command, stdin=False))
+
+    def run_as_agent(
+        self, login: AgentLogin, *command: str, stdin: str, timeout: float = SLOW
+    ) -> str:
+        """Run a command as the agent's user and return its output; `timeout` in seconds."""
+        become = as_agent(login.user) if login.started_as_root else ()
+        argv = self._exec(self.names.pod, Role.AGENT, *become, *command, stdin=True)
+        return self.call(*argv, stdin=stdin, timeout=timeout)
+
+    def inside(self, login: AgentLogin, *, terminal: bool = False, workdir: str = "") -> Command:
+        """Return the command that runs another one, to be appended, as the agent's user."""
+        options = ("--stdin", *(("--tty",) if terminal else ()))
+        become = as_agent(login.user) if login.started_as_root else ()
+        enter = ("/bin/bash", "-c", 'cd "$0" && exec "$@"', workdir) if workdir else ()
+        container = ("--container", str(Role.AGENT))
+        words = ("exec", *options, self.names.pod, *container, "--", *become, *enter)
+        return replace(self.command(*words), unsaid=_ENDED)
+
+    def ssh_server(self, login: AgentLogin) -> Command:
+        """Return the command whose input and output are an SSH server of the agent's user."""
+        become = as_agent(login.user) if login.started_as_root else ()
+        # Without -e, sshd closes its standard error, and with it kubectl the connection.
+        serve = (f"{LIB}/entrypoint.sh", "--sshd", "-i", "-e", "-o", "LogLevel=ERROR")
+        argv = self._exec(self.names.pod, Role.AGENT, *become, "/bin/bash", *serve, stdin=True)
+        return replace(self.command(*argv), unsaid=_ENDED)
+
+    def describe(self, services: Iterable[str]) -> str:
+        """Return the Pods of services, a JSON list in their order."""
+        pods = {one["metadata"]["labels"][f"{LABEL}.role"]: one for one in self._list("pods")}
+        roles = {role.service_of(self.agent): role for role in (Role.GATEWAY, Role.AGENT)}
+        return json.dumps([pods[roles[name]] for name in services])
+
+    def log(
+        self, container: str, *, since: int = 0, last: int = 0, follows: bool = False
+    ) -> Command:
+        """Return the command that prints a Pod's output, each line with its time."""
+        begin = f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        options = (
+            *((f"--since-time={begin}",) if since else ()),
+            *((f"--tail={last}",) if last else ()),
+            *(("--follow",) if follows else ()),
+        )
+        return self.command("logs", "--timestamps", *options, *self._container(container))
+
+    def _container(self, pod: str) -> tuple[str, ...]:
+        role = Role.AGENT if pod == self.names.pod else Role.GATEWAY
+        return pod, f"--container={role}"
+
+    def last_lines(self, container: str, count: int) -> tuple[str, ...]:
+        """Return a Pod's last lines of output as plain text."""
+        command = self.command("logs", f"--tail={count}", *self._container(container))
+        done = process.run(command.argv, env=command.environment, timeout=FAST, merged=True)
+        return tuple(map(plain, done.stdout.splitlines()[-count:]))
+
+    def events(self) -> Command:
+        """Return the command that prints a line with our label whenever a Pod changes."""
+        shape = f"--output=jsonpath={{.metadata.name}} {LABEL}{{'\\n'}}"
+        return self.command("get", "pods", self._selector, "--watch-only", shape)
+
+    def volumes(self) -> tuple[str, ...]:
+        """Return the names of the agent's volumes, as its definition has them."""
+        found = self.ask("get", "persistentvolumeclaims", self._selector, "--output=name").split()
+        names = (one.partition("/")[2] for one in found)
+        return tuple(f"{self.agent}_{name.partition('.')[2]}" for name in names)
+
+    def remove_volumes(self) -> int:
+        """Remove the claims of the agent's volumes, and with most clusters what they hold."""
+        own = self.volumes()
+        if own:
+            self.call("delete", "persistentvolumeclaims", self._selector)
+        return len(own)

@@ -1,0 +1,33 @@
+"""Fences: asks a namespace which one it admits, by a dry run that creates nothing."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+from companion.engine.model import ClusterChoice
+from companion.kubernetes import fence_choice, objects
+from companion.kubernetes.cluster import Cluster, Fence
+from companion.kubernetes.kubectl import Kubectl
+from companion.kubernetes.names import Manifest, Names
+from companion.sandbox.addressing import GATEWAY
+from companion.spec.containers import Target
+
+
+def admitted(choice: ClusterChoice, project: str, target: Target) -> ClusterChoice:
+    """Return the choice with the strongest fence that its namespace admits for a sandbox.
+
+    Raises:
+        EngineError: it admits none, or does not answer.
+    """
+    kubectl, names = Kubectl(choice), Names(choice.namespace, project, target.agent)
+
+    def objects_with(fence: Fence) -> Iterator[Manifest]:
+        place = Cluster(choice.namespace, choice.registry, GATEWAY, fence)
+        for service in target.services:
+            yield from objects.workload(service.role, target, names, place)
+
+    def dry_run(pod: Manifest) -> object:
+        return kubectl.ask(*fence_choice.DRY_RUN, stdin=json.dumps(pod))
+
+    fence = fence_choice.choose(choice.namespace, objects_with, dry_run)
+    return replace(choice, fence="policy" if fence is Fence.POLICY else "pod")

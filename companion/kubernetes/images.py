@@ -1,0 +1,72 @@
+"""Images of a cluster: built by an engine of the desktop, and pushed to the user's registry."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from companion.engine import detection
+from companion.engine.client import Engine
+from companion.engine.registry import Registry
+from companion.kubernetes.cluster import reference
+from companion.spec.build_network import BuildNetwork
+from companion.spec.containers import Image
+
+_PULL = 1800.0
+"""Seconds for an image to come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The images of one agent in a registry; `engine` is the desktop's."""
+
+    registry: str
+    engine: Engine
+
+    @staticmethod
+    def of(registry: str, project: str, agent: str) -> "Images":
+        """Return those of an agent, by an engine that runs on this desktop.
+
+        Raises:
+            CompanionError: none is running.
+        """
+        return Images(registry, Engine(detection.pinned(detection.running()), project, agent))
+
+    def held(self, tags: Collection[str]) -> frozenset[str]:
+        """Return which of these images the registry has.
+
+        Raises:
+            EngineError: the registry does not answer, or wants a login.
+        """
+        names = {reference(self.registry, tag): tag for tag in tags}
+        return frozenset(names[one] for one in Registry(self.engine.choice).held(tuple(names)))
+
+    def build(
+        self,
+        image: Image,
+        context: Path,
+        network: BuildNetwork,
+        on_line: Callable[[str], None],
+        is_wanted: Callable[[], bool],
+    ) -> int:
+        """Build an image and push it; return the build's exit code.
+
+        Raises:
+            EngineError: the registry refused, or does not answer.
+        """
+        engine = self.engine
+        if network.router and not engine.held((network.router,)):
+            self._fetch(network.router)
+        if not engine.held((image.tag,)):
+            code = engine.build(image, context, network, on_line, is_wanted)
+            if code:
+                return code
+        name = reference(self.registry, image.tag)
+        Registry(engine.choice).push(image.tag, name, lambda _: None, is_wanted)
+        return 0
+
+    def _fetch(self, tag: str) -> None:
+        """Get an image that an earlier build pushed, and that is gone from the desktop."""
+        name = reference(self.registry, tag)
+        self.engine.call("pull", name, timeout=_PULL)
+        self.engine.call("tag", name, tag)
+        self.engine.call("rmi", name)

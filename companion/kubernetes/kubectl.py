@@ -1,0 +1,154 @@
+"""Kubectl: how to call the user's client of a cluster, and what it means if that fails."""
+
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from companion.engine.model import ClusterChoice, Command
+from companion.errors import Code, CompanionError, EngineError
+from companion.system import process
+from companion.system.process import NOT_STARTED, TIMED_OUT, Completed
+
+FAST, SLOW = 8.0, 120.0
+"""Seconds for an answer to a short question (a silent cluster is named within 10 s), and others."""
+ROLE = "assets/kubernetes/role.yaml"
+_REASON = 400
+_SERVER = "jsonpath={.clusters[0].cluster.server}"
+_SILENT = re.compile(
+    r"Unable to connect to the server|was refused - did you specify|dial tcp|i/o timeout"
+    r"|context deadline exceeded|TLS handshake timeout|net/http: |no such host"
+)
+_SPEECH = re.compile(r"^(error: |Error from server( \(\w+\))?: |Unable to connect to the server: )")
+_DENIED = re.compile(r"Error from server \(Forbidden\)|cannot \w+ resource")
+_UNKNOWN = re.compile(r"Unauthorized|must be logged in|getting credentials|exec plugin")
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """The user's kubectl, with the context and the namespace of a place."""
+
+    choice: ClusterChoice
+
+    @property
+    def environment(self) -> dict[str, str | None]:
+        """Its variables: the recorded kubeconfig, whatever is set today."""
+        return {"KUBECONFIG": None, **dict(self.choice.environment)}
+
+    def command(self, *arguments: str) -> Command:
+        """Return the command line for `arguments`.
+
+        Raises:
+            CompanionError: the context means another server now.
+        """
+        self._require_pinned()
+        where = ("--context", self.choice.context, "--namespace", self.choice.namespace)
+        return Command((self.choice.binary, *where, *arguments), self.environment)
+
+    def call(self, *arguments: str, timeout: float = SLOW, stdin: str | None = None) -> str:
+        """Run it and return its output.
+
+        Raises:
+            EngineError: it failed or did not answer in time (seconds).
+            CompanionError: the context means another server now.
+        """
+        command = self.command(*arguments)
+        argv, env = command.argv, command.environment
+        done = process.run(argv, env=env, timeout=timeout, stdin=stdin)
+        if done.code:
+            raise self.failure(arguments, done)
+        return done.stdout
+
+    def ask(self, *arguments: str, stdin: str | None = None) -> str:
+        """Do the same for a short question."""
+        return self.call(
+            *arguments, f"--request-timeout={FAST:.0f}s", timeout=FAST + 1, stdin=stdin
+        )
+
+    def failure(self, arguments: tuple[str, ...], done: Completed) -> EngineError:
+        """Return the error for a failed call."""
+        log = (done.stderr or done.stdout).strip()
+        lines = [line for line in log.splitlines() if line.strip()]
+        reason = _SPEECH.sub("", lines[-1].strip())[:_REASON] if lines else "no reason given"
+        where = f"the cluster of {self.choice.label}"
+        if done.code == NOT_STARTED:
+            hint = "install kubectl, whose kubeconfig has the place's context"
+            return EngineError(f"kubectl does not start: {reason}", hint, log, code=Code.NO_ENGINE)
+        # What runs in a Pod must not be taken for the cluster's own words.
+        if arguments[0] != "exec" or done.code == TIMED_OUT:
+            if done.code == TIMED_OUT or _SILENT.search(log):
+                said = "in time" if done.code == TIMED_OUT else f": {reason}"
+                what = f"{where} does not answer{' ' if said == 'in time' else ''}{said}"
+                hint = "check that it runs, and that `kubectl` reaches it from here"
+                return EngineError(what, hint, log, code=Code.ENGINE_SILENT)
+            if _UNKNOWN.search(log):
+                what = f"{where} does not accept your credentials: {reason}"
+                hint = (
+                    f"log in to it, until `kubectl --context {self.choice.context} get pods` works"
+                )
+                return EngineError(what, hint, log, code=Code.ENGINE_DENIED)
+            if _DENIED.search(log) and "cannot" in log:
+                hint = f"ask its administrator for the rights of {ROLE}"
+                return EngineError(f"{where} refuses: {reason}", hint, log, code=Code.ENGINE_DENIED)
+        return EngineError(f"kubectl {arguments[0]} failed: {reason}", "", log)
+
+    def require_answer(self) -> None:
+        """Check that the cluster responds, and lets our user look into the namespace.
+
+        Raises:
+            CompanionError: it does not; the message has its own reason.
+        """
+        self.ask("get", "pods", "--selector=dev.companion.project=none", "--output=name")
+
+    def _require_pinned(self) -> None:
+        """Check that the context still means the server that was recorded, before it is asked.
+
+        Raises:
+            CompanionError: it means another one, or is gone.
+        """
+        now = server(self.choice)
+        if now != self.choice.server:
+            context, place = self.choice.context, self.choice.place
+            what = f"kubectl's context {context} means {now} now, not {self.choice.server}"
+            hint = (
+                f"let it mean that again; or run `companion down --abandon`, and `up`, which"
+                f" starts anew where {place} is now"
+            )
+            raise EngineError(what, hint, code=Code.ENGINE_SILENT)
+
+
+def server(choice: ClusterChoice) -> str:
+    """Return the address of the API server that a context means now. No server is asked.
+
+    Raises:
+        CompanionError: the user's kubeconfig has no such context, or kubectl does not start.
+    """
+    return _server(choice.binary, choice.context, choice.environment, _stamps(choice))
+
+
+@lru_cache
+def _server(
+    binary: str, context: str, environment: tuple[tuple[str, str], ...], _stamps: object
+) -> str:
+    variables: dict[str, str | None] = {"KUBECONFIG": None, **dict(environment)}
+    argv = (binary, "--context", context, "config", "view", "--minify", "--output", _SERVER)
+    done = process.run(argv, env=variables, timeout=FAST)
+    if done.code or not done.stdout.strip():
+        lines = (done.stderr.strip() or "it names no server").splitlines()
+        what = f"kubectl does not know the context {context}: {_SPEECH.sub('', lines[-1])}"
+        hint = "`kubectl config get-contexts` shows its names"
+        raise CompanionError(what, hint, code=Code.NO_ENGINE)
+    return done.stdout.strip()
+
+
+def _stamps(choice: ClusterChoice) -> tuple[tuple[str, int], ...]:
+    """Return when each kubeconfig was written: what one says is remembered until then."""
+    listed = dict(choice.environment).get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    found: list[tuple[str, int]] = []
+    for name in listed.split(os.pathsep):
+        try:
+            found.append((name, Path(name).stat().st_mtime_ns))
+        except OSError:
+            found.append((name, 0))
+    return tuple(found)
