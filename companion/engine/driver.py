@@ -48,6 +48,9 @@ class Driver(Protocol):
     def require_user_ids(self) -> None:
         """Check that user IDs in containers are the desktop's."""
 
+    def require_answer(self) -> None:
+        """Check that the engine responds; the error has its client's own reason."""
+
     def answers(self) -> bool:
         """Tell whether the engine is installed and responds."""
 

@@ -34,6 +34,7 @@ _APPLY = (
     "--filename=-",
 )  # fmt: skip
 """On the server: the client's own way would store each Secret a second time, as an annotation."""
+_WITH_PODS = ("--ignore-not-found", "--cascade=foreground")
 _SEEN = "pods,services,networkpolicies"
 _MADE = "deployments,statefulsets,services,networkpolicies,configmaps,secrets"
 """All kinds of objects of a sandbox but its volumes' claims."""
@@ -242,12 +243,13 @@ class Cluster(Kubectl):
 
     def remove_files(self) -> None:
         """Remove all objects of the agent but the claims of its volumes."""
-        self.call("delete", _MADE, self._selector, "--ignore-not-found", "--cascade=foreground")
+        self.call("delete", _MADE, self._selector, *_WITH_PODS)
 
     def start(self, service: Service, target: Target) -> None:
         """Apply what makes a service's Pod, and what leads there."""
         from companion.kubernetes import network, objects  # noqa: PLC0415 - start-up time is a budget
 
+        self._await_removal(service.role)
         place = self._place(self._address())
         around = network.render(target, self.names, place)
         self._apply((*around, *objects.workload(service.role, target, self.names, place)))
@@ -267,11 +269,23 @@ class Cluster(Kubectl):
         """Do nothing: the cluster's own rules are its own."""
 
     def remove(self, name: str) -> None:
-        """Remove what makes a Pod, and wait until the Pod is gone."""
+        """Begin to remove what makes a Pod: a node takes seconds, and start() waits for it."""
+        owner = self._owner(Role.AGENT if name == self.names.pod else Role.GATEWAY)
+        self.call("delete", owner, *_WITH_PODS, "--wait=false")
+
+    def _owner(self, role: Role) -> str:
+        """Return what makes the Pod of a role, as kubectl names it."""
         names = self.names
-        agent, gateway = f"statefulset/{names.sandbox}", f"deployment/{names.of(Role.GATEWAY)}"
-        owner = agent if name == names.pod else gateway
-        self.call("delete", owner, "--ignore-not-found", "--cascade=foreground")
+        return (
+            f"statefulset/{names.sandbox}" if role is Role.AGENT else f"deployment/{names.of(role)}"
+        )
+
+    def _await_removal(self, role: Role) -> None:
+        """Wait until the Pod of a role is gone, if it is being removed."""
+        owner = self._owner(role)
+        since = "--output=jsonpath={.metadata.deletionTimestamp}"
+        if self.ask("get", owner, "--ignore-not-found", since):
+            self.call("delete", owner, *_WITH_PODS)
 
     def _exec(self, pod: str, role: Role | None, *command: str, stdin: bool) -> tuple[str, ...]:
         streams = ("--stdin",) if stdin else ()

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from companion.engine import detection
 from companion.engine.driver import Driver, driver
-from companion.engine.model import Choice
+from companion.engine.model import Choice, ClusterChoice
 from companion.errors import Code, CompanionError
 from companion.project.record import AgentRecord
 from companion.reconcile.plan import LeaveEngine
@@ -111,6 +111,8 @@ def _holds(engine: Driver) -> bool | None:
 
 def _require_answer(engine: Driver) -> None:
     """Check that an agent's current engine answers: otherwise its state is unknown."""
+    if isinstance(engine.choice, ClusterChoice):
+        engine.require_answer()  # which has a reason and a hint of its own
     if not engine.answers():
         name = engine.choice.label
         hint = f"start {name}; if it is gone for good, run `companion down --abandon` first"

@@ -138,8 +138,8 @@ def test_a_plan_for_a_place_that_only_its_client_knows_expects_no_mount(
 @pytest.mark.parametrize(
     ("places", "what"),
     [
-        ("{box: {}}", "'box' must have one key: docker or podman"),
-        ("{box: {docker: a, podman: b}}", "'box' must have one key: docker or podman"),
+        ("{box: {}}", "'box' must have one key: docker, podman or"),
+        ("{box: {docker: a, podman: b}}", "'box' must have one key: docker, podman or"),
         ("{docker: {podman: b}}", "'docker' must not be the name of an engine"),
         ("{box: {docker: '-v'}}", "'docker' must be a context of docker, or an address such as"),
         ("{box: {docker: 'ssh://me:pw@box'}}", "'docker' must be a context of docker, or an"),

@@ -1,0 +1,173 @@
+"""Places on clusters: what a wrong one says, and that none is asked before its user agreed.
+
+Here, kubectl answers as a cluster without any Pod would; tests/reach has a real one.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import make_desk
+from fake_project import Fake, agree, config
+from test_named_places import choose, define, problem
+
+from companion.project import store
+from companion.system.paths import AgentPaths
+
+FREE = config().replace("container_runtime: podman\n", "")
+TEAM = "{team: {kubernetes: {context: work, namespace: agents, registry: registry.test/team}}}"
+HERE, ELSEWHERE = "https://cluster.test:6443", "https://other.test:6443"
+KUBECTL = """\
+#!/bin/bash
+echo "$*" >>"$HOME/kubectl.calls"
+case "$*" in
+  "--context work config view"*) cat "$HOME/server" ;;
+  *" config view"*) echo "error: context was not found for specified context: gone" >&2; exit 1 ;;
+  *"--output=json"*) echo '{"items": []}' ;;
+  *) [ ! -e "$HOME/refusal" ] || { cat "$HOME/refusal" >&2; exit 1; } ;;
+esac
+"""
+
+
+class Clustered(Fake):
+    """A desk with podman, and a kubectl that answers."""
+
+    def __init__(self, directory: Path, *, trusting: bool = True) -> None:
+        desk = make_desk(directory, trusting=trusting)
+        super().__init__(desk, desk.project(FREE), "podman")
+        kubectl = desk.home / "programs" / "kubectl"
+        kubectl.write_text(KUBECTL)
+        kubectl.chmod(0o755)
+        self.mean(HERE)
+        define(desk, TEAM)
+
+    def mean(self, server: str) -> None:
+        """Let the context mean a server."""
+        (self.desk.home / "server").write_text(server)
+
+    @property
+    def asked(self) -> list[str]:
+        """What was asked of a server."""
+        calls = self.desk.home / "kubectl.calls"
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        return [line for line in lines if "config view" not in line]
+
+
+@pytest.fixture
+def clustered(tmp_path: Path) -> Clustered:
+    return Clustered(tmp_path)
+
+
+def test_a_clone_that_names_a_cluster_has_nothing_asked_there_before_its_user_agreed(
+    tmp_path: Path,
+):
+    clone = Clustered(tmp_path, trusting=False)
+    choose(clone, "team")
+    assert clone.companion("plan", "--json").ok().agent["asked"] is False
+    where = "the namespace agents of kubectl's context work, images in registry.test/team"
+    assert f"runs on your place team ({where}), not here" in " ".join(
+        clone.companion("plan").ok().out.split()
+    )
+    for command in ("up", "audit", "doctor", "exec", "down", "list", "status", "logs", "ssh"):
+        clone.companion(command, *(["coder", "true"] if command == "exec" else ()))
+    assert not (clone.desk.home / "kubectl.calls").exists(), "kubectl was called"
+    agree(clone).ok()
+    clone.companion("up")
+    assert clone.asked
+
+
+def recorded(fake: Clustered) -> Any:
+    """Record that the agent is at the cluster, as an `up` does that a build then ends."""
+    fake.companion("up", "--on", "team")
+    (file,) = fake.desk.home.glob("**/agent.json")
+    paths = AgentPaths(file.parent)
+    record = store.read(paths)
+    assert record
+    choice = {
+        "name": "kubernetes", "binary": str(fake.desk.home / "programs/kubectl"), "context": "work",
+        "namespace": "agents", "registry": "registry.test/team", "server": HERE, "place": "team",
+        "defined": "the namespace agents of kubectl's context work, images in registry.test/team",
+    }  # fmt: skip
+    data = json.loads(file.read_text())
+    file.write_text(json.dumps(data | {"engine": choice, "wanted": "up"}))
+    (fake.desk.home / "kubectl.calls").unlink(missing_ok=True)
+    return data
+
+
+@pytest.mark.parametrize("command", ["up", "plan", "status", "down", "exec", "logs", "ssh"])
+def test_a_context_that_means_another_server_now_is_refused_before_that_is_asked(
+    clustered: Clustered, command: str
+):
+    recorded(clustered)
+    clustered.mean(ELSEWHERE)
+    words = ("coder", "--", "true") if command == "exec" else ()
+    said = problem(clustered, command, *words)
+    assert f"kubectl's context work means {ELSEWHERE} now, not {HERE}" in said
+    assert not clustered.asked
+
+
+WRONG = {
+    "an unknown context": (
+        TEAM.replace("work", "gone"), "", "kubectl does not know the context gone",
+    ),
+    "a silent cluster": (
+        TEAM, "Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout",
+        "does not answer: dial tcp 10.0.0.1:6443: i/o timeout",
+    ),
+    "no credentials": (
+        TEAM, "error: You must be logged in to the server (Unauthorized)",
+        "does not accept your credentials: You must be logged in",
+    ),
+    "no rights": (
+        TEAM,
+        'Error from server (Forbidden): pods is forbidden: User "me" cannot list resource "pods"',
+        'refuses: pods is forbidden: User "me" cannot list resource "pods"',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_cluster_that_cannot_be_used_is_one_message_and_changes_nothing(
+    clustered: Clustered, what: str
+):
+    places, refusal, words = WRONG[what]
+    clustered.companion("up").ok()
+    define(clustered.desk, places)
+    if refusal:
+        (clustered.desk.home / "refusal").write_text(refusal)
+    said = problem(clustered, "up", "--on", "team")
+    assert words in said
+    assert "tip: " in said
+    clustered.is_whole()
+
+
+def test_a_place_without_kubectl_says_so(clustered: Clustered):
+    (clustered.desk.home / "programs/kubectl").unlink()
+    clustered.desk.environment["PATH"] = str(clustered.desk.home / "programs")
+    assert "but kubectl is not installed" in problem(clustered, "up", "--on", "team")
+
+
+@pytest.mark.parametrize(
+    ("place", "what"),
+    [
+        ("{kubernetes: {context: work, namespace: agents}}", "registry"),
+        (TEAM[7:-1].replace("work", "'--server=x'"), "must be a context of your kubeconfig"),
+        (TEAM[7:-1].replace("agents", "Agents"), "must be a namespace"),
+        (TEAM[7:-1].replace("registry.test/team", "'a b'"), "must begin the names of images"),
+        (f"{TEAM[7:-2]}, docker: a}}", "must have one key: docker, podman or kubernetes"),
+        (f"{TEAM[7:-2]}, seed: true}}", "a cluster gets no copies of directories"),
+    ],
+)
+def test_a_place_that_cannot_be_is_one_message(clustered: Clustered, place: str, what: str):
+    define(clustered.desk, f"{{team: {place}}}")
+    assert what in problem(clustered, "validate")
+
+
+def test_what_a_cluster_cannot_do_names_its_line(clustered: Clustered):
+    text = f'{FREE}    runtime_volumes: ["./work:/work"]\n'
+    (clustered.project / "agent.yaml").write_text(text)
+    (clustered.project / "work").mkdir(exist_ok=True)
+    said = problem(clustered, "up", "--on", "team")
+    assert f"agent.yaml:{text.count(chr(10))}:" in said
+    assert "a cluster cannot mount './work' of your desktop" in said
