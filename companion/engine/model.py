@@ -207,6 +207,13 @@ class ClusterChoice:
         return f"{self.place} (the namespace {self.namespace}{at})"
 
     @property
+    def caveat(self) -> str:
+        """What is weaker there than elsewhere, for people; "" if nothing is."""
+        if self.fence == "pod":
+            return ""
+        return "NetworkPolicies alone close its network: whoever deletes one opens it"
+
+    @property
     def is_remote(self) -> bool:
         """It is reached over a network."""
         return True

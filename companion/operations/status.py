@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from companion.engine.detection import detect, unasked
 from companion.engine.driver import Driver, driver
-from companion.engine.model import IN_POD, Choice, Condition, Container, Health
+from companion.engine.model import IN_POD, Choice, ClusterChoice, Condition, Container, Health
 from companion.errors import CompanionError, Problem
 from companion.operations import attention, ports_inside, validation_cache
 from companion.project import discovery, store
@@ -54,6 +54,10 @@ class Status:
     """The ports inside that can be forwarded."""
     forwards: tuple[Forward, ...] = ()
     """The ports that are."""
+    fence: str = ""
+    """What closes its network on a cluster: `pod` or `policy`."""
+    caveat: str = ""
+    """What is weaker there than elsewhere."""
     attention: Attention = Attention.UNKNOWN
     """Whether its agent works, waits for the user or is done."""
     update_waits: bool = False
@@ -182,6 +186,8 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         services=tuple((c.service, c.status) for c in containers),
         problems=(*config.problems, *broken, *ports.problems),
         is_elsewhere=not choice.shares_files,
+        fence=choice.fence if isinstance(choice, ClusterChoice) else "",
+        caveat=choice.caveat if isinstance(choice, ClusterChoice) else "",
         listening=ports.offered,
         forwards=tuple(f for f in look.forwards if (f.project, f.agent) == (ref.project.id, name)),
         attention=_attention(look, engine, record, containers),

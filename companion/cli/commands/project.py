@@ -11,6 +11,7 @@ from companion.cli.commands.trust import offer, page, power_facts
 from companion.cli.output import DIFFERENCES, Result, ask, comment, table
 from companion.cli.targets import project_of
 from companion.config import decode
+from companion.engine.model import ClusterChoice
 from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import discovery
 from companion.reconcile import generate as generating
@@ -144,6 +145,9 @@ def plan(arguments: Namespace) -> Result:
 def _told(seen: Comparison, *, alone: bool) -> Iterator[str]:
     yield ("" if alone else f"{seen.checked.config.name}: ") + _summary(seen)
     yield from (f"  {step.describe()}: {step.why}" for step in seen.plan.steps)
+    choice = seen.engine.choice
+    if seen.was_asked and isinstance(choice, ClusterChoice) and choice.caveat:
+        yield f"  {choice.caveat}"
     if not seen.was_asked:
         yield f"  {seen.engine.choice.label} is not asked what it holds before you agree to it"
 

@@ -32,6 +32,8 @@ def _more(one: Status) -> Iterator[str]:
     yield from one.condition.last_output
     if one.update_waits:
         yield f"{UPDATE_WAITS}: `companion restart {one.agent}`"
+    if one.caveat:
+        yield f"{one.agent}: {one.caveat}"
     for forward in one.forwards:
         yield f"{forward.url} is forwarded to port {forward.inside}"
     open_ports = sorted(set(one.listening) - {forward.inside for forward in one.forwards})
@@ -64,6 +66,7 @@ def _facts(one: Status) -> dict[str, object]:
         "host_address": one.host_address,
         "engine": one.engine,
         "place": one.place or None,
+        "fence": one.fence or None,
         "egress": one.egress,
         "services": dict(one.services),
         "listening": list(one.listening),
