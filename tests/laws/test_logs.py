@@ -8,8 +8,8 @@ from typing import cast
 
 import pytest
 
-from companion.engine.client import Engine
-from companion.engine.model import Container
+from companion.engine.driver import Driver
+from companion.engine.model import Command, Container
 from companion.operations import container_logs, log_text
 from companion.operations.container_logs import Line
 from companion.operations.log_noise import is_noise
@@ -89,11 +89,10 @@ def test_no_part_of_a_long_line_is_taken_for_a_time():
 class Slow:
     """An engine on which the older line comes later, as from the second of two logs."""
 
-    environment = None
-
-    def argv(self, *words: str) -> tuple[str, ...]:
-        second, delay = ("26", 0) if words[-1] == "1" else ("25", 0.1)
-        return ("sh", "-c", f"sleep {delay}; echo 2026-11-26T21:44:{second}Z at {second}")
+    def log(self, container: str, **_: object) -> Command:
+        second, delay = ("26", 0) if container == "1" else ("25", 0.1)
+        script = f"sleep {delay}; echo 2026-11-26T21:44:{second}Z at {second}"
+        return Command(("sh", "-c", script), {})
 
 
 def test_a_log_that_is_followed_begins_in_the_order_of_time():
@@ -101,7 +100,7 @@ def test_a_log_that_is_followed_begins_in_the_order_of_time():
         Container(name, name, "p", name, name, Role.AGENT, "", True, "", 0, False, "", "")
         for name in ("1", "2")
     ]
-    with container_logs.followed(cast("Engine", Slow()), both) as lines:
+    with container_logs.followed(cast("Driver", Slow()), both) as lines:
         assert [line.text for line in lines] == ["at 25", "at 26"]
 
 
@@ -109,16 +108,14 @@ def test_a_log_that_is_followed_begins_in_the_order_of_time():
 class Flood:
     """An engine whose every container talks without end."""
 
-    environment = None
-
-    def argv(self, *_: str) -> tuple[str, ...]:
-        return ("sh", "-c", "while :; do echo x; done")
+    def log(self, *_: str, **__: object) -> Command:
+        return Command(("sh", "-c", "while :; do echo x; done"), {})
 
 
 def test_no_thread_is_left_of_a_log_that_is_read_no_further():
     before = set(threading.enumerate())
     agent = Container("1", "1", "p", "agent", "a", Role.AGENT, "", True, "", 0, False, "", "")
-    with container_logs.followed(cast("Engine", Flood()), [agent]) as lines:
+    with container_logs.followed(cast("Driver", Flood()), [agent]) as lines:
         assert next(lines).text == "x"
         time.sleep(0.2)  # more has come than is kept
     del lines
