@@ -12,9 +12,6 @@ from desk import make_desk
 from fake_project import Fake, agree, config
 from test_named_places import choose, define, problem
 
-from companion.project import store
-from companion.system.paths import AgentPaths
-
 FREE = config().replace("container_runtime: podman\n", "")
 TEAM = "{team: {kubernetes: {context: work, namespace: agents, registry: registry.test/team}}}"
 HERE, ELSEWHERE = "https://cluster.test:6443", "https://other.test:6443"
@@ -81,9 +78,6 @@ def recorded(fake: Clustered) -> Any:
     """Record that the agent is at the cluster, as an `up` does that a build then ends."""
     fake.companion("up", "--on", "team")
     (file,) = fake.desk.home.glob("**/agent.json")
-    paths = AgentPaths(file.parent)
-    record = store.read(paths)
-    assert record
     choice = {
         "name": "kubernetes", "binary": str(fake.desk.home / "programs/kubectl"), "context": "work",
         "namespace": "agents", "registry": "registry.test/team", "server": HERE, "place": "team",
