@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from companion.engine.driver import Driver, driver
-from companion.engine.model import EngineChoice
+from companion.engine.model import Choice
 from companion.project import carried_store, once_store, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
@@ -40,7 +40,7 @@ def down(
     with agent_lock(agent_paths, progress):
         written = store.of_project(home, project)
         engines = engines_of(written, project.id, agent, progress)
-        removed, left = [], list[EngineChoice]()
+        removed, left = [], list[Choice]()
         for engine in engines:
             removed.append(_clear(engine, progress, volumes=volumes))
             left += [engine.choice] if volumes else []
