@@ -16,7 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from companion.engine.model import ClusterChoice
 from companion.errors import CompanionError
+from companion.operations import audit_pods
 from companion.operations.repository_check import dangers
 from companion.plugins.contribution import secrets
 from companion.project import store
@@ -92,6 +94,10 @@ def _attacked(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     """Yield what came of each attack of audit.sh."""
     script = files.read_text(assets.assets_directory() / "agent" / "audit.sh") or ""
     guarded, kept = seen.checked.config.gateway, seen.record.allocation
+    if isinstance(seen.engine.choice, ClusterChoice):
+        (agent,) = json.loads(seen.engine.describe((seen.checked.config.name,)))
+        around = audit_pods.surroundings(agent)
+        return findings(_TITLE.findall(script), _run(seen, script, ("all", *around)))
     ingress = Network("", kept.egress_subnet, internal=False).address(INGRESS)
     with _listening(seen.desired.target.networks) as (address, port):
         arguments = ("all" if guarded else "inside", address, str(port), ingress)
@@ -171,7 +177,9 @@ def _shown(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     services = seen.desired.target.services
     text = seen.engine.describe(service.name for service in services)
     pairs = list(zip(services, json.loads(text), strict=True))
-    for attack, judge in judges(seen.engine.files).items():
+    is_on_cluster = isinstance(seen.engine.choice, ClusterChoice)
+    looks = audit_pods.judges() if is_on_cluster else judges(seen.engine.files)
+    for attack, judge in looks.items():
         wrong = [f"{s.name}: {said}" for s, data in pairs if (said := judge(s, data))]
         yield AttackResult(attack, not wrong, "; ".join(wrong))
     checked = seen.checked

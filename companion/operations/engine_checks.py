@@ -36,6 +36,8 @@ def examine(home: Paths) -> Iterator[Finding]:
         yield Finding(Level.FAILED, "no engine answers", hint, check=Check.ENGINE)
     for choice in _elsewhere(home, answering):
         yield from guarded(Check.ENGINE, partial(_reached, choice, answering), choice.label)
+    for cluster in _clusters(home):
+        yield from guarded(Check.ENGINE, partial(_cluster, cluster), cluster.label)
     for choice in answering:
         for name, check in _CHECKS.items():
             if choice.shares_files or name not in _HERE_ONLY:
@@ -47,6 +49,26 @@ def _elsewhere(home: Paths, known: Collection[EngineChoice]) -> tuple[EngineChoi
     recorded = (choice for _, record in store.all_records(home) for choice in record.engines)
     engines = (choice for choice in recorded if isinstance(choice, EngineChoice))
     return tuple(choice for choice in dict.fromkeys(engines) if not any(map(choice.is_same, known)))
+
+
+def _clusters(home: Paths) -> tuple[ClusterChoice, ...]:
+    """Return the clusters that hold, or may hold, something of an agent."""
+    recorded = (choice for _, record in store.all_records(home) for choice in record.engines)
+    return tuple(dict.fromkeys(one for one in recorded if isinstance(one, ClusterChoice)))
+
+
+def _cluster(choice: ClusterChoice) -> Iterator[Finding]:
+    """A cluster answers, lets its user look into the namespace, and is the one that it was."""
+    try:
+        driver(choice).require_answer()
+    except CompanionError as error:
+        problem = error.problems[0]
+        left = "; secrets of its sandboxes may still be there"
+        yield Finding(Level.WARNING, problem.what + left, problem.hint)
+        return
+    yield Finding(Level.OK, f"{choice.label} answers")
+    if choice.caveat:
+        yield Finding(Level.WARNING, f"{choice.label}: {choice.caveat}", "see docs/kubernetes.md")
 
 
 def _reached(choice: EngineChoice, answering: list[EngineChoice]) -> Iterator[Finding]:
