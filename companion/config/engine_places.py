@@ -66,10 +66,13 @@ class ClusterPlace(Model):
     namespace: Annotated[Line, AfterValidator(_namespace)]
     registry: Annotated[Line, AfterValidator(_registry)]
     """What the names of images begin with; an engine of the desktop pushes to it."""
+    node_seccomp: bool = False
+    """Its nodes have Companion's list of system calls, which then limits the sandboxes."""
 
     def __str__(self) -> str:
         where = f"the namespace {self.namespace} of kubectl's context {self.context}"
-        return f"{where}, images in {self.registry}"
+        calls = ", our system calls" if self.node_seccomp else ""
+        return f"{where}, images in {self.registry}{calls}"
 
 
 class EnginePlace(Model):

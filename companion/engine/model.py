@@ -189,6 +189,8 @@ class ClusterChoice:
     """KUBECONFIG, if it was set."""
     server: str = ""
     """The address of its API server, as the context had it then; "" while nobody may ask."""
+    node_seccomp: bool = False
+    """Its nodes have our list of system calls."""
     fence: Literal["pod", "policy"] = "pod"
     """What closes an agent's network there: see `kubernetes/cluster.Fence`."""
     place: str = ""

@@ -33,6 +33,7 @@ def unasked(name: str, place: "ClusterPlace") -> ClusterChoice:
         place.namespace,
         place.registry,
         config,
+        node_seccomp=place.node_seccomp,
         place=name,
         defined=str(place),
     )

@@ -116,7 +116,8 @@ class Cluster(Kubectl):
         from companion.kubernetes.cluster import Fence  # noqa: PLC0415 - the same
 
         choice = self.choice
-        return Place(choice.namespace, choice.registry, gateway, Fence(choice.fence))
+        fence, on_nodes = Fence(choice.fence), choice.node_seccomp
+        return Place(choice.namespace, choice.registry, gateway, fence, node_seccomp=on_nodes)
 
     def holds_any(self) -> bool:
         """Tell whether the agent has objects of ours there, besides its volumes."""

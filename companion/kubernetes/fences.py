@@ -22,7 +22,8 @@ def admitted(choice: ClusterChoice, project: str, target: Target) -> ClusterChoi
     kubectl, names = Kubectl(choice), Names(choice.namespace, project, target.agent)
 
     def objects_with(fence: Fence) -> Iterator[Manifest]:
-        place = Cluster(choice.namespace, choice.registry, GATEWAY, fence)
+        on_nodes = choice.node_seccomp
+        place = Cluster(choice.namespace, choice.registry, GATEWAY, fence, node_seccomp=on_nodes)
         for service in target.services:
             yield from objects.workload(service.role, target, names, place)
 

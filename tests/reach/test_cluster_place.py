@@ -1,0 +1,217 @@
+"""The same agent.yaml on a real cluster, by commands of its user, who has the shipped Role only.
+
+The tests follow one sandbox through its life, so they build on each other.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import node
+import pytest
+from desk import ROOT, Desk, Done, make_desk
+from node import Space
+
+pytestmark = [pytest.mark.reach, pytest.mark.timeout(2400)]
+SPACE = "places"
+VALUE = "canary-value-of-a-placed-secret"
+CONFIG = """\
+name: coder
+runtime: {base_image: "debian:bookworm-slim", cmd: [sleep, infinity]}
+egress: {mode: listed, allow: [listed.test]}
+features:
+  - plugin: ssh
+  - plugin: external-services
+    services:
+      - url: http://model.test:8000
+        headers: {Authorization: "Bearer ${A_KEY}"}
+"""
+REFUSED = "not in the egress list"
+
+
+@dataclass
+class Placed:
+    """A desk whose place `team` is a namespace of the cluster, and a project."""
+
+    desk: Desk
+    project: Path
+    space: Space
+
+    def companion(self, *words: str) -> Done:
+        return self.desk.companion("-C", str(self.project), *words)
+
+    def save(self, text: str) -> None:
+        (self.project / "agent.yaml").write_text(text)
+
+    def pods(self) -> dict[str, Any]:
+        items = self.space.get("pods")["items"]
+        return {one["metadata"]["labels"]["dev.companion.role"]: one for one in items}
+
+    def ids(self) -> set[str]:
+        return {one["metadata"]["uid"] for one in self.pods().values()}
+
+    def inside(self, script: str) -> Done:
+        return self.companion("exec", "coder", "--", "bash", "-c", script)
+
+    @property
+    def held(self) -> set[str]:
+        """The objects of ours, as KIND/NAME."""
+        kinds = "deployments,statefulsets,pods,services,networkpolicies,configmaps,secrets,pvc"
+        ours = "dev.companion.agent=coder"
+        return set(self.space.kubectl("get", kinds, "-l", ours, "-o", "name").ok().out.split())
+
+
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placed]:
+    with node.running() as cluster:
+        top = tmp_path_factory.mktemp("place")
+        desk = make_desk(top / "home", engines=True)
+        registries = top / "registries.conf"
+        registries.write_text(f'[[registry]]\nlocation = "{cluster.registry}"\ninsecure = true\n')
+        desk.environment |= cluster.environment("user")
+        desk.environment |= {"CONTAINERS_REGISTRIES_CONF": str(registries)}
+        desk.environment["DOCKER_HOST"] = f"unix://{top}/none"  # podman builds and pushes
+        settings = desk.paths.settings
+        where = f'context: test, namespace: {SPACE}, registry: "{cluster.registry}/place"'
+        settings.write_text(
+            f"{settings.read_text()}places: {{team: {{kubernetes: {{{where}}}}}}}\n"
+        )
+        space = Space(cluster, SPACE)
+        cluster.kubectl("create", "namespace", SPACE).ok()
+        try:
+            space.kubectl("apply", "-f", str(ROOT / "assets/kubernetes/role.yaml")).ok()
+            bind = ("create", "rolebinding", "companion", "--role", "companion", "--user", "user")
+            space.kubectl(*bind).ok()
+            yield Placed(desk, desk.project(CONFIG, "placed", __env=f"A_KEY={VALUE}\n"), space)
+        finally:
+            cluster.kubectl("delete", "namespace", SPACE)
+
+
+def test_up_at_a_place_runs_the_same_agent_yaml_there(placed: Placed):
+    placed.companion("up", "--on", "team").ok()
+    assert set(placed.pods()) == {"agent", "gateway"}
+    status = placed.companion("status", "--json").ok().agent
+    assert (status["state"], status["place"], status["fence"]) == ("running", "team", "pod")
+    assert status["ssh_port"] is None
+    assert placed.companion("plan", "--json").ok().agent["change"] == "none"
+    assert REFUSED in placed.inside("curl -sS http://other.test").out
+    assert placed.inside("id -u; exit 7").code == 7
+
+
+def test_its_user_logs_in_by_the_alias_and_copies_files(placed: Placed):
+    done = placed.companion("ssh", "coder", "--", "id -un")
+    assert (done.code, done.out.split(), done.err) == (0, ["agent"], "")
+    placed.companion("cp", "agent.yaml", "coder:/home/agent/kept").ok()
+    assert placed.inside("cat ~/kept").out == CONFIG
+
+
+def test_the_secret_is_in_no_pod_event_log_or_argument(placed: Placed):
+    kinds = "pods,events,configmaps,services,deployments,statefulsets,replicasets"
+    told = [placed.space.kubectl("get", kinds, "-o", "yaml").ok().out]
+    told += [placed.companion("logs", "coder", "--verbose").ok().out]
+    assert not [text for text in told if VALUE in text]
+    secrets = placed.space.get("secrets", "-l", "dev.companion.agent=coder")["items"]
+    assert not [one for one in secrets if one["metadata"].get("annotations")]
+    found = placed.inside(f"env | grep {VALUE}; ls /var/run/secrets /companion 2>&1; true").out
+    assert VALUE not in found
+    assert "serviceaccount" not in found
+
+
+def test_an_audit_holds_but_for_the_nodes_own_list_of_system_calls(placed: Placed):
+    found = placed.companion("audit", "--json").data["findings"]
+    got_through = {one["attack"] for one in found if not one["held"]}
+    assert got_through <= {
+        "a socket to virtual machines and their host (vsock)",
+        "the same by 32-bit system calls",
+        "io_uring",
+    }
+    assert len(found) > 45
+
+
+def test_a_save_is_applied_within_seconds_and_no_pod_or_session_ends(placed: Placed):
+    before = placed.ids()
+    argv = ["ssh", "-F", placed.desk.paths.ssh_config, "coder.sandbox", "cat"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    session = subprocess.Popen(argv, env=placed.desk.environment, text=True, **pipes)
+    assert session.stdin
+    assert session.stdout
+    session.stdin.write("a\n")
+    session.stdin.flush()
+    assert session.stdout.readline() == "a\n"
+    watch = placed.desk.start("watch")
+    assert watch.stdout
+    try:
+        while "watching" not in watch.stdout.readline():
+            pass
+        placed.save(CONFIG.replace("listed.test", "added.test"))
+        asks = "curl -s http://added.test | grep -q 'no address' && exit"
+        placed.inside(f"for _ in $(seq 150); do {asks}; sleep 0.2; done; exit 1").ok()
+    finally:
+        watch.terminate()
+        watch.wait(30)
+    assert REFUSED in placed.inside("curl -s http://listed.test").out
+    assert placed.ids() == before
+    session.stdin.write("b\n")
+    session.stdin.close()
+    assert session.stdout.read() == "b\n"
+    assert session.wait(30) == 0
+
+
+def test_a_change_that_fails_leaves_the_previous_version_and_its_home(placed: Placed):
+    placed.save(CONFIG.replace("[sleep, infinity]", '["false"]'))
+    done = placed.companion("up")
+    assert done.code == 1
+    assert "the agent exited at startup with exit code 1" in done.err
+    assert "the previous version is running again" in done.err
+    assert placed.companion("status", "--json").ok().agent["state"] == "running"
+    assert placed.inside("cat ~/kept").out == CONFIG
+    placed.save(CONFIG)
+    placed.companion("up").ok()
+
+
+def test_an_image_that_cannot_be_pushed_stops_before_anything_changes(placed: Placed):
+    before, settings = placed.ids(), placed.desk.paths.settings
+    kept = settings.read_text()
+    settings.write_text(re.sub(r'registry: "[^"]*"', 'registry: "127.0.0.1:9/none"', kept))
+    done = placed.companion("up", "--on", "team")
+    settings.write_text(kept)
+    assert done.code == 1
+    assert "the registry 127.0.0.1:9 does not answer" in done.err
+    assert placed.ids() == before
+
+
+def test_a_restart_replaces_both_pods_and_keeps_the_home(placed: Placed):
+    before = placed.ids()
+    placed.companion("restart").ok()
+    assert not placed.ids() & before
+    assert placed.inside("cat ~/kept").out == CONFIG
+
+
+def test_it_moves_to_this_desktop_and_leaves_no_secret_there(placed: Placed):
+    said = placed.companion("up", "--on", "podman").ok().err
+    assert "leaving team (the namespace places at https://" in said
+    assert placed.held == {one for one in placed.held if one.startswith("persistentvolumeclaim/")}
+    placed.companion("up", "--on", "team").ok()
+    assert placed.inside("cat ~/kept").out == CONFIG
+
+
+def test_down_leaves_claims_and_nothing_else_until_they_are_to_go(placed: Placed):
+    placed.companion("down").ok()
+    assert {one.partition("/")[0] for one in placed.held} == {"persistentvolumeclaim"}
+    placed.companion("down", "--volumes").ok()
+    assert placed.held == set()
+
+
+def test_a_cluster_that_does_not_answer_is_named(placed: Placed):
+    config = Path(placed.desk.environment["KUBECONFIG"]).read_text()
+    silent = placed.desk.home / "silent.conf"
+    silent.write_text(re.sub(r"https://[0-9.]+:6443", "https://10.255.255.1:6443", config))
+    other = Desk(placed.desk.home, placed.desk.environment | {"KUBECONFIG": str(silent)})
+    project = other.project(CONFIG, "silent", __env=f"A_KEY={VALUE}\n")
+    said = other.companion("-C", str(project), "up", "--on", "team")
+    assert said.code == 1
+    assert re.search(r"at https://10.255.255.1:6443\) does not answer in time", said.err)
+    assert said.err.count("error: ") == 1
