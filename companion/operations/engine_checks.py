@@ -29,10 +29,14 @@ _SPARE_SUBNET = "10.211.0.0/24"
 def examine(home: Paths) -> Iterator[Finding]:
     """Yield the findings for each installed engine; a silent engine hides no other."""
     answering: list[EngineChoice] = []
-    for name in filter(search.find, DIALECTS):
+    here = tuple(filter(search.find, DIALECTS))
+    for name in here:
         yield from guarded(Check.ENGINE, partial(_answers, home, name, answering), name)
-    if not answering:
-        hint = f"{packages.advice('podman')}, or start docker"
+    if not here:
+        what, hint = "neither docker nor podman is installed", packages.advice("podman")
+        yield Finding(Level.FAILED, what, f"{hint}, or install docker", check=Check.ENGINE)
+    elif not answering:
+        hint = "the warnings above name the cause"
         yield Finding(Level.FAILED, "no engine answers", hint, check=Check.ENGINE)
     for choice in _elsewhere(home, answering):
         yield from guarded(Check.ENGINE, partial(_reached, choice, answering), choice.label)

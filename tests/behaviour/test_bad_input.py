@@ -535,7 +535,11 @@ def test_the_home_of_an_unknown_user_is_not_there(desk: Desk, command: str):
 
 
 def test_no_engine_is_reported_with_a_tip(desk: Desk, tmp_path: Path):
-    done = empty_path(desk, tmp_path).companion("-C", str(desk.project()), "up")
+    bare = empty_path(desk, tmp_path)
+    said = bare.companion("doctor").out
+    assert "neither docker nor podman is installed [engine]" in said
+    assert "tip: install podman, or install docker\n" in said
+    done = bare.companion("-C", str(desk.project()), "up")
     assert done.code == 1
     assert (
         done.err
