@@ -169,6 +169,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
             return f"{str(world.get('elsewhere', False)).lower()}\n"
         case ["info"]:
             return f"{str(world.get('rootless', False)).lower()}\n"
+        case ["manifest", "inspect", reference]:  # no registry has anything
+            raise RefusedError(f"reading manifest 1 in {reference}: manifest unknown")
         case ["ps"]:
             shown = "Name" if options.get("format") == ["{{.Names}}"] else "Id"
             return lines(c[shown] for c in fitting(world["containers"], options))

@@ -187,3 +187,12 @@ def driver(choice: Choice, project: str = "", agent: str = "", files: str = "") 
 
         return Cluster(choice, project, agent)
     return Engine(choice, project, agent, files)
+
+
+def sharing(engine: Driver, lists: dict[str, str]) -> Driver:
+    """Return a driver that looks at one agent of many: what a cluster lists for one, all share."""
+    if isinstance(engine.choice, ClusterChoice):
+        from companion.kubernetes.driver import Cluster  # noqa: PLC0415 - few have a cluster
+
+        return Cluster(engine.choice, engine.project, engine.agent, lists=lists)
+    return engine

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
@@ -62,6 +62,8 @@ class Cluster(Kubectl):
     project: str = ""
     agent: str = ""
     files: str = ""
+    lists: dict[str, str] | None = field(default=None, compare=False)
+    """What was listed of the whole project, if a look at all its agents shares that."""
 
     @property
     def names(self) -> Names:
@@ -93,23 +95,37 @@ class Cluster(Kubectl):
             CompanionError: the cluster or the registry does not answer.
         """
         del services  # one list has all of them
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - start-up time is a budget
+        from companion.kubernetes.cluster import reference  # noqa: PLC0415 - start-up time is a budget
 
-        with ThreadPoolExecutor() as asked:
-            held = asked.submit(self.held, images)
-            return Observed(self.containers(), {}, held.result())
+        objects = self._list(_SEEN)
+        run = pods_seen.images(objects)
+        known = frozenset(tag for tag in images if reference(self.choice.registry, tag) in run)
+        held = self.held(frozenset(images) - known)  # no registry is asked for what runs already
+        return Observed(self._seen(objects), {}, held | known)
 
     def containers(self, services: Iterable[str] = ()) -> tuple[Container, ...]:
         """Return the agent's Pods as containers, running or not."""
         del services
-        objects = self._list(_SEEN if self.agent else "pods")
+        return self._seen(self._list(_SEEN if self.agent else "pods"))
+
+    def _seen(self, objects: list[dict[str, Any]]) -> tuple[Container, ...]:
         seal = self._place(pods_seen.address(objects, self.names)).seal if self.agent else ""
         return tuple(pods_seen.containers(objects, seal))
 
     def _list(self, kinds: str) -> list[dict[str, Any]]:
-        said = self.ask("get", kinds, self._selector, "--output=json")
-        items: list[dict[str, Any]] = json.loads(said)["items"]
-        return items
+        items: list[dict[str, Any]] = json.loads(self._get(kinds, "--output=json"))["items"]
+        if self.lists is None:
+            return items
+        return [o for o in items if o["metadata"]["labels"][f"{LABEL}.agent"] == self.agent]
+
+    def _get(self, kinds: str, shape: str) -> str:
+        """Return a list of the agent's objects, or of all of its project's to share."""
+        if self.lists is None:
+            return self.ask("get", kinds, self._selector, shape)
+        if kinds not in self.lists:
+            all_of_project = replace(self, agent="", lists=None)
+            self.lists[kinds] = all_of_project._get(kinds, shape)  # noqa: SLF001 - our own
+        return self.lists[kinds]
 
     def _place(self, gateway: str) -> Place:
         from companion.kubernetes.cluster import Cluster as Place  # noqa: PLC0415 - the same
@@ -240,7 +256,9 @@ class Cluster(Kubectl):
 
     def held_files(self) -> tuple[str, ...]:
         """Return the names of the objects that hold our files."""
-        return tuple(self.ask("get", _HOLD_FILES, self._selector, "--output=name").split())
+        listed = self._get(_HOLD_FILES, "--output=name").split()
+        own = f"{self.names.sandbox}-"  # parts of it have no dash in their names
+        return tuple(n for n in listed if n.partition("/")[2].rpartition("-")[0] + "-" == own)
 
     def remove_files(self) -> None:
         """Remove all objects of the agent but the claims of its volumes."""

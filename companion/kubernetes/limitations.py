@@ -35,7 +35,7 @@ def limitations(agent: str, contribution: Contribution, *, gateway: bool) -> Ite
     for port in contribution.ports:
         if port.address != _LOOPBACK:
             what = f"a cluster does not publish {port.address}:{port.host}"
-            hint = "leave out the address, and use `kubectl port-forward`"
+            hint = "leave out the address, and forward the port by `ssh -L`"
             yield Problem(what, hint), port.origin
 
 

@@ -42,6 +42,18 @@ def address(objects: Iterable[Object], names: Names) -> str:
     return next((str(o["spec"].get("clusterIP", "")) for o in services), "")
 
 
+def images(objects: Iterable[Object]) -> frozenset[str]:
+    """Return the names of the images that containers of Pods run."""
+    return frozenset(
+        container["image"]
+        for pod in objects
+        if pod["kind"] == "Pod"
+        for container in pod["spec"]["containers"]
+        for status in pod.get("status", {}).get("containerStatuses") or ()
+        if status["name"] == container["name"] and "running" in status["state"]
+    )
+
+
 def _labels(one: Object) -> Mapping[str, str]:
     return one["metadata"].get("labels") or {}
 

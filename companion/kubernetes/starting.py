@@ -14,8 +14,11 @@ from companion.kubernetes.waiting import Coming, Ready, Stuck
 from companion.spec.identity import Role
 from companion.system import process
 
-_PAUSE = 0.3
-"""Seconds between two looks."""
+_PAUSE, _SLOWER, _LONGEST_PAUSE = 0.3, 1.3, 1.0
+"""Seconds between two looks: the first ones, by how much the next pause is longer, and the longest.
+Many agents may start at once, and each look is a call of kubectl."""
+_QUIET = 0.8
+"""The pause from which on events are looked at: what starts at once needs none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,11 @@ class Starting:
         wanted, told = tuple(roles), ""
         known = waiting.occurrences(self._get("events"))
         stuck_since: dict[Role, float] = {}
+        pause = _PAUSE
         while True:
             process.heed_interrupt()
             pods = {one["metadata"]["labels"][f"{LABEL}.role"]: one for one in self._pods()}
-            asks = any(waiting.wants_events(pods.get(role)) for role in wanted)
+            asks = pause > _QUIET and any(waiting.wants_events(pods.get(role)) for role in wanted)
             events = self._get("events") if asks else []
             states = {
                 role: waiting.judge(role, self._owner(role), pods.get(role), events, known)
@@ -59,7 +63,8 @@ class Starting:
             if doing != told:
                 self.progress(doing)
                 told = doing
-            time.sleep(_PAUSE)
+            time.sleep(pause)
+            pause = min(pause * _SLOWER, _LONGEST_PAUSE)
 
     def _owner(self, role: Role) -> str:
         return self.names.sandbox if role is Role.AGENT else self.names.of(role)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from companion.engine.detection import detect, pinned
-from companion.engine.driver import Driver, driver
+from companion.engine.driver import Driver, driver, sharing
 from companion.engine.model import Choice, ClusterChoice, EngineChoice, Observed
 from companion.errors import Code, CompanionError
 from companion.project import carried_store, once_store, store
@@ -44,6 +44,9 @@ from companion.spec.containers import Image
 from companion.spec.identity import Role
 from companion.system.network import is_public_address
 from companion.system.paths import Paths
+
+Lists = dict[Choice, dict[str, str]]
+"""What clusters listed of a project, for one look at all its agents."""
 
 
 class Restarts(Enum):
@@ -104,10 +107,21 @@ class Comparison:
         return container is not None and container.running
 
 
-def preview(home: Paths, ref: AgentRef, restarts: Restarts = Restarts.NEEDED) -> Comparison:
+def preview(
+    home: Paths,
+    ref: AgentRef,
+    restarts: Restarts = Restarts.NEEDED,
+    lists: Lists | None = None,
+) -> Comparison:
     """Compare an agent's sandbox without changing anything, or trying what an engine can do.
 
     A place that the user did not agree to is not asked; the sandbox is taken to be nowhere.
+
+    Args:
+        home: where our files are.
+        ref: the agent.
+        restarts: which containers may be replaced.
+        lists: what clusters listed of the project, for a look at all its agents.
 
     Raises:
         CompanionError: the agent's files are invalid, or the engine does not answer.
@@ -119,6 +133,8 @@ def preview(home: Paths, ref: AgentRef, restarts: Restarts = Restarts.NEEDED) ->
     if choice := elsewhere.unasked(home, checked, record):
         return _unasked(home, checked, record, choice)
     engine = engine_of(home, checked, record, tries=False)
+    if lists is not None and isinstance(engine.choice, ClusterChoice):
+        engine = sharing(engine, lists.setdefault(engine.choice, {}))
     proposed = propose(home, checked, record, engine)
     seen = compare(home, checked, proposed, engine, restarts)
     on_cluster = isinstance(engine.choice, ClusterChoice)  # which is asked, but tries nothing

@@ -165,3 +165,18 @@ def test_what_a_cluster_cannot_do_names_its_line(clustered: Clustered):
     said = problem(clustered, "up", "--on", "team")
     assert f"agent.yaml:{text.count(chr(10))}:" in said
     assert "a cluster cannot mount './work' of your desktop" in said
+
+
+def test_a_fleet_is_planned_by_one_list_of_each_kind(clustered: Clustered):
+    names = ("a", "b", "c")
+    for name in names:
+        (clustered.project / name).mkdir()
+        text = FREE.replace("name: coder", f"name: {name}") + "container_runtime: team\n"
+        (clustered.project / name / "agent.yaml").write_text(text)
+    (clustered.project / "agent.yaml").unlink()
+    (clustered.project / "fleet.yaml").write_text(f"agents: {json.dumps(names)}\n")
+    planned = clustered.companion("plan", "--json").ok().data["agents"]
+    assert [one["agent"] for one in planned] == list(names)
+    lists = [words for words in clustered.asked if " get " in words and "=none" not in words]
+    assert len(lists) == 2, lists
+    assert len({words.partition(" get ")[2].split()[0] for words in lists}) == 2

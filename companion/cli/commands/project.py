@@ -16,7 +16,7 @@ from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import discovery
 from companion.reconcile import generate as generating
 from companion.reconcile import host_facts
-from companion.reconcile.compare import Comparison, preview
+from companion.reconcile.compare import Comparison, Lists, preview
 from companion.reconcile.plan import Change
 from companion.reconcile.trust import Review, agree, judge, review
 from companion.reconcile.validate import check
@@ -124,7 +124,8 @@ def generate(arguments: Namespace) -> Result:
 def plan(arguments: Namespace) -> Result:
     """Show what `up` would do."""
     home, project = project_of(arguments)
-    found = [preview(home, ref) for ref in discovery.agent_refs(project)]
+    lists: Lists = {}
+    found = [preview(home, ref, lists=lists) for ref in discovery.agent_refs(project)]
     reviewed = Review(project, tuple(judge(home, seen.checked) for seen in found))
     lines = [line for seen in found for line in _told(seen, alone=len(found) == 1)]
     both = zip(found, reviewed.verdicts, strict=True)

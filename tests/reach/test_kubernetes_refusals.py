@@ -1,0 +1,126 @@
+"""What a cluster refuses is one message with its own reason, and what ran before still runs."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import node
+import place
+import pytest
+from place import Place
+from test_registry import free_port
+
+pytestmark = [pytest.mark.reach, pytest.mark.timeout(1200)]
+SMALL = {"spec": {"limits": [{"type": "Container", "max": {"memory": "1Gi"}}]}}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Path]]:
+    """A sandbox that runs in the namespace."""
+    directory = tmp_path_factory.mktemp("refusals")
+    with (
+        node.running() as cluster,
+        place.made(cluster, f"refusals-{os.getpid()}", directory) as made,
+    ):
+        project = made.desk.project(place.AGENT.format(name="coder", memory="768m"), "ran")
+        made.up(project).ok()
+        yield made, project
+
+
+@pytest.fixture
+def still_runs(ran: tuple[Place, Path]) -> Iterator[Place]:
+    """Check that a refusal changed nothing of what ran before."""
+    made, project = ran
+    before = made.objects()
+    yield made
+    (state,) = made.desk.companion("-C", str(project), "status", "--json").ok().data["agents"]
+    assert state["state"] == "running"
+    assert set(before) <= set(made.objects())
+
+
+def refused(made: Place, project: Path, *words: str) -> str:
+    """Bring a project up in vain, and return what was said: one message."""
+    done = made.desk.companion("-C", str(project), "up", *words)
+    assert done.code == 1, done.out + done.err
+    assert len(done.problems) == 1, done.err
+    return done.problems[0]
+
+
+def other(made: Place, name: str, memory: str = "768m") -> Path:
+    return made.desk.project(place.AGENT.format(name=name, memory=memory), name)
+
+
+def of(made: Place, name: str) -> list[str]:
+    """The names of the Pods, and what makes them, of an agent."""
+    return [one for one in made.objects() if f"/{name}-" in one and "service" not in one]
+
+
+def test_a_quota_refuses_before_anything_is_there(still_runs: Place):
+    made = still_runs
+    made.space.kubectl("create", "quota", "full", "--hard=limits.memory=300Mi").ok()
+    try:
+        said = refused(made, other(made, "quota"), "--on", "team")
+    finally:
+        made.space.kubectl("delete", "quota", "full").ok()
+    assert (
+        f"the namespace {made.space.name} does not admit the sandbox: exceeded quota: full" in said
+    )
+    assert "limited: limits.memory=300Mi" in said
+    assert of(made, "quota") == []
+
+
+def test_a_registry_that_does_not_answer_stops_before_anything_is_there(still_runs: Place):
+    made = still_runs
+    registry = f"127.0.0.1:{free_port()}"
+    team = f"{made.space.cluster.registry}/{made.space.name}"
+    made.define(team=team, dead=f"{registry}/team")
+    said = refused(made, other(made, "pushed"), "--on", "dead")
+    assert f"the registry {registry} does not answer" in said
+    assert "connection refused" in said
+    assert of(made, "pushed") == []
+
+
+def test_a_volume_that_is_never_made_is_told_and_the_agent_can_be_taken_down(still_runs: Place):
+    made = still_runs
+    project = other(made, "unplaced")
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": f"{sandbox_of(made, project)}.home"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "fast",
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    made.space.kubectl("apply", "-f", "-", stdin=json.dumps(claim)).ok()
+    said = refused(made, project, "--on", "team")
+    assert "no node takes the agent's Pod" in said
+    assert 'storageclass.storage.k8s.io "fast" not found' in said
+    made.desk.companion("-C", str(project), "down").ok()
+    assert of(made, "unplaced") == []
+
+
+def sandbox_of(made: Place, project: Path) -> str:
+    """Return the name that a project's agent will have."""
+    place_words = ("--kubernetes", made.space.name, "--registry", "r.test/x")
+    address = ("--gateway-address", "10.96.0.9")
+    written = made.desk.companion(
+        "-C", str(project), "generate", *place_words, *address, "--json"
+    ).ok()
+    return str(written.agent["pod"]).removesuffix("-0")
+
+
+def test_a_change_that_the_namespace_does_not_admit_is_rolled_back(ran: tuple[Place, Path]):
+    made, project = ran
+    limit = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, **SMALL}
+    made.space.kubectl("apply", "-f", "-", stdin=json.dumps(limit)).ok()
+    try:
+        (project / "agent.yaml").write_text(place.AGENT.format(name="coder", memory="3g"))
+        said = refused(made, project)
+    finally:
+        made.space.kubectl("delete", "limitrange", "small").ok()
+    assert "maximum memory usage per Container is 1Gi, but limit is 3Gi" in said
+    (state,) = made.desk.companion("-C", str(project), "status", "--json").ok().data["agents"]
+    assert state["state"] == "running"
