@@ -91,7 +91,7 @@ def test_a_volume_that_is_never_made_is_told_and_the_agent_can_be_taken_down(sti
         "spec": {
             "accessModes": ["ReadWriteOnce"],
             "storageClassName": "fast",
-            "resources": {"requests": {"storage": "1Gi"}},
+            "resources": {"requests": {"storage": "10Gi"}},
         },
     }
     made.space.kubectl("apply", "-f", "-", stdin=json.dumps(claim)).ok()
