@@ -84,8 +84,7 @@ def registry(
     (tmp_path / "registries.conf").write_text(trusted)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
-    (tmp_path / "auth.json").write_text("{}")
-    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # where podman keeps logins
     address = os.environ.get("DOCKER_HOST", "")
     variables = (("DOCKER_HOST", address),) if request.param == "docker" and address else ()
     made = Registry(EngineChoice(request.param, shutil.which(request.param) or "", variables))
