@@ -54,8 +54,8 @@ def test_twenty_agents_start_together_and_are_looked_at_together(fleet: tuple[Pl
         looked[words[0]] = (time.monotonic() - begin, calls)
     lines = [
         f"{len(AGENTS)} agents on one node of Kubernetes 1.20, load {load:.1f} a core:", "",
-        (f"- `up` of all, whose images the registry has: {took:.0f} s, {len(started)} calls of kubectl:"
-        f" {dict(kinds(started).most_common(12))}"),
+        (f"- `up` of all, whose images the registry has: {took:.0f} s, {len(started)} calls of"
+         f" kubectl: {dict(kinds(started).most_common(12))}"),
         *(f"- `{name}` of all: {seconds:.1f} s, {len(calls)} calls of kubectl: {dict(kinds(calls))}"
           for name, (seconds, calls) in looked.items()),
     ]  # fmt: skip
