@@ -17,8 +17,8 @@ from companion.system import process
 _PAUSE, _SLOWER, _LONGEST_PAUSE = 0.3, 1.3, 1.0
 """Seconds between two looks: the first ones, by how much the next pause is longer, and the longest.
 Many agents may start at once, and each look is a call of kubectl."""
-_QUIET = 0.8
-"""The pause from which on events are looked at: what starts at once needs none."""
+_SECONDS_OF_EVENTS = 5.0
+"""How old the events may be by which a Pod is judged: one list has those of all agents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,15 @@ class Starting:
             EngineError: one cannot, or has not for as long as that takes a cluster.
         """
         wanted, told = tuple(roles), ""
-        known = waiting.occurrences(self._get("events"))
+        events, listed, pause = self._get("events"), time.monotonic(), _PAUSE
+        known = waiting.occurrences(events)
         stuck_since: dict[Role, float] = {}
-        pause = _PAUSE
         while True:
             process.heed_interrupt()
             pods = {one["metadata"]["labels"][f"{LABEL}.role"]: one for one in self._pods()}
-            asks = pause > _QUIET and any(waiting.wants_events(pods.get(role)) for role in wanted)
-            events = self._get("events") if asks else []
+            asks = any(waiting.wants_events(pods.get(role)) for role in wanted)
+            if asks and time.monotonic() - listed > _SECONDS_OF_EVENTS:
+                events, listed = self._get("events"), time.monotonic()
             states = {
                 role: waiting.judge(role, self._owner(role), pods.get(role), events, known)
                 for role in wanted
