@@ -76,7 +76,7 @@ metadata: {name: local, annotations: {storageclass.kubernetes.io/is-default-clas
 provisioner: kubernetes.io/no-provisioner
 volumeBindingMode: WaitForFirstConsumer
 CONF
-  for number in {1..24}; do
+  for number in {1..80}; do
     mkdir -p "/var/lib/volumes/$number"
     cat <<CONF
 ---
