@@ -23,6 +23,8 @@ from companion.errors import CompanionError
 from companion.operations import repository as repositories
 from companion.operations import unfinished_runs
 
+pytestmark = pytest.mark.timeout(300, func_only=True)  # not while it waits for its turn
+
 OURS = ("-c", "user.name=T", "-c", "user.email=t@example.com", "-c", "safe.directory=*")
 
 
