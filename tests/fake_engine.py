@@ -277,6 +277,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
                 world.get("files", {}).pop(name, None)
         case ["events"]:
             pass
+        case ["manifest", "inspect", name]:
+            raise RefusedError(f"reading image {name}: manifest unknown")
         case _:
             raise RefusedError(f"not known here: {argv}")
     return ""

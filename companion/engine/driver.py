@@ -6,7 +6,7 @@ a cluster; `driver()` chooses one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Protocol
 
 from companion.engine.client import Engine
@@ -16,14 +16,17 @@ from companion.engine.model import (
     ClusterChoice,
     Command,
     Container,
+    EngineChoice,
     Observed,
 )
 
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
     from pathlib import Path
 
+    from companion.errors import EngineError
     from companion.spec.build_network import BuildNetwork
     from companion.spec.containers import Directory, File, Image, Network, Service, Target
+    from companion.system.process import Completed
 
 
 class Driver(Protocol):
@@ -91,6 +94,10 @@ class Driver(Protocol):
     ) -> int:
         """Build an image and return the exit code; stop early once `is_wanted` returns False."""
 
+    @property
+    def builder(self) -> EngineChoice:
+        """The engine that builds the images."""
+
     def sweep_builds(self) -> None:
         """Remove what builds of the agent that were killed left behind."""
 
@@ -148,6 +155,9 @@ class Driver(Protocol):
 
     def describe(self, services: Iterable[str]) -> str:
         """Return the output of `inspect` for services, a JSON list in their order."""
+
+    def failure(self, arguments: Sequence[str], done: Completed) -> EngineError:
+        """Return the error for a failed call of the engine's client."""
 
     def log(
         self, container: str, *, since: int = 0, last: int = 0, follows: bool = False

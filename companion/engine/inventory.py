@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from companion.engine.connection import Connection
 from companion.engine.dialect import LABEL, container_name, each
-from companion.engine.model import Container, Observed
+from companion.engine.model import Container, EngineChoice, Observed
 from companion.engine.reports import parse_container, parse_network
 from companion.errors import EngineError, ImageGoneError
 from companion.system import process
@@ -30,6 +30,11 @@ class Inventory(Connection):
     agent: str = ""
     files: str = ""
     """The directory that holds the agent's `Files`; required to create and compare containers."""
+
+    @property
+    def builder(self) -> EngineChoice:
+        """The engine that builds the agent's images: this one."""
+        return self.choice
 
     @property
     def own_filter(self) -> tuple[str, ...]:

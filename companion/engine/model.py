@@ -189,6 +189,8 @@ class ClusterChoice:
     """KUBECONFIG, if it was set."""
     server: str = ""
     """The address of its API server, as the context had it then; "" while nobody may ask."""
+    seal: str = ""
+    """A digest of what else leads there, such as its certificate authority."""
     node_seccomp: bool = False
     """Its nodes have our list of system calls."""
     fence: Literal["pod", "policy"] = "pod"
@@ -199,8 +201,8 @@ class ClusterChoice:
 
     @property
     def endpoint(self) -> str:
-        """What tells it from others: the API server's address and the namespace."""
-        return f"{self.server} {self.namespace}"
+        """What tells it from others: the API server's address, what leads there, the namespace."""
+        return f"{self.server} {self.seal} {self.namespace}"
 
     @property
     def label(self) -> str:

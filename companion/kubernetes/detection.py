@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from companion.engine.model import ClusterChoice
@@ -25,14 +26,13 @@ def unasked(name: str, place: "ClusterPlace") -> ClusterChoice:
     if binary is None:
         what = f"the place {name} is {place}, but kubectl is not installed"
         raise CompanionError(what, "install kubectl, which reaches it", code=Code.NO_ENGINE)
-    config = ((_CONFIG, os.environ[_CONFIG]),) if os.environ.get(_CONFIG) else ()
     return ClusterChoice(
         "kubernetes",
         binary,
         place.context,
         place.namespace,
         place.registry,
-        config,
+        _recorded(os.environ.get(_CONFIG, "")),
         node_seccomp=place.node_seccomp,
         place=name,
         defined=str(place),
@@ -47,10 +47,17 @@ def at_place(name: str, place: "ClusterPlace") -> ClusterChoice:
     """
     choice = unasked(name, place)
     try:
-        choice = replace(choice, server=kubectl.server(choice))
+        entry = kubectl.entry(choice)
     except CompanionError as error:
         (problem,) = error.problems
         hint = f"{problem.hint}; correct places.{name} in settings.yaml"
         raise CompanionError(problem.what, hint, code=problem.code) from None
+    choice = replace(choice, server=entry.server, seal=entry.seal)
     kubectl.Kubectl(choice).require_answer()
     return choice
+
+
+def _recorded(config: str) -> tuple[tuple[str, str], ...]:
+    """Return KUBECONFIG as it is recorded: what is relative to here means the same elsewhere."""
+    names = [str(Path(name).absolute()) for name in config.split(os.pathsep) if name]
+    return ((_CONFIG, os.pathsep.join(names)),) if names else ()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
-from companion.engine.model import AgentLogin, Command, Container, Observed
+from companion.engine.model import AgentLogin, Command, Container, EngineChoice, Observed
 from companion.errors import Code, CompanionError, EngineError
 from companion.kubernetes import pods_seen
 from companion.kubernetes.kubectl import FAST, SLOW, Kubectl
@@ -175,6 +175,11 @@ class Cluster(Kubectl):
     ) -> int:
         """Build an image with an engine of the desktop and push it; return the exit code."""
         return self._images.build(image, context, network, on_line, is_wanted)
+
+    @property
+    def builder(self) -> EngineChoice:
+        """The engine of the desktop that builds images and pushes them."""
+        return self._images.engine.choice
 
     def sweep_builds(self) -> None:
         """Remove what builds of the agent left on the desktop."""

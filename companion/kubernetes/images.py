@@ -1,10 +1,10 @@
 """Images of a cluster: built by an engine of the desktop, and pushed to the user's registry."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from companion.engine import detection
+from companion.engine import detection, machine
 from companion.engine.client import Engine
 from companion.engine.registry import Registry
 from companion.kubernetes.cluster import reference
@@ -57,6 +57,7 @@ class Images:
         if network.router and not engine.held((network.router,)):
             self._fetch(network.router)
         if not engine.held((image.tag,)):
+            network = refusing(engine, network)
             code = engine.build(image, context, network, on_line, is_wanted)
             if code:
                 return code
@@ -70,3 +71,15 @@ class Images:
         self.engine.call("pull", name, timeout=_PULL)
         self.engine.call("tag", name, tag)
         self.engine.call("rmi", name)
+
+
+def refusing(engine: Engine, network: BuildNetwork) -> BuildNetwork:
+    """Return a build's network without those of the engine's machine, if that is another one.
+
+    Raises:
+        EngineError: the engine refused.
+    """
+    if engine.choice.is_here or not network.router:
+        return network
+    own = machine.networks(engine, network.router)
+    return replace(network, refused=(*network.refused, *own))

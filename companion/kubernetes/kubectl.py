@@ -2,12 +2,14 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from companion.engine.model import ClusterChoice, Command
 from companion.errors import Code, CompanionError, EngineError
+from companion.spec.identity import digest
 from companion.system import process
 from companion.system.process import NOT_STARTED, TIMED_OUT, Completed
 
@@ -15,7 +17,12 @@ FAST, SLOW = 8.0, 120.0
 """Seconds for an answer to a short question (a silent cluster is named within 10 s), and others."""
 ROLE = "assets/kubernetes/role.yaml"
 _REASON = 400
-_SERVER = "jsonpath={.clusters[0].cluster.server}"
+_FIELDS = (
+    "server", "certificate-authority-data", "tls-server-name", "proxy-url",
+    "insecure-skip-tls-verify",
+)  # fmt: skip
+_ENTRY = "jsonpath=" + '{"\\n"}'.join(f"{{.clusters[0].cluster.{field}}}" for field in _FIELDS)
+"""How a kubeconfig leads to a cluster, a line each; no credentials are among them."""
 _SILENT = re.compile(
     r"Unable to connect to the server|was refused - did you specify|dial tcp|i/o timeout"
     r"|context deadline exceeded|TLS handshake timeout|net/http: |no such host"
@@ -23,6 +30,16 @@ _SILENT = re.compile(
 _SPEECH = re.compile(r"^(error: |Error from server( \(\w+\))?: |Unable to connect to the server: )")
 _DENIED = re.compile(r"Error from server \(Forbidden\)|cannot \w+ resource")
 _UNKNOWN = re.compile(r"Unauthorized|must be logged in|getting credentials|exec plugin")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The cluster that a context means."""
+
+    server: str
+    """The address of its API server."""
+    seal: str
+    """A digest of all that leads there: addresses such as https://127.0.0.1:6443 are many's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +51,7 @@ class Kubectl:
     @property
     def environment(self) -> dict[str, str | None]:
         """Its variables: the recorded kubeconfig, whatever is set today."""
-        return {"KUBECONFIG": None, **dict(self.choice.environment)}
+        return _variables(self.choice.environment)
 
     def command(self, *arguments: str) -> Command:
         """Return the command line for `arguments`.
@@ -66,7 +83,7 @@ class Kubectl:
             *arguments, f"--request-timeout={FAST:.0f}s", timeout=FAST + 1, stdin=stdin
         )
 
-    def failure(self, arguments: tuple[str, ...], done: Completed) -> EngineError:
+    def failure(self, arguments: Sequence[str], done: Completed) -> EngineError:
         """Return the error for a failed call."""
         log = (done.stderr or done.stdout).strip()
         lines = [line for line in log.splitlines() if line.strip()]
@@ -107,10 +124,13 @@ class Kubectl:
         Raises:
             CompanionError: it means another one, or is gone.
         """
-        now = server(self.choice)
-        if now != self.choice.server:
-            context, place = self.choice.context, self.choice.place
-            what = f"kubectl's context {context} means {now} now, not {self.choice.server}"
+        now, known = entry(self.choice), self.choice
+        if (now.server, now.seal) != (known.server, known.seal):
+            context, place = known.context, known.place
+            what = f"kubectl's context {context} means {now.server} now, not {known.server}"
+            if now.server == known.server:
+                by = "another certificate authority or proxy"
+                what = f"kubectl's context {context} reaches {now.server} by {by} now"
             hint = (
                 f"let it mean that again; or run `companion down --abandon`, and `up`, which"
                 f" starts anew where {place} is now"
@@ -118,28 +138,34 @@ class Kubectl:
             raise EngineError(what, hint, code=Code.ENGINE_SILENT)
 
 
-def server(choice: ClusterChoice) -> str:
-    """Return the address of the API server that a context means now. No server is asked.
+def entry(choice: ClusterChoice) -> Entry:
+    """Return the cluster that a context means now. No server is asked.
 
     Raises:
         CompanionError: the user's kubeconfig has no such context, or kubectl does not start.
     """
-    return _server(choice.binary, choice.context, choice.environment, _stamps(choice))
+    return _entry(choice.binary, choice.context, choice.environment, _stamps(choice))
+
+
+def _variables(recorded: tuple[tuple[str, str], ...]) -> dict[str, str | None]:
+    """Return kubectl's variables: no preferences of the user's change what our commands do."""
+    return {"KUBECONFIG": None, "KUBERC": "off", **dict(recorded)}
 
 
 @lru_cache
-def _server(
+def _entry(
     binary: str, context: str, environment: tuple[tuple[str, str], ...], _stamps: object
-) -> str:
-    variables: dict[str, str | None] = {"KUBECONFIG": None, **dict(environment)}
-    argv = (binary, "--context", context, "config", "view", "--minify", "--output", _SERVER)
-    done = process.run(argv, env=variables, timeout=FAST)
-    if done.code or not done.stdout.strip():
+) -> Entry:
+    view = ("config", "view", "--minify", "--raw", "--flatten", "--output", _ENTRY)
+    argv = (binary, "--context", context, *view)
+    done = process.run(argv, env=_variables(environment), timeout=FAST)
+    server = done.stdout.partition("\n")[0].strip()
+    if done.code or not server:
         lines = (done.stderr.strip() or "it names no server").splitlines()
         what = f"kubectl does not know the context {context}: {_SPEECH.sub('', lines[-1])}"
         hint = "`kubectl config get-contexts` shows its names"
         raise CompanionError(what, hint, code=Code.NO_ENGINE)
-    return done.stdout.strip()
+    return Entry(server, digest(done.stdout.strip()))
 
 
 def _stamps(choice: ClusterChoice) -> tuple[tuple[str, int], ...]:

@@ -6,11 +6,10 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from queue import Empty, Queue
 
-from companion.engine import failures
 from companion.engine.driver import Driver
 from companion.engine.model import Container
 from companion.spec.identity import Role
@@ -58,7 +57,8 @@ def written(
         command = engine.log(container.name, since=since, last=last)
         done = process.run(command.argv, env=command.environment, timeout=_TIMEOUT, merged=True)
         if done.code:
-            raise failures.of_call(engine.choice.name, ("logs",), done)
+            own = done.stdout.rstrip().rpartition("\n")[2]  # the client's; before it, the agent's
+            raise engine.failure(("logs",), replace(done, stdout=own))
         texts = done.stdout.split("\n")[:-1]
         return list(lines_of(container.service, container.role, texts))
 

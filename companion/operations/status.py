@@ -186,7 +186,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         services=tuple((c.service, c.status) for c in containers),
         problems=(*config.problems, *broken, *ports.problems),
         is_elsewhere=not choice.shares_files,
-        fence=choice.fence if isinstance(choice, ClusterChoice) else "",
+        fence=choice.fence if isinstance(choice, ClusterChoice) and choice.server else "",
         caveat=choice.caveat if isinstance(choice, ClusterChoice) else "",
         listening=ports.offered,
         forwards=tuple(f for f in look.forwards if (f.project, f.agent) == (ref.project.id, name)),

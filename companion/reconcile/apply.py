@@ -120,7 +120,7 @@ class Applier:
         and the next rebuild removes them.
         """
         keep = {image.tag for image in self.target.images}
-        with suppress(EngineError):
+        with suppress(CompanionError):
             for tag in self.engine.agent_images() - keep:
                 self.engine.discard_image(tag)
 
@@ -154,7 +154,7 @@ class Applier:
         def is_wanted() -> bool:
             return self.is_wanted(image)
 
-        with build_turn(self.home, self.engine.choice.name, image, is_wanted):
+        with build_turn(self.home, self.engine.builder.name, image, is_wanted):
             if not self.engine.held((image.tag,)):  # not built since the plan was made
                 self._run_build(image)
 

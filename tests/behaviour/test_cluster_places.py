@@ -12,16 +12,19 @@ from desk import make_desk
 from fake_project import Fake, agree, config
 from test_named_places import choose, define, problem
 
+from companion.spec.identity import digest
+
 FREE = config().replace("container_runtime: podman\n", "")
 TEAM = "{team: {kubernetes: {context: work, namespace: agents, registry: registry.test/team}}}"
 HERE, ELSEWHERE = "https://cluster.test:6443", "https://other.test:6443"
 KUBECTL = """\
 #!/bin/bash
 echo "$*" >>"$HOME/kubectl.calls"
+echo "$KUBERC $KUBECONFIG" >>"$HOME/kubectl.variables"
 case "$*" in
   "--context work config view"*) cat "$HOME/server" ;;
   *" config view"*) echo "error: context was not found for specified context: gone" >&2; exit 1 ;;
-  *"--output=json"*) echo '{"items": []}' ;;
+  *"--output=json"*) cat "$HOME/pods" 2>/dev/null || echo '{"items": []}' ;;
   *) [ ! -e "$HOME/refusal" ] || { cat "$HOME/refusal" >&2; exit 1; } ;;
 esac
 """
@@ -66,6 +69,7 @@ def test_a_clone_that_names_a_cluster_has_nothing_asked_there_before_its_user_ag
     assert f"runs on your place team ({where}), not here" in " ".join(
         clone.companion("plan").ok().out.split()
     )
+    assert clone.companion("status", "--json").agent["fence"] is None
     for command in ("up", "audit", "doctor", "exec", "down", "list", "status", "logs", "ssh"):
         clone.companion(command, *(["coder", "true"] if command == "exec" else ()))
     assert not (clone.desk.home / "kubectl.calls").exists(), "kubectl was called"
@@ -80,7 +84,8 @@ def recorded(fake: Clustered) -> Any:
     (file,) = fake.desk.home.glob("**/agent.json")
     choice = {
         "name": "kubernetes", "binary": str(fake.desk.home / "programs/kubectl"), "context": "work",
-        "namespace": "agents", "registry": "registry.test/team", "server": HERE, "place": "team",
+        "namespace": "agents", "registry": "registry.test/team", "server": HERE,
+        "seal": digest(HERE), "place": "team",
         "defined": "the namespace agents of kubectl's context work, images in registry.test/team",
     }  # fmt: skip
     data = json.loads(file.read_text())
@@ -99,6 +104,63 @@ def test_a_context_that_means_another_server_now_is_refused_before_that_is_asked
     said = problem(clustered, command, *words)
     assert f"kubectl's context work means {ELSEWHERE} now, not {HERE}" in said
     assert not clustered.asked
+
+
+def test_a_context_with_another_authority_at_the_same_address_is_refused(clustered: Clustered):
+    recorded(clustered)
+    clustered.companion("status").ok()
+    assert clustered.asked
+    (clustered.desk.home / "kubectl.calls").unlink()
+    clustered.mean(f"{HERE}\nb3RoZXI=\n")
+    by = "another certificate authority or proxy"
+    assert f"kubectl's context work reaches {HERE} by {by} now" in problem(clustered, "down")
+    assert not clustered.asked
+
+
+def test_no_preference_of_kubectl_counts_and_a_relative_kubeconfig_is_the_one_of_then(
+    clustered: Clustered,
+):
+    clustered.desk.environment["KUBECONFIG"] = "one.conf:sub/two.conf"
+    clustered.companion("up", "--on", "team")
+    seen = (clustered.desk.home / "kubectl.variables").read_text().splitlines()
+    assert clustered.asked
+    (variables,) = set(seen)
+    kuberc, _, configs = variables.partition(" ")
+    assert kuberc == "off"
+    one, two = map(Path, configs.split(":"))
+    assert one.is_absolute()
+    assert two == one.parent / "sub/two.conf"
+
+
+def pod(fake: Clustered) -> Any:
+    """Return the agent's Pod, which runs."""
+    (file,) = fake.desk.home.glob("**/agent.json")
+    project = file.parents[2].name if file.parents[1].name == "agents" else file.parents[1].name
+    labels = {"dev.companion.project": project, "dev.companion.agent": "coder"}
+    state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    return {
+        "kind": "Pod",
+        "metadata": {
+            "uid": "1", "name": "coder-0", "labels": labels | {"dev.companion.role": "agent"},
+        },
+        "status": {"containerStatuses": [{"name": "agent", "state": state}]},
+    }  # fmt: skip
+
+
+def test_logs_that_a_cluster_refuses_are_one_message(clustered: Clustered):
+    recorded(clustered)
+    (clustered.desk.home / "pods").write_text(json.dumps({"items": [pod(clustered)]}))
+    refused = 'pods "coder-0" is forbidden: User "me" cannot get resource "pods/log"'
+    said = f"the agent's own line\nError from server (Forbidden): {refused}"
+    (clustered.desk.home / "refusal").write_text(said)
+    assert f"refuses: {refused}" in problem(clustered, "logs")
+
+
+def test_builds_for_a_cluster_hold_the_lock_of_the_engine_that_builds(clustered: Clustered):
+    clustered.companion("up", "--on", "team")
+    locks = [path.name for path in clustered.desk.paths.builds.glob("*.lock")]
+    assert locks
+    assert all(name.startswith("podman-") for name in locks)
 
 
 WRONG = {

@@ -14,6 +14,8 @@ from companion.engine import machine as far_machine
 from companion.engine.client import Engine
 from companion.engine.model import EngineChoice
 from companion.engine.shared_files import are_shared
+from companion.kubernetes.images import refusing
+from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import Directory, File
 from companion.system import pack
 
@@ -95,3 +97,12 @@ def test_the_networks_of_the_other_machine_are_its_own(machine: Machine, engine:
     own = {one["local"] for link in links for one in link["addr_info"]}
     assert {one.removesuffix("/32") for one in found if one.endswith("/32")} >= own
     assert engine.project not in machine.run(engine.choice.name, "ps", "--all")
+
+
+def test_a_build_for_a_cluster_refuses_the_networks_of_the_machine_that_builds(
+    machine: Machine, engine: Engine
+):
+    network = BuildNetwork(refused=("10.0.0.0/8",), router=IMAGE)
+    links = json.loads(machine.run("ip", "-json", "-4", "address"))
+    own = {f"{one['local']}/32" for link in links for one in link["addr_info"]}
+    assert set(refusing(engine, network).refused) > own
