@@ -121,6 +121,9 @@ class Driver(Protocol):
     def held_files(self) -> tuple[str, ...]:
         """Return the volumes of the agent that hold such files."""
 
+    def owners_of_files(self) -> frozenset[tuple[str, str]]:
+        """Return whose files the engine holds, as (project, agent), if it is elsewhere."""
+
     def remove_files(self) -> None:
         """Remove the files that were brought there."""
 

@@ -265,6 +265,13 @@ class Cluster(Kubectl):
         own = f"{self.names.sandbox}-"  # parts of it have no dash in their names
         return tuple(n for n in listed if n.partition("/")[2].rpartition("-")[0] + "-" == own)
 
+    def owners_of_files(self) -> frozenset[tuple[str, str]]:
+        """Return whose files are in the namespace, as (project, agent); no content is read."""
+        columns = f"--label-columns={LABEL}.project,{LABEL}.agent"
+        table = self.ask("get", _HOLD_FILES, self._selector, "--no-headers", columns)
+        rows = (line.split() for line in table.splitlines() if line.strip())
+        return frozenset((row[-2], row[-1]) for row in rows)
+
     def remove_files(self) -> None:
         """Remove all objects of the agent but the claims of its volumes."""
         self.call("delete", _MADE, self._selector, *_WITH_PODS)

@@ -8,8 +8,8 @@ from companion.engine import network_probe
 from companion.engine.client import Engine
 from companion.engine.detection import detect
 from companion.engine.dialect import DIALECTS
-from companion.engine.driver import driver
-from companion.engine.model import ClusterChoice, EngineChoice
+from companion.engine.driver import Driver, driver
+from companion.engine.model import Choice, ClusterChoice, EngineChoice
 from companion.errors import CompanionError, EngineError
 from companion.operations import compose_cli, disk
 from companion.operations.disk import Unused
@@ -40,8 +40,11 @@ def examine(home: Paths) -> Iterator[Finding]:
         yield Finding(Level.FAILED, "no engine answers", hint, check=Check.ENGINE)
     for choice in _elsewhere(home, answering):
         yield from guarded(Check.ENGINE, partial(_reached, choice, answering), choice.label)
+    reached: list[ClusterChoice] = []
     for cluster in _clusters(home):
-        yield from guarded(Check.ENGINE, partial(_cluster, cluster), cluster.label)
+        yield from guarded(Check.ENGINE, partial(_cluster, cluster, reached), cluster.label)
+    for cluster in reached:
+        yield from guarded(Check.STRAYS, partial(_strays, home, cluster), cluster.label)
     for choice in answering:
         for name, check in _CHECKS.items():
             if choice.shares_files or name not in _HERE_ONLY:
@@ -61,7 +64,7 @@ def _clusters(home: Paths) -> tuple[ClusterChoice, ...]:
     return tuple(dict.fromkeys(one for one in recorded if isinstance(one, ClusterChoice)))
 
 
-def _cluster(choice: ClusterChoice) -> Iterator[Finding]:
+def _cluster(choice: ClusterChoice, reached: list[ClusterChoice]) -> Iterator[Finding]:
     """A cluster answers, lets its user look into the namespace, and is the one that it was."""
     try:
         driver(choice).require_answer()
@@ -70,6 +73,7 @@ def _cluster(choice: ClusterChoice) -> Iterator[Finding]:
         left = "; secrets of its sandboxes may still be there"
         yield Finding(Level.WARNING, problem.what + left, problem.hint)
         return
+    reached.append(choice)
     yield Finding(Level.OK, f"{choice.label} answers")
     if choice.caveat:
         yield Finding(Level.WARNING, f"{choice.label}: {choice.caveat}", "see docs/kubernetes.md")
@@ -176,14 +180,14 @@ def _discard(home: Paths, choice: EngineChoice, images: Collection[Unused]) -> N
         pass
 
 
-def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
+def _strays(home: Paths, choice: Choice) -> Iterator[Finding]:
     """No sandbox is left on an engine that its agent has moved from."""
     known = store.all_projects(home)
     on = {(i, agent): r for i, w in known.items() for agent, r in w.agents.items()}
-    held = {(c.project, c.agent) for c in Engine(choice).containers()}
-    files = set(Engine(choice).owners_of_files())
+    held = {(c.project, c.agent) for c in driver(choice).containers()}
+    files = set(driver(choice).owners_of_files())
     for project, agent in sorted((held | files) & on.keys()):
-        record, here = on[project, agent], Engine(choice, project, agent)
+        record, here = on[project, agent], driver(choice, project, agent)
         whose = f"{agent} in {known[project].directory}"
         repair = partial(_take_off, home, here)
         if record.engine is None or not are_one(here, driver(record.engine, project, agent)):
@@ -195,7 +199,7 @@ def _strays(home: Paths, choice: EngineChoice) -> Iterator[Finding]:
             yield Finding(Level.WARNING, what, "remove them", repair)
 
 
-def _take_off(home: Paths, engine: Engine) -> None:
+def _take_off(home: Paths, engine: Driver) -> None:
     """Remove a sandbox from an engine, unless it has moved there since."""
     agent_paths = home.project(engine.project).agent(engine.agent)
     with agent_lock(agent_paths, lambda _: None):

@@ -97,7 +97,7 @@ def retire(home: Paths, ref: AgentRef, progress: Progress) -> None:
 
 def _discard(home: Paths, project: Project, written: Written, agent: str) -> None:
     """Remove an agent's images and keys; down() reported engines that do not answer."""
-    for engine in teardown.engines_of(written, project.id, agent, lambda _: None):
+    for engine in teardown.engines_of(home, written, project.id, agent, lambda _: None):
         for tag in engine.agent_images():
             engine.discard_image(tag)
     record, agent_paths = written.agents.get(agent), home.project(project.id).agent(agent)

@@ -6,16 +6,18 @@ sshd if needed.
 """
 
 from dataclasses import replace
+from functools import partial
 
 from companion.desktop import ssh_config
 from companion.engine.driver import Driver, driver
 from companion.errors import CompanionError
-from companion.project import store
+from companion.project import carried_store, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import readiness, ssh_keys, trust
 from companion.reconcile.apply import reload_sshd
+from companion.reconcile.carrying import Carrying
 from companion.reconcile.compare import desired_of, sandbox_of
 from companion.reconcile.desired import HOST_KEY
 from companion.reconcile.progress import Progress
@@ -49,15 +51,37 @@ def rotate(
         sandbox = sandbox_of(checked, record)
         _require_ours(sandbox, host=host)
         engine = _running(checked, record)
+        bring = partial(carry, home, checked, record)
         made: dict[str, str] = {}
         if client:
-            made["client_key"] = ssh_keys.new_client_key(sandbox, home, agent_paths)
+            made["client_key"] = ssh_keys.new_client_key(sandbox, home, agent_paths, bring)
         if host:
             made["host_key"] = ssh_keys.new_host_key(sandbox, agent_paths)
+            bring()
         ssh_config.sync(home)
         if engine:
             _activate(home, checked, record, engine, host=host)
     return {what: keys.fingerprint(public) for what, public in made.items()}
+
+
+def carry(home: Paths, checked: Checked, record: AgentRecord) -> None:
+    """Bring the files of an agent's sshd to its engine, if that is elsewhere and holds some.
+
+    Raises:
+        CompanionError: the engine does not answer; `up` brings them then.
+    """
+    choice, agent_paths = record.engine, checked.agent_paths(home)
+    if choice is None or choice.shares_files or carried_store.read(agent_paths, choice) is None:
+        return
+    engine = driver(choice, checked.project.id, checked.config.name, str(agent_paths.root))
+    target = desired_of(home, checked, record).target
+    try:
+        Carrying(engine, target, agent_paths, checked.host.uid).carry(anew=False)
+    except CompanionError as error:
+        (problem, *_) = error.problems
+        what = f"the keys were changed on this desktop, but {problem.what}"
+        hint = f"{choice.label} has the old ones until `companion up` succeeds"
+        raise CompanionError(what, hint, code=problem.code) from error
 
 
 def _require_ours(sandbox: Sandbox, *, host: bool) -> None:

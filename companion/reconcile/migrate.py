@@ -5,16 +5,19 @@ the new engine among the others, and swaps the two once the old engine holds not
 always names every engine to check.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 from companion.engine import detection
 from companion.engine.driver import Driver, driver
 from companion.engine.model import Choice, ClusterChoice
 from companion.errors import Code, CompanionError
+from companion.project import store
 from companion.project.record import AgentRecord
+from companion.reconcile import user_settings
 from companion.reconcile.plan import LeaveEngine
 from companion.reconcile.reasons import Reason, Why
+from companion.system.paths import Paths
 
 
 def departures(engine: Driver, record: AgentRecord) -> tuple[LeaveEngine, ...]:
@@ -61,17 +64,40 @@ def _on(choice: Choice, engine: Driver) -> Driver:
     return driver(choice, engine.project, engine.agent, engine.files)
 
 
-def possible_engines(project: str, agent: str, progress: Callable[[str], None]) -> Iterator[Driver]:
+def possible_engines(
+    home: Paths, project: str, agent: str, progress: Callable[[str], None]
+) -> Iterator[Driver]:
     """Yield each engine that may hold something of an agent whose record cannot be read.
 
+    These are the engines of this machine, those of other agents, and the places of the settings.
     Containers are found by their labels; engines that do not answer are reported.
     """
-    for choice in detection.installed():
+    asked: list[Choice] = []
+    for choice in _known(home, asked, lambda what: progress(f"{what}; any containers remain")):
         engine = driver(choice, project, agent)
+        if any(map(choice.is_same, asked)):
+            continue
+        asked.append(choice)
         if _holds(engine) is None:
-            progress(f"{choice.name} does not answer; any containers of {agent} remain")
+            progress(f"{choice.label} does not answer; any containers of {agent} remain")
         else:
             yield engine
+
+
+def _known(
+    home: Paths, asked: Collection[Choice], report: Callable[[str], None]
+) -> Iterator[Choice]:
+    """Yield all engines that there are, some twice; places only if no record has named them."""
+    yield from detection.installed()
+    for _, record in store.all_records(home):
+        yield from record.engines
+    places = user_settings.read(home).places
+    for name, place in places.items():
+        if (name, str(place)) not in {(one.place, one.defined) for one in asked}:
+            try:
+                yield detection.detect(name, None, places)
+            except CompanionError as error:
+                report(error.problems[0].what)
 
 
 def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngine | None:

@@ -1,6 +1,6 @@
 """SSH keys: the host key, client key and authorized_keys of an agent on the desktop."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from companion.errors import CompanionError
 from companion.plugins.contribution import ProjectFile
@@ -43,16 +43,20 @@ def authorize(
     _replace_ssh_files((_authorized_keys(sandbox, home, agent_paths, also),), sandbox, agent_paths)
 
 
-def new_client_key(sandbox: Sandbox, home: Paths, agent_paths: AgentPaths) -> str:
+def new_client_key(
+    sandbox: Sandbox, home: Paths, agent_paths: AgentPaths, bring: Callable[[], None]
+) -> str:
     """Replace our own client key, in steps that each keep a login possible.
 
-    Returns the public key's line.
+    `bring` brings the files to an engine elsewhere. Returns the public key's line.
     """
     alias = sandbox.allocation.alias
     made = keys.generate(alias)
     authorize(sandbox, home, agent_paths, authorized_keys.parse(made.public).keys)
+    bring()
     files.write(home.client_key(alias), made.private)
     authorize(sandbox, home, agent_paths)
+    bring()
     return made.public
 
 

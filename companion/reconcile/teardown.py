@@ -39,7 +39,7 @@ def down(
     request_stop(agent_paths)
     with agent_lock(agent_paths, progress):
         written = store.of_project(home, project)
-        engines = engines_of(written, project.id, agent, progress)
+        engines = engines_of(home, written, project.id, agent, progress)
         removed, left = [], list[Choice]()
         for engine in engines:
             removed.append(_clear(engine, progress, volumes=volumes))
@@ -55,7 +55,9 @@ def down(
     return any(removed)
 
 
-def engines_of(written: Written, project: str, agent: str, progress: Progress) -> Iterator[Driver]:
+def engines_of(
+    home: Paths, written: Written, project: str, agent: str, progress: Progress
+) -> Iterator[Driver]:
     """Yield each engine that holds, or may hold, something of an agent.
 
     Raises:
@@ -64,7 +66,7 @@ def engines_of(written: Written, project: str, agent: str, progress: Progress) -
     if record := written.agents.get(agent):
         yield from migrate.holding_engines(record, project, agent, progress)
     elif agent in written.broken:
-        yield from migrate.possible_engines(project, agent, progress)
+        yield from migrate.possible_engines(home, project, agent, progress)
 
 
 def abandon(home: Paths, project: Project, agent: str, progress: Progress) -> None:

@@ -24,6 +24,7 @@ echo "$KUBERC $KUBECONFIG" >>"$HOME/kubectl.variables"
 case "$*" in
   "--context work config view"*) cat "$HOME/server" ;;
   *" config view"*) echo "error: context was not found for specified context: gone" >&2; exit 1 ;;
+  *"--label-columns"*) cat "$HOME/labels" ;;
   *"--output=json"*) cat "$HOME/pods" 2>/dev/null || echo '{"items": []}' ;;
   *) [ ! -e "$HOME/refusal" ] || { cat "$HOME/refusal" >&2; exit 1; } ;;
 esac
@@ -135,8 +136,7 @@ def test_no_preference_of_kubectl_counts_and_a_relative_kubeconfig_is_the_one_of
 def pod(fake: Clustered) -> Any:
     """Return the agent's Pod, which runs."""
     (file,) = fake.desk.home.glob("**/agent.json")
-    project = file.parents[2].name if file.parents[1].name == "agents" else file.parents[1].name
-    labels = {"dev.companion.project": project, "dev.companion.agent": "coder"}
+    labels = {"dev.companion.project": file.parents[1].name, "dev.companion.agent": "coder"}
     state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
     return {
         "kind": "Pod",
@@ -161,6 +161,32 @@ def test_builds_for_a_cluster_hold_the_lock_of_the_engine_that_builds(clustered:
     locks = [path.name for path in clustered.desk.paths.builds.glob("*.lock")]
     assert locks
     assert all(name.startswith("podman-") for name in locks)
+
+
+def test_down_with_a_record_that_cannot_be_read_clears_the_places_of_the_settings(
+    clustered: Clustered,
+):
+    recorded(clustered)
+    (file,) = clustered.desk.home.glob("**/agent.json")
+    file.write_text("{")
+    clustered.companion("down")
+    assert any(" delete " in line for line in clustered.asked)
+    (clustered.desk.home / "refusal").write_text("Unable to connect to the server: dial tcp")
+    said = clustered.companion("down").err
+    assert "does not answer: dial tcp; any containers remain" in said
+
+
+def test_doctor_names_secrets_that_a_stopped_sandbox_left_on_a_cluster(clustered: Clustered):
+    recorded(clustered)
+    (file,) = clustered.desk.home.glob("**/agent.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"wanted": "down"}))
+    project = pod(clustered)["metadata"]["labels"]["dev.companion.project"]
+    row = f"secret/coder-1-secrets  Opaque  1  3d  {project}  coder\n"
+    (clustered.desk.home / "labels").write_text(f"\n{row}")
+    said = " ".join(clustered.companion("doctor").out.split())
+    assert "holds secrets of coder in ~/project, which is stopped" in said
+    clustered.companion("doctor", "--fix")
+    assert any(" delete " in line for line in clustered.asked)
 
 
 WRONG = {

@@ -131,6 +131,21 @@ def test_an_audit_holds_but_for_the_nodes_own_list_of_system_calls(placed: Place
     assert len(found) > 45
 
 
+def test_rotated_and_removed_keys_take_effect_there_at_once(placed: Placed):
+    before = placed.ids()
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIHvEwTl2Sl2w1sWhPBGpW0yDQKyRGeBTGrDnXnUWSHY me"
+    allowed = "cat /companion/sshd/authorized_keys"
+    own = placed.inside(allowed).ok().out
+    placed.companion("keys", "add", "coder", key).ok()
+    assert key in placed.inside(allowed).ok().out
+    placed.companion("keys", "remove", "coder", "me").ok()
+    assert placed.inside(allowed).ok().out == own
+    placed.companion("keys", "rotate", "coder").ok()
+    assert placed.companion("ssh", "coder", "--", "id -un").out.split() == ["agent"]
+    assert placed.inside(allowed).ok().out != own
+    assert placed.ids() == before
+
+
 def test_a_save_is_applied_within_seconds_and_no_pod_or_session_ends(placed: Placed):
     before = placed.ids()
     argv = ["ssh", "-F", placed.desk.paths.ssh_config, "coder.sandbox", "cat"]

@@ -170,6 +170,21 @@ def test_another_host_key_is_refused(far: Far):
     assert "Host key verification failed" in done.err
 
 
+def test_rotated_and_removed_keys_take_effect_there_at_once(far: Far):
+    before = far.started
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIHvEwTl2Sl2w1sWhPBGpW0yDQKyRGeBTGrDnXnUWSHY me"
+    allowed = "cat /companion/sshd/authorized_keys"
+    own = far.ssh(allowed).ok().out
+    far.companion("keys", "add", "coder", key).ok()
+    assert key in far.ssh(allowed).ok().out
+    far.companion("keys", "remove", "coder", "me").ok()
+    assert far.ssh(allowed).ok().out == own
+    made = far.companion("keys", "rotate", "coder", "--json").ok().data
+    assert set(made) == {"host_key", "client_key"}
+    assert far.ssh(allowed).ok().out != own
+    assert far.started == before
+
+
 def test_a_save_reloads_the_gateway_and_ends_no_session(far: Far):
     before = far.started
     session = subprocess.Popen(

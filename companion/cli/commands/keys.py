@@ -99,7 +99,11 @@ def _without(added: tuple[Key, ...], wanted: str | None) -> tuple[Key, ...]:
 
 
 def _save(home: Paths, ref: AgentRef, agent_paths: AgentPaths, added: tuple[Key, ...]) -> None:
-    """Remember the added keys and write the union that sshd reads at the next login."""
+    """Remember the added keys and write the union that sshd reads at the next login.
+
+    Raises:
+        CompanionError: it was never started, or its engine is elsewhere and does not answer.
+    """
     with agent_lock(agent_paths, comment):
         record, checked = store.read(agent_paths), check(home, ref)
         if record is None:
@@ -111,3 +115,4 @@ def _save(home: Paths, ref: AgentRef, agent_paths: AgentPaths, added: tuple[Key,
         trust.require(home, checked)
         files.write(agent_paths.added_keys, authorized_keys.merge(added))
         ssh_keys.authorize(sandbox_of(checked, record), home, agent_paths)
+        key_rotation.carry(home, checked, record)
