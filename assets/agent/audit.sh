@@ -10,7 +10,7 @@ parts=$1 bridge=$2 port=$3 ingress=$4
 shift 4
 others=("$@")
 elsewhere=198.51.100.7 # TEST-NET-2: no such host anywhere
-sinkhole=192.0.2.1
+sinkhole=${COMPANION_ANSWER:-192.0.2.1} # what names resolve to; behind policies, the gateway itself
 query='\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03com\x00\x00\x01\x00\x01'
 
 # Takes the title, then the command that succeeds if it gets through.

@@ -94,16 +94,24 @@ def _attacked(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     """Yield what came of each attack of audit.sh."""
     script = files.read_text(assets.assets_directory() / "agent" / "audit.sh") or ""
     guarded, kept = seen.checked.config.gateway, seen.record.allocation
-    if isinstance(seen.engine.choice, ClusterChoice):
-        (agent,) = json.loads(seen.engine.describe((seen.checked.config.name,)))
-        around = audit_pods.surroundings(agent)
-        return findings(_TITLE.findall(script), _run(seen, script, ("all", *around)))
+    if isinstance(choice := seen.engine.choice, ClusterChoice):
+        return _attacked_on_cluster(seen, choice, script)
     ingress = Network("", kept.egress_subnet, internal=False).address(INGRESS)
     with _listening(seen.desired.target.networks) as (address, port):
         arguments = ("all" if guarded else "inside", address, str(port), ingress)
         said = _run(seen, script, (*arguments, *_others(home, kept)))
     titles = _TITLE.findall(script if guarded else script.partition(_INSIDE)[2])
     return findings(titles, said)
+
+
+def _attacked_on_cluster(
+    seen: Comparison, choice: ClusterChoice, script: str
+) -> Iterator[AttackResult]:
+    (agent,) = json.loads(seen.engine.describe((seen.checked.config.name,)))
+    around = audit_pods.surroundings(choice, agent)
+    told = ("/usr/bin/env", f"COMPANION_ANSWER={around.answer}")
+    titles = [one for one in _TITLE.findall(script) if around.tells or "UDP" not in one]
+    return findings(titles, _run(seen, script, around.arguments, told))
 
 
 def findings(titles: Collection[str], said: str) -> Iterator[AttackResult]:
@@ -127,8 +135,10 @@ def _reason(said: str) -> str:
     return said if said.startswith("gateway: ") else said.rpartition(": ")[2]
 
 
-def _run(seen: Comparison, script: str, arguments: Collection[str]) -> str:
-    shell = ("/bin/bash", "-s", "--", *arguments)
+def _run(
+    seen: Comparison, script: str, arguments: Collection[str], before: Collection[str] = ()
+) -> str:
+    shell = (*before, "/bin/bash", "-s", "--", *arguments)
     login = seen.record.config.login
     return seen.engine.run_as_agent(login, *shell, stdin=script, timeout=_PATIENCE)
 
@@ -177,8 +187,10 @@ def _shown(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     services = seen.desired.target.services
     text = seen.engine.describe(service.name for service in services)
     pairs = list(zip(services, json.loads(text), strict=True))
-    is_on_cluster = isinstance(seen.engine.choice, ClusterChoice)
-    looks = audit_pods.judges() if is_on_cluster else judges(seen.engine.files)
+    looks = judges(seen.engine.files)
+    if isinstance(choice := seen.engine.choice, ClusterChoice):
+        looks = audit_pods.judges()
+        text = audit_pods.public_objects(choice, seen.engine.project, seen.engine.agent)
     for attack, judge in looks.items():
         wrong = [f"{s.name}: {said}" for s, data in pairs if (said := judge(s, data))]
         yield AttackResult(attack, not wrong, "; ".join(wrong))
