@@ -134,8 +134,14 @@ class Engine(Inventory):
             with suppress(NameTakenError):  # it is there
                 self.call(*volume_argv(self.project, self.agent, f"{self.project}_{name}"))
 
-    def await_start(self, _target: Target, _progress: Callable[[str], None]) -> None:
-        """Do nothing: an engine starts containers at once."""
+    def waiter(
+        self, _target: Target, _progress: Callable[[str], None], _is_wanted: Callable[[], bool]
+    ) -> Callable[[], None]:
+        """Return what waits for nothing: an engine starts containers at once."""
+        return lambda: None
+
+    def await_carried(self, _contents: Mapping[Directory, tuple[File, ...]]) -> None:
+        """Do nothing: what carry() wrote is there at once."""
 
     def _profiles(self) -> str:
         """Return the directory of the seccomp profiles, where whoever reads them finds it."""

@@ -113,6 +113,12 @@ class Driver(Protocol):
         Of `contents`, the directories `only` if the others are there already.
         """
 
+    def await_carried(self, contents: Mapping[Directory, tuple[File, ...]]) -> None:
+        """Wait a while until the agent's container has what carry() brought.
+
+        The agent may prevent that, so nothing else may depend on it.
+        """
+
     def seed(
         self, image: str, volume: str, owner: int, send: Callable[[IO[bytes], str], None]
     ) -> bool:
@@ -130,8 +136,13 @@ class Driver(Protocol):
     def start(self, service: Service, target: Target) -> None:
         """Create and start a service's container, which is part of `target`."""
 
-    def await_start(self, target: Target, progress: Callable[[str], None]) -> None:
-        """Wait until everything that was started runs, where an engine does not do so itself."""
+    def waiter(
+        self, target: Target, progress: Callable[[str], None], is_wanted: Callable[[], bool]
+    ) -> Callable[[], None]:
+        """Return what waits until all of `target` runs, where an engine does not do so itself.
+
+        It is asked for before anything is started, and stops early once `is_wanted` returns False.
+        """
 
     def reconnect(self, service: str) -> None:
         """Restore the engine's network rules for a running service, if it can do that."""

@@ -76,6 +76,8 @@ class Container:
     """The other ports of the desktop that it publishes, each with the port inside."""
     pid: int = 0
     """Its first process, as the engine's machine numbers it; 0 unless it runs."""
+    coming: bool = False
+    """A cluster is starting it by itself: there is nothing to do but wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,8 @@ class ClusterChoice:
     """A digest of what else leads there, such as its certificate authority."""
     node_seccomp: bool = False
     """Its nodes have our list of system calls."""
+    owner: str = ""
+    """The ID of the desktop that made what is there; "" while it has made nothing anywhere."""
     fence: Literal["pod", "policy"] = "pod"
     """What closes an agent's network there: see `kubernetes/cluster.Fence`."""
     place: str = ""
@@ -243,8 +247,10 @@ class ClusterChoice:
         return ()
 
     def is_same(self, other: "Choice") -> bool:
-        """Tell whether both name one namespace of one cluster."""
-        return isinstance(other, ClusterChoice) and self.endpoint == other.endpoint
+        """Tell whether both name one namespace of one cluster, and what one owner has there."""
+        if not isinstance(other, ClusterChoice):
+            return False
+        return (self.endpoint, self.owner) == (other.endpoint, other.owner)
 
 
 IN_POD = "pod"

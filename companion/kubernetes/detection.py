@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from companion.engine.model import ClusterChoice
 from companion.errors import Code, CompanionError
-from companion.kubernetes import kubectl
+from companion.kubernetes import kubectl, owner_id
 from companion.system import search
+from companion.system.paths import Paths
 
 if TYPE_CHECKING:  # importing models takes longer than all that `status` does
     from companion.config.engine_places import ClusterPlace
@@ -34,6 +35,7 @@ def unasked(name: str, place: "ClusterPlace") -> ClusterChoice:
         place.registry,
         _recorded(os.environ.get(_CONFIG, "")),
         node_seccomp=place.node_seccomp,
+        owner=owner_id.recorded(Paths.of_user()),
         place=name,
         defined=str(place),
     )
@@ -54,7 +56,7 @@ def at_place(name: str, place: "ClusterPlace") -> ClusterChoice:
         raise CompanionError(problem.what, hint, code=problem.code) from None
     choice = replace(choice, server=entry.server, seal=entry.seal)
     kubectl.Kubectl(choice).require_answer()
-    return choice
+    return replace(choice, owner=owner_id.made(Paths.of_user()))
 
 
 def _recorded(config: str) -> tuple[tuple[str, str], ...]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,9 +13,10 @@ from companion.engine.model import AgentLogin, Command, Container, EngineChoice,
 from companion.errors import Code, CompanionError, EngineError
 from companion.kubernetes import pods_seen
 from companion.kubernetes.kubectl import FAST, SLOW, Kubectl
-from companion.kubernetes.names import LABEL, Names, annotation
+from companion.kubernetes.names import LABEL, OWNER, Names
+from companion.kubernetes.removal import MADE, Removal
 from companion.spec.identity import LIB, Role, as_agent
-from companion.system import parallel, process
+from companion.system import process
 from companion.system.plain import plain
 
 if TYPE_CHECKING:  # slow to load, and most commands only list Pods
@@ -26,6 +25,7 @@ if TYPE_CHECKING:  # slow to load, and most commands only list Pods
     from companion.kubernetes.cluster import Cluster as Place
     from companion.kubernetes.images import Images
     from companion.kubernetes.names import Manifest
+    from companion.kubernetes.showing import Showing
     from companion.spec.build_network import BuildNetwork
     from companion.spec.containers import Directory, File, Image, Network, Service, Target
 
@@ -34,29 +34,19 @@ _APPLY = (
     "--filename=-",
 )  # fmt: skip
 """On the server: the client's own way would store each Secret a second time, as an annotation."""
-_WITH_PODS = ("--ignore-not-found", "--cascade=foreground")
 _SEEN = "pods,services,networkpolicies"
-_MADE = "deployments,statefulsets,services,networkpolicies,configmaps,secrets"
-"""All kinds of objects of a sandbox but its volumes' claims."""
+_CLAIM, _CLAIMS = "PersistentVolumeClaim", "persistentvolumeclaims"
 _HOLD_FILES = "configmaps,secrets"
 _ENDED = "command terminated with exit code "
 """What kubectl adds to the output of a command that failed."""
-_SHOWN = """\
-for _ in $(seq 300); do
-  if sha256sum --check --status <<<"$sums" 2>/dev/null; then exit; fi
-  sleep 0.1
-done
-exit 1
-"""
-_SECONDS_TO_SHOW = 40.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster(Kubectl):
     """One agent on a cluster; implements `driver.Driver`.
 
-    Without an agent, it covers all Pods of the project; without a project, all of ours in the
-    namespace.
+    Without an agent, it covers all Pods of the project; without a project, all that this desktop
+    made in the namespace.
     """
 
     project: str = ""
@@ -68,14 +58,14 @@ class Cluster(Kubectl):
     @property
     def names(self) -> Names:
         """The names of the agent's objects."""
-        return Names(self.choice.namespace, self.project, self.agent)
+        return Names(self.choice.namespace, self.project, self.agent, self.choice.owner)
 
     @property
     def _selector(self) -> str:
-        if not self.project:
-            return f"--selector={LABEL}.project"
-        owners = ((f"{LABEL}.project", self.project), (f"{LABEL}.agent", self.agent))
-        return "--selector=" + ",".join(f"{key}={value}" for key, value in owners if value)
+        whose = ((f"{LABEL}.project", self.project), (f"{LABEL}.agent", self.agent))
+        parts = (f"{key}={value}" for key, value in whose if value)
+        # Always with the owner: without an ID, that finds nothing instead of what is others'.
+        return "--selector=" + ",".join((f"{OWNER}={self.choice.owner}", *parts))
 
     def require_user_ids(self) -> None:
         """Do nothing: Pods have the user IDs that they are given."""
@@ -137,7 +127,7 @@ class Cluster(Kubectl):
 
     def holds_any(self) -> bool:
         """Tell whether the agent has objects of ours there, besides its volumes."""
-        return bool(self.ask("get", _MADE, self._selector, "--output=name").split())
+        return bool(self.ask("get", MADE, self._selector, "--output=name").split())
 
     def subnets(self) -> list[str]:
         """Return nothing: no network of ours is made there."""
@@ -201,16 +191,29 @@ class Cluster(Kubectl):
         owner: int,
         only: Collection[Directory] | None = None,
     ) -> None:
-        """Store our files in the cluster, and wait until the Pods that run show them."""
+        """Store our files in the cluster, and wait until a gateway that stays shows its own."""
         del image, owner
         from companion.kubernetes import objects  # noqa: PLC0415 - start-up time is a budget
 
         wanted = {d: f for d, f in contents.items() if only is None or d in only}
         place = self._place(self._address())
-        manifests = tuple(objects.of_files(wanted, self.names, place))
-        if manifests:
-            self._apply(manifests)
-            self._await_files({d: tuple(map(place.filled, f)) for d, f in wanted.items()})
+        stored = objects.stored(wanted, place)
+        if stored:
+            self._apply(objects.of_files(wanted, self.names, place))
+            self._showing.mark_agent()
+            self._showing.of_gateway(stored)
+
+    def await_carried(self, contents: Mapping[Directory, tuple[File, ...]]) -> None:
+        """Wait a while until the agent's container shows the files that carry() stored."""
+        from companion.kubernetes import objects  # noqa: PLC0415 - the same
+
+        self._showing.of_agent(objects.stored(contents, self._place(self._address())))
+
+    @property
+    def _showing(self) -> Showing:
+        from companion.kubernetes.showing import Showing  # noqa: PLC0415 - the same
+
+        return Showing(self, self.names, self.containers)
 
     def _address(self) -> str:
         """Return the address of the gateway's Service, which is made if it is missing."""
@@ -225,33 +228,6 @@ class Cluster(Kubectl):
     def _apply(self, manifests: Iterable[Manifest]) -> None:
         listed = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
         self.call(*_APPLY, stdin=json.dumps(listed))
-
-    def _await_files(self, contents: Mapping[Directory, tuple[File, ...]]) -> None:
-        """Let the kubelets look at the files now, and wait until the Pods show them.
-
-        A changed Pod is looked at within a second, a changed Secret within a minute and a half.
-        """
-        from companion.kubernetes import mounts  # noqa: PLC0415 - start-up time is a budget
-
-        pods = [(one.name, one.role) for one in self.containers() if one.running and one.role]
-        if not pods:
-            return
-        names = (name for name, _ in pods)
-        mark = f"{annotation('applied')}={time.time_ns()}"
-        self.call("annotate", "--overwrite", "pod", *names, mark)
-
-        def wait(pod: tuple[str, Role]) -> None:
-            name, role = pod
-            sums = "".join(
-                f"{hashlib.sha256(file.content).hexdigest()}  {path}/{file.path}\n"
-                for directory, path in mounts.of(role).items()
-                for file in contents.get(directory, ())
-            )
-            if sums:
-                argv = self._exec(name, role, "/bin/bash", "-s", stdin=True)
-                self.call(*argv, stdin=f"sums='{sums}'\n{_SHOWN}", timeout=_SECONDS_TO_SHOW)
-
-        parallel.each(tuple(pods), wait, at_once=2)
 
     def seed(
         self, image: str, volume: str, owner: int, send: Callable[[IO[bytes], str], None]
@@ -273,36 +249,56 @@ class Cluster(Kubectl):
         return frozenset((row[-2], row[-1]) for row in rows)
 
     def remove_files(self) -> None:
-        """Remove all objects of the agent but the claims of its volumes."""
-        self.call("delete", _MADE, self._selector, *_WITH_PODS)
+        """Remove all objects of the agent but the claims of its volumes.
+
+        Raises:
+            EngineError: a Pod does not end; its secrets are gone, but its policies are not.
+        """
+        self._removal.everything()
+
+    @property
+    def _removal(self) -> Removal:
+        return Removal(self, self._selector)
 
     def start(self, service: Service, target: Target) -> None:
         """Apply what makes a service's Pod, and what leads there."""
         from companion.kubernetes import network, objects  # noqa: PLC0415 - start-up time is a budget
 
-        self._await_removal(service.role)
+        self._removal.await_end(self._owner(service.role))
         place = self._place(self._address())
         around = network.render(target, self.names, place)
-        self._apply((*around, *objects.workload(service.role, target, self.names, place)))
+        made = tuple(objects.workload(service.role, target, self.names, place))
+        there = self._claims(one["metadata"]["name"] for one in made if one["kind"] == _CLAIM)
+        kept = (one for one in made if one["metadata"]["name"] not in there)
+        self._apply((*around, *kept))
 
-    def await_start(self, target: Target, progress: Callable[[str], None]) -> None:
-        """Wait until both Pods have started, or until one of them cannot.
+    def _claims(self, names: Iterable[str]) -> frozenset[str]:
+        """Return which claims exist. They may have grown, and no cluster lets one shrink again."""
+        wanted = tuple(names)
+        if not wanted:
+            return frozenset()
+        said = self.ask("get", _CLAIMS, *wanted, "--ignore-not-found", "--output=name")
+        return frozenset(one.partition("/")[2] for one in said.split())
 
-        Raises:
-            EngineError: with the cluster's own reason.
+    def waiter(
+        self, target: Target, progress: Callable[[str], None], is_wanted: Callable[[], bool]
+    ) -> Callable[[], None]:
+        """Return what waits until both Pods have started, or until one of them cannot.
+
+        It raises EngineError with the cluster's own reason. What the cluster tells by now is old.
         """
         from companion.kubernetes.starting import Starting  # noqa: PLC0415 - start-up time is a budget
 
-        starting = Starting(self, self.names, self._selector, progress)
-        starting.wait(service.role for service in target.services)
+        roles = tuple(service.role for service in target.services)
+        return Starting(self, self.names, self._selector, progress, is_wanted).waiter(roles)
 
     def reconnect(self, service: str) -> None:
         """Do nothing: the cluster's own rules are its own."""
 
     def remove(self, name: str) -> None:
         """Begin to remove what makes a Pod: a node takes seconds, and start() waits for it."""
-        owner = self._owner(Role.AGENT if name == self.names.pod else Role.GATEWAY)
-        self.call("delete", owner, *_WITH_PODS, "--wait=false")
+        role = Role.AGENT if name == self.names.pod else Role.GATEWAY
+        self._removal.begin(self._owner(role))
 
     def _owner(self, role: Role) -> str:
         """Return what makes the Pod of a role, as kubectl names it."""
@@ -310,13 +306,6 @@ class Cluster(Kubectl):
         return (
             f"statefulset/{names.sandbox}" if role is Role.AGENT else f"deployment/{names.of(role)}"
         )
-
-    def _await_removal(self, role: Role) -> None:
-        """Wait until the Pod of a role is gone, if it is being removed."""
-        owner = self._owner(role)
-        since = "--output=jsonpath={.metadata.deletionTimestamp}"
-        if self.ask("get", owner, "--ignore-not-found", since):
-            self.call("delete", owner, *_WITH_PODS)
 
     def _exec(self, pod: str, role: Role | None, *command: str, stdin: bool) -> tuple[str, ...]:
         streams = ("--stdin",) if stdin else ()
@@ -358,7 +347,7 @@ class Cluster(Kubectl):
 
     def describe(self, services: Iterable[str]) -> str:
         """Return the Pods of services, a JSON list in their order."""
-        pods = {one["metadata"]["labels"][f"{LABEL}.role"]: one for one in self._list("pods")}
+        pods = {one["metadata"]["labels"].get(f"{LABEL}.role"): one for one in self._list("pods")}
         roles = {role.service_of(self.agent): role for role in (Role.GATEWAY, Role.AGENT)}
         return json.dumps([pods[roles[name]] for name in services])
 
@@ -382,7 +371,7 @@ class Cluster(Kubectl):
         """Return a Pod's last lines of output as plain text."""
         command = self.command("logs", f"--tail={count}", *self._container(container))
         done = process.run(command.argv, env=command.environment, timeout=FAST, merged=True)
-        return tuple(map(plain, done.stdout.splitlines()[-count:]))
+        return () if done.code else tuple(map(plain, done.stdout.splitlines()[-count:]))
 
     def events(self) -> Command:
         """Return the command that prints a line with our label whenever a Pod changes."""
@@ -391,7 +380,7 @@ class Cluster(Kubectl):
 
     def volumes(self) -> tuple[str, ...]:
         """Return the names of the agent's volumes, as its definition has them."""
-        found = self.ask("get", "persistentvolumeclaims", self._selector, "--output=name").split()
+        found = self.ask("get", _CLAIMS, self._selector, "--output=name").split()
         names = (one.partition("/")[2] for one in found)
         return tuple(f"{self.agent}_{name.partition('.')[2]}" for name in names)
 
@@ -399,5 +388,5 @@ class Cluster(Kubectl):
         """Remove the claims of the agent's volumes, and with most clusters what they hold."""
         own = self.volumes()
         if own:
-            self.call("delete", "persistentvolumeclaims", self._selector)
+            self._removal.claims()
         return len(own)

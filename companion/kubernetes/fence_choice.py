@@ -83,6 +83,12 @@ def _admit(
             raise refusal(namespace, error) from None
 
 
+def is_quota(error: EngineError) -> bool:
+    """Tell whether a namespace refused a Pod because it has no room for one more."""
+    found = _SERVER.search(error.log)
+    return bool(found and _QUOTA.match(_POD.sub("", error.log[found.end() :].strip())))
+
+
 def refusal(namespace: str, error: EngineError) -> EngineError:
     """Return what it means that a namespace did not admit a Pod, by what kubectl said.
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from companion.spec.containers import Directory, Volume
-from companion.spec.identity import Role
+from companion.spec.identity import Role, digest
 
 Manifest = dict[str, Any]
 """One object as kubectl takes it."""
 LABEL = "dev.companion"
+OWNER = f"{LABEL}.owner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,19 @@ class Names:
     namespace: str
     project: str
     agent: str
+    owner: str = ""
+    """The ID of the desktop whose driver makes them; "" for objects that are written to files.
+
+    Others may have a project at the same path, and so with the same ID.
+    """
 
     @property
     def sandbox(self) -> str:
         """The name of the agent's StatefulSet."""
-        return f"{self.agent}-{self.project.rpartition('-')[2]}"
+        part = self.project.rpartition("-")[2]
+        if self.owner:
+            part = digest((self.owner, self.project))[: len(part)]
+        return f"{self.agent}-{part}"
 
     @property
     def pod(self) -> str:
@@ -47,7 +56,8 @@ class Names:
 
     def labels(self, role: Role) -> dict[str, str]:
         """Return the labels by which Pods are found."""
-        return {
+        owner = {OWNER: self.owner} if self.owner else {}
+        return owner | {
             f"{LABEL}.project": self.project,
             f"{LABEL}.agent": self.agent,
             f"{LABEL}.role": str(role),

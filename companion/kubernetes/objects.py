@@ -15,6 +15,7 @@ LARGEST = 1_000_000
 """Bytes of a ConfigMap or Secret; etcd takes a little more, keys and metadata included."""
 _SECRET = "Secret"  # noqa: S105 - a kind
 _OWNERS = {Directory.GATEWAY: Role.GATEWAY, Directory.REACH: Role.AGENT}
+_SECRET_OWNERS = {one: role for role, held in pods.SECRETS.items() for one in held}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +66,24 @@ def of_files(
     Raises:
         CompanionError: a cluster does not store as much.
     """
-    roles = {one: role for role, directories in pods.SECRETS.items() for one in directories}
-    for directory, files in sorted(contents.items()):
+    for directory, files in sorted(stored(contents, cluster).items()):
         if directory in pods.CONFIG_MAPS:
-            made = _config_map(directory, tuple(map(cluster.filled, files)), names)
-        elif directory in roles:
-            made = _secret(directory, roles[directory], files, names)
+            made = _config_map(directory, files, names)
         else:
-            continue
+            made = _secret(directory, _SECRET_OWNERS[directory], files, names)
         _require_size(made)
         yield made
+
+
+def stored(
+    contents: Mapping[Directory, tuple[File, ...]], cluster: Cluster
+) -> dict[Directory, tuple[File, ...]]:
+    """Return the files that Pods mount, as they are stored; only rules hold addresses."""
+    return {
+        one: tuple(map(cluster.filled, files)) if one in pods.CONFIG_MAPS else files
+        for one, files in contents.items()
+        if one in pods.CONFIG_MAPS or one in _SECRET_OWNERS
+    }
 
 
 def _require_size(manifest: Manifest) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from companion.engine.model import IN_POD, Container
 from companion.kubernetes.names import LABEL, Names
 from companion.kubernetes.pods import PLACE, SERVICE, SPEC
+from companion.kubernetes.waiting import is_over
 from companion.spec.identity import Role
 
 Object = Mapping[str, Any]
@@ -13,24 +14,28 @@ _AROUND = {("Service", role) for role in (Role.GATEWAY, Role.AGENT)} | {
     ("NetworkPolicy", role) for role in (Role.GATEWAY, Role.AGENT)
 }
 """What a sandbox has besides its Pods: without all of it, it is started anew."""
+_ROLES = (Role.AGENT, Role.GATEWAY)
 
 
 def containers(objects: Iterable[Object], seal: str) -> Iterator[Container]:
-    """Yield the containers of our Pods; one that is ending is left out if another one is there.
+    """Yield the containers of our Pods; one that is over is left out if another one is there.
+
+    A Pod that only has our labels is none of ours: its role is not one of a cluster's.
 
     Args:
         objects: Pods, Services and NetworkPolicies of one or more sandboxes.
         seal: the digest of an agent's place, by which its Pods should be; "" for no comparison.
     """
     listed = list(objects)
-    pods = sorted((o for o in listed if o["kind"] == "Pod"), key=_is_ending)
-    seen: set[tuple[str, str, str]] = set()
+    pods = sorted((o for o in listed if o["kind"] == "Pod"), key=is_over)
+    seen: set[tuple[str, ...]] = set()
     around = {(o["kind"], _labels(o).get(f"{LABEL}.role")) for o in listed if o["kind"] != "Pod"}
     is_whole = not seal or around >= _AROUND
     for pod in pods:
         labels = _labels(pod)
-        key = (labels[f"{LABEL}.project"], labels[f"{LABEL}.agent"], labels[f"{LABEL}.role"])
-        if key not in seen:
+        names = (labels.get(f"{LABEL}.{one}", "") for one in ("project", "agent", "role"))
+        project, agent, role = key = tuple(names)
+        if project and agent and role in _ROLES and key not in seen:
             seen.add(key)
             yield _container(pod, seal, is_whole=is_whole)
 
@@ -72,6 +77,7 @@ def _container(pod: Object, seal: str, *, is_whole: bool) -> Container:
     state: Mapping[str, Any] = status.get("state") or {}
     ended = state.get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
     is_running = "running" in state and not _is_ending(pod)
+    word = _status(pod, state, is_running=is_running)
     return Container(
         id=metadata["uid"],
         name=metadata["name"],
@@ -81,11 +87,12 @@ def _container(pod: Object, seal: str, *, is_whole: bool) -> Container:
         role=role,
         spec=annotations.get(SPEC, "") if is_current else "",
         running=is_running,
-        status=_status(pod, state, is_running=is_running),
+        status=word,
         exit_code=0 if is_running else int(ended.get("exitCode", 0)),
         out_of_memory=not is_running and ended.get("reason") == "OOMKilled",
         started=state["running"].get("startedAt", "") if "running" in state else "",
         network_mode=IN_POD,
+        coming=word == "starting" or (is_running and not status.get("started")),
     )
 
 
@@ -95,7 +102,7 @@ def _status(pod: Object, state: Mapping[str, Any], *, is_running: bool) -> str:
         return "running"
     if _is_ending(pod):
         return "ending"
-    if "terminated" in state:
+    if "terminated" in state or is_over(pod):
         return "exited"
     reason: str = state.get("waiting", {}).get("reason", "")
     if reason == "CrashLoopBackOff":

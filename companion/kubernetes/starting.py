@@ -4,13 +4,14 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from companion.errors import EngineError
+from companion.errors import EngineError, StoppedError
 from companion.kubernetes import waiting
 from companion.kubernetes.kubectl import Kubectl
 from companion.kubernetes.names import LABEL, Names
-from companion.kubernetes.waiting import Coming, Ready, Stuck
+from companion.kubernetes.waiting import Coming, Patience, Ready, State
 from companion.spec.identity import Role
 from companion.system import process
 
@@ -21,6 +22,20 @@ _SECONDS_OF_EVENTS = 5.0
 """How old the events may be by which a Pod is judged: one list has those of all agents."""
 
 
+class _Events:
+    """The events of the namespace, listed now and then; `known` are those of the first time."""
+
+    def __init__(self, fetch: Callable[[], list[dict[str, Any]]]) -> None:
+        self._fetch = fetch
+        self._listed, self._time = fetch(), time.monotonic()
+        self.known = waiting.occurrences(self._listed)
+
+    def latest(self) -> list[dict[str, Any]]:
+        if time.monotonic() - self._time > _SECONDS_OF_EVENTS:
+            self._listed, self._time = self._fetch(), time.monotonic()
+        return self._listed
+
+
 @dataclass(frozen=True, slots=True)
 class Starting:
     """The Pods of one agent that are to start."""
@@ -29,35 +44,29 @@ class Starting:
     names: Names
     selector: str
     progress: Callable[[str], None]
+    is_wanted: Callable[[], bool]
 
-    def wait(self, roles: Iterable[Role]) -> None:
+    def waiter(self, roles: tuple[Role, ...]) -> Callable[[], None]:
+        """Return what waits for the Pods of these roles; events from before are no news to it."""
+        return partial(self._wait, roles, _Events(partial(self._get, "events")))
+
+    def _wait(self, roles: tuple[Role, ...], events: _Events) -> None:
         """Wait until the Pods of these roles have started.
 
         Raises:
             EngineError: one cannot, or has not for as long as that takes a cluster.
+            StoppedError: they are not wanted any more.
         """
-        wanted, told = tuple(roles), ""
-        events, listed, pause = self._get("events"), time.monotonic(), _PAUSE
-        known = waiting.occurrences(events)
-        stuck_since: dict[Role, float] = {}
+        told, pause, patience = "", _PAUSE, Patience()
         while True:
             process.heed_interrupt()
-            pods = {one["metadata"]["labels"][f"{LABEL}.role"]: one for one in self._pods()}
-            asks = any(waiting.wants_events(pods.get(role)) for role in wanted)
-            if asks and time.monotonic() - listed > _SECONDS_OF_EVENTS:
-                events, listed = self._get("events"), time.monotonic()
-            states = {
-                role: waiting.judge(role, self._owner(role), pods.get(role), events, known)
-                for role in wanted
-            }
-            for role, state in states.items():
-                if not isinstance(state, Stuck):
-                    stuck_since.pop(role, None)
-                    continue
-                begin = stuck_since.setdefault(role, time.monotonic())
-                if time.monotonic() - begin >= state.patience:
-                    what, hint, _, code = state.problem
-                    raise EngineError(what, hint, code=code)
+            if not self.is_wanted():
+                raise StoppedError("stopped while its Pods were started")
+            states = self._states(roles, events)
+            now = time.monotonic()
+            problems = (patience.problem(role, state, now) for role, state in states.items())
+            if problem := next(filter(None, problems), None):
+                raise EngineError(problem.what, problem.hint, code=problem.code)
             if all(isinstance(state, Ready) for state in states.values()):
                 return
             doing = next((s.doing for s in states.values() if isinstance(s, Coming)), told)
@@ -67,12 +76,21 @@ class Starting:
             time.sleep(pause)
             pause = min(pause * _SLOWER, _LONGEST_PAUSE)
 
+    def _states(self, roles: Iterable[Role], events: _Events) -> dict[Role, State]:
+        pods = {one["metadata"]["labels"].get(f"{LABEL}.role"): one for one in self._pods()}
+        asks = any(waiting.wants_events(pods.get(role)) for role in roles)
+        listed = events.latest() if asks else []
+        return {
+            role: waiting.judge(role, self._owner(role), pods.get(role), listed, events.known)
+            for role in roles
+        }
+
     def _owner(self, role: Role) -> str:
         return self.names.sandbox if role is Role.AGENT else self.names.of(role)
 
     def _pods(self) -> list[dict[str, Any]]:
         pods = self._get("pods", self.selector)
-        return sorted(pods, key=lambda one: "deletionTimestamp" not in one["metadata"])
+        return sorted(pods, key=waiting.is_over, reverse=True)  # the last one of a role counts
 
     def _get(self, *words: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = json.loads(self.kubectl.ask("get", *words, "--output=json"))[

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from companion.errors import Code, Problem
@@ -16,6 +16,9 @@ CLOSED = "closed"
 _UNSCHEDULABLE = "Unschedulable"
 _SECONDS = 30.0
 _AUTOSCALER = 600.0
+_CONTROLLER = 120.0
+_START = 3900.0
+"""More than a startup probe waits (see pods.py), and an image takes to be pulled."""
 _LONGEST = 400
 _PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 _AT_WORK = {"", "ContainerCreating", "PodInitializing"}
@@ -52,6 +55,8 @@ class Coming:
 
     doing: str
     """What is being done, for people."""
+    patience: float = field(default=_START, compare=False)
+    """The seconds for which that may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,29 @@ class Stuck:
 
 
 State = Ready | Coming | Stuck
+
+
+class Patience:
+    """Tells when a Pod has been in one state for too long."""
+
+    def __init__(self) -> None:
+        self._since: dict[Role, tuple[str, float]] = {}
+
+    def problem(self, role: Role, state: State, now: float) -> Problem | None:
+        """Return why nobody should wait on for a Pod that is in `state` at `now` (seconds)."""
+        if isinstance(state, Ready):
+            self._since.pop(role, None)
+            return None
+        what = state.doing if isinstance(state, Coming) else ""  # one problem may follow another
+        before, begin = self._since.get(role, (None, now))
+        if before != what:
+            self._since[role] = what, (begin := now)
+        if now - begin < state.patience:
+            return None
+        if isinstance(state, Stuck):
+            return state.problem
+        what = f"the cluster has not got beyond {state.doing} for {state.patience:.0f} s"
+        return Problem(what, "ask the cluster's administrator", code=Code.ENGINE_FAILED)
 
 
 def judge(
@@ -90,7 +118,7 @@ def judge(
         new = [event for event in events if _occurrence(event) not in known]
         return _no_pod(role, owner, new)
     if "deletionTimestamp" in pod["metadata"]:
-        return Coming("ending the previous Pod")
+        return Coming("ending the previous Pod", _CONTROLLER)
     uid = pod["metadata"]["uid"]
     mine = [event for event in events if event["involvedObject"].get("uid") == uid]
     status = pod.get("status", {})
@@ -104,6 +132,12 @@ def judge(
             return found
     started = [c for c in status.get("containerStatuses", ()) if _has_started(c)]
     return Ready() if started else _starting(role, status, mine)
+
+
+def is_over(pod: Object) -> bool:
+    """Tell whether a Pod is being removed, or was ended by the cluster."""
+    phase = pod.get("status", {}).get("phase")
+    return "deletionTimestamp" in pod["metadata"] or phase in {"Failed", "Succeeded"}
 
 
 def wants_events(pod: Object | None) -> bool:
@@ -137,7 +171,7 @@ def _no_pod(role: Role, owner: str, events: Iterable[Object]) -> State:
         if is_owner:
             what = f"the cluster does not create the {role}'s Pod: {_reason(event['message'])}"
             return Stuck(Problem(what, _creation_hint(what), code=Code.ENGINE_FAILED))
-    return Coming("waiting for the Pod")
+    return Coming("waiting for the Pod", _CONTROLLER)
 
 
 def _creation_hint(what: str) -> str:
@@ -155,7 +189,7 @@ def _failed(role: Role, status: Object) -> Problem:
 def _unscheduled(role: Role, owner: str, condition: Object, events: Collection[Object]) -> State:
     said = condition.get("message", "").partition(" preemption: ")[0]
     if condition.get("reason") != _UNSCHEDULABLE:
-        return Coming("waiting for a node")
+        return Coming("waiting for a node", _AUTOSCALER)
     hint = "make room on a node, or add one"
     if "PersistentVolumeClaim" in said:
         hint = "`kubectl get storageclass` shows what the cluster has; one has to be the default"

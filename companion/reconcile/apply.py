@@ -15,6 +15,7 @@ from companion.errors import (
     EngineError,
     PortTakenError,
     Position,
+    StoppedError,
     SupersededError,
     UnreachableError,
 )
@@ -24,6 +25,7 @@ from companion.reconcile.build_turn import build_turn
 from companion.reconcile.carrying import Carrying
 from companion.reconcile.desired import BROUGHT, HOST_KEY
 from companion.reconcile.plan import (
+    Await,
     BuildImage,
     CreateNetwork,
     LeaveEngine,
@@ -63,6 +65,8 @@ class Applier:
     build_network: BuildNetwork
     is_wanted: Callable[[Image], bool] = lambda _: True
     """Tells, during a build, whether the user's files still need the image."""
+    is_awaited: Callable[[], bool] = lambda: True
+    """Tells, while a cluster starts Pods, whether nobody has stopped the agent."""
     prepare: Callable[[Service], None] = lambda _: None
     """Prepares what an agent mounts, and refuses it; its old container is gone by then."""
     seed: Callable[[], None] = lambda: None
@@ -80,8 +84,10 @@ class Applier:
         Raises:
             EngineError: a step failed; the next run observes the state and repairs it.
             SupersededError: an image is no longer needed, so its build ended.
+            StoppedError: the user stopped the agent while a cluster started it.
         """
         self._require_networks(plan)
+        await_start = self._waiter() if plan.waits else None
         is_seeded = is_carried = False
         for step in plan.steps:
             if not (is_seeded or _precedes_copies(step)):
@@ -91,10 +97,15 @@ class Applier:
                 self.carrying.carry(anew=bool(plan.starts))
                 is_carried = True
             self._perform(step)
-        if not plan.starts:
-            return 0.0
+        return self._await(await_start) if await_start else 0.0
+
+    def _waiter(self) -> Callable[[], None]:
+        return self.engine.waiter(self.target, self.progress, self.is_awaited)
+
+    def _await(self, await_start: Callable[[], None]) -> float:
+        """Wait until the sandbox is ready; return the seconds of waiting for SSH."""
         try:
-            self.engine.await_start(self.target, self.progress)
+            await_start()
             login = self.target.login
             if login is None:
                 readiness.check_running(self.engine, self.target)
@@ -103,6 +114,8 @@ class Applier:
             return readiness.wait_for_login(
                 self.engine, self.target, login, self.home, self.agent_paths
             )
+        except StoppedError:
+            raise
         except CompanionError:
             self._show_last_lines()
             raise
@@ -144,6 +157,8 @@ class Applier:
             case Reconnect(service, why):
                 self.progress(f"restoring the network rules of {service.name}: {why}")
                 self._reconnect(service)
+            case Await():
+                pass  # all are awaited at the end
             case Reload(service, why):
                 self.progress(f"reloading {service.name}: {why}")
                 self._reload(step)
@@ -246,6 +261,8 @@ class Applier:
         agent, login = readiness.agent_login(self.target), self.target.login
         if agent.started_as_root and not login:
             return  # the agent's user is unknown here; its next start brings the rest
+        if self.carrying:
+            self.carrying.await_agent()
         if login and step.is_about(HOST_KEY):
             reload_sshd(self.engine, agent)
         if BROUGHT in dict(service.reloads) and step.is_about(BROUGHT):
@@ -257,7 +274,7 @@ class Applier:
 
         An engine that fails to list them must not hide that failure.
         """
-        with suppress(EngineError):
+        with suppress(CompanionError):
             for container in self.engine.containers():
                 for line in self.engine.last_lines(container.name, _LOG_TAIL):
                     self.progress(f"{container.service} | {line}")

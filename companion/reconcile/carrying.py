@@ -54,6 +54,11 @@ class Carrying:
         self.engine.carry(self.target.services[0].image, contents, self.owner, only)
         carried_store.write(self.agent_paths, self.engine.choice, digests)
 
+    def await_agent(self) -> None:
+        """Wait a while until the agent's container has them; it may prevent that."""
+        if not self.engine.choice.shares_files:
+            self.engine.await_carried(self._contents())
+
     def is_due(self) -> bool:
         """Tell whether an engine elsewhere holds other files than these."""
         shares = self.engine.choice.shares_files

@@ -236,7 +236,8 @@ def _reconnected(seen: Comparison, record: AgentRecord) -> Comparison:
 def _should_answer(todo: Plan) -> bool:
     """Tell whether everything of a sandbox runs already, and stays, with the host key it has."""
     loads_host_key = any(isinstance(s, Reload) and s.is_about(HOST_KEY) for s in todo.steps)
-    return todo.change in {Change.NONE, Change.RELOAD} and not loads_host_key
+    stays = todo.change in {Change.NONE, Change.RELOAD} and not todo.waits
+    return stays and not loads_host_key
 
 
 def settled(

@@ -22,6 +22,7 @@ class Change(IntEnum):
 
 _NOT_WANTED = Why(Reason.NOT_WANTED, "no longer part of the sandbox")
 _MISSING = Why(Reason.MISSING, "it does not exist yet")
+_COMING = Why(Reason.COMING, "the cluster is starting it")
 _UNREACHABLE = Why(Reason.UNREACHABLE, "SSH does not answer; firewall rules may be gone")
 
 
@@ -127,9 +128,20 @@ class Reconnect:
         return f"restore the network rules of {self.service.name}"
 
 
-Step = (
-    BuildImage | LeaveEngine | Remove | RemoveNetwork | CreateNetwork | Start | Reconnect | Reload
-)
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait for a container that a cluster is starting by itself; none restarts."""
+
+    service: Service
+    why: Why
+
+    def describe(self) -> str:
+        """Return the step in words."""
+        return f"wait for {self.service.name}"
+
+
+_Light = Await | Reconnect | Reload
+Step = BuildImage | LeaveEngine | Remove | RemoveNetwork | CreateNetwork | Start | _Light
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +155,7 @@ class Plan:
         """The class of the entire plan."""
         if any(isinstance(step, BuildImage) for step in self.steps):
             return Change.REBUILD
-        if any(not isinstance(step, Reload | Reconnect) for step in self.steps):
+        if any(not isinstance(step, _Light) for step in self.steps):
             return Change.RECREATE
         return Change.RELOAD if self.steps else Change.NONE
 
@@ -151,6 +163,11 @@ class Plan:
     def starts(self) -> frozenset[Role]:
         """The roles whose containers are started."""
         return frozenset(step.service.role for step in self.steps if isinstance(step, Start))
+
+    @property
+    def waits(self) -> bool:
+        """Whether a container is new by the end, so that its start is to be waited for."""
+        return any(isinstance(step, Start | Await) for step in self.steps)
 
 
 def plan(
@@ -184,6 +201,8 @@ def plan(
         *(CreateNetwork(n, wrong_networks[n.name]) for n in desired.networks
           if n.name in wrong_networks),
         *(Start(s, reasons[s.name]) for s in desired.services if s.name in reasons),
+        *(Await(s, _COMING) for s in desired.services if s.name not in reasons
+          and (found := observed.container(s.name)) and found.coming),
         *(Reconnect(s, _UNREACHABLE) for s in desired.services
           if observed.unreachable and s.publish and s.name not in reasons),
         *(r for s in desired.services if s.name not in reasons for r in _reloads(s, record)),
@@ -276,7 +295,7 @@ def _start_reasons(
         elif service.network_of in restarted or _lost_namespace(container, service, observed):
             text = f"it shares the network of {service.network_of}, which is new"
             why = Why(Reason.NAMESPACE_REPLACED, text)
-        elif not container.running:
+        elif not (container.running or container.coming):
             why = Why(Reason.STOPPED, f"it is {container.status}")
         elif service.role is Role.NET and _restarted(container, observed):
             text = "another program restarted it; its network must be checked again"

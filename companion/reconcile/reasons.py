@@ -13,6 +13,7 @@ class Reason(StrEnum):
     NETWORK_CHANGED = "network-changed"
     NAMESPACE_REPLACED = "namespace-replaced"
     STOPPED = "stopped"
+    COMING = "coming"
     RESTARTED_ELSEWHERE = "restarted-elsewhere"
     RESTART_REQUESTED = "restart-requested"
     NOT_LOADED = "not-loaded"

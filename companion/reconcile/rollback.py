@@ -4,6 +4,8 @@ from dataclasses import replace
 from functools import partial
 
 from companion.desktop import ssh_config
+from companion.engine.driver import Driver
+from companion.engine.model import Observed
 from companion.errors import (
     AddressHeldError,
     CompanionError,
@@ -19,7 +21,9 @@ from companion.reconcile.carrying import Carrying
 from companion.reconcile.compare import engine_at
 from companion.reconcile.plan import plan, without_starts
 from companion.reconcile.progress import Progress
+from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked
+from companion.spec.containers import Target
 from companion.system.paths import Paths
 
 
@@ -56,7 +60,7 @@ def roll_back(
     record = replace(record, allocation=kept, applied=applied, config=config)
     store.write(agent_paths, record)
     ssh_config.sync(home)
-    contexts = checked.ref.build(checked.config.name)
+    contexts, stopped = checked.ref.build(checked.config.name), last_stop_request(agent_paths)
     carrying = Carrying(engine, target, agent_paths, checked.host.uid)
     applier = Applier(
         engine,
@@ -66,6 +70,7 @@ def roll_back(
         agent_paths,
         progress,
         checked.host.build_network,
+        is_awaited=lambda: last_stop_request(agent_paths) == stopped,
         prepare=partial(mount_guard.require, home, checked),
         carrying=carrying,
     )
@@ -83,6 +88,15 @@ def roll_back(
         return CompanionError(what, "correct agent.yaml and run `companion up`")
     how = "is running again" if way_back.starts else "is still running"
     return _rolled_back(error, f"the previous version {how}")
+
+
+def _observed(engine: Driver, target: Target) -> Observed:
+    """Return what the engine holds; a registry is not asked for images of what runs already."""
+    observed, images = engine.observe(), [image.tag for image in target.images]
+    found = {one.service: one.spec for one in observed.containers if one.running}
+    if all(found.get(service.name) == service.spec for service in target.services):
+        return replace(observed, images=frozenset(images))
+    return engine.observe(images)
 
 
 def _rolled_back(error: CompanionError, outcome: str) -> RolledBackError:

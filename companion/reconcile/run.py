@@ -246,7 +246,7 @@ def _reconcile(request: _Request) -> Report:
         comparison.engine.require_user_ids()  # whoever turns mapping on loses all images
     try:
         return _report(comparison, request.begin, _carry_out(request, comparison))
-    except (WorldChangedError, SupersededError):
+    except (WorldChangedError, SupersededError, StoppedError):
         raise
     except CompanionError as error:
         if settled_comparison:
@@ -266,6 +266,10 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     mounted_files.write(comparison.desired, home, checked, restarts=not comparison.waits_for)
     ssh_config.sync(home)
     brings = carrying.of(home, comparison)
+
+    def is_awaited() -> bool:
+        return request.last_stop_request == last_stop_request(agent_paths)
+
     applier = Applier(
         comparison.engine,
         comparison.desired.target,
@@ -274,10 +278,8 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
         agent_paths,
         request.progress,
         checked.host.build_network,
-        lambda image: (
-            request.last_stop_request == last_stop_request(agent_paths)
-            and is_needed(home, comparison, image)
-        ),
+        lambda image: is_awaited() and is_needed(home, comparison, image),
+        is_awaited,
         partial(mount_guard.prepare, home, checked),
         partial(seeding.seed, comparison, request.progress),
         brings,

@@ -70,6 +70,11 @@ class Paths:
         return self.data / "ca" / "ca.crt"
 
     @property
+    def owner_id(self) -> Path:
+        """The random ID that labels what this desktop makes on clusters."""
+        return self.data / "owner_id"
+
+    @property
     def projects(self) -> Path:
         """Parent of all project states."""
         return self.state / "projects"

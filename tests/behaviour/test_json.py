@@ -23,8 +23,8 @@ no-logins editor-missing exists no-watcher no-repository work-unsaved confirmati
 restart-needed trust-required damaged file-access
 """
 REASONS = """
-missing image-missing spec-changed network-changed namespace-replaced stopped restarted-elsewhere
-restart-requested not-loaded not-wanted engine-changed files-unknown
+missing image-missing spec-changed network-changed namespace-replaced stopped coming
+restarted-elsewhere restart-requested not-loaded not-wanted engine-changed files-unknown
 unreachable
 """
 
