@@ -21,6 +21,7 @@ _LONGEST = 600
 _NO_RIGHT = re.compile(r"^(pods is forbidden: )?User \"(?P<user>[^\"]*)\" cannot \w+ resource ")
 _NO_NAMESPACE = re.compile(r"^namespaces \"[^\"]*\" not found")
 _ENDING = re.compile(r"because it is being terminated")
+_NO_ROOM = re.compile(r"^exceeded quota")
 _QUOTA = re.compile(r"^\[?(exceeded quota|failed quota|(maximum|minimum) \w+ usage per )")
 
 
@@ -86,7 +87,7 @@ def _admit(
 def is_quota(error: EngineError) -> bool:
     """Tell whether a namespace refused a Pod because it has no room for one more."""
     found = _SERVER.search(error.log)
-    return bool(found and _QUOTA.match(_POD.sub("", error.log[found.end() :].strip())))
+    return bool(found and _NO_ROOM.match(_POD.sub("", error.log[found.end() :].strip())))
 
 
 def refusal(namespace: str, error: EngineError) -> EngineError:

@@ -122,3 +122,17 @@ def test_a_cluster_that_does_not_answer_has_decided_nothing():
     with pytest.raises(EngineError, match="kubectl create failed") as failed:
         Namespace(pod=SILENT).choose()
     assert failed.value.log == SILENT
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (f"{POD}{QUOTA}", True),
+        (f"{POD}failed quota: compute: must specify limits.memory", False),
+        (f"{POD}maximum memory usage per Container is 1Gi, but limit is 8Gi", False),
+        (POD_SECURITY, False),
+        (SILENT, False),
+    ],
+)
+def test_only_a_quota_is_about_how_much_is_there_already(said: str, *, expected: bool):
+    assert fence_choice.is_quota(EngineError("kubectl create failed", "", said)) is expected

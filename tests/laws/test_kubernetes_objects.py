@@ -20,7 +20,9 @@ from companion.kubernetes.names import Names
 from companion.kubernetes.objects import Objects
 from companion.reconcile import host_facts
 from companion.reconcile.desired import Desired, desire
+from companion.sandbox.addressing import GATEWAY
 from companion.spec.containers import Directory, File
+from companion.spec.identity import Role
 
 OLDEST, NEWEST = 25, 37
 RELEASES = [
@@ -279,3 +281,21 @@ def test_what_a_cluster_cannot_do_is_one_problem_with_a_hint(what: str, tmp_path
 def test_nothing_of_the_ordinary_sandbox_is_refused(tmp_path: Path):
     sandbox = desired(tmp_path).sandbox
     assert not list(limitations(sandbox.agent, sandbox.contribution, gateway=True))
+
+
+def test_desktops_with_one_project_path_share_no_name_and_no_selector():
+    first, second, written = (
+        Names("agents", "app-0123456789ab", "coder", owner) for owner in ("a" * 16, "b" * 16, "")
+    )
+    assert len({one.sandbox for one in (first, second, written)}) == 3
+    assert len(first.sandbox) == len(written.sandbox)
+    for role in (Role.AGENT, Role.GATEWAY):
+        assert not first.labels(role).items() <= second.labels(role).items()
+    assert written.sandbox == "coder-0123456789ab"
+
+
+def test_secrets_are_stored_as_they_are_and_rules_with_the_gateways_address():
+    place, file = PLACES["closed by the Pod"], File("file", GATEWAY.encode())
+    held = objects.stored(dict.fromkeys(Directory, (file,)), place)
+    assert held[Directory.GATEWAY] == (File("file", b"10.96.0.7"),)
+    assert {held[one] for one in PRIVATE} == {(file,)}

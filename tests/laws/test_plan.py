@@ -12,6 +12,7 @@ from test_cases import HERE, generated
 from companion.engine.model import Container, EngineChoice, Observed
 from companion.project.record import AgentRecord, Applied
 from companion.reconcile.plan import (
+    Await,
     BuildImage,
     Change,
     CreateNetwork,
@@ -83,6 +84,8 @@ def perform(  # noqa: C901 - a table of steps
                 nets[network.name] = network.subnet
             case Reload(service):
                 assert service.name in there
+            case Await(service):
+                assert there[service.name].coming
             case Reconnect(service):
                 assert service.name in there
                 unreachable = False
@@ -373,3 +376,15 @@ def test_containers_of_another_agent_are_left_alone(desired: Target):
         plan(desired, replace(seen, containers=(*seen.containers, other)), held(desired)).steps
         == ()
     )
+
+
+def test_what_a_cluster_starts_by_itself_is_awaited_and_replaced_only_for_a_reason(desired: Target):
+    seen = world(desired)
+    coming = replace(seen.containers[0], running=False, coming=True, status="starting")
+    seen = replace(seen, containers=(coming, *seen.containers[1:]))
+    todo = plan(desired, seen, held(desired))
+    assert [(type(one), one.why.reason) for one in todo.steps] == [(Await, Reason.COMING)]
+    assert (todo.change, todo.starts, todo.waits) == (Change.RELOAD, frozenset(), True)
+    assert plan(desired, seen, held(desired), fresh=True).starts
+    other = replace(seen, containers=(replace(coming, spec="other"), *seen.containers[1:]))
+    assert Reason.SPEC_CHANGED in {one.why.reason for one in plan(desired, other, NEW).steps}

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from companion.engine.model import Container
 from companion.errors import Code
-from companion.kubernetes import waiting
+from companion.kubernetes import pods_seen, waiting
 from companion.kubernetes.waiting import Coming, Ready, State, Stuck
 from companion.spec.identity import Role
 
@@ -203,3 +204,53 @@ def test_a_cluster_that_adds_a_node_is_given_the_time_for_it():
     assert isinstance(slow, Stuck)
     assert isinstance(fast, Stuck)
     assert slow.patience > fast.patience
+
+
+def test_nothing_is_waited_for_without_an_end_and_each_state_has_its_own():
+    patience, coming = waiting.Patience(), Coming("starting the agent", 10)
+    assert not patience.problem(Role.AGENT, coming, 0)
+    assert not patience.problem(Role.AGENT, coming, 9)
+    assert not patience.problem(Role.AGENT, Coming("waiting for a node", 5), 11)
+    assert not patience.problem(Role.GATEWAY, coming, 11)
+    assert not patience.problem(Role.AGENT, coming, 15)
+    found = patience.problem(Role.AGENT, coming, 25)
+    assert found
+    assert found.what == "the cluster has not got beyond starting the agent for 10 s"
+    stuck = judged(Role.AGENT, "unschedulable")
+    assert isinstance(stuck, Stuck)
+    assert not patience.problem(Role.AGENT, stuck, 26)
+    assert patience.problem(Role.AGENT, stuck, 26 + stuck.patience) == stuck.problem
+
+
+def labeled(pod: Any, **labels: str) -> Any:
+    named = {f"dev.companion.{name}": value for name, value in labels.items()}
+    kept = {**pod["metadata"]["labels"], **named}
+    return {**pod, "metadata": {"name": "x", **pod["metadata"], "labels": kept}}
+
+
+def seen(*pods: Any) -> tuple[Container, ...]:
+    named = (labeled(one, project="p", agent="coder") for one in pods)
+    return tuple(pods_seen.containers(({"kind": "Pod", **one} for one in named), ""))
+
+
+def test_a_pod_is_coming_until_it_has_started_unless_it_ended_or_is_over():
+    creating, started, ended = (
+        seen(pod_of(Role.AGENT, scene)) for scene in ("creating", "started", "agent-exits")
+    )
+    assert [(one.coming, one.running) for one in (*creating, *started, *ended)] == [
+        (True, False),
+        (False, True),
+        (False, False),
+    ]
+    evicted = {**pod_of(Role.GATEWAY, "creating"), "status": {"phase": "Failed"}}
+    (found,) = seen(evicted)
+    assert (found.coming, found.status) == (False, "exited")
+    (found,) = seen(evicted, pod_of(Role.GATEWAY, "started"))
+    assert found.running
+
+
+@pytest.mark.parametrize("other", [{"role": "other"}, {"role": ""}, {"agent": ""}])
+def test_a_pod_with_labels_of_ours_that_is_no_sandbox_hides_none(other: dict[str, str]):
+    ours = labeled(pod_of(Role.AGENT, "started"), project="p", agent="coder")
+    listed = ({"kind": "Pod", **one} for one in (labeled(ours, **other), ours))
+    assert [one.role for one in pods_seen.containers(listed, "")] == [Role.AGENT]
