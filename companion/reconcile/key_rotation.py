@@ -76,7 +76,9 @@ def carry(home: Paths, checked: Checked, record: AgentRecord) -> None:
     engine = driver(choice, checked.project.id, checked.config.name, str(agent_paths.root))
     target = desired_of(home, checked, record).target
     try:
-        Carrying(engine, target, agent_paths, checked.host.uid).carry(anew=False)
+        carrying = Carrying(engine, target, agent_paths, checked.host.uid)
+        carrying.carry(anew=False)
+        carrying.await_agent()
     except CompanionError as error:
         (problem, *_) = error.problems
         what = f"the keys were changed on this desktop, but {problem.what}"
