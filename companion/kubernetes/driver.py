@@ -200,7 +200,6 @@ class Cluster(Kubectl):
         stored = objects.stored(wanted, place)
         if stored:
             self._apply(objects.of_files(wanted, self.names, place))
-            self._showing.mark_agent()
             self._showing.of_gateway(stored)
 
     def await_carried(self, contents: Mapping[Directory, tuple[File, ...]]) -> None:

@@ -5,7 +5,7 @@ A kubelet looks at a changed Pod within a second, at a changed Secret within a m
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -40,18 +40,23 @@ class Showing:
     def of_gateway(self, contents: Contents) -> None:
         """Wait until the gateway shows its files, unless it is being replaced.
 
+        The kubelets look at the agent's files soon, too.
+
         Raises:
             EngineError: it does not.
         """
-        pod = self._pod(Role.GATEWAY)
-        if pod is None or not self._stays():
+        running = [one for one in self.pods() if one.running]
+        gateway = next((one for one in running if one.role is Role.GATEWAY), None)
+        mark = f"{annotation('applied')}={time.time_ns()}"
+        if running:
+            with suppress(EngineError):  # one may be gone by now
+                self.kubectl.call("annotate", "--overwrite", "pod", *_names(running), mark)
+        if gateway is None or not self._stays():
             return
         try:
-            self._mark(pod)
-            self._await(pod, contents)
+            self._await(gateway, contents)
         except EngineError:
-            now = self._pod(Role.GATEWAY)
-            if now and now.id == pod.id and self._stays():
+            if gateway.id in {one.id for one in self.pods() if one.running} and self._stays():
                 raise
 
     def of_agent(self, contents: Contents) -> None:
@@ -59,18 +64,10 @@ class Showing:
 
         The agent can prevent that, and gains nothing by it: nothing else depends on the answer.
         """
-        if pod := self._pod(Role.AGENT):
-            with suppress(EngineError):
-                self._await(pod, contents)
-
-    def mark_agent(self) -> None:
-        """Let the kubelet look at the agent's files soon."""
-        if pod := self._pod(Role.AGENT):
-            with suppress(EngineError):  # it may be gone by now
-                self._mark(pod)
-
-    def _pod(self, role: Role) -> Container | None:
-        return next((one for one in self.pods() if one.role is role and one.running), None)
+        for pod in self.pods():
+            if pod.role is Role.AGENT and pod.running:
+                with suppress(EngineError):
+                    self._await(pod, contents)
 
     def _stays(self) -> bool:
         """Tell whether the gateway's Deployment is there and is not being removed."""
@@ -78,10 +75,6 @@ class Showing:
         shape = "--output=jsonpath={.metadata.name} {.metadata.deletionTimestamp}"
         found = self.kubectl.ask("get", f"deployment/{name}", "--ignore-not-found", shape)
         return found.strip() == name
-
-    def _mark(self, pod: Container) -> None:
-        mark = f"{annotation('applied')}={time.time_ns()}"
-        self.kubectl.call("annotate", "--overwrite", "pod", pod.name, mark)
 
     def _await(self, pod: Container, contents: Contents) -> None:
         role = pod.role or Role.AGENT
@@ -93,3 +86,7 @@ class Showing:
         if sums:
             argv = ("exec", "--stdin", pod.name, "--container", str(role), "--", "/bin/bash", "-s")
             self.kubectl.call(*argv, stdin=f"sums='{sums}'\n{_SHOWN}", timeout=_SECONDS)
+
+
+def _names(pods: Iterable[Container]) -> tuple[str, ...]:
+    return tuple(one.name for one in pods)

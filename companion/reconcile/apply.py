@@ -261,11 +261,13 @@ class Applier:
         agent, login = readiness.agent_login(self.target), self.target.login
         if agent.started_as_root and not login:
             return  # the agent's user is unknown here; its next start brings the rest
-        if self.carrying:
+        loads_key = login and step.is_about(HOST_KEY)
+        brings = BROUGHT in dict(service.reloads) and step.is_about(BROUGHT)
+        if self.carrying and (loads_key or brings):
             self.carrying.await_agent()
-        if login and step.is_about(HOST_KEY):
+        if loads_key:
             reload_sshd(self.engine, agent)
-        if BROUGHT in dict(service.reloads) and step.is_about(BROUGHT):
+        if brings:
             bring = ("/bin/bash", f"{LIB}/entrypoint.sh", "--bring")
             self.engine.run_as_agent(agent, *bring, stdin="")
 
