@@ -72,7 +72,8 @@ def user_of(space: Space, directory: Path, project: Path) -> User:
     desk.environment["DOCKER_HOST"] = f"unix://{directory}/none"  # podman builds and pushes
     settings = desk.paths.settings
     where = f'context: test, namespace: {SPACE}, registry: "{cluster.registry}/mishaps"'
-    settings.write_text(f"{settings.read_text()}places: {{team: {{kubernetes: {{{where}}}}}}}\n")
+    trusted = settings.read_text().replace(str(desk.home), str(project))
+    settings.write_text(f"{trusted}places: {{team: {{kubernetes: {{{where}}}}}}}\n")
     return User(desk, project, space)
 
 
