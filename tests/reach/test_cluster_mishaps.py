@@ -122,7 +122,7 @@ def test_an_agent_that_ends_every_command_inside_cannot_hold_up_a_denial(user: U
     pod = user.pod("agent")["metadata"]["name"]
     killed = user.space.kubectl("exec", "-i", pod, "--", "/bin/bash", "-s", stdin="sleep 9")
     assert killed.code == 137
-    assert user.inside("curl -s http://listed.test").out == "gateway: no address\n"
+    assert "no address" in user.inside("curl -s http://listed.test").out
     (user.project / "agent.yaml").write_text(CONFIG.replace("listed.test", "other.test"))
     user.companion("up").ok()
     assert "not in the egress list" in user.inside("curl -s http://listed.test").out
