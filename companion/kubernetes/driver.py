@@ -106,7 +106,7 @@ class Cluster(Kubectl):
         items: list[dict[str, Any]] = json.loads(self._get(kinds, "--output=json"))["items"]
         if self.lists is None:
             return items
-        return [o for o in items if o["metadata"]["labels"][f"{LABEL}.agent"] == self.agent]
+        return [o for o in items if o["metadata"]["labels"].get(f"{LABEL}.agent") == self.agent]
 
     def _get(self, kinds: str, shape: str) -> str:
         """Return a list of the agent's objects, or of all of its project's to share."""

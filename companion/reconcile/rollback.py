@@ -4,8 +4,6 @@ from dataclasses import replace
 from functools import partial
 
 from companion.desktop import ssh_config
-from companion.engine.driver import Driver
-from companion.engine.model import Observed
 from companion.errors import (
     AddressHeldError,
     CompanionError,
@@ -23,7 +21,6 @@ from companion.reconcile.plan import plan, without_starts
 from companion.reconcile.progress import Progress
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked
-from companion.spec.containers import Target
 from companion.system.paths import Paths
 
 
@@ -88,15 +85,6 @@ def roll_back(
         return CompanionError(what, "correct agent.yaml and run `companion up`")
     how = "is running again" if way_back.starts else "is still running"
     return _rolled_back(error, f"the previous version {how}")
-
-
-def _observed(engine: Driver, target: Target) -> Observed:
-    """Return what the engine holds; a registry is not asked for images of what runs already."""
-    observed, images = engine.observe(), [image.tag for image in target.images]
-    found = {one.service: one.spec for one in observed.containers if one.running}
-    if all(found.get(service.name) == service.spec for service in target.services):
-        return replace(observed, images=frozenset(images))
-    return engine.observe(images)
 
 
 def _rolled_back(error: CompanionError, outcome: str) -> RolledBackError:
