@@ -16,7 +16,7 @@ from companion.project import store
 from companion.project.model import Project
 from companion.project.record import AgentRecord
 from companion.reconcile import git_facts
-from companion.sandbox.repositories import CONFIG, DIRECTORIES, WORKTREES, GitFacts, stored
+from companion.sandbox.repositories import COMMON, CONFIG, DIRECTORIES, GitFacts, stored
 from companion.system import files, git
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths
@@ -105,7 +105,7 @@ def _dangers(
         own = Path(facts.directory)
         yield from _links(own, effort)
         yield from _unfinished(own)
-        yield from _hidden(top, own, effort)
+        yield from _hidden(top, facts, effort)
         yield from map(str, git_obeys.remotes(own, effort))
         yield from _in_the_tree(directory, facts)
         if facts.is_worktree and own.is_relative_to(top):
@@ -172,9 +172,9 @@ def _unfinished(own: Path) -> Iterator[str]:
             yield f"{options}: continuing runs `git merge-{value}`"
 
 
-def _hidden(top: Path, own: Path, effort: Effort) -> Iterator[str]:
+def _hidden(top: Path, facts: GitFacts, effort: Effort) -> Iterator[str]:
     """Yield by what git shows less than there is, or something else."""
-    common = _common(own)
+    own, common = Path(facts.directory), _common(facts)
     grafts, packed = common / "info/grafts", common / "packed-refs"
     own_refs = common / "refs/replace"
     replaced = [own_refs] if [*git_obeys.entries(own_refs, effort)] else []
@@ -193,14 +193,16 @@ def _hidden(top: Path, own: Path, effort: Effort) -> Iterator[str]:
         )
 
 
-def _common(own: Path) -> Path:
-    """Return the repository of what it keeps of a worktree, or else `own` itself."""
-    return own.parent.parent if own.parent.name == WORKTREES else own
+def _common(facts: GitFacts) -> Path:
+    """Return the repository: that of a linked worktree keeps `facts.directory` below itself."""
+    own = Path(facts.directory)
+    is_linked = facts.is_worktree and any(file.path == COMMON for file in facts.files)
+    return own.parent.parent if is_linked else own
 
 
 def _in_the_tree(directory: Path, facts: GitFacts) -> Iterator[str]:
     """Yield settings that lead to what the agent may write, such as hooks in the work tree."""
-    real, config = files.real(directory), _common(Path(facts.directory)) / CONFIG
+    real, config = files.real(directory), _common(facts) / CONFIG
     if facts.is_worktree and config.is_relative_to(real):
         return
     fixed = [files.real(config.parent / name) for name in (CONFIG, *DIRECTORIES)]

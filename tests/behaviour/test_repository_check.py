@@ -358,6 +358,24 @@ def test_what_hides_an_agents_work_from_its_user_is_found(
     assert [one for one in dangers(top) if sign in one], [*dangers(top)]
 
 
+@pytest.mark.parametrize("kind", ["named worktrees", "bare", "submodule"])
+def test_a_repository_in_a_directory_called_worktrees_is_no_worktree(kind: str, top: Path):
+    place = top.parent / "worktrees"
+    if kind == "submodule":
+        git(top, "submodule", "--quiet", "add", str(top.parent / "library"), "worktrees/app")
+        place = top / "worktrees/app"
+    elif kind == "bare":
+        git(top, "clone", "-q", "--bare", str(top), str(place := place / "app"))
+    else:
+        top.rename(place)
+    git(place, "config", "core.hooksPath", ".husky")
+    (place / ".husky").mkdir()
+    git(place, "replace", "HEAD", git(place, "commit-tree", "HEAD^{tree}", "-m", "other"))
+    found = [*dangers(place)]
+    for sign in (f"{place}/.husky: git uses it (core.hookspath)", "refs/replace: `git log`"):
+        assert [one for one in found if sign in one], found
+
+
 def test_a_worktree_is_no_danger_to_its_repository(top: Path):
     git(top, "worktree", "add", "-q", "--detach", str(top.with_name("tree")))
     own = top / ".git/worktrees/tree"
