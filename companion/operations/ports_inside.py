@@ -30,6 +30,8 @@ class Ports:
     """Where a program listens that is not published yet, lowest first."""
     problems: tuple[Problem, ...] = ()
     """Published ports on which no server can be reached."""
+    listening: frozenset[int] = frozenset()
+    """Every port where a program listens."""
 
 
 def of(containers: Collection[Container], record: AgentRecord) -> Ports:
@@ -78,6 +80,7 @@ def judged(
             for outside, inside in sorted(published)
             if inside in local
         ),
+        listening=frozenset(reachable | local),
     )
 
 

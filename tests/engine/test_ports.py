@@ -30,7 +30,9 @@ def test_a_server_on_a_sandboxs_loopback_is_reached_across_restarts(box: Box):
             assert offer in box.companion("status").ok().out
             assert not bound(3000)
             pair = ("port", f"{port}:3000")
-            (made,) = box.companion(*pair, "--background", "--json").ok().data["forwards"]
+            done = box.companion(*pair, "--background", "--json").ok()
+            (made,) = done.data["forwards"]
+            assert "nothing listens" not in done.err
             assert made["url"] == f"http://coder.localhost:{port}"
             assert fetched(port) == "from inside"
             assert bound(port) == {"0100007F"}
@@ -40,7 +42,9 @@ def test_a_server_on_a_sandboxs_loopback_is_reached_across_restarts(box: Box):
             shown = box.companion("status").ok().out
             assert f"{made['url']} is forwarded to port 3000" in shown
             assert offer not in shown
-            assert "already" in box.companion("port", f"{port}:3001").problems[0]
+            refused = box.companion("port", f"{port}:3001")
+            assert "nothing listens on port 3001 of coder yet" in refused.err
+            assert "already" in refused.problems[0]
         box.companion("restart").ok()
         with serving(box, 3000):
             wait_until(lambda: fetched(port) == "from inside")

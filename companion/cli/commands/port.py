@@ -10,6 +10,7 @@ from companion.engine.detection import detect
 from companion.engine.driver import driver
 from companion.errors import Code, CompanionError, UsageError, named
 from companion.operations import forwarding, ports_inside, started
+from companion.operations.ports_inside import Ports
 from companion.project import forwards, store
 from companion.project.forwards import Forward
 from companion.project.model import Project
@@ -34,6 +35,9 @@ def port(arguments: Namespace) -> Result:
         return _listing(home, project, agent)
     with live.of_one(agent) as progress:
         started.ensure(home, project, agent, progress)
+    inside = pairs[0][1]
+    if inside not in _inside(home, project, agent).listening:
+        comment(f"nothing listens on port {inside} of {agent} yet")
     return _forward(home, project, agent, arguments, *pairs[0])
 
 
@@ -88,12 +92,7 @@ def _stop(home: Paths, project: Project, agent: str, pairs: list[tuple[int, int]
 
 def _listing(home: Paths, project: Project, agent: str) -> Result:
     """Show where servers listen inside, and which ports are forwarded."""
-    written = store.of_project(home, project)
-    if (record := written.agent(agent)) is None:
-        raise store.unknown_agent(agent, project, written.names)
-    engine = driver(detect(None, record.engine), project.id, agent)
-    containers = engine.containers(record.applied.parts)
-    ports = ports_inside.asked(engine, containers, record)
+    ports = _inside(home, project, agent)
     mine = [f for f in forwards.active(home) if (f.project, f.agent) == (project.id, agent)]
     forwarded = {one.inside for one in mine}
     rows = [(str(one.inside), one.url) for one in mine]
@@ -108,6 +107,14 @@ def _listing(home: Paths, project: Project, agent: str) -> Result:
         data={"listening": list(ports.offered), "forwards": [facts(one) for one in mine]},
         problems=ports.problems,
     )
+
+
+def _inside(home: Paths, project: Project, agent: str) -> Ports:
+    written = store.of_project(home, project)
+    if (record := written.agent(agent)) is None:
+        raise store.unknown_agent(agent, project, written.names)
+    engine = driver(detect(None, record.engine), project.id, agent)
+    return ports_inside.asked(engine, engine.containers(record.applied.parts), record)
 
 
 def facts(one: Forward) -> dict[str, object]:
