@@ -20,6 +20,8 @@ _MOST = 20
 """Ports that are offered: programs inside can listen on any number."""
 _EPHEMERAL = 32768
 """From here on the kernel gives out ports to whoever asks for any; editors' servers ask so."""
+_TABLES = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || :"
+"""Without IPv6 there is no tcp6; with it, many servers listen there only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def asked(engine: Driver, containers: Collection[Container], record: AgentRecord
     agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
     if agent is None or listeners.of_container(agent.pid, record.allocation.subnets) is not None:
         return of(containers, record)
-    table = engine.run_as_agent(record.config.login, "/bin/cat", "/proc/net/tcp", stdin="")
+    table = engine.run_as_agent(record.config.login, "/bin/sh", "-c", _TABLES, stdin="")
     published = [pair for container in containers for pair in container.published]
     return judged(agent.agent, tuple(listeners.parse(table)), published)
 

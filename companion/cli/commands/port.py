@@ -2,6 +2,7 @@
 
 import re
 from argparse import Namespace
+from contextlib import suppress
 
 from companion.cli import live
 from companion.cli.output import Result, comment, show, table
@@ -36,8 +37,9 @@ def port(arguments: Namespace) -> Result:
     with live.of_one(agent) as progress:
         started.ensure(home, project, agent, progress)
     inside = pairs[0][1]
-    if inside not in _inside(home, project, agent).listening:
-        comment(f"nothing listens on port {inside} of {agent} yet")
+    with suppress(CompanionError):  # the tables may be unreadable; a forward does not need them
+        if inside not in _inside(home, project, agent).listening:
+            comment(f"nothing listens on port {inside} of {agent} yet")
     return _forward(home, project, agent, arguments, *pairs[0])
 
 
