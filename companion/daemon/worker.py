@@ -184,7 +184,7 @@ def _reconcile(home: Paths, work: Work, agent_view: AgentView, progress: Progres
 def _ended(key: str, began: float, report: Report, since: str) -> WorkFinished:
     login_problem = next(iter(report.login_problems), None)
     more = f"; {login_problem}" if login_problem else ""
-    if report.update_waits and not report.plan.steps:
+    if report.update_waits:
         more = f"; {UPDATE_WAITS}: `companion restart`{more}"
     if not report.plan.steps:
         return WorkFinished(

@@ -50,10 +50,12 @@ def ensure(
         return record
     from companion.project import inventory  # noqa: PLC0415 - start-up time is a budget
     from companion.reconcile import run  # noqa: PLC0415
+    from companion.reconcile.compare import Restarts  # noqa: PLC0415
 
     was = f"{agent} is {'stopped' if health is Health.ABSENT else health}; starting it"
     progress(was if record else f"starting {agent}")
-    run.reconcile(home, inventory.find_agent(home, project, agent), progress)
+    ref = inventory.find_agent(home, project, agent)
+    run.reconcile(home, ref, progress, restarts=Restarts.EDITED)
     now = store.of_project(home, project)
     if (record := now.agent(agent)) is None:
         raise store.unknown_agent(agent, project, now.names)

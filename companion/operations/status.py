@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from companion import __version__
 from companion.engine.detection import detect, unasked
 from companion.engine.driver import Driver, driver
 from companion.engine.model import IN_POD, Choice, ClusterChoice, Condition, Container, Health
@@ -191,8 +192,12 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         listening=ports.offered,
         forwards=tuple(f for f in look.forwards if (f.project, f.agent) == (ref.project.id, name)),
         attention=_attention(look, engine, record, containers),
-        update_waits=bool(record and record.applied.waits_for and containers),
+        update_waits=bool(record and containers and _is_of_another_version(record)),
     )
+
+
+def _is_of_another_version(record: AgentRecord) -> bool:
+    return record.applied.version not in {"", __version__}
 
 
 def _detected(home: Paths, config: _Config) -> Choice:

@@ -21,10 +21,9 @@ class Applied:
     """True once everything was applied; False while an apply is under way."""
     version: str = ""
     """The version of Companion that applied it."""
-    inputs: str = ""
-    """A digest of what it was made of, apart from Companion; see reconcile/updates.py."""
     waits_for: str = ""
-    """A digest of the definition that an update of Companion gave it, and that was not applied."""
+    """The definition that an update of Companion gave it, and that was not applied; its version,
+    a space and a digest; see reconcile/updates.py."""
 
 
 UPDATE_WAITS = "the update of Companion takes effect at the next restart"

@@ -1,7 +1,8 @@
 """Comparison: the desired and the observed state of a sandbox, and the plan between them."""
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from companion.engine.detection import detect, pinned
@@ -20,6 +21,7 @@ from companion.reconcile import (
     migrate,
     readiness,
     secret_values,
+    snapshot,
     ssh_keys,
     updates,
     user_settings,
@@ -35,7 +37,6 @@ from companion.reconcile.plan import (
     Step,
     plan,
     reloads,
-    without_starts,
 )
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.addressing import BEHIND_POLICIES, IN_POD
@@ -80,7 +81,14 @@ class Comparison:
     was_asked: bool = True
     """False: what the engine holds is unknown, because the user did not agree to it yet."""
     waits_for: str = ""
-    """Digest of the definition that an update of Companion gave it; `desired` is what runs."""
+    """The definition that an update of Companion gave it; `desired` is what runs."""
+    kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Service → field of its definition → digest, of what stays as another version started it."""
+
+    @property
+    def parts(self) -> dict[str, Mapping[str, str]]:
+        """The same of every service, once the plan is carried out."""
+        return {s.name: self.kept.get(s.name, s.parts) for s in self.desired.target.services}
 
     def require_agent_kept(self) -> None:
         """Check that the plan ends no work of an agent that runs.
@@ -209,19 +217,33 @@ def refreshed(home: Paths, seen: Comparison, record: AgentRecord, restarts: Rest
 def _without_update(home: Paths, seen: Comparison, record: AgentRecord) -> Comparison:
     """Leave out what only an update of Companion changes, while the agent runs as it was started.
 
+    What is lost beside the agent is started again as it was.
+
     Raises:
-        CompanionError: it is not known how it was started.
+        CompanionError: it is not known how it was started, or an image for that is gone.
     """
-    new, made_of = seen.desired.target, updates.inputs(seen.checked, seen.record)
-    if not (
-        updates.is_cause(record.applied, new, made_of)
-        and updates.runs_as_started(seen.observed, record.applied)
-    ):
+    new, applied = seen.desired.target, record.applied
+    if not updates.is_cause(applied, new):
         return seen
-    target = updates.running(seen.checked.agent_paths(home), new)
-    todo = without_starts(target, seen.observed, record)
-    desired = replace(seen.desired, target=target)
-    return replace(seen, desired=desired, plan=todo, waits_for=updates.definition(new))
+    last = snapshot.read(seen.checked.agent_paths(home))
+    if last is None:
+        agent = seen.observed.container(new.service(Role.AGENT).name)
+        if applied.version and agent and agent.running:
+            raise updates.unknown(new.agent)
+        return seen
+    last = replace(last, parts=last.parts or applied.parts)
+    target, observed = updates.running(last, new), last.recognised(seen.observed)
+    todo = plan(target, observed, record)
+    if Role.AGENT in todo.starts:
+        return seen
+    starts = {s.service.name: s.service.image for s in todo.steps if isinstance(s, Start)}
+    if starts and not seen.engine.held(starts.values()) >= set(starts.values()):
+        raise updates.unknown(new.agent)
+    kept = {name: parts for name, parts in last.parts.items() if name not in starts}
+    desired, waits_for = replace(seen.desired, target=target), updates.definition(new)
+    return replace(
+        seen, desired=desired, observed=observed, plan=todo, waits_for=waits_for, kept=kept
+    )
 
 
 def _reconnected(seen: Comparison, record: AgentRecord) -> Comparison:
@@ -229,8 +251,7 @@ def _reconnected(seen: Comparison, record: AgentRecord) -> Comparison:
     target = seen.desired.target
     if readiness.answers(seen.engine, target):
         return seen
-    planned = without_starts if seen.waits_for else plan
-    return replace(seen, plan=planned(target, replace(seen.observed, unreachable=True), record))
+    return replace(seen, plan=plan(target, replace(seen.observed, unreachable=True), record))
 
 
 def _should_answer(todo: Plan) -> bool:

@@ -222,15 +222,6 @@ def reloads(desired: Target, record: AgentRecord) -> Plan | None:
     return Plan(tuple(step for s in desired.services for step in _reloads(s, record)))
 
 
-def without_starts(desired: Target, observed: Observed, record: AgentRecord) -> Plan:
-    """Return the plan that keeps every container: it only loads what a running one can load."""
-    return Plan((
-        *(Reconnect(s, _UNREACHABLE) for s in desired.services
-          if observed.unreachable and s.publish),
-        *(reload for service in desired.services for reload in _reloads(service, record)),
-    ))  # fmt: skip
-
-
 def _reloads(service: Service, record: AgentRecord) -> Iterator[Reload]:
     """Yield a reload if a service that stays has not loaded all that is desired."""
     wanted, held = dict(service.reloads), record.applied.loaded.get(service.name)

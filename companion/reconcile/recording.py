@@ -6,7 +6,6 @@ from companion import __version__
 from companion.errors import ConfigError
 from companion.project import store
 from companion.project.record import Applied, ConfigSummary
-from companion.reconcile import updates
 from companion.reconcile.compare import Comparison
 from companion.reconcile.plan import Reload, Start
 from companion.reconcile.validate import check
@@ -67,17 +66,13 @@ def summary(comparison: Comparison) -> ConfigSummary:
 
 
 def _applied(comparison: Comparison, *, complete: bool) -> Applied:
-    """Return what is applied; versions and inputs change once all of it succeeded."""
+    """Return what is applied; the version changes once all of it succeeded."""
+    loaded = _loaded(comparison, complete=complete)
     before = comparison.record.applied
-    new = replace(before, loaded=_loaded(comparison, complete=complete), complete=complete)
+    new = replace(before, parts=comparison.parts, loaded=loaded, complete=complete)
     if comparison.waits_for:
-        inputs = updates.inputs(comparison.checked, comparison.record)
-        return replace(new, inputs=inputs, waits_for=comparison.waits_for)
-    new = replace(new, parts={s.name: s.parts for s in comparison.desired.target.services})
-    if complete:
-        inputs = updates.inputs(comparison.checked, comparison.record)
-        return replace(new, version=__version__, inputs=inputs, waits_for="")
-    return new
+        return replace(new, waits_for=comparison.waits_for)
+    return replace(new, version=__version__, waits_for="") if complete else new
 
 
 def _loaded(comparison: Comparison, *, complete: bool) -> dict[str, dict[str, str]]:

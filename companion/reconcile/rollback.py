@@ -17,7 +17,7 @@ from companion.reconcile import allocate, migrate, mount_guard, mounted_files, s
 from companion.reconcile.apply import Applier, remove_all
 from companion.reconcile.carrying import Carrying
 from companion.reconcile.compare import engine_at
-from companion.reconcile.plan import plan, without_starts
+from companion.reconcile.plan import Start, plan
 from companion.reconcile.progress import Progress
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked
@@ -29,12 +29,10 @@ def roll_back(
     checked: Checked,
     error: CompanionError,
     progress: Progress,
-    *,
-    keeps_containers: bool = False,
 ) -> CompanionError:
     """Restore the previous version, except volumes; return the error for the user.
 
-    With `keeps_containers`, only files and what they load changed: nothing is started.
+    What still runs as that version started it stays, whichever version of Companion that was.
     """
     agent_paths = checked.agent_paths(home)
     try:
@@ -51,9 +49,8 @@ def roll_back(
     mounted_files.refresh_tokens(home, checked)
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
     config = previous.config or record.config
-    applied = replace(record.applied, loaded={}, complete=False)
-    if not keeps_containers:
-        applied = replace(applied, parts={s.name: s.parts for s in target.services})
+    parts = {s.name: previous.parts.get(s.name, s.parts) for s in target.services}
+    applied = replace(record.applied, parts=parts, loaded={}, complete=False)
     record = replace(record, allocation=kept, applied=applied, config=config)
     store.write(agent_paths, record)
     ssh_config.sync(home)
@@ -74,12 +71,16 @@ def roll_back(
     try:
         departures = migrate.departures(engine, record)
         images = [image.tag for image in target.images]
-        observed = engine.observe(images)
+        observed = previous.recognised(engine.observe(images))
         way_back = plan(target, observed, record, departures=departures)
-        if keeps_containers:
-            way_back = without_starts(target, observed, record)
+        anew = {s.service.name: s.service.parts for s in way_back.steps if isinstance(s, Start)}
+        if anew:
+            parts |= anew
+            store.write(agent_paths, replace(record, applied=replace(applied, parts=parts)))
         applier.perform(way_back)
         carrying.carry(anew=False)
+        if anew:
+            snapshot.keep(agent_paths, replace(previous, parts=parts))
     except CompanionError as rollback_error:
         what = f"{error}; the rollback failed, too: {rollback_error}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")

@@ -251,8 +251,7 @@ def _reconcile(request: _Request) -> Report:
     except CompanionError as error:
         if settled_comparison:
             return _reconcile(replace(request, only_if_changed=False))
-        keeps = bool(comparison.waits_for)
-        raise rollback.roll_back(home, checked, error, progress, keeps_containers=keeps) from error
+        raise rollback.roll_back(home, checked, error, progress) from error
 
 
 def _carry_out(request: _Request, comparison: Comparison) -> float:
@@ -298,7 +297,10 @@ def _carry_out(request: _Request, comparison: Comparison) -> float:
     brings.carry(anew=False)
     recording.record(home, comparison, complete=True)
     latest = snapshot.Snapshot(
-        comparison.engine.choice, comparison.desired.target, recording.summary(comparison)
+        comparison.engine.choice,
+        comparison.desired.target,
+        recording.summary(comparison),
+        comparison.parts,
     )
     snapshot.keep(agent_paths, latest)
     if comparison.plan.change is Change.REBUILD:

@@ -3,12 +3,14 @@
 It is stored beside the mounted directories after every success. It does not include volumes.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from companion.engine.model import Choice
+from companion.engine.model import Choice, Container, Observed
 from companion.project.record import ConfigSummary
 from companion.spec.containers import Target
+from companion.spec.identity import digest
 from companion.system import trees
 from companion.system.json_store import Fields, Store
 from companion.system.project_paths import AgentPaths
@@ -24,6 +26,23 @@ class Snapshot:
     target: Target
     config: ConfigSummary | None = None
     """What the config said; None: written before 0.2."""
+    parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Service → field of its definition → digest, as the version that started it has them."""
+
+    def recognised(self, observed: Observed) -> Observed:
+        """Return what an engine holds, with this version's `spec` for what was started as `target`.
+
+        A version with other fields of a service makes another `spec` of the same definition.
+        """
+        specs = {service.name: service.spec for service in self.target.services}
+
+        def named(container: Container) -> Container:
+            parts = self.parts.get(container.service)
+            if parts is None or container.spec != digest(dict(parts)):
+                return container
+            return replace(container, spec=specs.get(container.service, container.spec))
+
+        return replace(observed, containers=tuple(map(named, observed.containers)))
 
 
 def _upgraded(fields: Fields) -> Fields:

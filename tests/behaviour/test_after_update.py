@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from desk import ROOT, Desk
-from fake_project import changes, config, fresh
+from desk import ROOT, Desk, Done
+from fake_project import Fake, changes, config, fresh
 from test_watching import wait_for
 
 WAITS = "the update of Companion takes effect at the next restart"
@@ -28,6 +28,20 @@ def update(desk: Desk) -> Path:
         with (there / "assets" / script).open("a") as file:
             file.write("# changed\n")
     return there
+
+
+def newer(fake: Fake, there: Path, *arguments: str) -> Done:
+    """Run a command of the next version."""
+    done = subprocess.run(
+        [sys.executable, "-m", "companion", "-C", str(fake.project), *arguments],
+        env=fake.desk.environment | {"PYTHONPATH": str(there)},
+        cwd=there,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @contextmanager
@@ -50,20 +64,21 @@ def test_a_watcher_that_was_updated_restarts_no_agent_whose_files_are_the_same(d
     fake = fresh(desk)
     fake.companion("up").ok()
     fake.set(met={})
-    with watching(desk, update(desk)) as log:
+    there = update(desk)
+    said = newer(fake, there, "status").ok()
+    assert f"coder | {WAITS}: `companion restart coder`" in said.out
+    with watching(desk, there) as log:
         wait_for(log, WAITS, 1)
         assert changes(fake) == []
-        said = fake.companion("status").ok()
-        assert f"coder | {WAITS}: `companion restart coder`" in said.out
-        assert fake.companion("status", "--json").ok().agent["update_waits"]
-        fake.companion("allow", "h9.test", "--once").ok()
+        assert newer(fake, there, "status", "--json").ok().agent["update_waits"]
+        newer(fake, there, "allow", "h9.test", "--once").ok()
         (fake.project / "agent.yaml").write_text(config(hosts=4))
         wait_for(log, "reloaded, ready", 1)
         assert set(changes(fake)) == {"exec"}
         (fake.project / "agent.yaml").write_text(config(hosts=4, pids=999))
         wait_for(log, "rebuilt, ready", 1)
         assert "the update of Companion is applied, too" in log.read_text()
-    assert not fake.companion("status", "--json").ok().agent["update_waits"]
+    assert not newer(fake, there, "status", "--json").ok().agent["update_waits"]
 
 
 def test_a_reload_that_fails_before_the_restart_ends_no_agent(desk: Desk):
@@ -78,4 +93,57 @@ def test_a_reload_that_fails_before_the_restart_ends_no_agent(desk: Desk):
         (fake.project / "agent.yaml").write_text(config(hosts=5))
         wait_for(log, "reloaded, ready", 1)
     assert set(changes(fake)) == {"exec"}
+    fake.is_whole(planned=False)
+
+
+def test_a_build_that_fails_ends_no_agent(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    fake.set(met={}, refuse=["build"])
+    failed = newer(fake, update(desk), "up")
+    assert "the previous version is still running" in failed.err
+    assert set(changes(fake)) <= {"build", "exec"}
+    fake.is_whole(planned=False)
+
+
+def test_what_is_lost_beside_an_agent_is_started_again_without_the_update(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    there = update(desk)
+    kept = {n: c for n, c in fake.world["containers"].items() if not n.endswith("-ingress")}
+    fake.set(met={}, containers=kept)
+    with watching(desk, there) as log:
+        wait_for(log, WAITS, 1)
+        fake.is_whole(planned=False)
+        now = fake.world["containers"]
+        assert all(now[name]["Id"] == container["Id"] for name, container in kept.items())
+        fake.set(met={})
+        (fake.project / "agent.yaml").write_text(config(hosts=4))
+        wait_for(log, "reloaded, ready", 1)
+    assert set(changes(fake)) == {"exec"}
+
+
+def test_a_save_before_the_first_look_after_an_update_ends_no_agent(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    fake.set(met={})
+    text = config().replace("\nfeatures:", "\nlog_level: debug\nfeatures:")
+    (fake.project / "agent.yaml").write_text(text)
+    with watching(desk, update(desk)) as log:
+        wait_for(log, WAITS, 1)
+    assert set(changes(fake)) <= {"exec"}
+
+
+def test_a_change_that_was_interrupted_is_not_taken_for_what_ran_before_it(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    there = update(desk)
+    (fake.project / "agent.yaml").write_text(config(pids=999))
+    fake.set(kill=["start", 4, "after"], met={})
+    newer(fake, there, "up")
+    fake.set(kill=None, met={})
+    (fake.project / "agent.yaml").write_text(config())
+    with watching(desk, there) as log:
+        wait_for(log, "ready", 1)
+    assert "create" in changes(fake)
     fake.is_whole(planned=False)

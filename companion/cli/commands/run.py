@@ -28,6 +28,7 @@ from companion.project.runs import Run
 from companion.reconcile import elsewhere
 from companion.reconcile import run as reconciling
 from companion.reconcile import trust as judging
+from companion.reconcile.compare import Restarts
 from companion.system import files, project_paths, worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
@@ -271,7 +272,7 @@ def _start(home: Paths, ref: AgentRef, name: str, on: str | None, *, raw: bool) 
     """
     with live.of_one(name, raw=raw) as progress:
         if on:
-            reconciling.reconcile_on(home, ref, progress, on)
+            reconciling.reconcile_on(home, ref, progress, on, Restarts.EDITED)
         record = started.ensure(home, ref.project, name, progress, even_first=True)
     ssh_config.sync(home)
     if not record.allocation.ssh_port:
