@@ -71,6 +71,12 @@ class Effort:
         self.is_spent |= late or self._directories < 0 or self._repositories < 0
         return not self.is_spent
 
+    def left(self) -> float:
+        """Return how many seconds are left."""
+        seconds = max(0.0, self._until - time.monotonic())
+        self.is_spent |= not seconds
+        return seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Obeyed:
@@ -153,7 +159,7 @@ def settings_and_hooks(own: Path, effort: Effort) -> Iterator[Obeyed]:
         yield Obeyed(common, "git obeys another directory")
     for config in (CONFIG, WORKTREE_CONFIG):
         path = own / config
-        found = git.settings(path) if files.status(path) else ()
+        found = settings(path, effort)
         if found is None:
             yield Obeyed(path, "cannot be read")
         for entry in found or ():
@@ -162,6 +168,18 @@ def settings_and_hooks(own: Path, effort: Effort) -> Iterator[Obeyed]:
     for hook in entries(own / "hooks", effort):
         if not hook.name.endswith(_SAMPLE) and os.access(hook, os.X_OK):
             yield Obeyed(Path(hook), "git may run it")
+
+
+def settings(path: Path, effort: Effort) -> tuple[tuple[str, str], ...] | None:
+    """Return the names and values of a configuration; None: it is there and cannot be read.
+
+    Nothing is returned if the time is over.
+    """
+    seconds = effort.left()
+    if not seconds or not files.status(path):
+        return ()
+    found = git.settings(path, seconds)
+    return () if found is None and not effort.left() else found
 
 
 def _is_a_worktrees(own: Path, effort: Effort) -> bool:

@@ -18,17 +18,22 @@ from companion.project.record import AgentRecord
 from companion.reconcile import git_facts
 from companion.sandbox.repositories import COMMON, CONFIG, DIRECTORIES, GitFacts, stored
 from companion.system import files, git
+from companion.system.git_questions import Mark
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths
 
-_EXEC = re.compile(rb"^\s*(x|exec)\s+(.+)$", re.MULTILINE)
+_EXEC = re.compile(r"^\s*(x|exec)\s+(.+)$", re.MULTILINE)
 _STRATEGIES = {"", "octopus", "ort", "ours", "recursive", "resolve", "subtree"}
 """Git's own ways to merge; any other one is a program."""
 _WRITTEN = ("info", "logs", "refs", "rr-cache")
 """Directories of a repository that git writes to at any depth."""
-_REPLACED = re.compile(rb" refs/replace/")
-_PATHS = re.compile(r"include\.path|includeif\..+\.path")
+_REPLACED, _ANY = re.compile(rb" refs/replace/"), re.compile(rb".")
+_INCLUDED = re.compile(r"include\.path|includeif\..+\.path")
 """Settings with a path that is relative to the configuration."""
+_PATHS = re.compile(rf"{_INCLUDED.pattern}|core\.hookspath|init\.templatedir")
+"""Settings with a path; others have a command."""
+_LONGEST_REFS = 64 << 20
+"""Bytes of packed-refs that are read: a million branches."""
 _NAMED = 3
 _GLANCE = 1.0
 """Seconds."""
@@ -52,13 +57,14 @@ def of_agent(home: Paths, project: Project, agent: str) -> Iterator[str]:
 
 
 def at_a_glance(home: Paths, project: Project, agent: str) -> Iterator[str]:
-    """Yield what of_agent() does, as far as it is found within a second per directory."""
+    """Yield what of_agent() does, as far as it is found within a second per directory.
+
+    A second that was not enough is said.
+    """
     if record := store.of_project(home, project).agents.get(agent):
         copies, known = _known(home.project(project.id).agent(agent), record)
         for directory in record.config.writes:
-            yield from dict.fromkeys(
-                _dangers(Path(directory), copies, known, Effort(seconds=_GLANCE))
-            )
+            yield from dangers(Path(directory), copies, known, Effort(seconds=_GLANCE))
 
 
 def _of_record(agent_paths: AgentPaths, record: AgentRecord) -> Iterator[str]:
@@ -97,29 +103,32 @@ def _dangers(
     directory: Path, copies: Path | None, repositories: Collection[str], effort: Effort
 ) -> Iterator[str]:
     facts, top = git_facts.find_again(directory, repositories), files.real(directory)
-    submodules: tuple[str, ...] | None = ()
+    submodules: list[str] = []
     if facts and facts.obstacle:
         yield f"{directory} {facts.obstacle}"
         return
     if facts:
         own = Path(facts.directory)
         yield from _links(own, effort)
-        yield from _unfinished(own)
-        yield from _hidden(top, facts, effort)
+        yield from _unfinished(own, effort)
+        yield from _other_commits(_common(facts), effort)
         yield from map(str, git_obeys.remotes(own, effort))
-        yield from _in_the_tree(directory, facts)
+        yield from _in_the_tree(directory, facts, effort)
         if facts.is_worktree and own.is_relative_to(top):
             yield from map(str, git_obeys.settings_and_hooks(own, effort))
         elif copies and not facts.is_worktree:
             yield from _new(facts, copies, effort)
         if not facts.is_worktree or own.is_relative_to(top):
             yield from map(str, git_obeys.modules(own, effort))
-        submodules = git.submodules(top) if facts.inner else ()
-    if submodules is None:
-        yield f"the index of {directory} cannot be read"
+        seconds = effort.left()
+        marks = git.marks(top, seconds) if facts.inner and seconds else ()
+        if marks is None and effort.left():
+            yield f"the index of {directory} cannot be read"
+        yield from _unwatched(top, own, marks or ())
+        submodules = [mark.name for mark in marks or () if mark.is_repository]
     seen: set[Path] = set()
     below = (place for place in git_obeys.repositories(top, effort) if place != top)
-    for place in (*(top / one for one in submodules or ()), *below):
+    for place in (*(top / one for one in submodules), *below):
         if place not in seen:
             seen.add(place)
             if not effort.take(repositories=1):
@@ -133,8 +142,8 @@ def _new(facts: GitFacts, copies: Path, effort: Effort) -> Iterator[str]:
     if not copy.exists():
         yield from map(str, git_obeys.settings_and_hooks(own, effort))
         return
-    known, settings = git.settings(copy) or (), git.settings(own / CONFIG)
-    if settings is None and files.status(own / CONFIG):
+    known, settings = git.settings(copy) or (), git_obeys.settings(own / CONFIG, effort)
+    if settings is None:
         yield f"{own / CONFIG} cannot be read"
     for entry in settings or ():
         if entry not in known and git_obeys.runs(*entry):
@@ -152,40 +161,47 @@ def _links(own: Path, effort: Effort) -> Iterator[str]:
             yield f"{entry.path} is a link: git writes to {files.real(Path(entry.path))}"
 
 
-def _unfinished(own: Path) -> Iterator[str]:
+def _unfinished(own: Path, effort: Effort) -> Iterator[str]:
     """Yield what `git rebase --continue` and its like would run."""
-    for name in ("rebase-merge/git-rebase-todo", "sequencer/todo"):
+    for name in ("rebase-merge/git-rebase-todo", "sequencer/todo", "rebase-merge/strategy"):
         path = own / name
-        if files.is_file(path):
-            content = git_facts.text_of(path)
-            if content is None:
-                yield f"{path} cannot be read: continuing the rebase may run something"
-            for _, command in _EXEC.findall(content or b""):
-                text = command.decode(errors="replace")
-                yield f"{path}: continuing the rebase runs `{text}`"
-    path, options = own / "rebase-merge/strategy", own / "sequencer/opts"
-    strategy = (git_facts.text_of(path) or b"").decode(errors="replace").strip()
-    if strategy not in _STRATEGIES:
-        yield f"{path}: continuing the rebase runs `git merge-{strategy}`"
-    for key, value in (git.settings(options) or ()) if files.is_file(options) else ():
+        content = git_facts.text_of(path)
+        if content is None and files.status(path):
+            yield f"{path} cannot be read: continuing the rebase may run something"
+        text = (content or b"").decode(errors="replace")
+        if path.name != "strategy":
+            for _, command in _EXEC.findall(text):
+                yield f"{path}: continuing the rebase runs `{command}`"
+        elif text.strip() not in _STRATEGIES:
+            yield f"{path}: continuing the rebase runs `git merge-{text.strip()}`"
+    options = own / "sequencer/opts"
+    settings = git_obeys.settings(options, effort)
+    if settings is None:
+        yield f"{options} cannot be read: continuing may run something"
+    for key, value in settings or ():
         if key == "options.strategy" and value not in _STRATEGIES:
             yield f"{options}: continuing runs `git merge-{value}`"
 
 
-def _hidden(top: Path, facts: GitFacts, effort: Effort) -> Iterator[str]:
-    """Yield by what git shows less than there is, or something else."""
-    own, common = Path(facts.directory), _common(facts)
-    grafts, packed = common / "info/grafts", common / "packed-refs"
-    own_refs = common / "refs/replace"
-    replaced = [own_refs] if [*git_obeys.entries(own_refs, effort)] else []
-    if git_facts.text_of(grafts):
-        replaced.append(grafts)
-    if _REPLACED.search(git_facts.text_of(packed) or b""):
-        replaced.append(packed)
-    for path in replaced:
-        yield f"{path}: `git log` and `git diff` show other commits than the ones that are pushed"
-    unseen = [one for one in git.unwatched(top) or () if files.inode(top / one)]
-    if unseen and effort.take():
+def _other_commits(common: Path, effort: Effort) -> Iterator[str]:
+    """Yield by what git shows other commits than there are."""
+    shown = "`git log` and `git diff` show other commits than the ones that are pushed"
+    refs = common / "refs/replace"
+    if [*git_obeys.entries(refs, effort)]:
+        yield f"{refs}: {shown}"
+    for name, sign in (("info/grafts", _ANY), ("packed-refs", _REPLACED)):
+        path = common / name
+        content = git_facts.text_of(path, _LONGEST_REFS)
+        if content is None and files.status(path):
+            yield f"{path} cannot be read: `git log` and `git diff` may show other commits"
+        elif sign.search(content or b""):
+            yield f"{path}: {shown}"
+
+
+def _unwatched(top: Path, own: Path, marks: Collection[Mark]) -> Iterator[str]:
+    """Yield which files are marked so that git shows no change of them."""
+    unseen = [mark.name for mark in marks if mark.is_unwatched and files.inode(top / mark.name)]
+    if unseen:
         more = f" and {len(unseen) - _NAMED} more" if len(unseen) > _NAMED else ""
         yield (
             f"{own / 'index'}: `git status` and `git diff` show no change of"
@@ -200,27 +216,32 @@ def _common(facts: GitFacts) -> Path:
     return own.parent.parent if is_linked else own
 
 
-def _in_the_tree(directory: Path, facts: GitFacts) -> Iterator[str]:
+def _in_the_tree(directory: Path, facts: GitFacts, effort: Effort) -> Iterator[str]:
     """Yield settings that lead to what the agent may write, such as hooks in the work tree."""
     real, config = files.real(directory), _common(facts) / CONFIG
     if facts.is_worktree and config.is_relative_to(real):
         return
     fixed = [files.real(config.parent / name) for name in (CONFIG, *DIRECTORIES)]
-    for name, value in git.settings(config) or ():
+    for name, value in git_obeys.settings(config, effort) or ():
         if not git_obeys.runs(name, value):
             continue
-        base = config.parent if _PATHS.fullmatch(name) else real
-        for place in dict.fromkeys(files.real(base / word) for word in _places(value)):
+        base = config.parent if _INCLUDED.fullmatch(name) else real
+        words = [value] if _PATHS.fullmatch(name) else _places(value, base)
+        for place in dict.fromkeys(files.real(base / files.expanded(Path(w))) for w in words):
             is_kept = any(place.is_relative_to(one) for one in fixed)
             if place != real and place.is_relative_to(real) and files.status(place) and not is_kept:
                 yield f"{place}: git uses it ({name}), and the agent may change it"
 
 
-def _places(value: str) -> Iterator[Path]:
-    """Yield what of a setting may be a path: all of it, or a word of a command."""
+def _places(command: str, base: Path) -> Iterator[str]:
+    """Yield what of a command may be a path: all of it, or a word.
+
+    A word without `/` is one only if there is such a file. The first one never is: it is looked up
+    in PATH.
+    """
     try:
-        words = shlex.split(value.removeprefix("!"))
+        words = shlex.split(command.removeprefix("!"))
     except ValueError:  # a quotation mark of the shell's is not closed
-        words = value.split()
-    on_path = words[:1] if "/" not in "".join(words[:1]) else []
-    yield from (files.expanded(Path(one)) for one in (value, *words[len(on_path) :]))
+        words = command.split()
+    yield from (word for word in (command, *words) if "/" in word)
+    yield from (word for word in words[1:] if files.is_file(base / word))

@@ -161,8 +161,11 @@ def _kind(path: Path) -> int | None:
         return None
 
 
-def text_of(path: Path) -> bytes | None:
-    """Return the content of a plain file; None if there is none, or it is longer than 1 MiB."""
+def text_of(path: Path, most: int = _LONGEST) -> bytes | None:
+    """Return the content of a plain file; None if there is none, or it has more bytes than that.
+
+    A link is not followed, and a pipe not waited for: there is None.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | _AS_IT_IS)
     except OSError:
@@ -170,5 +173,5 @@ def text_of(path: Path) -> bytes | None:
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             return None
-        content = file.read(_LONGEST + 1)
-        return content if len(content) <= _LONGEST else None
+        content = file.read(most + 1)
+        return content if len(content) <= most else None

@@ -10,11 +10,18 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
-from companion.system import files
-from companion.system.git_questions import CannotTellError, Entry, Git, Repository, is_same
+from companion.system import files, open_flags
+from companion.system.git_questions import (
+    SECONDS,
+    CannotTellError,
+    Entry,
+    Git,
+    Mark,
+    Repository,
+    is_same,
+)
 
 _LONGEST = 64 * 1024 * 1024
 """Bytes of a file that is read: packed-refs of a million branches."""
@@ -64,39 +71,36 @@ def recorded(path: Path) -> tuple[bytes, ...] | None:
         return None
 
 
-def submodules(top: Path) -> tuple[str, ...] | None:
-    """Return where the index of a work tree has other repositories; None: there is no answer."""
-    return _of_index(top, Git.links)
+def marks(top: Path, seconds: float = SECONDS) -> tuple[Mark, ...] | None:
+    """Return what the index of a work tree says of each name.
+
+    None: there is no answer within this time, at most 5 seconds.
+    """
+    try:
+        repository = _repository(top / "any")
+        if repository is None or repository.top != top:
+            return ()
+        index = files.status(repository.own / "index")
+        if index and not stat.S_ISREG(index.st_mode):  # git would wait for who writes to a pipe
+            return None
+        head = _head(repository)
+        with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
+            kind = _DIGESTS[len(head)] if head else "sha1"
+            return tuple(Git(Path(scratch), repository, kind, seconds).marks())
+    except (CannotTellError, OSError, ValueError):
+        return None
 
 
-def unwatched(top: Path) -> tuple[str, ...] | None:
-    """Return the files whose changes the index of a work tree hides; None: there is no answer."""
-    return _of_index(top, Git.unwatched)
-
-
-def settings(config: Path) -> tuple[tuple[str, str], ...] | None:
+def settings(config: Path, seconds: float = SECONDS) -> tuple[tuple[str, str], ...] | None:
     """Return the names and values of a configuration, without what it includes.
 
-    None: there is no answer, or it is longer than 1 MiB.
+    None: there is no answer within this time, at most 5 seconds, or it is longer than 1 MiB.
     """
     try:
         content = _read(config, _LONGEST_SETTINGS)
         with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
             nothing = Repository(Path(scratch), Path(scratch), Path(scratch))
-            return tuple(Git(Path(scratch), nothing, "sha1").settings(content))
-    except (CannotTellError, OSError, ValueError):
-        return None
-
-
-def _of_index(top: Path, question: Callable[[Git], list[str]]) -> tuple[str, ...] | None:
-    try:
-        repository = _repository(top / "any")
-        if repository is None or repository.top != top:
-            return ()
-        head = _head(repository)
-        with tempfile.TemporaryDirectory(prefix="companion-") as scratch:
-            git = Git(Path(scratch), repository, _DIGESTS[len(head)] if head else "sha1")
-            return tuple(question(git))
+            return tuple(Git(Path(scratch), nothing, "sha1", seconds).settings(content))
     except (CannotTellError, OSError, ValueError):
         return None
 
@@ -191,10 +195,14 @@ def _line(path: Path) -> str:
 
 def _read(path: Path, most: int = _LONGEST) -> bytes:
     """Read a regular file of sensible size; a pipe in its place would block."""
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode) or found.st_size > most:
+    handle = os.open(path, os.O_RDONLY | open_flags.NOT_WAITING)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise CannotTellError
+        content = file.read(most + 1)
+    if len(content) > most:
         raise CannotTellError
-    return path.read_bytes()
+    return content
 
 
 def _is_untouched(path: Path, entry: Entry) -> bool:

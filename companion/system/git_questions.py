@@ -9,7 +9,8 @@ from pathlib import Path
 from companion.system import process, search
 from companion.system.borrowed_git import ISOLATED
 
-_SECONDS = 5.0
+SECONDS = 5.0
+"""How long git may take for one answer."""
 _CONFIG = """\
 [core]
 	repositoryformatversion = 1
@@ -48,10 +49,23 @@ class Entry:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What the index says of a name, apart from its text."""
+
+    name: str
+    is_repository: bool
+    """It stands for a commit of another repository."""
+    is_unwatched: bool
+    """Changes of the file are not looked for: assume-unchanged or skip-worktree."""
+
+
 class Git:
     """Git in an empty repository of ours, with the objects and the index of another one."""
 
-    def __init__(self, scratch: Path, repository: Repository, kind: str) -> None:
+    def __init__(
+        self, scratch: Path, repository: Repository, kind: str, seconds: float = SECONDS
+    ) -> None:
         (scratch / "HEAD").write_text("ref: refs/heads/none\n")
         (scratch / "config").write_text(_CONFIG.format(kind))
         (scratch / "refs").mkdir()
@@ -65,6 +79,7 @@ class Git:
             **ISOLATED,
         }
         self._alone = process.Alone(environment, scratch)
+        self._seconds = min(seconds, SECONDS)
 
     def index(self, name: str) -> list[Entry]:
         """Return the files of the index with this name, in any case: some disks ignore it."""
@@ -88,15 +103,14 @@ class Git:
         """Return a text by its name."""
         return self._run("cat-file", "blob", digest).encode(errors="surrogateescape")
 
-    def links(self) -> list[str]:
-        """Return where the index has commits of other repositories."""
-        entries = self._run("ls-files", "--stage", "-z").split("\0")
-        return [line.partition("\t")[2] for line in entries if line.startswith("160000 ")]
-
-    def unwatched(self) -> list[str]:
-        """Return the files that are marked as assume-unchanged or skip-worktree."""
-        entries = self._run("ls-files", "-v", "-z").split("\0")[:-1]
-        return [line[2:] for line in entries if line[0] == "S" or line[0].islower()]
+    def marks(self) -> list[Mark]:
+        """Return what the index says of each name."""
+        found = []
+        for line in self._run("ls-files", "-v", "--stage", "-z").split("\0")[:-1]:
+            facts, _, name = line.partition("\t")
+            tag, mode, *_ = facts.split(" ")
+            found.append(Mark(name, mode == "160000", tag == "S" or tag.islower()))
+        return found
 
     def settings(self, content: bytes) -> Iterator[tuple[str, str]]:
         """Yield the entries of a configuration's text; one without a value is true."""
@@ -116,7 +130,7 @@ class Git:
         program = search.find("git")
         if program is None:
             raise CannotTellError
-        done = process.run((program, *arguments), timeout=_SECONDS, alone=self._alone)
+        done = process.run((program, *arguments), timeout=self._seconds, alone=self._alone)
         if done.code:
             raise CannotTellError
         return done.stdout

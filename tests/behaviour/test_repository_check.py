@@ -446,6 +446,61 @@ def test_what_is_too_much_to_look_at_is_said_and_not_waited_for(top: Path, tmp_p
     assert not [*dangers(top)]
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "sign"),
+    [
+        ("sequencer/opts", "[options]\nstrategy = x/evil\n", "cannot be read: continuing may run"),
+        ("rebase-merge/strategy", "x/evil\n", "cannot be read: continuing the rebase may run"),
+        (
+            "info/grafts",
+            "1" * 40 + "\n",
+            "info/grafts: `git log` and `git diff` show other commits",
+        ),
+        ("packed-refs", f"{'1' * 40} refs/replace/x\n", "packed-refs: `git log`"),
+    ],
+)
+def test_a_long_file_hides_nothing(name: str, text: str, sign: str, top: Path):
+    path = top / ".git" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("#\n" * (1 << 20) + text)
+    assert [one for one in dangers(top) if sign in one], [*dangers(top)]
+    os.truncate(path, 65 << 20)
+    assert [one for one in dangers(top) if f"{path} cannot be read" in one]
+
+
+def test_a_pipe_in_place_of_the_index_is_said(top: Path):
+    (top / ".git/index").unlink()
+    os.mkfifo(top / ".git/index")
+    effort = Effort()
+    assert [*dangers(top, effort=effort)] == [f"the index of {top} cannot be read"]
+    assert not effort.is_spent
+
+
+def test_git_gets_no_more_time_than_the_check(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    slow = tmp_path / "bin/git"
+    slow.parent.mkdir()
+    slow.write_text(f"#!/bin/sh\nsleep 4\ntouch {tmp_path}/answered\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", str(slow.parent), prepend=os.pathsep)
+    (found,) = dangers(top, effort=Effort(seconds=0.5))
+    assert "not everything was looked at" in found
+    assert not (tmp_path / "answered").exists()
+
+
+def test_a_command_is_no_alarm_because_of_a_name_in_the_tree(top: Path):
+    for name, value in (("alias.d", "diff src"), ("core.editor", "vim"), ("gpg.program", "vim")):
+        git(top, "config", name, value)
+    (top / "src").mkdir()
+    (top / "vim").write_text("")
+    assert not [*dangers(top)]
+    git(top, "config", "core.editor", "./vim")
+    assert len([*dangers(top)]) == 1
+    git(top, "config", "core.editor", "sh vim")
+    assert len([*dangers(top)]) == 1
+
+
 def test_a_repository_that_an_agent_took_apart_is_not_mounted_again(desk: Desk, tmp_path: Path):
     """Else it would be completed while nothing protects it."""
     fake, bare = fresh(desk), tmp_path / "bare"

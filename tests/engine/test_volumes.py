@@ -37,7 +37,7 @@ def labeled(engine: str, desk: Desk) -> set[str]:
 
 
 def test_new_volumes_and_what_lies_above_a_mount_belong_to_the_agent(engine: str, desk: Desk):
-    project = desk.project(CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 60))
+    project = desk.project(CONFIG.format(engine=engine, port=FIRST_PORT[engine] + 5))
     for name in ("deep", "foreign"):
         (project / name).mkdir()
     for name in (".", "work", "deep"):
