@@ -16,7 +16,7 @@ from companion.plugins.model_keys import Provider
 from companion.spec.identity import ATTENTION
 from companion.traffic.attention import Word
 
-_CLI = npm.Cli("pi", "@earendil-works/pi-coding-agent", "1.4.0")
+_CLI = npm.Cli("pi", "@earendil-works/pi-coding-agent", "1.6.0")
 _TOLD = (".pi/agent/APPEND_SYSTEM.md", f"{instructions.TEXT}\n")
 _QUIET = (("PI_SKIP_VERSION_CHECK", "1"), ("PI_TELEMETRY", "0"))
 
