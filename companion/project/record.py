@@ -79,6 +79,23 @@ class ConfigSummary:
             egress=max(self.egress, other.egress, key=_WIDER.index),
         )
 
+    def waiting(self, runs: "ConfigSummary") -> "ConfigSummary":
+        """Return this summary for a sandbox that stays as it was started, as `runs`, for now.
+
+        What containers are started with stays; they may still write where they could. Rules are
+        reloaded, but no gateway comes or goes.
+        """
+        modes = (self.egress, runs.egress)
+        return replace(
+            self.joined(runs),
+            user=runs.user,
+            begun_by_root=runs.begun_by_root,
+            workdir=runs.workdir,
+            acp_command=runs.acp_command,
+            ports=runs.ports,
+            egress=runs.egress if {"no gateway", ""} & {*modes} else self.egress,
+        )
+
     @property
     def login(self) -> AgentLogin:
         """The agent's user in its container."""

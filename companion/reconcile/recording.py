@@ -57,12 +57,9 @@ def record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
 
 
 def summary(comparison: Comparison) -> ConfigSummary:
-    """Return what the record keeps of the config; where an update waits, the login stays."""
-    new, runs = comparison.checked.summary, comparison.record.config
-    if not comparison.waits_for:
-        return new
-    login = {name: getattr(runs, name) for name in ("user", "begun_by_root", "workdir")}
-    return replace(new, **login, acp_command=runs.acp_command)
+    """Return what the record keeps of the config, and of what runs where an update waits."""
+    new = comparison.checked.summary
+    return new.waiting(comparison.record.config) if comparison.waits_for else new
 
 
 def _applied(comparison: Comparison, *, complete: bool) -> Applied:

@@ -46,3 +46,12 @@ def test_volumes_of_an_agent_that_is_gone_are_remembered_until_its_own_are_remov
     assert kept.agents == ("first",)
     kept_volumes.forget(home, "p-1", ("first",))
     assert not [*kept_volumes.all_of_user(home)]
+
+
+def test_a_save_that_waits_with_an_update_takes_no_reach_from_what_runs():
+    runs = ConfigSummary(user="node", writes=("/p/old",), ports=(80,), egress="no gateway")
+    saved = ConfigSummary(user="dev", writes=("/p/new",), ports=(81,), egress="listed")
+    now = saved.waiting(runs)
+    assert (now.user, now.ports, now.egress) == ("node", (80,), "no gateway")
+    assert set(now.writes) == {"/p/old", "/p/new"}
+    assert saved.waiting(ConfigSummary(egress="open")).egress == "listed"
