@@ -15,6 +15,7 @@ from companion.errors import CompanionError
 from companion.project import discovery
 from companion.project.model import AgentRef
 from companion.reconcile import run
+from companion.reconcile.compare import Restarts
 
 MOUNT = '  - plugin: custom-runtime\n    runtime_volumes: ["{}:/srv/app"]\n'
 
@@ -62,7 +63,7 @@ def replaced_while(fake: Fake, attack: Callable[[], object]) -> None:
             left.pop()()
 
     ref = AgentRef(discovery.project(fake.project))
-    run.reconcile(fake.desk.paths, ref, progress, fresh=True)
+    run.reconcile(fake.desk.paths, ref, progress, restarts=Restarts.ALL)
 
 
 def binds(fake: Fake) -> dict[str, str]:
