@@ -8,7 +8,7 @@ from companion.engine.model import Health
 from companion.operations.status import health_of
 from companion.project import store
 from companion.project.model import Project
-from companion.project.record import AgentRecord
+from companion.project.record import UPDATE_WAITS, AgentRecord
 from companion.system.paths import Paths
 
 WHOLE = frozenset({Health.RUNNING})
@@ -55,7 +55,9 @@ def ensure(
     was = f"{agent} is {'stopped' if health is Health.ABSENT else health}; starting it"
     progress(was if record else f"starting {agent}")
     ref = inventory.find_agent(home, project, agent)
-    run.reconcile(home, ref, progress, restarts=Restarts.EDITED)
+    report = run.reconcile(home, ref, progress, restarts=Restarts.EDITED)
+    if report.update_waits:
+        progress(f"{UPDATE_WAITS}: `companion restart {agent}`")
     now = store.of_project(home, project)
     if (record := now.agent(agent)) is None:
         raise store.unknown_agent(agent, project, now.names)

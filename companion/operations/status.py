@@ -192,12 +192,14 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         listening=ports.offered,
         forwards=tuple(f for f in look.forwards if (f.project, f.agent) == (ref.project.id, name)),
         attention=_attention(look, engine, record, containers),
-        update_waits=bool(record and containers and _is_of_another_version(record)),
+        update_waits=bool(record and containers and _waits(record)),
     )
 
 
-def _is_of_another_version(record: AgentRecord) -> bool:
-    return record.applied.version not in {"", __version__}
+def _waits(record: AgentRecord) -> bool:
+    """Tell whether an update may wait for a restart; records before 0.2 have no version."""
+    applied = record.applied
+    return bool(applied.waits_for) or applied.version not in {"", __version__}
 
 
 def _detected(home: Paths, config: _Config) -> Choice:

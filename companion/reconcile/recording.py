@@ -1,15 +1,18 @@
 """Recording: what a change writes into the agent's record, before it begins and when it is done."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from companion import __version__
-from companion.errors import ConfigError
+from companion.errors import CompanionError, ConfigError
 from companion.project import store
-from companion.project.record import Applied, ConfigSummary
+from companion.project.record import AgentRecord, Applied, ConfigSummary
+from companion.reconcile import snapshot
 from companion.reconcile.compare import Comparison
 from companion.reconcile.plan import Reload, Start
 from companion.reconcile.validate import check
 from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 
 def claim(home: Paths, comparison: Comparison) -> None:
@@ -23,6 +26,8 @@ def claim(home: Paths, comparison: Comparison) -> None:
     """
     checked, agent_paths = comparison.checked, comparison.checked.agent_paths(home)
     before = store.read(agent_paths)
+    if before and before.applied.complete:
+        _complete_snapshot(agent_paths, before)
     record(home, comparison, complete=not comparison.plan.steps)
     if before is None or (before.config.steered_by, before.config.writes) == (
         checked.steered_by,
@@ -34,6 +39,14 @@ def claim(home: Paths, comparison: Comparison) -> None:
     except ConfigError:
         store.write(agent_paths, before)
         raise
+
+
+def _complete_snapshot(agent_paths: AgentPaths, before: AgentRecord) -> None:
+    """Keep as what a sandbox runs, for a rollback: versions before 0.2 only recorded it."""
+    with suppress(CompanionError):  # a damaged snapshot is reported by a rollback
+        last = snapshot.read(agent_paths)
+        if last and not last.parts:
+            snapshot.set_parts(agent_paths, before.applied.parts)
 
 
 def record(home: Paths, comparison: Comparison, *, complete: bool) -> None:

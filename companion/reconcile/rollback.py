@@ -9,6 +9,7 @@ from companion.errors import (
     CompanionError,
     PortTakenError,
     RolledBackError,
+    StoppedError,
     SubnetTakenError,
     UnreachableError,
 )
@@ -80,7 +81,9 @@ def roll_back(
         applier.perform(way_back)
         carrying.carry(anew=False)
         if anew:
-            snapshot.keep(agent_paths, replace(previous, parts=parts))
+            snapshot.set_parts(agent_paths, parts)
+    except StoppedError:
+        raise
     except CompanionError as rollback_error:
         what = f"{error}; the rollback failed, too: {rollback_error}"
         return CompanionError(what, "correct agent.yaml and run `companion up`")

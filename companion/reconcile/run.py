@@ -238,6 +238,8 @@ def _reconcile(request: _Request) -> Report:
     comparison = settled_comparison or compare(home, checked, record, engine, restarts)
     comparison = refreshed(home, comparison, record, restarts)
     if is_settled and not carrying.of(home, comparison).is_due():
+        if record.applied.version != __version__:
+            recording.record(home, comparison, complete=True)
         return _report(comparison, request.begin, 0.0)
     if comparison.waits_for and not comparison.plan.steps:
         recording.record(home, comparison, complete=True)

@@ -71,6 +71,12 @@ def keep(agent_paths: AgentPaths, snapshot: Snapshot) -> None:
     _SNAPSHOTS.write(agent_paths.good / _NAME, replace(snapshot, target=target))
 
 
+def set_parts(agent_paths: AgentPaths, parts: Mapping[str, Mapping[str, str]]) -> None:
+    """Store as what the services of the last working version run; see `Snapshot.parts`."""
+    if (last := read(agent_paths)) and last.parts != parts:
+        _SNAPSHOTS.write(agent_paths.good / _NAME, replace(last, parts=parts))
+
+
 def read(agent_paths: AgentPaths) -> Snapshot | None:
     """Return the last working version, or None if there is none.
 

@@ -1,5 +1,6 @@
 """After an update of Companion, no agent's work ends before its user wants that."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from desk import ROOT, Desk, Done
 from fake_project import Fake, changes, config, fresh
 from test_watching import wait_for
@@ -81,9 +83,19 @@ def test_a_watcher_that_was_updated_restarts_no_agent_whose_files_are_the_same(d
     assert not newer(fake, there, "status", "--json").ok().agent["update_waits"]
 
 
-def test_a_reload_that_fails_before_the_restart_ends_no_agent(desk: Desk):
+def started(desk: Desk, *, by_0_1: bool) -> Fake:
+    """Start a sandbox; version 0.1 kept in its record only what it had started."""
     fake = fresh(desk)
     fake.companion("up").ok()
+    (good,) = desk.paths.state.rglob("good.json")
+    if by_0_1:
+        good.write_text(json.dumps(json.loads(good.read_text()) | {"parts": {}}))
+    return fake
+
+
+@pytest.mark.parametrize("by_0_1", [False, True])
+def test_a_reload_that_fails_before_the_restart_ends_no_agent(desk: Desk, *, by_0_1: bool):
+    fake = started(desk, by_0_1=by_0_1)
     fake.set(met={}, refuse=["exec"])
     with watching(desk, update(desk)) as log:
         wait_for(log, WAITS, 1)
@@ -96,9 +108,9 @@ def test_a_reload_that_fails_before_the_restart_ends_no_agent(desk: Desk):
     fake.is_whole(planned=False)
 
 
-def test_a_build_that_fails_ends_no_agent(desk: Desk):
-    fake = fresh(desk)
-    fake.companion("up").ok()
+@pytest.mark.parametrize("by_0_1", [False, True])
+def test_a_build_that_fails_ends_no_agent(desk: Desk, *, by_0_1: bool):
+    fake = started(desk, by_0_1=by_0_1)
     fake.set(met={}, refuse=["build"])
     failed = newer(fake, update(desk), "up")
     assert "the previous version is still running" in failed.err
