@@ -1,7 +1,7 @@
 """Apply: performs the steps of a plan; only this module changes containers and networks."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
@@ -96,6 +96,9 @@ class Applier:
             if isinstance(step, Start | Reload) and self.carrying and not is_carried:
                 self.carrying.carry(anew=bool(plan.starts))
                 is_carried = True
+            if isinstance(step, Await) and await_start:
+                with self._explained():  # what is reloaded next must run
+                    await_start()
             self._perform(step)
         return self._await(await_start) if await_start else 0.0
 
@@ -104,7 +107,7 @@ class Applier:
 
     def _await(self, await_start: Callable[[], None]) -> float:
         """Wait until the sandbox is ready; return the seconds of waiting for SSH."""
-        try:
+        with self._explained():
             await_start()
             login = self.target.login
             if login is None:
@@ -114,6 +117,12 @@ class Applier:
             return readiness.wait_for_login(
                 self.engine, self.target, login, self.home, self.agent_paths
             )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Report the last output of the containers if they cannot be waited for."""
+        try:
+            yield
         except StoppedError:
             raise
         except CompanionError:
@@ -158,7 +167,7 @@ class Applier:
                 self.progress(f"restoring the network rules of {service.name}: {why}")
                 self._reconnect(service)
             case Await():
-                pass  # all are awaited at the end
+                pass  # perform() has waited
             case Reload(service, why):
                 self.progress(f"reloading {service.name}: {why}")
                 self._reload(step)

@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_cases import HERE, generated
 
+from companion.engine.driver import Driver
 from companion.engine.model import Container, EngineChoice, Observed
 from companion.project.record import AgentRecord, Applied
+from companion.reconcile.apply import Applier
 from companion.reconcile.plan import (
     Await,
     BuildImage,
@@ -28,7 +31,10 @@ from companion.reconcile.plan import (
 )
 from companion.reconcile.reasons import Reason, Why
 from companion.sandbox.allocation import Allocation
+from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import Role, Target
+from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 
 @pytest.fixture(scope="module")
@@ -388,3 +394,45 @@ def test_what_a_cluster_starts_by_itself_is_awaited_and_replaced_only_for_a_reas
     assert plan(desired, seen, held(desired), fresh=True).starts
     other = replace(seen, containers=(replace(coming, spec="other"), *seen.containers[1:]))
     assert Reason.SPEC_CHANGED in {one.why.reason for one in plan(desired, other, NEW).steps}
+
+
+class StartingPods:
+    """A cluster that starts Pods; as a driver, it does what a reload needs."""
+
+    def __init__(self, target: Target, seen: Observed) -> None:
+        self.target, self.seen, self.calls = target, seen, list[str]()
+
+    def waiter(self, *_: object) -> Callable[[], None]:
+        def wait() -> None:
+            started = (replace(c, running=True, coming=False) for c in self.seen.containers)
+            self.seen = replace(self.seen, containers=tuple(started))
+
+        return wait
+
+    def containers(self) -> tuple[Container, ...]:
+        return self.seen.containers
+
+    def run(self, service: str, *_: str) -> None:
+        found = self.seen.container(service)
+        assert found
+        assert found.running
+        self.calls.append(service)
+
+
+def test_what_a_cluster_starts_by_itself_runs_before_it_is_reloaded(
+    desired: Target, tmp_path: Path
+):
+    desired = replace(desired, login=None)
+    seen = world(desired)
+    coming = (replace(c, running=False, coming=True) for c in seen.containers)
+    seen = replace(seen, containers=tuple(coming))
+    record = replace(held(desired), applied=replace(held(desired).applied, loaded={}))
+    todo = plan(desired, seen, record)
+    assert {type(step) for step in todo.steps} == {Await, Reload}
+    pods = StartingPods(desired, seen)
+    applier = Applier(
+        cast("Driver", pods), desired, tmp_path, Paths(*[tmp_path] * 5), AgentPaths(tmp_path),
+        lambda _: None, BuildNetwork(),
+    )  # fmt: skip
+    applier.perform(todo)
+    assert pods.calls == [desired.service(Role.GATEWAY).name]
