@@ -15,7 +15,7 @@ from companion.project import carried_store, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
-from companion.reconcile import readiness, ssh_keys, trust
+from companion.reconcile import readiness, snapshot, ssh_keys, trust
 from companion.reconcile.apply import reload_sshd
 from companion.reconcile.carrying import Carrying
 from companion.reconcile.compare import desired_of, sandbox_of
@@ -74,8 +74,12 @@ def carry(home: Paths, checked: Checked, record: AgentRecord) -> None:
     if choice is None or choice.shares_files or carried_store.read(agent_paths, choice) is None:
         return
     engine = driver(choice, checked.project.id, checked.config.name, str(agent_paths.root))
-    target = desired_of(home, checked, record).target
     try:
+        last = snapshot.read(agent_paths)
+        if last and last.engine.is_same(choice):
+            target = last.target  # whose images are there, whichever version started it
+        else:
+            target = desired_of(home, checked, record).target
         carrying = Carrying(engine, target, agent_paths, checked.host.uid)
         carrying.carry(anew=False)
         carrying.await_agent()

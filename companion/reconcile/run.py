@@ -241,7 +241,8 @@ def _reconcile(request: _Request) -> Report:
         if record.applied.version != __version__:
             recording.record(home, comparison, complete=True)
         return _report(comparison, request.begin, 0.0)
-    if comparison.waits_for and not comparison.plan.steps:
+    is_kept = comparison.waits_for and not comparison.plan.steps
+    if is_kept and not carrying.of(home, comparison).is_due():
         recording.record(home, comparison, complete=True)
         return _report(comparison, request.begin, 0.0)
     if comparison.plan.change is Change.REBUILD:

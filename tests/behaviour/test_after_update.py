@@ -13,6 +13,8 @@ from desk import ROOT, Desk, Done
 from fake_project import Fake, changes, config, fresh
 from test_watching import wait_for
 
+from ssh import keys
+
 WAITS = "the update of Companion takes effect at the next restart"
 
 
@@ -159,3 +161,36 @@ def test_a_change_that_was_interrupted_is_not_taken_for_what_ran_before_it(desk:
         wait_for(log, "ready", 1)
     assert "create" in changes(fake)
     fake.is_whole(planned=False)
+
+
+def test_changed_keys_reach_an_engine_elsewhere_before_the_restart_and_are_tried_again(desk: Desk):
+    fake = Fake(desk, desk.project(config().replace("podman", "docker")), "docker")
+    fake.companion("plan").ok()
+    fake.set(elsewhere=True)
+    fake.companion("up").ok()
+    before, there = running(fake), update(desk)
+    (file,) = desk.home.glob(".local/state/companion/projects/*/coder/gateway/hosts.map")
+    written = file.read_bytes()
+    key = keys.generate("other").public
+    file.write_bytes(b"one")  # as keys are replaced where sshd runs, which it does not here
+    newer(fake, there, "keys", "add", "coder", key).ok()
+    assert carried(fake, file) == b"one"
+    file.write_bytes(b"two")
+    fake.set(refuse=["cp"])
+    assert newer(fake, there, "keys", "remove", "coder", key).code == 1
+    fake.set(refuse=[])
+    with watching(desk, there) as log:
+        wait_for(log, WAITS, 1)
+    assert carried(fake, file) == written
+    assert running(fake) == before
+
+
+def carried(fake: Fake, file: Path) -> bytes:
+    """Return a file as the engine's volume holds it."""
+    ending = f".{file.parent.name}"
+    (held,) = (files for name, files in fake.world["files"].items() if name.endswith(ending))
+    return held[file.name]
+
+
+def running(fake: Fake) -> set[str]:
+    return {c["Id"] for c in fake.world["containers"].values() if c["State"]["Running"]}
