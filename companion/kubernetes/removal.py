@@ -43,7 +43,10 @@ class Removal:
         """
         self.kubectl.call("delete", _OWNERS, self.selector, *_WITH_PODS)
         self.kubectl.call("delete", _CONTENTS, self.selector, *_BEGINS)
-        self._await(f"pods,{_OWNERS}", f"{self.selector},{_OUR_PODS}")
+        ours = f"{self.selector},{_OUR_PODS}"
+        self._await(_OWNERS, ours)
+        self.kubectl.call("delete", "pods", ours, *_BEGINS)  # those that nothing owns
+        self._await("pods", ours)
         self.kubectl.call("delete", _NETWORK, self.selector, *_BEGINS)
         self._await(f"{_NETWORK},{_CONTENTS}", self.selector)
 

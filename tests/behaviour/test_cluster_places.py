@@ -26,8 +26,10 @@ case "$*" in
   *" config view"*) echo "error: context was not found for specified context: gone" >&2; exit 1 ;;
   *"--label-columns"*) cat "$HOME/labels" ;;
   *"--output=json"*) cat "$HOME/pods" 2>/dev/null || echo '{"items": []}' ;;
+  *" delete pods "*) rm -f "$HOME/bare" ;;
   *) [ ! -e "$HOME/refusal" ] || { cat "$HOME/refusal" >&2; exit 1; } ;;
 esac
+case "$*" in *" get pods"*"=name"*) cat "$HOME/bare" 2>/dev/null || true ;; esac
 """
 
 
@@ -174,6 +176,16 @@ def test_down_with_a_record_that_cannot_be_read_clears_the_places_of_the_setting
     (clustered.desk.home / "refusal").write_text("Unable to connect to the server: dial tcp")
     said = clustered.companion("down").err
     assert "does not answer: dial tcp; any containers remain" in said
+
+
+def test_down_removes_a_pod_with_our_labels_that_nothing_owns(clustered: Clustered):
+    recorded(clustered)
+    (clustered.desk.home / "bare").write_text("pod/bare\n")
+    clustered.companion("down").ok()
+    deletions = (line.partition(" delete ")[2] for line in clustered.asked)
+    kinds = [words.split()[0] for words in deletions if words]
+    assert kinds.index("deployments,statefulsets") < kinds.index("pods")
+    assert kinds.index("pods") < kinds.index("services,networkpolicies")
 
 
 def test_doctor_names_secrets_that_a_stopped_sandbox_left_on_a_cluster(clustered: Clustered):
