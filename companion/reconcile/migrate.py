@@ -12,6 +12,7 @@ from companion.engine import detection
 from companion.engine.driver import Driver, driver
 from companion.engine.model import Choice, ClusterChoice
 from companion.errors import Code, CompanionError
+from companion.kubernetes import owner_id
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.reconcile import user_settings
@@ -70,7 +71,8 @@ def possible_engines(
     """Yield each engine that may hold something of an agent whose record cannot be read.
 
     These are the engines of this machine, those of other agents, and the places of the settings.
-    Containers are found by their labels; engines that do not answer are reported.
+    Containers are found by their labels. What cannot be asked is reported: engines that do not
+    answer, places of settings that are invalid, clusters without this desktop's owner ID.
     """
     asked: list[Choice] = []
     for choice in _known(home, asked, lambda what: progress(f"{what}; any containers remain")):
@@ -91,13 +93,21 @@ def _known(
     yield from detection.installed()
     for _, record in store.all_records(home):
         yield from record.engines
-    places = user_settings.read(home).places
+    try:
+        places = user_settings.read(home).places
+    except CompanionError as error:
+        report(f"the places of {home.settings} are unknown: {error.problems[0].what}")
+        return
     for name, place in places.items():
-        if (name, str(place)) not in {(one.place, one.defined) for one in asked}:
-            try:
-                yield detection.detect(name, None, places)
-            except CompanionError as error:
-                report(error.problems[0].what)
+        if (name, str(place)) in {(one.place, one.defined) for one in asked}:
+            continue
+        if place.kubernetes and not owner_id.recorded(home):
+            report(f"there is no {home.owner_id}, by which objects on the place {name} are found")
+            continue
+        try:
+            yield detection.detect(name, None, places)
+        except CompanionError as error:
+            report(error.problems[0].what)
 
 
 def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngine | None:

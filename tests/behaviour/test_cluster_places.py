@@ -178,6 +178,22 @@ def test_down_with_a_record_that_cannot_be_read_clears_the_places_of_the_setting
     assert "does not answer: dial tcp; any containers remain" in said
 
 
+def test_down_with_a_record_that_cannot_be_read_reports_the_places_that_it_cannot_clear(
+    clustered: Clustered,
+):
+    recorded(clustered)
+    (file,) = clustered.desk.home.glob("**/agent.json")
+    file.write_text("{")
+    clustered.desk.paths.owner_id.unlink()
+    for _ in range(2):  # no ID is made, by which nothing would be found
+        said = " ".join(clustered.companion("down").ok().err.split())
+        assert "owner_id, by which objects on the place team are found; any containers" in said
+    clustered.desk.paths.settings.write_text("places: 7\n")
+    said = " ".join(clustered.companion("down").ok().err.split())
+    assert "settings.yaml are unknown" in said
+    assert not clustered.asked
+
+
 def test_down_removes_a_pod_with_our_labels_that_nothing_owns(clustered: Clustered):
     recorded(clustered)
     (clustered.desk.home / "bare").write_text("pod/bare\n")
