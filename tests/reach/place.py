@@ -30,6 +30,11 @@ class Place:
     def calls_file(self) -> Path:
         return self.desk.home / "kubectl.calls"
 
+    @property
+    def registry(self) -> str:
+        """What the names of its images begin with."""
+        return f"{self.space.cluster.registry}/{self.space.name}"
+
     def calls(self, *words: str) -> list[str]:
         """Run companion, and return how kubectl was called meanwhile; its own files aside."""
         self.calls_file.write_text("")
@@ -73,7 +78,7 @@ def made(cluster: Cluster, name: str, directory: Path) -> Iterator[Place]:
         "DOCKER_HOST": "unix:///run/no-docker-here.sock",
     }
     place = Place(Space(cluster, name), desk)
-    place.define(team=f"{cluster.registry}/{name}")
+    place.define(team=place.registry)
     cluster.kubectl("create", "namespace", name).ok()
     try:
         place.space.kubectl("apply", "-f", ROLE).ok()

@@ -3,6 +3,7 @@
 The tests follow one sandbox through its life, so they build on each other.
 """
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import node
+import place
 import pytest
-from desk import ROOT, Desk, Done, make_desk
+from desk import Desk, Done
 from node import Space
+from place import Place
 
 pytestmark = [pytest.mark.reach, pytest.mark.timeout(2400)]
-SPACE = "places"
 VALUE = "canary-value-of-a-placed-secret"
 CONFIG = """\
 name: coder
@@ -34,11 +36,18 @@ REFUSED = "not in the egress list"
 
 @dataclass
 class Placed:
-    """A desk whose place `team` is a namespace of the cluster, and a project."""
+    """A project at the place `team`."""
 
-    desk: Desk
+    place: Place
     project: Path
-    space: Space
+
+    @property
+    def desk(self) -> Desk:
+        return self.place.desk
+
+    @property
+    def space(self) -> Space:
+        return self.place.space
 
     def companion(self, *words: str) -> Done:
         return self.desk.companion("-C", str(self.project), *words)
@@ -66,28 +75,9 @@ class Placed:
 
 @pytest.fixture(scope="module")
 def placed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placed]:
-    with node.running() as cluster:
-        top = tmp_path_factory.mktemp("place")
-        desk = make_desk(top / "home", engines=True)
-        registries = top / "registries.conf"
-        registries.write_text(f'[[registry]]\nlocation = "{cluster.registry}"\ninsecure = true\n')
-        desk.environment |= cluster.environment("user")
-        desk.environment |= {"CONTAINERS_REGISTRIES_CONF": str(registries)}
-        desk.environment["DOCKER_HOST"] = f"unix://{top}/none"  # podman builds and pushes
-        settings = desk.paths.settings
-        where = f'context: test, namespace: {SPACE}, registry: "{cluster.registry}/place"'
-        settings.write_text(
-            f"{settings.read_text()}places: {{team: {{kubernetes: {{{where}}}}}}}\n"
-        )
-        space = Space(cluster, SPACE)
-        cluster.kubectl("create", "namespace", SPACE).ok()
-        try:
-            space.kubectl("apply", "-f", str(ROOT / "assets/kubernetes/role.yaml")).ok()
-            bind = ("create", "rolebinding", "companion", "--role", "companion", "--user", "user")
-            space.kubectl(*bind).ok()
-            yield Placed(desk, desk.project(CONFIG, "placed", __env=f"A_KEY={VALUE}\n"), space)
-        finally:
-            cluster.kubectl("delete", "namespace", SPACE)
+    directory = tmp_path_factory.mktemp("place")
+    with node.running() as cluster, place.made(cluster, f"places-{os.getpid()}", directory) as made:
+        yield Placed(made, made.desk.project(CONFIG, "placed", __env=f"A_KEY={VALUE}\n"))
 
 
 def test_up_at_a_place_runs_the_same_agent_yaml_there(placed: Placed):
@@ -104,7 +94,7 @@ def test_up_at_a_place_runs_the_same_agent_yaml_there(placed: Placed):
 def test_its_user_logs_in_by_the_alias_and_copies_files(placed: Placed):
     done = placed.companion("ssh", "coder", "--", "id -un")
     assert (done.code, done.out.split(), done.err) == (0, ["agent"], "")
-    placed.companion("cp", "agent.yaml", "coder:/home/agent/kept").ok()
+    placed.companion("cp", str(placed.project / "agent.yaml"), "coder:/home/agent/kept").ok()
     assert placed.inside("cat ~/kept").out == CONFIG
 
 
@@ -188,11 +178,10 @@ def test_a_change_that_fails_leaves_the_previous_version_and_its_home(placed: Pl
 
 
 def test_an_image_that_cannot_be_pushed_stops_before_anything_changes(placed: Placed):
-    before, settings = placed.ids(), placed.desk.paths.settings
-    kept = settings.read_text()
-    settings.write_text(re.sub(r'registry: "[^"]*"', 'registry: "127.0.0.1:9/none"', kept))
+    before = placed.ids()
+    placed.place.define(team="127.0.0.1:9/none")
     done = placed.companion("up", "--on", "team")
-    settings.write_text(kept)
+    placed.place.define(team=placed.place.registry)
     assert done.code == 1
     assert "the registry 127.0.0.1:9 does not answer" in done.err
     assert placed.ids() == before

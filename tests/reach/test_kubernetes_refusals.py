@@ -73,8 +73,7 @@ def test_a_quota_refuses_before_anything_is_there(still_runs: Place):
 def test_a_registry_that_does_not_answer_stops_before_anything_is_there(still_runs: Place):
     made = still_runs
     registry = f"127.0.0.1:{free_port()}"
-    team = f"{made.space.cluster.registry}/{made.space.name}"
-    made.define(team=team, dead=f"{registry}/team")
+    made.define(team=made.registry, dead=f"{registry}/team")
     said = refused(made, other(made, "pushed"), "--on", "dead")
     assert f"the registry {registry} does not answer" in said
     assert "connection refused" in said
