@@ -27,6 +27,7 @@ _SILENT = re.compile(
     r"Unable to connect to the server|was refused - did you specify|dial tcp|i/o timeout"
     r"|context deadline exceeded|TLS handshake timeout|net/http: |no such host"
 )
+_UNPROVEN = re.compile(r"\bx509: |tls: failed to verify")
 _SPEECH = re.compile(r"^(error: |Error from server( \(\w+\))?: |Unable to connect to the server: )")
 _DENIED = re.compile(r"Error from server \(Forbidden\)|cannot \w+ resource")
 _UNKNOWN = re.compile(r"Unauthorized|must be logged in|getting credentials|exec plugin")
@@ -92,23 +93,32 @@ class Kubectl:
         if done.code == NOT_STARTED:
             hint = "install kubectl, whose kubeconfig has the place's context"
             return EngineError(f"kubectl does not start: {reason}", hint, log, code=Code.NO_ENGINE)
+        if done.code == TIMED_OUT:
+            return _silent(f"{where} does not answer in time", log)
         # What runs in a Pod must not be taken for the cluster's own words.
-        if arguments[0] != "exec" or done.code == TIMED_OUT:
-            if done.code == TIMED_OUT or _SILENT.search(log):
-                said = "in time" if done.code == TIMED_OUT else f": {reason}"
-                what = f"{where} does not answer{' ' if said == 'in time' else ''}{said}"
-                hint = "check that it runs, and that `kubectl` reaches it from here"
-                return EngineError(what, hint, log, code=Code.ENGINE_SILENT)
-            if _UNKNOWN.search(log):
-                what = f"{where} does not accept your credentials: {reason}"
-                hint = (
-                    f"log in to it, until `kubectl --context {self.choice.context} get pods` works"
-                )
-                return EngineError(what, hint, log, code=Code.ENGINE_DENIED)
-            if _DENIED.search(log) and "cannot" in log:
-                hint = f"ask its administrator for the rights of {ROLE}"
-                return EngineError(f"{where} refuses: {reason}", hint, log, code=Code.ENGINE_DENIED)
+        if arguments[0] != "exec" and (said := self._refusal(where, reason, log)):
+            return said
         return EngineError(f"kubectl {arguments[0]} failed: {reason}", "", log)
+
+    def _refusal(self, where: str, reason: str, log: str) -> EngineError | None:
+        """Return what it means that the whole cluster refuses, if it does."""
+        if _UNKNOWN.search(log):
+            what = f"{where} does not accept your credentials: {reason}"
+            hint = f"log in to it, until `kubectl --context {self.choice.context} get pods` works"
+            return EngineError(what, hint, log, code=Code.ENGINE_DENIED)
+        if _UNPROVEN.search(log):
+            what = f"{where} does not prove that it is the one you mean: {reason}"
+            hint = (
+                "check the certificate authority in your kubeconfig, this desktop's clock, and who"
+                " is between you and the cluster"
+            )
+            return EngineError(what, hint, log, code=Code.ENGINE_SILENT)
+        if _SILENT.search(log):
+            return _silent(f"{where} does not answer: {reason}", log)
+        if _DENIED.search(log) and "cannot" in log:
+            hint = f"ask its administrator for the rights of {ROLE}"
+            return EngineError(f"{where} refuses: {reason}", hint, log, code=Code.ENGINE_DENIED)
+        return None
 
     def require_answer(self) -> None:
         """Check that the cluster responds, and lets our user look into the namespace.
@@ -136,6 +146,11 @@ class Kubectl:
                 f" starts anew where {place} is now"
             )
             raise EngineError(what, hint, code=Code.ENGINE_SILENT)
+
+
+def _silent(what: str, log: str) -> EngineError:
+    hint = "check that it runs, and that `kubectl` reaches it from here"
+    return EngineError(what, hint, log, code=Code.ENGINE_SILENT)
 
 
 def entry(choice: ClusterChoice) -> Entry:

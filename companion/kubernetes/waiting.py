@@ -23,6 +23,7 @@ _LONGEST = 400
 _PULL = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 _AT_WORK = {"", "ContainerCreating", "PodInitializing"}
 _SETTING_UP = {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
+_NO_VOLUME = {"ProvisioningFailed", "FailedBinding"}
 _NOISE = re.compile(
     r"rpc error: code = \w+ desc = "
     r"|failed to (pull and unpack|resolve) (image|reference) \"[^\"]*\": "
@@ -193,7 +194,7 @@ def _unscheduled(role: Role, owner: str, condition: Object, events: Collection[O
     hint = "make room on a node, or add one"
     if "PersistentVolumeClaim" in said:
         hint = "`kubectl get storageclass` shows what the cluster has; one has to be the default"
-        for event in _latest(events, {"ProvisioningFailed"}):
+        for event in _latest(events, _NO_VOLUME):
             if event["involvedObject"]["name"].startswith(f"{owner}."):
                 said = f"its volume is not made: {event['message']}"
                 break

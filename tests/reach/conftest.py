@@ -1,4 +1,4 @@
-"""The second machine that tests of remote engines share; started if need be, and stopped then."""
+"""The second machine and the cluster that tests share; started if need be, and stopped then."""
 
 import fcntl
 import os
@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import node
 import pytest
 from desk import ROOT
 from far import SCRIPT, Machine
+from node import Cluster
 
 _NAME = f"companion-{os.environ.get('COMPANION_SECOND_MACHINE', 'second')}"
 USERS, START = (Path(tempfile.gettempdir(), f"{_NAME}.{kind}") for kind in ("users", "start"))
@@ -41,6 +43,13 @@ def machine() -> Iterator[Machine]:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if started_here.exists():
                 subprocess.run([*SCRIPT, "stop"], check=True)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster of one node; one worker runs all tests of it."""
+    with node.running() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

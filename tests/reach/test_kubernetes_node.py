@@ -16,7 +16,7 @@ from typing import Any
 import node
 import pytest
 from desk import ROOT, Desk, Done, make_desk
-from node import Space
+from node import Cluster, Space
 
 from companion.operations import audit
 
@@ -113,30 +113,31 @@ def apply(space: Space, written: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def sandboxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sandbox]]:
-    with node.running() as cluster:
-        space = Space(cluster, SPACE)
-        desk = make_desk(tmp_path_factory.mktemp("kubernetes") / "home", engines=True)
-        made = {}
-        for fence, (address, *words) in FENCES.items():
-            project = desk.project(CONFIG, fence, __env=f"A_KEY={VALUE}\n")
-            place = ("--gateway-address", address, *words)
-            written = node.generated(desk, project, space, *place)
-            cluster.push(written["images"])
-            if profile := written["seccomp"]:
-                cluster.install(profile["file"], f"/var/lib/kubelet/seccomp/{profile['location']}")
-            made[fence] = Sandbox(space, desk, written, address)
-        cluster.kubectl("create", "namespace", SPACE).ok()
-        try:
-            set_up(space, made["pod"].written["images"][-1]["image"])
-            for one in made.values():
-                apply(space, one.written)
-            space.wait("--for=condition=Ready", "pod/model", "pod/stranger")
-            for one in made.values():
-                space.started(one.pod)
-            yield made
-        finally:
-            cluster.kubectl("delete", "namespace", SPACE)
+def sandboxes(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Sandbox]]:
+    space = Space(cluster, SPACE)
+    desk = make_desk(tmp_path_factory.mktemp("kubernetes") / "home", engines=True)
+    made = {}
+    for fence, (address, *words) in FENCES.items():
+        project = desk.project(CONFIG, fence, __env=f"A_KEY={VALUE}\n")
+        place = ("--gateway-address", address, *words)
+        written = node.generated(desk, project, space, *place)
+        cluster.push(written["images"])
+        if profile := written["seccomp"]:
+            cluster.install(profile["file"], f"/var/lib/kubelet/seccomp/{profile['location']}")
+        made[fence] = Sandbox(space, desk, written, address)
+    cluster.kubectl("create", "namespace", SPACE).ok()
+    try:
+        set_up(space, made["pod"].written["images"][-1]["image"])
+        for one in made.values():
+            apply(space, one.written)
+        space.wait("--for=condition=Ready", "pod/model", "pod/stranger")
+        for one in made.values():
+            space.started(one.pod)
+        yield made
+    finally:
+        cluster.kubectl("delete", "namespace", SPACE)
 
 
 def set_up(space: Space, image: str) -> None:

@@ -5,9 +5,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import node
+import admission
 import place
 import pytest
+from node import Cluster
 from place import Place
 from test_registry import free_port
 
@@ -16,13 +17,10 @@ SMALL = {"spec": {"limits": [{"type": "Container", "max": {"memory": "1Gi"}}]}}
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Path]]:
+def ran(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Path]]:
     """A sandbox that runs in the namespace."""
     directory = tmp_path_factory.mktemp("refusals")
-    with (
-        node.running() as cluster,
-        place.made(cluster, f"refusals-{os.getpid()}", directory) as made,
-    ):
+    with place.made(cluster, f"refusals-{os.getpid()}", directory) as made:
         project = made.desk.project(place.AGENT.format(name="coder", memory="768m"), "ran")
         made.up(project).ok()
         yield made, project
@@ -81,34 +79,19 @@ def test_a_registry_that_does_not_answer_stops_before_anything_is_there(still_ru
 
 
 def test_a_volume_that_is_never_made_is_told_and_the_agent_can_be_taken_down(still_runs: Place):
-    made = still_runs
+    made, is_default = still_runs, "storageclass.kubernetes.io/is-default-class"
+    annotate = ("annotate", "--overwrite", "storageclass", "local")
     project = other(made, "unplaced")
-    claim = {
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": f"{sandbox_of(made, project)}.home"},
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": "fast",
-            "resources": {"requests": {"storage": "10Gi"}},
-        },
-    }
-    made.space.kubectl("apply", "-f", "-", stdin=json.dumps(claim)).ok()
-    said = refused(made, project, "--on", "team")
-    assert "no node takes the agent's Pod" in said
-    assert 'storageclass.storage.k8s.io "fast" not found' in said
+    made.space.cluster.kubectl(*annotate, f"{is_default}=false").ok()
+    try:
+        said = refused(made, project, "--on", "team")
+    finally:
+        made.space.cluster.kubectl(*annotate, f"{is_default}=true").ok()
+    assert "no node takes the agent's Pod: its volume is not made: " in said
+    assert "no storage class is set" in said
+    assert "one has to be the default" in said
     made.desk.companion("-C", str(project), "down").ok()
     assert of(made, "unplaced") == []
-
-
-def sandbox_of(made: Place, project: Path) -> str:
-    """Return the name that a project's agent will have."""
-    place_words = ("--kubernetes", made.space.name, "--registry", "r.test/x")
-    address = ("--gateway-address", "10.96.0.9")
-    written = made.desk.companion(
-        "-C", str(project), "generate", *place_words, *address, "--json"
-    ).ok()
-    return str(written.agent["pod"]).removesuffix("-0")
 
 
 def test_a_change_that_the_namespace_does_not_admit_is_rolled_back(ran: tuple[Place, Path]):
@@ -123,3 +106,24 @@ def test_a_change_that_the_namespace_does_not_admit_is_rolled_back(ran: tuple[Pl
     assert "maximum memory usage per Container is 1Gi, but limit is 3Gi" in said
     (state,) = made.desk.companion("-C", str(project), "status", "--json").ok().data["agents"]
     assert state["state"] == "running"
+
+
+def test_where_policies_alone_would_close_the_network_and_have_no_effect_no_agent_starts(
+    still_runs: Place, tmp_path: Path
+):
+    made = still_runs
+    project = other(made, "fenced")
+    words = ("-C", str(project))
+    with admission.restricted(made.space, tmp_path):
+        with made.space.cluster.unenforced():
+            said = refused(made, project, "--on", "team")
+            chosen = "dev.companion.agent=fenced,dev.companion.role=agent"
+            (pod,) = made.space.get("pods", "-l", chosen)["items"]
+        assert "the agent was not started, because its network is not closed: open: " in said
+        assert "this cluster's network does not enforce NetworkPolicies" in said
+        (agent,) = pod["status"]["containerStatuses"]
+        assert (set(agent["state"]), agent["lastState"]) == ({"waiting"}, {})
+        made.desk.companion(*words, "up").ok()
+        assert made.desk.companion(*words, "status", "--json").ok().agent["fence"] == "policy"
+        made.desk.companion(*words, "down", "--volumes").ok()
+    assert of(made, "fenced") == []
