@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.reach, pytest.mark.timeout(2400)]
 AGENTS = [f"a{number:02}" for number in range(int(os.environ.get("COMPANION_FLEET", "20")))]
 AT_ONCE = 4
 """How many start side by side at least; Companion works on eight agents at a time."""
+LISTS = 2
+"""Those of Pods with what is around them, and of what holds files."""
 REPORT = ROOT / "build/reach/kubernetes-fleet.md"
 
 
@@ -80,4 +82,5 @@ def test_twenty_agents_start_together_and_are_looked_at_together(fleet: tuple[Pl
     assert [one["state"] for one in states] == ["running"] * len(AGENTS)
     assert most_at_once(agents) >= min(AT_ONCE, len(AGENTS))
     for command in ("status", "plan"):
-        assert verbs(figures[f"`{command}` of what runs"][1]) == {"get": 1}
+        calls = verbs(figures[f"`{command}` of what runs"][1])
+        assert calls["get"] == calls.total() <= LISTS
