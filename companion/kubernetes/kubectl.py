@@ -87,8 +87,7 @@ class Kubectl:
     def failure(self, arguments: Sequence[str], done: Completed) -> EngineError:
         """Return the error for a failed call."""
         log = (done.stderr or done.stdout).strip()
-        lines = [line for line in log.splitlines() if line.strip()]
-        reason = _SPEECH.sub("", lines[-1].strip())[:_REASON] if lines else "no reason given"
+        reason = _reason(log, spoken=arguments[0] != "exec")
         where = f"the cluster of {self.choice.label}"
         if done.code == NOT_STARTED:
             hint = "install kubectl, whose kubeconfig has the place's context"
@@ -146,6 +145,13 @@ class Kubectl:
                 f" starts anew where {place} is now"
             )
             raise EngineError(what, hint, code=Code.ENGINE_SILENT)
+
+
+def _reason(log: str, *, spoken: bool) -> str:
+    """Return kubectl's own last words, which advice may follow; or the last line of a program."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    said = [line for line in lines if _SPEECH.match(line)] if spoken else []
+    return _SPEECH.sub("", (said or lines or ["no reason given"])[-1])[:_REASON]
 
 
 def _silent(what: str, log: str) -> EngineError:
