@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import admission
 import place
 import pytest
 from node import Cluster
@@ -105,3 +106,24 @@ def test_a_change_that_the_namespace_does_not_admit_is_rolled_back(ran: tuple[Pl
     assert "maximum memory usage per Container is 1Gi, but limit is 3Gi" in said
     (state,) = made.desk.companion("-C", str(project), "status", "--json").ok().data["agents"]
     assert state["state"] == "running"
+
+
+def test_where_policies_alone_would_close_the_network_and_have_no_effect_no_agent_starts(
+    still_runs: Place, tmp_path: Path
+):
+    made = still_runs
+    project = other(made, "fenced")
+    words = ("-C", str(project))
+    with admission.restricted(made.space, tmp_path):
+        with made.space.cluster.unenforced():
+            said = refused(made, project, "--on", "team")
+            chosen = "dev.companion.agent=fenced,dev.companion.role=agent"
+            (pod,) = made.space.get("pods", "-l", chosen)["items"]
+        assert "the agent was not started, because its network is not closed: open: " in said
+        assert "this cluster's network does not enforce NetworkPolicies" in said
+        (agent,) = pod["status"]["containerStatuses"]
+        assert (set(agent["state"]), agent["lastState"]) == ({"waiting"}, {})
+        made.desk.companion(*words, "up").ok()
+        assert made.desk.companion(*words, "status", "--json").ok().agent["fence"] == "policy"
+        made.desk.companion(*words, "down", "--volumes").ok()
+    assert of(made, "fenced") == []
