@@ -85,9 +85,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class ByEngine(LoadScopeScheduling):
-    """With `pytest -n`: all tests of one engine in one worker, where they share a sandbox."""
+    """With `pytest -n`: all tests of one engine, or of the cluster, in one worker.
+
+    There they share a sandbox. Those of the cluster switch off its policies, or fill a namespace.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
+        if "reach/test_kubernetes_" in nodeid or "reach/test_cluster_" in nodeid:
+            return "cluster"
         engine = re.search(r"[\[-](podman|docker)[\]-]", nodeid)
         return engine[1] if engine else nodeid
 
