@@ -1,7 +1,7 @@
 """The driver: the interface of engines and clusters for services, networks and images.
 
-`client.Engine` implements it for Docker and Podman, `kubernetes/driver.Cluster` for a namespace of
-a cluster; `driver()` chooses one.
+`client.Engine` implements it for Docker and Podman, `kubernetes/driver.ClusterDriver` for
+a namespace of a cluster; `driver()` chooses one.
 """
 
 from __future__ import annotations
@@ -207,16 +207,16 @@ def driver(choice: Choice, project: str = "", agent: str = "", files: str = "") 
     Without project and agent, it covers everything that we created there.
     """
     if isinstance(choice, ClusterChoice):
-        from companion.kubernetes.driver import Cluster  # noqa: PLC0415 - few have a cluster
+        from companion.kubernetes.driver import ClusterDriver  # noqa: PLC0415 - few have a cluster
 
-        return Cluster(choice, project, agent)
+        return ClusterDriver(choice, project, agent)
     return Engine(choice, project, agent, files)
 
 
 def sharing(engine: Driver, lists: dict[str, str]) -> Driver:
     """Return a driver that looks at one agent of many: what a cluster lists for one, all share."""
     if isinstance(engine.choice, ClusterChoice):
-        from companion.kubernetes.driver import Cluster  # noqa: PLC0415 - few have a cluster
+        from companion.kubernetes.driver import ClusterDriver  # noqa: PLC0415 - few have a cluster
 
-        return Cluster(engine.choice, engine.project, engine.agent, lists=lists)
+        return ClusterDriver(engine.choice, engine.project, engine.agent, lists=lists)
     return engine

@@ -11,10 +11,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 from companion.engine.model import AgentLogin, Command, Container, EngineChoice, Observed
 from companion.errors import Code, CompanionError, EngineError
-from companion.kubernetes import pods_seen
+from companion.kubernetes import network, objects, pods_seen
+from companion.kubernetes.cluster import Cluster, Fence, reference
 from companion.kubernetes.kubectl import FAST, SLOW, Kubectl
 from companion.kubernetes.names import LABEL, OWNER, Names
 from companion.kubernetes.removal import MADE, Removal
+from companion.kubernetes.starting import Starting
 from companion.spec.identity import LIB, Role, as_agent
 from companion.system import process
 from companion.system.plain import plain
@@ -22,7 +24,6 @@ from companion.system.plain import plain
 if TYPE_CHECKING:  # slow to load, and most commands only list Pods
     from pathlib import Path
 
-    from companion.kubernetes.cluster import Cluster as Place
     from companion.kubernetes.images import Images
     from companion.kubernetes.names import Manifest
     from companion.kubernetes.showing import Showing
@@ -42,7 +43,7 @@ _ENDED = "command terminated with exit code "
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster(Kubectl):
+class ClusterDriver(Kubectl):
     """One agent on a cluster; implements `driver.Driver`.
 
     Without an agent, it covers all Pods of the project; without a project, all that this desktop
@@ -85,22 +86,20 @@ class Cluster(Kubectl):
             CompanionError: the cluster or the registry does not answer.
         """
         del services  # one list has all of them
-        from companion.kubernetes.cluster import reference  # noqa: PLC0415 - start-up time is a budget
-
-        objects = self._list(_SEEN)
-        run = pods_seen.images(objects)
+        seen = self._list(_SEEN)
+        run = pods_seen.images(seen)
         known = frozenset(tag for tag in images if reference(self.choice.registry, tag) in run)
         held = self.held(frozenset(images) - known)  # no registry is asked for what runs already
-        return Observed(self._seen(objects), {}, held | known)
+        return Observed(self._seen(seen), {}, held | known)
 
     def containers(self, services: Iterable[str] = ()) -> tuple[Container, ...]:
         """Return the agent's Pods as containers, running or not."""
         del services
         return self._seen(self._list(_SEEN if self.agent else "pods"))
 
-    def _seen(self, objects: list[dict[str, Any]]) -> tuple[Container, ...]:
-        seal = self._place(pods_seen.address(objects, self.names)).seal if self.agent else ""
-        return tuple(pods_seen.containers(objects, seal))
+    def _seen(self, listed: list[dict[str, Any]]) -> tuple[Container, ...]:
+        seal = self._place(pods_seen.address(listed, self.names)).seal if self.agent else ""
+        return tuple(pods_seen.containers(listed, seal))
 
     def _list(self, kinds: str) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = json.loads(self._get(kinds, "--output=json"))["items"]
@@ -117,13 +116,10 @@ class Cluster(Kubectl):
             self.lists[kinds] = all_of_project._get(kinds, shape)  # noqa: SLF001 - our own
         return self.lists[kinds]
 
-    def _place(self, gateway: str) -> Place:
-        from companion.kubernetes.cluster import Cluster as Place  # noqa: PLC0415 - the same
-        from companion.kubernetes.cluster import Fence  # noqa: PLC0415 - the same
-
+    def _place(self, gateway: str) -> Cluster:
         choice = self.choice
         fence, on_nodes = Fence(choice.fence), choice.node_seccomp
-        return Place(choice.namespace, choice.registry, gateway, fence, node_seccomp=on_nodes)
+        return Cluster(choice.namespace, choice.registry, gateway, fence, node_seccomp=on_nodes)
 
     def holds_any(self) -> bool:
         """Tell whether the agent has objects of ours there, besides its volumes."""
@@ -193,8 +189,6 @@ class Cluster(Kubectl):
     ) -> None:
         """Store our files in the cluster, and wait until a gateway that stays shows its own."""
         del image, owner
-        from companion.kubernetes import objects  # noqa: PLC0415 - start-up time is a budget
-
         wanted = {d: f for d, f in contents.items() if only is None or d in only}
         place = self._place(self._address())
         stored = objects.stored(wanted, place)
@@ -204,13 +198,11 @@ class Cluster(Kubectl):
 
     def await_carried(self, contents: Mapping[Directory, tuple[File, ...]]) -> None:
         """Wait a while until the agent's container shows the files that carry() stored."""
-        from companion.kubernetes import objects  # noqa: PLC0415 - the same
-
         self._showing.of_agent(objects.stored(contents, self._place(self._address())))
 
     @property
     def _showing(self) -> Showing:
-        from companion.kubernetes.showing import Showing  # noqa: PLC0415 - the same
+        from companion.kubernetes.showing import Showing  # noqa: PLC0415 - loads all plugins
 
         return Showing(self, self.names, self.containers)
 
@@ -219,8 +211,6 @@ class Cluster(Kubectl):
         found = pods_seen.address(self._list("services"), self.names)
         if found:
             return found
-        from companion.kubernetes import network  # noqa: PLC0415 - start-up time is a budget
-
         self._apply((network.first_service(self.names),))
         return pods_seen.address(self._list("services"), self.names)
 
@@ -261,8 +251,6 @@ class Cluster(Kubectl):
 
     def start(self, service: Service, target: Target) -> None:
         """Apply what makes a service's Pod, and what leads there."""
-        from companion.kubernetes import network, objects  # noqa: PLC0415 - start-up time is a budget
-
         self._removal.await_end(self._owner(service.role))
         place = self._place(self._address())
         around = network.render(target, self.names, place)
@@ -286,8 +274,6 @@ class Cluster(Kubectl):
 
         It raises EngineError with the cluster's own reason. What the cluster tells by now is old.
         """
-        from companion.kubernetes.starting import Starting  # noqa: PLC0415 - start-up time is a budget
-
         roles = tuple(service.role for service in target.services)
         return Starting(self, self.names, self._selector, progress, is_wanted).waiter(roles)
 
