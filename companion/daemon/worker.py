@@ -15,10 +15,10 @@ from companion.operations import attention, reachability, registry, status
 from companion.project import inventory, store
 from companion.project.record import UPDATE_WAITS
 from companion.reconcile import run, teardown, trust
-from companion.reconcile.compare import Restarts
-from companion.reconcile.plan import Change
+from companion.reconcile.comparison import Restarts
 from companion.reconcile.progress import Progress
 from companion.reconcile.run import Report
+from companion.reconcile.steps import Change
 from companion.reconcile.validate import check
 from companion.sandbox import powers_text
 from companion.system import locks

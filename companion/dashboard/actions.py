@@ -8,7 +8,7 @@ from companion.errors import CompanionError
 from companion.operations import allow
 from companion.operations.overview import AgentOverview
 from companion.reconcile import run, teardown
-from companion.reconcile.compare import Restarts
+from companion.reconcile.comparison import Restarts
 from companion.system import programs
 from companion.system.paths import Paths
 

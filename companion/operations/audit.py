@@ -24,7 +24,8 @@ from companion.plugins.contribution import secrets
 from companion.project import store
 from companion.project.model import AgentRef
 from companion.reconcile import secret_values
-from companion.reconcile.compare import Comparison, preview
+from companion.reconcile.compare import preview
+from companion.reconcile.comparison import Comparison
 from companion.sandbox import powers_text
 from companion.sandbox.allocation import Allocation
 from companion.spec.containers import INGRESS, Network, Service, Volume

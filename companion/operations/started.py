@@ -50,7 +50,7 @@ def ensure(
         return record
     from companion.project import inventory  # noqa: PLC0415 - start-up time is a budget
     from companion.reconcile import run  # noqa: PLC0415
-    from companion.reconcile.compare import Restarts  # noqa: PLC0415
+    from companion.reconcile.comparison import Restarts  # noqa: PLC0415
 
     was = f"{agent} is {'stopped' if health is Health.ABSENT else health}; starting it"
     progress(was if record else f"starting {agent}")

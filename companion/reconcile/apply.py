@@ -24,7 +24,8 @@ from companion.reconcile import port_holders, readiness
 from companion.reconcile.build_turn import build_turn
 from companion.reconcile.carrying import Carrying
 from companion.reconcile.desired import BROUGHT, HOST_KEY
-from companion.reconcile.plan import (
+from companion.reconcile.progress import Progress, report_output
+from companion.reconcile.steps import (
     Await,
     BuildImage,
     CreateNetwork,
@@ -37,7 +38,6 @@ from companion.reconcile.plan import (
     Start,
     Step,
 )
-from companion.reconcile.progress import Progress, report_output
 from companion.render.egress import PRIVATE_ADDRESSES
 from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import Image, Service, Target

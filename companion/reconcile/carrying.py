@@ -11,7 +11,7 @@ from pathlib import Path
 
 from companion.engine.driver import Driver
 from companion.project import carried_store
-from companion.reconcile.compare import Comparison
+from companion.reconcile.comparison import Comparison
 from companion.spec.containers import Directory, File, Files, Target
 from companion.system import files
 from companion.system.paths import Paths

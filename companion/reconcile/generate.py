@@ -8,7 +8,7 @@ from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
 from companion.reconcile import authority, build_dir, trust
 from companion.reconcile.allocate import reserve
-from companion.reconcile.compare import desired_of
+from companion.reconcile.desire import desired_of
 from companion.reconcile.progress import Progress
 from companion.reconcile.validate import check
 from companion.system.paths import Paths

@@ -18,7 +18,7 @@ from companion.project.record import AgentRecord
 from companion.reconcile import readiness, snapshot, ssh_keys, trust
 from companion.reconcile.apply import reload_sshd
 from companion.reconcile.carrying import Carrying
-from companion.reconcile.compare import desired_of, sandbox_of
+from companion.reconcile.desire import desired_of, sandbox_of
 from companion.reconcile.desired import HOST_KEY
 from companion.reconcile.progress import Progress
 from companion.reconcile.validate import Checked, check

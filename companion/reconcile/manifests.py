@@ -20,7 +20,7 @@ from companion.project.model import Project
 from companion.reconcile import authority, mounted_files, on_cluster, secret_values
 from companion.reconcile import generate as generating
 from companion.reconcile.allocate import reserve
-from companion.reconcile.compare import desired_of
+from companion.reconcile.desire import desired_of
 from companion.reconcile.desired import Desired
 from companion.reconcile.progress import Progress
 from companion.reconcile.validate import Checked, check

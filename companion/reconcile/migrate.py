@@ -16,8 +16,8 @@ from companion.kubernetes import owner_id
 from companion.project import store
 from companion.project.record import AgentRecord
 from companion.reconcile import user_settings
-from companion.reconcile.plan import LeaveEngine
 from companion.reconcile.reasons import Reason, Why
+from companion.reconcile.steps import LeaveEngine
 from companion.system.paths import Paths
 
 

@@ -8,8 +8,8 @@ from companion.errors import CompanionError, ConfigError
 from companion.project import store
 from companion.project.record import AgentRecord, Applied, ConfigSummary
 from companion.reconcile import snapshot
-from companion.reconcile.compare import Comparison
-from companion.reconcile.plan import Reload, Start
+from companion.reconcile.comparison import Comparison
+from companion.reconcile.steps import Reload, Start
 from companion.reconcile.validate import check
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths

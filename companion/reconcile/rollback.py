@@ -17,9 +17,10 @@ from companion.project import store
 from companion.reconcile import allocate, migrate, mount_guard, mounted_files, snapshot
 from companion.reconcile.apply import Applier, remove_all
 from companion.reconcile.carrying import Carrying
-from companion.reconcile.compare import engine_at
-from companion.reconcile.plan import Start, plan
+from companion.reconcile.drivers import engine_at
+from companion.reconcile.plan import plan
 from companion.reconcile.progress import Progress
+from companion.reconcile.steps import Start
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked
 from companion.system.paths import Paths

@@ -44,17 +44,12 @@ from companion.reconcile import (
 )
 from companion.reconcile.allocate import reserve
 from companion.reconcile.apply import Applier
-from companion.reconcile.compare import (
-    Comparison,
-    Restarts,
-    compare,
-    engine_of,
-    is_needed,
-    refreshed,
-    settled,
-)
-from companion.reconcile.plan import Change, Plan
+from companion.reconcile.compare import compare, refreshed, settled
+from companion.reconcile.comparison import Comparison, Restarts
+from companion.reconcile.desire import is_needed
+from companion.reconcile.drivers import engine_of
 from companion.reconcile.progress import Progress
+from companion.reconcile.steps import Change, Plan
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked, check
 from companion.spec.identity import Role

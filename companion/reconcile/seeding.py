@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from companion.errors import Code, CompanionError
-from companion.reconcile.compare import Comparison
+from companion.reconcile.comparison import Comparison
 from companion.reconcile.desired import seed_volume
 from companion.reconcile.progress import Progress
 from companion.sandbox.model import mount_file

@@ -8,10 +8,47 @@ from dataclasses import replace
 
 from companion import __version__
 from companion.errors import Code, CompanionError
-from companion.project.record import Applied
+from companion.project.record import AgentRecord, Applied
+from companion.reconcile import snapshot
+from companion.reconcile.comparison import Comparison
+from companion.reconcile.plan import plan
 from companion.reconcile.snapshot import Snapshot
+from companion.reconcile.steps import Start
 from companion.spec.containers import Target
-from companion.spec.identity import digest
+from companion.spec.identity import Role, digest
+from companion.system.paths import Paths
+
+
+def without_update(home: Paths, seen: Comparison, record: AgentRecord) -> Comparison:
+    """Leave out what only an update of Companion changes, while the agent runs as it was started.
+
+    What is lost beside the agent is started again as it was.
+
+    Raises:
+        CompanionError: it is not known how it was started, or an image for that is gone.
+    """
+    new, applied = seen.desired.target, record.applied
+    if not is_cause(applied, new):
+        return seen
+    last = snapshot.read(seen.checked.agent_paths(home))
+    if last is None:
+        agent = seen.observed.container(new.service(Role.AGENT).name)
+        if applied.version and agent and agent.running:
+            raise unknown(new.agent)
+        return seen
+    last = replace(last, parts=last.parts or applied.parts)
+    target, observed = running(last, new), last.recognised(seen.observed)
+    todo = plan(target, observed, record)
+    if Role.AGENT in todo.starts:
+        return seen
+    starts = {s.service.name: s.service.image for s in todo.steps if isinstance(s, Start)}
+    if starts and not seen.engine.held(starts.values()) >= set(starts.values()):
+        raise unknown(new.agent)
+    kept = {name: parts for name, parts in last.parts.items() if name not in starts}
+    desired, waits_for = replace(seen.desired, target=target), definition(new)
+    return replace(
+        seen, desired=desired, observed=observed, plan=todo, waits_for=waits_for, kept=kept
+    )
 
 
 def definition(target: Target) -> str:

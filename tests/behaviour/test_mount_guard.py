@@ -15,7 +15,7 @@ from companion.errors import CompanionError
 from companion.project import discovery
 from companion.project.model import AgentRef
 from companion.reconcile import run
-from companion.reconcile.compare import Restarts
+from companion.reconcile.comparison import Restarts
 
 MOUNT = '  - plugin: custom-runtime\n    runtime_volumes: ["{}:/srv/app"]\n'
 

@@ -8,7 +8,7 @@ from companion.errors import ConfigError
 from companion.project.discovery import project
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
-from companion.reconcile.compare import sandbox_of
+from companion.reconcile.desire import sandbox_of
 from companion.reconcile.validate import check
 from companion.sandbox.allocation import Allocation
 from companion.system.paths import Paths

@@ -14,7 +14,9 @@ from companion.engine.driver import Driver
 from companion.engine.model import Container, EngineChoice, Observed
 from companion.project.record import AgentRecord, Applied
 from companion.reconcile.apply import Applier
-from companion.reconcile.plan import (
+from companion.reconcile.plan import plan, reloads
+from companion.reconcile.reasons import Reason, Why
+from companion.reconcile.steps import (
     Await,
     BuildImage,
     Change,
@@ -26,10 +28,7 @@ from companion.reconcile.plan import (
     Remove,
     RemoveNetwork,
     Start,
-    plan,
-    reloads,
 )
-from companion.reconcile.reasons import Reason, Why
 from companion.sandbox.allocation import Allocation
 from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import Role, Target

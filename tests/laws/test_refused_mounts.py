@@ -16,7 +16,8 @@ from companion.engine.reports import parse_container
 from companion.errors import CompanionError
 from companion.project.record import ConfigSummary
 from companion.reconcile import snapshot
-from companion.reconcile.plan import Start, plan
+from companion.reconcile.plan import plan
+from companion.reconcile.steps import Start
 from companion.spec.containers import Bind, Directory, Files, HostPath, Role, Service, Volume
 from companion.system.project_paths import AgentPaths
 

@@ -21,9 +21,11 @@ from companion.project.discovery import project
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
 from companion.reconcile import authority, mounted_files, secret_values
-from companion.reconcile.compare import Comparison, desired_of
-from companion.reconcile.plan import Plan, plan
+from companion.reconcile.comparison import Comparison
+from companion.reconcile.desire import desired_of
+from companion.reconcile.plan import plan
 from companion.reconcile.secret_values import Secret
+from companion.reconcile.steps import Plan
 from companion.reconcile.validate import Checked, check
 from companion.sandbox.allocation import Allocation
 from companion.system.paths import Paths

@@ -9,7 +9,8 @@ from companion.errors import Code, CompanionError, Problem
 from companion.project.model import AgentRef
 from companion.project.record import UPDATE_WAITS
 from companion.reconcile import run
-from companion.reconcile.compare import Restarts, preview
+from companion.reconcile.compare import preview
+from companion.reconcile.comparison import Restarts
 from companion.spec.identity import Role
 from companion.system.paths import Paths
 

@@ -10,7 +10,7 @@ from companion.project import inventory, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
 from companion.reconcile import key_rotation, signing_key, ssh_keys, trust
-from companion.reconcile.compare import sandbox_of
+from companion.reconcile.desire import sandbox_of
 from companion.reconcile.validate import check
 from companion.system import files
 from companion.system.paths import Paths

@@ -18,10 +18,10 @@ from companion.operations import registry, repository_check, way_out
 from companion.project import discovery, inventory, store
 from companion.project.model import Project
 from companion.reconcile import run, teardown
-from companion.reconcile.compare import Restarts
-from companion.reconcile.plan import BuildImage, Reload, Start
+from companion.reconcile.comparison import Restarts
 from companion.reconcile.progress import Progress
 from companion.reconcile.run import Report
+from companion.reconcile.steps import BuildImage, Reload, Start
 from companion.system import parallel
 from companion.system.paths import Paths
 

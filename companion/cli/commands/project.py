@@ -16,8 +16,9 @@ from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import discovery
 from companion.reconcile import generate as generating
 from companion.reconcile import host_facts
-from companion.reconcile.compare import Comparison, Lists, preview
-from companion.reconcile.plan import Change
+from companion.reconcile.compare import Lists, preview
+from companion.reconcile.comparison import Comparison
+from companion.reconcile.steps import Change
 from companion.reconcile.trust import Review, agree, judge, review
 from companion.reconcile.validate import check
 from companion.system import assets, files, ignore_file, links, project_paths

@@ -28,7 +28,7 @@ from companion.project.runs import Run
 from companion.reconcile import elsewhere
 from companion.reconcile import run as reconciling
 from companion.reconcile import trust as judging
-from companion.reconcile.compare import Restarts
+from companion.reconcile.comparison import Restarts
 from companion.system import files, project_paths, worktrees
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
