@@ -2,29 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import assert_never
 
 from companion.desktop import ssh_config
-from companion.engine import build_output, failures, gateway_socket
+from companion.engine import gateway_socket
 from companion.engine.driver import Driver, driver
-from companion.engine.model import AgentLogin, Choice, ClusterChoice, Observed
+from companion.engine.model import AgentLogin, Choice, Observed
 from companion.errors import (
     CompanionError,
     EngineError,
     PortTakenError,
-    Position,
     StoppedError,
-    SupersededError,
     UnreachableError,
 )
 from companion.project import store
 from companion.reconcile import port_holders, readiness
-from companion.reconcile.build_turn import build_turn
 from companion.reconcile.carrying import Carrying
 from companion.reconcile.desired import BROUGHT, HOST_KEY
-from companion.reconcile.progress import Progress, report_output
+from companion.reconcile.progress import Progress
 from companion.reconcile.steps import (
     Await,
     BuildImage,
@@ -38,18 +34,13 @@ from companion.reconcile.steps import (
     Start,
     Step,
 )
-from companion.render.egress import PRIVATE_ADDRESSES
-from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import Image, Service, Target
 from companion.spec.identity import LIB, Role
 from companion.system import assets, files
-from companion.system.network import own_networks
 from companion.system.paths import Paths
-from companion.system.plain import plain
 from companion.system.project_paths import AgentPaths
 
 _LOG_TAIL = 8
-_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +49,11 @@ class Applier:
 
     engine: Driver
     target: Target
-    contexts: Path
     home: Paths
     agent_paths: AgentPaths
     progress: Progress
-    build_network: BuildNetwork
-    is_wanted: Callable[[Image], bool] = lambda _: True
-    """Tells, during a build, whether the user's files still need the image."""
+    build: Callable[[Image], None] = lambda _: None
+    """Builds an image; there is none to build where an earlier version is restored."""
     is_awaited: Callable[[], bool] = lambda: True
     """Tells, while a cluster starts Pods, whether nobody has stopped the agent."""
     prepare: Callable[[Service], None] = lambda _: None
@@ -73,8 +62,6 @@ class Applier:
     """Copies the directories that the agent mounts to an engine elsewhere."""
     carrying: Carrying | None = None
     """What brings our files to where the containers read them, if the engine cannot mount them."""
-    locate: Callable[[build_output.Failure], Position | None] = lambda _: None
-    """Returns where the user's files ask for the step at which a build failed."""
 
     def perform(self, plan: Plan) -> float:
         """Perform all steps in order and wait until the sandbox is ready.
@@ -150,7 +137,7 @@ class Applier:
         match step:
             case BuildImage(image, why):
                 self.progress(f"building the {image.role} image: {why}")
-                self._build(image)
+                self.build(image)
             case LeaveEngine(choice, why):
                 self.progress(f"leaving {choice.label}: {why}")
                 self._leave(choice)
@@ -173,52 +160,6 @@ class Applier:
                 self._reload(step)
             case _:
                 assert_never(step)
-
-    def _build(self, image: Image) -> None:
-        def is_wanted() -> bool:
-            return self.is_wanted(image)
-
-        with build_turn(self.home, self.engine.builder.name, image, is_wanted):
-            if not self.engine.held((image.tag,)):  # not built since the plan was made
-                self._run_build(image)
-
-    def _run_build(self, image: Image) -> None:
-        context = self.contexts / image.role
-        output = build_output.Log()
-        reported: set[str] = set()
-
-        def on_line(line: str) -> None:
-            output.add(line)
-            report_output(self.progress, line)
-            step = build_output.step(line)
-            if step and step not in reported and len(reported) < build_output.STEPS:
-                reported.add(step)
-                self.progress(f"  {step[:_WIDTH]}")
-
-        code = self.engine.build(
-            image, context, self._network_of(image), on_line, lambda: self.is_wanted(image)
-        )
-        lines = output.lines
-        files.write(self.agent_paths.build_log, plain("\n".join(lines) + "\n"))
-        if code and not self.is_wanted(image):
-            raise SupersededError("the files changed while their image was built")
-        if code:
-            said = plain("\n".join(lines)).splitlines()
-            error = failures.of_build(image, said, self.target.agent, str(self.home.settings))
-            place = self.locate(build_output.failure(said))
-            error.problems = tuple(one._replace(place=place) for one in error.problems)
-            raise error
-
-    def _network_of(self, image: Image) -> BuildNetwork:
-        """Fence in the build of an agent's image; the gateway's, which is the fence, is ours."""
-        gateway = next((i.tag for i in self.target.images if i.role is Role.GATEWAY), "")
-        if image.role is Role.GATEWAY or not gateway or not self.build_network.is_fenced:
-            return self.build_network
-        choice = self.engine.choice
-        is_here = choice.shares_files or isinstance(choice, ClusterChoice)
-        own = own_networks() if is_here else choice.networks
-        refused = (*PRIVATE_ADDRESSES, *own)
-        return replace(self.build_network, refused=refused, router=gateway)
 
     def _leave(self, choice: Choice) -> None:
         """Remove the sandbox from another engine, then record that it is on ours."""

@@ -12,6 +12,7 @@ from companion.errors import (
     StoppedError,
     SubnetTakenError,
     UnreachableError,
+    WorldChangedError,
 )
 from companion.project import store
 from companion.reconcile import allocate, migrate, mount_guard, mounted_files, snapshot
@@ -24,6 +25,28 @@ from companion.reconcile.steps import Start
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked
 from companion.system.paths import Paths
+
+
+def resolve(
+    home: Paths,
+    checked: Checked,
+    error: WorldChangedError,
+    progress: Progress,
+    *,
+    is_last: bool,
+    unasked: bool,
+) -> None:
+    """Resolve a conflict, so that the change can be tried again.
+
+    Raises:
+        CompanionError: it is not resolved, or this was the last attempt; for the user.
+    """
+    if isinstance(error, UnreachableError) and (is_last or unasked):
+        raise error  # there is no other version to go back to, and the agent may be at work
+    if is_last or not _can_retry_elsewhere(error, checked):
+        raise roll_back(home, checked, error, progress) from error
+    progress(f"{error.problems[0].what}: trying again")
+    _make_room(home, checked, error, progress)
 
 
 def roll_back(
@@ -56,16 +79,14 @@ def roll_back(
     record = replace(record, allocation=kept, applied=applied, config=config)
     store.write(agent_paths, record)
     ssh_config.sync(home)
-    contexts, stopped = checked.ref.build(checked.config.name), last_stop_request(agent_paths)
+    stopped = last_stop_request(agent_paths)
     carrying = Carrying(engine, target, agent_paths, checked.host.uid)
     applier = Applier(
         engine,
         target,
-        contexts,
         home,
         agent_paths,
         progress,
-        checked.host.build_network,
         is_awaited=lambda: last_stop_request(agent_paths) == stopped,
         prepare=partial(mount_guard.require, home, checked),
         carrying=carrying,
@@ -106,7 +127,7 @@ def _located(error: CompanionError) -> str:
     return "\n".join(problem.located for problem in error.problems)
 
 
-def can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:
+def _can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:
     """Tell whether another allocation may help; a configured port must not change."""
     if not isinstance(error, PortTakenError):
         return True
@@ -115,7 +136,7 @@ def can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:
     return error.port not in published and not chosen_by_user
 
 
-def make_room(home: Paths, checked: Checked, error: CompanionError, progress: Progress) -> None:
+def _make_room(home: Paths, checked: Checked, error: CompanionError, progress: Progress) -> None:
     """Resolve a conflict before the next attempt: remove the containers, or reallocate.
 
     Podman keeps the address of a container whose removal was killed, until its network is removed.

@@ -11,14 +11,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from companion import __version__
-from companion.desktop import ssh_config
 from companion.errors import (
     CompanionError,
     ConfigError,
     Problem,
     StoppedError,
     SupersededError,
-    UnreachableError,
     WorldChangedError,
 )
 from companion.oauth.renew import renew
@@ -27,32 +25,21 @@ from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
 from companion.reconcile import (
     authority,
-    bring,
-    build_dir,
-    build_places,
     carrying,
-    mount_guard,
-    mounted_files,
-    ownership,
     recording,
     rollback,
     secret_values,
-    seeding,
-    snapshot,
     trust,
-    user_settings,
 )
 from companion.reconcile.allocate import reserve
-from companion.reconcile.apply import Applier
 from companion.reconcile.compare import compare, refreshed, settled
 from companion.reconcile.comparison import Comparison, Restarts
-from companion.reconcile.desire import is_needed
 from companion.reconcile.drivers import engine_of
+from companion.reconcile.execute import execute
 from companion.reconcile.progress import Progress
 from companion.reconcile.steps import Change, Plan
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked, check
-from companion.spec.identity import Role
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths
 
@@ -182,22 +169,14 @@ def _attempts(request: _Request, checked: Checked) -> Report:
             try:
                 return replace(_reconcile(request), renewed=renewed)
             except WorldChangedError as error:
-                _resolve(request, checked, error, last=attempt == _ATTEMPTS)
+                is_last = attempt == _ATTEMPTS
+                rollback.resolve(
+                    home, checked, error, progress, is_last=is_last, unasked=request.unasked
+                )
             except SupersededError:
                 _require_not_stopped(request, agent_paths, "stopped while its image was built")
                 raise
     raise AssertionError("unreachable")
-
-
-def _resolve(request: _Request, checked: Checked, error: WorldChangedError, *, last: bool) -> None:
-    """Resolve a conflict before the next attempt; raise the error for the user if that is over."""
-    home, progress = request.home, request.progress
-    if isinstance(error, UnreachableError) and (last or request.unasked):
-        raise error  # there is no other version to go back to, and the agent may be at work
-    if last or not rollback.can_retry_elsewhere(error, checked):
-        raise rollback.roll_back(home, checked, error, progress) from error
-    progress(f"{error.problems[0].what}: trying again")
-    rollback.make_room(home, checked, error, progress)
 
 
 def _require_not_stopped(request: _Request, agent_paths: AgentPaths, what: str) -> None:
@@ -243,67 +222,14 @@ def _reconcile(request: _Request) -> Report:
     if comparison.plan.change is Change.REBUILD:
         comparison.engine.require_user_ids()  # whoever turns mapping on loses all images
     try:
-        return _report(comparison, request.begin, _carry_out(request, comparison))
+        login_seconds = execute(home, comparison, progress, request.last_stop_request)
+        return _report(comparison, request.begin, login_seconds)
     except (WorldChangedError, SupersededError, StoppedError):
         raise
     except CompanionError as error:
         if settled_comparison:
             return _reconcile(replace(request, only_if_changed=False))
         raise rollback.roll_back(home, checked, error, progress) from error
-
-
-def _carry_out(request: _Request, comparison: Comparison) -> float:
-    """Write mounted files, perform the plan and record it; return the seconds of the login."""
-    home, checked = request.home, comparison.checked
-    if not comparison.waits_for:
-        build_dir.write(home, checked, comparison.desired)
-    recording.claim(home, comparison)
-    build_dir.write_env_example(home, checked.project)
-    agent_paths = checked.agent_paths(home)
-    mounted_files.write(comparison.desired, home, checked, restarts=not comparison.waits_for)
-    ssh_config.sync(home)
-    brings = carrying.of(home, comparison)
-
-    def is_awaited() -> bool:
-        return request.last_stop_request == last_stop_request(agent_paths)
-
-    applier = Applier(
-        comparison.engine,
-        comparison.desired.target,
-        checked.ref.build(checked.config.name),
-        home,
-        agent_paths,
-        request.progress,
-        checked.host.build_network,
-        lambda image: is_awaited() and is_needed(home, comparison, image),
-        is_awaited,
-        partial(mount_guard.prepare, home, checked),
-        partial(seeding.seed, comparison, request.progress),
-        brings,
-        partial(build_places.find, checked.ref),
-    )
-    if Role.AGENT in comparison.plan.starts:
-        agent = comparison.desired.target.service(Role.AGENT)
-        mount_guard.require_unshared(home, checked, agent)
-        if comparison.record.applied.version not in {"", __version__}:
-            request.progress("the update of Companion is applied, too")
-        for sentence in ownership.unwritable(agent, checked.host.uid):
-            request.progress(sentence)
-    for sentence in bring.read(home, user_settings.read(home).bring).left_out:
-        request.progress(sentence)
-    login_seconds = applier.perform(comparison.plan)
-    brings.carry(anew=False)
-    recording.record(home, comparison, complete=True)
-    latest = snapshot.Snapshot(
-        comparison.engine.choice,
-        comparison.desired.target,
-        recording.summary(comparison),
-        comparison.parts,
-    )
-    snapshot.keep(agent_paths, latest)
-    if comparison.plan.change is Change.REBUILD:
-        applier.remove_stale_images()
-    return login_seconds
 
 
 def _report(comparison: Comparison, begin: float, login_seconds: float) -> Report:

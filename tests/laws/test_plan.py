@@ -30,7 +30,6 @@ from companion.reconcile.steps import (
     Start,
 )
 from companion.sandbox.allocation import Allocation
-from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import Role, Target
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths
@@ -430,8 +429,7 @@ def test_what_a_cluster_starts_by_itself_runs_before_it_is_reloaded(
     assert {type(step) for step in todo.steps} == {Await, Reload}
     pods = StartingPods(desired, seen)
     applier = Applier(
-        cast("Driver", pods), desired, tmp_path, Paths(*[tmp_path] * 5), AgentPaths(tmp_path),
-        lambda _: None, BuildNetwork(),
+        cast("Driver", pods), desired, Paths(*[tmp_path] * 5), AgentPaths(tmp_path), lambda _: None
     )  # fmt: skip
     applier.perform(todo)
     assert pods.calls == [desired.service(Role.GATEWAY).name]
