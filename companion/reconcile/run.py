@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from companion import __version__
+from companion.engine.driver import Driver
 from companion.errors import (
     CompanionError,
     ConfigError,
@@ -23,6 +24,7 @@ from companion.oauth.renew import renew
 from companion.project import inventory, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import AgentRef
+from companion.project.record import AgentRecord
 from companion.reconcile import (
     authority,
     carrying,
@@ -199,25 +201,19 @@ def _renew(home: Paths, checked: Checked, progress: Progress) -> tuple[str, ...]
 
 
 def _reconcile(request: _Request) -> Report:
+    """Compare, and carry out the plan; if that fails, go back to the previous version."""
     home, progress = request.home, request.progress
     checked = check(home, request.ref)
     trust.require(home, checked)
     engine = engine_of(home, checked, store.read(checked.agent_paths(home)), request.on)
     record = replace(reserve(home, checked, engine, progress), wanted="up")
-    settled_comparison = settled(home, checked, record, engine) if request.only_if_changed else None
-    is_settled = settled_comparison and not settled_comparison.plan.steps
-    if request.restarts is Restarts.NONE and not is_settled:
-        settled_comparison = None  # what may restart the agent is observed before anything changes
-    restarts = request.restarts
-    comparison = settled_comparison or compare(home, checked, record, engine, restarts)
-    comparison = refreshed(home, comparison, record, restarts)
-    if is_settled and not carrying.of(home, comparison).is_due():
+    remembered = _remembered(request, checked, record, engine)
+    comparison = remembered or compare(home, checked, record, engine, request.restarts)
+    comparison = refreshed(home, comparison, record, request.restarts)
+    is_kept = bool(remembered or comparison.waits_for) and not comparison.plan.steps
+    if is_kept and not carrying.of(home, comparison).is_due():
         if record.applied.version != __version__:
             recording.record(home, comparison, complete=True)
-        return _report(comparison, request.begin, 0.0)
-    is_kept = comparison.waits_for and not comparison.plan.steps
-    if is_kept and not carrying.of(home, comparison).is_due():
-        recording.record(home, comparison, complete=True)
         return _report(comparison, request.begin, 0.0)
     if comparison.plan.change is Change.REBUILD:
         comparison.engine.require_user_ids()  # whoever turns mapping on loses all images
@@ -227,9 +223,20 @@ def _reconcile(request: _Request) -> Report:
     except (WorldChangedError, SupersededError, StoppedError):
         raise
     except CompanionError as error:
-        if settled_comparison:
+        if remembered:
             return _reconcile(replace(request, only_if_changed=False))
         raise rollback.roll_back(home, checked, error, progress) from error
+
+
+def _remembered(
+    request: _Request, checked: Checked, record: AgentRecord, engine: Driver
+) -> Comparison | None:
+    """Compare with the record; None if the engine must be observed before anything changes."""
+    if not request.only_if_changed:
+        return None
+    found = settled(request.home, checked, record, engine)
+    may_restart = request.restarts is Restarts.NONE and found and found.plan.steps
+    return None if may_restart else found
 
 
 def _report(comparison: Comparison, begin: float, login_seconds: float) -> Report:
