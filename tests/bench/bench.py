@@ -37,7 +37,7 @@ from companion.engine.client import Engine  # noqa: E402
 from companion.engine.detection import detect  # noqa: E402
 from companion.project import discovery, store  # noqa: E402
 from companion.project.model import AgentRef  # noqa: E402
-from companion.reconcile import compare  # noqa: E402
+from companion.reconcile.compare import preview  # noqa: E402
 from companion.system.paths import Paths  # noqa: E402
 from ssh import probe  # noqa: E402
 from ssh.connection import by_tcp  # noqa: E402
@@ -339,7 +339,7 @@ def fleet(engine: str, top: Path) -> Iterator[Row]:
         more = f"limits: {{pids: {500 + number}}}\n"
         (ref.config).write_text(CONFIG_OF_MANY.format(name=ref.folder) + more)
         begin = time.perf_counter()
-        compare.look(home, ref)
+        preview(home, ref)
         takes.append(time.perf_counter() - begin)
         begin = time.perf_counter()
         handle.observe()

@@ -8,7 +8,8 @@ import pytest
 from companion.project import discovery
 from companion.project.model import AgentRef
 from companion.project.record import AgentRecord
-from companion.reconcile import compare, host_facts
+from companion.reconcile import host_facts
+from companion.reconcile.desire import sandbox_of
 from companion.reconcile.desired import Desired, desire
 from companion.reconcile.validate import check
 from companion.render import compose, sshd
@@ -46,7 +47,7 @@ def test_a_config_gives_exactly_these_files(case: str, tmp_path: Path, request):
 def generated(case: Path, tmp_path: Path) -> Desired:
     home = Paths(tmp_path, *(tmp_path / name for name in ("config", "data", "state", "programs")))
     checked = replace(check(home, AgentRef(discovery.project(case))), host=HOST)
-    sandbox = replace(compare.sandbox_of(checked, AgentRecord(KEPT)), project="case")
+    sandbox = replace(sandbox_of(checked, AgentRecord(KEPT)), project="case")
     return desire(sandbox, host_facts.assets(), {}, (), ())
 
 

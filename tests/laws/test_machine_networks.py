@@ -6,7 +6,7 @@ from test_cases import HOST
 
 from companion.engine import machine
 from companion.engine.model import EngineChoice
-from companion.reconcile import compare
+from companion.reconcile.desire import host_of
 
 TABLE = """\
 Main:
@@ -37,7 +37,7 @@ def test_links_and_addresses_are_listed_and_routes_elsewhere_are_not():
 def test_an_agent_elsewhere_is_refused_that_machines_addresses_and_not_ours():
     here = replace(HOST, addresses=("192.0.9.9",))
     there = EngineChoice("docker", "/docker", shares_files=False, networks=tuple(OWN))
-    assert compare.host_of(here, None).addresses == ("192.0.9.9",)
-    assert compare.host_of(here, EngineChoice("docker", "/docker")) == here
-    assert compare.host_of(here, there).addresses == ("198.41.0.4",)
-    assert not compare.host_of(here, there).shares_files
+    assert host_of(here, None).addresses == ("192.0.9.9",)
+    assert host_of(here, EngineChoice("docker", "/docker")) == here
+    assert host_of(here, there).addresses == ("198.41.0.4",)
+    assert not host_of(here, there).shares_files
