@@ -43,6 +43,8 @@ class Code(StrEnum):
     NAME_TAKEN = "name-taken"
     PORT_TAKEN = "port-taken"
     PORT_LOCAL = "port-local"
+    GIT_UNPROTECTED = "git-unprotected"
+    GIT_CHANGED = "git-changed"
     IMAGE_GONE = "image-gone"
     NETWORK_MISSING = "network-missing"
     NO_WAY_OUT = "no-way-out"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from companion.daemon.file_watcher import Watch, first_start, steering
+from companion.daemon.guards import Guards
 from companion.daemon.listener import Listener
 from companion.daemon.news import News, ProjectAdded, ProjectRemoved, WatchDegraded, WorkFinished
 from companion.daemon.scheduler import Touched
@@ -44,6 +45,9 @@ class Following:
     """Have a sandbox or an engine looked at."""
     tell: Callable[[News], None]
     """Tell the loop; view() includes the news at once."""
+    expose: Callable[[AgentView], None]
+    """Have what an agent can change of a repository looked at."""
+    _guards: Guards = field(default_factory=Guards)
     _timers: Timers = field(default_factory=Timers)
     _registry: float = -1.0
     _is_refused: bool = False
@@ -93,11 +97,13 @@ class Following:
             self.take_in(Project(there[project_id], project_id))
 
     def _look_at_directories(self) -> None:
-        """Notice directories that were replaced, at most once per interval."""
+        """Notice directories and guards that are gone, at most once per interval."""
         now = time.monotonic()
         if now >= self._looked + INTERVAL:
             self._looked = now
             self.watch.notice_exchanges()
+            for agent_view in self._guards.changed(self._sandboxes.values()):
+                self.expose(agent_view)
 
     def _look_at_grants(self) -> None:
         """Reconcile each sandbox whose token must be renewed now.
@@ -151,6 +157,7 @@ class Following:
         steered = self._steering(ref)
         self.watch.follow(ref.key, (*steered, first_start(project_paths.agent(agent))))
         record = store.read(project_paths.agent(agent)) if agent else None
+        self._guards.set(ref.key, record)
         if record:
             self.listener.follow(ref.key, project_paths.agent(agent).control)
         if record and record.engine:
@@ -210,6 +217,7 @@ class Following:
         self.watch.forget(key)
         self.listener.forget(key)
         self._timers.forget(key)
+        self._guards.forget(key)
         self.tell(ProjectRemoved(key))
 
     @property

@@ -108,7 +108,13 @@ class Loop:
         self._watch = Watch(self._touched, lambda why: self._inbox.put(WatchDegraded(why)))
         self._listener = Listener(self._hear, self._attend)
         self._following = Following(
-            self.home, self._watch, self._listener, lambda: self.view, self._inbox.put, self._tell
+            self.home,
+            self._watch,
+            self._listener,
+            lambda: self.view,
+            self._inbox.put,
+            self._tell,
+            lambda agent_view: self._threads.begin(self._expose, agent_view),
         )
         self._threads.begin(self._listener.run)
         files.make_private_dir(self.home.pauses)
@@ -224,6 +230,11 @@ class Loop:
         for agent_view in began:
             self._threads.interrupt_if_ending()
             self._listener.recall(agent_view.id, worker.recalled(self.home, agent_view))
+
+    def _expose(self, agent_view: AgentView) -> None:
+        """Find out what of a repository an agent can change (runs in a thread of its own)."""
+        if (news := worker.exposure(self.home, agent_view)).problems != agent_view.exposed:
+            self._inbox.put(news)
 
     def _report(self, news: News) -> None:
         """Report progress from a worker, and end its work there if the loop ends."""

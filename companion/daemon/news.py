@@ -124,6 +124,15 @@ class AttentionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ExposureChanged:
+    """What an agent can change of what git on the desktop obeys, or what is new there, changed."""
+
+    sandbox: str
+    problems: tuple[Problem, ...]
+    """None: all of it is protected again."""
+
+
+@dataclass(frozen=True, slots=True)
 class WatchDegraded:
     """The watcher continues with reduced function."""
 
@@ -143,6 +152,7 @@ News = (
     | HostRefused
     | HostSettled
     | AttentionChanged
+    | ExposureChanged
     | WatchDegraded
 )
 
@@ -164,17 +174,25 @@ def fold(view: View, news: News) -> View:
             return view
         case EngineSilent(engine):
             return replace(view, silent=view.silent | {engine})
-        case Progressed(sandbox, text):
-            return _changed(view, sandbox, lambda v: replace(v, step=text))
         case HostRefused(sandbox) | HostSettled(sandbox) | AttentionChanged(sandbox):
             return _changed(view, sandbox, lambda v: _heard(v, news))
-        case WorkFinished(sandbox):
-            return _changed(view, sandbox, lambda v: _finished(v, news))
+        case Progressed(sandbox) | ExposureChanged(sandbox) | WorkFinished(sandbox):
+            return _changed(view, sandbox, lambda v: _worked(v, news))
 
 
 def _changed(view: View, sandbox: str, change: Callable[[AgentView], AgentView]) -> View:
     known = view.sandboxes.get(sandbox)
     return _with(view, change(known)) if known else view
+
+
+def _worked(known: AgentView, news: Progressed | ExposureChanged | WorkFinished) -> AgentView:
+    match news:
+        case Progressed(_, text):
+            return replace(known, step=text)
+        case ExposureChanged(_, problems):
+            return replace(known, exposed=problems)
+        case WorkFinished():
+            return _finished(known, news)
 
 
 def _finished(known: AgentView, news: WorkFinished) -> AgentView:
@@ -259,7 +277,7 @@ def _kept(new: AgentView, old: AgentView | None) -> AgentView:
     kept = replace(
         new, condition=seen, step=old.step, trouble=old.trouble, login_problem=old.login_problem
     )
-    kept = replace(kept, attention=old.attention, calls=old.calls)
+    kept = replace(kept, attention=old.attention, calls=old.calls, exposed=old.exposed)
     return replace(kept, settled=old.settled, review=old.review, refusals=old.refusals)
 
 

@@ -8,7 +8,7 @@ from companion.daemon.calls import Calls
 from companion.daemon.events import Events
 from companion.daemon.refusals import Refusals
 from companion.engine.model import Choice, Condition, Health
-from companion.errors import Problem
+from companion.errors import Code, Problem
 from companion.project.model import AgentRef
 from companion.traffic.attention import Attention
 
@@ -57,6 +57,8 @@ class AgentView:
     """Why the last change failed."""
     login_problem: Problem | None = None
     """What it cannot log in to, until the user does something."""
+    exposed: tuple[Problem, ...] = ()
+    """That it can change what git on the desktop obeys, and what is new there."""
     review: TrustQuestion | None = None
     """What it waits for; its last change was not applied because of that."""
     refusals: Refusals = field(default_factory=Refusals)
@@ -107,10 +109,15 @@ class AgentView:
         return self.is_up and self.attention is Attention.WAITING
 
     @property
+    def changed_git(self) -> Problem | None:
+        """What git on the desktop newly obeys, and its agent could have written."""
+        return next((one for one in self.exposed if one.code is Code.GIT_CHANGED), None)
+
+    @property
     def needs_you(self) -> bool:
         """Whether something is wrong that only its user can mend, or its agent waits."""
-        wrong = self.review or self.trouble or self.login_problem or self.health is Health.CRASHED
-        return bool(wrong) or self.waits
+        wrong = self.review or self.trouble or self.login_problem or self.changed_git
+        return bool(wrong) or self.health is Health.CRASHED or self.waits
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from companion.daemon.news import (
     AttentionChanged,
     EngineObserved,
     EngineSilent,
+    ExposureChanged,
     HostRefused,
     HostSettled,
     News,
@@ -170,6 +171,8 @@ def _notes(agent_view: AgentView) -> Iterable[str]:
     """Yield what is known of a sandbox besides its state."""
     if refused := len(agent_view.refusals.rows):
         yield "1 host refused" if refused == 1 else f"{refused} hosts refused"
+    if agent_view.exposed:
+        yield "git is unprotected"
     if agent_view.is_up and agent_view.update_waits:
         yield "update at restart"
     if agent_view.paused:
@@ -203,6 +206,9 @@ def line(view: View, news: News) -> str:
             known = view.sandboxes.get(sandbox)
             is_new = known and known.calls.is_new
             return f"{known.name}: {attention.shown(known.attention)}" if known and is_new else ""
+        case ExposureChanged(sandbox, problems):
+            known = view.sandboxes.get(sandbox)
+            return "\n".join(f"{known.name}: {one}" for one in problems) if known else ""
         case EngineSilent(engine, why):
             return f"{engine.name}: {why}"
         case WatchDegraded(why):
@@ -225,6 +231,8 @@ def event(view: View, news: News, at: float) -> Event | None:
             about = About.NETWORK
         case AttentionChanged(sandbox):
             about = About.ATTENTION
+        case ExposureChanged(sandbox):
+            about = About.CHANGE
         case EngineSilent() | WatchDegraded():
             sandbox, about = "", About.WATCHER
         case _:
@@ -263,6 +271,6 @@ def _attention(agent_view: AgentView) -> str:
     """Return what is wrong with a sandbox until its user does something."""
     if agent_view.review:
         return waits(agent_view.review)
-    if problem := agent_view.trouble or agent_view.login_problem:
+    if problem := agent_view.trouble or agent_view.changed_git or agent_view.login_problem:
         return first_line(problem)
     return last_output(agent_view) if agent_view.health is Health.CRASHED else ""

@@ -5,13 +5,19 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
-from companion.daemon.news import EngineObserved, EngineSilent, Progressed, WorkFinished
+from companion.daemon.news import (
+    EngineObserved,
+    EngineSilent,
+    ExposureChanged,
+    Progressed,
+    WorkFinished,
+)
 from companion.daemon.scheduler import Order, Work
 from companion.daemon.view import AgentView, TrustQuestion
 from companion.engine.driver import Driver, driver
 from companion.engine.model import Choice, Condition, Container, Health
 from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
-from companion.operations import attention, reachability, registry, status
+from companion.operations import attention, reachability, registry, status, unprotected
 from companion.project import inventory, store
 from companion.project.record import UPDATE_WAITS
 from companion.reconcile import run, teardown, trust
@@ -108,6 +114,17 @@ def recalled(home: Paths, agent_view: AgentView) -> Heard:
 def remember(home: Paths, agent_view: AgentView, known: Heard) -> None:
     """Remember what an agent said last, for commands."""
     attention.keep(home.project(agent_view.ref.project.id).agent(agent_view.agent), known)
+
+
+def exposure(home: Paths, agent_view: AgentView) -> ExposureChanged:
+    """Look at what an agent can change of what git obeys; a damaged record tells nothing."""
+    agent_paths = home.project(agent_view.ref.project.id).agent(agent_view.agent)
+    with suppress(CompanionError):
+        if record := store.read(agent_paths):
+            pid = agent_view.condition.pid
+            found = unprotected.of(agent_view.agent, agent_paths, record, pid)
+            return ExposureChanged(agent_view.id, found)
+    return ExposureChanged(agent_view.id, ())
 
 
 def carry_out(

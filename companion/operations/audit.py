@@ -30,7 +30,7 @@ from companion.sandbox import powers_text
 from companion.sandbox.allocation import Allocation
 from companion.spec.containers import INGRESS, Network, Service, Volume
 from companion.spec.identity import Role
-from companion.system import assets, files
+from companion.system import assets, files, mount_table
 from companion.system.paths import Paths
 
 _PATIENCE = 240.0
@@ -38,8 +38,6 @@ _TITLE = re.compile(r'^\s*try "([^"]+)"', re.MULTILINE)
 _CHECK = "check: "
 _INSIDE = "\ninside() {"
 _NOBODY_LISTENS = 81
-_POINT = 4
-"""The column of mountinfo that holds the mount point; \\040 stands for a space there."""
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
 _TELLING = 6
 """A secret that is shorter stands in many a text by chance."""
@@ -267,13 +265,8 @@ def dropped(service: Service, table: str) -> str:
 
     Linux drops a mount when the file that it covers is replaced elsewhere.
     """
-    words = (line.split(" ") for line in table.splitlines())
-    there = {re.sub(r"\\([0-7]{3})", _octal, line[4]) for line in words if len(line) > _POINT}
+    there = mount_table.points_in(table.encode(errors="surrogateescape"))
     return ", ".join(sorted(bind.target for bind in service.binds if bind.target not in there))
-
-
-def _octal(match: re.Match[str]) -> str:
-    return chr(int(match[1], 8))
 
 
 def _is_anonymous(mount: Mapping[str, Any]) -> bool:

@@ -67,6 +67,27 @@ def at_a_glance(home: Paths, project: Project, agent: str) -> Iterator[str]:
             yield from dangers(Path(directory), copies, known, Effort(seconds=_GLANCE))
 
 
+def since_start(home: Paths, project: Project, agent: str) -> Iterator[str]:
+    """Yield what new_settings() does, of an agent that was started and not stopped."""
+    record = store.of_project(home, project).agents.get(agent)
+    if record and record.wanted == "up":
+        yield from new_settings(home.project(project.id).agent(agent), record)
+
+
+def new_settings(agent_paths: AgentPaths, record: AgentRecord) -> Iterator[str]:
+    """Yield what git obeys in mounted repositories and did not when their agent started.
+
+    This is the part of of_agent() that is fast.
+    """
+    copies, known = _known(agent_paths, record)
+    for directory in map(Path, record.config.writes if copies else ()):
+        facts = git_facts.find_again(directory, known)
+        if facts and facts.obstacle:
+            yield f"{directory} {facts.obstacle}"
+        elif facts and copies and not facts.is_worktree:
+            yield from _new(facts, copies, Effort(seconds=_GLANCE))
+
+
 def _of_record(agent_paths: AgentPaths, record: AgentRecord) -> Iterator[str]:
     copies, known = _known(agent_paths, record)
     for directory in record.config.writes:

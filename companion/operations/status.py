@@ -173,6 +173,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
     is_there = not choice.place or bool(record and record.engine)
     containers = look.ask(engine) if is_there else ()
     ports = ports_inside.of(containers, record) if record else ports_inside.Ports()
+    exposed = _exposed(look, engine, record, containers) if record else ()
     return Status(
         agent=name,
         directory=str(ref.directory),
@@ -185,7 +186,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         egress=record.config.egress or "unknown" if record and containers else config.egress,
         next_egress=config.egress,
         services=tuple((c.service, c.status) for c in containers),
-        problems=(*config.problems, *broken, *ports.problems),
+        problems=(*config.problems, *broken, *ports.problems, *exposed),
         is_elsewhere=not choice.shares_files,
         fence=choice.fence if isinstance(choice, ClusterChoice) and choice.server else "",
         caveat=choice.caveat if isinstance(choice, ClusterChoice) else "",
@@ -194,6 +195,19 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         attention=_attention(look, engine, record, containers),
         update_waits=bool(record and containers and _waits(record)),
     )
+
+
+def _exposed(
+    look: _Look, engine: Driver, record: AgentRecord, containers: Collection[Container]
+) -> tuple[Problem, ...]:
+    """Return what git obeys and the agent can change again."""
+    agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
+    if agent is None or not record.config.guards:
+        return ()
+    from companion.operations import unprotected  # noqa: PLC0415 - start-up time is a budget
+
+    agent_paths = look.home.project(engine.project).agent(engine.agent)
+    return unprotected.of(engine.agent, agent_paths, record, agent.pid)
 
 
 def _waits(record: AgentRecord) -> bool:

@@ -12,7 +12,8 @@ REFUSED = f"refused by Companion, see {FILE}"
 """The subject of the certificate that a refused TLS connection gets: no host can have this name."""
 TEXT = (
     f"You work in a sandbox of Companion. {FILE} lists the hosts and requests that it lets through;"
-    " read it when a connection fails or a request is refused (403). You cannot allow more: ask the"
+    " read it when a connection fails, a request is refused (403) or git cannot write its"
+    " configuration. You cannot allow more: ask the"
     " user to run the command that stands there."
 )
 """One line without quotes or anything else that shells and settings read in their own way."""

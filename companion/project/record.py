@@ -58,6 +58,8 @@ class ConfigSummary:
     """Repositories in them that it can change, but not exchange: they are mount points."""
     repositories: tuple[str, ...] = ()
     """Those of its directories that are repositories themselves, such as bare ones."""
+    guards: Mapping[str, str] = field(default_factory=dict)
+    """Target of each read-only mount in these directories → the path of the desktop it covers."""
     ports: tuple[int, ...] = ()
     """Ports of the desktop that it publishes, besides SSH."""
     egress: str = ""
@@ -67,6 +69,7 @@ class ConfigSummary:
         """Return this summary with all paths of both, while containers of either may run.
 
         A mount point counts if it is one for both; who could write nothing could exchange nothing.
+        So does what guards a directory.
         Of two egress modes, the wider one counts.
         """
         both = tuple(place for place in self.holds if place in other.holds)
@@ -76,6 +79,7 @@ class ConfigSummary:
             writes=tuple(dict.fromkeys((*self.writes, *other.writes))),
             holds=both if other.writes else self.holds,
             repositories=tuple(dict.fromkeys((*self.repositories, *other.repositories))),
+            guards={at: path for at, path in self.guards.items() if at in other.guards},
             egress=max(self.egress, other.egress, key=_WIDER.index),
         )
 
@@ -92,6 +96,7 @@ class ConfigSummary:
             begun_by_root=runs.begun_by_root,
             workdir=runs.workdir,
             acp_command=runs.acp_command,
+            guards=runs.guards,
             ports=runs.ports,
             egress=runs.egress if {"no gateway", ""} & {*modes} else self.egress,
         )

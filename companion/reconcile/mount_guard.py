@@ -70,6 +70,21 @@ def require_unshared(home: Paths, checked: Checked, agent: Service) -> None:
                 raise CompanionError(what, hint)
 
 
+def guards(agent: Service) -> dict[str, str]:
+    """Return each target of a read-only mount in a mounted directory, and the path it covers."""
+    outer = sorted((b for b in agent.binds if isinstance(b.source, HostPath)), key=_depth)
+    return {
+        bind.target: str(Path(one.source.path, PurePosixPath(bind.target).relative_to(one.target)))
+        for bind in agent.binds
+        for one in outer
+        if isinstance(one.source, HostPath) and not one.read_only and _covers(bind, one.target)
+    }
+
+
+def _depth(bind: Bind) -> int:
+    return len(PurePosixPath(bind.target).parts)
+
+
 def _places(agent: Service) -> Iterator[str]:
     """Yield the paths of the desktop that are mounted, and those that read-only mounts cover."""
     outer = [(bind.target, bind.source) for bind in agent.binds]

@@ -7,10 +7,11 @@ from companion import __version__
 from companion.errors import CompanionError, ConfigError
 from companion.project import store
 from companion.project.record import AgentRecord, Applied, ConfigSummary
-from companion.reconcile import snapshot
+from companion.reconcile import mount_guard, snapshot
 from companion.reconcile.comparison import Comparison
 from companion.reconcile.steps import Reload, Start
 from companion.reconcile.validate import check
+from companion.spec.identity import Role
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths
 
@@ -71,7 +72,8 @@ def record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
 
 def summary(comparison: Comparison) -> ConfigSummary:
     """Return what the record keeps of the config, and of what runs where an update waits."""
-    new = comparison.checked.summary
+    agent = comparison.desired.target.service(Role.AGENT)
+    new = replace(comparison.checked.summary, guards=mount_guard.guards(agent))
     return new.waiting(comparison.record.config) if comparison.waits_for else new
 
 

@@ -1,4 +1,4 @@
-"""What the agent may reach, as a text for the agent itself. It has no secret and no name of one."""
+"""What the agent may reach and change, told to itself. It has no secret and no name of one."""
 
 from collections.abc import Iterator
 
@@ -20,6 +20,16 @@ user to run one of these on the desktop, in the project's directory:
 """
 
 
+_GIT = """
+Git: .git/config, .git/hooks and .git/worktrees are read-only in
+
+  {places}
+
+Writing them fails with "Device or resource busy". `git config` needs --global, and `git push` works
+without -u. The user adds remotes and worktrees, on the desktop.
+"""
+
+
 def render(sandbox: Sandbox) -> File:
     """Return the file that lists hosts, services and request rules."""
     return File(NETWORK, "".join(_lines(sandbox)).encode())
@@ -27,9 +37,12 @@ def render(sandbox: Sandbox) -> File:
 
 def _lines(sandbox: Sandbox) -> Iterator[str]:
     yield _HEAD
-    if not sandbox.gateway:
-        yield _NONE
-        return
+    yield from _network(sandbox) if sandbox.gateway else (_NONE,)
+    if sandbox.repositories:
+        yield _GIT.format(places="\n  ".join(target for target, _ in sandbox.repositories))
+
+
+def _network(sandbox: Sandbox) -> Iterator[str]:
     yield _REFUSED.format(agent=sandbox.agent)
     yield "\nHosts, on ports 443 (TLS) and 80 (HTTP):\n"
     yield from _hosts(sandbox)

@@ -48,12 +48,19 @@ def of_container(pid: int, subnets: Collection[str]) -> tuple[Listener, ...] | N
 
     Returns None if the namespace is not on this machine.
     """
-    wanted = {_in_route_table(subnet) for subnet in subnets}
     with suppress(OSError, ValueError):
-        lines = _read(_PROC / str(pid) / "net/route").splitlines()[1:]
-        if pid and wanted & {line.split()[1] for line in lines if line.strip()}:
+        if is_container(pid, subnets):
             return _of_process(str(pid))
     return None
+
+
+def is_container(pid: int, subnets: Collection[str]) -> bool:
+    """Tell whether a process of this machine is that of a container; arguments as above."""
+    wanted = {_in_route_table(subnet) for subnet in subnets}
+    with suppress(OSError, ValueError, IndexError):
+        lines = _read(_PROC / str(pid) / "net/route").splitlines()[1:]
+        return bool(pid and wanted & {line.split()[1] for line in lines if line.strip()})
+    return False
 
 
 def owner(port: int) -> str:

@@ -82,6 +82,20 @@ def read() -> MountTable:
         return MountTable()
 
 
+def points(pid: int) -> frozenset[str] | None:
+    """Return where something is mounted for a process; None if the system does not tell."""
+    try:
+        return points_in(Path(f"/proc/{pid}/mountinfo").read_bytes())
+    except OSError:
+        return None
+
+
+def points_in(table: bytes) -> frozenset[str]:
+    """Return the mount points in the content of a mountinfo file."""
+    rows = (line.split(b" ") for line in table.splitlines())
+    return frozenset(_name(row[_POINT]) for row in rows if len(row) > _POINT)
+
+
 @lru_cache(maxsize=2)
 def parse(table: bytes) -> MountTable:
     """Return the content of a mountinfo file."""

@@ -7,6 +7,7 @@ from companion.daemon.news import (
     AgentStopped,
     AttentionChanged,
     EngineSilent,
+    ExposureChanged,
     HostRefused,
     News,
     WatchDegraded,
@@ -70,6 +71,9 @@ def notification_for(view: View, news: News) -> Notification | None:
             agent_view = view.sandboxes.get(sandbox)
             tell = _refusal if isinstance(news, HostRefused) else _call
             return tell(agent_view) if agent_view else None
+        case ExposureChanged(sandbox):
+            agent_view = view.sandboxes.get(sandbox)
+            return _exposure(agent_view) if agent_view else None
         case WatchDegraded(why):
             return Notification("watch", "File changes may be detected late", why)
         case EngineSilent(engine, why):
@@ -95,6 +99,15 @@ def _about(agent_view: AgentView, what: str, problem: Problem) -> Notification:
     text = "\n".join(filter(None, (first_line(problem), _capital(problem.hint))))
     action = of_problem(agent_view.id, problem)
     return Notification(agent_view.id, f"{agent_view.name}: {what}", text, (action,))
+
+
+def _exposure(agent_view: AgentView) -> Notification | None:
+    """Return what the user should look at before git runs, or what they could restart."""
+    if problem := agent_view.changed_git:
+        return _about(agent_view, "look before you run git", problem)
+    if agent_view.exposed:
+        return _about(agent_view, "git is unprotected", agent_view.exposed[0])
+    return None
 
 
 def _call(agent_view: AgentView) -> Notification | None:

@@ -19,7 +19,7 @@ def remedy(agent_view: AgentView) -> Remedy | None:
     """Return what the user can do about a sandbox that needs them; None: nothing is wrong."""
     if agent_view.review:
         return "Review what it asks for…", Click(Verb.REVIEW, agent_view.id)
-    if problem := agent_view.trouble or agent_view.login_problem:
+    if problem := agent_view.trouble or agent_view.changed_git or agent_view.login_problem:
         return of_problem(agent_view.id, problem)
     if agent_view.health is Health.CRASHED:
         return "Show its logs", Click(Verb.LOGS, agent_view.id)

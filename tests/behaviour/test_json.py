@@ -16,7 +16,8 @@ PROBLEMS = """
 failed usage bug config-invalid config-missing no-credential credential-rejected secret-missing
 secret-unbound secret-failed no-keychain keychain-locked not-authorized token-expired
 no-engine engine-silent engine-elsewhere engine-denied engine-failed world-changed
-subnet-taken address-held name-taken port-taken port-local image-gone network-missing no-way-out
+subnet-taken address-held name-taken port-taken port-local git-unprotected git-changed image-gone
+network-missing no-way-out
 pull-failed build-failed login-failed
 agent-ended rolled-back superseded stopped already-running not-registered not-started agent-unknown
 no-logins editor-missing exists no-watcher no-repository work-unsaved confirmation-required

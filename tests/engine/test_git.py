@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from desk import Desk
-from sandboxes import Box, make_repository
+from sandboxes import Box, make_repository, wait_until
+from test_watch import watching
 
 pytestmark = pytest.mark.engine
 HOST = "host.containers.internal"
@@ -65,6 +66,33 @@ def test_no_file_that_the_desktops_git_obeys_can_be_changed_from_inside(box: Box
     assert _obeyed(work / ".git") == before
     assert _git(work, "log", "-1", "--format=%s") == "a"
     assert _git(work, "status", "--porcelain") == ""
+
+
+EVIL = "core.fsmonitor=./evil"
+
+
+def test_an_agent_that_writes_what_the_desktop_replaced_is_reported_at_once(box: Box):
+    work = box.project / "work"
+    config, attack = work / ".git/config", f"git -C work config {EVIL.replace('=', ' ')}"
+    kept = config.read_bytes()
+    refused = "Device or resource busy"
+    assert refused in box.ssh(attack).err
+    assert refused in box.run("cat /etc/companion/network.txt")
+    with watching(box) as log:
+        assert not box.companion("status").ok().problems
+        _git(work, "config", "user.name", "a change on the desktop drops the mount")
+        exposed = f"coder can change {config}: replaced on this desktop"
+        wait_until(lambda: f"project: {exposed}" in log.read_text(), tell=log.read_text)
+        (said,) = box.companion("status").ok().problems
+        assert said.startswith(exposed)
+        box.run(attack)
+        new = f"{config}: git obeys {EVIL}, which is new"
+        wait_until(lambda: f"project: {new}" in log.read_text(), tell=log.read_text)
+        assert box.companion("status").ok().problems[1].startswith(new)
+        assert f"before you run git, look at this: {new}" in box.companion("restart").ok().err
+    assert box.ssh(attack).code
+    assert not box.companion("status").ok().problems
+    config.write_bytes(kept)
 
 
 WORKTREE = """\

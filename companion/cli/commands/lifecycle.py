@@ -103,10 +103,13 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     chosen = [inventory.find_agent(home, project, name) for name in arguments.agents]
     refs = {ref.folder: ref for ref in chosen or discovery.agent_refs(project)}
     trust.offer(home, project, "Start it", arguments)
+    names = {folder: inventory.agent_name(home, ref) for folder, ref in refs.items()}
     on = None if fresh else arguments.on
     restarts = Restarts.ALL if fresh else Restarts.NEEDED
 
     def bring_up(name: str, progress: Progress) -> Report:
+        for danger in repository_check.since_start(home, project, names[name]):
+            progress(f"before you run git, look at this: {danger}")
         return run.reconcile_on(home, refs[name], progress, on, restarts)
 
     answers, problems = _each_agent(tuple(refs), bring_up, raw=arguments.verbose)
