@@ -28,7 +28,6 @@ from companion.system.paths import Paths
 
 Lists = dict[Choice, dict[str, str]]
 """What clusters listed of a project, for one look at all its agents."""
-_LEAVE_UPDATES = {Restarts.EDITED, Restarts.NONE}
 
 
 def preview(
@@ -103,8 +102,11 @@ def compare(
         observed = Observed(images=observed.images)
     fresh = restarts is Restarts.ALL
     todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
-    comparison = Comparison(checked, record.engine, then, desired, engine, observed, todo)
-    if restarts in _LEAVE_UPDATES and not departures and todo.change > Change.RELOAD:
+    takes_update = restarts.take_updates
+    comparison = Comparison(
+        checked, record.engine, then, desired, engine, observed, todo, takes_update=takes_update
+    )
+    if not takes_update and not departures and todo.change > Change.RELOAD:
         comparison = updates.without_update(home, comparison, record)
     if restarts is not Restarts.NONE and _should_answer(comparison.plan):
         comparison = _reconnected(comparison, record)

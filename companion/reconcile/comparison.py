@@ -26,6 +26,11 @@ class Restarts(Enum):
     NONE = "none"
     """None that would end an agent's work."""
 
+    @property
+    def take_updates(self) -> bool:
+        """Whether an update of Companion is applied, too."""
+        return self in {Restarts.ALL, Restarts.NEEDED}
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -41,6 +46,8 @@ class Comparison:
     plan: Plan
     was_asked: bool = True
     """False: what the engine holds is unknown, because the user did not agree to it yet."""
+    takes_update: bool = False
+    """Its user asked for what an update of Companion changes, too."""
     waits_for: str = ""
     """The definition that an update of Companion gave it; `desired` is what runs."""
     kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -27,6 +27,7 @@ from companion.reconcile.progress import Progress
 from companion.reconcile.snapshot import Snapshot
 from companion.reconcile.steps import Change
 from companion.reconcile.teardown import last_stop_request
+from companion.spec.containers import Image
 from companion.spec.identity import Role
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths
@@ -76,6 +77,13 @@ def _applier(
     def is_awaited() -> bool:
         return stopped == last_stop_request(agent_paths)
 
+    def build(image: Image) -> None:
+        try:
+            builder.build(image)
+        except KeyboardInterrupt:
+            recording.withdraw(home, comparison)
+            raise
+
     builder = ImageBuilder(
         engine,
         target,
@@ -93,7 +101,7 @@ def _applier(
         home,
         agent_paths,
         progress,
-        builder.build,
+        build,
         is_awaited,
         partial(mount_guard.prepare, home, checked),
         partial(seeding.seed, comparison, progress),
@@ -114,5 +122,7 @@ def _told_before(home: Paths, comparison: Comparison) -> Iterator[str]:
 def _keep(agent_paths: AgentPaths, comparison: Comparison) -> None:
     """Keep this version of the sandbox for rollbacks."""
     target, parts = comparison.desired.target, comparison.parts
-    latest = Snapshot(comparison.engine.choice, target, recording.summary(comparison), parts)
+    version = comparison.record.applied.version if comparison.waits_for else __version__
+    summary = recording.summary(comparison)
+    latest = Snapshot(comparison.engine.choice, target, summary, parts, version)
     snapshot.keep(agent_paths, latest)

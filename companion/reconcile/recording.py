@@ -43,11 +43,12 @@ def claim(home: Paths, comparison: Comparison) -> None:
 
 
 def _complete_snapshot(agent_paths: AgentPaths, before: AgentRecord) -> None:
-    """Keep as what a sandbox runs, for a rollback: versions before 0.2 only recorded it."""
+    """Keep what runs, and who started it, for a rollback: earlier versions only recorded that."""
     with suppress(CompanionError):  # a damaged snapshot is reported by a rollback
         last = snapshot.read(agent_paths)
-        if last and not last.parts:
-            snapshot.set_parts(agent_paths, before.applied.parts)
+        if last and not (last.parts and last.started_by):
+            parts, version = last.parts or before.applied.parts, before.applied.version
+            snapshot.set_started(agent_paths, parts, version)
 
 
 def record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
@@ -78,13 +79,27 @@ def summary(comparison: Comparison) -> ConfigSummary:
 
 
 def _applied(comparison: Comparison, *, complete: bool) -> Applied:
-    """Return what is applied; the version changes once all of it succeeded."""
+    """Return what is applied, and by which version.
+
+    That is this one from the beginning if the user asked for its update: a run that dies half-way
+    is continued by whoever looks next.
+    """
     loaded = _loaded(comparison, complete=complete)
     before = comparison.record.applied
     new = replace(before, parts=comparison.parts, loaded=loaded, complete=complete)
     if comparison.waits_for:
         return replace(new, waits_for=comparison.waits_for)
-    return replace(new, version=__version__, waits_for="") if complete else new
+    if complete or comparison.takes_update:
+        return replace(new, version=__version__, waits_for="")
+    return new
+
+
+def withdraw(home: Paths, comparison: Comparison) -> None:
+    """Record that an update of Companion is not being applied after all; nothing has changed."""
+    agent_paths, before = comparison.checked.agent_paths(home), comparison.record.applied
+    if now := store.read(agent_paths):
+        applied = replace(now.applied, version=before.version, waits_for=before.waits_for)
+        store.write(agent_paths, replace(now, applied=applied))
 
 
 def _loaded(comparison: Comparison, *, complete: bool) -> dict[str, dict[str, str]]:

@@ -75,7 +75,8 @@ def roll_back(
     kept = replace(record.allocation, ssh_port=target.login.port if target.login else None)
     config = previous.config or record.config
     parts = {s.name: previous.parts.get(s.name, s.parts) for s in target.services}
-    applied = replace(record.applied, parts=parts, loaded={}, complete=False)
+    version = previous.started_by
+    applied = replace(record.applied, parts=parts, loaded={}, complete=False, version=version)
     record = replace(record, allocation=kept, applied=applied, config=config)
     store.write(agent_paths, record)
     ssh_config.sync(home)
@@ -103,7 +104,7 @@ def roll_back(
         applier.perform(way_back)
         carrying.carry(anew=False)
         if anew:
-            snapshot.set_parts(agent_paths, parts)
+            snapshot.set_started(agent_paths, parts, version)
     except StoppedError:
         raise
     except CompanionError as rollback_error:

@@ -28,6 +28,8 @@ class Snapshot:
     """What the config said; None: written before 0.2."""
     parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Service → field of its definition → digest, as the version that started it has them."""
+    started_by: str = ""
+    """The version of Companion that applied it."""
 
     def recognised(self, observed: Observed) -> Observed:
         """Return what an engine holds, with this version's `spec` for what was started as `target`.
@@ -71,10 +73,13 @@ def keep(agent_paths: AgentPaths, snapshot: Snapshot) -> None:
     _SNAPSHOTS.write(agent_paths.good / _NAME, replace(snapshot, target=target))
 
 
-def set_parts(agent_paths: AgentPaths, parts: Mapping[str, Mapping[str, str]]) -> None:
-    """Store as what the services of the last working version run; see `Snapshot.parts`."""
-    if (last := read(agent_paths)) and last.parts != parts:
-        _SNAPSHOTS.write(agent_paths.good / _NAME, replace(last, parts=parts))
+def set_started(
+    agent_paths: AgentPaths, parts: Mapping[str, Mapping[str, str]], version: str
+) -> None:
+    """Store as what the services of the last working version run, and who started them."""
+    if (last := read(agent_paths)) and (last.parts, last.started_by) != (parts, version):
+        new = replace(last, parts=parts, started_by=version)
+        _SNAPSHOTS.write(agent_paths.good / _NAME, new)
 
 
 def read(agent_paths: AgentPaths) -> Snapshot | None:

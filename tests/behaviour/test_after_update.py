@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from desk import ROOT, Desk, Done
 from fake_project import Fake, changes, config, fresh
+from sandboxes import wait_until
 from test_watching import wait_for
 
 from ssh import keys
@@ -36,16 +38,22 @@ def update(desk: Desk) -> Path:
 
 def newer(fake: Fake, there: Path, *arguments: str) -> Done:
     """Run a command of the next version."""
-    done = subprocess.run(
+    child = beginning(fake, there, *arguments)
+    out, err = child.communicate()
+    return Done(child.returncode, out, err)
+
+
+def beginning(fake: Fake, there: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Begin a command of the next version."""
+    return subprocess.Popen(
         [sys.executable, "-m", "companion", "-C", str(fake.project), *arguments],
         env=fake.desk.environment | {"PYTHONPATH": str(there)},
         cwd=there,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @contextmanager
@@ -114,9 +122,41 @@ def test_a_reload_that_fails_before_the_restart_ends_no_agent(desk: Desk, *, by_
 def test_a_build_that_fails_ends_no_agent(desk: Desk, *, by_0_1: bool):
     fake = started(desk, by_0_1=by_0_1)
     fake.set(met={}, refuse=["build"])
-    failed = newer(fake, update(desk), "up")
+    there = update(desk)
+    failed = newer(fake, there, "up")
     assert "the previous version is still running" in failed.err
+    assert newer(fake, there, "status", "--json").ok().agent["update_waits"]
     assert set(changes(fake)) <= {"build", "exec"}
+    fake.is_whole(planned=False)
+
+
+@pytest.mark.parametrize("end", ["killed", "interrupted"])
+def test_an_up_that_applies_an_update_is_finished_unless_its_user_interrupted_it(
+    desk: Desk, end: str
+):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    there = update(desk)
+    with watching(desk, there) as log:
+        wait_for(log, WAITS, 1)
+    if end == "killed":
+        fake.set(kill=["build", 1, "after"], met={})
+        newer(fake, there, "up")
+        fake.set(kill=None, met={})
+    else:
+        fake.set(hold=["build"], met={})
+        with beginning(fake, there, "up") as child:
+            wait_until(lambda: fake.world["held"] == ["build"])
+            child.send_signal(signal.SIGINT)
+            fake.set(hold=[])
+            assert child.wait(timeout=60) == 130
+        fake.set(met={})
+    is_announced = newer(fake, there, "status", "--json").ok().agent["update_waits"]
+    assert is_announced == (end == "interrupted")
+    (fake.project / "agent.yaml").write_text(config(hosts=4))
+    with watching(desk, there) as log:
+        wait_for(log, "reloaded" if is_announced else "rebuilt, ready", 1)
+    assert ("create" in changes(fake)) != is_announced
     fake.is_whole(planned=False)
 
 
