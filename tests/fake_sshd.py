@@ -110,5 +110,9 @@ def _close(listener: socket.socket) -> None:
 
 
 def _succeed(channel: paramiko.Channel) -> None:
+    """End the command; close only once the client has: before it is told that the command began,
+    a closed channel means that it did not.
+    """
     channel.send_exit_status(0)
+    channel.recv(1)
     channel.close()

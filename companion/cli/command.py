@@ -52,8 +52,13 @@ class Command(NamedTuple):
         return None
 
     @property
+    def own(self) -> tuple[Argument, ...]:
+        """The arguments but for what is passed on."""
+        return tuple(a for a in self.arguments if a.names != REST.names)
+
+    @property
     def rest(self) -> Argument | None:
-        """The command line that is passed on, if argparse is to take all of it."""
+        """The command line that is passed on, if it need not begin at `--`."""
         return next((a for a in self.arguments if a is REST or a is COMPOSE_REST), None)
 
     def load(self) -> "Callable[[Namespace], Result]":

@@ -84,14 +84,15 @@ def parse(line: Line) -> argparse.Namespace:
     if command is None:
         raise UsageError(f"there is no command {named(line.name)}", meant(line.name))
     arguments.directory_option = arguments.directory_option or DIRECTORY.options["type"](".")  # type: ignore[operator]
-    arguments = _read(_parser_of(command), line.after, arguments)
+    arguments = _read(_parser_of(command, command.own), line.after, arguments)
     arguments.rest, arguments.load = list(line.rest), command.load
     return arguments
 
 
 def help_of(command: Command | None) -> str:
     """Return the help of a command; of all of them in their groups if there is none."""
-    text = (_parser_of(command) if command else _top()).format_help().rstrip()
+    parser = _parser_of(command, command.arguments) if command else _top()
+    text = parser.format_help().rstrip()
     if command and (rest := command.rest):
         text = text.replace(" ...\n", f" [{rest.options['metavar']} ...]\n", 1)
     text = re.sub(r"^[A-Za-z][A-Za-z ]*:(?= |$)", _heading, text, flags=re.MULTILINE)
@@ -121,7 +122,8 @@ def whole() -> argparse.ArgumentParser:
     parser = _top()
     commands = parser.add_subparsers()
     for command in COMMANDS:
-        _fill(commands.add_parser(command.name, help=command.help, add_help=False), command)
+        of_command = commands.add_parser(command.name, help=command.help, add_help=False)
+        _fill(of_command, command.arguments)
     return parser
 
 
@@ -157,8 +159,7 @@ def _read(
 ) -> argparse.Namespace:
     known = vars(arguments) if arguments else {}
     found, unknown = parser.parse_known_args(words, argparse.Namespace(**known))
-    is_mixed = any(not word.startswith("-") for word in unknown)
-    if is_mixed and all(action.nargs != argparse.REMAINDER for action in parser._actions):  # noqa: SLF001 - as below
+    if any(not word.startswith("-") for word in unknown):  # options stand between arguments
         found, unknown = parser.parse_known_intermixed_args(words, argparse.Namespace(**known))
     for word in unknown[:1]:
         kind = "option" if word.startswith("-") else "argument"
@@ -200,7 +201,7 @@ def _top() -> argparse.ArgumentParser:
     return parser
 
 
-def _parser_of(command: Command) -> argparse.ArgumentParser:
+def _parser_of(command: Command, taken: Iterable[Argument]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog=f"companion {command.name}",
         description=f"{command.help[0].upper()}{command.help[1:]}.",
@@ -209,12 +210,12 @@ def _parser_of(command: Command) -> argparse.ArgumentParser:
         allow_abbrev=False,
         add_help=False,
     )
-    _fill(parser, command)
+    _fill(parser, taken)
     return parser
 
 
-def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
-    for argument in command.arguments:
+def _fill(parser: argparse.ArgumentParser, taken: Iterable[Argument]) -> None:
+    for argument in taken:
         _add(parser, argument)
     for argument in COMMON:
         _add(parser, argument, default=argparse.SUPPRESS)

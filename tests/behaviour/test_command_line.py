@@ -8,7 +8,7 @@ from fake_project import fresh
 
 from companion import __version__
 from companion.cli.catalogue import COMMANDS
-from companion.cli.parser import split
+from companion.cli.parser import parse, split
 from companion.operations.compose_cli import SHOWS
 
 ROTATE = "did you mean 'rotate'?"
@@ -98,6 +98,16 @@ def test_directory_and_json_may_stand_before_or_after_the_command(desk: Desk):
         assert [a["agent"] for a in desk.companion(*line.split()).ok().data["agents"]] == ["coder"]
     assert desk.companion("-V").ok().out == desk.companion("--version").ok().out
     assert desk.companion("-V", "--json").ok().data == {"version": __version__}
+
+
+@pytest.mark.parametrize(
+    "line", ["--branch B codex DIR", "codex --branch B DIR", "codex DIR --branch B"]
+)
+@pytest.mark.parametrize("rest", [[], ["--", "x", "--json"]])
+def test_an_option_may_stand_between_arguments(line: str, rest: list[str]):
+    """Argparse of Python 3.14 takes what follows it for a program's words, if it may."""
+    found = parse(split(["run", *line.split(), *rest]))
+    assert (found.words, found.branch, found.rest) == (["codex", "DIR"], "B", rest[1:])
 
 
 def test_words_for_a_program_inside_are_not_ours(desk: Desk):
