@@ -201,12 +201,11 @@ def _places(paths: Iterable[Path]) -> Iterator[tuple[Any, ...]]:
     own = {place.device_path for place in places if place.device_path}
     devices = {device for device, _ in own}
     for place in places:
-        yield place.path, place.inode, place.above, place.device_path
         mounted = [root for root in place.mounted if root[0] in devices]
-        if mounted:
-            yield tuple(sorted(path for path in own if lies_in(path, mounted)))
-        if place.mounted:
-            yield tuple(sorted(_shared(place, places)))
+        parts = [path for path in own if lies_in(path, mounted)] if mounted else ()
+        shared = _shared(place, places) if place.mounted else ()
+        where = place.path, place.inode, place.above, place.device_path
+        yield *where, tuple(sorted(parts)), tuple(sorted(shared))
 
 
 def _shared(place: Place, places: Iterable[Place]) -> Iterator[DevicePath]:
