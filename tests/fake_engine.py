@@ -9,6 +9,7 @@ names the commands that it refuses; `hold` names those that do their work and th
 are let go, and `held` is what waits now; `says` are
 the lines of each build, at once; `vanishing` names networks that are listed and gone when
 they are looked at; `follows` has `events` last until its caller ends, as a real engine does;
+`taken` are ports that it cannot publish;
 `elsewhere` has containers see no file of this machine, and `files` is what was copied into
 volumes, `copied` the directories of the last time;
 `gather` is [words, n]: calls that begin with the words do their work and then wait until n of them
@@ -395,6 +396,7 @@ def create(world: dict, image: str, options: dict[str, list[str]]) -> str:
         "Config": {"Labels": labels},
         "State": {"Running": False, "Status": "created", "ExitCode": 0, "StartedAt": ""},
         "HostConfig": {"NetworkMode": where, "UsernsMode": user_namespace(world, options)},
+        "publish": options.get("publish", []),
         "nets": [] if where.startswith("container:") else [where],
         "mounts": {m["target"]: m["source"] for m in mounts if m["type"] == "volume"},
     }  # fmt: skip
@@ -428,6 +430,10 @@ def start(world: dict, name: str) -> None:
         nothing = 'exec: "/probe": stat /probe: no such file or directory'
         raise RefusedError(world.get("probe", nothing))
     container = found(world, name)
+    for port in world.get("taken", []):
+        if any(f":{port}:" in one for one in container["publish"]):
+            what = f"failed to bind host port 127.0.0.1:{port}/tcp: address already in use"
+            raise RefusedError(f"driver failed programming external connectivity: {what}")
     mode = container["HostConfig"]["NetworkMode"]
     if mode.startswith("container:"):
         holder = found(world, mode.removeprefix("container:"))

@@ -60,7 +60,10 @@ _RULES: tuple[tuple[str, type[EngineError], str], ...] = (
         "run `companion down` and `companion up`",
     ),
     (
-        r"port is already allocated|bind: address already in use|Bind for .* failed",
+        (
+            r"port is already allocated|bind: address already in use"
+            r"|(?i:bind for .* failed|failed to bind (host )?port|ports are not available)"
+        ),
         PortTakenError,
         "choose another port in agent.yaml",
     ),

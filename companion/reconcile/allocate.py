@@ -75,6 +75,19 @@ def reallocate(
         _report_covering(new.allocation, engine, progress)
 
 
+def change_port(home: Paths, checked: Checked, record: AgentRecord) -> None:
+    """Replace the port of an agent by another one, whether or not it seems to be free.
+
+    What an engine cannot have is not always seen here: in a virtual machine, say.
+    """
+    with locks.exclusive(home.allocation_lock):
+        others = _others(home, checked)
+        taken = {*_taken_ports(checked, others), record.allocation.ssh_port or 0}
+        port = choose_port(taken, network.port_is_free)
+        allocation = replace(record.allocation, ssh_port=port)
+        store.write(checked.agent_paths(home), replace(record, allocation=allocation))
+
+
 def _report_covering(
     allocation: Allocation, engine: Driver, progress: Callable[[str], None]
 ) -> None:
@@ -97,14 +110,19 @@ def propose(
     server = checked.contribution.ssh[0] if checked.contribution.ssh else None
     port = None
     if server:
-        own = {port.host for port in checked.contribution.ports}
-        taken = own | {r.allocation.ssh_port or 0 for r in others}
+        taken = _taken_ports(checked, others)
         before = None if kept.ssh_port in taken else kept.ssh_port
         port = server.port or before or choose_port(taken, network.port_is_free)
     chosen = replace(kept, ssh_port=port)
     if record:
         return replace(record, allocation=chosen)
     return AgentRecord(chosen, salt=secrets.token_hex(16))
+
+
+def _taken_ports(checked: Checked, others: _Others) -> set[int]:
+    """Return the ports that the agent itself publishes, and those of other agents."""
+    own = {port.host for port in checked.contribution.ports}
+    return own | {record.allocation.ssh_port or 0 for record in others}
 
 
 def _is_settled(checked: Checked, record: AgentRecord, others: _Others) -> bool:

@@ -22,7 +22,7 @@ from ssh.connection import Connect, by_tcp
 _SEE_OUTPUT = "see its last output above"
 _LAST_LINES = 8
 _SLICE = 2.0
-"""Seconds of login attempts between checks that the agent still runs."""
+"""Seconds of login attempts between checks that the agent still runs, at least."""
 _SLICE_OF_COMMAND = 15.0
 """The same where a command of the engine's connects, which starts slowly: see way_in()."""
 _BANNER_TRIES, _PAUSE = 3, 0.5
@@ -70,10 +70,11 @@ def wait_for_login(
     connect = way_in(engine, agent_login(target), login.port)
     key, pin = home.client_key(login.alias), public_host_key(agent_paths)
     pace = patience(engine)
-    each = probe.PATIENCE if engine.choice.shares_files else pace
+    first = probe.PATIENCE if engine.choice.shares_files else pace
     while True:
         try:
-            until = time.monotonic() + pace
+            each = max(first, time.monotonic() - begin)  # a busy machine may need long for a login
+            until = time.monotonic() + max(pace, each)
             probe.wait_for_login(connect, login.user, key, pin, until, patience=each)
         except probe.WrongHostKey as error:
             raise CompanionError(

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from desk import make_desk
+from desk import AGENT, make_desk
 from fake_project import Fake, config
+from fake_sshd import answering, answering_all
 
 from companion.errors import CompanionError, StoppedError
 from companion.project import discovery
 from companion.project.model import AgentRef
-from companion.reconcile import run, teardown
+from companion.reconcile import allocate, run, teardown
+from companion.system import network
 
 
 def on_docker(command: str = "2") -> str:
@@ -52,6 +54,25 @@ def reconcile(fake: Fake, at: dict[str, Callable[[], object]]) -> list[str]:
 def stop(fake: Fake) -> None:
     project = discovery.project(fake.project)
     teardown.request_stop(fake.desk.paths.project(project.id).agent("coder"))
+
+
+def test_a_port_that_the_engine_cannot_have_is_replaced_at_once(tmp_path: Path):
+    """It seems to be free: it was until now, or the engine is in a virtual machine."""
+    desk = make_desk(tmp_path / "home")
+    fake = Fake(desk, desk.project(AGENT), "docker")
+    fake.companion("doctor")
+    with answering_all(desk) as silent:
+        port = allocate.choose_port((), network.port_is_free)
+        silent.add(port)
+        fake.set(taken=[port])
+        done = fake.companion("up", "--json").ok()
+    assert done.agent["ssh_port"] > port
+    assert done.err.count("trying again") == 1
+
+
+def test_a_login_may_take_long_on_a_busy_machine(fake: Fake):
+    with answering(fake, seconds=1.5):
+        fake.companion("up").ok()
 
 
 def test_a_stop_between_two_attempts_with_changing_files_is_heeded(fake: Fake):

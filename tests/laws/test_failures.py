@@ -3,6 +3,7 @@
 import pytest
 
 from companion.engine import access, build_output, failures
+from companion.errors import PortTakenError
 from companion.operations import way_out
 from companion.spec.containers import File, Image, Role
 from companion.system.groups import Membership
@@ -188,6 +189,26 @@ def test_what_vanished_since_it_was_listed_is_told_from_every_other_failure(text
     assert failures.only_vanished(Completed(125, "[]", text + text))
     assert not failures.only_vanished(Completed(125, "[]", text + OTHER))
     assert not failures.only_vanished(Completed(124, "", "podman: no answer within 20 s"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Bind for 127.0.0.1:2222 failed: port is already allocated",
+        "Error starting userland proxy: listen tcp4 127.0.0.1:2222: bind: address already in use",
+        "failed to bind host port 127.0.0.1:2222/tcp: address already in use",
+        "failed to bind host port for 127.0.0.1:2222:172.18.0.2:2222/tcp: address already in use",
+        "Ports are not available: listen tcp 127.0.0.1:2222: bind: Only one usage of each socket",
+        "cannot listen on the TCP port: listen tcp4 127.0.0.1:2222: bind: address already in use",
+        "rootlessport listen tcp 127.0.0.1:2222: bind: address already in use",
+        "pasta failed with exit code 1:\nFailed to bind port 2222 (Address already in use)",
+    ],
+    ids=["docker: a container's", "docker 20", "docker 29", "docker 27", "docker for windows",
+         "podman", "podman without root", "pasta"],
+)  # fmt: skip
+def test_a_port_that_is_taken_is_known_by_the_words_of_each_engine(said: str):
+    error = failures.of_call("docker", ("start", "x"), Completed(125, "", f"Error: {said}\n"))
+    assert isinstance(error, PortTakenError)
 
 
 @pytest.mark.parametrize(
