@@ -84,7 +84,8 @@ GROUPS = (
         ), ("build",)),
         Command("plan", "show what `up` would do, and why", "project:plan", (
             _argument("--check", action="store_true", help="exit with 4 if anything differs"),
-        ), ("plan", "plan --check"), ("diff",)),
+            _ON,
+        ), ("plan", "plan --check", "plan --on build"), ("diff",)),
         Command("trust", "show what a project opens, and agree to it", "trust:trust", (
             _argument("words", nargs="*", metavar="[list|show|revoke] [DIR]",
                       help="list agreements; show what a project opens; revoke its agreement"),

@@ -1,6 +1,7 @@
 """Started: commands that need a running sandbox start a stopped one first."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from companion.engine.detection import detect
 from companion.engine.driver import driver
@@ -10,6 +11,9 @@ from companion.project import store
 from companion.project.model import Project
 from companion.project.record import UPDATE_WAITS, AgentRecord
 from companion.system.paths import Paths
+
+if TYPE_CHECKING:
+    from companion.reconcile.run import Report
 
 WHOLE = frozenset({Health.RUNNING})
 INSIDE = frozenset({Health.RUNNING, Health.BROKEN})
@@ -55,13 +59,17 @@ def ensure(
     was = f"{agent} is {'stopped' if health is Health.ABSENT else health}; starting it"
     progress(was if record else f"starting {agent}")
     ref = inventory.find_agent(home, project, agent)
-    report = run.reconcile(home, ref, progress, restarts=Restarts.EDITED)
-    if report.update_waits:
-        progress(f"{UPDATE_WAITS}: `companion restart {agent}`")
+    tell_waiting(run.reconcile(home, ref, progress, restarts=Restarts.EDITED), progress)
     now = store.of_project(home, project)
     if (record := now.agent(agent)) is None:
         raise store.unknown_agent(agent, project, now.names)
     return record
+
+
+def tell_waiting(report: "Report", progress: Callable[[str], None]) -> None:
+    """Tell how an update of Companion takes effect, if it waits for that."""
+    if report.update_waits:
+        progress(f"{UPDATE_WAITS}: `companion restart {report.agent}`")
 
 
 def is_running(home: Paths, project: Project, agent: str) -> bool:

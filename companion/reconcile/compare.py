@@ -35,6 +35,7 @@ def preview(
     ref: AgentRef,
     restarts: Restarts = Restarts.NEEDED,
     lists: Lists | None = None,
+    on: str | None = None,
 ) -> Comparison:
     """Compare an agent's sandbox without changing anything, or trying what an engine can do.
 
@@ -45,6 +46,7 @@ def preview(
         ref: the agent.
         restarts: which containers may be replaced.
         lists: what clusters listed of the project, for a look at all its agents.
+        on: the engine or place to use where the config does not choose one.
 
     Raises:
         CompanionError: the agent's files are invalid, or the engine does not answer.
@@ -55,7 +57,7 @@ def preview(
     record = store.read(checked.agent_paths(home))
     if choice := elsewhere.unasked(home, checked, record):
         return _unasked(home, checked, record, choice)
-    engine = engine_of(home, checked, record, tries=False)
+    engine = engine_of(home, checked, record, on, tries=False)
     if lists is not None and isinstance(engine.choice, ClusterChoice):
         engine = sharing(engine, lists.setdefault(engine.choice, {}))
     proposed = propose(home, checked, record, engine)

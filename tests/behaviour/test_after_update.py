@@ -1,6 +1,7 @@
 """After an update of Companion, no agent's work ends before its user wants that."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from desk import ROOT, Desk, Done
 from fake_project import Fake, changes, config, fresh
+from fake_sshd import answering_all
 from sandboxes import wait_until
 from test_watching import wait_for
 
@@ -175,6 +177,31 @@ def test_what_is_lost_beside_an_agent_is_started_again_without_the_update(desk: 
         (fake.project / "agent.yaml").write_text(config(hosts=4))
         wait_for(log, "reloaded, ready", 1)
     assert set(changes(fake)) == {"exec"}
+
+
+@pytest.mark.parametrize("command", [("run", "--yes", "--on", "podman"), ("ssh", "app", "true")])
+def test_a_terminal_of_a_broken_sandbox_repairs_it_without_the_update(
+    desk: Desk, command: tuple[str, ...]
+):
+    fake = Fake(desk, repository(desk))
+    with answering_all(desk):
+        fake.companion("run", "codex", "--yes").ok()
+        kept = {n: c for n, c in fake.world["containers"].items() if not n.endswith("-ingress")}
+        fake.set(met={}, containers=kept)
+        said = newer(fake, update(desk), *command).err
+    assert f"{WAITS}: `companion restart app`" in said
+    now = fake.world["containers"]
+    assert [name.partition("-app-")[2] for name in now.keys() - kept.keys()] == ["ingress"]
+    assert all(now[name] == container for name, container in kept.items())
+
+
+def repository(desk: Desk) -> Path:
+    """Make a repository that agents may change."""
+    top = desk.home / "code/app"
+    top.mkdir(parents=True)
+    subprocess.run(["git", "init", "--quiet", top], check=True)
+    subprocess.run(["chown", "-R", "1000:1000", top], check=os.geteuid() == 0)
+    return top
 
 
 def test_a_save_before_the_first_look_after_an_update_ends_no_agent(desk: Desk):

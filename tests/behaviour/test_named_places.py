@@ -63,6 +63,18 @@ def test_up_on_a_place_moves_there_and_stays_until_another_one_is_chosen(fake: F
     assert len(containers_at(fake.desk, "new")) == 4
 
 
+def test_a_plan_shows_a_move_and_makes_none(fake: Fake):
+    fake.companion("up").ok()
+    told = fake.companion("plan", "--on", "box").ok().out
+    assert "move from docker to box (podman): images are built first, volumes stay" in told
+    assert "take the sandbox off docker: it moves to box (podman)" in told
+    assert fake.companion("plan", "--on", "docker", "--check").code == 0
+    assert not containers_at(fake.desk, "box")
+    assert engine_of(fake)["name"] == "docker"
+    assert fake.companion("plan", "--check").code == 0
+    assert "your settings have no place 'bix'" in problem(fake, "plan", "--on", "bix")
+
+
 def test_a_project_names_a_place_and_only_settings_define_it(fake: Fake):
     choose(fake, "bex")
     said = problem(fake, "up")

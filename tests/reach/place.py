@@ -60,9 +60,9 @@ class Place:
 
 
 @contextmanager
-def made(cluster: Cluster, name: str, directory: Path) -> Iterator[Place]:
-    """Make a namespace and a desk that may use it; images are built and pushed by podman."""
-    desk = make_desk(directory / "home", engines=True)
+def made(cluster: Cluster, name: str, directory: Path, desk: Desk | None = None) -> Iterator[Place]:
+    """Make a namespace, and let a desk use it; images are built and pushed by podman."""
+    desk = desk or make_desk(directory / "home", engines=True)
     bin_directory = directory / "bin"
     bin_directory.mkdir()
     kubectl = bin_directory / "kubectl"

@@ -126,7 +126,8 @@ def plan(arguments: Namespace) -> Result:
     """Show what `up` would do."""
     home, project = project_of(arguments)
     lists: Lists = {}
-    found = [preview(home, ref, lists=lists) for ref in discovery.agent_refs(project)]
+    refs = discovery.agent_refs(project)
+    found = [preview(home, ref, lists=lists, on=arguments.on) for ref in refs]
     reviewed = Review(project, tuple(judge(home, seen.checked) for seen in found))
     lines = [line for seen in found for line in _told(seen, alone=len(found) == 1)]
     both = zip(found, reviewed.verdicts, strict=True)

@@ -272,7 +272,8 @@ def _start(home: Paths, ref: AgentRef, name: str, on: str | None, *, raw: bool) 
     """
     with live.of_one(name, raw=raw) as progress:
         if on:
-            reconciling.reconcile_on(home, ref, progress, on, Restarts.EDITED)
+            report = reconciling.reconcile_on(home, ref, progress, on, Restarts.EDITED)
+            started.tell_waiting(report, progress)
         record = started.ensure(home, ref.project, name, progress, even_first=True)
     ssh_config.sync(home)
     if not record.allocation.ssh_port:
