@@ -7,7 +7,7 @@ host that it is bound to, or to a container that merely has that host's name.
 
 from urllib.parse import urlsplit
 
-from companion.config.models import hostname
+from companion.config.values import hostname
 
 _PORTS = {"https": 443, "http": 80, "docker": 80}
 _PROBLEM = "must be a host such as api.example.com, host:8443 or http://host:8000"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from companion.config import devcontainer_features as known
-from companion.config.models import is_hidden, split_port
+from companion.config.values import is_hidden, split_port
 from companion.errors import Position
 from editors.jsonc_tree import Element, JsoncError, Node, parse, position
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from companion.config import models
+from companion.config import values
 
 _PYTHON = ("python3", "python3-dev", "python3-pip", "python3-venv")
 _RUST = ("cargo", "rust-clippy", "rustc", "rustfmt")
@@ -160,7 +160,7 @@ def _listed(text: str) -> Feature:
     """Return the packages of a list, as apt-packages has it."""
     names = tuple(filter(None, re.split(r"[,\s]+", text)))
     try:
-        packages = tuple(map(models.package, names))
+        packages = tuple(map(values.package, names))
     except ValueError:
         return Feature(why="not a list of Debian packages")
     return Feature(packages=packages, why="" if packages else "names no packages")

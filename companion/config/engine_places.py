@@ -9,8 +9,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, model_validator
 
-from companion.config.models import Line, Model
+from companion.config.models import Model
 from companion.config.names import KINDS, Kind
+from companion.config.values import Line
 from companion.errors import Problem, named
 
 _ADDRESS = re.compile(

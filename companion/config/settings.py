@@ -11,8 +11,9 @@ from pydantic import AfterValidator, model_validator
 
 from companion.config import bindings, decode, strict_yaml
 from companion.config.engine_places import EnginePlace
-from companion.config.models import Image, Line, Model, hostname
+from companion.config.models import Model
 from companion.config.names import place_name
+from companion.config.values import Image, Line, hostname
 
 SECRET_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
 _PERIOD = re.compile(r"[1-9][0-9]{0,4}[smh]\Z")

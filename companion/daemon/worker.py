@@ -17,7 +17,7 @@ from companion.daemon.view import AgentView, TrustQuestion
 from companion.engine.driver import Driver, driver
 from companion.engine.model import Choice, Condition, Container, Health
 from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
-from companion.operations import attention, reachability, registry, status, unprotected
+from companion.operations import attention, condition, reachability, registry, unprotected
 from companion.project import inventory, store
 from companion.project.record import UPDATE_WAITS
 from companion.reconcile import run, teardown, trust
@@ -63,7 +63,7 @@ def _conditions(home: Paths, engine: Driver) -> dict[str, dict[str, Condition]]:
     return {
         project: {
             agent: reachability.judged(
-                status.condition(engine, mine, _started(home, project, agent)), mine
+                condition.condition(engine, mine, _started(home, project, agent)), mine
             )
             for agent, mine in agents.items()
         }

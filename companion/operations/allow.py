@@ -5,8 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from companion.config import decode, egress_list
-from companion.config.models import Egress, host_pattern
+from companion.config.models import Egress
 from companion.config.strict_yaml import Location
+from companion.config.values import host_pattern
 from companion.errors import Code, CompanionError
 from companion.project import discovery, once_store, store
 from companion.project.agent_lock import agent_lock

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from companion.engine.driver import driver
 from companion.engine.model import Choice, Condition, Container, Health
 from companion.errors import Code, CompanionError, Problem
-from companion.operations import attention, network_use, status
+from companion.operations import attention, condition, network_use
 from companion.project import forwards, runs, store
 from companion.project.forwards import Forward
 from companion.project.model import AgentRef, Project
@@ -266,5 +266,5 @@ def _seen(one: AgentOverview, found: Mapping[Choice, Collection[Container]]) -> 
         return replace(one, condition=Condition())
     owner = (one.ref.project.id, one.agent)
     mine = tuple(c for c in found[record.engine] if (c.project, c.agent) == owner)
-    seen = status.without_output(mine, record.applied.parts)
+    seen = condition.without_output(mine, record.applied.parts)
     return replace(one, condition=seen, containers=mine)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from companion.engine.detection import detect
 from companion.engine.driver import driver
 from companion.engine.model import Health
-from companion.operations.status import health_of
+from companion.operations.condition import health_of
 from companion.project import store
 from companion.project.model import Project
 from companion.project.record import UPDATE_WAITS, AgentRecord

@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel
 
-from companion.config.models import Line
 from companion.config.origin import Origin
+from companion.config.values import Line
 from companion.plugins.contribution import Contribution, RuntimeProgram
 from companion.plugins.login import ModelLogin
 

@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import model_validator
 
-from companion.config.models import Version
 from companion.config.request_rules import Ruled
+from companion.config.values import Version
 from companion.plugins import hooks, instructions, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (

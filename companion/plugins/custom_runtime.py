@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, model_validator
 
-from companion.config.models import FileName, Line, Model, PortText, Text, split_port
+from companion.config.models import Model
+from companion.config.values import FileName, Line, PortText, Text, split_port
 from companion.plugins.base import Context, FeaturePlugin
 from companion.plugins.contribution import Command, Contribution, Mount, Port, ProjectFile, Variable
 

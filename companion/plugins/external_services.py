@@ -7,17 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
 
-from companion.config.models import (
-    NAMELESS,
-    USE_A_NAME,
-    Line,
-    Model,
-    hostname,
-    is_address,
-    service_port,
-)
+from companion.config.models import Model
 from companion.config.origin import Origin
 from companion.config.request_rules import Ruled
+from companion.config.values import NAMELESS, USE_A_NAME, Line, hostname, is_address, service_port
 from companion.plugins.base import Context, FeaturePlugin
 from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream
 

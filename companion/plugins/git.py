@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, model_validator
 
-from companion.config.models import Line, Model, service_port, tls_name
+from companion.config.models import Model
 from companion.config.origin import Origin
 from companion.config.request_rules import Ruled
+from companion.config.values import Line, service_port, tls_name
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import (
     Command,

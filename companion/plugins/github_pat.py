@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from companion.config.models import Line, tls_name
 from companion.config.request_rules import Ruled
+from companion.config.values import Line, tls_name
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import Contribution, EnvVar, Header, Upstream, Variable
 

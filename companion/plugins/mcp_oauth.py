@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from companion.config.models import Line, Model, hostname, is_address, service_port, tls_name
+from companion.config.models import Model
+from companion.config.values import Line, hostname, is_address, service_port, tls_name
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import Contribution, EnvVar, Header, Provider, Upstream
 

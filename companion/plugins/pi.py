@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from pydantic import model_validator
 
-from companion.config.models import Version
 from companion.config.request_rules import Ruled
 from companion.config.strict_yaml import Plain
+from companion.config.values import Version
 from companion.plugins import instructions, model_keys, npm
 from companion.plugins.base import Context, FeaturePlugin, Reference
 from companion.plugins.contribution import Contribution, HomeFile, Variable

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from companion.config.models import FileName, Model
+from companion.config.models import Model
+from companion.config.values import FileName
 from companion.plugins.base import Context, FeaturePlugin
 from companion.plugins.contribution import Contribution, ProjectFile, SshServer
 

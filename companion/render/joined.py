@@ -8,7 +8,7 @@ the container's; on Podman, such an address is refused. gateway.sh sets the vari
 
 from collections.abc import Iterator
 
-from companion.config.models import is_address
+from companion.config.values import is_address
 from companion.sandbox.model import Sandbox
 from companion.spec.containers import File
 

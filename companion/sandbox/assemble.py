@@ -6,9 +6,10 @@ from dataclasses import replace
 from companion import plugins
 from companion.config import decode
 from companion.config.decode import Loaded
-from companion.config.models import AgentConfig, Feature, split_port
+from companion.config.models import AgentConfig, Feature
 from companion.config.origin import Origin
 from companion.config.strict_yaml import Document
+from companion.config.values import split_port
 from companion.errors import ConfigError, Problem, named
 from companion.plugins.base import Context, FeaturePlugin, expand
 from companion.plugins.clashes import Clash, clashes

@@ -4,7 +4,7 @@ import textwrap
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 
-from companion.config.models import is_hidden
+from companion.config.values import is_hidden
 from companion.sandbox.powers import PACKAGE, Kind, Power
 
 WIDTH = 80

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from companion.config import decode, devcontainer, draft
 from companion.config.devcontainer import Command, UnreadableError
-from companion.config.models import is_hidden
+from companion.config.values import is_hidden
 from companion.operations import dev_container
 from companion.render import created
 

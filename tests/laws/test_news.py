@@ -24,7 +24,7 @@ from companion.daemon.wording import line
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.operations import reachability
-from companion.operations.status import condition
+from companion.operations.condition import condition
 from companion.project.model import AgentRef, Project
 from companion.spec.containers import Role
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from companion.config.models import Line, Model
+from companion.config.models import Model
 from companion.config.origin import Origin
+from companion.config.values import Line
 from companion.daemon.file_watcher import Watch, steering, steering_of
 from companion.plugins.base import Context, FeaturePlugin
 from companion.plugins.contribution import Contribution, ProjectFile, SshServer
