@@ -182,6 +182,7 @@ def table(rows: Iterable[tuple[str, ...]], *, cuts: bool = False, wraps: bool = 
         rows: the cells of each row; a first row in capitals is the heading.
         cuts: on a terminal, cut the widest cells, so that each row has one line; states only if
             nothing else helps, and never the first one, which is a name that the user may type.
+            Of a DIRECTORY, the end is kept.
         wraps: on a terminal, wrap the last column, which is prose.
     """
     lines = list(rows)
@@ -200,7 +201,7 @@ def table(rows: Iterable[tuple[str, ...]], *, cuts: bool = False, wraps: bool = 
             cells[-1], *others = _broken(line[-1], widths[-1])
         else:
             others = []
-        cells = [style.fit(cell, width) for cell, width in zip(cells, widths, strict=True)]
+        cells = [_fitted(*one) for one in zip(lines[0], cells, widths, strict=True)]
         if line is lines[0] and "".join(line).isupper():
             cells = [paint(cell, Style.BOLD) for cell in cells]
         else:
@@ -211,6 +212,15 @@ def table(rows: Iterable[tuple[str, ...]], *, cuts: bool = False, wraps: bool = 
         before = " " * sum(width + 2 for width in widths[:-1])
         shown += (before + other for other in others)
     return "\n".join(shown)
+
+
+def _fitted(head: str, text: str, width: int) -> str:
+    """Return a cell that fits; of a path, the end tells most."""
+    if head != "DIRECTORY" or text == head:
+        return style.fit(text, width)
+    while style.width(text) > width and "/" in text.removeprefix("…/"):
+        text = "…/" + text.removeprefix("…/").partition("/")[2]
+    return style.fit(text, width)
 
 
 def _broken(text: str, width: int) -> list[str]:

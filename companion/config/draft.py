@@ -31,6 +31,12 @@ _MARKERS: tuple[tuple[str, str], ...] = (
     ("build.gradle.kts", "maven"),
 )
 """A pattern of file names, and the preset that its tool needs."""
+_PUSHED = (
+    ("github.com", "GITHUB_TOKEN"),
+    ("gitlab.com", "GITLAB_TOKEN"),
+    ("bitbucket.org", "BITBUCKET_TOKEN"),
+)
+"""A forge, and what the token for it is called."""
 HOOK = "hooks/created.sh"
 """The file that runs the commands of a devcontainer.json once."""
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
@@ -50,6 +56,17 @@ class Committer:
 
 
 @dataclass(frozen=True, slots=True)
+class Forge:
+    """Where a repository is pushed to."""
+
+    host: str
+    variable: str
+    """The token for it."""
+    is_allowed: bool = False
+    """The agent may push."""
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """All that an agent.yaml is composed from."""
 
@@ -66,6 +83,7 @@ class Draft:
     login: tuple[Mapping[str, Plain], str] | None = None
     """The feature that logs it in, and where its value comes from, as a comment."""
     committer: Committer | None = None
+    forge: Forge | None = None
     container: DevContainer | None = None
     """What is taken from the repository's devcontainer.json."""
 
@@ -94,6 +112,14 @@ def presets(files: Iterable[str], remotes: str = "") -> dict[str, str]:
             if fnmatch(name, pattern) and preset not in found and _PLAIN.fullmatch(path):
                 found[preset] = path
     return dict(sorted(found.items()))
+
+
+def forge(remotes: str) -> Forge | None:
+    """Return where a repository is pushed to; None if its remotes are on no forge that we know."""
+    for host, variable in _PUSHED:
+        if re.search(rf"[@/]{re.escape(host)}[:/]", remotes):
+            return Forge(host, variable)
+    return None
 
 
 def targets(directory: str, shared: Iterable[str]) -> dict[str, str]:
@@ -167,6 +193,16 @@ def _features(draft: Draft) -> Iterator[str]:
         yield "  - plugin: git"
         yield f"    name: {_quoted(draft.committer.name)}"
         yield f"    email: {_quoted(draft.committer.email)}"
+        yield from _push(draft.forge) if draft.forge else ()
+
+
+def _push(forge: Forge) -> Iterator[str]:
+    line = f'push: {{{forge.host}: "${{{forge.variable}}}"}}'
+    if forge.is_allowed:
+        yield f"    {line}  # from `companion secret`; the agent never has it"
+    else:
+        yield f"    # To let it push: `companion secret set {forge.variable}`, and without the '#':"
+        yield f"    # {line}"
 
 
 def _from_container(container: DevContainer) -> Iterator[str]:

@@ -23,6 +23,8 @@ from companion.system.process import TIMED_OUT, Completed
 if TYPE_CHECKING:  # slow to load, and most commands build no image
     from companion.spec.containers import Image
 
+_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+"""An object's ID, which engines show in full in some messages only."""
 _REASON = 300
 """The maximum number of characters of the engine's own reason in a message."""
 _TAIL_LINES = 8
@@ -199,5 +201,5 @@ def _ended_at_base(lines: Sequence[str]) -> bool:
 def _reason(lines: Sequence[str]) -> str:
     """Return the engine's own reason as one line, from its first error line on."""
     first = next((n for n, line in enumerate(lines) if line.startswith("Error")), len(lines) - 1)
-    errors = " ".join(" ".join(lines[first:]).split())[:_REASON]
+    errors = _ID.sub(r"\1", " ".join(" ".join(lines[first:]).split()))[:_REASON]
     return re.sub(r"^Error( response from daemon)?: ", "", errors)

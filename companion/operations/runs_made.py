@@ -8,7 +8,7 @@ from pathlib import Path
 
 from companion.config import draft, env_file
 from companion.config.devcontainer import DevContainer
-from companion.config.draft import Draft
+from companion.config.draft import Draft, Forge
 from companion.config.strict_yaml import Plain
 from companion.errors import Code, CompanionError
 from companion.keychain import store as keychain
@@ -117,7 +117,7 @@ def make(
     name: str,
     worktree: Worktree | None,
     *,
-    reads_container: bool,
+    asks: bool,
 ) -> tuple[Run, DevContainer | None]:
     """Write the project of a sandbox for a repository, and remember the run.
 
@@ -127,7 +127,8 @@ def make(
         cli: the agent program, and why it is that one.
         name: of the sandbox.
         worktree: where its agent works instead of the repository, if that was made.
-        reads_container: take what its devcontainer.json asks for; the user has to agree to it.
+        asks: the user is asked to agree. Only then, what its devcontainer.json asks for is taken,
+            and its agent may push with a token that the user set.
 
     Returns:
         The run, and what the devcontainer.json asks for, taken or not.
@@ -143,12 +144,13 @@ def make(
         presets=draft.presets(found.files, found.remotes),
         login=_login(program, credentials(home, name)),
         committer=repository.committer(),
+        forge=_forge(home, found, is_asked=asks),
     )
     workdir = composed.targets[directory].replace(
         "{{ .AGENT_HOME }}", program.plugin.program(None).home
     )
     asked = dev_container.find(Path(directory), workdir)
-    if asked and reads_container:
+    if asked and asks:
         composed = replace(composed, container=asked)
     file = _config(home, name)
     content = json_schema.pointed(project_paths.CONFIG_NAME, draft.text(composed).encode())
@@ -181,6 +183,15 @@ def _login(cli: Cli, known: Mapping[str, str]) -> tuple[Mapping[str, Plain], str
         return None
     variable = clis.variable_of(login)
     return login.options, f"{variable or 'Its token'} comes from {known[variable]}"
+
+
+def _forge(home: Paths, found: Repository, *, is_asked: bool) -> Forge | None:
+    """Return where a repository is pushed to; the agent may push there with the user's secret."""
+    forge = draft.forge(found.remotes)
+    held = keychain.held(home).get(forge.variable) if forge else None
+    if forge is None or held is None:
+        return forge
+    return replace(forge, is_allowed=is_asked and forge.host in held.hosts)
 
 
 def _shared(found: Repository, directory: str) -> dict[str, str]:

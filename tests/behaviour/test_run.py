@@ -111,6 +111,7 @@ def test_one_command_makes_a_sandbox_whose_config_says_what_it_was_inferred_from
         "- npm  # because of package.json",
         'name: "Ada L."',
         'email: "ada@example.com"',
+        "# To let it push: `companion secret set GITHUB_TOKEN`, and without the '#':",
     ):
         assert line in text
     assert sorted(p.name for p in repository.top.iterdir()) == [
@@ -248,6 +249,22 @@ def test_on_a_terminal_one_question_precedes_the_start(repository, answer: str, 
         assert "codex has no credential for its model: run `companion login app`" in shown
     else:
         assert "nothing was started" in shown
+
+
+@pytest.mark.parametrize("bound", ["github.com", "api.github.com"])
+def test_an_agent_may_push_with_the_users_token_once_they_agreed(repository, bound: str):
+    repository.git("remote", "add", "origin", "git@github.com:ada/app.git")
+    token = ("secret", "set", "GITHUB_TOKEN", "--host", bound, "--from-stdin")
+    repository.desk.companion(*token, stdin="ghp_canary").ok()
+    push = 'push: {github.com: "${GITHUB_TOKEN}"}'
+    unasked = repository.run("run", "codex", "--yes").ok()
+    assert f"    # {push}\n" in repository.config("app")
+    assert "GITHUB_TOKEN" not in unasked.err
+    code, shown = on_terminal(repository, "\nn\n", "run", "claude")
+    allowed = bound == "github.com"
+    assert code == 0
+    assert (f"    {push}  # from `companion secret`" in repository.config("app-claude")) is allowed
+    assert ("sends GITHUB_TOKEN" in shown) is allowed
 
 
 def test_a_login_that_fails_can_be_tried_again_before_the_start(repository):

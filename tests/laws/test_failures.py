@@ -235,3 +235,9 @@ def test_output_of_a_container_names_no_socket_to_the_user():
 def test_what_passes_for_a_step_in_a_build_ends_nothing():
     said = build_output.failure(["STEP 9/9: RUN " + "[" * 60_000, "it failed"])
     assert (said.command, said.cause) == ("", "it failed")
+
+
+def test_an_id_is_as_short_as_engines_show_it_elsewhere():
+    said = f'Error: unable to start container "{"1d84fa05ac11" + "a" * 52}": exec failed'
+    (problem,) = failures.of_call("podman", ("start", "coder"), Completed(125, "", said)).problems
+    assert 'start container "1d84fa05ac11": exec' in problem.what

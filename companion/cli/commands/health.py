@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 from dataclasses import asdict, replace
 
-from companion.cli.output import Result, ask, comment, plural
+from companion.cli.output import Result, ask, comment, fitted, plural
 from companion.cli.targets import agent_of
 from companion.errors import Code, CompanionError
 from companion.operations import audit as auditing
@@ -42,11 +42,11 @@ def doctor(arguments: Namespace) -> Result:
 def _line(finding: Finding) -> str:
     hint = finding.hint + (" (`companion doctor --fix` repairs it)" if finding.repair else "")
     tip = f"\n{' ' * _LEVEL}tip: {hint}" if hint else ""
-    line = f"{finding.level.ljust(_LEVEL)}{finding.what}"
-    if finding.level is Level.OK or not finding.check:
-        return line + tip
-    see = f"\n{' ' * _LEVEL}see: companion doctor --explain {finding.check}"
-    return f"{line} [{finding.check}]{tip}{see}"
+    explained = finding.level is not Level.OK and finding.check
+    what = f"{finding.what} [{finding.check}]" if explained else finding.what
+    line = finding.level.ljust(_LEVEL) + fitted(" " * _LEVEL + what, sys.stdout)[_LEVEL:]
+    see = f"\n{' ' * _LEVEL}see: companion doctor --explain {finding.check}" if explained else ""
+    return f"{line}{tip}{see}"
 
 
 def uninstall(arguments: Namespace) -> Result:

@@ -1,9 +1,11 @@
 """The command `list`: all sandboxes at a glance."""
 
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
 
+from companion.cli import style
 from companion.cli.output import Result, table
 from companion.operations import figures, overview_text
 from companion.operations.figures import Figures
@@ -16,6 +18,8 @@ _SECONDS = 0.1
 _HEAD = ("AGENT", "PROGRAM", "STATE", "MEMORY", "CPU", "PORTS", "REFUSED", "BRANCH", "DIRECTORY")
 _ALWAYS = {"AGENT", "STATE", "DIRECTORY"}
 _PERCENT = 100
+_MOST = {"DIRECTORY": 18}
+"""Columns of a terminal after which a cell is rather cut than another one left out."""
 
 
 def listing(_: Namespace) -> Result:
@@ -24,7 +28,8 @@ def listing(_: Namespace) -> Result:
     found = overview(home)
     used = _used(found)
     rows = [_row(one, used[number], str(home.home)) for number, one in enumerate(found.agents)]
-    text = table(_without_empty([_HEAD, *rows]), cuts=True) if rows else "no registered projects"
+    shown = _fitting(_without_empty([_HEAD, *rows]))
+    text = table(shown, cuts=True) if rows else "no registered projects"
     return Result(
         text=text,
         tip="" if rows else "`companion run` in a git repository starts an agent there",
@@ -60,6 +65,16 @@ def _without_empty(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     columns = zip(*rows, strict=True)
     kept = [c for c in columns if c[0] in _ALWAYS or any(cell != UNKNOWN for cell in c[1:])]
     return list(zip(*kept, strict=True))
+
+
+def _fitting(rows: Sequence[tuple[str, ...]]) -> Sequence[tuple[str, ...]]:
+    """Return rows without figures if a terminal is too narrow; `companion top` shows them, too."""
+    columns = list(zip(*rows, strict=True))
+    for head in ("CPU", "MEMORY") if style.is_terminal(sys.stdout) else ():
+        needed = sum(2 + min(max(map(style.width, c)), _MOST.get(c[0], 1000)) for c in columns) - 2
+        if needed > style.columns(sys.stdout):
+            columns = [column for column in columns if column[0] != head]
+    return list(zip(*columns, strict=True))
 
 
 def _facts(one: AgentOverview, used: Figures) -> dict[str, object]:

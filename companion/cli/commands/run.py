@@ -153,9 +153,7 @@ def _noted(
     worktree = _worktree(home, found, branch, note) if branch else None
     made: Run | None = None
     try:
-        made, container = runs_made.make(
-            home, found, cli, note.name, worktree, reads_container=asks
-        )
+        made, container = runs_made.make(home, found, cli, note.name, worktree, asks=asks)
         reviewed = judging.review(home, runs_made.project_of(home, made))
         told = (*_container(container, is_taken=asks), *_seen(made, found))
         for line in (*told, *reviewed.lines(located=False)[1:]):
