@@ -23,6 +23,7 @@ from companion.engine.model import (
 if TYPE_CHECKING:  # slow to load, and most commands only list containers
     from pathlib import Path
 
+    from companion.engine.shared_lists import SharedLists
     from companion.errors import EngineError
     from companion.spec.build_network import BuildNetwork
     from companion.spec.containers import Directory, File, Image, Network, Service, Target
@@ -201,22 +202,20 @@ class Driver(Protocol):
         """Remove the agent's volumes and return their number."""
 
 
-def driver(choice: Choice, project: str = "", agent: str = "", files: str = "") -> Driver:
+def driver(
+    choice: Choice,
+    project: str = "",
+    agent: str = "",
+    files: str = "",
+    lists: SharedLists | None = None,
+) -> Driver:
     """Return the driver of one agent on an engine or cluster.
 
-    Without project and agent, it covers everything that we created there.
+    Without project and agent, it covers everything that we created there. What a cluster lists is
+    shared by all drivers of a project that have the same `lists`.
     """
     if isinstance(choice, ClusterChoice):
         from companion.kubernetes.driver import ClusterDriver  # noqa: PLC0415 - few have a cluster
 
-        return ClusterDriver(choice, project, agent)
+        return ClusterDriver(choice, project, agent, lists=lists)
     return Engine(choice, project, agent, files)
-
-
-def sharing(engine: Driver, lists: dict[str, str]) -> Driver:
-    """Return a driver that looks at one agent of many: what a cluster lists for one, all share."""
-    if isinstance(engine.choice, ClusterChoice):
-        from companion.kubernetes.driver import ClusterDriver  # noqa: PLC0415 - few have a cluster
-
-        return ClusterDriver(engine.choice, engine.project, engine.agent, lists=lists)
-    return engine

@@ -47,8 +47,8 @@ class Inventory(Connection):
 
     @property
     def _image(self) -> str:
-        """The prefix of the tags of the agent's images."""
-        return f"localhost/companion/{self.project}-{self.agent}:"
+        """The prefix of the tags of the agent's images, or of those that a project's share."""
+        return f"localhost/companion/{'-'.join(filter(None, (self.project, self.agent)))}:"
 
     def observe(self, images: Collection[str] = (), services: Iterable[str] = ()) -> Observed:
         """Return the agent's containers and networks, and which of `images` (tags) exist.

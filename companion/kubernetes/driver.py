@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from companion.engine.model import AgentLogin, Command, Container, EngineChoice, Observed
 from companion.errors import Code, CompanionError, EngineError
@@ -24,12 +24,14 @@ from companion.system.plain import plain
 if TYPE_CHECKING:  # slow to load, and most commands only list Pods
     from pathlib import Path
 
+    from companion.engine.shared_lists import SharedLists
     from companion.kubernetes.images import Images
     from companion.kubernetes.names import Manifest
     from companion.kubernetes.showing import Showing
     from companion.spec.build_network import BuildNetwork
     from companion.spec.containers import Directory, File, Image, Network, Service, Target
 
+Answer = TypeVar("Answer")
 _APPLY = (
     "apply", "--server-side", "--force-conflicts", "--field-manager=companion", "--validate=false",
     "--filename=-",
@@ -53,8 +55,8 @@ class ClusterDriver(Kubectl):
     project: str = ""
     agent: str = ""
     files: str = ""
-    lists: dict[str, str] | None = field(default=None, compare=False)
-    """What was listed of the whole project, if a look at all its agents shares that."""
+    lists: SharedLists | None = field(default=None, compare=False)
+    """What is listed of the whole project, if several of its agents share that."""
 
     @property
     def names(self) -> Names:
@@ -109,12 +111,13 @@ class ClusterDriver(Kubectl):
 
     def _get(self, kinds: str, shape: str) -> str:
         """Return a list of the agent's objects, or of all of its project's to share."""
-        if self.lists is None:
-            return self.ask("get", kinds, self._selector, shape)
-        if kinds not in self.lists:
-            all_of_project = replace(self, agent="", lists=None)
-            self.lists[kinds] = all_of_project._get(kinds, shape)  # noqa: SLF001 - our own
-        return self.lists[kinds]
+        whose = self if self.lists is None else replace(self, agent="")
+        words = ("get", kinds, whose._selector, shape)  # noqa: SLF001 - our own
+        return self._shared(words, lambda: self.ask(*words))
+
+    def _shared(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
+        """Return the answer to a question that concerns no single agent."""
+        return self.lists.get((self.choice, question), ask) if self.lists else ask()
 
     def _place(self, gateway: str) -> Cluster:
         choice = self.choice
@@ -149,7 +152,8 @@ class ClusterDriver(Kubectl):
 
     def held(self, tags: Collection[str]) -> frozenset[str]:
         """Return which of these images the registry has."""
-        return self._images.held(tags) if tags else frozenset()
+        wanted = frozenset(tags)
+        return self._shared(wanted, lambda: self._images.held(wanted)) if tags else wanted
 
     def build(
         self,
@@ -173,8 +177,8 @@ class ClusterDriver(Kubectl):
             self._images.engine.sweep_builds()
 
     def agent_images(self) -> frozenset[str]:
-        """Return the tags of the images of the agent that remain on the desktop."""
-        return self._images.engine.agent_images()
+        """Return the tags of the images on the desktop that the project's agents share."""
+        return replace(self._images.engine, agent="").agent_images()
 
     def discard_image(self, tag: str) -> None:
         """Remove an image from the desktop; the registry is its user's own."""
@@ -275,7 +279,16 @@ class ClusterDriver(Kubectl):
         It raises EngineError with the cluster's own reason. What the cluster tells by now is old.
         """
         roles = tuple(service.role for service in target.services)
-        return Starting(self, self.names, self._selector, progress, is_wanted).waiter(roles)
+        return Starting(self.names, self._pods, self._events, progress, is_wanted).waiter(roles)
+
+    def _pods(self) -> list[dict[str, Any]]:
+        return self._list("pods")
+
+    def _events(self) -> list[dict[str, Any]]:
+        """Return the events of the namespace: they have no labels."""
+        words = ("get", "events", "--output=json")
+        listed: dict[str, Any] = json.loads(self._shared(words, lambda: self.ask(*words)))
+        return list(listed["items"])
 
     def reconnect(self, service: str) -> None:
         """Do nothing: the cluster's own rules are its own."""

@@ -1,6 +1,5 @@
 """Starting: waits until Pods have started, or until the cluster tells why one cannot."""
 
-import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from typing import Any
 
 from companion.errors import EngineError, StoppedError
 from companion.kubernetes import waiting
-from companion.kubernetes.kubectl import Kubectl
 from companion.kubernetes.names import LABEL, Names
 from companion.kubernetes.waiting import Coming, Patience, Ready, State
 from companion.spec.identity import Role
@@ -40,15 +38,17 @@ class _Events:
 class Starting:
     """The Pods of one agent that are to start."""
 
-    kubectl: Kubectl
     names: Names
-    selector: str
+    pods: Callable[[], list[dict[str, Any]]]
+    """Lists the agent's Pods."""
+    events: Callable[[], list[dict[str, Any]]]
+    """Lists the events of the namespace."""
     progress: Callable[[str], None]
     is_wanted: Callable[[], bool]
 
     def waiter(self, roles: tuple[Role, ...]) -> Callable[[], None]:
         """Return what waits for the Pods of these roles; events from before are no news to it."""
-        return partial(self._wait, roles, _Events(partial(self._get, "events")))
+        return partial(self._wait, roles, _Events(self.events))
 
     def _wait(self, roles: tuple[Role, ...], events: _Events) -> None:
         """Wait until the Pods of these roles have started.
@@ -89,11 +89,5 @@ class Starting:
         return self.names.sandbox if role is Role.AGENT else self.names.of(role)
 
     def _pods(self) -> list[dict[str, Any]]:
-        pods = self._get("pods", self.selector)
-        return sorted(pods, key=waiting.is_over, reverse=True)  # the last one of a role counts
-
-    def _get(self, *words: str) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = json.loads(self.kubectl.ask("get", *words, "--output=json"))[
-            "items"
-        ]
-        return items
+        # The last one of a role counts.
+        return sorted(self.pods(), key=waiting.is_over, reverse=True)

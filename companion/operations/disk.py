@@ -24,7 +24,8 @@ from companion.system.paths import Paths
 from companion.traffic.words import size
 
 Owner = tuple[str, str]
-"""The ID of a project, and an agent's name."""
+"""The ID of a project, and an agent's name; "" for the images that its agents on a cluster share.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,12 @@ class Known:
     def name(self, owner: Owner) -> str:
         """Return an agent for people."""
         project, agent = owner
-        return f"{agent} in {self.places.get(project, project)}"
+        return f"{agent or 'the agents'} in {self.places.get(project, project)}"
+
+    def can_start(self, owner: Owner) -> bool:
+        """Tell whether an agent, or any that shares the image, can be started again."""
+        project, agent = owner
+        return owner in self.here or (not agent and any(p == project for p, _ in self.here))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +193,10 @@ def _why(image: StoredImage, *, known: Known, keep: Collection[str], alone: Alon
     if image.tag.startswith(GATEWAY_IMAGE):
         return "an older gateway" if alone.gateway else ""
     owner = image.project, image.agent
-    if not image.tag.startswith(f"localhost/companion/{image.project}-{image.agent}:"):
+    name = "-".join(filter(None, owner))
+    if not image.tag.startswith(f"localhost/companion/{name}:"):
         return ""  # somebody's own image, which has our labels from its base
-    if owner in known.here:
+    if known.can_start(owner):
         return "" if image.id in keep else f"an older version of {known.name(owner)}"
     if image.project in known.places:
         return f"of {known.name(owner)}, which is gone"

@@ -126,8 +126,11 @@ class Applier:
         """Remove images of this agent that its target no longer uses.
 
         The sandbox runs by now: an engine that is too busy to list them is no reason to roll back,
-        and the next rebuild removes them.
+        and the next rebuild removes them. What was built for a cluster stays: other agents share
+        it, and the next build begins with its layers.
         """
+        if isinstance(self.engine.choice, ClusterChoice):
+            return
         keep = {image.tag for image in self.target.images}
         with suppress(CompanionError):
             for tag in self.engine.agent_images() - keep:

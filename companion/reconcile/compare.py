@@ -3,8 +3,9 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from companion.engine.driver import Driver, sharing
-from companion.engine.model import Choice, ClusterChoice, Observed
+from companion.engine.driver import Driver
+from companion.engine.model import ClusterChoice, Observed
+from companion.engine.shared_lists import SharedLists
 from companion.errors import CompanionError
 from companion.project import carried_store, store
 from companion.project.model import AgentRef
@@ -26,15 +27,12 @@ from companion.reconcile.steps import Change, Plan, Reload
 from companion.reconcile.validate import Checked, check
 from companion.system.paths import Paths
 
-Lists = dict[Choice, dict[str, str]]
-"""What clusters listed of a project, for one look at all its agents."""
-
 
 def preview(
     home: Paths,
     ref: AgentRef,
     restarts: Restarts = Restarts.NEEDED,
-    lists: Lists | None = None,
+    lists: SharedLists | None = None,
     on: str | None = None,
 ) -> Comparison:
     """Compare an agent's sandbox without changing anything, or trying what an engine can do.
@@ -57,13 +55,11 @@ def preview(
     record = store.read(checked.agent_paths(home))
     if choice := elsewhere.unasked(home, checked, record):
         return _unasked(home, checked, record, choice)
-    engine = engine_of(home, checked, record, on, tries=False)
-    if lists is not None and isinstance(engine.choice, ClusterChoice):
-        engine = sharing(engine, lists.setdefault(engine.choice, {}))
+    engine = engine_of(home, checked, record, on, tries=False, lists=lists)
     proposed = propose(home, checked, record, engine)
     seen = compare(home, checked, proposed, engine, restarts)
     on_cluster = isinstance(engine.choice, ClusterChoice)  # which is asked, but tries nothing
-    return refreshed(home, seen, proposed, restarts) if on_cluster else seen
+    return refreshed(home, seen, proposed, restarts, lists) if on_cluster else seen
 
 
 def _unasked(
@@ -117,7 +113,13 @@ def compare(
     return comparison
 
 
-def refreshed(home: Paths, seen: Comparison, record: AgentRecord, restarts: Restarts) -> Comparison:
+def refreshed(
+    home: Paths,
+    seen: Comparison,
+    record: AgentRecord,
+    restarts: Restarts,
+    lists: SharedLists | None = None,
+) -> Comparison:
     """Compare again if an engine elsewhere has other networks by now, once anything is started.
 
     They tell which addresses of that machine the gateway refuses. The image of gateways is ours:
@@ -131,7 +133,8 @@ def refreshed(home: Paths, seen: Comparison, record: AgentRecord, restarts: Rest
     choice = elsewhere.refreshed(seen.engine, seen.desired.target, seen.observed.images)
     if choice == seen.engine.choice:
         return seen
-    return compare(home, seen.checked, record, engine_at(home, seen.checked, choice), restarts)
+    engine = engine_at(home, seen.checked, choice, lists)
+    return compare(home, seen.checked, record, engine, restarts)
 
 
 def _reconnected(seen: Comparison, record: AgentRecord) -> Comparison:

@@ -3,6 +3,7 @@
 from companion.engine.detection import detect, pinned
 from companion.engine.driver import Driver, driver
 from companion.engine.model import Choice, EngineChoice
+from companion.engine.shared_lists import SharedLists
 from companion.project.record import AgentRecord
 from companion.reconcile import elsewhere, user_settings
 from companion.reconcile.validate import Checked
@@ -16,6 +17,7 @@ def engine_of(
     on: str | None = None,
     *,
     tries: bool = True,
+    lists: SharedLists | None = None,
 ) -> Driver:
     """Return the configured engine, else the agent's current one, else one that is running.
 
@@ -25,6 +27,7 @@ def engine_of(
         record: what is recorded of it.
         on: the engine or place to use where the config does not choose one.
         tries: find out whether an unknown engine can mount files of this desktop.
+        lists: what the agents of a project share that are looked at together.
 
     Raises:
         CompanionError: the engine is not installed or does not answer.
@@ -34,10 +37,13 @@ def engine_of(
     choice = detect(wanted, known, places)
     if isinstance(choice, EngineChoice):
         choice = pinned(choice)
-    return engine_at(home, checked, elsewhere.examined(home, checked, choice, record, tries=tries))
+    seen = elsewhere.examined(home, checked, choice, record, tries=tries)
+    return engine_at(home, checked, seen, lists)
 
 
-def engine_at(home: Paths, checked: Checked, choice: Choice) -> Driver:
+def engine_at(
+    home: Paths, checked: Checked, choice: Choice, lists: SharedLists | None = None
+) -> Driver:
     """Return the driver of a chosen engine for the agent."""
     files = str(checked.agent_paths(home).root)
-    return driver(choice, checked.project.id, checked.config.name, files)
+    return driver(choice, checked.project.id, checked.config.name, files, lists)

@@ -12,6 +12,7 @@ from functools import partial
 
 from companion import __version__
 from companion.engine.driver import Driver
+from companion.engine.shared_lists import SharedLists
 from companion.errors import (
     CompanionError,
     ConfigError,
@@ -80,6 +81,7 @@ class _Request:
     only_if_changed: bool = False
     unasked: bool = False
     on: str | None = None
+    lists: SharedLists | None = None
     agent: str = ""
     """The agent's name, once its config is known."""
     last_stop_request: int = 0
@@ -127,9 +129,13 @@ def reconcile_on(
     progress: Progress,
     on: str | None,
     restarts: Restarts = Restarts.NEEDED,
+    lists: SharedLists | None = None,
 ) -> Report:
-    """Do as reconcile(), on an engine or place if the config does not choose one."""
-    return _run(_Request(home, ref, progress, time.monotonic(), restarts, on=on))
+    """Do as reconcile(), on an engine or place if the config does not choose one.
+
+    Agents of a project that are reconciled at once share `lists`.
+    """
+    return _run(_Request(home, ref, progress, time.monotonic(), restarts, on=on, lists=lists))
 
 
 def _run(request: _Request) -> Report:
@@ -205,11 +211,12 @@ def _reconcile(request: _Request) -> Report:
     home, progress = request.home, request.progress
     checked = check(home, request.ref)
     trust.require(home, checked)
-    engine = engine_of(home, checked, store.read(checked.agent_paths(home)), request.on)
+    known, lists = store.read(checked.agent_paths(home)), request.lists
+    engine = engine_of(home, checked, known, request.on, lists=lists)
     record = replace(reserve(home, checked, engine, progress), wanted="up")
     remembered = _remembered(request, checked, record, engine)
     comparison = remembered or compare(home, checked, record, engine, request.restarts)
-    comparison = refreshed(home, comparison, record, request.restarts)
+    comparison = refreshed(home, comparison, record, request.restarts, lists)
     is_kept = bool(remembered or comparison.waits_for) and not comparison.plan.steps
     if is_kept and not carrying.of(home, comparison).is_due():
         if record.applied.version != __version__:

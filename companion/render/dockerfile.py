@@ -42,11 +42,14 @@ RUN set -eu; \\
 
 
 def render(sandbox: Sandbox, scripts: tuple[File, ...]) -> Image:
-    """Return the agent's image with its complete build context."""
+    """Return the agent's image with its complete build context.
+
+    On a cluster, equal images of a project's agents are one: pushed once, and pulled once.
+    """
     context = (*scripts, *_context(sandbox))
     text = "".join(_lines(sandbox, {file.path.split("/")[0] for file in context}))
     return Image(
-        name=f"{sandbox.project}-{sandbox.agent}",
+        name="-".join(_owner(sandbox).values()),
         role=Role.AGENT,
         files=(File("Dockerfile", text.encode()), *context),
         arguments=(),
@@ -82,7 +85,8 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     if _speaks_acp(sandbox):
         yield f"COPY acp {zed.PROGRAM_IN_SANDBOX}\n"
     yield from (f"COPY {name}/ {LIB}/{name}/\n" for name in _COPIED if name in parts)
-    yield f"LABEL dev.companion.project={sandbox.project} dev.companion.agent={sandbox.agent}\n"
+    labels = (f"dev.companion.{key}={name}" for key, name in _owner(sandbox).items())
+    yield f"LABEL {' '.join(labels)}\n"
     # A base image's own locale is kept.
     yield f"USER {uid}:{uid}\nWORKDIR {program.home}\nENV LANG=${{LANG:-C.UTF-8}}\n"
     # Where root starts, the entrypoint gives this PATH to the agent alone.
@@ -92,6 +96,12 @@ def _lines(sandbox: Sandbox, parts: set[str]) -> Iterator[str]:
     gate = () if sandbox.gateway else ("--no-gate",)
     words = ("/bin/bash", f"{LIB}/entrypoint.sh", *root, *gate)
     yield f"ENTRYPOINT {json.dumps(words)}\n"
+
+
+def _owner(sandbox: Sandbox) -> dict[str, str]:
+    """Return whose the image is: the project's, or the agent's alone."""
+    own = {} if sandbox.is_on_cluster else {"agent": sandbox.agent}
+    return {"project": sandbox.project} | own
 
 
 def _installed(packages: Iterable[str], afterwards: str = "") -> str:

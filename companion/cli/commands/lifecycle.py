@@ -13,6 +13,7 @@ from companion.cli.targets import project_of
 from companion.desktop import ssh_config
 from companion.engine import detection
 from companion.engine.model import shown
+from companion.engine.shared_lists import SharedLists
 from companion.errors import Code, CompanionError, EngineError, Problem
 from companion.operations import registry, repository_check, way_out
 from companion.project import discovery, inventory, store
@@ -107,10 +108,12 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     on = None if fresh else arguments.on
     restarts = Restarts.ALL if fresh else Restarts.NEEDED
 
+    lists = SharedLists() if len(refs) > 1 else None
+
     def bring_up(name: str, progress: Progress) -> Report:
         for danger in repository_check.since_start(home, project, names[name]):
             progress(f"before you run git, look at this: {danger}")
-        return run.reconcile_on(home, refs[name], progress, on, restarts)
+        return run.reconcile_on(home, refs[name], progress, on, restarts, lists)
 
     answers, problems = _each_agent(tuple(refs), bring_up, raw=arguments.verbose)
     reports = answers.values()

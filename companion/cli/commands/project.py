@@ -11,12 +11,13 @@ from companion.cli.commands.trust import offer, page, power_facts
 from companion.cli.output import DIFFERENCES, Result, ask, comment, table
 from companion.cli.targets import project_of
 from companion.config import decode
+from companion.engine import shared_lists
 from companion.engine.model import ClusterChoice
 from companion.errors import Code, CompanionError, ConfigError, Problem
 from companion.project import discovery
 from companion.reconcile import generate as generating
 from companion.reconcile import host_facts
-from companion.reconcile.compare import Lists, preview
+from companion.reconcile.compare import preview
 from companion.reconcile.comparison import Comparison
 from companion.reconcile.steps import Change
 from companion.reconcile.trust import Review, agree, judge, review
@@ -125,7 +126,7 @@ def generate(arguments: Namespace) -> Result:
 def plan(arguments: Namespace) -> Result:
     """Show what `up` would do."""
     home, project = project_of(arguments)
-    lists: Lists = {}
+    lists = shared_lists.of_one_look()
     refs = discovery.agent_refs(project)
     found = [preview(home, ref, lists=lists, on=arguments.on) for ref in refs]
     reviewed = Review(project, tuple(judge(home, seen.checked) for seen in found))

@@ -1,0 +1,50 @@
+"""Shared lists: what several looks at one project ask an engine for, asked once for all of them."""
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class _Held:
+    """The last answer to one question, and when it was asked for."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    begin: float = float("-inf")
+    answer: Any = None
+
+
+class SharedLists:
+    """Answers for all who ask the same, from any thread.
+
+    An answer counts if it was asked for after they came, or at most `seconds` before.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._seconds = seconds
+        self._held: dict[Hashable, _Held] = {}
+
+    def get(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
+        """Return the answer to a question, by `ask` unless somebody else has it.
+
+        Raises:
+            Exception: whatever `ask` raises; the next one asks again.
+        """
+        came = time.monotonic()
+        held = self._held.setdefault(question, _Held())
+        with held.lock:
+            if held.begin + self._seconds < came:
+                begin = time.monotonic()
+                held.answer = ask()
+                held.begin = begin
+            answer: Answer = held.answer
+            return answer
+
+
+def of_one_look() -> SharedLists:
+    """Return lists of one look at many agents, which changes nothing."""
+    return SharedLists(float("inf"))
