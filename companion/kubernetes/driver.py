@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from companion.engine.model import AgentLogin, Command, Container, EngineChoice, Observed
@@ -39,6 +40,9 @@ _APPLY = (
 """On the server: the client's own way would store each Secret a second time, as an annotation."""
 _SEEN = "pods,services,networkpolicies"
 _CLAIM, _CLAIMS = "PersistentVolumeClaim", "persistentvolumeclaims"
+_AROUND = f"deployments,statefulsets,services,{_CLAIMS}"
+"""What decides how a Pod is started."""
+_OWNERS = {"Deployment", "StatefulSet"}
 _HOLD_FILES = "configmaps,secrets"
 _ENDED = "command terminated with exit code "
 """What kubectl adds to the output of a command that failed."""
@@ -212,9 +216,9 @@ class ClusterDriver(Kubectl):
 
     def _address(self) -> str:
         """Return the address of the gateway's Service, which is made if it is missing."""
-        found = pods_seen.address(self._list("services"), self.names)
-        if found:
-            return found
+        return pods_seen.address(self._list("services"), self.names) or self._first_address()
+
+    def _first_address(self) -> str:
         self._apply((network.first_service(self.names),))
         return pods_seen.address(self._list("services"), self.names)
 
@@ -255,21 +259,20 @@ class ClusterDriver(Kubectl):
 
     def start(self, service: Service, target: Target) -> None:
         """Apply what makes a service's Pod, and what leads there."""
-        self._removal.await_end(self._owner(service.role))
-        place = self._place(self._address())
+        there = self._list(_AROUND)
+        owner = self._owner(service.role).partition("/")[2]
+        if any(one["metadata"].get("deletionTimestamp") for one in _named(there, _OWNERS, owner)):
+            self._removal.await_end(partial(self._owners_called, owner))
+        place = self._place(pods_seen.address(there, self.names) or self._first_address())
         around = network.render(target, self.names, place)
-        made = tuple(objects.workload(service.role, target, self.names, place))
-        there = self._claims(one["metadata"]["name"] for one in made if one["kind"] == _CLAIM)
-        kept = (one for one in made if one["metadata"]["name"] not in there)
+        made = objects.workload(service.role, target, self.names, place)
+        # Claims may have grown, and no cluster lets one shrink again.
+        kept = (o for o in made if not _named(there, {_CLAIM}, o["metadata"]["name"]))
         self._apply((*around, *kept))
 
-    def _claims(self, names: Iterable[str]) -> frozenset[str]:
-        """Return which claims exist. They may have grown, and no cluster lets one shrink again."""
-        wanted = tuple(names)
-        if not wanted:
-            return frozenset()
-        said = self.ask("get", _CLAIMS, *wanted, "--ignore-not-found", "--output=name")
-        return frozenset(one.partition("/")[2] for one in said.split())
+    def _owners_called(self, name: str) -> list[str]:
+        listed = self._get("deployments,statefulsets", "--output=name").split()
+        return [one for one in listed if one.partition("/")[2] == name]
 
     def waiter(
         self, target: Target, progress: Callable[[str], None], is_wanted: Callable[[], bool]
@@ -388,3 +391,7 @@ class ClusterDriver(Kubectl):
         if own:
             self._removal.claims()
         return len(own)
+
+
+def _named(listed: Iterable[Manifest], kinds: Collection[str], name: str) -> list[Manifest]:
+    return [o for o in listed if o["kind"] in kinds and o["metadata"]["name"] == name]

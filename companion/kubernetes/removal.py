@@ -5,6 +5,7 @@ together with Pods, which a node may take minutes to end.
 """
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from companion.errors import Code, EngineError
@@ -15,7 +16,8 @@ from companion.system import process
 
 _PATIENCE = 90.0
 """Seconds for which a removal may take: a node that is up takes about three."""
-_PAUSE = 0.3
+_PAUSE, _SLOWER, _LONGEST_PAUSE = 0.3, 1.2, 1.0
+"""Seconds between two looks, as in starting.py."""
 _OWNERS = "deployments,statefulsets"
 _CONTENTS = "configmaps,secrets"
 _NETWORK = "services,networkpolicies"
@@ -54,15 +56,19 @@ class Removal:
         """Begin to remove what makes a Pod, such as `deployment/NAME`."""
         self.kubectl.call("delete", owner, *_WITH_PODS)
 
-    def await_end(self, owner: str) -> None:
-        """Wait until what makes a Pod is gone, and the Pod with it, if it is being removed.
+    def await_end(self, left: Callable[[], Sequence[str]]) -> None:
+        """Wait until nothing is left of what is being removed.
 
         Raises:
             EngineError: it does not end.
         """
-        since = "--output=jsonpath={.metadata.deletionTimestamp}"
-        if self.kubectl.ask("get", owner, "--ignore-not-found", since):
-            self._await(owner)
+        end, pause = time.monotonic() + _PATIENCE, _PAUSE
+        while names := left():
+            if time.monotonic() > end:
+                raise _unfinished(self.kubectl, names)
+            process.heed_interrupt()
+            time.sleep(pause)
+            pause = min(pause * _SLOWER, _LONGEST_PAUSE)
 
     def claims(self) -> None:
         """Remove the claims of volumes."""
@@ -70,15 +76,12 @@ class Removal:
         self._await("persistentvolumeclaims", self.selector)
 
     def _await(self, *words: str) -> None:
-        end = time.monotonic() + _PATIENCE
-        while left := self.kubectl.ask("get", *words, "--ignore-not-found", "--output=name"):
-            if time.monotonic() > end:
-                raise _unfinished(self.kubectl, left.split())
-            process.heed_interrupt()
-            time.sleep(_PAUSE)
+        self.await_end(
+            lambda: self.kubectl.ask("get", *words, "--ignore-not-found", "--output=name").split()
+        )
 
 
-def _unfinished(kubectl: Kubectl, left: list[str]) -> EngineError:
+def _unfinished(kubectl: Kubectl, left: Sequence[str]) -> EngineError:
     names = ", ".join(left)
     what = f"the cluster has not removed {names} within {_PATIENCE:.0f} s"
     if any(one.startswith("pod/") for one in left):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from companion.errors import EngineError, StoppedError
+from companion.errors import Code, EngineError, StoppedError
 from companion.kubernetes import waiting
 from companion.kubernetes.names import LABEL, Names
 from companion.kubernetes.waiting import Coming, Patience, Ready, State
@@ -16,6 +16,8 @@ from companion.system import process
 _PAUSE, _SLOWER, _LONGEST_PAUSE = 0.3, 1.3, 1.0
 """Seconds between two looks: the first ones, by how much the next pause is longer, and the longest.
 Many agents may start at once, and each look is a call of kubectl."""
+_SILENCE = 30.0
+"""Seconds for which a cluster may not answer: it starts many Pods, or its API server again."""
 _SECONDS_OF_EVENTS = 5.0
 """How old the events may be by which a Pod is judged: one list has those of all agents."""
 
@@ -58,12 +60,19 @@ class Starting:
             StoppedError: they are not wanted any more.
         """
         told, pause, patience = "", _PAUSE, Patience()
+        heard = time.monotonic()
         while True:
             process.heed_interrupt()
             if not self.is_wanted():
                 raise StoppedError("stopped while its Pods were started")
-            states = self._states(roles, events)
-            now = time.monotonic()
+            try:
+                states = self._states(roles, events)
+            except EngineError as error:
+                if not _is_silence(error) or time.monotonic() > heard + _SILENCE:
+                    raise
+                time.sleep(pause)
+                continue
+            heard = now = time.monotonic()
             problems = (patience.problem(role, state, now) for role, state in states.items())
             if problem := next(filter(None, problems), None):
                 raise EngineError(problem.what, problem.hint, code=problem.code)
@@ -91,3 +100,7 @@ class Starting:
     def _pods(self) -> list[dict[str, Any]]:
         # The last one of a role counts.
         return sorted(self.pods(), key=waiting.is_over, reverse=True)
+
+
+def _is_silence(error: EngineError) -> bool:
+    return error.problems[0].code is Code.ENGINE_SILENT

@@ -8,7 +8,7 @@ from typing import assert_never
 from companion.desktop import ssh_config
 from companion.engine import gateway_socket
 from companion.engine.driver import Driver, driver
-from companion.engine.model import AgentLogin, Choice, Observed
+from companion.engine.model import AgentLogin, Choice, ClusterChoice, Observed
 from companion.errors import (
     CompanionError,
     EngineError,

@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from companion.engine.driver import Driver
-from companion.engine.model import ClusterChoice, Observed
+from companion.engine.model import Choice, ClusterChoice, Observed
 from companion.engine.shared_lists import SharedLists
 from companion.errors import CompanionError
 from companion.project import carried_store, store
