@@ -14,7 +14,7 @@ class _Held:
     """The last answer to one question, and when it was asked for."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    begin: float = float("-inf")
+    begin: float | None = None
     answer: Any = None
 
 
@@ -37,7 +37,7 @@ class SharedLists:
         came = time.monotonic()
         held = self._held.setdefault(question, _Held())
         with held.lock:
-            if held.begin + self._seconds < came:
+            if held.begin is None or held.begin + self._seconds < came:
                 begin = time.monotonic()
                 held.answer = ask()
                 held.begin = begin

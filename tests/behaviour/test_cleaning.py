@@ -50,6 +50,18 @@ def unused(fake: Fake, *arguments: str) -> dict[str, str]:
     return {one["name"]: one["why"] for one in engine["unused"]}
 
 
+def test_of_the_images_that_agents_on_a_cluster_share_the_newest_one_stays(fake: Fake):
+    (mine, labels), *_ = (
+        (tag, one["labels"]) for tag, one in fake.world["images"].items() if "-coder:" in tag
+    )
+    name = mine.rpartition("-")[0]
+    whose = {key: value for key, value in labels.items() if not key.endswith(".agent")}
+    shared = {tag: image(f"{name}:{tag}", whose, "base", created=tag) for tag in "12"}
+    fake.set(images=fake.world["images"] | {one["tag"]: one for one in shared.values()})
+    assert unused(fake, "--dry-run")[f"{name}:1"].startswith("an older version of the agents in ")
+    assert f"{name}:2" not in unused(fake, "--dry-run")
+
+
 def test_an_image_that_no_sandbox_needs_is_shown_and_removed_only_on_request(fake: Fake):
     before = fake.world["images"]
     shown = fake.desk.companion("clean", "--dry-run").ok().out

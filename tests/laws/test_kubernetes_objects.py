@@ -103,6 +103,16 @@ def test_every_release_takes_the_objects_and_the_role(release: str, tmp_path: Pa
         kubernetes_validate.validate(one, release, strict=True)
 
 
+def test_agents_of_a_project_share_equal_images_on_a_cluster_only(tmp_path: Path, cluster: Cluster):
+    one = desired(tmp_path)
+    other = replace(one.sandbox, agent="tester")
+    found = (rendered(replace(one, sandbox=each), cluster) for each in (one.sandbox, other))
+    (shared,) = {pods(each)["StatefulSet"]["containers"][0]["image"] for each in found}
+    assert f"/{one.sandbox.project}:" in shared
+    here = desire(other, host_facts.assets(), {}, (), ()).target.service(Role.AGENT).image
+    assert here != one.target.service(Role.AGENT).image
+
+
 def test_a_secret_is_in_no_other_object_and_the_agent_mounts_its_own_only(
     cluster: Cluster, tmp_path: Path
 ):
