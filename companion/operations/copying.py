@@ -5,12 +5,9 @@ that lies where an agent may write.
 """
 
 import os
-import secrets
-import shutil
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -18,7 +15,7 @@ from typing import IO
 from companion.engine.driver import Driver
 from companion.engine.model import Command
 from companion.errors import Code, CompanionError, UsageError
-from companion.operations import disarming
+from companion.operations import destination, disarming
 from companion.operations.copy_scripts import (
     CONTENT,
     IS_DIRECTORY,
@@ -31,13 +28,11 @@ from companion.operations.copy_scripts import (
 from companion.operations.disarming import Disarmed
 from companion.project import store
 from companion.project.record import AgentRecord
-from companion.system import children, files, links, merge, open_flags, pack, unpack
+from companion.system import children, files, links, merge, pack, unpack
 from companion.system.paths import Paths
 from companion.system.plain import plain
 from companion.system.unpack import RefusedError, Unpacked
 
-_KEPT_FREE = 512 * 1024 * 1024
-"""Bytes of the disk that what comes out may not fill."""
 _REST = 1024 * 1024
 """Bytes after the end of an archive: tar fills its last block."""
 
@@ -96,7 +91,7 @@ def into(home: Paths, source: str, inside: Inside) -> str:
     if real.is_dir() and _is_content(source):
         name = ""
     kind = "directory" if real.is_dir() else "file"
-    with _opened(real.parent) as parent:
+    with destination.opened(real.parent) as parent:
         return _sent(inside, (name, kind), lambda out: pack.pack(out, parent, real.name, CONTENT))
 
 
@@ -125,13 +120,13 @@ def out_of(home: Paths, inside: Inside, target: str) -> CopiedOut:
     _require_own_links(home, whole.parent)
     place = files.real(whole.parent) / whole.name
     if place.is_dir() and not place.is_symlink():
-        with _opened(place) as there, _temporary(there) as (name, work):
-            done = _received(inside, work, _room(there))
+        with destination.opened(place) as there, destination.temporary(there) as (name, work):
+            done = _received(inside, work, destination.room(there))
             disarmed = _disarmed(done, place / name / CONTENT)
             written = _merged(done, work, there, place)
             return CopiedOut(place, written, disarmed.without(written.left_out))
-    with _opened(place.parent) as parent, _temporary(parent) as (name, work):
-        done = _received(inside, work, _room(parent))
+    with destination.opened(place.parent) as parent, destination.temporary(parent) as (name, work):
+        done = _received(inside, work, destination.room(parent))
         disarmed = _disarmed(done, place.parent / name / CONTENT)
         if target.endswith("/") and not done.is_directory:
             raise CompanionError(f"there is no directory {target}", "create it first")
@@ -139,7 +134,7 @@ def out_of(home: Paths, inside: Inside, target: str) -> CopiedOut:
         try:
             os.rename(CONTENT, place.name, src_dir_fd=work, dst_dir_fd=parent)
         except OSError as error:
-            raise _unwritable(str(place), error) from None
+            raise destination.unwritable(str(place), error) from None
     return CopiedOut(place, done, disarmed)
 
 
@@ -162,7 +157,7 @@ def _disarmed(done: Unpacked, place: Path) -> Disarmed:
     try:
         disarmed = disarming.disarm(place) if done.is_directory else Disarmed()
     except OSError as error:
-        raise _unwritable("what came out", error) from None
+        raise destination.unwritable("what came out", error) from None
     except ValueError:  # NUL in a path
         what = "a `.git` that came out names what cannot be a path; nothing was kept"
         raise CompanionError(what, "remove it inside", code=Code.FILE_ACCESS) from None
@@ -236,7 +231,7 @@ def _received(inside: Inside, work: int, room: int) -> Unpacked:
                 what = f"what came out of {engine.agent} was refused: {why}"
                 raise CompanionError(what, "nothing was kept") from None
         except OSError as error:
-            raise _unwritable("what came out", error) from None
+            raise destination.unwritable("what came out", error) from None
         code, complaint = program.ends()
     if code == NOT_THERE:
         what = f"there is no {inside.path} in {engine.agent}"
@@ -264,53 +259,6 @@ def _require_own_links(home: Paths, path: Path) -> None:
         if any(link.is_relative_to(place) for place in writable):
             what = f"{link} is a symbolic link that an agent may have made"
             raise CompanionError(what, "name what it leads to", code=Code.FILE_ACCESS)
-
-
-@contextmanager
-def _opened(directory: Path) -> Iterator[int]:
-    """Open a directory by its path without links; one that comes up meanwhile is refused."""
-    with ExitStack() as stack:
-        try:
-            handle = stack.enter_context(links.held(directory))
-        except (FileNotFoundError, NotADirectoryError):
-            raise CompanionError(f"there is no directory {directory}", "create it first") from None
-        except OSError as error:
-            raise _unwritable(str(directory), error) from None
-        yield handle
-
-
-@contextmanager
-def _temporary(parent: int) -> Iterator[tuple[str, int]]:
-    """Make a directory of ours, which is removed afterwards with what is left in it.
-
-    Yields:
-        Its name, and a handle.
-    """
-    name = f".companion-cp.{secrets.token_hex(6)}"
-    try:
-        os.mkdir(name, 0o700, dir_fd=parent)
-    except OSError as error:
-        raise _unwritable("a file there", error) from None
-    try:
-        handle = os.open(name, os.O_RDONLY | open_flags.DIRECTORY, dir_fd=parent)
-        try:
-            yield name, handle
-        finally:
-            os.close(handle)
-    finally:
-        shutil.rmtree(name, ignore_errors=True, dir_fd=parent)
-
-
-def _room(directory: int) -> int:
-    if sys.platform == "win32":
-        return 0
-    disk = os.fstatvfs(directory)
-    return max(0, disk.f_bavail * disk.f_frsize - _KEPT_FREE)
-
-
-def _unwritable(place: str, error: OSError) -> CompanionError:
-    what = f"cannot write {place}: {error.strerror or error}"
-    return CompanionError(what, "nothing was kept", code=Code.FILE_ACCESS)
 
 
 def _last_line(text: str) -> str:

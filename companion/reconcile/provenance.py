@@ -18,7 +18,8 @@ from companion.reconcile.locate import Locator
 from companion.reconcile.validate import Checked
 from companion.sandbox import assemble, engine_power
 from companion.sandbox.powers import Agreed, Kind, Power, is_covered
-from companion.sandbox.powers_of import content_of, powers_of
+from companion.sandbox.powers_inside import content_of
+from companion.sandbox.powers_of import powers_of
 from companion.spec.containers import File
 from companion.system import files, git
 
