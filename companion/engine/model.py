@@ -110,6 +110,8 @@ class Observed:
     """Tags of the requested images that exist."""
     unreachable: bool = False
     """Everything runs, but SSH does not answer."""
+    lost: frozenset[str] = frozenset()
+    """The roles whose containers mount files of ours that an engine elsewhere has no more."""
 
     def container(self, service: str) -> Container | None:
         """Return the container of a service, or None."""

@@ -12,12 +12,12 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from companion.engine.model import AgentLogin, Command, Container, EngineChoice, Observed
 from companion.errors import Code, CompanionError, EngineError
-from companion.kubernetes import network, objects, pods_seen
+from companion.kubernetes import held_files, listing, network, objects, pods_seen
 from companion.kubernetes.cluster import Cluster, Fence, reference
 from companion.kubernetes.kubectl import FAST, SLOW, Kubectl
 from companion.kubernetes.names import LABEL, OWNER, Names
 from companion.kubernetes.removal import MADE, Removal
-from companion.kubernetes.starting import Starting
+from companion.kubernetes.starting import EVENTS, Starting
 from companion.spec.identity import LIB, Role, as_agent
 from companion.system import process
 from companion.system.plain import plain
@@ -43,7 +43,6 @@ _CLAIM, _CLAIMS = "PersistentVolumeClaim", "persistentvolumeclaims"
 _AROUND = f"deployments,statefulsets,services,{_CLAIMS}"
 """What decides how a Pod is started."""
 _OWNERS = {"Deployment", "StatefulSet"}
-_HOLD_FILES = "configmaps,secrets"
 _ENDED = "command terminated with exit code "
 """What kubectl adds to the output of a command that failed."""
 
@@ -91,12 +90,17 @@ class ClusterDriver(Kubectl):
         Raises:
             CompanionError: the cluster or the registry does not answer.
         """
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - start-up time is a budget
+
         del services  # one list has all of them
-        seen = self._list(_SEEN)
+        with ThreadPoolExecutor(1) as asked:
+            files = asked.submit(self.held_files)
+            seen = self._list(_SEEN)
+            lost = held_files.without(seen, self.names.sandbox, files.result())
         run = pods_seen.images(seen)
         known = frozenset(tag for tag in images if reference(self.choice.registry, tag) in run)
         held = self.held(frozenset(images) - known)  # no registry is asked for what runs already
-        return Observed(self._seen(seen), {}, held | known)
+        return Observed(self._seen(seen), {}, held | known, lost=lost)
 
     def containers(self, services: Iterable[str] = ()) -> tuple[Container, ...]:
         """Return the agent's Pods as containers, running or not."""
@@ -107,8 +111,8 @@ class ClusterDriver(Kubectl):
         seal = self._place(pods_seen.address(listed, self.names)).seal if self.agent else ""
         return tuple(pods_seen.containers(listed, seal))
 
-    def _list(self, kinds: str) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = json.loads(self._get(kinds, "--output=json"))["items"]
+    def _list(self, kinds: str, shape: str = listing.SHAPE) -> list[dict[str, Any]]:
+        items = list(listing.objects(self._get(kinds, shape)))
         if self.lists is None:
             return items
         return [o for o in items if o["metadata"]["labels"].get(f"{LABEL}.agent") == self.agent]
@@ -234,16 +238,20 @@ class ClusterDriver(Kubectl):
 
     def held_files(self) -> tuple[str, ...]:
         """Return the names of the objects that hold our files."""
-        listed = self._get(_HOLD_FILES, "--output=name").split()
-        own = f"{self.names.sandbox}-"  # parts of it have no dash in their names
-        return tuple(n for n in listed if n.partition("/")[2].rpartition("-")[0] + "-" == own)
+        held = held_files.names(self._get(held_files.KINDS, held_files.NAMES))
+        return held_files.of_sandbox(held, self.names.sandbox)
 
     def owners_of_files(self) -> frozenset[tuple[str, str]]:
         """Return whose files are in the namespace, as (project, agent); no content is read."""
-        columns = f"--label-columns={LABEL}.project,{LABEL}.agent"
-        table = self.ask("get", _HOLD_FILES, self._selector, "--no-headers", columns)
-        rows = (line.split() for line in table.splitlines() if line.strip())
-        return frozenset((row[-2], row[-1]) for row in rows)
+        return frozenset((project, agent) for _, project, agent in self._owners(self._selector))
+
+    def other_owners(self) -> frozenset[tuple[str, str, str]]:
+        """Return whose files others have in the namespace, as (owner, project, agent)."""
+        return self._owners(f"--selector={OWNER},{OWNER}!={self.choice.owner}")
+
+    def _owners(self, selector: str) -> frozenset[tuple[str, str, str]]:
+        options = (held_files.NAMES, held_files.OWNERS)
+        return held_files.owners(self.ask("get", held_files.KINDS, selector, *options))
 
     def remove_files(self) -> None:
         """Remove all objects of the agent but the claims of its volumes.
@@ -285,11 +293,11 @@ class ClusterDriver(Kubectl):
         return Starting(self.names, self._pods, self._events, progress, is_wanted).waiter(roles)
 
     def _pods(self) -> list[dict[str, Any]]:
-        return self._list("pods")
+        return self._list("pods", listing.OF_STARTING)
 
     def _events(self) -> list[dict[str, Any]]:
         """Return the events of the namespace: they have no labels."""
-        words = ("get", "events", "--output=json")
+        words = ("get", "events", EVENTS, "--output=json")
         listed: dict[str, Any] = json.loads(self._shared(words, lambda: self.ask(*words)))
         return list(listed["items"])
 
@@ -348,7 +356,8 @@ class ClusterDriver(Kubectl):
 
     def describe(self, services: Iterable[str]) -> str:
         """Return the Pods of services, a JSON list in their order."""
-        pods = {one["metadata"]["labels"].get(f"{LABEL}.role"): one for one in self._list("pods")}
+        listed = json.loads(self.ask("get", "pods", self._selector, "--output=json"))["items"]
+        pods = {one["metadata"]["labels"].get(f"{LABEL}.role"): one for one in listed}
         roles = {role.service_of(self.agent): role for role in (Role.GATEWAY, Role.AGENT)}
         return json.dumps([pods[roles[name]] for name in services])
 

@@ -15,7 +15,7 @@ from companion.spec.identity import Role
 from companion.system import process
 
 _PATIENCE = 90.0
-"""Seconds for which a removal may take: a node that is up takes about three."""
+"""Seconds until the next object is gone: a node that is up takes about three, a busy one 55."""
 _PAUSE, _SLOWER, _LONGEST_PAUSE = 0.3, 1.2, 1.0
 """Seconds between two looks, as in starting.py."""
 _OWNERS = "deployments,statefulsets"
@@ -62,8 +62,10 @@ class Removal:
         Raises:
             EngineError: it does not end.
         """
-        end, pause = time.monotonic() + _PATIENCE, _PAUSE
+        before, end, pause = list[str](), 0.0, _PAUSE
         while names := left():
+            if names != before:
+                before, end = [*names], time.monotonic() + _PATIENCE
             if time.monotonic() > end:
                 raise _unfinished(self.kubectl, names)
             process.heed_interrupt()

@@ -18,6 +18,13 @@ _PAUSE, _SLOWER, _LONGEST_PAUSE = 0.3, 1.3, 1.0
 Many agents may start at once, and each look is a call of kubectl."""
 _SILENCE = 30.0
 """Seconds for which a cluster may not answer: it starts many Pods, or its API server again."""
+_ROUTINE = (
+    "Created", "Killing", "Pulled", "Pulling", "ScalingReplicaSet", "Scheduled", "Started",
+    "SuccessfulCreate", "SuccessfulDelete",
+)  # fmt: skip
+EVENTS = "--field-selector=" + ",".join(f"reason!={reason}" for reason in _ROUTINE)
+"""The option that leaves out events without trouble: a cluster keeps those of a namespace for an
+hour, a dozen for each agent that was started."""
 _SECONDS_OF_EVENTS = 5.0
 """How old the events may be by which a Pod is judged: one list has those of all agents."""
 

@@ -11,6 +11,7 @@ from companion.engine.dialect import DIALECTS
 from companion.engine.driver import Driver, driver
 from companion.engine.model import Choice, ClusterChoice, EngineChoice
 from companion.errors import CompanionError, EngineError
+from companion.kubernetes.driver import ClusterDriver
 from companion.operations import compose_cli, disk
 from companion.operations.disk import Unused
 from companion.operations.findings import Check, Finding, Level, guarded
@@ -45,6 +46,7 @@ def examine(home: Paths) -> Iterator[Finding]:
         yield from guarded(Check.ENGINE, partial(_cluster, cluster, reached), cluster.label)
     for cluster in reached:
         yield from guarded(Check.STRAYS, partial(_strays, home, cluster), cluster.label)
+        yield from guarded(Check.STRAYS, partial(_others, home, cluster), cluster.label)
     for choice in answering:
         for name, check in _CHECKS.items():
             if choice.shares_files or name not in _HERE_ONLY:
@@ -197,6 +199,21 @@ def _strays(home: Paths, choice: Choice) -> Iterator[Finding]:
         elif (project, agent) not in held and record.wanted != "up":
             what = f"{choice.label} holds secrets of {whose}, which is stopped"
             yield Finding(Level.WARNING, what, "remove them", repair)
+
+
+def _others(home: Paths, choice: ClusterChoice) -> Iterator[Finding]:
+    """No sandbox of this desktop is on a cluster by an ID that was lost."""
+    known = store.all_projects(home)
+    ours = {(i, agent) for i, written in known.items() for agent in written.names}
+    for owner, project, agent in sorted(ClusterDriver(choice).other_owners()):
+        if (project, agent) in ours:
+            whose = f"{agent} in {known[project].directory}"
+            what = f"{choice.label} holds secrets of {whose} with the owner ID {owner}, not yours"
+            hint = (
+                "another desktop has a project at this path; or yours lost its ID, and docs/"
+                "kubernetes.md says how to remove what is left of it"
+            )
+            yield Finding(Level.WARNING, what, hint)
 
 
 def _take_off(home: Paths, engine: Driver) -> None:

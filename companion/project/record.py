@@ -1,6 +1,6 @@
 """Records: the state that we keep of projects and their agents."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -120,18 +120,41 @@ class AgentRecord:
     """The only engine that holds the agent's containers and networks, or last held them."""
     others: tuple[Choice, ...] = ()
     """Engines that may also hold something of the agent: it moved, or is moving there."""
+    left: tuple[Choice, ...] = ()
+    """Engines that hold its volumes at most: it was there, and all else was removed."""
     applied: Applied = field(default_factory=Applied)
     config: ConfigSummary = field(default_factory=ConfigSummary)
 
     @property
+    def occupied(self) -> tuple[Choice, ...]:
+        """Every engine that may hold more of the agent than volumes, the current one first."""
+        return (*((self.engine,) if self.engine else ()), *self.others)
+
+    @property
     def engines(self) -> tuple[Choice, ...]:
         """Every engine that may hold something of the agent, the current one first."""
-        return (*((self.engine,) if self.engine else ()), *self.others)
+        return (*self.occupied, *self.left)
 
     def on(self, engine: Choice | None) -> "AgentRecord":
         """Return the record with another current engine; the previous one joins `others`."""
-        others = (e for e in self.engines if engine is None or not e.is_same(engine))
-        return replace(self, engine=engine, others=tuple(others))
+        others, left = (
+            tuple(e for e in held if engine is None or not e.is_same(engine))
+            for held in (self.occupied, self.left)
+        )
+        return replace(self, engine=engine, others=others, left=left)
+
+    def without(self, empty: Collection[Choice]) -> "AgentRecord":
+        """Return the record without former engines that hold nothing any more."""
+        others, left = (
+            tuple(one for one in held if one not in empty) for held in (self.others, self.left)
+        )
+        return replace(self, others=others, left=left)
+
+    def cleared(self, silent: Collection[Choice]) -> "AgentRecord":
+        """Return the record once the agent was removed from all `others` that are not silent."""
+        others = tuple(one for one in self.others if one in silent)
+        left = dict.fromkeys((*self.left, *(one for one in self.others if one not in silent)))
+        return replace(self, others=others, left=tuple(left))
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,8 +80,8 @@ class Applier:
             if not (is_seeded or _precedes_copies(step)):
                 self.seed()
                 is_seeded = True
-            if isinstance(step, Start | Reload) and self.carrying and not is_carried:
-                self.carrying.carry(anew=bool(plan.starts))
+            if isinstance(step, Await | Start | Reload) and self.carrying and not is_carried:
+                self.carrying.carry(anew=plan.carries_anew)
                 is_carried = True
             if isinstance(step, Await) and await_start:
                 with self._explained():  # what is reloaded next must run

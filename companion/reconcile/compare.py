@@ -91,7 +91,8 @@ def compare(
         CompanionError: the engine, or the one that the agent is still on, does not answer; or the
             plan ends the work of an agent that is to be kept.
     """
-    departures, then = migrate.departures(engine, record), record.on(engine.choice)
+    leaving, then = migrate.departures(engine, record), record.on(engine.choice)
+    departures = leaving.steps
     desired = desired_of(home, checked, then)
     observed = engine.observe([image.tag for image in desired.target.images], record.applied.parts)
     known = carried_store.read(checked.agent_paths(home), engine.choice)
@@ -102,7 +103,15 @@ def compare(
     todo = plan(desired.target, observed, record, fresh=fresh, departures=departures)
     takes_update = restarts.take_updates
     comparison = Comparison(
-        checked, record.engine, then, desired, engine, observed, todo, takes_update=takes_update
+        checked,
+        record.engine,
+        then,
+        desired,
+        engine,
+        observed,
+        todo,
+        takes_update=takes_update,
+        silent=leaving.silent,
     )
     if not takes_update and not departures and todo.change > Change.RELOAD:
         comparison = updates.without_update(home, comparison, record)

@@ -52,6 +52,8 @@ class Comparison:
     """The definition that an update of Companion gave it; `desired` is what runs."""
     kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Service → field of its definition → digest, of what stays as another version started it."""
+    silent: tuple[Choice, ...] | None = None
+    """Former engines that do not answer; None: none was asked."""
 
     @property
     def parts(self) -> dict[str, Mapping[str, str]]:

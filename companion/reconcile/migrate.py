@@ -7,6 +7,8 @@ always names every engine to check.
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from companion.engine import detection
 from companion.engine.driver import Driver, driver
@@ -20,16 +22,28 @@ from companion.reconcile.reasons import Reason, Why
 from companion.reconcile.steps import LeaveEngine
 from companion.system.paths import Paths
 
+_SILENT: Final = "silent"
 
-def departures(engine: Driver, record: AgentRecord) -> tuple[LeaveEngine, ...]:
+
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """How an agent comes to be on one engine only."""
+
+    steps: tuple[LeaveEngine, ...] = ()
+    silent: tuple[Choice, ...] = ()
+    """Former engines that do not answer, so that nobody knows what they hold."""
+
+
+def departures(engine: Driver, record: AgentRecord) -> Departures:
     """Return the steps that remove an agent from every engine but `engine`.
 
     Raises:
         CompanionError: the agent's current engine does not answer.
     """
-    others = (_on(c, engine) for c in record.engines if not c.is_same(engine.choice))
-    found = (_departure(other, engine, record) for other in others)
-    return tuple(leave for leave in found if leave)
+    others = tuple(_on(c, engine) for c in record.occupied if not c.is_same(engine.choice))
+    found = {other.choice: _departure(other, engine, record) for other in others}
+    steps = tuple(leave for leave in found.values() if isinstance(leave, LeaveEngine))
+    return Departures(steps, tuple(c for c, leave in found.items() if leave is _SILENT))
 
 
 def removal_of_forgotten(engine: Driver) -> LeaveEngine:
@@ -42,14 +56,21 @@ def removal_of_forgotten(engine: Driver) -> LeaveEngine:
 
 
 def holding_engines(
-    record: AgentRecord, project: str, agent: str, progress: Callable[[str], None]
+    record: AgentRecord,
+    project: str,
+    agent: str,
+    progress: Callable[[str], None],
+    *,
+    volumes: bool,
 ) -> Iterator[Driver]:
     """Yield each engine that may hold something of an agent; report former ones that are silent.
+
+    Those that hold its volumes at most are among them only if `volumes` count.
 
     Raises:
         CompanionError: the one that it is on does not answer.
     """
-    for choice in record.engines:
+    for choice in record.engines if volumes else record.occupied:
         engine = driver(choice, project, agent)
         if choice == record.engine:
             _require_answer(engine)
@@ -57,7 +78,8 @@ def holding_engines(
         elif _holds(engine) is not None:
             yield engine
         else:
-            progress(f"{choice.label} does not answer; its containers of {agent} remain")
+            things = "volumes" if choice in record.left else "containers"
+            progress(f"{choice.label} does not answer; its {things} of {agent} remain")
 
 
 def _on(choice: Choice, engine: Driver) -> Driver:
@@ -110,14 +132,19 @@ def _known(
             report(error.problems[0].what)
 
 
-def _departure(other: Driver, engine: Driver, record: AgentRecord) -> LeaveEngine | None:
+def _departure(
+    other: Driver, engine: Driver, record: AgentRecord
+) -> LeaveEngine | Literal["silent"] | None:
     if other.choice == record.engine:
         _require_answer(other)
         if are_one(other, engine):
             return None
         text = f"it moves to {engine.choice.label}; volumes stay behind"
         return LeaveEngine(other.choice, Why(Reason.ENGINE_CHANGED, text))
-    if _holds(other) and not are_one(other, engine):
+    holds = _holds(other)
+    if holds is None:
+        return _SILENT
+    if holds and not are_one(other, engine):
         why = Why(Reason.ENGINE_CHANGED, f"it is on {engine.choice.label} now")
         return LeaveEngine(other.choice, why)
     return None
@@ -147,11 +174,23 @@ def _holds(engine: Driver) -> bool | None:
 
 def _require_answer(engine: Driver) -> None:
     """Check that an agent's current engine answers: otherwise its state is unknown."""
+    abandon = "if it is gone for good, run `companion down --abandon` first"
     if isinstance(engine.choice, ClusterChoice):
-        engine.require_answer()  # which has a reason and a hint of its own
-    if not engine.answers():
+        _require_cluster(engine, abandon)
+    elif not engine.answers():
         name = engine.choice.label
-        hint = f"start {name}; if it is gone for good, run `companion down --abandon` first"
+        hint = f"start {name}; {abandon}"
         raise CompanionError(
             f"{engine.agent} is on {name}, which does not answer", hint, code=Code.ENGINE_SILENT
         )
+
+
+def _require_cluster(engine: Driver, otherwise: str) -> None:
+    """Check the same of a cluster, which has a reason and a hint of its own."""
+    try:
+        engine.require_answer()
+    except CompanionError as error:
+        what, hint, _, code = error.problems[0]
+        if "--abandon" not in hint:
+            hint = f"{hint}; {otherwise}"
+        raise CompanionError(what, hint, code=code) from None

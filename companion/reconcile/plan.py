@@ -23,6 +23,7 @@ from companion.spec.identity import Role
 _NOT_WANTED = Why(Reason.NOT_WANTED, "no longer part of the sandbox")
 _MISSING = Why(Reason.MISSING, "it does not exist yet")
 _COMING = Why(Reason.COMING, "the cluster is starting it")
+_LOST = Why(Reason.FILES_LOST, "files that it mounts were deleted from the cluster")
 _UNREACHABLE = Why(Reason.UNREACHABLE, "SSH does not answer; firewall rules may be gone")
 
 
@@ -61,7 +62,8 @@ def plan(
           and (found := observed.container(s.name)) and found.coming),
         *(Reconnect(s, _UNREACHABLE) for s in desired.services
           if observed.unreachable and s.publish and s.name not in reasons),
-        *(r for s in desired.services if s.name not in reasons for r in _reloads(s, record)),
+        *(r for s in desired.services if s.name not in reasons
+          for r in ([Reload(s, _LOST)] if s.role in observed.lost else _reloads(s, record))),
     ))  # fmt: skip
 
 

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     NOT_WANTED = "not-wanted"
     ENGINE_CHANGED = "engine-changed"
     FILES_UNKNOWN = "files-unknown"
+    FILES_LOST = "files-lost"
     UNREACHABLE = "unreachable"
 
 

@@ -62,8 +62,11 @@ def record(home: Paths, comparison: Comparison, *, complete: bool) -> None:
     config = summary(comparison)
     if not complete and comparison.record.engine:  # containers of what was recorded may run
         config = config.joined(comparison.record.config)
+    before = comparison.record.on(on)
+    if complete and comparison.silent is not None:
+        before = before.cleared(comparison.silent)
     new = replace(
-        comparison.record.on(on),
+        before,
         applied=_applied(comparison, complete=complete),
         config=config,
     )

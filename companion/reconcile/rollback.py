@@ -93,10 +93,10 @@ def roll_back(
         carrying=carrying,
     )
     try:
-        departures = migrate.departures(engine, record)
+        leaving = migrate.departures(engine, record)
         images = [image.tag for image in target.images]
         observed = previous.recognised(engine.observe(images))
-        way_back = plan(target, observed, record, departures=departures)
+        way_back = plan(target, observed, record, departures=leaving.steps)
         anew = {s.service.name: s.service.parts for s in way_back.steps if isinstance(s, Start)}
         if anew:
             parts |= anew
@@ -105,6 +105,9 @@ def roll_back(
         carrying.carry(anew=False)
         if anew:
             snapshot.set_started(agent_paths, parts, version)
+        loaded = {s.name: dict(s.reloads) for s in target.services}
+        now = (store.read(agent_paths) or record).cleared(leaving.silent)
+        store.write(agent_paths, replace(now, applied=replace(applied, parts=parts, loaded=loaded)))
     except StoppedError:
         raise
     except CompanionError as rollback_error:

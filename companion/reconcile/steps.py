@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from companion.engine.model import Choice
-from companion.reconcile.reasons import Why
+from companion.reconcile.reasons import Reason, Why
 from companion.spec.containers import Image, Network, Service
 from companion.spec.identity import Role
 
@@ -155,6 +155,12 @@ class Plan:
     def starts(self) -> frozenset[Role]:
         """The roles whose containers are started."""
         return frozenset(step.service.role for step in self.steps if isinstance(step, Start))
+
+    @property
+    def carries_anew(self) -> bool:
+        """Whether an engine elsewhere may lack any of our files."""
+        lost = (isinstance(s, Reload) and s.why.reason is Reason.FILES_LOST for s in self.steps)
+        return bool(self.starts) or any(lost)
 
     @property
     def waits(self) -> bool:

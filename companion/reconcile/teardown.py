@@ -39,32 +39,37 @@ def down(
     request_stop(agent_paths)
     with agent_lock(agent_paths, progress):
         written = store.of_project(home, project)
-        engines = engines_of(home, written, project.id, agent, progress)
-        removed, left = [], list[Choice]()
+        engines = engines_of(home, written, project.id, agent, progress, volumes=volumes)
+        removed, empty = [], list[Choice]()
         for engine in engines:
             removed.append(_clear(engine, progress, volumes=volumes))
-            left += [engine.choice] if volumes else []
+            empty += [engine.choice] if volumes else []
         snapshot.forget(agent_paths)
         carried_store.forget(agent_paths)
         once_store.forget(agent_paths)
         if record := written.agents.get(agent):
-            others = tuple(choice for choice in record.others if choice not in left)
-            new = replace(record, wanted=wanted, applied=Applied(), others=others)
+            new = replace(record.without(empty), wanted=wanted, applied=Applied())
             store.write(agent_paths, new)
             git_facts.remove_mount_points(record.config.writes, _used(home))
     return any(removed)
 
 
 def engines_of(
-    home: Paths, written: Written, project: str, agent: str, progress: Progress
+    home: Paths,
+    written: Written,
+    project: str,
+    agent: str,
+    progress: Progress,
+    *,
+    volumes: bool = True,
 ) -> Iterator[Driver]:
-    """Yield each engine that holds, or may hold, something of an agent.
+    """Yield each engine that holds, or may hold, something of an agent, if only its `volumes`.
 
     Raises:
         CompanionError: the agent's current engine does not answer.
     """
     if record := written.agents.get(agent):
-        yield from migrate.holding_engines(record, project, agent, progress)
+        yield from migrate.holding_engines(record, project, agent, progress, volumes=volumes)
     elif agent in written.broken:
         yield from migrate.possible_engines(home, project, agent, progress)
 

@@ -24,8 +24,10 @@ echo "$KUBERC $KUBECONFIG" >>"$HOME/kubectl.variables"
 case "$*" in
   "--context work config view"*) cat "$HOME/server" ;;
   *" config view"*) echo "error: context was not found for specified context: gone" >&2; exit 1 ;;
-  *"--label-columns"*) cat "$HOME/labels" ;;
-  *"--output=json"*) cat "$HOME/pods" 2>/dev/null || echo '{"items": []}' ;;
+  *"owner!="*) cat "$HOME/others" 2>/dev/null || true ;;
+  *"--label-columns"*) cat "$HOME/labels" 2>/dev/null || true ;;
+  *"--output=jsonpath={range"*) cat "$HOME/pods" 2>/dev/null || true ;;
+  *"--output=json "*) echo '{"items": []}' ;;
   *" delete pods "*) rm -f "$HOME/bare" ;;
   *) [ ! -e "$HOME/refusal" ] || { cat "$HOME/refusal" >&2; exit 1; } ;;
 esac
@@ -135,23 +137,24 @@ def test_no_preference_of_kubectl_counts_and_a_relative_kubeconfig_is_the_one_of
     assert two == one.parent / "sub/two.conf"
 
 
-def pod(fake: Clustered) -> Any:
-    """Return the agent's Pod, which runs."""
+def project_id(fake: Clustered) -> str:
     (file,) = fake.desk.home.glob("**/agent.json")
-    labels = {"dev.companion.project": file.parents[1].name, "dev.companion.agent": "coder"}
+    return file.parents[1].name
+
+
+def pod(fake: Clustered) -> str:
+    """Return the agent's Pod, which runs, as `kubectl get` prints it for us."""
+    labels = {"dev.companion.project": project_id(fake), "dev.companion.agent": "coder"}
     state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
-    return {
-        "kind": "Pod",
-        "metadata": {
-            "uid": "1", "name": "coder-0", "labels": labels | {"dev.companion.role": "agent"},
-        },
-        "status": {"containerStatuses": [{"name": "agent", "state": state}]},
-    }  # fmt: skip
+    statuses = [{"name": "agent", "state": state}]
+    labeled = json.dumps(labels | {"dev.companion.role": "agent"})
+    words = ("Pod", "1", "coder-0", "", "", "Running", labeled, "", json.dumps(statuses))
+    return "\t".join((*words, "agent=registry.test/team/coder:1 ", " ")) + "\n"
 
 
 def test_logs_that_a_cluster_refuses_are_one_message(clustered: Clustered):
     recorded(clustered)
-    (clustered.desk.home / "pods").write_text(json.dumps({"items": [pod(clustered)]}))
+    (clustered.desk.home / "pods").write_text(pod(clustered))
     refused = 'pods "coder-0" is forbidden: User "me" cannot get resource "pods/log"'
     said = f"the agent's own line\nError from server (Forbidden): {refused}"
     (clustered.desk.home / "refusal").write_text(said)
@@ -208,13 +211,36 @@ def test_doctor_names_secrets_that_a_stopped_sandbox_left_on_a_cluster(clustered
     recorded(clustered)
     (file,) = clustered.desk.home.glob("**/agent.json")
     file.write_text(json.dumps(json.loads(file.read_text()) | {"wanted": "down"}))
-    project = pod(clustered)["metadata"]["labels"]["dev.companion.project"]
-    row = f"secret/coder-1-secrets  Opaque  1  3d  {project}  coder\n"
+    row = (
+        f"secret/coder-1-secrets  Opaque  1  3d  0123456789abcdef  {project_id(clustered)}  coder\n"
+    )
     (clustered.desk.home / "labels").write_text(f"\n{row}")
     said = " ".join(clustered.companion("doctor").out.split())
     assert "holds secrets of coder in ~/project, which is stopped" in said
     clustered.companion("doctor", "--fix")
     assert any(" delete " in line for line in clustered.asked)
+
+
+def test_doctor_names_what_this_desktop_or_another_one_made_by_another_id(clustered: Clustered):
+    recorded(clustered)
+    assert "owner ID" not in clustered.companion("doctor").out
+    rows = (f"secret/x  Opaque  1  3d  fedcba9876543210  {one}  coder\n"
+            for one in (project_id(clustered), "somebody-else-12345678"))  # fmt: skip
+    (clustered.desk.home / "others").write_text("".join(rows))
+    said = " ".join(clustered.companion("doctor").out.split())
+    assert said.count("with the owner ID fedcba9876543210") == 1
+    assert "holds secrets of coder in ~/project with the owner ID" in said
+
+
+def test_a_silent_cluster_that_an_agent_is_on_can_be_abandoned(clustered: Clustered):
+    recorded(clustered)
+    (clustered.desk.home / "refusal").write_text("Unable to connect to the server: dial tcp")
+    said = problem(clustered, "down")
+    assert "does not answer: dial tcp" in said
+    assert "if it is gone for good, run `companion down --abandon` first" in said
+    clustered.companion("down", "--abandon").ok()
+    clustered.companion("up").ok()
+    clustered.is_whole()
 
 
 WRONG = {

@@ -174,7 +174,7 @@ def test_uninstall_clears_every_engine_and_names_the_one_that_is_silent(pair: Pa
     podman.set(refuse=["version", "ps"])
     done = docker.companion("uninstall", "--yes", "--purge")
     assert done.code == 1
-    assert "podman does not answer; its containers of coder remain" in done.err
+    assert "podman does not answer; its volumes of coder remain" in done.err
     assert "not removed: what podman holds: podman ps failed" in done.out
     assert not docker.world["images"]
     assert podman.world["images"]
