@@ -38,6 +38,12 @@ inside() { # CMD…
     env -i -C / PATH="/opt/kubernetes/bin:$PATH" HOME=/root LANG=C.UTF-8 "$@"
 }
 
+alone() { # one that starts would end what another one is starting
+  mkdir -p "${work%/*}"
+  exec 8>"$work.lock"
+  flock 8
+}
+
 build() {
   bash "$here/packages.sh" kubernetes
   [ -d "$programs" ] || bash "$here/kubernetes/build.sh" "$programs" >&2
@@ -55,7 +61,7 @@ start() {
     join_control_groups
     exec unshare --mount --uts --ipc --net --cgroup --pid --fork --kill-child \
       bash "$0" inside
-  } </dev/null >"$work/log" 2>&1 &
+  } </dev/null >"$work/log" 2>&1 8>&- &
   echo $! >"$work/machine"
   local pid _
   read -r pid <"$work/pid"
@@ -146,6 +152,7 @@ boot() {
 case ${1:-} in
   build) build ;;
   start)
+    alone
     if ! runs || [ ! -e "$work/ready" ]; then # not ready: its start was killed
       build >/dev/null
       start
@@ -158,7 +165,7 @@ case ${1:-} in
   enforce)
     if [ "${2:-}" = yes ]; then inside rm -f /run/unenforced; else inside touch /run/unenforced; fi
     ;;
-  stop) stop ;;
+  stop) alone; stop ;;
   inside) boot ;;
   *) sed -n '5,15p' "$0" >&2; exit 2 ;;
 esac

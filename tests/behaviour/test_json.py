@@ -26,7 +26,7 @@ restart-needed trust-required damaged file-access
 REASONS = """
 missing image-missing spec-changed network-changed namespace-replaced stopped coming
 restarted-elsewhere restart-requested not-loaded not-wanted engine-changed files-unknown
-unreachable
+files-lost unreachable
 """
 
 
