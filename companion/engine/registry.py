@@ -28,8 +28,8 @@ _SILENT = re.compile(r"no such host|connection refused|tim(e|ed )out|no route|un
 _PREFIX = re.compile(r"^(Error: |time=\S+ level=\w+ msg=)")
 _ABOUT = re.compile(
     r"^((trying to reuse|checking whether a) blob \S+( at destination| exists in \S+)"
-    r"|reading image \"[^\"]*\"|pinging container registry \S+|failed to configure transport"
-    r"|error pinging v2 registry): "
+    r"|reading image \"[^\"]*\"|reading manifest \S+ in \S+|pinging container registry \S+"
+    r"|failed to configure transport|error pinging v2 registry): "
 )
 _ATTEMPTS = 3
 _SECONDS, _LONGEST = 30.0, 300

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 
 from companion.errors import Code, EngineError
 from companion.kubernetes.cluster import Fence
+from companion.kubernetes.kubectl import role
 from companion.kubernetes.names import Manifest
 
 DRY_RUN = ("create", "--dry-run=server", "--output=name", "--filename=-")
 """What kubectl is called with; the Pod is its input."""
-ROLE = "assets/kubernetes/role.yaml"
 _SERVER = re.compile(r"(?m)^Error from server(?: \(\w+\))?: (?:error when creating \"[^\"]*\": )?")
 _POD = re.compile(r"^pods \"[^\"]*\" is forbidden: |^Pod \"[^\"]*\" is invalid: ")
 _LONGEST = 600
@@ -101,7 +101,7 @@ def refusal(namespace: str, error: EngineError) -> EngineError:
     said = error.log[found.end() :].strip()
     if right := _NO_RIGHT.match(said):
         what = f"user {right['user']} may not create Pods in the namespace {namespace}"
-        hint = f"ask its administrator for the Role of {ROLE}"
+        hint = f"ask its administrator for the Role in {role()}"
         return EngineError(what, hint, error.log, code=Code.ENGINE_DENIED)
     if _NO_NAMESPACE.match(said):
         what = f"the cluster has no namespace {namespace}"

@@ -10,12 +10,11 @@ from pathlib import Path
 from companion.engine.model import ClusterChoice, Command
 from companion.errors import Code, CompanionError, EngineError
 from companion.spec.identity import digest
-from companion.system import process
+from companion.system import assets, process
 from companion.system.process import NOT_STARTED, TIMED_OUT, Completed
 
 FAST, SLOW = 8.0, 120.0
 """Seconds for an answer to a short question (a silent cluster is named within 10 s), and others."""
-ROLE = "assets/kubernetes/role.yaml"
 _REASON = 400
 _FIELDS = (
     "server", "certificate-authority-data", "tls-server-name", "proxy-url",
@@ -29,7 +28,9 @@ _SILENT = re.compile(
 )
 _UNPROVEN = re.compile(r"\bx509: |tls: failed to verify")
 _SPEECH = re.compile(r"^(error: |Error from server( \(\w+\))?: |Unable to connect to the server: )")
-_DENIED = re.compile(r"Error from server \(Forbidden\)|cannot \w+ resource")
+_DENIED = re.compile(r"cannot \w+ resource|is forbidden: *$")
+"""A right is missing; servers do not always say which one."""
+_FORBIDDEN = "Error from server (Forbidden)"
 _UNKNOWN = re.compile(r"Unauthorized|must be logged in|getting credentials|exec plugin")
 
 
@@ -94,8 +95,9 @@ class Kubectl:
             return EngineError(f"kubectl does not start: {reason}", hint, log, code=Code.NO_ENGINE)
         if done.code == TIMED_OUT:
             return _silent(f"{where} does not answer in time", log)
-        # What runs in a Pod must not be taken for the cluster's own words.
-        if arguments[0] != "exec" and (said := self._refusal(where, reason, log)):
+        # What runs in a Pod must not be taken for the cluster's own words: those come last.
+        told = log if arguments[0] != "exec" else log.rpartition("\n")[2]
+        if said := self._refusal(where, reason, told):
             return said
         return EngineError(f"kubectl {arguments[0]} failed: {reason}", "", log)
 
@@ -114,10 +116,14 @@ class Kubectl:
             return EngineError(what, hint, log, code=Code.ENGINE_SILENT)
         if _SILENT.search(log):
             return _silent(f"{where} does not answer: {reason}", log)
-        if _DENIED.search(log) and "cannot" in log:
-            hint = f"ask its administrator for the rights of {ROLE}"
-            return EngineError(f"{where} refuses: {reason}", hint, log, code=Code.ENGINE_DENIED)
-        return None
+        if _DENIED.search(reason):
+            hint = f"check the place's namespace, or ask its administrator for the Role in {role()}"
+        elif _FORBIDDEN in log:
+            hint = "ask the administrator of its namespace"
+        else:
+            return None
+        what = f"{where} refuses: {reason.removesuffix(':')}"
+        return EngineError(what, hint, log, code=Code.ENGINE_DENIED)
 
     def require_answer(self) -> None:
         """Check that the cluster responds, and lets our user look into the namespace.
@@ -141,10 +147,15 @@ class Kubectl:
                 by = "another certificate authority or proxy"
                 what = f"kubectl's context {context} reaches {now.server} by {by} now"
             hint = (
-                f"let it mean that again; or run `companion down --abandon`, and `up`, which"
-                f" starts anew where {place} is now"
+                f"point it back; or run `companion down --abandon`, which forgets what is there,"
+                f" and `companion up`, which starts anew where {place} is now"
             )
             raise EngineError(what, hint, code=Code.ENGINE_SILENT)
+
+
+def role() -> str:
+    """Return where the Role lies that our user needs."""
+    return str(assets.assets_directory() / "kubernetes" / "role.yaml")
 
 
 def _reason(log: str, *, spoken: bool) -> str:

@@ -83,6 +83,7 @@ def wait_for_login(
         except probe.ProbeError as error:
             _require_running(engine, target)
             if time.monotonic() > begin + LOGIN_PATIENCE:
+                _require_commands(engine, target)
                 raise CompanionError(
                     f"SSH does not answer: {error}", _SEE_OUTPUT, code=Code.LOGIN_FAILED
                 ) from None
@@ -152,6 +153,16 @@ def _require_running(engine: Driver, target: Target) -> None:
         if container.service == name and not container.running:
             what = f"the agent exited at startup with exit code {container.exit_code}"
             raise EngineError(what, _SEE_OUTPUT, code=Code.AGENT_ENDED)
+
+
+def _require_commands(engine: Driver, target: Target) -> None:
+    """Check that an engine elsewhere runs a command in the agent's container, as SSH needs one.
+
+    Raises:
+        EngineError: it refuses, and tells why.
+    """
+    if not engine.choice.shares_files:
+        engine.run_as_agent(agent_login(target), "true", stdin="")
 
 
 def _network_hint(engine: Driver, target: Target) -> str:
