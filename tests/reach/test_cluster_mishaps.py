@@ -141,6 +141,25 @@ def test_another_user_of_the_same_path_has_a_sandbox_of_their_own(users: tuple[U
     assert first.companion("status", "--json").ok().agent["state"] == "running"
 
 
+def test_files_that_others_deleted_are_stored_again_and_nothing_restarts(user: User):
+    before, kinds = user.ids(), "secrets,configmaps"
+    held = {one["metadata"]["name"] for one in user.get(kinds)}
+    user.space.kubectl("delete", kinds, "-l", "dev.companion.agent=coder").ok()
+    steps = user.companion("plan", "--json").ok().agent["steps"]
+    assert {(one["step"], one["code"]) for one in steps} == {
+        ("reload coder-gateway", "files-lost"), ("reload coder", "files-lost"),
+    }  # fmt: skip
+    user.companion("up").ok()
+    assert {one["metadata"]["name"] for one in user.get(kinds)} == held
+    assert user.ids() == before
+    assert user.companion("plan", "--check").code == 0
+    (one, *_) = user.get("secrets")
+    user.space.kubectl("delete", "secret", one["metadata"]["name"]).ok()
+    user.space.kubectl("delete", "pod", user.pod("agent")["metadata"]["name"]).ok()
+    user.companion("up").ok()
+    assert user.companion("status", "--json").ok().agent["state"] == "running"
+
+
 def test_a_volume_that_was_made_larger_is_started_with_again(user: User):
     cluster = user.space.cluster
     (claim,) = user.get("pvc")
