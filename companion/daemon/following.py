@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
+from companion import __version__
 from companion.daemon.file_watcher import Watch, first_start, steering
 from companion.daemon.guards import Guards
 from companion.daemon.listener import Listener
@@ -165,13 +166,16 @@ class Following:
             self.watch.follow(ref.key, (*steered, *granted))
             self._timers.set(ref.key, self._next_due(ref, record.config))
         old = self._sandboxes.get(ref.key)
+        waits = record.applied.update_waits(__version__) if record else ""
+        if waits is None and old:
+            waits = old.update_waits  # as a worker found out
         agent_view = AgentView(
             ref=ref,
             agent=agent,
             alias=record.allocation.alias if record and record.allocation.ssh_port else "",
             engine=record.engine if record else None,
             paused=project_paths.paused.exists(),
-            update_waits=bool(record and record.applied.waits_for),
+            update_waits=waits or "",
             condition=Condition() if record and record.engine else Condition(Health.ABSENT),
         )
         self.tell(ProjectAdded(agent_view, new=old is None))

@@ -77,6 +77,8 @@ class WorkFinished:
     """The sandbox was observed to match its files."""
     review: TrustQuestion | None = None
     """What the user must agree to before the change is applied."""
+    update_waits: str | None = None
+    """What an update of Companion changes at the next restart, in words; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,7 @@ def _finished(known: AgentView, news: WorkFinished) -> AgentView:
         login_problem=news.login_problem,
         review=news.review,
         settled=known.settled or news.settled,
+        update_waits=known.update_waits if news.update_waits is None else news.update_waits,
     )
 
 

@@ -67,8 +67,8 @@ class AgentView:
     """Whether its agent works, waits for the user or is done."""
     calls: Calls = field(default_factory=Calls)
     """When the user was told of that."""
-    update_waits: bool = False
-    """An update of Companion changes its sandbox at the next restart."""
+    update_waits: str = ""
+    """What an update of Companion changes at the next restart of its sandbox, in words."""
     settled: bool = False
     """It matched its files when last observed, and no engine event came since."""
 

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from companion.daemon.news import (
     EngineObserved,
@@ -19,8 +20,7 @@ from companion.engine.model import Choice, Condition, Container, Health
 from companion.errors import Code, CompanionError, Problem, StoppedError, UntrustedError
 from companion.operations import attention, condition, reachability, registry, unprotected
 from companion.project import inventory, store
-from companion.project.record import UPDATE_WAITS
-from companion.reconcile import run, teardown, trust
+from companion.reconcile import run, teardown, trust, updates
 from companion.reconcile.comparison import Restarts
 from companion.reconcile.progress import Progress
 from companion.reconcile.run import Report
@@ -134,6 +134,20 @@ def carry_out(
     tell: Callable[[Progressed], None],
 ) -> WorkFinished:
     """Carry out an order on a sandbox; failures are part of the news."""
+    done = _outcome(home, work, agent_view, tell)
+    with suppress(CompanionError):
+        record = store.read(home.project(agent_view.ref.project.id).agent(agent_view.agent))
+        waits = updates.update_waits(home, agent_view.ref, record) if record else ""
+        return replace(done, update_waits=waits)
+    return done
+
+
+def _outcome(
+    home: Paths,
+    work: Work,
+    agent_view: AgentView,
+    tell: Callable[[Progressed], None],
+) -> WorkFinished:
     try:
         return _carry_out(home, work, agent_view, tell)
     except StoppedError as error:  # no trouble: somebody asked for it
@@ -202,11 +216,10 @@ def _ended(key: str, began: float, report: Report, since: str) -> WorkFinished:
     login_problem = next(iter(report.login_problems), None)
     more = f"; {login_problem}" if login_problem else ""
     if report.update_waits:
-        more = f"; {UPDATE_WAITS}: `companion restart`{more}"
+        more = f"; {report.update_waits}: `companion restart`{more}"
     if not report.plan.steps:
-        return WorkFinished(
-            key, f"{_WORDS[Change.NONE]}{more}", login_problem=login_problem, settled=True
-        )
+        done = "nothing restarted" if report.update_waits else _WORDS[Change.NONE]
+        return WorkFinished(key, f"{done}{more}", login_problem=login_problem, settled=True)
     if report.renewed and report.change is Change.RELOAD:  # once an hour: nothing to notify of
         text = f"renewed {', '.join(report.renewed)}{more}"
         return WorkFinished(key, text, login_problem=login_problem, settled=True)

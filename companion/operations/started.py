@@ -9,7 +9,7 @@ from companion.engine.model import Health
 from companion.operations.condition import health_of
 from companion.project import store
 from companion.project.model import Project
-from companion.project.record import UPDATE_WAITS, AgentRecord
+from companion.project.record import AgentRecord
 from companion.system.paths import Paths
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def ensure(
 def tell_waiting(report: "Report", progress: Callable[[str], None]) -> None:
     """Tell how an update of Companion takes effect, if it waits for that."""
     if report.update_waits:
-        progress(f"{UPDATE_WAITS}: `companion restart {report.agent}`")
+        progress(f"{report.update_waits}: `companion restart {report.agent}`")
 
 
 def is_running(home: Paths, project: Project, agent: str) -> bool:

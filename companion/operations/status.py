@@ -58,8 +58,8 @@ class Status:
     """What is weaker there than elsewhere."""
     attention: Attention = Attention.UNKNOWN
     """Whether its agent works, waits for the user or is done."""
-    update_waits: bool = False
-    """An update of Companion changes it at its next restart."""
+    update_waits: str = ""
+    """What an update of Companion changes at its next restart, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
         listening=ports.offered,
         forwards=tuple(f for f in look.forwards if (f.project, f.agent) == (ref.project.id, name)),
         attention=_attention(look, engine, record, containers),
-        update_waits=bool(record and containers and _waits(record)),
+        update_waits=_update_waits(look.home, ref, record) if record and containers else "",
     )
 
 
@@ -207,10 +207,13 @@ def _exposed(
     return unprotected.of(engine.agent, agent_paths, record, agent.pid)
 
 
-def _waits(record: AgentRecord) -> bool:
-    """Tell whether an update may wait for a restart; records before 0.2 have no version."""
-    applied = record.applied
-    return bool(applied.waits_for) or applied.version not in {"", __version__}
+def _update_waits(home: Paths, ref: AgentRef, record: AgentRecord) -> str:
+    known = record.applied.update_waits(__version__)
+    if known is not None:
+        return known
+    from companion.reconcile import updates  # noqa: PLC0415 - start-up time is a budget
+
+    return updates.update_waits(home, ref, record)
 
 
 def _detected(home: Paths, config: _Config) -> Choice:

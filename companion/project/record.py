@@ -24,10 +24,28 @@ class Applied:
     waits_for: str = ""
     """The definition that an update of Companion gave it, and that was not applied; its version,
     a space and a digest; see reconcile/updates.py."""
+    saved: tuple[str, ...] = ()
+    """Keys of its config that were saved before that version looked for the first time."""
+
+    def update_waits(self, version: str) -> str | None:
+        """Return in words what waits for a restart, after an update of Companion to `version`.
+
+        None: that is unknown, because no program of that version has compared the sandbox yet.
+        """
+        if self.version == version or not self.parts:
+            return ""
+        return update_sentence(self.saved) if self.waits_for.split(" ")[0] == version else None
 
 
 UPDATE_WAITS = "the update of Companion takes effect at the next restart"
-"""What is said of a sandbox whose record has `waits_for`."""
+
+
+def update_sentence(saved: Collection[str]) -> str:
+    """Return that an update waits, with what was saved of a config before it was looked at."""
+    if not saved:
+        return UPDATE_WAITS
+    return f"{UPDATE_WAITS}, as do your changes to {', '.join(saved)} that need one"
+
 
 _WIDER = ("listed", "open", "no gateway", "")
 """Egress modes, the widest last: what is unknown may be anything."""
@@ -64,6 +82,8 @@ class ConfigSummary:
     """Ports of the desktop that it publishes, besides SSH."""
     egress: str = ""
     """Its egress mode: `listed`, `open` or `no gateway`; empty: an earlier version started it."""
+    written: Mapping[str, str] = field(default_factory=dict)
+    """Key that the user wrote → digest of what it says."""
 
     def joined(self, other: "ConfigSummary") -> "ConfigSummary":
         """Return this summary with all paths of both, while containers of either may run.
@@ -99,7 +119,13 @@ class ConfigSummary:
             guards=runs.guards,
             ports=runs.ports,
             egress=runs.egress if {"no gateway", ""} & {*modes} else self.egress,
+            written=runs.written,
         )
+
+    def saved_since(self, before: "ConfigSummary") -> tuple[str, ...]:
+        """Return the keys that say something else than before; none if that is unknown."""
+        names = sorted({*self.written, *before.written}) if before.written else ()
+        return tuple(n for n in names if self.written.get(n) != before.written.get(n))
 
     @property
     def login(self) -> AgentLogin:

@@ -7,7 +7,7 @@ from enum import Enum
 from companion.engine.driver import Driver
 from companion.engine.model import Choice, Observed
 from companion.errors import Code, CompanionError
-from companion.project.record import AgentRecord
+from companion.project.record import AgentRecord, update_sentence
 from companion.reconcile.desired import Desired
 from companion.reconcile.steps import LeaveEngine, Plan, Start, Step
 from companion.reconcile.validate import Checked
@@ -50,6 +50,8 @@ class Comparison:
     """Its user asked for what an update of Companion changes, too."""
     waits_for: str = ""
     """The definition that an update of Companion gave it; `desired` is what runs."""
+    saved: tuple[str, ...] = ()
+    """Keys of the config that may wait for the same: they were saved before it was known."""
     kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Service → field of its definition → digest, of what stays as another version started it."""
     silent: tuple[Choice, ...] | None = None
@@ -59,6 +61,11 @@ class Comparison:
     def parts(self) -> dict[str, Mapping[str, str]]:
         """The same of every service, once the plan is carried out."""
         return {s.name: self.kept.get(s.name, s.parts) for s in self.desired.target.services}
+
+    @property
+    def update_waits(self) -> str:
+        """What waits for the next restart after an update of Companion, in words."""
+        return update_sentence(self.saved) if self.waits_for else ""
 
     def require_agent_kept(self) -> None:
         """Check that the plan ends no work of an agent that runs.

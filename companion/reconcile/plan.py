@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from companion.engine.model import Container, Observed
-from companion.project.record import AgentRecord
+from companion.project.record import AgentRecord, Applied
 from companion.reconcile.reasons import Reason, Why
 from companion.reconcile.steps import (
     Await,
@@ -72,12 +72,15 @@ def reloads(desired: Target, record: AgentRecord) -> Plan | None:
 
     Valid only if nobody else changed the containers.
     """
-    parts = {service.name: dict(service.parts) for service in desired.services}
-    if not record.applied.complete or parts != {
-        n: dict(held) for n, held in record.applied.parts.items()
-    }:
+    if not (record.applied.complete and is_started(desired, record.applied)):
         return None
     return Plan(tuple(step for s in desired.services for step in _reloads(s, record)))
+
+
+def is_started(desired: Target, applied: Applied) -> bool:
+    """Tell whether what was last started are the same services, by the same definitions."""
+    held = {name: dict(parts) for name, parts in applied.parts.items()}
+    return held == {service.name: dict(service.parts) for service in desired.services}
 
 
 def _reloads(service: Service, record: AgentRecord) -> Iterator[Reload]:

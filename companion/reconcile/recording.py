@@ -91,9 +91,9 @@ def _applied(comparison: Comparison, *, complete: bool) -> Applied:
     before = comparison.record.applied
     new = replace(before, parts=comparison.parts, loaded=loaded, complete=complete)
     if comparison.waits_for:
-        return replace(new, waits_for=comparison.waits_for)
+        return replace(new, waits_for=comparison.waits_for, saved=comparison.saved)
     if complete or comparison.takes_update:
-        return replace(new, version=__version__, waits_for="")
+        return replace(new, version=__version__, waits_for="", saved=())
     return new
 
 
@@ -101,7 +101,8 @@ def withdraw(home: Paths, comparison: Comparison) -> None:
     """Record that an update of Companion is not being applied after all; nothing has changed."""
     agent_paths, before = comparison.checked.agent_paths(home), comparison.record.applied
     if now := store.read(agent_paths):
-        applied = replace(now.applied, version=before.version, waits_for=before.waits_for)
+        version, waits_for, saved = before.version, before.waits_for, before.saved
+        applied = replace(now.applied, version=version, waits_for=waits_for, saved=saved)
         store.write(agent_paths, replace(now, applied=applied))
 
 

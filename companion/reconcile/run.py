@@ -65,8 +65,8 @@ class Report:
     """Models and MCP servers that it cannot log in to, and what the user can do about each."""
     renewed: tuple[str, ...] = ()
     """MCP servers whose tokens were renewed."""
-    update_waits: bool = False
-    """An update of Companion changes the sandbox at its next restart."""
+    update_waits: str = ""
+    """What an update of Companion changes at the next restart, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,5 +257,5 @@ def _report(comparison: Comparison, begin: float, login_seconds: float) -> Repor
         seconds=time.monotonic() - begin,
         login_seconds=login_seconds,
         login_problems=comparison.checked.login_problems,
-        update_waits=bool(comparison.waits_for),
+        update_waits=comparison.update_waits,
     )

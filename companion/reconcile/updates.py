@@ -4,16 +4,20 @@ A new version may define the same sandbox in another way, with other scripts in 
 apply that ends the agent's work, so it waits while nothing is known to differ by a save.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 
 from companion import __version__
 from companion.errors import Code, CompanionError
-from companion.project.record import AgentRecord, Applied
+from companion.project.model import AgentRef
+from companion.project.record import AgentRecord, Applied, update_sentence
 from companion.reconcile import snapshot
 from companion.reconcile.comparison import Comparison
-from companion.reconcile.plan import plan
+from companion.reconcile.desire import desired_of
+from companion.reconcile.plan import is_started, plan
 from companion.reconcile.snapshot import Snapshot
 from companion.reconcile.steps import Start
+from companion.reconcile.validate import check
 from companion.spec.containers import Target
 from companion.spec.identity import Role, digest
 from companion.system.paths import Paths
@@ -46,9 +50,34 @@ def without_update(home: Paths, seen: Comparison, record: AgentRecord) -> Compar
         raise unknown(new.agent)
     kept = {name: parts for name, parts in last.parts.items() if name not in starts}
     desired, waits_for = replace(seen.desired, target=target), definition(new)
+    saved = applied.saved
+    if applied.update_waits(__version__) is None:
+        saved = seen.checked.summary.saved_since(record.config)
     return replace(
-        seen, desired=desired, observed=observed, plan=todo, waits_for=waits_for, kept=kept
+        seen,
+        desired=desired,
+        observed=observed,
+        plan=todo,
+        waits_for=waits_for,
+        saved=saved,
+        kept=kept,
     )
+
+
+def update_waits(home: Paths, ref: AgentRef, record: AgentRecord) -> str:
+    """Return in words what an update of Companion changes at the next restart of a sandbox.
+
+    Empty if nothing does, or its files are invalid: then nobody can tell, and none can restart it.
+    No engine is asked, and none of the user's own secrets.
+    """
+    known = record.applied.update_waits(__version__)
+    if known is not None:
+        return known
+    with suppress(CompanionError):
+        checked = check(home, ref)
+        if not is_started(desired_of(home, checked, record).target, record.applied):
+            return update_sentence(checked.summary.saved_since(record.config))
+    return ""
 
 
 def definition(target: Target) -> str:
@@ -67,7 +96,8 @@ def is_cause(applied: Applied, target: Target) -> bool:
     """
     if applied.version == __version__:
         return False
-    return applied.waits_for.split(" ")[0] != __version__ or applied.waits_for == definition(target)
+    is_unknown = applied.update_waits(__version__) is None
+    return is_unknown or applied.waits_for == definition(target)
 
 
 def running(last: Snapshot, target: Target) -> Target:

@@ -40,6 +40,7 @@ from companion.sandbox.path_policy import (
 )
 from companion.sandbox.powers import Power
 from companion.sandbox.powers_of import powers_of
+from companion.spec.identity import digest
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths
 from editors.catalogue import EDITORS
@@ -103,6 +104,10 @@ class Checked:
             repositories=tuple(path_policy.repositories(self.contribution, self.found)),
             ports=tuple(sorted({port.host for port in self.contribution.ports})),
             egress=self.egress,
+            written={
+                key: digest(value)
+                for key, value in self.config.model_dump(mode="json", exclude_unset=True).items()
+            },
         )
 
     @property

@@ -7,6 +7,7 @@ from companion.daemon.view import AgentView
 from companion.daemon.wording import reason
 from companion.project import forwards
 from companion.project.forwards import Forward
+from companion.project.record import UPDATE_WAITS
 from companion.traffic.words import place
 from companion.tray.clicks import Click, Verb
 from companion.tray.remedies import remedy
@@ -94,8 +95,7 @@ def of_sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> It
         if agent_view.alias:
             yield row(Verb.COPY, "Copy SSH command")
         yield SEPARATOR
-        restart = "Restart, for the update of Companion" if agent_view.update_waits else "Restart"
-        start = (Verb.RESTART, restart) if agent_view.is_up else (Verb.START, "Start")
+        start = (Verb.RESTART, _restart(agent_view)) if agent_view.is_up else (Verb.START, "Start")
         yield replace(row(*start), key=f"{agent_view.id}:run")
         yield row(Verb.UPGRADE, "Upgrade its agent program")
         yield row(Verb.STOP, "Stop", enabled=agent_view.is_up or bool(agent_view.step))
@@ -104,6 +104,13 @@ def of_sandbox(agent_view: AgentView, desk: DesktopInfo, *, default: bool) -> It
     folder = agent_view.ref.folder
     project = agent_view.ref.project.directory.name
     yield row(Verb.REMOVE, f"Remove the fleet {shortened(project, 30)}…" if folder else "Remove…")
+
+
+def _restart(agent_view: AgentView) -> str:
+    if not agent_view.update_waits:
+        return "Restart"
+    is_all = agent_view.update_waits == UPDATE_WAITS
+    return f"Restart, for {'' if is_all else 'your changes and '}the update of Companion"
 
 
 def _needs(agent_view: AgentView) -> Iterator[Row]:

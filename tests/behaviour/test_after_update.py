@@ -22,13 +22,15 @@ from ssh import keys
 WAITS = "the update of Companion takes effect at the next restart"
 
 
-def update(desk: Desk) -> Path:
+def update(desk: Desk, *, differs: bool = True) -> Path:
     """Return a checkout of the next version, whose images and definitions of containers differ."""
     there = desk.home / "next"
     for name in ("companion", "assets", "ssh", "editors"):
         shutil.copytree(ROOT / name, there / name, ignore=shutil.ignore_patterns("__pycache__"))
     version = there / "companion/__init__.py"
     version.write_text(version.read_text().replace('__version__ = "', '__version__ = "9.'))
+    if not differs:
+        return there
     spec = there / "companion/spec/containers.py"
     field = "    cpu_shares: int = 0\n"
     spec.write_text(spec.read_text().replace(field, f'{field}    added: str = ""\n'))
@@ -204,15 +206,30 @@ def repository(desk: Desk) -> Path:
     return top
 
 
-def test_a_save_before_the_first_look_after_an_update_ends_no_agent(desk: Desk):
+def test_a_save_before_the_first_look_after_an_update_ends_no_agent_and_its_user_learns_that(
+    desk: Desk,
+):
     fake = fresh(desk)
     fake.companion("up").ok()
     fake.set(met={})
-    text = config().replace("\nfeatures:", "\nlog_level: debug\nfeatures:")
-    (fake.project / "agent.yaml").write_text(text)
-    with watching(desk, update(desk)) as log:
-        wait_for(log, WAITS, 1)
+    there, yaml = update(desk), fake.project / "agent.yaml"
+    yaml.write_text(config(hosts=4, pids=999))
+    told = f"{WAITS}, as do your changes to egress, limits that need one: `companion restart"
+    assert told in newer(fake, there, "status").ok().out
+    with watching(desk, there) as log:
+        wait_for(log, told, 1)
+        assert "project: reloaded, ready" in log.read_text()
+        yaml.write_text(config(hosts=5, pids=999))
+        wait_for(log, told, 2)
+    assert told in newer(fake, there, "status").ok().out
     assert set(changes(fake)) <= {"exec"}
+
+
+def test_an_update_that_changes_no_sandbox_is_not_announced(desk: Desk):
+    fake = fresh(desk)
+    fake.companion("up").ok()
+    there = update(desk, differs=False)
+    assert not newer(fake, there, "status", "--json").ok().agent["update_waits"]
 
 
 def test_a_change_that_was_interrupted_is_not_taken_for_what_ran_before_it(desk: Desk):

@@ -14,6 +14,7 @@ from companion.engine.model import Condition, EngineChoice, Health
 from companion.errors import Code, Position, Problem
 from companion.project import runs
 from companion.project.model import AgentRef, Project
+from companion.project.record import UPDATE_WAITS, update_sentence
 from companion.project.runs import Run
 from companion.system.paths import Paths
 from companion.system.worktrees import Worktree
@@ -35,6 +36,19 @@ def sandbox(directory: str, condition: Condition = RUNS, **more: object) -> Agen
     ref = AgentRef(Project(Path("/home/me") / directory, directory))
     alias = f"{ref.name}.sandbox"
     return replace(AgentView(ref, "agent", alias, condition=condition), **more)
+
+
+def test_a_restart_that_brings_an_update_says_so():
+    def texts(waits: str) -> list[str]:
+        found = rows(view(sandbox("a", update_waits=waits)), DESK)
+        return [row.text for row in inner(found[2])]
+
+    assert "Restart" in texts("")
+    assert "Restart, for the update of Companion" in texts(UPDATE_WAITS)
+    assert "Restart, for your changes and the update of Companion" in texts(
+        update_sentence(["limits"])
+    )
+    assert texts(UPDATE_WAITS)[0].endswith("update at restart")
 
 
 def view(*sandboxes: AgentView) -> View:

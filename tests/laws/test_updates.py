@@ -23,7 +23,7 @@ def desired(tmp_path_factory: pytest.TempPathFactory) -> Target:
 
 
 def applied(**values: object) -> Applied:
-    return replace(Applied(version="0.0.9"), **values)
+    return replace(Applied({"coder": {"pids": "1"}}, version="0.0.9"), **values)
 
 
 def test_an_update_is_the_cause_until_this_version_knows_of_a_save(desired: Target):

@@ -7,7 +7,6 @@ from companion.cli.commands import trust
 from companion.cli.output import ask, comment, report
 from companion.errors import Code, CompanionError, Problem
 from companion.project.model import AgentRef
-from companion.project.record import UPDATE_WAITS
 from companion.reconcile import run
 from companion.reconcile.compare import preview
 from companion.reconcile.comparison import Restarts
@@ -28,8 +27,8 @@ def apply(home: Paths, ref: AgentRef, arguments: Namespace, *, asks: bool) -> No
         seen = preview(home, ref, Restarts.EDITED)
         if Role.AGENT in seen.plan.starts and not _may_end_them(asks=asks):
             return
-        if seen.waits_for:
-            comment(f"{UPDATE_WAITS}: `companion restart {seen.checked.config.name}`")
+        if seen.update_waits:
+            comment(f"{seen.update_waits}: `companion restart {seen.checked.config.name}`")
         with live.of_one(ref.folder, raw=arguments.verbose) as progress:
             run.reconcile(home, ref, progress, restarts=Restarts.EDITED, only_if_changed=True)
     except CompanionError as error:

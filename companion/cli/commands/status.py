@@ -7,7 +7,6 @@ from companion.cli.output import Result, table
 from companion.cli.targets import projects_of
 from companion.errors import Code, ConfigError
 from companion.operations.status import Status, statuses
-from companion.project.record import UPDATE_WAITS
 from companion.traffic.attention import shown
 
 
@@ -31,7 +30,7 @@ def _more(one: Status) -> Iterator[str]:
     """Yield what is said of a sandbox below the table."""
     yield from one.condition.last_output
     if one.update_waits:
-        yield f"{UPDATE_WAITS}: `companion restart {one.agent}`"
+        yield f"{one.update_waits}: `companion restart {one.agent}`"
     if one.caveat:
         yield f"{one.agent}: {one.caveat}"
     for forward in one.forwards:
@@ -58,7 +57,7 @@ def _facts(one: Status) -> dict[str, object]:
         "directory": one.directory,
         "state": one.condition.state,
         "attention": one.attention or None,
-        "update_waits": one.update_waits,
+        "update_waits": bool(one.update_waits),
         "exit_code": one.condition.exit_code,
         "last_lines": list(one.condition.last_output),
         "alias": one.alias,
