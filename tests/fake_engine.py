@@ -10,6 +10,7 @@ are let go, and `held` is what waits now; `says` are
 the lines of each build, at once; `vanishing` names networks that are listed and gone when
 they are looked at; `follows` has `events` last until its caller ends, as a real engine does;
 `taken` are ports that it cannot publish;
+`ghost` is the end of a network's name: an address there is held until the network is removed;
 `elsewhere` has containers see no file of this machine, and `files` is what was copied into
 volumes, `copied` the directories of the last time;
 `gather` is [words, n]: calls that begin with the words do their work and then wait until n of them
@@ -230,6 +231,8 @@ def call(world: dict, argv: list[str]) -> str:  # noqa: C901, PLR0912, PLR0915 -
                 raise RefusedError(f'"{name}" has associated containers with it')
             if world["networks"].pop(name, None) is None:
                 raise RefusedError(f"unable to find network with name {name}")
+            if name.endswith(world.get("ghost") or "?"):
+                world["ghost"] = ""
         case ["network", "connect", name, container]:
             world["containers"][container]["nets"].append(name)
         case ["create", image, *_]:
@@ -434,6 +437,11 @@ def start(world: dict, name: str) -> None:
         if any(f":{port}:" in one for one in container["publish"]):
             what = f"failed to bind host port 127.0.0.1:{port}/tcp: address already in use"
             raise RefusedError(f"driver failed programming external connectivity: {what}")
+    for network in container["nets"]:
+        if network.endswith(world.get("ghost") or "?"):
+            address = world["networks"][network]["subnets"][0]["subnet"].partition("/")[0]
+            held = f"requested ip address {address} is already allocated to container ID 26d00b2"
+            raise RefusedError(f"IPAM error: {held}")
     mode = container["HostConfig"]["NetworkMode"]
     if mode.startswith("container:"):
         holder = found(world, mode.removeprefix("container:"))

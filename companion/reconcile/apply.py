@@ -256,10 +256,15 @@ def reload_sshd(engine: Driver, login: AgentLogin) -> None:
 
 
 def remove_all(engine: Driver, observed: Observed, progress: Progress) -> None:
-    """Remove containers, dependents first (agent, gateway, ingress, net), networks and files."""
+    """Remove containers, networks and files."""
+    remove_sandbox(engine, observed, progress)
+    engine.remove_files()
+
+
+def remove_sandbox(engine: Driver, observed: Observed, progress: Progress) -> None:
+    """Remove containers, dependents first (agent, gateway, ingress, net), and networks."""
     for container in sorted(observed.containers, key=lambda c: c.role or ""):
         progress(f"removing {container.service}")
         engine.remove(container.name)
     for network in observed.networks:
         engine.remove_network(network)
-    engine.remove_files()

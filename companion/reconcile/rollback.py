@@ -1,9 +1,13 @@
 """Rollback: after a failed change, resolve the conflict or restore the previous version."""
 
+import re
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from ipaddress import IPv4Address, IPv4Network
 
 from companion.desktop import ssh_config
+from companion.engine.model import Observed
 from companion.errors import (
     AddressHeldError,
     CompanionError,
@@ -16,7 +20,7 @@ from companion.errors import (
 )
 from companion.project import store
 from companion.reconcile import allocate, migrate, mount_guard, mounted_files, snapshot
-from companion.reconcile.apply import Applier, remove_all
+from companion.reconcile.apply import Applier, remove_all, remove_sandbox
 from companion.reconcile.carrying import Carrying
 from companion.reconcile.drivers import engine_at
 from companion.reconcile.plan import plan
@@ -24,7 +28,9 @@ from companion.reconcile.progress import Progress
 from companion.reconcile.steps import Start
 from companion.reconcile.teardown import last_stop_request
 from companion.reconcile.validate import Checked
+from companion.spec.identity import Role
 from companion.system.paths import Paths
+from companion.system.project_paths import AgentPaths
 
 
 def resolve(
@@ -45,8 +51,7 @@ def resolve(
         raise error  # there is no other version to go back to, and the agent may be at work
     if is_last or not _can_retry_elsewhere(error, checked):
         raise roll_back(home, checked, error, progress) from error
-    progress(f"{error.problems[0].what}: trying again")
-    _make_room(home, checked, error, progress)
+    _make_room(home, checked, error, progress, unasked=unasked)
 
 
 def roll_back(
@@ -140,22 +145,61 @@ def _can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:
     return error.port not in published and not chosen_by_user
 
 
-def _make_room(home: Paths, checked: Checked, error: CompanionError, progress: Progress) -> None:
-    """Resolve a conflict before the next attempt: remove the containers, or reallocate.
+def _make_room(
+    home: Paths, checked: Checked, error: WorldChangedError, progress: Progress, *, unasked: bool
+) -> None:
+    """Resolve a conflict before the next attempt: remove containers, or reallocate.
 
-    Podman keeps the address of a container whose removal was killed, until its network is removed.
     A missing image needs nothing: the next plan builds it.
+
+    Raises:
+        WorldChangedError: that would end the agent's work, and its user asked for nothing.
     """
-    agent_paths = checked.agent_paths(home)
+    agent_paths, again = checked.agent_paths(home), f"{error.problems[0].what}: trying again"
     record = store.read(agent_paths)
     if record is None or record.engine is None:
+        progress(again)
         return
     engine = engine_at(home, checked, record.engine)
-    if isinstance(error, AddressHeldError | UnreachableError):
+    held = Observed()
+    if isinstance(error, AddressHeldError):
+        held = _on_network_of(error, engine.observe(), agent_paths)
+    if unasked and any(c.role is Role.AGENT and c.running for c in held.containers):
+        raise error
+    progress(again)
+    remove_sandbox(engine, held, progress)
+    if isinstance(error, UnreachableError):
         remove_all(engine, engine.observe(), progress)
     elif isinstance(error, PortTakenError):
-        allocate.change_port(home, checked, record)
+        kept = replace(record.allocation, ssh_port=None)
+        store.write(agent_paths, replace(record, allocation=kept))
     elif isinstance(error, SubnetTakenError):
         engines = [engine_at(home, checked, choice) for choice in record.engines]
         answering = [one for one in engines if one.answers()]
         allocate.reallocate(home, checked, record, answering, progress)
+
+
+def _on_network_of(
+    error: AddressHeldError, observed: Observed, agent_paths: AgentPaths
+) -> Observed:
+    """Return the network with an address that is held, and the containers on it; else everything.
+
+    Podman keeps the address of a container whose removal was killed, until its network is removed.
+    """
+    previous = None
+    with suppress(CompanionError):  # a damaged snapshot tells of no container
+        previous = snapshot.read(agent_paths)
+    networks = {n: s for n, s in observed.networks.items() if _names_address(error, s)}
+    if not (previous and networks):
+        return observed
+    affected = frozenset[str]().union(*map(previous.target.on_network, networks))
+    containers = tuple(c for c in observed.containers if c.service in affected)
+    return replace(observed, containers=containers, networks=networks)
+
+
+def _names_address(error: CompanionError, subnet: str) -> bool:
+    """Tell whether an engine's words name an address of a subnet."""
+    found = re.findall(r"\b(?:\d{1,3}\.){3}\d{1,3}\b", str(error))
+    with suppress(ValueError):
+        return any(IPv4Address(one) in IPv4Network(subnet) for one in found)
+    return False

@@ -247,6 +247,11 @@ class Target:
         """Return the service of a role."""
         return next(s for s in self.services if s.role is role)
 
+    def on_network(self, name: str) -> frozenset[str]:
+        """Return the names of the services on a network, by their own address or another's."""
+        own = {s.name for s in self.services if name in {a.network for a in s.attachments}}
+        return frozenset(s.name for s in self.services if {s.name, s.network_of} & own)
+
     @property
     def internal(self) -> Network:
         """The network of the agent's namespace."""

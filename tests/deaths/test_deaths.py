@@ -177,6 +177,21 @@ def test_a_damaged_snapshot_restores_nothing_and_is_reported_beside_the_failure(
     fake.is_whole()
 
 
+@pytest.mark.parametrize("network", ["default", "internal"])
+def test_an_address_that_is_held_ends_no_agent_that_can_go_on(fake: Fake, network: str):
+    """The gateway is on both networks, the agent on one; nobody asked the watcher to end it."""
+    before = fake.world["containers"]
+    kept = {n: c for n, c in before.items() if not n.endswith("-gateway")}
+    fake.set(containers=kept, ghost=f"-{network}")
+    with watching(fake.desk) as (_, said):
+        outcome = "restarted, ready" if network == "default" else "not changed: podman start"
+        wait_until(lambda: outcome in said(), tell=said)
+    (agent,) = (name for name in before if name.endswith("-coder"))
+    assert fake.world["containers"][agent]["Id"] == before[agent]["Id"]
+    fake.companion("up").ok()
+    fake.is_whole()
+
+
 def test_networks_of_others_that_vanish_while_they_are_listed_fail_no_first_start(desk: Desk):
     fake = fresh(desk)
     subprocess.run([fake.program, "version"], env=desk.environment, check=True)
