@@ -25,8 +25,9 @@ Git: .git/config, .git/hooks and .git/worktrees are read-only in
 
   {places}
 
-Writing them fails with "Device or resource busy". `git config` needs --global, and `git push` works
-without -u. The user adds remotes and worktrees, on the desktop.
+Writing them fails with "Device or resource busy". `git push -u` and `git switch` say so when they
+want to remember an upstream, and work all the same; `git push` needs none. `git config` needs
+--global. The user adds remotes and worktrees, on the desktop.
 """
 
 
