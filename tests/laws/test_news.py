@@ -13,20 +13,23 @@ from companion.daemon.news import (
     AgentStopped,
     EngineObserved,
     EngineSilent,
+    ExposureChanged,
     WorkCrashed,
     WorkFinished,
     fold,
     reactions,
 )
 from companion.daemon.scheduler import Touched
-from companion.daemon.view import AgentView, View
-from companion.daemon.wording import line
+from companion.daemon.view import AgentView, IconState, View
+from companion.daemon.wording import icon_state, line, summary
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice, Health
+from companion.errors import Code, Problem
 from companion.operations import reachability
 from companion.operations.condition import condition
 from companion.project.model import AgentRef, Project
 from companion.spec.containers import Role
+from companion.tray.notifications import notification_for
 
 PODMAN, DOCKER = (EngineChoice(name, f"/usr/bin/{name}") for name in ("podman", "docker"))
 REF = AgentRef(Project(Path("/p"), "p-1"))
@@ -70,6 +73,23 @@ def test_an_engine_is_observed_again_after_work_that_causes_no_event(changed: bo
     assert reactions(BEFORE, fold(BEFORE, repaired), repaired) == ()
     failed = WorkFinished(AGENT.id, "SSH does not answer")
     assert reactions(broken, fold(broken, failed), failed) == ()
+
+
+def test_what_is_unprotected_is_a_note_and_what_is_new_there_needs_its_user():
+    gone = Problem("coder can change x", "restart", code=Code.GIT_UNPROTECTED)
+    evil = Problem("x: git obeys core.fsmonitor=evil, which is new", code=Code.GIT_CHANGED)
+    titles = []
+    for problems, state in (((gone,), IconState.IDLE), ((gone, evil), IconState.ATTENTION)):
+        news = ExposureChanged(AGENT.id, problems)
+        view = fold(BEFORE, news)
+        assert icon_state(view) is state
+        assert "git is unprotected" in summary(view)
+        assert line(view, news).count("\n") == len(problems) - 1
+        told = notification_for(view, news)
+        assert told
+        titles.append(told.title)
+    assert titles == ["p: git is unprotected", "p: look before you run git"]
+    assert fold(view, ExposureChanged(AGENT.id, ())) == BEFORE
 
 
 def test_a_crash_is_reported_once():
