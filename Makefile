@@ -1,7 +1,7 @@
 # Entry point for development tasks. All targets are idempotent.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run lint test test-fresh test-reach test-long mutants packages release bench screenshots captures recording docs lock clean
+.PHONY: help setup run lint test test-python test-fresh test-reach test-long mutants packages release bench screenshots captures recording docs lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,12 @@ lint: setup ## check style, types, import directions and shell scripts
 
 test: ## install what is missing and run all tests on both engines
 	@PYTEST_ARGS='$(PYTEST_ARGS)' bash scripts/test.sh
+
+test-python: setup ## test what needs no engine with another Python (VERSION=3.14, or its path)
+	@$(BIN)/uv venv -q --allow-existing --python $(VERSION) build/python
+	@$(BIN)/uv pip install -q --python build/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q --python build/python --no-deps --no-build-isolation -e .
+	@build/python/bin/pytest -q --numprocesses=2 tests/laws tests/cases tests/openssh tests/behaviour $(PYTEST_ARGS)
 
 test-fresh: ## run `make run` on fresh Debian machines, as root and as a user
 	@CACHE='$(CACHE)' bash scripts/fresh.sh
