@@ -10,7 +10,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 from desk import ROOT
-from test_cases import generated
+from test_cases import HERE, generated, without_digests
 
 from companion.config import strict_yaml
 from companion.kubernetes import objects, system_calls
@@ -90,6 +90,19 @@ def containers(pod: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.fixture(params=PLACES)
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     return PLACES[request.param]
+
+
+def test_a_sandbox_becomes_exactly_these_objects(tmp_path: Path, request: pytest.FixtureRequest):
+    """Those that a policy closes have the same files."""
+    for name, cluster in PLACES.items():
+        found = rendered(desired(tmp_path), cluster)
+        known = {"ConfigMap", "Secret"} if cluster.fence is Fence.POLICY else set()
+        shown = [o for o in (*found.public, *found.secrets) if o["kind"] not in known]
+        text = without_digests("---\n".join(map(strict_yaml.dump, shown)))
+        file = HERE / "cluster" / f"{name.lower().replace(' ', '-')}.yaml"
+        if request.config.getoption("--update"):
+            file.write_text(text)
+        assert file.read_text() == text
 
 
 @pytest.mark.parametrize("release", RELEASES)
