@@ -13,7 +13,7 @@ from companion.errors import Position
 from companion.project import discovery
 from companion.project.model import Project
 from companion.reconcile import trust
-from companion.sandbox.powers import Agreed, Kind, Power, digest_of, is_covered
+from companion.sandbox.powers import FENCED, Agreed, Kind, Power, digest_of, is_covered
 from companion.sandbox.powers_text import lines
 from companion.system.paths import Paths
 from ssh import keys
@@ -173,6 +173,19 @@ def test_what_the_user_wrote_is_remembered_and_asks_nothing_once_it_is_committed
         (Agreed(Kind.FOREIGN_READ, "/a/b:/x"), Agreed(Kind.FOREIGN_WRITE, "/a:/x"), False),
         (Agreed(Kind.FOREIGN_WRITE, "/a:/x"), Agreed(Kind.FOREIGN_READ, "/a:/x"), False),
         (Agreed(Kind.ROOT_HOOK, "a", "1"), Agreed(Kind.ROOT_HOOK, "a", "2"), False),
+        (Agreed(Kind.HOST, "a.test"), Agreed(Kind.NO_GATEWAY, ""), True),
+        (Agreed(Kind.WILDCARD, "*.test"), Agreed(Kind.OPEN_EGRESS, ""), True),
+        (Agreed(Kind.OPEN_EGRESS, ""), Agreed(Kind.NO_GATEWAY, ""), True),
+        (Agreed(Kind.OPEN_EGRESS, ""), Agreed(Kind.WILDCARD, "*.test"), False),
+        (Agreed(Kind.PROJECT_READ, "a:/x"), Agreed(Kind.PROJECT_WRITE, "a:/x"), True),
+        (Agreed(Kind.PROJECT_WRITE, "a:/x"), Agreed(Kind.PROJECT_READ, "a:/x"), False),
+        (Agreed(Kind.PROJECT_READ, "a:/x"), Agreed(Kind.FOREIGN_WRITE, "a:/x"), False),
+        (Agreed(Kind.BUILD_NETWORK, FENCED), Agreed(Kind.BUILD_NETWORK, ""), True),
+        (Agreed(Kind.BUILD_NETWORK, ""), Agreed(Kind.BUILD_NETWORK, FENCED), False),
+        (Agreed(Kind.SECRET, "${A} a.test"), Agreed(Kind.SECRET, "${A} a.test", "* /a"), False),
+        (Agreed(Kind.SECRET, "${A} a.test", "* /a"), Agreed(Kind.SECRET, "${A} a.test"), True),
+        (Agreed(Kind.SECRET, "${A} a.test", "* /a"), Agreed(Kind.SECRET, "${A} b.test"), False),
+        (Agreed(Kind.SECRET, "${A} a.test", "* /a"), Agreed(Kind.SERVICE, "${A} a.test"), False),
     ],
 )
 def test_what_lies_within_an_agreement(one: Agreed, agreed: Agreed, is_within: bool):

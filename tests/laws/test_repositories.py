@@ -234,3 +234,19 @@ def test_a_worktree_whose_paths_are_relative_is_known(repository: Path):
     (repository / ".git/worktrees/tree/gitdir").write_text("../../../../other/.git\n")
     with pytest.raises(CompanionError, match="is no work tree of a repository here"):
         worktrees.common_directory(tree)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_fixed"),
+    [
+        ("/r/.git", True), ("/r/.git/hooks", True), ("/r/.git/worktrees/tree", True),
+        ("/r", False), ("/r/.git/config", False), ("/r/.git/objects", False),
+        ("/r/.git/hooks/pre-commit", False), ("/r/.git/worktrees/tree/gitdir", False),
+        ("/other/.git", False), ("/other/.git/hooks", False), ("/r/.git2", False),
+    ],
+)  # fmt: skip
+def test_what_an_agent_cannot_exchange_is_a_mount_point_in_its_sandbox(
+    path: str, *, is_fixed: bool
+):
+    assert repositories.is_fixed(path, ["/q/.git", "/r/.git"]) is is_fixed
+    assert not repositories.is_fixed(path, [])
