@@ -28,13 +28,17 @@ class SharedLists:
         self._seconds = seconds
         self._held: dict[Hashable, _Held] = {}
 
-    def get(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
+    def get(
+        self, question: Hashable, ask: Callable[[], Answer], since: float | None = None
+    ) -> Answer:
         """Return the answer to a question, by `ask` unless somebody else has it.
+
+        One that was asked for after `since`, on the monotonic clock, counts, too.
 
         Raises:
             Exception: whatever `ask` raises; the next one asks again.
         """
-        came = time.monotonic()
+        came = time.monotonic() if since is None else since
         held = self._held.setdefault(question, _Held())
         with held.lock:
             if held.begin is None or held.begin + self._seconds < came:

@@ -95,9 +95,10 @@ class ClusterDriver(Kubectl):
         del services  # one list has all of them
         with ThreadPoolExecutor(1) as asked:
             files = asked.submit(self.held_files)
-            seen = self._list(_SEEN)
+            listed = self._listed(_SEEN)
+            seen = self._own(listed)
             lost = held_files.without(seen, self.names.sandbox, files.result())
-        run = pods_seen.images(seen)
+        run = pods_seen.images(listed)
         known = frozenset(tag for tag in images if reference(self.choice.registry, tag) in run)
         held = self.held(frozenset(images) - known)  # no registry is asked for what runs already
         return Observed(self._seen(seen), {}, held | known, lost=lost)
@@ -111,21 +112,32 @@ class ClusterDriver(Kubectl):
         seal = self._place(pods_seen.address(listed, self.names)).seal if self.agent else ""
         return tuple(pods_seen.containers(listed, seal))
 
-    def _list(self, kinds: str, shape: str = listing.SHAPE) -> list[dict[str, Any]]:
-        items = list(listing.objects(self._get(kinds, shape)))
-        if self.lists is None:
-            return items
-        return [o for o in items if o["metadata"]["labels"].get(f"{LABEL}.agent") == self.agent]
+    def _list(
+        self, kinds: str, shape: str = listing.SHAPE, since: float | None = None
+    ) -> list[dict[str, Any]]:
+        return self._own(self._listed(kinds, shape, since))
 
-    def _get(self, kinds: str, shape: str) -> str:
+    def _own(self, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.lists is None:
+            return listed
+        return [o for o in listed if o["metadata"]["labels"].get(f"{LABEL}.agent") == self.agent]
+
+    def _listed(
+        self, kinds: str, shape: str = listing.SHAPE, since: float | None = None
+    ) -> list[dict[str, Any]]:
+        return list(listing.objects(self._get(kinds, shape, since)))
+
+    def _get(self, kinds: str, shape: str, since: float | None = None) -> str:
         """Return a list of the agent's objects, or of all of its project's to share."""
         whose = self if self.lists is None else replace(self, agent="")
         words = ("get", kinds, whose._selector, shape)  # noqa: SLF001 - our own
-        return self._shared(words, lambda: self.ask(*words))
+        return self._shared(words, lambda: self.ask(*words), since)
 
-    def _shared(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
+    def _shared(
+        self, question: Hashable, ask: Callable[[], Answer], since: float | None = None
+    ) -> Answer:
         """Return the answer to a question that concerns no single agent."""
-        return self.lists.get((self.choice, question), ask) if self.lists else ask()
+        return self.lists.get((self.choice, question), ask, since) if self.lists else ask()
 
     def _place(self, gateway: str) -> Cluster:
         choice = self.choice
@@ -223,8 +235,8 @@ class ClusterDriver(Kubectl):
         return pods_seen.address(self._list("services"), self.names) or self._first_address()
 
     def _first_address(self) -> str:
-        self._apply((network.first_service(self.names),))
-        return pods_seen.address(self._list("services"), self.names)
+        made = json.dumps(network.first_service(self.names))
+        return self.call(*_APPLY, "--output=jsonpath={.spec.clusterIP}", stdin=made).strip()
 
     def _apply(self, manifests: Iterable[Manifest]) -> None:
         listed = {"apiVersion": "v1", "kind": "List", "items": list(manifests)}
@@ -292,13 +304,13 @@ class ClusterDriver(Kubectl):
         roles = tuple(service.role for service in target.services)
         return Starting(self.names, self._pods, self._events, progress, is_wanted).waiter(roles)
 
-    def _pods(self) -> list[dict[str, Any]]:
-        return self._list("pods", listing.OF_STARTING)
+    def _pods(self, since: float) -> list[dict[str, Any]]:
+        return self._list("pods", listing.OF_STARTING, since)
 
-    def _events(self) -> list[dict[str, Any]]:
+    def _events(self, since: float) -> list[dict[str, Any]]:
         """Return the events of the namespace: they have no labels."""
         words = ("get", "events", EVENTS, "--output=json")
-        listed: dict[str, Any] = json.loads(self._shared(words, lambda: self.ask(*words)))
+        listed: dict[str, Any] = json.loads(self._shared(words, lambda: self.ask(*words), since))
         return list(listed["items"])
 
     def reconnect(self, service: str) -> None:

@@ -26,20 +26,25 @@ EVENTS = "--field-selector=" + ",".join(f"reason!={reason}" for reason in _ROUTI
 """The option that leaves out events without trouble: a cluster keeps those of a namespace for an
 hour, a dozen for each agent that was started."""
 _SECONDS_OF_EVENTS = 5.0
-"""How old the events may be by which a Pod is judged: one list has those of all agents."""
+"""Seconds between two looks at events, and how old they may be: one list has all agents'."""
+
+Look = Callable[[float], list[dict[str, Any]]]
+"""Lists objects as they are, or as they were after a moment on the monotonic clock."""
 
 
 class _Events:
     """The events of the namespace, listed now and then; `known` are those of the first time."""
 
-    def __init__(self, fetch: Callable[[], list[dict[str, Any]]]) -> None:
+    def __init__(self, fetch: Look) -> None:
         self._fetch = fetch
-        self._listed, self._time = fetch(), time.monotonic()
+        self._time = time.monotonic()
+        self._listed = fetch(self._time)
         self.known = waiting.occurrences(self._listed)
 
     def latest(self) -> list[dict[str, Any]]:
-        if time.monotonic() - self._time > _SECONDS_OF_EVENTS:
-            self._listed, self._time = self._fetch(), time.monotonic()
+        oldest = time.monotonic() - _SECONDS_OF_EVENTS
+        if oldest > self._time:
+            self._listed, self._time = self._fetch(oldest), time.monotonic()
         return self._listed
 
 
@@ -48,9 +53,9 @@ class Starting:
     """The Pods of one agent that are to start."""
 
     names: Names
-    pods: Callable[[], list[dict[str, Any]]]
+    pods: Look
     """Lists the agent's Pods."""
-    events: Callable[[], list[dict[str, Any]]]
+    events: Look
     """Lists the events of the namespace."""
     progress: Callable[[str], None]
     is_wanted: Callable[[], bool]
@@ -67,13 +72,13 @@ class Starting:
             StoppedError: they are not wanted any more.
         """
         told, pause, patience = "", _PAUSE, Patience()
-        heard = time.monotonic()
+        heard = begin = time.monotonic()
         while True:
             process.heed_interrupt()
             if not self.is_wanted():
                 raise StoppedError("stopped while its Pods were started")
             try:
-                states = self._states(roles, events)
+                states = self._states(roles, events, max(begin, time.monotonic() - pause))
             except EngineError as error:
                 if not _is_silence(error) or time.monotonic() > heard + _SILENCE:
                     raise
@@ -92,8 +97,8 @@ class Starting:
             time.sleep(pause)
             pause = min(pause * _SLOWER, _LONGEST_PAUSE)
 
-    def _states(self, roles: Iterable[Role], events: _Events) -> dict[Role, State]:
-        pods = {one["metadata"]["labels"].get(f"{LABEL}.role"): one for one in self._pods()}
+    def _states(self, roles: Iterable[Role], events: _Events, since: float) -> dict[Role, State]:
+        pods = {one["metadata"]["labels"].get(f"{LABEL}.role"): one for one in self._pods(since)}
         asks = any(waiting.wants_events(pods.get(role)) for role in roles)
         listed = events.latest() if asks else []
         return {
@@ -104,9 +109,9 @@ class Starting:
     def _owner(self, role: Role) -> str:
         return self.names.sandbox if role is Role.AGENT else self.names.of(role)
 
-    def _pods(self) -> list[dict[str, Any]]:
+    def _pods(self, since: float) -> list[dict[str, Any]]:
         # The last one of a role counts.
-        return sorted(self.pods(), key=waiting.is_over, reverse=True)
+        return sorted(self.pods(since), key=waiting.is_over, reverse=True)
 
 
 def _is_silence(error: EngineError) -> bool:
