@@ -105,6 +105,10 @@ clusterDomain: cluster.local
 failSwapOn: false
 evictionHard: {memory.available: "0%", nodefs.available: "0%", imagefs.available: "0%", nodefs.inodesFree: "0%"}
 imageGCHighThresholdPercent: 100
+kubeAPIQPS: 50 # since 1.27 the default; in 1.20, 5 requests a second hold up a fleet
+kubeAPIBurst: 100
+eventRecordQPS: 50
+eventBurst: 100
 allowedUnsafeSysctls: [net.ipv4.ip_unprivileged_port_start]
 CONF
 run kubelet kubelet --config=/etc/kubelet.yaml --kubeconfig="$pki/node.conf" --hostname-override=node \

@@ -2,9 +2,12 @@
 
 import json
 import os
+import resource
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -22,12 +25,56 @@ AT_ONCE = 4
 LISTS = 2
 """Those of Pods with what is around them, and of what holds files."""
 REPORT = ROOT / "build/reach/kubernetes-fleet.md"
+NODE = Path("/sys/fs/cgroup/cpuacct/companion-kubernetes/cpuacct.usage")
+
+
+@dataclass
+class Fleet:
+    """A project of twenty agents, and what its commands took."""
+
+    made: Place
+    project: Path
+    calls: dict[str, Counter[str]] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+    def timed(self, what: str, *command: str) -> None:
+        """Run a command; note its seconds, those of processors, and how it called kubectl."""
+        node, desktop, begin = of_node(), of_desktop(), time.monotonic()
+        calls = self.made.calls("-C", str(self.project), *command)
+        seconds = time.monotonic() - begin
+        counts = Counter(call.split(" --namespace ")[-1].split()[1] for call in calls)
+        told = ", ".join(f"{count} {verb}" for verb, count in counts.most_common()) or "none"
+        self.calls[what] = counts
+        self.lines.append(
+            f"- {what}: {seconds:.1f} s (load {os.getloadavg()[0]:.0f}; processors: node"
+            f" {of_node() - node:.1f} s, desktop {of_desktop() - desktop:.1f} s);"
+            f" {counts.total()} calls of kubectl: {told}"
+        )
+
+    def change(self, before: str, after: str) -> None:
+        file = self.project / AGENTS[0] / "agent.yaml"
+        file.write_text(file.read_text().replace(before, after))
+
+    def login(self) -> None:
+        argv = ["ssh", "-F", self.made.desk.paths.ssh_config, f"{AGENTS[0]}.sandbox", "true"]
+        begin = time.monotonic()
+        subprocess.run(argv, check=True, env=self.made.desk.environment)
+        self.lines.append(f"- `ssh {AGENTS[0]}.sandbox true`: {time.monotonic() - begin:.2f} s")
+
+
+def of_node() -> float:
+    """Return the seconds that processors have worked for the node."""
+    return int(NODE.read_text()) / 1e9 if NODE.exists() else 0.0
+
+
+def of_desktop() -> float:
+    """Return the same of the commands that ended here, clients included."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @pytest.fixture(scope="module")
-def fleet(
-    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Place, Path]]:
+def fleet(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     directory = tmp_path_factory.mktemp("fleet")
     with place.made(cluster, f"twenty-{os.getpid()}", directory) as made:
         project = made.desk.home / "fleet"
@@ -36,19 +83,7 @@ def fleet(
             text = place.AGENT.format(name=name, memory="512m")
             (project / name / "agent.yaml").write_text(text)
         (project / "fleet.yaml").write_text(f"agents: {json.dumps(AGENTS)}\n")
-        yield made, project
-
-
-def timed(fleet: tuple[Place, Path], *command: str) -> tuple[float, list[str]]:
-    """Run a command for all agents; return its seconds, and how it called kubectl."""
-    made, project = fleet
-    begin = time.monotonic()
-    calls = made.calls("-C", str(project), *command)
-    return time.monotonic() - begin, calls
-
-
-def verbs(calls: list[str]) -> Counter[str]:
-    return Counter(call.split(" --namespace ")[-1].split()[1] for call in calls)
+        yield Fleet(made, project)
 
 
 def most_at_once(pods: list[Any]) -> int:
@@ -59,28 +94,25 @@ def most_at_once(pods: list[Any]) -> int:
     return max(accumulate(change for _, change in sorted(begins + ends)))
 
 
-def report(figures: dict[str, tuple[float, list[str]]], load: float) -> None:
-    lines = [f"{len(AGENTS)} agents on one node of Kubernetes 1.20, load {load:.1f}:", ""]
-    for what, (seconds, calls) in figures.items():
-        told = ", ".join(f"{count} {verb}" for verb, count in verbs(calls).most_common())
-        lines.append(f"- {what}: {seconds:.1f} s, {len(calls)} calls of kubectl: {told or 'none'}")
+def test_twenty_agents_start_together_and_are_looked_at_together(fleet: Fleet):
+    fleet.timed("`up`, which builds and pushes images", "up", "--on", "team")
+    agents = fleet.made.space.get("pods", "-l", "dev.companion.role=agent")["items"]
+    fleet.timed("`down`", "down")
+    fleet.timed("`up`, whose images the registry has", "up")
+    states = fleet.made.desk.companion("-C", str(fleet.project), "status", "--json").ok().data
+    for command in ("status", "plan", "up"):
+        fleet.timed(f"`{command}` of what runs", command)
+    fleet.login()
+    fleet.change("listed.test", "listed.test, more.test")
+    fleet.timed("reload of one agent", "up", AGENTS[0])
+    fleet.change("512m", "513m")
+    fleet.timed("recreation of one agent", "up", AGENTS[0])
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    REPORT.write_text("\n".join(lines) + "\n")
-
-
-def test_twenty_agents_start_together_and_are_looked_at_together(fleet: tuple[Place, Path]):
-    made, project = fleet
-    figures = {"`up`, which builds and pushes images": timed(fleet, "up", "--on", "team")}
-    made.desk.companion("-C", str(project), "down").ok()
-    figures["`up`, whose images the registry has"] = timed(fleet, "up")
-    load = os.getloadavg()[0]
-    agents = made.space.get("pods", "-l", "dev.companion.role=agent")["items"]
-    states = made.desk.companion("-C", str(project), "status", "--json").ok().data["agents"]
-    for command in ("status", "plan", "up", "down"):
-        figures[f"`{command}` of what runs"] = timed(fleet, command)
-    report(figures, load)
-    assert [one["state"] for one in states] == ["running"] * len(AGENTS)
+    title = f"{len(AGENTS)} agents on one node of Kubernetes 1.20, {os.cpu_count()} cores:"
+    REPORT.write_text("\n".join((title, "", *fleet.lines)) + "\n")
+    assert [one["state"] for one in states["agents"]] == ["running"] * len(AGENTS)
+    assert len({pod["spec"]["containers"][0]["image"] for pod in agents}) == 1
     assert most_at_once(agents) >= min(AT_ONCE, len(AGENTS))
     for command in ("status", "plan"):
-        calls = verbs(figures[f"`{command}` of what runs"][1])
+        calls = fleet.calls[f"`{command}` of what runs"]
         assert calls["get"] == calls.total() <= LISTS
