@@ -74,7 +74,7 @@ screenshots: setup ## take the pictures in docs/ again
 	@eval "$$(bash scripts/engine.sh)" && $(BIN)/python tests/desktop/pictures.py build/tray
 	@cp build/tray/ready.png build/tray/attention.png docs/
 	@$(BIN)/python scripts/top_picture.py
-	@for scene in two waits refused; do cp build/tray/$$scene.png docs/tray-$$scene.png; done
+	@for scene in two waits refused updated; do cp build/tray/$$scene.png docs/tray-$$scene.png; done
 
 captures: setup ## capture what commands print, for docs/commands.txt
 	@$(BIN)/python scripts/captures.py

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,53 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from desk import ROOT, Desk, Done
+from desk import Desk
 from fake_project import Fake, changes, config, fresh
 from fake_sshd import answering_all
+from other_version import beginning, checkout, newer, update
 from sandboxes import wait_until
 from test_watching import wait_for
 
 from ssh import keys
 
 WAITS = "the update of Companion takes effect at the next restart"
-
-
-def update(desk: Desk, *, differs: bool = True) -> Path:
-    """Return a checkout of the next version, whose images and definitions of containers differ."""
-    there = desk.home / "next"
-    for name in ("companion", "assets", "ssh", "editors"):
-        shutil.copytree(ROOT / name, there / name, ignore=shutil.ignore_patterns("__pycache__"))
-    version = there / "companion/__init__.py"
-    version.write_text(version.read_text().replace('__version__ = "', '__version__ = "9.'))
-    if not differs:
-        return there
-    spec = there / "companion/spec/containers.py"
-    field = "    cpu_shares: int = 0\n"
-    spec.write_text(spec.read_text().replace(field, f'{field}    added: str = ""\n'))
-    for script in ("agent/entrypoint.sh", "gateway/gateway.sh"):
-        with (there / "assets" / script).open("a") as file:
-            file.write("# changed\n")
-    return there
-
-
-def newer(fake: Fake, there: Path, *arguments: str) -> Done:
-    """Run a command of the next version."""
-    child = beginning(fake, there, *arguments)
-    out, err = child.communicate()
-    return Done(child.returncode, out, err)
-
-
-def beginning(fake: Fake, there: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Begin a command of the next version."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "companion", "-C", str(fake.project), *arguments],
-        env=fake.desk.environment | {"PYTHONPATH": str(there)},
-        cwd=there,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 @contextmanager
@@ -228,7 +190,7 @@ def test_a_save_before_the_first_look_after_an_update_ends_no_agent_and_its_user
 def test_an_update_that_changes_no_sandbox_is_not_announced(desk: Desk):
     fake = fresh(desk)
     fake.companion("up").ok()
-    there = update(desk, differs=False)
+    there = checkout(desk)
     assert not newer(fake, there, "status", "--json").ok().agent["update_waits"]
 
 

@@ -21,12 +21,14 @@ sys.path[:0] = [str(Path(__file__).parent.parent)]
 from desk import COMPANION, Desk, make_desk  # noqa: E402
 from fake_project import Fake  # noqa: E402
 from fake_sshd import answering_all  # noqa: E402
+from other_version import change_scripts, checkout, newer  # noqa: E402
 from panel import until  # noqa: E402
 from screen import GRAY, ORANGE, VIOLET, Screen, screen  # noqa: E402
 from trays import record  # noqa: E402
 
 from companion.project import forwards, store  # noqa: E402
 from companion.project.forwards import Forward  # noqa: E402
+from companion.project.record import UPDATE_WAITS  # noqa: E402
 from companion.system.project_paths import AgentPaths  # noqa: E402
 
 AGENT = """\
@@ -165,6 +167,19 @@ def waits(at: Stage, _: Fake) -> None:
     at.screen.open_menu("Down", "Down", "Right")
 
 
+def updated(at: Stage, fake: Fake) -> None:
+    """Another version started it."""
+    other = checkout(at.desk)
+    change_scripts(other)
+    newer(fake, other, "restart").ok()
+    config = fake.project / "agent.yaml"
+    config.write_text(f"# saved\n{config.read_text()}")
+    until(lambda: UPDATE_WAITS in at.log.read_text())
+    at.screen.wait_for_icon()
+    time.sleep(0.5)
+    at.screen.open_menu("Down", "Right")
+
+
 def refused(at: Stage, _: Fake) -> None:
     lines = (f"tls {host} port=443 to=tls why=egress bytes=517/0 ms=3 term=PR"
              for host in ("registry.npmjs.org", "astral.sh"))  # fmt: skip
@@ -204,6 +219,7 @@ SCENES: dict[str, tuple[Scene, tuple[str, ...], tuple[str, ...]]] = {
     "ready": (ready, TWO[:1], TWO[:1]),
     "attention": (attention, TWO[:1], TWO[:1]),
     "waits": (waits, TWO, TWO),
+    "updated": (updated, TWO, TWO),
     "refused": (refused, TWO, TWO[:1]),
     "ports": (ports, TWO, TWO[:1]),
     "silent": (silent, TWO, TWO),
