@@ -113,7 +113,10 @@ class Panel:
         return found
 
     def click(self, path: str) -> None:
-        row = self.find(path)
+        self.press(self.find(path))
+
+    def press(self, row: Row) -> None:
+        """Click on a row of the menu that was read last."""
         event = (row.id, "clicked", Variant("i", 0), 0)
         self._call(self._menu, "com.canonical.dbusmenu", "Event", "isvu", *event)
 

@@ -13,7 +13,7 @@ from desk import ROOT
 from test_cases import HERE, generated, without_digests
 
 from companion.config import strict_yaml
-from companion.kubernetes import objects, system_calls
+from companion.kubernetes import network, objects, system_calls
 from companion.kubernetes.cluster import Cluster, Fence
 from companion.kubernetes.limitations import limitations
 from companion.kubernetes.names import Names
@@ -98,6 +98,7 @@ def test_a_sandbox_becomes_exactly_these_objects(tmp_path: Path, request: pytest
         found = rendered(desired(tmp_path), cluster)
         known = {"ConfigMap", "Secret"} if cluster.fence is Fence.POLICY else set()
         shown = [o for o in (*found.public, *found.secrets) if o["kind"] not in known]
+        shown += [network.first_service(Names(cluster.namespace, "case", "coder", "owner"))]
         text = without_digests("---\n".join(map(strict_yaml.dump, shown)))
         file = HERE / "cluster" / f"{name.lower().replace(' ', '-')}.yaml"
         if request.config.getoption("--update"):

@@ -288,6 +288,7 @@ def test_every_choice_of_the_project_is_a_power_and_none_of_companions_own(tmp_p
 """
     )
     home, project = made(tmp_path, text)
+    assert all(power.place for power in opened(home, project))
     assert {power.text for power in opened(home, project)} == {
         "starts from the image debian",
         "is built with access to the internet, but not to this desktop's services and network",

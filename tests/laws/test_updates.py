@@ -12,7 +12,7 @@ from companion.engine.model import EngineChoice, Observed
 from companion.project.record import Applied
 from companion.reconcile.plan import plan
 from companion.reconcile.snapshot import Snapshot
-from companion.reconcile.updates import definition, is_cause
+from companion.reconcile.updates import definition, is_cause, running
 from companion.spec.containers import Target
 from companion.spec.identity import Role, digest
 
@@ -68,3 +68,14 @@ def test_what_is_lost_beside_an_agent_is_all_that_starts_again(
 ):
     last, seen = of_another_version(desired)
     assert plan(desired, last.recognised(damage(seen)), held(desired)).starts == starts
+
+
+def test_what_runs_is_as_it_was_started_and_should_have_loaded_what_this_version_loads(
+    desired: Target,
+):
+    older = (replace(s, pids=7, reloads=(("old", "1"),)) for s in desired.services)
+    gone = replace(desired.services[0], name="gone")
+    target = replace(desired, services=(*older, gone))
+    found = running(Snapshot(EngineChoice("podman", "podman"), target, None, {}), desired)
+    assert [s.pids for s in found.services] == [7] * len(desired.services) + [gone.pids]
+    assert [s.reloads for s in found.services] == [*(s.reloads for s in desired.services), ()]
