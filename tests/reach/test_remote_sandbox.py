@@ -1,6 +1,7 @@
 """A sandbox on another machine's engine is what it is here: closed, and reached by its alias."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -318,32 +319,39 @@ def test_a_program_that_ignores_the_proxy_logs_in_by_a_forwarded_port(far: Far):
 def test_times_are_within_their_budgets_next_to_a_bare_exec(far: Far):
     """Budgets are those of a quiet machine, where an exec over a shared connection takes 0.2 s."""
     texts = [CONFIG.replace("one.test", f"{name}.test") for name in ("a", "b", "c")]
-    calls, times = far.calls, dict[str, float]()
+    rows, times = list[str](), dict[str, float]()
 
-    def least(what: str, run: Callable[[], object]) -> None:
-        begin, took = len(calls.read_text().splitlines()), []
+    def bare_exec() -> None:
+        far.client("exec", f"{far.id}-coder", "true")
+
+    def measure(what: str, run: Callable[[], object]) -> None:
+        """Keep the best of three, each in seconds of a machine as quick as an exec just before."""
+        begin, best = len(far.calls.read_text().splitlines()), (math.inf, 0.0, 0.0)
         for text in texts:
             (far.project / "agent.yaml").write_text(text)
-            at = time.monotonic()
-            run()
-            took.append(time.monotonic() - at)
-        each = (len(calls.read_text().splitlines()) - begin) / len(texts)
-        times[what] = min(took)
-        rows.append(f"| {far.engine} | {what} | {each:.0f} | {min(took):.2f} |")
+            beside, took = seconds(bare_exec), seconds(run)
+            best = min(best, (took / min(3.0, max(1.0, beside / 0.2)), took, beside))
+        each = (len(far.calls.read_text().splitlines()) - begin) / len(texts) - 1
+        times[what] = best[0]
+        rows.append(f"| {far.engine} | {what} | {each:.0f} | {best[1]:.2f} | {best[2]:.2f} |")
 
-    rows: list[str] = []
-    least("exec by the engine's client", lambda: far.client("exec", f"{far.id}-coder", "true"))
-    least("login", lambda: far.ssh("true").ok())
-    least("status", lambda: far.companion("status").ok())
-    least("reload", far.up)
+    measure("login", lambda: far.ssh("true").ok())
+    measure("status", lambda: far.companion("status").ok())
+    measure("reload", far.up)
     report = ROOT / "build/reach"
     report.mkdir(parents=True, exist_ok=True)
-    (report / f"{far.engine}.md").write_text("\n".join(rows) + "\n")
-    slow = min(3.0, max(1.0, times["exec by the engine's client"] / 0.2))
-    assert times["login"] <= 0.8 * slow
-    assert times["status"] <= 1.0 * slow
+    names = ("engine", "what", "calls of its client", "seconds", "a bare exec just before")
+    head = f"| {' | '.join(names)} |\n{'|---' * len(names)}"
+    (report / f"{far.engine}.md").write_text("\n".join((f"{head}|", *rows)) + "\n")
     reload = {"docker": 1.5, "podman": 3.0}  # podman's client logs in for each call
-    assert times["reload"] <= reload[far.engine] * slow
+    budgets = {"login": 0.8, "status": 1.0, "reload": reload[far.engine]}
+    assert {what: took for what, took in times.items() if took > budgets[what]} == {}
+
+
+def seconds(run: Callable[[], object]) -> float:
+    begin = time.monotonic()
+    run()
+    return time.monotonic() - begin
 
 
 def test_it_moves_here_and_back_and_leaves_nothing_behind(far: Far):
