@@ -17,16 +17,18 @@ from companion.system.paths import Paths
 FIRST_PORT = 2222
 
 
-def choose_port(taken: Collection[int], is_free: Callable[[int], bool]) -> int:
-    """Return the first free port from 2222 up.
+def choose_port(
+    taken: Collection[int], is_free: Callable[[int], bool], first: int = FIRST_PORT
+) -> int:
+    """Return the first free port from `first` up.
 
     Raises:
         CompanionError: none is left.
     """
-    for candidate in range(FIRST_PORT, 65536):
+    for candidate in range(first, 65536):
         if candidate not in taken and is_free(candidate):
             return candidate
-    raise CompanionError("no free port from 2222 up", "stop a program that listens on one")
+    raise CompanionError(f"no free port from {first} up", "stop a program that listens on one")
 
 
 ALIAS_SUFFIX = ".sandbox"
@@ -76,14 +78,14 @@ def reallocate(
 
 
 def change_port(home: Paths, checked: Checked, record: AgentRecord) -> None:
-    """Replace the port of an agent by another one, whether or not it seems to be free.
+    """Replace the port of an agent by a higher one, even if its own seems to be free.
 
     What an engine cannot have is not always seen here: in a virtual machine, say.
     """
     with locks.exclusive(home.allocation_lock):
-        others = _others(home, checked)
-        taken = {*_taken_ports(checked, others), record.allocation.ssh_port or 0}
-        port = choose_port(taken, network.port_is_free)
+        taken = _taken_ports(checked, _others(home, checked))
+        first = (record.allocation.ssh_port or FIRST_PORT - 1) + 1
+        port = choose_port(taken, network.port_is_free, first)
         allocation = replace(record.allocation, ssh_port=port)
         store.write(checked.agent_paths(home), replace(record, allocation=allocation))
 

@@ -73,8 +73,9 @@ def wait_for_login(
     first = probe.PATIENCE if engine.choice.shares_files else pace
     while True:
         try:
-            each = max(first, time.monotonic() - begin)  # a busy machine may need long for a login
-            until = time.monotonic() + max(pace, each)
+            now = time.monotonic()
+            each = max(first, now - begin)  # a busy machine may need long for a login
+            until = min(now + max(pace, each), begin + LOGIN_PATIENCE)
             probe.wait_for_login(connect, login.user, key, pin, until, patience=each)
         except probe.WrongHostKey as error:
             raise CompanionError(

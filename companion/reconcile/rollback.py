@@ -171,8 +171,7 @@ def _make_room(
     if isinstance(error, UnreachableError):
         remove_all(engine, engine.observe(), progress)
     elif isinstance(error, PortTakenError):
-        kept = replace(record.allocation, ssh_port=None)
-        store.write(agent_paths, replace(record, allocation=kept))
+        allocate.change_port(home, checked, record)
     elif isinstance(error, SubnetTakenError):
         engines = [engine_at(home, checked, choice) for choice in record.engines]
         answering = [one for one in engines if one.answers()]
