@@ -10,17 +10,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import attack_table
 import pytest
-from desk import ROOT
+from attack_table import SCRIPT, TITLES, Column
 from sandboxes import Box
 
 from companion.operations import audit
 from companion.reconcile import certificates
 from companion.spec.containers import Role, Service
 
-SCRIPT = ROOT / "assets/agent/audit.sh"
 WORLD = Path(__file__).parent / "world.py"
-TITLES = audit._TITLE.findall(SCRIPT.read_text())
 INSIDE = audit._TITLE.findall(SCRIPT.read_text().partition(audit._INSIDE)[2])
 NETWORK = [title for title in TITLES if title not in INSIDE]
 ALWAYS_OPEN = (
@@ -36,19 +35,6 @@ OPEN = {
         *("--volume", "/dev:/dev", *ALWAYS_OPEN),
     ),
 }
-ENGINES = ("podman", "docker")
-DOCUMENT = ROOT / "docs/attacks.md"
-HEAD = """\
-# Attacks from inside a sandbox
-
-Each attack of `companion audit`, with its result in the tests (`tests/isolation`) and the last line
-of output that the attacker got, if any. The tests fail if this table is not true. As a control,
-each attack is also made where nothing stops it, and every one gets through there. SECURITY.md lists
-what is open.
-
-| attack | podman | docker |
-|---|---|---|
-"""
 NEEDS_ROOT = "a world to be attacked needs root, for namespaces of its own"
 
 
@@ -119,30 +105,15 @@ def test_every_attack_on_a_container_gets_through_where_nothing_holds(box: Box, 
 @pytest.mark.engine
 def test_a_sandbox_holds_all_of_them(box: Box, request: pytest.FixtureRequest):
     done = box.companion("audit", "coder", "--json")
-    assert done.data, done.out
-    found = {one["attack"]: one for one in done.data["findings"]}
+    data = done.data
+    assert data, done.out
+    found = {one["attack"]: one for one in data["findings"]}
     assert not {title: one["detail"] for title, one in found.items() if not one["held"]}
     assert done.code == 0
     assert set(TITLES) <= set(found), "what is known to be open is not among the findings"
-    assert any("sends ONE to " in one for one in done.data["by_design"])
-    seen = {(title, box.name): audit.AttackResult(**found[title]).result for title in TITLES}
-    if request.config.getoption("--update"):
-        DOCUMENT.write_text(document(documented() | seen))
-    outcomes = {key: result.partition(":")[0] for key, result in documented().items()}
-    for key, result in seen.items():
-        assert outcomes.get(key) == result.partition(":")[0], "run it with --update, and look"
-
-
-def documented() -> dict[tuple[str, str], str]:
-    """Return (attack, engine) → what docs/attacks.md says came of it."""
-    rows = [line.strip("| ").split(" | ") for line in DOCUMENT.read_text().splitlines()[1:]
-            if line.startswith("| ") and not line.startswith("| attack")]  # fmt: skip
-    return {(row[0], e): row[1 + n] for row in rows for n, e in enumerate(ENGINES)}
-
-
-def document(written: dict[tuple[str, str], str]) -> str:
-    rows = [f"| {t} | {' | '.join(written.get((t, e), '-') for e in ENGINES)} |\n" for t in TITLES]
-    return HEAD + "".join(rows)
+    assert any("sends ONE to " in one for one in data["by_design"])
+    update = request.config.getoption("--update")
+    attack_table.judged(Column(box.name), data["findings"], update=update)
 
 
 @pytest.mark.engine

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import admission
+import attack_table
 import place
 import pytest
+from attack_table import Column
 from node import Cluster
 from place import Place
 from test_registry import free_port
@@ -109,7 +111,7 @@ def test_a_change_that_the_namespace_does_not_admit_is_rolled_back(ran: tuple[Pl
 
 
 def test_where_policies_alone_would_close_the_network_and_have_no_effect_no_agent_starts(
-    still_runs: Place, tmp_path: Path
+    still_runs: Place, tmp_path: Path, request: pytest.FixtureRequest
 ):
     made = still_runs
     project = other(made, "fenced")
@@ -125,5 +127,7 @@ def test_where_policies_alone_would_close_the_network_and_have_no_effect_no_agen
         assert (set(agent["state"]), agent["lastState"]) == ({"waiting"}, {})
         made.desk.companion(*words, "up").ok()
         assert made.desk.companion(*words, "status", "--json").ok().agent["fence"] == "policy"
+        found = made.desk.companion(*words, "audit", "--json").data["findings"]
+        attack_table.judged(Column.POLICY, found, update=request.config.getoption("--update"))
         made.desk.companion(*words, "down", "--volumes").ok()
     assert of(made, "fenced") == []

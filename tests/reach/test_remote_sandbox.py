@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import attack_table
 import pytest
+from attack_table import Column
 from desk import ROOT, Desk, Done, answering, make_desk
 from far import Machine
 
@@ -138,7 +140,12 @@ def test_it_is_closed_and_lets_its_user_in(far: Far):
     assert far.machine.run("hostname").strip() not in names
     resolver = far.ssh("cat /etc/resolv.conf; getent hosts nobody.example").ok().out
     assert re.fullmatch(r"nameserver 10\.[\d.]+\noptions ndots:0\n192\.0\.2\.1 +\S+\n", resolver)
-    assert "attacks held" in far.companion("audit").ok().out
+
+
+def test_every_attack_is_held(far: Far, request: pytest.FixtureRequest):
+    found = far.companion("audit", "--json").ok().data["findings"]
+    column = {"podman": Column.SSH_PODMAN, "docker": Column.SSH_DOCKER}[far.engine]
+    attack_table.judged(column, found, update=request.config.getoption("--update"))
 
 
 def test_nothing_of_this_desktop_is_mounted_and_no_port_published(far: Far):
