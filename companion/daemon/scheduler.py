@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from companion.engine.model import Choice
+from companion.engine.model import Choice, ClusterChoice
 
 Subject = str | Choice
 
@@ -16,6 +16,8 @@ DEBOUNCE = 0.04
 """Seconds of quiet after which a burst of saves is handled as one."""
 PATIENCE = 2.0
 """Seconds after which a burst is handled even if it goes on."""
+REST = 3.0
+"""A look at a cluster, whose list may be long, is followed by so many times its duration."""
 AT_ONCE = 8
 """Limit of concurrent work; what a user asked for is exempt."""
 
@@ -77,6 +79,10 @@ class SubjectState:
     last: float = 0.0
     order: Order = Order.LOOK
     busy: bool = False
+    began: float = 0.0
+    """When the work began that is under way, or was last."""
+    rests: float = 0.0
+    """Until when nothing is looked at."""
 
     @property
     def due(self) -> float | None:
@@ -85,7 +91,7 @@ class SubjectState:
             return None
         if self.order is not Order.LOOK:
             return self.first
-        return min(self.last + DEBOUNCE, self.first + PATIENCE)
+        return max(self.rests, min(self.last + DEBOUNCE, self.first + PATIENCE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +141,13 @@ def step(state: State, event: Event, now: float) -> tuple[State, tuple[Work, ...
             return step(asked, Tick(), now)
         case Finished(subject):
             known = state.subjects.get(subject, SubjectState())
-            return step(_with(state, subject, replace(known, busy=False)), Tick(), now)
+            took = now - known.began if isinstance(subject, ClusterChoice) else 0.0
+            known = replace(known, busy=False, rests=now + REST * took)
+            return step(_with(state, subject, known), Tick(), now)
         case Tick():
             ripe = state.ripe(now)
             works = tuple(Work(s, m.order, m.first) for s, m in ripe.items() if m.first is not None)
-            states = {s: SubjectState(last=m.last, busy=True) for s, m in ripe.items()}
+            states = {s: SubjectState(last=m.last, busy=True, began=now) for s, m in ripe.items()}
             return State({**state.subjects, **states}), works
 
 

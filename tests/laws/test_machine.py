@@ -17,6 +17,7 @@ from companion.daemon.scheduler import (
     Work,
     step,
 )
+from companion.engine.model import ClusterChoice
 
 PROJECTS = st.sampled_from(["a", "b", "c"])
 EVENTS = st.one_of(st.builds(Touched, PROJECTS), st.builds(Finished, PROJECTS), st.builds(Tick))
@@ -138,3 +139,17 @@ def test_a_save_that_comes_with_an_order_is_not_looked_at_besides():
 
 def test_news_of_the_end_of_what_nobody_knows_begins_nothing():
     assert step(State(), Finished("a"), 1)[1] == ()
+
+
+def test_a_cluster_that_takes_long_to_list_is_not_listed_all_the_time():
+    place = ClusterChoice("kubernetes", "kubectl", "work", "agents", "registry.test")
+    state, now, looks = State(), 0.0, 0
+    while now < 100:
+        state, _ = step(state, Touched(place), now)
+        state, works = step(state, Tick(), now + DEBOUNCE)
+        if works:
+            looks += 1
+            now += 5  # for the list
+            state, _ = step(state, Finished(place), now)
+        now += 0.1
+    assert looks == 6
