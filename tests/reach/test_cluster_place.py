@@ -5,8 +5,10 @@ The tests follow one sandbox through its life, so they build on each other.
 
 import os
 import re
+import shlex
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ import place
 import pytest
 from attack_table import Column
 from desk import Desk, Done
-from node import Cluster, Space
+from node import SCRIPT, Cluster, Space
 from place import Place
 
 pytestmark = [pytest.mark.reach, pytest.mark.timeout(2400)]
@@ -188,6 +190,85 @@ def test_an_image_that_cannot_be_pushed_stops_before_anything_changes(placed: Pl
     placed.place.define(team=placed.place.registry)
     assert done.code == 1
     assert "the registry 127.0.0.1:9 does not answer" in done.err
+    assert placed.ids() == before
+
+
+KILL = """
+for p in /proc/[0-9]*; do
+  grep -qE 'pod({0}|{1})' $p/cgroup || continue
+  read -rd '' word <$p/cmdline
+  [ "$word" {2} /pause ] && kill -9 ${{p##*/}}
+done
+exit 0
+"""
+TRIES = """
+rm -f ~/open ~/tries
+ask="exec 3<>/dev/tcp/10.213.251.2/10250; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
+while sleep 0.1; do
+  said=$(timeout 2 bash -c "$ask" 2>&1 | tr -d '\\0')
+  case $said in
+    ''|*gateway:*|*refused*|*reset*) echo held >>~/tries ;;
+    *) echo "$said" >>~/open ;;
+  esac
+done
+"""
+"""What asks the node's kubelet all the time: it answers to whoever gets out."""
+
+
+def kill(placed: Placed, role: str, *, pause: bool) -> None:
+    """Kill the processes of a Pod on its node: the one that holds its network, or all others."""
+    uid = placed.pods()[role]["metadata"]["uid"]
+    script = KILL.format(uid, uid.replace("-", "_"), "=" if pause else "!=")
+    subprocess.run([*SCRIPT, "exec", "bash", "-c", script], check=True)
+
+
+def starts(placed: Placed, role: str) -> int:
+    """How often a Pod's container started again; -1 while it does not run."""
+    (status,) = placed.pods()[role]["status"]["containerStatuses"]
+    return int(status["restartCount"]) if status.get("started") else -1
+
+
+@pytest.mark.parametrize(
+    ("role", "pause"), [("agent", True), ("gateway", False), ("gateway", True)]
+)
+def test_what_dies_opens_nothing_and_returns_without_the_desktop(
+    placed: Placed, role: str, pause: bool
+):
+    before, ids = starts(placed, role), placed.ids()
+    placed.inside(f"setsid bash -c {shlex.quote(TRIES)} >/dev/null 2>&1 </dev/null &").ok()
+    held = "for _ in $(seq 300); do [ -s ~/tries ] && exit; sleep 0.1; done; exit 1"
+    placed.inside(held).ok()
+    kill(placed, role, pause=pause)
+    for _ in range(300):
+        if starts(placed, role) > before:
+            break
+        time.sleep(0.5)
+    assert starts(placed, role) > before
+    asks = f"curl -sS http://other.test | grep '{REFUSED}' && exit"
+    placed.inside(f"for _ in $(seq 150); do {asks}; sleep 0.2; done; exit 1").ok()
+    assert placed.inside("cat ~/open").code == 1
+    assert placed.ids() == ids
+    assert placed.companion("plan", "--check").code == 0
+    placed.inside("pkill -f /dev/tcp; true").ok()
+
+
+def test_a_silent_api_server_is_named_within_ten_seconds_and_nothing_is_removed(placed: Placed):
+    before = placed.ids()
+    api = ("-x", "kube-apiserver")
+    subprocess.run([*SCRIPT, "exec", "pkill", "-STOP", *api], check=True)
+    try:
+        for command in ("up", "down"):
+            begin = time.monotonic()
+            done = placed.companion(command)
+            took = time.monotonic() - begin
+            assert done.code == 1
+            (problem,) = done.problems
+            assert f"team (the namespace {placed.space.name} at https://" in problem
+            assert "does not answer" in problem
+            assert took < 10 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    finally:
+        subprocess.run([*SCRIPT, "exec", "pkill", "-CONT", *api], check=True)
+    assert placed.companion("status", "--json").ok().agent["state"] == "running"
     assert placed.ids() == before
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import attack_table
 import place
 import pytest
 from attack_table import Column
-from node import Cluster
+from node import Cluster, Object
 from place import Place
 from test_registry import free_port
 
@@ -70,6 +71,64 @@ def test_a_quota_refuses_before_anything_is_there(still_runs: Place):
     assert of(made, "quota") == []
 
 
+def test_a_quota_that_is_full_by_the_second_pod_is_told_and_up_goes_on(still_runs: Place):
+    made, project = still_runs, other(still_runs, "second")
+    made.space.kubectl("create", "quota", "full", "--hard=pods=3").ok()
+    try:
+        said = refused(made, project, "--on", "team")
+    finally:
+        made.space.kubectl("delete", "quota", "full").ok()
+    assert "the cluster does not create the agent's Pod: exceeded quota: full" in said
+    made.desk.companion("-C", str(project), "up").ok()
+    made.desk.companion("-C", str(project), "down", "--volumes").ok()
+    assert of(made, "second") == []
+
+
+RIGHTS = {"secrets": "create", "pods/exec": "create", "networkpolicies": "list"}
+
+
+@pytest.mark.parametrize("resource", RIGHTS)
+def test_a_right_that_is_missing_is_told_with_the_role_that_has_it(
+    still_runs: Place, resource: str
+):
+    made, project = still_runs, other(still_runs, resource.rpartition("/")[2])
+    role = made.space.get("role", "companion")
+    lesser = [without(rule, resource, RIGHTS[resource]) for rule in role["rules"]]
+    patch = json.dumps({"rules": [rule for rules in lesser for rule in rules]})
+    made.space.kubectl("patch", "role", "companion", "--type=merge", "--patch", patch).ok()
+    try:
+        said = refused(made, project, "--on", "team")
+    finally:
+        made.space.kubectl("replace", "-f", place.ROLE).ok()
+    assert f"the cluster of team (the namespace {made.space.name} at https://" in said
+    assert re.search(rf"refuses: .*{resource}", said)
+    assert f"ask its administrator for the Role in {place.ROLE}" in said
+    made.desk.companion("-C", str(project), "down", "--volumes")
+    assert of(made, project.name) == []
+
+
+def without(rule: Object, resource: str, verb: str) -> list[Object]:
+    """Return a rule as others that grant all but one verb for one resource."""
+    if resource not in rule["resources"]:
+        return [rule]
+    others = [one for one in rule["resources"] if one != resource]
+    verbs = [one for one in rule["verbs"] if one != verb]
+    parts = [rule | {"resources": others}, rule | {"resources": [resource], "verbs": verbs}]
+    return [one for one in parts if one["resources"]]
+
+
+def test_a_pod_that_no_node_takes_is_told(still_runs: Place):
+    made, project = still_runs, other(still_runs, "homeless")
+    made.space.cluster.kubectl("cordon", "node").ok()
+    try:
+        said = refused(made, project, "--on", "team")
+    finally:
+        made.space.cluster.kubectl("uncordon", "node").ok()
+    assert "no node takes the gateway's Pod: 0/1 nodes are available" in said
+    assert "unschedulable" in said
+    made.desk.companion("-C", str(project), "down", "--volumes").ok()
+
+
 def test_a_registry_that_does_not_answer_stops_before_anything_is_there(still_runs: Place):
     made = still_runs
     registry = f"127.0.0.1:{free_port()}"
@@ -127,6 +186,7 @@ def test_where_policies_alone_would_close_the_network_and_have_no_effect_no_agen
         assert (set(agent["state"]), agent["lastState"]) == ({"waiting"}, {})
         made.desk.companion(*words, "up").ok()
         assert made.desk.companion(*words, "status", "--json").ok().agent["fence"] == "policy"
+        assert "NetworkPolicies alone close its network" in made.desk.companion(*words, "plan").out
         found = made.desk.companion(*words, "audit", "--json").data["findings"]
         attack_table.judged(Column.POLICY, found, update=request.config.getoption("--update"))
         made.desk.companion(*words, "down", "--volumes").ok()
