@@ -91,7 +91,7 @@ RIGHTS = {"secrets": "create", "pods/exec": "create", "networkpolicies": "list"}
 def test_a_right_that_is_missing_is_told_with_the_role_that_has_it(
     still_runs: Place, resource: str
 ):
-    made, project = still_runs, other(still_runs, resource.rpartition("/")[2])
+    made, project = still_runs, other(still_runs, f"no-{resource.rpartition('/')[2]}")
     role = made.space.get("role", "companion")
     lesser = [without(rule, resource, RIGHTS[resource]) for rule in role["rules"]]
     patch = json.dumps({"rules": [rule for rules in lesser for rule in rules]})
