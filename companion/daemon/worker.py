@@ -135,7 +135,7 @@ def carry_out(
 ) -> WorkFinished:
     """Carry out an order on a sandbox; failures are part of the news."""
     done = _outcome(home, work, agent_view, tell)
-    with suppress(CompanionError):
+    with suppress(CompanionError, OSError):
         record = store.read(home.project(agent_view.ref.project.id).agent(agent_view.agent))
         waits = updates.update_waits(home, agent_view.ref, record) if record else ""
         return replace(done, update_waits=waits)
