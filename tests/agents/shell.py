@@ -10,6 +10,8 @@ from desk import COMPANION, Desk
 from sandboxes import wait_until
 
 _COLUMNS, _LINES = 80, 40
+_STILL = 4
+"""Looks at a screen that show the same."""
 _PAUSE = 0.5
 """Seconds: agents take an Enter that comes with a text for a part of it, as in a paste."""
 
@@ -51,15 +53,37 @@ class Shell:
     def expect(self, text: str, seconds: float = 60, count: int = 1) -> None:
         """Wait until a text was shown, wherever its lines break."""
         wanted = "".join(text.split())
+        wait_until(lambda: self._words().count(wanted) >= count, seconds, self.transcript)
+
+    def answer(self, line: str, shown: str) -> None:
+        """Type a command line, and wait until it has shown a text and is done."""
+        before = len(self._words())
+        self.type(line, "Enter")
+        wanted = "".join(shown.split())
         wait_until(
-            lambda: "".join(self.transcript().split()).count(wanted) >= count,
-            seconds,
-            self.transcript,
+            lambda: wanted in self._words()[before:] and self.screen().endswith("$"),
+            tell=self.transcript,
         )
+
+    def rest(self) -> str:
+        """Wait until the screen has not changed for a while, and return what is on it."""
+        seen: list[str] = []
+
+        def rests() -> bool:
+            seen.append(self.screen())
+            time.sleep(_PAUSE)
+            return len(seen) > _STILL and len({*seen[-_STILL:]}) == 1
+
+        wait_until(rests, tell=self.screen)
+        return seen[-1]
 
     def end(self) -> None:
         """End the terminal and what runs in it."""
         self._run("kill-server")
+
+    def _words(self) -> str:
+        """Return all that was shown, without blanks: lines break anywhere."""
+        return "".join(self.transcript().split())
 
     def _run(self, *arguments: str) -> str:
         argv, env = [*self._tmux, *arguments], self._environment

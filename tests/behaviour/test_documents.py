@@ -143,6 +143,17 @@ def test_every_yaml_of_a_page_is_valid(page: Path):
                 decode.decode(plugin.options, dict(feature.options), document, ("features", index))
 
 
+def test_the_five_minutes_of_readme_are_what_was_recorded():
+    section = (ROOT / "README.md").read_text().partition("## Five minutes in your repository")[2]
+    lines = blocks(section, "")[0].splitlines()
+    typed = re.findall(
+        r"^ada@desk:~/code/app\$ (.+)$", (ROOT / "docs/five-minutes.md").read_text(), re.MULTILINE
+    )
+    commands = [line.partition(" #")[0].strip() for line in lines if line.startswith("companion ")]
+    assert len(commands) > 5
+    assert [command for command in dict.fromkeys(typed) if command in commands] == commands
+
+
 def test_every_message_of_troubleshooting_is_one_that_companion_prints():
     text = (ROOT / "docs/troubleshooting.md").read_text()
     messages = re.findall(r"^\([\w-]+\)=\n### (.+)$", text, re.MULTILINE)
