@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 ASK = "Run `npm test --silent` and tell me what it says"
-SERVE = "Run `nohup npm run dev >/dev/null 2>&1 & sleep 1; curl -s localhost:3000` and tell me"
+SERVE = "Run `setsid -f npm run dev >/dev/null 2>&1; sleep 1; curl -s localhost:3000` and tell me"
 GREET = "Greet me"
 """In its usual mode, Claude Code asks a second model about each command."""
 COMMIT = 'git commit -q --allow-empty -m "Fix the login" && git push'
@@ -94,7 +94,7 @@ def codex_answers(world: World, shell: Shell) -> None:
     shell.type("", "C-b", "d")
     shell.expect("detached")
     world.keep("One command", shell.transcript(), answered, about=about)
-    world.keep("A server that the agent started", serving[serving.rindex("Run nohup") - 2 :])
+    world.keep("A server that the agent started", serving[serving.rindex("Run setsid") - 2 :])
     world.assert_only(KEY, "app")
 
 
