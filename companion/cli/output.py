@@ -192,6 +192,9 @@ def table(rows: Iterable[tuple[str, ...]], *, cuts: bool = False, wraps: bool = 
         states = [at for at, head in enumerate(lines[0]) if head == "STATE"]
         rest = [at for at in range(1, len(widths)) if at not in states]
         rounds = ((last, _COLUMN),) if wraps else ((rest, _COLUMN), (rest, _LEAST), (states, 1))
+        for at in (at for at in rest if cuts and lines[0][at] == "DIRECTORY"):
+            least = max(style.width(_fitted("DIRECTORY", line[at], 0)) for line in lines)
+            widths = _narrowed(widths, most, [at], max(least, len("DIRECTORY")))
         for columns, least in rounds:
             widths = _narrowed(widths, most, columns, least)
     shown: list[str] = []
@@ -220,7 +223,7 @@ def _fitted(head: str, text: str, width: int) -> str:
         return style.fit(text, width)
     while style.width(text) > width and "/" in text.removeprefix("…/"):
         text = "…/" + text.removeprefix("…/").partition("/")[2]
-    return style.fit(text, width)
+    return style.fit(text, width) if width else text
 
 
 def _broken(text: str, width: int) -> list[str]:

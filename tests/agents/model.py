@@ -206,7 +206,7 @@ def serving(
         contexts[host].load_cert_chain(certificate)
 
     def choose(handshake: ssl.SSLObject, name: str, _: ssl.SSLContext) -> None:
-        handshake.context = contexts[name]
+        handshake.context = contexts.get(name, first)  # browsers ask for others
 
     first = next(iter(contexts.values()))
     first.sni_callback = choose

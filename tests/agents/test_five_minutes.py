@@ -109,6 +109,7 @@ def a_browser_opens_its_server(world: World, shell: Shell) -> None:
         shell.answer(line, shown)
     (url,) = re.findall(r"http://\S+", world.desk.companion("status", cwd=world.top).ok().out)
     shell.answer(f"{BROWSER} {url} 2>/dev/null", PAGE)
+    shell.answer("companion port app --stop", "no longer forwarded")
     world.keep("The same in your browser", shell.transcript())
 
 
@@ -119,6 +120,7 @@ def claude_answers_on_a_branch(world: World, shell: Shell) -> None:
     shell.expect("it is not shown")
     shell.type(PUSHES, "Enter")
     shell.expect("sent only to")
+    shell.rest()
     begin = time.monotonic()
     with world.vendors_for("app-fix-login"):
         shell.type("companion run claude --branch fix-login", "Enter")
