@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from companion.sandbox.desktop import DesktopFacts, system
 from companion.sandbox.mount_policy import target_refusal
-from companion.sandbox.places import Place, relation
+from companion.sandbox.places import Place, contains, relation
 from companion.system.mount_table import MountedAt, MountTable, parse
 
 NAMES = ("a", "b")
@@ -101,3 +101,8 @@ def test_a_project_on_a_disk_of_the_users_may_mount_its_own_directories():
     }
     own = (there.path, "/run/media/me/project/work")
     assert refused == set(product((elsewhere.path, there.path), mounts)) - {own}
+
+
+def test_spelling_counts_where_nothing_says_that_case_is_ignored():
+    assert not contains(Place("/home/me/.ssh"), Place("/home/me/.SSH/config"))
+    assert contains(Place("/home/me/.ssh"), Place("/home/me/.SSH/config"), ignores_case=True)

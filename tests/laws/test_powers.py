@@ -309,6 +309,14 @@ def test_every_choice_of_the_project_is_a_power_and_none_of_companions_own(tmp_p
     }
 
 
+def test_a_power_is_placed_at_the_line_that_opens_it(tmp_path: Path):
+    text = "name: a\nruntime: {base_image: debian}\ncontainer_runtime: podman\ngateway: false\n"
+    home, project = made(tmp_path, text)
+    (power,) = (power for power in opened(home, project) if power.kind is Kind.NO_GATEWAY)
+    assert power.place
+    assert (power.place.line, power.place.column) == (4, 10)
+
+
 FIRST = """\
 name: coder
 runtime: codex
