@@ -31,11 +31,11 @@ _MARKERS: tuple[tuple[str, str], ...] = (
     ("build.gradle.kts", "maven"),
 )
 """A pattern of file names, and the preset that its tool needs."""
-_PUSHED = (
-    ("github.com", "GITHUB_TOKEN"),
-    ("gitlab.com", "GITLAB_TOKEN"),
-    ("bitbucket.org", "BITBUCKET_TOKEN"),
-)
+_PUSHED = {
+    "github.com": "GITHUB_TOKEN",
+    "gitlab.com": "GITLAB_TOKEN",
+    "bitbucket.org": "BITBUCKET_TOKEN",
+}
 """A forge, and what the token for it is called."""
 HOOK = "hooks/created.sh"
 """The file that runs the commands of a devcontainer.json once."""
@@ -98,14 +98,14 @@ def name_of(text: str) -> str:
     return _NAME_ENDS.sub("-", text.lower()).strip("-")[:_LONGEST_NAME].strip("-")
 
 
-def presets(files: Iterable[str], remotes: str = "") -> dict[str, str]:
+def presets(files: Iterable[str], hosts: Iterable[str] = ()) -> dict[str, str]:
     """Return preset → the file that asks for it.
 
     Args:
         files: paths of files, relative to the repository; the first one of a kind is named.
-        remotes: the text in which a repository names its remotes.
+        hosts: those of the remotes of a repository.
     """
-    found = {"github": ".git/config"} if "github.com" in remotes else {}
+    found = {"github": ".git/config"} if "github.com" in hosts else {}
     for path in files:
         name = path.rpartition("/")[2]
         for pattern, preset in _MARKERS:
@@ -114,12 +114,9 @@ def presets(files: Iterable[str], remotes: str = "") -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def forge(remotes: str) -> Forge | None:
-    """Return where a repository is pushed to; None if its remotes are on no forge that we know."""
-    for host, variable in _PUSHED:
-        if re.search(rf"[@/]{re.escape(host)}[:/]", remotes):
-            return Forge(host, variable)
-    return None
+def forge(hosts: Iterable[str]) -> Forge | None:
+    """Return the forge of a repository's first remote that is on one that we know."""
+    return next((Forge(host, _PUSHED[host]) for host in hosts if host in _PUSHED), None)
 
 
 def targets(directory: str, shared: Iterable[str]) -> dict[str, str]:

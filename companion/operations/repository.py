@@ -1,16 +1,18 @@
 """Repositories: what `companion run` finds in a directory, without running anything of it."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from urllib.parse import urlsplit
 
 from companion.config.draft import Committer
 from companion.errors import Code, CompanionError
 from companion.project import discovery
 from companion.reconcile import host_facts
-from companion.system import files, process, project_paths, search, users, worktrees
+from companion.system import files, git, process, project_paths, search, users, worktrees
 
 _MOST_ENTRIES = 2000
 """Directory entries that are looked at: marks of tools lie near the top."""
@@ -19,6 +21,8 @@ _LEVELS = 3
 _SECONDS = 5.0
 _SECRETS = (".env", ".envrc", ".npmrc", ".pypirc", ".netrc")
 _NO_SECRETS = (".example", ".sample", ".template", ".dist")
+_REMOTE = re.compile(r"remote\..+\.(?:url|pushurl)", re.DOTALL)
+_BY_SSH = re.compile(r"(?:[^/:@]*@)?(?P<host>[^/:@]+):")
 _HIDDEN_TREES = {"node_modules", "vendor", "target", "dist", "build", "venv"}
 
 
@@ -40,12 +44,22 @@ class Repository:
         return self.common != self.top / ".git"
 
     @property
-    def remotes(self) -> str:
-        """The text that names its remotes."""
-        try:
-            return files.read_text(self.common / "config", "replace") or ""
-        except CompanionError:
-            return ""
+    def remote_hosts(self) -> tuple[str, ...]:
+        """The hosts of its remotes, as its own settings name them."""
+        found = git.settings(self.common / "config") or ()
+        urls = (value for name, value in found if _REMOTE.fullmatch(name))
+        return tuple(host for host in map(host_of, urls) if host)
+
+
+def host_of(url: str) -> str:
+    """Return the host of a remote, "" if it is on this machine: URLs, and `user@host:path`."""
+    if "://" not in url:
+        found = _BY_SSH.match(url)
+        return found["host"].lower() if found else ""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def find(directory: Path) -> Repository:

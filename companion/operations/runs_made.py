@@ -141,7 +141,7 @@ def make(
         chosen=why,
         directory=directory,
         shared=_shared(found, directory),
-        presets=draft.presets(found.files, found.remotes),
+        presets=draft.presets(found.files, found.remote_hosts),
         login=_login(program, credentials(home, name)),
         committer=repository.committer(),
         forge=_forge(home, found, is_asked=asks),
@@ -187,7 +187,7 @@ def _login(cli: Cli, known: Mapping[str, str]) -> tuple[Mapping[str, Plain], str
 
 def _forge(home: Paths, found: Repository, *, is_asked: bool) -> Forge | None:
     """Return where a repository is pushed to; the agent may push there with the user's secret."""
-    forge = draft.forge(found.remotes)
+    forge = draft.forge(found.remote_hosts)
     held = keychain.held(home).get(forge.variable) if forge else None
     if forge is None or held is None:
         return forge

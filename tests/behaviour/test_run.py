@@ -678,3 +678,25 @@ def test_no_name_in_a_repository_becomes_a_line_of_the_config():
 
     names = ("a\n  - plugin: x/go.mod", "ok/Cargo.toml", "b # c/pom.xml")
     assert draft.presets(names) == {"cargo": "ok/Cargo.toml"}
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ('[remote "origin"]\nurl = git@github.com:ada/app.git', "github.com"),
+        ('[remote "origin"]\nurl = ssh://git@gitlab.com:22/ada/app', "gitlab.com"),
+        ('[remote "o"]\nurl = /srv/app\npushurl = https://x:y@bitbucket.org/a/b', "bitbucket.org"),
+        ('[remote "origin"]\nurl = https://git.corp.test/github.com/ada/app', None),
+        ('[remote "origin"]\nurl = https://github.com.corp.test/ada/app', None),
+        ('[remote "origin"]\nurl = ../github.com:/app', None),
+        ('[submodule "x"]\nurl = https://github.com/mallory/x', None),
+        ('[remote "origin"]\nurl = https://[github.com/x', None),
+    ],
+)
+def test_a_push_is_offered_only_where_a_remote_is(text: str, host: str | None, tmp_path: Path):
+    from companion.config import draft
+
+    (tmp_path / "config").write_text(text)
+    found = repositories.Repository(tmp_path, tmp_path, (), ())
+    forge = draft.forge(found.remote_hosts)
+    assert (forge and forge.host) == host
