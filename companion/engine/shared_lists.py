@@ -3,8 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Hashable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from companion.errors import EngineError
 
 Answer = TypeVar("Answer")
 
@@ -16,6 +19,8 @@ class _Held:
     lock: threading.Lock = field(default_factory=threading.Lock)
     begin: float | None = None
     answer: Any = None
+    failure: tuple[float, EngineError] | None = None
+    """Why there was none, and when that was asked."""
 
 
 class SharedLists:
@@ -36,17 +41,27 @@ class SharedLists:
         One that was asked for after `since`, on the monotonic clock, counts, too.
 
         Raises:
-            Exception: whatever `ask` raises; the next one asks again.
+            EngineError: the engine's failure, also for those who came before it was asked.
         """
-        came = time.monotonic() if since is None else since
+        now = time.monotonic()
+        came = now if since is None else since
         held = self._held.setdefault(question, _Held())
         with held.lock:
+            if held.failure and held.failure[0] >= now:  # who waited does not wait once more
+                raise copy(held.failure[1])
             if held.begin is None or held.begin + self._seconds < came:
-                begin = time.monotonic()
-                held.answer = ask()
-                held.begin = begin
+                held.begin, held.answer = _asked(held, ask)
             answer: Answer = held.answer
             return answer
+
+
+def _asked(held: _Held, ask: Callable[[], Answer]) -> tuple[float, Answer]:
+    begin = time.monotonic()
+    try:
+        return begin, ask()
+    except EngineError as failure:
+        held.failure = (begin, failure)
+        raise
 
 
 def of_one_look() -> SharedLists:

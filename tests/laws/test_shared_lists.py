@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 
 from companion.engine.shared_lists import SharedLists, of_one_look
+from companion.errors import EngineError
 
 MANY = 12
 
@@ -46,3 +47,28 @@ def test_a_failure_is_nobody_elses():
     with pytest.raises(ZeroDivisionError):
         look.get("pods", lambda: 1 // 0)
     assert look.get("pods", lambda: 1) == 1
+
+
+def test_who_waits_for_a_silent_engine_waits_for_no_more_than_one_more_answer():
+    lists, asked = SharedLists(), count()
+    began, may_end = threading.Event(), threading.Event()
+
+    def ask() -> int:
+        next(asked)
+        began.set()
+        may_end.wait()
+        raise EngineError("it does not answer", "look at it")
+
+    with ThreadPoolExecutor(MANY) as pool:
+        waiting = [pool.submit(lists.get, "pods", ask)]
+        began.wait()
+        waiting += [pool.submit(lists.get, "pods", ask) for _ in range(MANY - 1)]
+        while pool._work_queue.qsize():
+            pass
+        may_end.set()
+        failures = [one.exception() for one in waiting]
+    assert len(set(map(str, failures))) == 1
+    assert len(set(map(id, failures))) == MANY  # each may add to its own
+    assert next(asked) < MANY
+    with pytest.raises(EngineError):
+        lists.get("pods", ask)
