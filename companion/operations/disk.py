@@ -197,7 +197,8 @@ def _why(image: StoredImage, *, known: Known, keep: Collection[str], alone: Alon
     if not image.tag.startswith(f"localhost/companion/{name}:"):
         return ""  # somebody's own image, which has our labels from its base
     if known.can_start(owner):
-        return "" if image.id in keep else f"an older version of {known.name(owner)}"
+        what = "an older version of" if image.agent else "not the newest image of"
+        return "" if image.id in keep else f"{what} {known.name(owner)}"
     if image.project in known.places:
         return f"of {known.name(owner)}, which is gone"
     return "of a project that is gone" if alone.engine else ""

@@ -58,7 +58,7 @@ def test_of_the_images_that_agents_on_a_cluster_share_the_newest_one_stays(fake:
     whose = {key: value for key, value in labels.items() if not key.endswith(".agent")}
     shared = {tag: image(f"{name}:{tag}", whose, "base", created=tag) for tag in "12"}
     fake.set(images=fake.world["images"] | {one["tag"]: one for one in shared.values()})
-    assert unused(fake, "--dry-run")[f"{name}:1"].startswith("an older version of the agents in ")
+    assert unused(fake, "--dry-run")[f"{name}:1"].startswith("not the newest image of the agents ")
     assert f"{name}:2" not in unused(fake, "--dry-run")
 
 
