@@ -66,7 +66,8 @@ class Images:
             if code:
                 return code
         name = reference(self.registry, image.tag)
-        Registry(engine.choice).push(image.tag, name, lambda _: None, is_wanted)
+        on_line(f"pushing {name}")
+        Registry(engine.choice).push(image.tag, name, on_line, is_wanted)
         return 0
 
     def _fetch(self, tag: str) -> None:

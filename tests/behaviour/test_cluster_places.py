@@ -168,6 +168,11 @@ def test_builds_for_a_cluster_hold_the_lock_of_the_engine_that_builds(clustered:
     assert all(name.startswith("podman-") for name in locks)
 
 
+def test_a_push_is_shown_apart_from_the_build_before_it(clustered: Clustered):
+    said = clustered.companion("up", "--on", "team", "--verbose").err
+    assert "\npushing registry.test/team/" in said
+
+
 def test_down_with_a_record_that_cannot_be_read_clears_the_places_of_the_settings(
     clustered: Clustered,
 ):
