@@ -79,8 +79,12 @@ screenshots: setup ## take the pictures in docs/ again
 captures: setup ## capture what commands print, for docs/commands.txt
 	@$(BIN)/python scripts/captures.py
 
-recording: ## write docs/five-minutes.md again (as root; makes and removes /home/ada)
-	@PYTEST_ARGS='--long --update tests/agents/test_five_minutes.py -k podman' bash scripts/test.sh
+recording: ## record terminals in docs/ again (as root; makes and removes /home/ada; ONLY=page)
+	@[ '$(ONLY)' = three-places ] || \
+	  PYTEST_ARGS='--long --update tests/agents/test_five_minutes.py -k podman' bash scripts/test.sh
+	@[ '$(ONLY)' = five-minutes ] || \
+	  PYTEST_ARGS='--reach --update tests/reach/test_three_places.py' bash scripts/test.sh
+	@$(BIN)/python scripts/animation.py
 
 docs: $(DOCS)/.stamp ## build the documentation site into build/site
 	@$(BIN)/python scripts/animation.py

@@ -1,4 +1,4 @@
-"""Draw docs/five-minutes.svg, the animation of README, from what docs/five-minutes.md recorded.
+"""Draw the animations of docs/ from the terminals that pages there recorded.
 
 A picture that moves by CSS alone: no script, no font and nothing else is fetched. Lines come one by
 one and scroll. It begins at the first question, so that a still of it shows what the sandbox may
@@ -14,24 +14,36 @@ ROWS, COLUMNS, LINE, CHARACTER, MARGIN = 24, 80, 18, 8.43, 16
 STEP, PAUSE, LAST = 0.35, 1.6, 6.0
 """Seconds for a line, for a line where somebody thinks, and for the last screen."""
 
+ASKED = re.compile(r"\? \[[^]]+\](?: y)?$|not shown")
+"""The end of a question, with its answer if that is shown."""
+
 
 def main() -> None:
-    text = (DOCS / "five-minutes.md").read_text()
-    start, answer = re.findall(r"```text\n(.*?)```", text, re.DOTALL)[:2]
+    start, answer = recorded("five-minutes")[:2]
     first = start.partition("[detached")[0].rstrip().splitlines()
     second = [line.rstrip() for line in answer.strip("\n").splitlines()]
-    (DOCS / "five-minutes.svg").write_text(draw(first, second))
+    about = "companion run codex: what the sandbox may do is shown, and Codex answers"
+    (DOCS / "five-minutes.svg").write_text(draw(first, second, about))
+    lines = "".join(recorded("three-places")).splitlines()
+    about = "One project on a laptop, on a machine behind SSH and on a cluster, by the same alias"
+    (DOCS / "three-places.svg").write_text(draw(lines, lines[-ROWS:], about))
 
 
-def draw(first: list[str], second: list[str]) -> str:
+def recorded(page: str) -> list[str]:
+    """Return what a page of docs/ shows of terminals."""
+    text = (DOCS / f"{page}.md").read_text()
+    return re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+
+
+def draw(first: list[str], second: list[str], about: str) -> str:
     """Return the animation of lines that scroll, and of the screen that comes after them."""
     times, now = [], 0.0
     for line in first:
         times.append(now)
-        now += PAUSE if re.search(r"\]$|not shown", line) or line.startswith("ada@") else STEP
+        now += PAUSE if ASKED.search(line) or line.startswith("ada@") else STEP
     end = now + PAUSE
     whole = end + LAST
-    begin = next(t for line, t in zip(first, times, strict=True) if line.endswith("[Y/n]"))
+    begin = next(t for line, t in zip(first, times, strict=True) if ASKED.search(line))
     styles, lines = [], []
     for number, (line, time) in enumerate(zip(first, times, strict=True)):
         percent = 100 * time / whole
@@ -52,7 +64,7 @@ def draw(first: list[str], second: list[str]) -> str:
     width, height = COLUMNS * CHARACTER + 2 * MARGIN, ROWS * LINE + 2 * MARGIN
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img" '
-        f'aria-label="companion run codex: what the sandbox may do is shown, and Codex answers">'
+        f'aria-label="{about}">'
         f"<style>text{{font:14px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;"
         f"fill:#d8dee9;white-space:pre}}.y{{fill:#88c0d0}}.w{{fill:#ebcb8b}}"
         f"text,.a{{animation:{whole:.1f}s step-end {-begin - STEP:.2f}s infinite}}"

@@ -118,7 +118,7 @@ def test_the_index_lists_every_page_once():
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
 def test_every_command_line_of_a_page_is_one_that_companion_parses(page: Path):
-    recorded = {"five-minutes.md"}
+    recorded = {"five-minutes.md", "three-places.md"}
     for line in "".join(blocks(page.read_text(), "")).splitlines():
         if page.name not in recorded and line.startswith("companion "):
             words = shlex.split(line, comments=True)[1:]
@@ -179,16 +179,18 @@ def test_a_name_that_is_not_explained_is_answered_with_the_closest_one():
         explanations.of("engine-netwrk")
 
 
-def test_the_animation_is_drawn_from_what_was_recorded(tmp_path: Path):
-    kept = (ROOT / "docs/five-minutes.svg").read_bytes()
+def test_the_animations_are_drawn_from_what_was_recorded(tmp_path: Path):
     copy = tmp_path / "scripts/animation.py"
     copy.parent.mkdir()
     copy.write_text((ROOT / "scripts/animation.py").read_text())
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/five-minutes.md").write_text((ROOT / "docs/five-minutes.md").read_text())
+    for page in ("five-minutes", "three-places"):
+        (tmp_path / f"docs/{page}.md").write_text((ROOT / f"docs/{page}.md").read_text())
     subprocess.run([sys.executable, copy], check=True)
-    assert (tmp_path / "docs/five-minutes.svg").read_bytes() == kept
-    assert len(kept) < 300_000
+    for page in ("five-minutes", "three-places"):
+        kept = (ROOT / f"docs/{page}.svg").read_bytes()
+        assert (tmp_path / f"docs/{page}.svg").read_bytes() == kept
+        assert len(kept) < 300_000
 
 
 def test_the_generated_reference_has_every_command_key_and_option():
