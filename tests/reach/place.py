@@ -39,6 +39,10 @@ class Place:
         """Run companion, and return how kubectl was called meanwhile; its own files aside."""
         self.calls_file.write_text("")
         self.desk.companion(*words).ok()
+        return self.called()
+
+    def called(self) -> list[str]:
+        """Return how kubectl was called since the file of its calls was emptied."""
         return [c for c in self.calls_file.read_text().splitlines() if " config view" not in c]
 
     def up(self, project: Path, *words: str) -> Done:

@@ -40,9 +40,13 @@ class Fleet:
     def timed(self, what: str, *command: str) -> None:
         """Run a command; note its seconds, those of processors, and how it called kubectl."""
         node, desktop, begin = of_node(), of_desktop(), time.monotonic()
-        calls = self.made.calls("-C", str(self.project), *command)
+        self.made.calls_file.write_text("")
+        process = self.made.desk.start("-C", str(self.project), *command)
+        out, err = process.communicate()
         seconds = time.monotonic() - begin
-        counts = Counter(call.split(" --namespace ")[-1].split()[1] for call in calls)
+        assert process.returncode == 0, err + out
+        calls = (call.split(" --namespace ")[-1] for call in self.made.called())
+        counts = Counter(call.split()[1] for call in calls)
         told = ", ".join(f"{count} {verb}" for verb, count in counts.most_common()) or "none"
         self.calls[what] = counts
         self.lines.append(
