@@ -23,7 +23,8 @@ and every one gets through there. SECURITY.md lists what is open.
 
 On Kubernetes, the network of *Pod* is closed in the kernel, that of *policy* by NetworkPolicies
 alone. Both have the system calls that containerd 1.6 lets through; [Companion's own
-list](kubernetes.md#what-differs-from-docker-and-podman) limits them further.
+list](kubernetes.md#what-differs-from-docker-and-podman) limits them further. Where policies close
+it, IPv6 is on for the Pod's own loopback, and leads nowhere else.
 
 """
 

@@ -343,7 +343,7 @@ from companion.system.paths import Paths
 
 listings = []
 sys.addaudithook(lambda event, _: event in ("os.listdir", "os.scandir") and listings.append(event))
-following = Following(Paths.of_user(), None, None, View, print, print)  # there is nothing to follow
+following = Following(Paths.of_user(), None, None, View, *[print] * 3)  # there is nothing to follow
 for _ in range(3):
     following.look_at_registry()
     print(len(listings))
