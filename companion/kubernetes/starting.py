@@ -24,7 +24,7 @@ _ROUTINE = (
 )  # fmt: skip
 EVENTS = "--field-selector=" + ",".join(f"reason!={reason}" for reason in _ROUTINE)
 """The option that leaves out events without trouble: a cluster keeps those of a namespace for an
-hour, a dozen for each agent that was started."""
+hour, 20 for each agent that was started."""
 _SECONDS_OF_EVENTS = 5.0
 """Seconds between two looks at events, and how old they may be: one list has all agents'."""
 
