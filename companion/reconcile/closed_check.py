@@ -1,6 +1,7 @@
 """Closed check: verifies that a generated compose file is closed, independent of the renderer."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from companion.config import strict_yaml
@@ -10,6 +11,8 @@ from companion.spec.identity import Role
 _BECOME_THE_AGENT = {"SETGID", "SETPCAP", "SETUID"}
 _HOLDER_CAPABILITIES = {"NET_ADMIN", *_BECOME_THE_AGENT}
 _HOOK_CAPABILITIES = {"CHOWN", "DAC_OVERRIDE", "FOWNER", *_BECOME_THE_AGENT}
+SECRETS = "/companion/secrets"
+"""Where a gateway has its secrets."""
 _SOCKETS = ("docker.sock", "podman.sock", "containerd.sock")
 
 
@@ -23,6 +26,12 @@ def violations(compose: str, services: tuple[Service, ...]) -> Iterator[str]:
     roles = {service.name: service.role for service in services}
     asked = {s.name: {str(p) for p in s.publish} for s in services}
     hooked = {service.name for service in services if service.writable}
+    secrets = tuple(
+        PurePosixPath(mount["source"])
+        for name, service in document["services"].items()
+        for mount in service.get("volumes", ())
+        if roles.get(name) is Role.GATEWAY and mount["target"] == SECRETS
+    )
     internal = {n for n, net in document["networks"].items() if net.get("internal") is True}
     for name, service in document["services"].items():
         role = roles.get(name)
@@ -33,7 +42,7 @@ def violations(compose: str, services: tuple[Service, ...]) -> Iterator[str]:
         if role is Role.NET and set(service.get("networks", {})) - internal:
             yield f"{name}: the agent's namespace is on a network that is not internal"
         if role is Role.AGENT:
-            yield from (f"{name}: {sentence}" for sentence in _agent(service))
+            yield from (f"{name}: {sentence}" for sentence in _agent(service, secrets))
             if Role.NET in roles.values() and not _lives_in_holder(service, roles):
                 yield f"{name}: does not live in the net holder's namespace"
             if service.get("network_mode") == "host":
@@ -80,10 +89,12 @@ def _lives_in_holder(service: Mapping[str, Any], roles: Mapping[str, Role | None
     return "networks" not in service and mode.startswith("service:") and holder is Role.NET
 
 
-def _agent(service: Mapping[str, Any]) -> Iterator[str]:
+def _agent(service: Mapping[str, Any], secrets: tuple[PurePosixPath, ...]) -> Iterator[str]:
+    """Yield violations by what an agent sees; `secrets`: what its gateway mounts as these."""
     for value in (service.get("environment") or {}).values():
         if "$" in str(value).replace("$$", ""):
             yield "takes a variable from the environment of the engine's client"
     for mount in service.get("volumes", ()):
-        if str(mount["source"]).endswith("/secrets") or "/secrets/" in str(mount["source"]):
+        seen = PurePosixPath(mount["source"])
+        if any(seen.is_relative_to(one) or one.is_relative_to(seen) for one in secrets):
             yield "sees the gateway's secrets"

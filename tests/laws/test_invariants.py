@@ -105,6 +105,7 @@ OPENINGS: dict[str, tuple[str, dict[str, object], list[str]]] = {
     "one behind a dollar sign": ("coder", {"environment": {"X": "$$a $SECRET"}}, [VARIABLE]),
     "the secrets' directory": ("coder", mounting("/state/coder/secrets"), [SECRETS]),
     "one secret": ("coder", mounting("/state/coder/secrets/KEY"), [SECRETS]),
+    "what lies above them": ("coder", mounting("/state/coder"), [SECRETS]),
     "docker's socket": ("coder", mounting("/var/run/docker.sock"), [SOCKET]),
     "podman's socket": ("coder-gateway", mounting("/run/podman/podman.sock"), [SOCKET]),
     "containerd's socket": ("coder-net", mounting("/run/containerd/containerd.sock"), [SOCKET]),
@@ -142,6 +143,14 @@ def test_root_begins_only_where_hooks_are_and_may_not_do_more():
 
 def test_what_we_generate_is_closed():
     assert list(violations(TEXT, SERVICES)) == []
+
+
+def test_a_directory_that_is_only_called_as_the_secrets_are_may_be_mounted():
+    for source in ("/home/ada/secrets", "/home/ada/secrets/app", "/state/secrets/work"):
+        assert (
+            list(violations(opened(yaml.safe_load(TEXT), "coder", mounting(source)), SERVICES))
+            == []
+        )
 
 
 def test_without_a_gateway_nobody_lives_in_a_holder():
