@@ -13,13 +13,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from companion.engine.model import ClusterChoice
 from companion.errors import CompanionError
 from companion.operations import audit_pods
-from companion.operations.repository_check import dangers
+from companion.operations.repository_check import of_agent
 from companion.plugins.contribution import secrets
 from companion.project import store
 from companion.project.model import AgentRef
@@ -202,9 +201,7 @@ def _shown(home: Paths, seen: Comparison) -> Iterator[AttackResult]:
     gone = dropped(agent, table)
     hint = f"{gone}: replaced on the desktop; `companion restart` mounts it again"
     yield AttackResult("a mount that is gone", not gone, hint if gone else "")
-    copies = seen.checked.agent_paths(home).git
-    known = seen.record.config.repositories
-    left = [one for path in seen.checked.writes for one in dangers(Path(path), copies, known)]
+    left = [*of_agent(home, seen.checked.project, seen.checked.config.name)]
     yield AttackResult("what git on the desktop would run or write to", not left, "; ".join(left))
     values = secret_values.resolve(home, checked.ref, checked.contribution, wanted)
     leaks = [secret.name for secret, value in values.items() if _is_in(text, value.reveal())]

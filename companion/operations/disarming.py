@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from companion.operations import git_obeys
-from companion.operations.git_obeys import Effort
+from companion.reconcile import git_obeys
+from companion.reconcile.git_obeys import Effort
 from companion.system import files, links
 
 ENDING = ".disabled"
@@ -42,7 +42,7 @@ def disarm(top: Path) -> Disarmed:
     done, effort = Disarmed(), Effort(_SECONDS, _DIRECTORIES, _REPOSITORIES, _ENTRIES)
     for one in list(git_obeys.in_tree(top, effort)):
         if _is_below(one.path, top) and _rename(one.path):
-            done.renamed[str(one.path.relative_to(top))] = one.what
+            done.renamed[str(one.path.relative_to(top))] = one.said
     done.is_whole = not effort.is_spent
     return done
 

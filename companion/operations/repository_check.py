@@ -9,15 +9,16 @@ import shlex
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from companion.operations import git_obeys
+from companion.errors import CompanionError
+from companion.operations import git_changes
 from companion.operations.findings import Finding, Level
-from companion.operations.git_obeys import Effort
 from companion.project import store
 from companion.project.model import Project
 from companion.project.record import AgentRecord
-from companion.reconcile import git_facts
-from companion.sandbox.repositories import COMMON, CONFIG, DIRECTORIES, GitFacts, stored
-from companion.system import files, git
+from companion.reconcile import git_facts, git_obeys
+from companion.reconcile.git_obeys import Effort
+from companion.sandbox.repositories import COMMON, CONFIG, DIRECTORIES, GitFacts
+from companion.system import files, git, plain
 from companion.system.git_questions import Mark
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths
@@ -35,6 +36,7 @@ _PATHS = re.compile(rf"{_INCLUDED.pattern}|core\.hookspath|init\.templatedir")
 _LONGEST_REFS = 64 << 20
 """Bytes of packed-refs that are read: a million branches."""
 _NAMED = 3
+_MOST = 20
 _GLANCE = 1.0
 """Seconds."""
 
@@ -62,67 +64,45 @@ def at_a_glance(home: Paths, project: Project, agent: str) -> Iterator[str]:
     A second that was not enough is said.
     """
     if record := store.of_project(home, project).agents.get(agent):
-        copies, known = _known(home.project(project.id).agent(agent), record)
-        for directory in record.config.writes:
-            yield from dangers(Path(directory), copies, known, Effort(seconds=_GLANCE))
+        yield from _of_record(home.project(project.id).agent(agent), record, _GLANCE)
 
 
-def since_start(home: Paths, project: Project, agent: str) -> Iterator[str]:
-    """Yield what new_settings() does, of an agent that was started and not stopped."""
-    record = store.of_project(home, project).agents.get(agent)
-    if record and record.wanted == "up":
-        yield from new_settings(home.project(project.id).agent(agent), record)
-
-
-def new_settings(agent_paths: AgentPaths, record: AgentRecord) -> Iterator[str]:
-    """Yield what git obeys in mounted repositories and did not when their agent started.
-
-    This is the part of of_agent() that is fast.
-    """
-    copies, known = _known(agent_paths, record)
-    for directory in map(Path, record.config.writes if copies else ()):
-        facts = git_facts.find_again(directory, known)
-        if facts and facts.obstacle:
-            yield f"{directory} {facts.obstacle}"
-        elif facts and copies and not facts.is_worktree:
-            yield from _new(facts, copies, Effort(seconds=_GLANCE))
-
-
-def _of_record(agent_paths: AgentPaths, record: AgentRecord) -> Iterator[str]:
-    copies, known = _known(agent_paths, record)
+def _of_record(
+    agent_paths: AgentPaths, record: AgentRecord, seconds: float | None = None
+) -> Iterator[str]:
+    try:
+        changes = git_changes.of(agent_paths)
+    except CompanionError as error:
+        yield str(error)
+    else:
+        yield from changes.sentences(_MOST)
     for directory in record.config.writes:
-        yield from dangers(Path(directory), copies, known)
-
-
-def _known(agent_paths: AgentPaths, record: AgentRecord) -> tuple[Path | None, Collection[str]]:
-    """Return where what git obeyed at the start is kept, and which repositories were mounted."""
-    ever_ran = agent_paths.seccomp.is_dir()
-    return agent_paths.git if ever_ran else None, record.config.repositories
+        effort = Effort(seconds=seconds) if seconds else None
+        yield from dangers(Path(directory), record.config.repositories, effort)
 
 
 def dangers(
     directory: Path,
-    copies: Path | None = None,
     repositories: Collection[str] = (),
     effort: Effort | None = None,
 ) -> Iterator[str]:
     """Yield what to look at in a mounted directory before running git there, one sentence each.
 
+    What git obeys at its top is protected, so git_changes tells what is new of it.
+
     Args:
         directory: the mounted directory.
-        copies: has what git obeyed when the sandbox started; None: that is not known.
         repositories: the directories that were repositories when they were last mounted.
         effort: how much may be looked at; what is left out is said.
     """
     effort = effort or Effort()
-    yield from dict.fromkeys(_dangers(directory, copies, repositories, effort))
+    found = _dangers(directory, repositories, effort)
+    yield from dict.fromkeys(map(plain.line, found))
     if effort.is_spent:
         yield f"{directory}: there is too much to look at: not everything was looked at"
 
 
-def _dangers(
-    directory: Path, copies: Path | None, repositories: Collection[str], effort: Effort
-) -> Iterator[str]:
+def _dangers(directory: Path, repositories: Collection[str], effort: Effort) -> Iterator[str]:
     facts, top = git_facts.find_again(directory, repositories), files.real(directory)
     submodules: list[str] = []
     if facts and facts.obstacle:
@@ -137,8 +117,6 @@ def _dangers(
         yield from _in_the_tree(directory, facts, effort)
         if facts.is_worktree and own.is_relative_to(top):
             yield from map(str, git_obeys.settings_and_hooks(own, effort))
-        elif copies and not facts.is_worktree:
-            yield from _new(facts, copies, effort)
         if not facts.is_worktree or own.is_relative_to(top):
             yield from map(str, git_obeys.modules(own, effort))
         seconds = effort.left()
@@ -155,20 +133,6 @@ def _dangers(
             if not effort.take(repositories=1):
                 return
             yield from map(str, git_obeys.at(place, effort))
-
-
-def _new(facts: GitFacts, copies: Path, effort: Effort) -> Iterator[str]:
-    """Yield what git obeys in a repository and did not when its sandbox started."""
-    own, copy = Path(facts.directory), copies / stored(facts, CONFIG).file
-    if not copy.exists():
-        yield from map(str, git_obeys.settings_and_hooks(own, effort))
-        return
-    known, settings = git.settings(copy) or (), git_obeys.settings(own / CONFIG, effort)
-    if settings is None:
-        yield f"{own / CONFIG} cannot be read"
-    for entry in settings or ():
-        if entry not in known and git_obeys.runs(*entry):
-            yield f"{own / CONFIG}: git obeys {'='.join(entry)}, which is new"
 
 
 def _links(own: Path, effort: Effort) -> Iterator[str]:

@@ -197,14 +197,14 @@ def _status(look: _Look, ref: AgentRef, config: _Config) -> Status:
 def _exposed(
     look: _Look, engine: Driver, record: AgentRecord, containers: Collection[Container]
 ) -> tuple[Problem, ...]:
-    """Return what git obeys and the agent can change again."""
-    agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
-    if agent is None or not record.config.guards:
+    """Return what git obeys and the agent can change again, and what it changed."""
+    agent_paths = look.home.project(engine.project).agent(engine.agent)
+    if not agent_paths.git_baseline.exists():
         return ()
+    agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
     from companion.operations import unprotected  # noqa: PLC0415 - start-up time is a budget
 
-    agent_paths = look.home.project(engine.project).agent(engine.agent)
-    return unprotected.of(engine.agent, agent_paths, record, agent.pid)
+    return unprotected.of(engine.agent, agent_paths, record, agent.pid if agent else 0)
 
 
 def _update_waits(home: Paths, ref: AgentRef, record: AgentRecord) -> str:

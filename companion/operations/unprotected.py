@@ -1,22 +1,21 @@
-"""Unprotected: what of a mounted repository an agent can change again, and what is new there.
+"""Unprotected: what of a mounted repository an agent can change again, and what it changed.
 
 Linux drops a mount when the file that it covers is replaced elsewhere. `git config` and
 `git push -u` on the desktop do so with a repository's configuration.
 """
 
 from collections.abc import Collection, Mapping
-from itertools import islice
 
-from companion.errors import Code, Problem
-from companion.operations import repository_check
+from companion.errors import Code, CompanionError, Problem
+from companion.operations import git_changes
 from companion.project.record import AgentRecord
+from companion.reconcile.progress import Progress
 from companion.system import listeners, mount_table
 from companion.system.project_paths import AgentPaths
 
 _NAMED = 3
-_LONGEST = 200
-"""Characters of what an agent may have written."""
-_LOOK = "unless you set this yourself, remove it before you run git there"
+_READ = 20
+"""What a user reads of what is told once."""
 
 
 def lost(guards: Mapping[str, str], subnets: Collection[str], pid: int) -> tuple[str, ...]:
@@ -36,6 +35,8 @@ def lost(guards: Mapping[str, str], subnets: Collection[str], pid: int) -> tuple
 def of(agent: str, agent_paths: AgentPaths, record: AgentRecord, pid: int) -> tuple[Problem, ...]:
     """Return that a running agent can change what git obeys, and then what git newly obeys.
 
+    What is new stays, whether the agent runs or not, until it is gone or the user accepts it.
+
     Args:
         agent: its name.
         agent_paths: our files for it.
@@ -43,18 +44,40 @@ def of(agent: str, agent_paths: AgentPaths, record: AgentRecord, pid: int) -> tu
         pid: the process of its container; 0 unless it runs.
     """
     gone = lost(record.config.guards, record.allocation.subnets, pid)
-    if not gone:
-        return ()
+    return (*([_unprotected(agent, gone)] if gone else ()), *changed(agent, agent_paths))
+
+
+def changed(agent: str, agent_paths: AgentPaths) -> tuple[Problem, ...]:
+    """Return what git newly obeys where an agent writes, or wrote."""
+    try:
+        said = git_changes.of(agent_paths).sentences()
+    except CompanionError as error:
+        what, hint = error.problems[0].what, error.problems[0].hint
+        return (Problem(what, hint, code=Code.GIT_CHANGED),)
+    look = "remove it before you run git there; if you set it yourself,"
+    hint = f"{look} `companion restart {agent}` accepts it"
+    return tuple(Problem(one, hint, code=Code.GIT_CHANGED) for one in said)
+
+
+def at_restart(agent_paths: AgentPaths, progress: Progress) -> tuple[Problem, ...]:
+    """Return what git newly obeys, for the user to read now; of this, no other look tells again.
+
+    Raises:
+        CompanionError: the system refuses to write that.
+    """
+    try:
+        changes = git_changes.of(agent_paths)
+    except CompanionError as error:
+        return error.problems
+    git_changes.accept(agent_paths, changes.new[:_READ], progress)
+    hint = "remove it before you run git there, unless you set it yourself; this is told once"
+    said = changes.sentences(_READ)
+    return tuple(Problem(one, hint, code=Code.GIT_CHANGED) for one in said)
+
+
+def _unprotected(agent: str, gone: Collection[str]) -> Problem:
     more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
-    named = ", ".join(gone[:_NAMED]) + more
+    named = ", ".join([*gone][:_NAMED]) + more
     what = f"{agent} can change {named}: replaced on this desktop, and so protected no more"
     restart = f"`companion restart {agent}` protects it again"
-    dangers = islice(repository_check.new_settings(agent_paths, record), _NAMED)
-    return (
-        Problem(what, restart, code=Code.GIT_UNPROTECTED),
-        *(Problem(_cut(danger), _LOOK, code=Code.GIT_CHANGED) for danger in dangers),
-    )
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return Problem(what, restart, code=Code.GIT_UNPROTECTED)

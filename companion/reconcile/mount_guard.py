@@ -5,12 +5,12 @@ exchange what lies in its directories: a mount would then open what a link leads
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from companion.errors import CompanionError, WorldChangedError
 from companion.project import store
-from companion.reconcile import git_facts
+from companion.reconcile import git_baseline, git_facts
 from companion.reconcile.validate import Checked
 from companion.sandbox.model import mount_file
 from companion.sandbox.repositories import is_fixed
@@ -24,7 +24,9 @@ def prepare(home: Paths, checked: Checked, agent: Service) -> None:
     Raises:
         CompanionError: it is not; a WorldChangedError if another check may find how it is now.
     """
+    agent_paths = checked.agent_paths(home)
     if not any(isinstance(bind.source, HostPath) for bind in agent.binds):
+        git_baseline.begin(agent_paths, ())
         return  # no directory of the desktop, or an engine elsewhere has a copy
     mounts = checked.contribution.mounts
     for mount in (one for one in mounts if not one.is_volume and not one.read_only):
@@ -36,6 +38,17 @@ def prepare(home: Paths, checked: Checked, agent: Service) -> None:
         if git_facts.find(Path(facts.real)) != facts.git:
             raise WorldChangedError(f"the repository in {facts.real} changed meanwhile")
     require(home, checked, agent)
+    git_baseline.begin(agent_paths, checked.writes)
+
+
+def prepare_again(home: Paths, checked: Checked, writes: Collection[str], agent: Service) -> None:
+    """Require the same for an earlier version, which writes to the directories `writes`.
+
+    Raises:
+        CompanionError: it is not so.
+    """
+    require(home, checked, agent)
+    git_baseline.begin(checked.agent_paths(home), writes)
 
 
 def require(home: Paths, checked: Checked, agent: Service) -> None:

@@ -94,7 +94,7 @@ def roll_back(
         agent_paths,
         progress,
         is_awaited=lambda: last_stop_request(agent_paths) == stopped,
-        prepare=partial(mount_guard.require, home, checked),
+        prepare=partial(mount_guard.prepare_again, home, checked, config.writes),
         carrying=carrying,
     )
     try:

@@ -11,7 +11,7 @@ from companion.project import carried_store, once_store, store
 from companion.project.agent_lock import agent_lock
 from companion.project.model import Project
 from companion.project.record import Applied, Written
-from companion.reconcile import git_facts, migrate, snapshot
+from companion.reconcile import git_baseline, git_facts, migrate, snapshot
 from companion.reconcile.apply import remove_all
 from companion.reconcile.progress import Progress
 from companion.system.paths import Paths
@@ -44,6 +44,7 @@ def down(
         for engine in engines:
             removed.append(_clear(engine, progress, volumes=volumes))
             empty += [engine.choice] if volumes else []
+        git_baseline.end(agent_paths)
         snapshot.forget(agent_paths)
         carried_store.forget(agent_paths)
         once_store.forget(agent_paths)

@@ -100,6 +100,11 @@ class AgentPaths:
         return self.root / "git"
 
     @property
+    def git_baseline(self) -> Path:
+        """What git obeyed in its repositories before it could write there."""
+        return self.root / "git_baseline.json"
+
+    @property
     def mounted(self) -> tuple[Path, ...]:
         """Every directory of which a container was made, mounted or read by the engine."""
         directories = (self.gateway, self.certificates, self.secrets, self.resolver, self.sshd)

@@ -12,10 +12,14 @@ from desk import Desk, make_desk
 from fake_project import Fake, config
 
 from companion.errors import CompanionError
+from companion.operations import unprotected
 from companion.project import discovery
 from companion.project.model import AgentRef
-from companion.reconcile import run
+from companion.reconcile import git_baseline, run
 from companion.reconcile.comparison import Restarts
+from companion.reconcile.steps import Change
+from companion.system import files
+from companion.system.project_paths import AgentPaths
 
 MOUNT = '  - plugin: custom-runtime\n    runtime_volumes: ["{}:/srv/app"]\n'
 
@@ -138,3 +142,147 @@ def test_a_repository_that_another_agent_could_exchange_is_not_mounted(desk: Des
     for fake in (one, two, one):
         fake.companion("restart").ok()
         assert binds(fake)["/srv/app/.git"] == f"{top}/.git"
+
+
+EVIL = "core.fsmonitor"
+
+
+def setting(top: Path, name: str = EVIL, value: str = "./evil") -> None:
+    """Write what an agent can once the desktop has replaced the configuration."""
+    subprocess.run(["git", "config", "-f", top / ".git/config", "--add", name, value], check=True)
+
+
+def paths(fake: Fake) -> AgentPaths:
+    return fake.desk.paths.project(discovery.project(fake.project).id).agent("coder")
+
+
+def said(agent_paths: AgentPaths) -> list[str]:
+    """Return what git newly obeys, as `status`, `watch` and the tray say it."""
+    return [one.what for one in unprotected.changed("coder", agent_paths)]
+
+
+def new(top: Path, name: str = EVIL) -> str:
+    return f"{top}/.git/config: git obeys {name}, which is new"
+
+
+def test_what_an_agent_wrote_stays_new_until_its_user_restarts_it(desk: Desk, top: Path):
+    """A reload renews the copies that are mounted, and the watcher replaces what broke."""
+    init(top)
+    setting(top, "alias.mine", "!true")
+    fake = agent(desk, top)
+    fake.companion("up", "--yes").ok()
+    assert said(paths(fake)) == []
+    setting(top)
+    ref, config = AgentRef(discovery.project(fake.project)), fake.project / "agent.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("h0.test", "other.test"))
+    assert run.reload(fake.desk.paths, ref, print).change is Change.RELOAD
+    assert said(paths(fake)) == [new(top)]
+    run.reconcile(fake.desk.paths, ref, print, restarts=Restarts.ALL)
+    assert said(paths(fake)) == [new(top)]
+    assert new(top) in fake.companion("up").ok().err
+    assert new(top) in fake.companion("restart").ok().err
+    assert said(paths(fake)) == []
+
+
+def test_what_an_agent_left_is_told_after_its_end_and_what_its_user_does_then_is_not(
+    desk: Desk, top: Path
+):
+    init(top)
+    fake = agent(desk, top)
+    fake.companion("up", "--yes").ok()
+    replaced_while(fake, lambda: setting(top))
+    assert said(paths(fake)) == [new(top)]
+    fake.companion("down").ok()
+    setting(top, "alias.later", "!true")
+    problems = fake.companion("status").ok().problems
+    assert [one for one in problems if new(top) in one], problems
+    fake.companion("up").ok()
+    assert said(paths(fake)) == [new(top)]
+    subprocess.run(["git", "config", "-f", top / ".git/config", "--unset", EVIL], check=True)
+    assert said(paths(fake)) == []
+
+
+@pytest.fixture
+def mounted(top: Path) -> AgentPaths:
+    """A repository with a hook, whose agent has started."""
+    init(top)
+    edited = top / ".git/hooks/pre-push"
+    edited.write_text("#!/bin/sh\n")
+    edited.chmod(0o755)
+    agent_paths = AgentPaths(top.with_name("agent"))
+    files.make_private_dir(agent_paths.root)
+    git_baseline.begin(agent_paths, [str(top)])
+    assert said(agent_paths) == []
+    return agent_paths
+
+
+def hook(top: Path) -> None:
+    path = top / ".git/hooks/post-checkout"
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+
+
+def edited_hook(top: Path) -> None:
+    (top / ".git/hooks/pre-push").write_text("#!/bin/sh\nevil\n")
+
+
+def of_worktrees(top: Path) -> None:
+    (top / ".git/config.worktree").write_text("[core]\n\tfsmonitor = ./evil\n")
+
+
+def another_work_tree(top: Path) -> None:
+    setting(top, "core.worktree", "/home/me")
+
+
+def old_remote(top: Path) -> None:
+    (top / ".git/remotes").mkdir(exist_ok=True)
+    (top / ".git/remotes/origin").write_text("URL: evil\n")
+
+
+def exchanged(top: Path) -> None:
+    (top / ".git/commondir").write_text("../evil\n")
+
+
+@pytest.mark.parametrize(
+    ("attack", "sign"),
+    [
+        (hook, ".git/hooks/post-checkout: git may run it, which is new"),
+        (edited_hook, ".git/hooks/pre-push: git may run it, which is new"),
+        (of_worktrees, ".git/config.worktree: git obeys core.fsmonitor, which is new"),
+        (another_work_tree, ".git/config: git obeys core.worktree, which is new"),
+        (old_remote, ".git/remotes/origin: `git push origin` and `git fetch origin` go where"),
+        (exchanged, "has a .git/commondir, by which git obeys another directory"),
+    ],
+)
+def test_all_that_git_obeys_is_compared(
+    attack: Callable[[Path], None], sign: str, mounted: AgentPaths, top: Path
+):
+    attack(top)
+    (found,) = said(mounted)
+    assert sign in found
+
+
+def test_no_secret_of_a_setting_is_told(mounted: AgentPaths, top: Path):
+    setting(top, "credential.https://me:s3cret@example.test.helper", "!echo password=s3cret")
+    assert said(mounted) == [new(top, "credential.https://…@example.test.helper")]
+
+
+def test_decoys_hide_nothing_and_forge_no_line(mounted: AgentPaths, top: Path):
+    config = top / ".git/config"
+    with config.open("a") as file:
+        for number in range(1500):
+            file.write(f'[filter "\x1b{number}{"x" * 300}"]\n\tclean = x\n')
+        file.write("[core]\n\tfsmonitor = ./evil\n")
+    (top / ".git/hooks/a\nweb: all is well").touch(mode=0o755)
+    first, second, third, more = said(mounted)
+    forged = f"{top}/.git/hooks/a web: all is well: git may run it, which is new"
+    assert {first, second} == {new(top), forged}
+    assert "\x1b" not in third
+    assert more == "1499 more settings or hooks there are new, too"
+    told = unprotected.at_restart(mounted, print)
+    assert len("".join(one.what for one in told)) < 20 * 500
+    assert "more settings or hooks there" in said(mounted)[-1], "unread, it was accepted"
+    with config.open("a") as file:
+        file.writelines(f"[alias]\n\tx{number} = !x\n" for number in range(3000))
+    assert said(mounted)[-1] == f"{top}: not everything was looked at"

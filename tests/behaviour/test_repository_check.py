@@ -11,8 +11,10 @@ from desk import Desk
 from fake_project import fresh
 
 from companion.operations.disarming import disarm
-from companion.operations.git_obeys import Effort
 from companion.operations.repository_check import dangers
+from companion.reconcile import git_baseline
+from companion.reconcile.git_baseline import Known
+from companion.reconcile.git_obeys import Effort
 from companion.system import merge
 from companion.system.git import committed, recorded
 
@@ -396,11 +398,9 @@ def test_a_copy_leads_to_no_repository_of_the_desktop(top: Path):
 
 def test_a_repository_that_was_not_there_at_the_start_is_the_agents(top: Path, tmp_path: Path):
     git(top, "config", "core.sshCommand", "evil")
-    copies = tmp_path / "copies"
-    copies.mkdir()
     assert not [*dangers(top)]
-    (one,) = dangers(top, copies)
-    assert one == f"{top}/.git/config: git obeys core.sshcommand=evil"
+    (one,) = git_baseline.new(top, Known(is_mounted=True), Effort())
+    assert str(one) == f"{top}/.git/config: git obeys core.sshcommand=evil"
 
 
 def test_a_directory_without_a_repository_is_no_danger(tmp_path: Path):
@@ -441,7 +441,7 @@ def test_what_is_too_much_to_look_at_is_said_and_not_waited_for(top: Path, tmp_p
     git(top, "init", "-q", str(tmp_path / "deep/inner"))
     for config in (tmp_path / "deep/.git/config", tmp_path / "deep/inner/.git/config"):
         config.write_bytes(b"[a]\n" + b"x=1\n" * (1 << 18))
-    found = [*dangers(tmp_path / "deep", tmp_path)]
+    found = [*dangers(tmp_path / "deep")]
     assert len([one for one in found if one.endswith("config that cannot be read")]) == 1, found
     assert not [*dangers(top)]
 
@@ -531,7 +531,7 @@ def test_doctor_and_down_name_what_an_agent_left(desk: Desk, top: Path):
     assert [one for one in warned if "COMMIT_EDITMSG is a link" in one]
     git(top, "config", "alias.new", "!evil")
     found = fake.companion("down").ok().err
-    assert f"{top}/.git/config: git obeys alias.new=!evil, which is new" in found
+    assert f"{top}/.git/config: git obeys alias.new, which is new" in found
     assert "alias.old" not in found
     assert "COMMIT_EDITMSG is a link" in fake.companion("down").ok().err
     assert not (top / ".git/commondir").exists()

@@ -15,7 +15,7 @@ from companion.engine import detection
 from companion.engine.model import shown
 from companion.engine.shared_lists import SharedLists
 from companion.errors import Code, CompanionError, EngineError, Problem
-from companion.operations import registry, repository_check, way_out
+from companion.operations import registry, repository_check, unprotected, way_out
 from companion.project import discovery, inventory, store
 from companion.project.model import Project
 from companion.reconcile import run, teardown
@@ -104,15 +104,12 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     chosen = [inventory.find_agent(home, project, name) for name in arguments.agents]
     refs = {ref.folder: ref for ref in chosen or discovery.agent_refs(project)}
     trust.offer(home, project, "Start it", arguments)
-    names = {folder: inventory.agent_name(home, ref) for folder, ref in refs.items()}
     on = None if fresh else arguments.on
     restarts = Restarts.ALL if fresh else Restarts.NEEDED
 
     lists = SharedLists() if len(refs) > 1 else None
 
     def bring_up(name: str, progress: Progress) -> Report:
-        for danger in repository_check.since_start(home, project, names[name]):
-            progress(f"before you run git, look at this: {danger}")
         return run.reconcile_on(home, refs[name], progress, on, restarts, lists)
 
     answers, problems = _each_agent(tuple(refs), bring_up, raw=arguments.verbose)
@@ -123,6 +120,10 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     for sentence in _staying(home, project, (one.agent for one in reports)):
         comment(sentence)
     problems += ways_out(home, project, reports)
+    for agent in (one.agent for one in reports):
+        agent_paths = home.project(project.id).agent(agent)
+        told = unprotected.at_restart(agent_paths, comment) if fresh else None
+        problems += unprotected.changed(agent, agent_paths) if told is None else told
     if any(report.ssh_port for report in reports):
         offer_include(home, yes=arguments.yes)
     return Result(

@@ -4,11 +4,13 @@ Nothing of the tree is run. It may have any number of repositories, also some wi
 takes every directory with HEAD, objects and refs for one.
 """
 
+import hashlib
 import os
 import re
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +27,7 @@ from companion.sandbox.repositories import (
 )
 from companion.system import files, git
 
+CONFIGS = (CONFIG, WORKTREE_CONFIG)
 _MOST = 10_000
 """Entries of one directory that are looked at."""
 _DIRECTORIES = 100_000
@@ -84,9 +87,19 @@ class Obeyed:
 
     path: Path
     what: str
+    """Without the value of a setting, which may be a secret."""
+    value: str = ""
+    """Of a setting."""
+    content: str = ""
+    """A digest of a file that is run."""
+
+    @property
+    def said(self) -> str:
+        """What git does because of it, with a setting's value."""
+        return f"{self.what}={self.value}" if self.value else self.what
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.what}"
+        return f"{self.path}: {self.said}"
 
 
 def in_tree(top: Path, effort: Effort) -> Iterator[Obeyed]:
@@ -151,23 +164,22 @@ def modules(own: Path, effort: Effort) -> Iterator[Obeyed]:
         waiting.append(place / _MODULES)
 
 
-def settings_and_hooks(own: Path, effort: Effort) -> Iterator[Obeyed]:
-    """Yield all that a repository has git run; `own` is its `.git`."""
+def settings_and_hooks(own: Path, effort: Effort, but: Collection[Path] = ()) -> Iterator[Obeyed]:
+    """Yield all that a repository has git run; `own` is its `.git`, `but` files to leave out."""
     common = own / COMMON
     is_foreign = files.is_file(common) and git_facts.text_of(common) != OBEYED[COMMON]
     if is_foreign and not _is_a_worktrees(own, effort):
-        yield Obeyed(common, "git obeys another directory")
-    for config in (CONFIG, WORKTREE_CONFIG):
-        path = own / config
+        yield of_text(common, "git obeys another directory")
+    for path in (one for name in CONFIGS if (one := own / name) not in but):
         found = settings(path, effort)
         if found is None:
             yield Obeyed(path, "cannot be read")
         for entry in found or ():
             if runs(*entry) or _leads_out(own, *entry):
-                yield Obeyed(path, f"git obeys {'='.join(entry)}")
+                yield Obeyed(path, f"git obeys {entry[0]}", entry[1])
     for hook in entries(own / "hooks", effort):
         if not hook.name.endswith(_SAMPLE) and os.access(hook, os.X_OK):
-            yield Obeyed(Path(hook), "git may run it")
+            yield of_text(Path(hook), "git may run it")
 
 
 def settings(path: Path, effort: Effort) -> tuple[tuple[str, str], ...] | None:
@@ -175,11 +187,22 @@ def settings(path: Path, effort: Effort) -> tuple[tuple[str, str], ...] | None:
 
     Nothing is returned if the time is over.
     """
-    seconds = effort.left()
-    if not seconds or not files.status(path):
+    seconds, there = effort.left(), files.status(path)
+    if not seconds or not there or (files.is_file(path) and not there.st_size):
         return ()
     found = git.settings(path, seconds)
     return () if found is None and not effort.left() else found
+
+
+def of_text(path: Path, what: str) -> Obeyed:
+    """Return what git does because of a file, which counts as another one with another text."""
+    text = git_facts.text_of(path)
+    if text is not None:
+        return Obeyed(path, what, content=hashlib.sha256(text).hexdigest())
+    with suppress(OSError):  # it is no link
+        return Obeyed(path, what, content=str(path.readlink()))
+    found = files.status(path)
+    return Obeyed(path, what, content=f"{found.st_size} {found.st_ctime_ns}" if found else "")
 
 
 def _is_a_worktrees(own: Path, effort: Effort) -> bool:
@@ -197,7 +220,7 @@ def remotes(own: Path, effort: Effort) -> Iterator[Obeyed]:
     for name in REMOTES:
         for entry in entries(own / name, effort):
             words = f"`git push {entry.name}` and `git fetch {entry.name}`"
-            yield Obeyed(Path(entry), f"{words} go where it says")
+            yield of_text(Path(entry), f"{words} go where it says")
 
 
 def runs(name: str, value: str) -> bool:
