@@ -11,7 +11,14 @@ from companion import __version__
 from companion.daemon.file_watcher import Watch, first_start, steering
 from companion.daemon.guards import Guards
 from companion.daemon.listener import Listener
-from companion.daemon.news import News, ProjectAdded, ProjectRemoved, WatchDegraded, WorkFinished
+from companion.daemon.news import (
+    ExposureChanged,
+    News,
+    ProjectAdded,
+    ProjectRemoved,
+    WatchDegraded,
+    WorkFinished,
+)
 from companion.daemon.scheduler import Touched
 from companion.daemon.timers import Timers
 from companion.daemon.view import AgentView, View
@@ -46,8 +53,8 @@ class Following:
     """Have a sandbox or an engine looked at."""
     tell: Callable[[News], None]
     """Tell the loop; view() includes the news at once."""
-    expose: Callable[[AgentView], None]
-    """Have what an agent can change of a repository looked at."""
+    expose: Callable[[tuple[AgentView, ...]], None]
+    """Have what agents can change of a repository looked at, until exposed() is called."""
     _guards: Guards = field(default_factory=Guards)
     _timers: Timers = field(default_factory=Timers)
     _registry: float = -1.0
@@ -103,8 +110,12 @@ class Following:
         if now >= self._looked + INTERVAL:
             self._looked = now
             self.watch.notice_exchanges()
-            for agent_view in self._guards.changed(self._sandboxes.values()):
-                self.expose(agent_view)
+            if changed := tuple(self._guards.changed(self._sandboxes.values())):
+                self.expose(changed)
+
+    def exposed(self, news: ExposureChanged) -> None:
+        """Take note that what an agent can change of a repository was looked at."""
+        self._guards.ended(news.sandbox, is_whole=news.is_whole)
 
     def _look_at_grants(self) -> None:
         """Reconcile each sandbox whose token must be renewed now.
@@ -158,7 +169,7 @@ class Following:
         steered = self._steering(ref)
         self.watch.follow(ref.key, (*steered, first_start(project_paths.agent(agent))))
         record = store.read(project_paths.agent(agent)) if agent else None
-        self._guards.set(ref.key, record)
+        self._guards.follow(ref.key, project_paths.agent(agent), record)
         if record:
             self.listener.follow(ref.key, project_paths.agent(agent).control)
         if record and record.engine:

@@ -16,7 +16,7 @@ from companion.daemon.listener import Listener
 from companion.daemon.news import (
     AttentionChanged,
     EngineObserved,
-    EngineSilent,
+    ExposureChanged,
     HostRefused,
     HostSettled,
     News,
@@ -26,6 +26,7 @@ from companion.daemon.news import (
     WatchDegraded,
     fold,
     has_ended,
+    is_known,
     reactions,
 )
 from companion.daemon.scheduler import (
@@ -114,7 +115,7 @@ class Loop:
             lambda: self.view,
             self._inbox.put,
             self._tell,
-            lambda agent_view: self._threads.begin(self._expose, agent_view),
+            lambda changed: self._threads.begin(self._expose, changed),
         )
         self._threads.begin(self._listener.run)
         files.make_private_dir(self.home.pauses)
@@ -231,10 +232,11 @@ class Loop:
             self._threads.interrupt_if_ending()
             self._listener.recall(agent_view.id, worker.recalled(self.home, agent_view))
 
-    def _expose(self, agent_view: AgentView) -> None:
-        """Find out what of a repository an agent can change (runs in a thread of its own)."""
-        if (news := worker.exposure(self.home, agent_view)).problems != agent_view.exposed:
-            self._inbox.put(news)
+    def _expose(self, changed: tuple[AgentView, ...]) -> None:
+        """Find out what of a repository agents can change (runs in a thread of its own)."""
+        for agent_view in changed:
+            self._threads.interrupt_if_ending()
+            self._inbox.put(worker.exposure(self.home, agent_view))
 
     def _report(self, news: News) -> None:
         """Report progress from a worker, and end its work there if the loop ends."""
@@ -242,9 +244,11 @@ class Loop:
         self._inbox.put(news)
 
     def _tell(self, news: News) -> None:
-        """Fold news into the view and show both, unless an engine is merely still silent."""
+        """Fold news into the view and show both, unless all is as it was."""
         before = self.view
-        if isinstance(news, EngineSilent) and news.engine in before.silent:
+        if isinstance(news, ExposureChanged):
+            self._following.exposed(news)
+        if is_known(before, news):
             return
         self.view = fold(self.view, news)
         if text := line(self.view, news):

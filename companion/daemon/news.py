@@ -131,7 +131,9 @@ class ExposureChanged:
 
     sandbox: str
     problems: tuple[Problem, ...]
-    """None: all of it is protected again."""
+    """None: all of it is protected, and nothing is new."""
+    is_whole: bool = True
+    """Whether everything was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,14 @@ def fold(view: View, news: News) -> View:
             return _changed(view, sandbox, lambda v: _heard(v, news))
         case Progressed(sandbox) | ExposureChanged(sandbox) | WorkFinished(sandbox):
             return _changed(view, sandbox, lambda v: _worked(v, news))
+
+
+def is_known(view: View, news: News) -> bool:
+    """Tell whether an engine is merely still silent, or a repository as it was."""
+    if isinstance(news, ExposureChanged):
+        known = view.sandboxes.get(news.sandbox)
+        return known is None or known.exposed == news.problems
+    return isinstance(news, EngineSilent) and news.engine in view.silent
 
 
 def _changed(view: View, sandbox: str, change: Callable[[AgentView], AgentView]) -> View:

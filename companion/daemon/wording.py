@@ -171,8 +171,10 @@ def _notes(agent_view: AgentView) -> Iterable[str]:
     """Yield what is known of a sandbox besides its state."""
     if refused := len(agent_view.refusals.rows):
         yield "1 host refused" if refused == 1 else f"{refused} hosts refused"
-    if agent_view.exposed:
+    if any(one.code is Code.GIT_UNPROTECTED for one in agent_view.exposed):
         yield "git is unprotected"
+    elif agent_view.exposed:
+        yield "git changed"
     if agent_view.is_up and agent_view.update_waits:
         yield "update at restart"
     if agent_view.paused:
@@ -241,6 +243,8 @@ def event(view: View, news: News, at: float) -> Event | None:
     known = view.sandboxes.get(sandbox)
     if known and isinstance(news, WorkFinished) and known.trouble:
         text = f"{known.name}: {first_line(known.trouble)}"
+    if known and isinstance(news, ExposureChanged) and known.changed_git:
+        text = f"{known.name}: {first_line(known.changed_git)}"
     return Event(at, text.partition("\n")[0], about, sandbox) if text else None
 
 

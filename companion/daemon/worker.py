@@ -117,14 +117,19 @@ def remember(home: Paths, agent_view: AgentView, known: Heard) -> None:
 
 
 def exposure(home: Paths, agent_view: AgentView) -> ExposureChanged:
-    """Look at what an agent can change of what git obeys; a damaged record tells nothing."""
+    """Look at what an agent can change of what git obeys; failures are part of the news."""
     agent_paths = home.project(agent_view.ref.project.id).agent(agent_view.agent)
-    with suppress(CompanionError):
-        if record := store.read(agent_paths):
-            pid = agent_view.condition.pid
-            found = unprotected.of(agent_view.agent, agent_paths, record, pid)
-            return ExposureChanged(agent_view.id, found)
-    return ExposureChanged(agent_view.id, ())
+    try:
+        record, pid = store.read(agent_paths), agent_view.condition.pid
+        if record is None:
+            return ExposureChanged(agent_view.id, ())
+        found = unprotected.of(agent_view.agent, agent_paths, record, pid)
+        return ExposureChanged(agent_view.id, found.problems, found.is_whole)
+    except CompanionError:  # whoever works on the sandbox reports its record
+        return ExposureChanged(agent_view.id, agent_view.exposed)
+    except Exception as error:  # noqa: BLE001 - one sandbox's bug must not end the watch
+        bug = Problem(f"this is a bug in companion: {error!r}", code=Code.BUG)
+        return ExposureChanged(agent_view.id, (bug,))
 
 
 def carry_out(

@@ -204,7 +204,7 @@ def _exposed(
     agent = next((c for c in containers if c.role is Role.AGENT and c.running), None)
     from companion.operations import unprotected  # noqa: PLC0415 - start-up time is a budget
 
-    return unprotected.of(engine.agent, agent_paths, record, agent.pid if agent else 0)
+    return unprotected.of(engine.agent, agent_paths, record, agent.pid if agent else 0).problems
 
 
 def _update_waits(home: Paths, ref: AgentRef, record: AgentRecord) -> str:

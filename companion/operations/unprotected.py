@@ -5,6 +5,7 @@ Linux drops a mount when the file that it covers is replaced elsewhere. `git con
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from companion.errors import Code, CompanionError, Problem
 from companion.operations import git_changes
@@ -32,7 +33,16 @@ def lost(guards: Mapping[str, str], subnets: Collection[str], pid: int) -> tuple
     return tuple(sorted(path for target, path in guards.items() if target not in there))
 
 
-def of(agent: str, agent_paths: AgentPaths, record: AgentRecord, pid: int) -> tuple[Problem, ...]:
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """That an agent can change what git obeys, and what it changed."""
+
+    problems: tuple[Problem, ...]
+    is_whole: bool
+    """Whether everything was looked at."""
+
+
+def of(agent: str, agent_paths: AgentPaths, record: AgentRecord, pid: int) -> Exposure:
     """Return that a running agent can change what git obeys, and then what git newly obeys.
 
     What is new stays, whether the agent runs or not, until it is gone or the user accepts it.
@@ -44,19 +54,22 @@ def of(agent: str, agent_paths: AgentPaths, record: AgentRecord, pid: int) -> tu
         pid: the process of its container; 0 unless it runs.
     """
     gone = lost(record.config.guards, record.allocation.subnets, pid)
-    return (*([_unprotected(agent, gone)] if gone else ()), *changed(agent, agent_paths))
+    new = changed(agent, agent_paths)
+    return Exposure((*([_unprotected(agent, gone)] if gone else ()), *new.problems), new.is_whole)
 
 
-def changed(agent: str, agent_paths: AgentPaths) -> tuple[Problem, ...]:
+def changed(agent: str, agent_paths: AgentPaths) -> Exposure:
     """Return what git newly obeys where an agent writes, or wrote."""
     try:
-        said = git_changes.of(agent_paths).sentences()
+        changes = git_changes.of(agent_paths)
     except CompanionError as error:
         what, hint = error.problems[0].what, error.problems[0].hint
-        return (Problem(what, hint, code=Code.GIT_CHANGED),)
+        return Exposure((Problem(what, hint, code=Code.GIT_CHANGED),), is_whole=True)
     look = "remove it before you run git there; if you set it yourself,"
     hint = f"{look} `companion restart {agent}` accepts it"
-    return tuple(Problem(one, hint, code=Code.GIT_CHANGED) for one in said)
+    said = changes.sentences()
+    problems = tuple(Problem(one, hint, code=Code.GIT_CHANGED) for one in said)
+    return Exposure(problems, is_whole=not changes.unseen)
 
 
 def at_restart(agent_paths: AgentPaths, progress: Progress) -> tuple[Problem, ...]:

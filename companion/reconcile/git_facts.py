@@ -3,6 +3,7 @@
 What an agent could write to before is not trusted: links are not followed, and texts are bounded.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -33,7 +34,16 @@ def find(directory: Path) -> GitFacts | None:
     """Return what of a git repository lies at the top of a directory; None: nothing does.
 
     A `.git` counts even if git would not take it for a repository: an agent can complete it.
+
+    What cannot be read is an obstacle: an agent can make it so.
     """
+    try:
+        return _find(directory)
+    except OSError as error:
+        return GitFacts("", str(directory), obstacle=f"cannot be read: {error.strerror}")
+
+
+def _find(directory: Path) -> GitFacts | None:
     place = directory / GIT
     found = _kind(place)
     if directory.name == GIT or _is_repository(directory):
@@ -117,7 +127,22 @@ def _create(path: Path, content: bytes) -> None:
 
 
 def _is_repository(place: Path) -> bool:
-    return all((place / name).exists() for name in ("HEAD", "objects", "refs"))
+    return all(_is_there(place / name) for name in ("HEAD", "objects", "refs"))
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether something is there.
+
+    Raises:
+        OSError: the system does not tell.
+    """
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+            return False
+        raise
+    return True
 
 
 def _repository(place: Path, inner: str) -> GitFacts:

@@ -5,19 +5,27 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from desk import Desk, make_desk
 from fake_project import Fake, config
 
+from companion.daemon import worker
+from companion.daemon.guards import Guards
+from companion.daemon.view import AgentView
+from companion.engine.model import Condition, Health
 from companion.errors import CompanionError
 from companion.operations import unprotected
 from companion.project import discovery
-from companion.project.model import AgentRef
-from companion.reconcile import git_baseline, run
+from companion.project.model import AgentRef, Project
+from companion.project.record import AgentRecord, ConfigSummary
+from companion.reconcile import git_baseline, git_facts, run
 from companion.reconcile.comparison import Restarts
+from companion.reconcile.git_obeys import Effort
 from companion.reconcile.steps import Change
+from companion.sandbox.allocation import Allocation
 from companion.system import files
 from companion.system.project_paths import AgentPaths
 
@@ -158,7 +166,7 @@ def paths(fake: Fake) -> AgentPaths:
 
 def said(agent_paths: AgentPaths) -> list[str]:
     """Return what git newly obeys, as `status`, `watch` and the tray say it."""
-    return [one.what for one in unprotected.changed("coder", agent_paths)]
+    return [one.what for one in unprotected.changed("coder", agent_paths).problems]
 
 
 def new(top: Path, name: str = EVIL) -> str:
@@ -191,6 +199,7 @@ def test_what_an_agent_left_is_told_after_its_end_and_what_its_user_does_then_is
     init(top)
     fake = agent(desk, top)
     fake.companion("up", "--yes").ok()
+    ref = AgentRef(discovery.project(fake.project))
     replaced_while(fake, lambda: setting(top))
     assert said(paths(fake)) == [new(top)]
     fake.companion("down").ok()
@@ -198,7 +207,8 @@ def test_what_an_agent_left_is_told_after_its_end_and_what_its_user_does_then_is
     problems = fake.companion("status").ok().problems
     assert [one for one in problems if new(top) in one], problems
     fake.companion("up").ok()
-    assert said(paths(fake)) == [new(top)]
+    news = worker.exposure(fake.desk.paths, AgentView(ref, "coder"))
+    assert [one.what for one in news.problems] == said(paths(fake)) == [new(top)]
     subprocess.run(["git", "config", "-f", top / ".git/config", "--unset", EVIL], check=True)
     assert said(paths(fake)) == []
 
@@ -272,7 +282,7 @@ def test_decoys_hide_nothing_and_forge_no_line(mounted: AgentPaths, top: Path):
     config = top / ".git/config"
     with config.open("a") as file:
         for number in range(1500):
-            file.write(f'[filter "\x1b{number}{"x" * 300}"]\n\tclean = x\n')
+            file.write(f'[filter "\x1b{number}{"x" * 400}"]\n\tclean = x\n')
         file.write("[core]\n\tfsmonitor = ./evil\n")
     (top / ".git/hooks/a\nweb: all is well").touch(mode=0o755)
     first, second, third, more = said(mounted)
@@ -281,8 +291,59 @@ def test_decoys_hide_nothing_and_forge_no_line(mounted: AgentPaths, top: Path):
     assert "\x1b" not in third
     assert more == "1499 more settings or hooks there are new, too"
     told = unprotected.at_restart(mounted, print)
-    assert len("".join(one.what for one in told)) < 20 * 500
+    assert max(len(one.what) for one in told) < 450
+    assert len(told) < 25
     assert "more settings or hooks there" in said(mounted)[-1], "unread, it was accepted"
     with config.open("a") as file:
         file.writelines(f"[alias]\n\tx{number} = !x\n" for number in range(3000))
     assert said(mounted)[-1] == f"{top}: not everything was looked at"
+
+
+def test_what_could_not_be_looked_at_in_time_is_no_good_news(mounted: AgentPaths, top: Path):
+    setting(top)
+    effort = Effort(seconds=0)
+    known = git_baseline.read(mounted).directories[str(top)]
+    assert [*git_baseline.new(top, known, effort)] == []
+    assert effort.is_spent
+    mounted.git_baseline.write_text("{")
+    assert said(mounted) == [f"{mounted.git_baseline} is damaged"]
+    git_baseline.end(mounted)
+    git_baseline.begin(mounted, [str(top)])
+    assert said(mounted) == []
+
+
+def test_a_repository_that_an_agent_made_unreadable_ends_no_command():
+    found = git_facts.find(Path("/", "x" * 400))  # the system refuses this to every user
+    assert found
+    assert "cannot be read" in found.obstacle
+
+
+def test_the_watcher_looks_when_an_agent_may_have_written_and_once_at_a_time(
+    mounted: AgentPaths, top: Path
+):
+    guarded = {f"/srv/app/.git/{name}": f"{top}/.git/{name}" for name in ("config", "hooks")}
+    allocation = Allocation("coder.sandbox", "10.1.0.0/28", "10.1.0.16/28")
+    record = AgentRecord(allocation, config=ConfigSummary(guards=guarded))
+    view = AgentView(AgentRef(Project(top, "p")), "coder", condition=Condition(Health.RUNNING))
+    ended = replace(view, condition=Condition(Health.STOPPED, exit_code=1))
+    guards = Guards()
+    guards.follow(view.id, mounted, record)
+
+    def looks(now: AgentView, *, is_whole: bool = True) -> bool:
+        found = [*guards.changed([now])] == [now]
+        guards.ended(view.id, is_whole=is_whole)
+        return found
+
+    assert not looks(replace(view, condition=Condition()))
+    assert looks(view)
+    assert not looks(view)
+    setting(top)
+    assert [*guards.changed([ended])] == [ended]
+    edited_hook(top)
+    assert [*guards.changed([ended])] == [], "two looks at once may report in another order"
+    guards.ended(view.id, is_whole=True)
+    assert looks(ended, is_whole=False)
+    assert looks(ended)
+    assert not looks(ended)
+    unprotected.at_restart(mounted, print)
+    assert looks(ended)

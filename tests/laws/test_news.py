@@ -17,11 +17,12 @@ from companion.daemon.news import (
     WorkCrashed,
     WorkFinished,
     fold,
+    is_known,
     reactions,
 )
 from companion.daemon.scheduler import Touched
 from companion.daemon.view import AgentView, IconState, View
-from companion.daemon.wording import icon_state, line, summary
+from companion.daemon.wording import event, icon_state, line, summary
 from companion.engine.client import Engine
 from companion.engine.model import Condition, Container, EngineChoice, Health
 from companion.errors import Code, Problem
@@ -77,7 +78,7 @@ def test_an_engine_is_observed_again_after_work_that_causes_no_event(changed: bo
 
 def test_what_is_unprotected_is_a_note_and_what_is_new_there_needs_its_user():
     gone = Problem("coder can change x", "restart", code=Code.GIT_UNPROTECTED)
-    evil = Problem("x: git obeys core.fsmonitor=evil, which is new", code=Code.GIT_CHANGED)
+    evil = Problem("x: git obeys core.fsmonitor, which is new", code=Code.GIT_CHANGED)
     titles = []
     for problems, state in (((gone,), IconState.IDLE), ((gone, evil), IconState.ATTENTION)):
         news = ExposureChanged(AGENT.id, problems)
@@ -85,6 +86,11 @@ def test_what_is_unprotected_is_a_note_and_what_is_new_there_needs_its_user():
         assert icon_state(view) is state
         assert "git is unprotected" in summary(view)
         assert line(view, news).count("\n") == len(problems) - 1
+        remembered = event(view, news, 0.0)
+        assert remembered
+        assert remembered.text.startswith(f"p: {problems[-1].what}")
+        assert is_known(view, news)
+        assert not is_known(BEFORE, news)
         told = notification_for(view, news)
         assert told
         titles.append(told.title)

@@ -122,8 +122,10 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
     problems += ways_out(home, project, reports)
     for agent in (one.agent for one in reports):
         agent_paths = home.project(project.id).agent(agent)
-        told = unprotected.at_restart(agent_paths, comment) if fresh else None
-        problems += unprotected.changed(agent, agent_paths) if told is None else told
+        if fresh:
+            problems += unprotected.at_restart(agent_paths, comment)
+        else:
+            problems += unprotected.changed(agent, agent_paths).problems
     if any(report.ssh_port for report in reports):
         offer_include(home, yes=arguments.yes)
     return Result(
