@@ -18,8 +18,9 @@ HEAD = """\
 
 Each attack of `companion audit`, with its result in the tests (`tests/isolation`; elsewhere by
 `make test-reach`) and the last line of output that the attacker got on this machine, if any. The
-tests fail if this table is not true. As a control, each attack is also made where nothing stops it,
-and every one gets through there. SECURITY.md lists what is open.
+tests fail if a result in this table is not true. As a control, each attack is also made in a
+container of this machine where nothing stops it, and every one gets through there. SECURITY.md
+lists what is open. NetworkPolicies drop UDP without a word, so it is not tried against them.
 
 On Kubernetes, the network of *Pod* is closed in the kernel, that of *policy* by NetworkPolicies
 alone. Both have the system calls that containerd 1.6 lets through; [Companion's own
