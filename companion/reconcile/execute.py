@@ -1,6 +1,7 @@
 """Execute: writes what containers mount, performs the plan, and records what was done."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from companion import __version__
@@ -27,7 +28,6 @@ from companion.reconcile.progress import Progress
 from companion.reconcile.snapshot import Snapshot
 from companion.reconcile.steps import Change
 from companion.reconcile.teardown import last_stop_request
-from companion.spec.containers import Image
 from companion.spec.identity import Role
 from companion.system.paths import Paths
 from companion.system.project_paths import AgentPaths
@@ -77,9 +77,10 @@ def _applier(
     def is_awaited() -> bool:
         return stopped == last_stop_request(agent_paths)
 
-    def build(image: Image) -> None:
+    @contextmanager
+    def withdrawn_if_interrupted() -> Iterator[None]:
         try:
-            builder.build(image)
+            yield
         except KeyboardInterrupt:
             recording.withdraw(home, comparison)
             raise
@@ -101,10 +102,10 @@ def _applier(
         home,
         agent_paths,
         progress,
-        build,
+        withdrawn_if_interrupted()(builder.build),
         is_awaited,
         partial(mount_guard.prepare, home, checked),
-        partial(seeding.seed, comparison, progress),
+        withdrawn_if_interrupted()(partial(seeding.seed, comparison, progress)),
         brings,
     )
 

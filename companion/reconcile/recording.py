@@ -98,11 +98,14 @@ def _applied(comparison: Comparison, *, complete: bool) -> Applied:
 
 
 def withdraw(home: Paths, comparison: Comparison) -> None:
-    """Record that an update of Companion is not being applied after all; nothing has changed."""
+    """Record that the sandbox is still as it was started, unless it left its engine by now.
+
+    What it has loaded stays uncertain: what it mounts is written already.
+    """
     agent_paths, before = comparison.checked.agent_paths(home), comparison.record.applied
-    if now := store.read(agent_paths):
-        version, waits_for, saved = before.version, before.waits_for, before.saved
-        applied = replace(now.applied, version=version, waits_for=waits_for, saved=saved)
+    now = store.read(agent_paths)
+    if now and comparison.was_on in {None, now.engine}:
+        applied = replace(before, loaded=now.applied.loaded, complete=False)
         store.write(agent_paths, replace(now, applied=applied))
 
 
