@@ -1,5 +1,6 @@
 """Port holders: in words, which sandbox or program has a port of the desktop."""
 
+import re
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,6 +13,8 @@ from companion.system.paths import Paths
 
 _ENGINES = {"conmon": "podman", "rootlessport": "podman", "docker-proxy": "docker"}
 """Program that listens for a container → its engine."""
+_NAMED = re.compile(r"(?::|\bport )(\d{1,5})\b")
+"""What may be a port in the output of an engine; that of the desktop comes first."""
 
 
 def is_free(port: int) -> bool:
@@ -44,14 +47,19 @@ def holder(home: Paths, port: int, own: tuple[str, str] = ("", "")) -> str:
 def taken(
     home: Paths, own: tuple[str, str], published: Iterable[Publish], error: PortTakenError
 ) -> PortTakenError:
-    """Return an engine's error with the one port that is taken and what has it, if that is seen."""
-    for one in published:
-        if not is_free(one.host_port):
-            port = one.host_port
-            what = f"port {port} is taken by {holder(home, port, own)}"
-            hint = "stop that, or choose another port in agent.yaml"
-            return PortTakenError(what, hint, error.log, port=port)
-    return error
+    """Return an engine's error with the port that is taken and what has it, if that is known.
+
+    The engine may name the port. If it runs in a virtual machine, the port can seem free here.
+    """
+    ports = [one.host_port for one in published]
+    named = (int(text) for text in _NAMED.findall(error.log))
+    port = next((p for p in named if p in ports), 0)
+    port = port or next((p for p in ports if not is_free(p)), 0)
+    if not port:
+        return error
+    what = f"port {port} is taken by {holder(home, port, own)}"
+    hint = "stop that, or choose another port in agent.yaml"
+    return PortTakenError(what, hint, error.log, port=port)
 
 
 def _answers_by_ipv6(port: int) -> bool:

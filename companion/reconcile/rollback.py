@@ -142,7 +142,8 @@ def _can_retry_elsewhere(error: CompanionError, checked: Checked) -> bool:
         return True
     published = {port.host for port in checked.contribution.ports}
     chosen_by_user = any(server.port for server in checked.contribution.ssh)
-    return error.port not in published and not chosen_by_user
+    is_of_ssh = error.port not in published if error.port else not published
+    return is_of_ssh and not chosen_by_user
 
 
 def _make_room(

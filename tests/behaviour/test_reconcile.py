@@ -7,6 +7,7 @@ import pytest
 from desk import AGENT, make_desk
 from fake_project import Fake, config
 from fake_sshd import answering, answering_all
+from ports import block
 
 from companion.errors import CompanionError, StoppedError
 from companion.project import discovery
@@ -69,6 +70,18 @@ def test_a_port_that_the_engine_cannot_have_is_replaced_at_once(tmp_path: Path):
         done = fake.companion("up", "--json").ok()
     assert done.agent["ssh_port"] > second
     assert done.err.count("trying again") == 2
+
+
+def test_a_published_port_that_the_engine_cannot_have_changes_no_other_one(tmp_path: Path):
+    desk = make_desk(tmp_path / "home")
+    published = block(24_000)
+    ports = f"  - plugin: custom-runtime\n    ports: ['{published}:3000']\n"
+    fake = Fake(desk, desk.project(AGENT + ports), "docker")
+    fake.companion("doctor")
+    fake.set(taken=[published])
+    failed = fake.companion("up")
+    assert f"port {published} is taken by" in failed.err
+    assert "trying again" not in failed.err
 
 
 def test_a_login_may_take_long_on_a_busy_machine(fake: Fake):
