@@ -47,9 +47,11 @@ def preview(
         on: the engine or place to use where the config does not choose one.
 
     Raises:
-        CompanionError: the agent's files are invalid, or the engine does not answer.
+        CompanionError: the agent's files are invalid, the config contradicts `on`, or the engine
+            does not answer.
     """
     checked = check(home, ref)
+    elsewhere.wanted(home, checked, on)
     with suppress(CompanionError):  # what cannot be read now is taken to be as it was
         secret_values.fetch(home, ref, checked.contribution, lambda _: None, asks=False)
     record = store.read(checked.agent_paths(home))

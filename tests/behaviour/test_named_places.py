@@ -124,6 +124,8 @@ def test_a_clone_that_names_a_place_has_nothing_asked_there_before_its_user_agre
     told = clone.companion("plan").ok().out
     assert "box (podman) is not asked what it holds before you agree to it" in told
     assert clone.companion("status", "--json").ok().agent["state"] == "stopped"
+    refused = problem(clone, "plan", "--on", "podman")
+    assert "'box', so it cannot run on 'podman'" in refused
     for command in ("up", "audit", "doctor", "exec", "down", "list"):
         clone.companion(command, *(["coder", "true"] if command == "exec" else ()))
     assert not [*desk.home.glob("box*")], "the place was asked"
