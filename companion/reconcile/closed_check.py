@@ -41,6 +41,8 @@ def violations(compose: str, services: tuple[Service, ...]) -> Iterator[str]:
             yield f"{name}: publishes a port beyond this machine"
         if role is Role.NET and set(service.get("networks", {})) - internal:
             yield f"{name}: the agent's namespace is on a network that is not internal"
+        if role is Role.GATEWAY and not secrets:
+            yield f"{name}: its secrets are not mounted at {SECRETS}"
         if role is Role.AGENT:
             yield from (f"{name}: {sentence}" for sentence in _agent(service, secrets))
             if Role.NET in roles.values() and not _lives_in_holder(service, roles):

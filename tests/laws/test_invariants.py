@@ -28,6 +28,7 @@ SOCKET, VARIABLE, SECRETS = (
     "sees the gateway's secrets",
 )
 CALLS, LIST = "may make system calls that our list refuses", "seccomp=/state/seccomp/1.json"
+UNSEEN = "its secrets are not mounted at /companion/secrets"
 MISSING = object()
 """Instead of a value: the key is not there."""
 
@@ -106,8 +107,9 @@ OPENINGS: dict[str, tuple[str, dict[str, object], list[str]]] = {
     "the secrets' directory": ("coder", mounting("/state/coder/secrets"), [SECRETS]),
     "one secret": ("coder", mounting("/state/coder/secrets/KEY"), [SECRETS]),
     "what lies above them": ("coder", mounting("/state/coder"), [SECRETS]),
+    "secrets in another place": ("coder-gateway", mounting("/state/coder/secrets"), [UNSEEN]),
     "docker's socket": ("coder", mounting("/var/run/docker.sock"), [SOCKET]),
-    "podman's socket": ("coder-gateway", mounting("/run/podman/podman.sock"), [SOCKET]),
+    "podman's socket": ("coder-gateway", mounting("/run/podman/podman.sock"), [SOCKET, UNSEEN]),
     "containerd's socket": ("coder-net", mounting("/run/containerd/containerd.sock"), [SOCKET]),
 }
 HOOKED = {
