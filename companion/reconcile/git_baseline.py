@@ -13,7 +13,7 @@ from pathlib import Path
 
 from companion.reconcile import git_facts, git_obeys
 from companion.reconcile.git_obeys import Effort, Obeyed
-from companion.sandbox.repositories import GIT, WORKTREES
+from companion.sandbox.repositories import DIRECTORIES, GIT, WORKTREES
 from companion.system.json_store import Store
 from companion.system.project_paths import AgentPaths
 
@@ -106,7 +106,10 @@ def accept(agent_paths: AgentPaths, shown: Collection[Obeyed]) -> None:
 
 
 def _ended(before: Baseline) -> dict[str, Known]:
-    """Return what was new in each directory; where that is more than was looked at, all stays."""
+    """Return what was new in each directory; where not everything was looked at, all stays.
+
+    Else an agent would hide what it wrote until its end, such as by `chmod 000 .git`.
+    """
     kept: dict[str, Known] = {}
     for directory, known in before.directories.items():
         effort = Effort()
@@ -138,11 +141,15 @@ def _each(directory: Path, effort: Effort, same: Collection[Path]) -> Iterator[O
         return
     if facts.obstacle:
         yield Obeyed(directory, facts.obstacle)
+        effort.is_spent = True
         return
     if facts.is_worktree:
         yield git_obeys.of_text(directory / GIT, "git obeys the repository that it names")
     own = Path(facts.directory)
-    for place in (own, *map(Path, git_obeys.entries(own / WORKTREES, effort))):
+    worktrees = [Path(one) for one in git_obeys.entries(own / WORKTREES, effort)]
+    listed = (own, *(own / name for name in DIRECTORIES), *worktrees)
+    effort.is_spent |= not all(map(git_facts.can_list, listed))
+    for place in (own, *worktrees):
         if not effort.left():
             return
         yield from git_obeys.settings_and_hooks(place, effort, same)

@@ -120,6 +120,18 @@ def remove_mount_points(directories: Iterable[str], used: Iterable[str] = ()) ->
                 Path(facts.directory, name).rmdir()
 
 
+def can_list(directory: Path) -> bool:
+    """Tell whether what is in a directory can be seen; if it is missing, nothing is."""
+    try:
+        with os.scandir(directory):
+            (directory / ".").stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def _create(path: Path, content: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, files.READABLE)
     with os.fdopen(handle, "wb") as file:

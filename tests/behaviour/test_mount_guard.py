@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from desk import Desk, make_desk
@@ -269,8 +271,9 @@ def test_all_that_git_obeys_is_compared(
     attack: Callable[[Path], None], sign: str, mounted: AgentPaths, top: Path
 ):
     attack(top)
-    (found,) = said(mounted)
+    found, *others = said(mounted)
     assert sign in found
+    assert not others or "has a .git/commondir" in found
 
 
 def test_no_secret_of_a_setting_is_told(mounted: AgentPaths, top: Path):
@@ -310,6 +313,39 @@ def test_what_could_not_be_looked_at_in_time_is_no_good_news(mounted: AgentPaths
     git_baseline.end(mounted)
     git_baseline.begin(mounted, [str(top)])
     assert said(mounted) == []
+
+
+@contextmanager
+def ordinary_user(home: Path) -> Iterator[None]:
+    """Be a user who may not read everything, and whose directory this is."""
+    before = os.geteuid()
+    if before == 0:
+        own(home)
+        os.seteuid(1000)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.mark.parametrize("hidden", ["app", "app/.git", "app/.git/hooks"])
+def test_what_an_agent_hides_until_its_end_is_found_later(hidden: str):
+    with TemporaryDirectory(dir="/tmp") as name:
+        home, top, agent_paths = Path(name), Path(name, "app"), AgentPaths(Path(name, "agent"))
+        init(top)
+        agent_paths.root.mkdir()
+        with ordinary_user(home):
+            _hides(home / hidden, top, agent_paths)
+
+
+def _hides(hidden: Path, top: Path, agent_paths: AgentPaths) -> None:
+    git_baseline.begin(agent_paths, [str(top)])
+    hook(top)
+    hidden.chmod(0)
+    git_baseline.end(agent_paths)
+    assert said(agent_paths)[-1] == f"{top}: not everything was looked at"
+    hidden.chmod(0o700)
+    assert said(agent_paths) == [f"{top}/.git/hooks/post-checkout: git may run it, which is new"]
 
 
 def test_a_repository_that_an_agent_made_unreadable_ends_no_command():
