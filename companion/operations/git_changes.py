@@ -40,9 +40,10 @@ class Changes:
     def sentences(self, most: int = _NAMED) -> tuple[str, ...]:
         """Return what to look at before running git, at most so many changes one by one."""
         more = len(self.new) - most
+        others = "1 more setting or hook is" if more == 1 else f"{more} more settings or hooks are"
         return (
             *map(sentence, self.new[:most]),
-            *([f"{more} more settings or hooks there are new, too"] if more > 0 else ()),
+            *([f"{others} new there, too"] if more > 0 else ()),
             *(f"{cut(one)}: not everything was looked at" for one in self.unseen),
         )
 

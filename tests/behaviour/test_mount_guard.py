@@ -292,11 +292,11 @@ def test_decoys_hide_nothing_and_forge_no_line(mounted: AgentPaths, top: Path):
     forged = f"{top}/.git/hooks/a web: all is well: git may run it, which is new"
     assert {first, second} == {new(top), forged}
     assert "\x1b" not in third
-    assert more == "1499 more settings or hooks there are new, too"
+    assert more == "1499 more settings or hooks are new there, too"
     told = unprotected.at_restart(mounted, print)
     assert max(len(one.what) for one in told) < 450
     assert len(told) < 25
-    assert "more settings or hooks there" in said(mounted)[-1], "unread, it was accepted"
+    assert "more settings or hooks are" in said(mounted)[-1], "unread, it was accepted"
     with config.open("a") as file:
         file.writelines(f"[alias]\n\tx{number} = !x\n" for number in range(3000))
     assert said(mounted)[-1] == f"{top}: not everything was looked at"
