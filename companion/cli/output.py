@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any, NamedTuple, TextIO
 
 from companion.cli import style
@@ -87,14 +88,17 @@ def hang_up() -> None:
 
 
 def report(problems: Sequence[Problem], *, label: str = "error") -> None:
-    """Print problems on stderr: what is wrong, details and tip, each on lines of its own."""
+    """Print problems on stderr: what is wrong, details and tip, each on lines of its own.
+
+    A tip that several have in a row is printed after the last one.
+    """
     title = paint(f"{label}:", Style.ERROR if label == "error" else Style.WARNING, sys.stderr)
-    for problem in problems:
+    for problem, following in zip_longest(problems, problems[1:]):
         first, *details = problem.located.splitlines() or [""]
         comment(f"{title} {first}", hang=len(_INDENT))
         for line in details:
             comment(line if line.startswith(_INDENT) else _INDENT + line)
-        if problem.hint:
+        if problem.hint and not (following and following.hint == problem.hint):
             tip(problem.hint)
 
 
