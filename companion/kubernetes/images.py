@@ -6,8 +6,10 @@ from pathlib import Path
 
 from companion.engine import detection, machine
 from companion.engine.client import Engine
+from companion.engine.model import EngineChoice
 from companion.engine.registry import Registry
 from companion.engine.shared_lists import SharedLists
+from companion.errors import CompanionError, EngineError
 from companion.kubernetes.cluster import reference
 from companion.spec.build_network import BuildNetwork
 from companion.spec.containers import Image
@@ -32,8 +34,7 @@ class Images:
         Raises:
             CompanionError: none is running.
         """
-        choice = _BUILDERS.get("", lambda: detection.pinned(detection.running()))
-        return Images(registry, Engine(choice, project, agent))
+        return Images(registry, Engine(_BUILDERS.get("", _builder), project, agent))
 
     def held(self, tags: Collection[str]) -> frozenset[str]:
         """Return which of these images the registry has.
@@ -74,8 +75,21 @@ class Images:
         """Get an image that an earlier build pushed, and that is gone from the desktop."""
         name = reference(self.registry, tag)
         self.engine.call("pull", name, timeout=_PULL)
-        self.engine.call("tag", name, tag)
-        self.engine.call("rmi", name)
+        try:
+            self.engine.call("tag", name, tag)
+            self.engine.call("rmi", name)
+        except EngineError:
+            if not self.engine.held((tag,)):  # else, another agent's build did the same meanwhile
+                raise
+
+
+def _builder() -> EngineChoice:
+    try:
+        return detection.pinned(detection.running())
+    except CompanionError as error:
+        why = "images for a cluster are built by an engine of this desktop"
+        error.problems = tuple(p._replace(what=f"{why}: {p.what}") for p in error.problems)
+        raise
 
 
 def refusing(engine: Engine, network: BuildNetwork) -> BuildNetwork:
