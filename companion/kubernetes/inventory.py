@@ -77,7 +77,7 @@ class ClusterInventory(Kubectl):
             listed = self._listed(_SEEN)
             seen = self._own(listed)
             lost = held_files.without(seen, self.names.sandbox, files.result())
-        run = pods_seen.images(listed)
+        run = pods_seen.images(seen)  # a sibling's node may have what the registry lost
         known = frozenset(tag for tag in images if reference(self.choice.registry, tag) in run)
         held = self.held(frozenset(images) - known)  # no registry is asked for what runs already
         return Observed(self._seen(seen), {}, held | known, lost=lost)

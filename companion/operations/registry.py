@@ -76,7 +76,7 @@ def forget(home: Paths, project_id: str, progress: Progress, *, volumes: bool = 
     project = Project(Path(written.directory), project_id)
     for agent in written.names:
         teardown.down(home, project, agent, progress, volumes=volumes)
-        _discard(home, project, written, agent)
+        _discard(home, project, written, agent, progress)
     if volumes:
         kept_volumes.forget(home, project_id, written.names)
     else:
@@ -95,11 +95,16 @@ def retire(home: Paths, ref: AgentRef, progress: Progress) -> None:
     trees.remove(links.unlinked(ref.project.directory, ref.build(ref.folder)))
 
 
-def _discard(home: Paths, project: Project, written: Written, agent: str) -> None:
+def _discard(
+    home: Paths, project: Project, written: Written, agent: str, progress: Progress
+) -> None:
     """Remove an agent's images and keys; down() reported engines that do not answer."""
     for engine in teardown.engines_of(home, written, project.id, agent, lambda _: None):
-        for tag in engine.agent_images():
-            engine.discard_image(tag)
+        try:
+            for tag in engine.agent_images():
+                engine.discard_image(tag)
+        except CompanionError as error:  # those of a cluster are on an engine of this desktop
+            progress(f"images of {agent} may remain: {error}")
     record, agent_paths = written.agents.get(agent), home.project(project.id).agent(agent)
     alias = record.allocation.alias if record else ssh_config.last_alias(home, agent_paths)
     if alias:

@@ -4,6 +4,7 @@ Here, kubectl answers as a cluster without any Pod would; tests/reach has a real
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -138,18 +139,20 @@ def test_no_preference_of_kubectl_counts_and_a_relative_kubeconfig_is_the_one_of
 
 
 def project_id(fake: Clustered) -> str:
-    (file,) = fake.desk.home.glob("**/agent.json")
-    return file.parents[1].name
+    (name,) = {file.parents[1].name for file in fake.desk.home.glob("**/agent.json")}
+    return name
 
 
-def pod(fake: Clustered) -> str:
-    """Return the agent's Pod, which runs, as `kubectl get` prints it for us."""
-    labels = {"dev.companion.project": project_id(fake), "dev.companion.agent": "coder"}
+def pod(
+    fake: Clustered, agent: str = "coder", role: str = "agent", image: str = "registry.test/x:1"
+) -> str:
+    """Return an agent's Pod, which runs, as `kubectl get` prints it for us."""
+    labels = {"dev.companion.project": project_id(fake), "dev.companion.agent": agent}
     state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
-    statuses = [{"name": "agent", "state": state}]
-    labeled = json.dumps(labels | {"dev.companion.role": "agent"})
-    words = ("Pod", "1", "coder-0", "", "", "Running", labeled, "", json.dumps(statuses))
-    return "\t".join((*words, "agent=registry.test/team/coder:1 ", " ")) + "\n"
+    statuses = [{"name": role, "state": state}]
+    labeled = json.dumps(labels | {"dev.companion.role": role})
+    words = ("Pod", "1", f"{agent}-0", "", "", "Running", labeled, "", json.dumps(statuses))
+    return "\t".join((*words, "", f"{role}={image} ", " ")) + "\n"
 
 
 def test_logs_that_a_cluster_refuses_are_one_message(clustered: Clustered):
@@ -237,6 +240,17 @@ def test_doctor_names_what_this_desktop_or_another_one_made_by_another_id(cluste
     assert "holds secrets of coder in ~/project with the owner ID" in said
 
 
+def test_a_project_on_a_cluster_is_removed_while_no_engine_of_the_desktop_answers(
+    clustered: Clustered,
+):
+    recorded(clustered)
+    clustered.program.write_text("#!/bin/sh\necho it is broken >&2; exit 125\n")
+    said = " ".join(clustered.companion("remove", str(clustered.project)).ok().err.split())
+    assert "images of coder may remain: images for a cluster are built by an engine of" in said
+    assert "it is broken" in said
+    assert "no registered projects" in clustered.companion("list").ok().out
+
+
 def test_a_silent_cluster_that_an_agent_is_on_can_be_abandoned(clustered: Clustered):
     recorded(clustered)
     (clustered.desk.home / "refusal").write_text("Unable to connect to the server: dial tcp")
@@ -314,14 +328,28 @@ def test_what_a_cluster_cannot_do_names_its_line(clustered: Clustered):
     assert "a cluster cannot mount './work' of your desktop" in said
 
 
-def test_a_fleet_is_planned_by_one_list_of_each_kind(clustered: Clustered):
-    names = ("a", "b", "c")
+def fleet(clustered: Clustered, *names: str) -> None:
     for name in names:
         (clustered.project / name).mkdir()
         text = FREE.replace("name: coder", f"name: {name}") + "container_runtime: team\n"
         (clustered.project / name / "agent.yaml").write_text(text)
     (clustered.project / "agent.yaml").unlink()
     (clustered.project / "fleet.yaml").write_text(f"agents: {json.dumps(names)}\n")
+
+
+def test_an_image_that_only_a_sibling_runs_is_looked_for_in_the_registry(clustered: Clustered):
+    fleet(clustered, "a", "b")
+    said = clustered.companion("up", "--verbose").err
+    (image,) = set(re.findall(r"pushing (registry.test/team/\S+)", said))
+    (clustered.desk.home / "pods").write_text(pod(clustered, "a", "gateway", image))
+    planned = clustered.companion("plan", "--json").ok().data["agents"]
+    builds = [any(s["step"] == "build the gateway image" for s in p["steps"]) for p in planned]
+    assert builds == [False, True]
+
+
+def test_a_fleet_is_planned_by_one_list_of_each_kind(clustered: Clustered):
+    names = ("a", "b", "c")
+    fleet(clustered, *names)
     planned = clustered.companion("plan", "--json").ok().data["agents"]
     assert [one["agent"] for one in planned] == list(names)
     lists = [words for words in clustered.asked if " get " in words and "=none" not in words]

@@ -2,16 +2,22 @@
 
 import json
 
+import pytest
+
+from companion.errors import EngineError
 from companion.kubernetes import held_files, listing
 
 LABELS = {"dev.companion.role": "agent"}
 ENDED = "a\ttab, a\nline, \x85 and \u2028"
 
 
-def line(statuses: object, mounted: str = " ", *more: str) -> str:
+IMAGES = "agent=registry.test/x:1 "
+
+
+def line(statuses: object, mounted: str = " ", status: str = "", images: str = IMAGES) -> str:
     words = ("Pod", "u1", "coder-1-0", "", "", "Failed", json.dumps(LABELS), "")
     told = json.dumps(statuses, ensure_ascii=False)  # as kubectl does
-    return "\t".join((*words, told, "agent=registry.test/x:1 ", mounted, *more)) + "\n"
+    return "\t".join((*words, told, status, images, mounted)) + "\n"
 
 
 def test_a_message_that_an_agent_left_is_no_other_object():
@@ -24,6 +30,21 @@ def test_a_message_that_an_agent_left_is_no_other_object():
     (pod,) = listing.objects(line(statuses, " ", told))
     assert pod["status"]["message"] == ENDED
     assert pod["spec"]["containers"] == [{"name": "agent", "image": "registry.test/x:1"}]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\tb", "\n", "a\n\t\tb\n"])
+def test_no_name_in_a_foreign_pod_shifts_or_hides_another_one(name: str):
+    ours = line([], "coder-1-sshd")
+    for foreign in (line([], images=f"agent={name} "), line([], mounted=name)):
+        first, second = listing.objects(foreign + ours)
+        assert [second] == list(listing.objects(ours))
+        assert first["metadata"] == second["metadata"]
+        assert first["status"] == second["status"]
+
+
+def test_an_object_that_cannot_be_read_is_named_and_not_left_out():
+    with pytest.raises(EngineError, match="the Pod coder-1-0"):
+        list(listing.objects(line([]).replace("[]", "map[]")))
 
 
 def test_files_of_a_sandbox_that_a_namespace_lacks_are_found_and_others_are_not_ours():
