@@ -18,6 +18,8 @@ PATIENCE = 2.0
 """Seconds after which a burst is handled even if it goes on."""
 REST = 3.0
 """A look at a cluster, whose list may be long, is followed by so many times its duration."""
+LONGEST_REST = 60.0
+"""Seconds of that at most: a cluster that is slow once is not unwatched for long."""
 AT_ONCE = 8
 """Limit of concurrent work; what a user asked for is exempt."""
 
@@ -142,7 +144,7 @@ def step(state: State, event: Event, now: float) -> tuple[State, tuple[Work, ...
         case Finished(subject):
             known = state.subjects.get(subject, SubjectState())
             took = now - known.began if isinstance(subject, ClusterChoice) else 0.0
-            known = replace(known, busy=False, rests=now + REST * took)
+            known = replace(known, busy=False, rests=now + min(REST * took, LONGEST_REST))
             return step(_with(state, subject, known), Tick(), now)
         case Tick():
             ripe = state.ripe(now)

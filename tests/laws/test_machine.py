@@ -153,3 +153,13 @@ def test_a_cluster_that_takes_long_to_list_is_not_listed_all_the_time():
             state, _ = step(state, Finished(place), now)
         now += 0.1
     assert looks == 6
+
+
+def test_a_cluster_that_was_slow_once_is_looked_at_again_within_a_minute():
+    place = ClusterChoice("kubernetes", "kubectl", "work", "agents", "registry.test")
+    state, _ = step(State(), Touched(place), 0)
+    state, _ = step(state, Tick(), 1)
+    state, _ = step(state, Finished(place), 101)
+    state, _ = step(state, Touched(place), 101)
+    assert not step(state, Tick(), 160)[1]
+    assert step(state, Tick(), 162)[1]
