@@ -15,6 +15,7 @@ from fake_project import Fake, changes, config, fresh
 from fake_sshd import answering_all
 from other_version import beginning, checkout, newer, update
 from sandboxes import wait_until
+from test_elsewhere import mounting
 from test_watching import wait_for
 
 from ssh import keys
@@ -125,6 +126,23 @@ def test_an_up_that_applies_an_update_is_finished_unless_its_user_interrupted_it
         wait_for(log, "reloaded" if is_announced else "rebuilt, ready", 1)
     assert ("create" in changes(fake)) != is_announced
     fake.is_whole(planned=False)
+
+
+def test_an_update_waits_on_after_an_interrupt_while_a_directory_is_copied(desk: Desk):
+    fake, _ = mounting(desk)
+    text = (fake.project / "agent.yaml").read_text()
+    mount = '    runtime_volumes: ["./work:/work"]\n'
+    (fake.project / "agent.yaml").write_text(text.replace(mount, ""))
+    fake.companion("up", "--on", "box").ok()
+    (fake.project / "agent.yaml").write_text(text)
+    there = update(desk)
+    fake.set(hold=["cp"], held=[])
+    with beginning(fake, there, "up") as child:
+        wait_until(lambda: fake.world["held"] == ["cp"])
+        child.send_signal(signal.SIGINT)
+        fake.set(hold=[])
+        assert child.wait(timeout=60) == 130
+    assert newer(fake, there, "status", "--json").ok().agent["update_waits"]
 
 
 def test_what_is_lost_beside_an_agent_is_started_again_without_the_update(desk: Desk):
