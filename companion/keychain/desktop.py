@@ -127,15 +127,26 @@ def _backend() -> "KeyringBackend":
 
     Raises:
         NoKeychainError: there is none.
+        KeychainError: it does not answer.
     """
     try:
         Keyring = backend(platforms.HERE)  # noqa: N806 - it is a class
         if Keyring.priority <= 0:  # and it raises if there is none
             raise RuntimeError("the system has none that can be used")
     except (ImportError, OSError, RuntimeError) as error:
+        if _is_silence(error):
+            hint = "try again, or store the secret with `--in-file`"
+            raise KeychainError(f"the keychain does not answer: {error}", hint) from None
         hint = "log in to a desktop, or store the secret with `--in-file`"
         raise NoKeychainError(f"there is no keychain: {error}", hint) from None
     return Keyring()
+
+
+def _is_silence(error: BaseException | None) -> bool:
+    """Tell whether an error comes from a time-out: there is a bus, and it may be busy."""
+    while error and not isinstance(error, TimeoutError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def backend(platform: Platform) -> "type[KeyringBackend]":

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import socket
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -133,6 +134,16 @@ def test_a_backend_that_others_chose_is_never_used(server: Desk, backend: str, t
 def test_a_bus_that_is_not_there_is_no_keychain(server: Desk, address: str):
     server.environment["DBUS_SESSION_BUS_ADDRESS"] = address
     assert "there is no keychain" in set_secret(server, "OPENAI_API_KEY").ok().err
+
+
+def test_a_bus_that_does_not_answer_is_an_error_and_never_a_file(server: Desk, tmp_path: Path):
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(str(tmp_path / "bus"))
+        bus.listen()
+        server.environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={tmp_path / 'bus'}"
+        done = set_secret(server, "OPENAI_API_KEY")
+    assert (done.code, "error: the keychain does not answer" in done.err) == (1, True)
+    assert CANARY not in written(server)
 
 
 @pytest.mark.parametrize(
