@@ -218,12 +218,18 @@ def test_a_vendors_key_means_the_vendors_own_program():
     assert words() == []
 
 
-def on_terminal(repository: Repository, typed: str, *arguments: str) -> tuple[int, str]:
-    """Run companion on a terminal, with a stand-in for ssh; return its code and all it showed."""
+def on_terminal(
+    repository: Repository, typed: str, *arguments: str, ssh: bool = True
+) -> tuple[int, str]:
+    """Run companion on a terminal; return its code and all it showed.
+
+    Ssh is a stand-in that shows its arguments, unless the test has its own.
+    """
     ours, theirs = pty.openpty()
     stand_in = repository.desk.home / "programs/ssh"
-    stand_in.write_text('#!/bin/sh\nfor word; do echo "[$word]"; done\n')
-    stand_in.chmod(0o755)
+    if ssh:
+        stand_in.write_text('#!/bin/sh\nfor word; do echo "[$word]"; done\n')
+        stand_in.chmod(0o755)
     os.write(ours, typed.encode())
     done = subprocess.run(
         [COMPANION, *arguments], env=repository.desk.environment, cwd=repository.top,
@@ -231,6 +237,34 @@ def on_terminal(repository: Repository, typed: str, *arguments: str) -> tuple[in
     )  # fmt: skip
     os.close(theirs)
     return done.returncode, "".join(pieces(ours)) + done.stderr
+
+
+def sandbox_at_hand(repository: Repository) -> Path:
+    """Let ssh run commands here, with a stand-in for tmux; return the log of new sessions."""
+    programs, log = repository.desk.home / "programs", repository.desk.home / "sessions"
+    has = f'[ "$1" != has-session ] || exec test -e {log}'
+    for name, text in {
+        "ssh": 'for word; do last="$word"; done\nexec sh -c "$last"',
+        "tmux": f'{has}\nfor word; do echo "$word" >>{log}; done',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    return log
+
+
+def test_arguments_for_an_agent_that_has_a_terminal_already_are_refused(repository):
+    log = sandbox_at_hand(repository)
+    words = ("run", "codex", "--yes", "--", "exec", "fix it")
+    assert "app is running" in repository.run(*words).ok().out
+    assert "codex exec 'fix it'" in (begun := log.read_text())
+    told = repository.run(*words)
+    assert (told.code, told.out) == (1, "")
+    assert "app has a terminal already, so `codex exec 'fix it'` was not started" in told.err
+    assert "`companion exec app -- codex exec 'fix it'`" in told.err
+    code, shown = on_terminal(repository, "", *words, ssh=False)
+    assert (code, "app has a terminal already" in shown) == (1, True)
+    assert log.read_text() == begun
+    repository.run("run", "codex").ok()
 
 
 @pytest.mark.parametrize(("answer", "starts"), [("", True), ("y", True), ("n", False)])

@@ -17,7 +17,7 @@ from companion.desktop import ssh_config
 from companion.errors import Code, CompanionError, ConfigError, UsageError, named
 from companion.operations import repository, repository_check, runs_made, started, unfinished_runs
 from companion.operations.repository import Repository
-from companion.operations.session import LOST, Session
+from companion.operations.session import LOST, TAKEN, Session
 from companion.operations.unfinished_runs import Note
 from companion.plugins import clis
 from companion.plugins.clis import CLIS, WORDS, Cli
@@ -59,12 +59,15 @@ def run(arguments: Namespace) -> Result:
             trust.offer(home, project, "Start it", arguments)
         missing_login.offer(home, made, asks=has_terminal and not arguments.yes)
     record = _start(home, ref, name, arguments.on, raw=arguments.verbose)
-    session = Session(record, _program(made, ref, arguments.rest), missing_login.words(home, made))
+    program = _program(made, ref, arguments.rest)
+    session = Session(record, program, missing_login.words(home, made))
     again = _again(home, made, is_short=has_terminal)
     facts = _facts(made, record, project)
     if has_terminal:
         comment(f"Ctrl-B D leaves the agent at work; `{again}` comes back to it")
-        code = session.attach(home)
+        code = session.attach(home, is_new=bool(arguments.rest))
+        if code == TAKEN:
+            raise _taken(name, program, again)
         if code == LOST:
             comment(
                 f"the connection ended; the agent keeps working, and `{again}` comes back to it"
@@ -72,8 +75,8 @@ def run(arguments: Namespace) -> Result:
         for danger in repository_check.at_a_glance(home, project, name):
             comment(f"before you run git, look at this: {danger}")
         return Result(data=facts, code=code)
-    if arguments.rest:
-        session.begin(home)
+    if arguments.rest and not session.begin(home):
+        raise _taken(name, program, again)
     text = f"{made.name} is running: {made.runtime} in {made.directory}\nto attach, run `{again}`"
     return Result(text=text, data=facts)
 
@@ -249,6 +252,14 @@ def _program(made: Run, ref: AgentRef, arguments: list[str]) -> tuple[str, ...]:
         name, command = runtime.name or "", tuple(runtime.cmd)
     cli = clis.by_word(name)
     return (*((cli.word,) if cli else command), *arguments)
+
+
+def _taken(name: str, program: tuple[str, ...], again: str) -> CompanionError:
+    """Return why arguments are not used: the session that is there may be at work."""
+    what = f"{name} has a terminal already, so `{shlex.join(program)}` was not started"
+    beside = shlex.join(("companion", "exec", name, "--", *program))
+    hint = f"`{again}` leads to that terminal; to run this beside it: `{beside}`"
+    return CompanionError(what, hint, code=Code.ALREADY_RUNNING)
 
 
 def _facts(made: Run, record: AgentRecord, project: Project) -> dict[str, object]:
