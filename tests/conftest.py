@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import ssl
 import threading
 import time
@@ -57,8 +58,11 @@ hypothesis.settings.register_profile(
 def pytest_configure(config: pytest.Config) -> None:
     """Try the same examples each time; only the long run searches for new ones.
 
-    `make mutants` wants to know that a test fails, not the simplest reason why.
+    `make mutants` wants to know that a test fails, not the simplest reason why. And let programs
+    heed an interrupt, which a shell has those ignore that it starts in the background.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     usual = "searching" if config.getoption("--long") else "steady"
     hypothesis.settings.load_profile("noticing" if "MUTANT_UNDER_TEST" in os.environ else usual)
     forked.wanted = not config.getoption("--long")
