@@ -102,6 +102,18 @@ def test_what_is_no_host_is_refused_and_nothing_changes(desk: Desk, host: str):
     assert not changes(fake)
 
 
+def test_a_sandbox_that_stands_where_the_host_does_is_not_taken_for_it(desk: Desk):
+    fake = running(desk, BLOCK)
+    other = Fake(desk, desk.project(BLOCK.replace("coder", "other"), "other"))
+    other.companion("up", "--yes").ok()
+    for verb, name in (("allow", "coder"), ("allow", "other"), ("deny", "coder")):
+        done = fake.companion(verb, name)
+        assert (done.code, f"{name} is a sandbox: which host?" in done.err) == (2, True)
+        assert f"`companion {verb} {name} HOST` names it" in done.err
+    assert (fake.project / "agent.yaml").read_text() == BLOCK
+    assert "coder may reach coder" in fake.companion("allow", "coder", "coder").ok().out
+
+
 def test_allowing_a_host_restarts_no_agent_for_what_else_was_saved(desk: Desk):
     fake = running(desk, BLOCK)
     (fake.project / "agent.yaml").write_text(EDITED)

@@ -10,11 +10,13 @@ from companion.cli.targets import agent_of
 from companion.engine.detection import detect
 from companion.engine.driver import Driver, driver
 from companion.engine.model import Container
-from companion.errors import Code, CompanionError
+from companion.errors import Code, CompanionError, UsageError
 from companion.operations import allow as allowing
 from companion.operations import container_logs, network_use
-from companion.project import inventory, store
+from companion.project import inventory, lookup, store
+from companion.project.model import Project
 from companion.spec.identity import Role
+from companion.system.paths import Paths
 from companion.traffic import log, words
 from companion.traffic.book import Book, Entry
 from companion.traffic.words import moved, place
@@ -48,8 +50,8 @@ def network(arguments: Namespace) -> Result:
 
 def allow(arguments: Namespace) -> Result:
     """Let an agent reach a host: always, by a line in agent.yaml, or until it is taken down."""
-    home, project, agent = agent_of(arguments)
-    ref, host = inventory.find_agent(home, project, agent), allowing.parsed(arguments.host)
+    home, project, agent, host = _agent_and_host(arguments, "allow")
+    ref = inventory.find_agent(home, project, agent)
     file = ""
     if arguments.once:
         changed = allowing.once(home, ref, agent, host, comment)
@@ -64,8 +66,8 @@ def allow(arguments: Namespace) -> Result:
 
 def deny(arguments: Namespace) -> Result:
     """Take back what `allow` gave."""
-    home, project, agent = agent_of(arguments)
-    ref, host = inventory.find_agent(home, project, agent), allowing.parsed(arguments.host)
+    home, project, agent, host = _agent_and_host(arguments, "deny")
+    ref = inventory.find_agent(home, project, agent)
     changed = allowing.deny(home, ref, agent, host, comment)
     try:
         allowing.apply(home, ref, agent, comment)
@@ -77,6 +79,21 @@ def deny(arguments: Namespace) -> Result:
         raise CompanionError(text, first.hint, code=first.code) from error
     text = f"{agent} no longer reaches {host}" if changed else f"{agent} does not reach {host}"
     return Result(text=text, data={"agent": agent, "host": host, "changed": changed})
+
+
+def _agent_and_host(arguments: Namespace, verb: str) -> tuple[Paths, Project, str, str]:
+    """Do as agent_of(), and also return the host that is named.
+
+    Raises:
+        UsageError: the only word is the name of a sandbox; a host of that name needs AGENT before.
+    """
+    home, project, agent = agent_of(arguments)
+    host = allowing.parsed(arguments.host)
+    if not arguments.agent and (host == agent or lookup.projects_with(home, (host,))):
+        command = f"companion {verb} {host}"
+        hint = f"`{command} HOST` names it; a host called {host}: `{command} {host}`"
+        raise UsageError(f"{host} is a sandbox: which host?", hint)
+    return home, project, agent, host
 
 
 def _follow(engine: Driver, containers: Iterable[Container], agent: str) -> Result:
