@@ -15,6 +15,7 @@ _GATEWAY_PORTS = {0, 1, 53}
 
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,30}\Z")
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\Z")
+_URL = re.compile(r"([a-z][a-z0-9+.-]*://)?(?P<host>[^/:?#]+)(:[0-9]*)?([/?#].*)?\Z", re.IGNORECASE)
 _NUMBER = r"(0x[0-9a-f]*|[0-9]+)"
 _ADDRESS = re.compile(rf"{_NUMBER}(\.{_NUMBER})*\Z")
 """Whatever inet_aton reads: 10.0.0.5, and 10.5, 012.0.0.5, 0xa000005 and 167772165."""
@@ -172,7 +173,15 @@ def tls_name(host: str) -> str:
 
 
 def host_pattern(text: str) -> str:
-    """Return a host name, or `*.` and a host name, which matches all names below it."""
+    """Return a host name, or `*.` and a host name, which matches all names below it.
+
+    Raises:
+        ValueError: the text is neither; of a URL, the message has its host.
+    """
+    url = _URL.match(text)
+    if url and url["host"] != text:
+        inner = host_pattern(url["host"])
+        raise ValueError(f"must be a host name without scheme, port and path; write {inner}")
     wildcard, name = ("*.", text[2:]) if text.startswith("*.") else ("", text)
     if is_address(name):
         other = "for plain HTTP add http://ADDRESS to the plugin external-services"

@@ -102,6 +102,22 @@ def test_what_is_no_host_is_refused_and_nothing_changes(desk: Desk, host: str):
     assert not changes(fake)
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://Foo.bar/x", "foo.bar"),
+        ("https://*.foo.bar", "*.foo.bar"),
+        ("foo.bar:443", "foo.bar"),
+        ("foo.bar/", "foo.bar"),
+    ],
+)
+def test_of_a_url_the_host_is_proposed(desk: Desk, url: str, host: str):
+    done = Fake(desk, desk.project(BLOCK)).companion("allow", url)
+    assert done.code == 1
+    assert "the host must be a host name without scheme, port and path" in done.err
+    assert f"tip: write {host}\n" in done.err
+
+
 def test_a_sandbox_that_stands_where_the_host_does_is_not_taken_for_it(desk: Desk):
     fake = running(desk, BLOCK)
     other = Fake(desk, desk.project(BLOCK.replace("coder", "other"), "other"))

@@ -73,6 +73,10 @@ CASES = {
         "agent.yaml:3:36: entry 3 of 'allow' must be a host name: TLS to an address sends no name",
         "agent.yaml:3:45: entry 4 of 'allow' must be a host name: TLS to an address sends no name",
     ],
+    HEAD + "egress: {allow: ['https://a.test/x', 'https://10.0.0.5']}\n": [
+        "agent.yaml:3:18: entry 1 of 'allow' must be a host name without scheme, port and path",
+        "agent.yaml:3:38: entry 2 of 'allow' must be a host name: TLS to an address sends no name",
+    ],
     HEAD + "features:\n  - plugin: custom-runtime\n    capabilities: [NET_ADMIN]\n": [
         "agent.yaml:5:20: entry 1 of 'capabilities' must be one of CHOWN, DAC_OVERRIDE, FOWNER:"
     ],
