@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Collection
 from pathlib import Path
 from shlex import quote
+from typing import NoReturn
 
 from companion.errors import Code, CompanionError, UsageError
 from companion.project import discovery, lookup, store
@@ -30,8 +31,8 @@ def project_of(arguments: Namespace) -> tuple[Paths, Project]:
 def projects_of(arguments: Namespace) -> tuple[Paths, tuple[Project, ...]]:
     """Return the user's places, and every project that -C or the current directory may mean.
 
-    Where several sandboxes see that directory, an agent that is named decides. Where none does, the
-    only sandbox of that name is meant.
+    Where several sandboxes see that directory, an agent that is named decides. Where none of them
+    has that name, and -C does not say where to look, the only sandbox of that name is meant.
 
     Raises:
         CompanionError: there is no such directory.
@@ -39,18 +40,20 @@ def projects_of(arguments: Namespace) -> tuple[Paths, tuple[Project, ...]]:
     home = Paths.of_user()
     found = lookup.projects_at(home, arguments.directory_option)
     named = {getattr(arguments, "agent", None), *getattr(arguments, "agents", ())} - {None, ""}
-    if named and arguments.directory_option == Path() and not lookup.is_project(home, found[0]):
-        found = _called(home, named)
+    if named and arguments.directory_option == Path():
+        is_project = lookup.is_project(home, found[0])
+        if not is_project or not any(_may_have(home, project, named) for project in found):
+            found = _called(home, named) or (found if is_project else _none(named))
     if len(found) > 1:
         found = tuple(p for p in found if named & _names(home, p)) or found
     return home, found
 
 
 def _called(home: Paths, named: Collection[str]) -> tuple[Project, ...]:
-    """Return the project of the only sandbox that is called so, wherever it is.
+    """Return the project of the only sandbox that is called so, wherever it is; () for none.
 
     Raises:
-        CompanionError: there is none, or there are several.
+        CompanionError: there are several.
     """
     found = lookup.projects_with(home, named)
     if len(found) > 1:
@@ -58,10 +61,12 @@ def _called(home: Paths, named: Collection[str]) -> tuple[Project, ...]:
         what = f"several sandboxes are called {' or '.join(sorted(named))}: in {places}"
         hint = f"name the project: -C {quote(str(found[0].directory))}"
         raise CompanionError(what, hint, code=Code.AGENT_UNKNOWN)
-    if not found:
-        what = f"no sandbox is called {' or '.join(sorted(named))}"
-        raise CompanionError(what, "`companion list` shows all of them", code=Code.AGENT_UNKNOWN)
     return found
+
+
+def _none(named: Collection[str]) -> NoReturn:
+    what = f"no sandbox is called {' or '.join(sorted(named))}"
+    raise CompanionError(what, "`companion list` shows all of them", code=Code.AGENT_UNKNOWN)
 
 
 def agent_of(arguments: Namespace) -> tuple[Paths, Project, str]:
@@ -76,6 +81,20 @@ def agent_of(arguments: Namespace) -> tuple[Paths, Project, str]:
 
 def _names(home: Paths, project: Project) -> set[str]:
     return {project.directory.name, *store.of_project(home, project).names}
+
+
+def _may_have(home: Paths, project: Project, named: set[str]) -> bool:
+    """Tell whether a project has one of these agents; True if its files cannot be read."""
+    started = {path.parent.name for path in home.project(project.id).root.glob("*/agent.json")}
+    if named & {project.directory.name, *started}:
+        return True
+    from companion.project import inventory  # noqa: PLC0415 - start-up time is a budget
+
+    try:
+        configured = {inventory.configured_name(ref) for ref in discovery.agent_refs(project)}
+    except CompanionError:
+        return True
+    return bool({*named, None} & configured)
 
 
 def _only(home: Paths, project: Project) -> str:

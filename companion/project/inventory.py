@@ -21,7 +21,7 @@ def agents_of(home: Paths, project: Project) -> tuple[AgentRef, ...]:
         found = discovery.agent_refs(project)
     except CompanionError:
         return tuple(AgentRef(project, agent) for agent in started) or (AgentRef(project),)
-    names = {_name(ref) for ref in found}
+    names = {configured_name(ref) for ref in found}
     if None in names:
         return found
     unlisted = (name for name in started if name not in names)
@@ -70,7 +70,17 @@ def find_agent(home: Paths, project: Project, agent: str) -> AgentRef:
 
 def agent_name(home: Paths, ref: AgentRef) -> str:
     """Return an agent's name; while its config cannot be read, the name in our records."""
-    return _name(ref) or next(iter(store.of_project(home, ref.project).names), "")
+    return configured_name(ref) or next(iter(store.of_project(home, ref.project).names), "")
+
+
+def configured_name(ref: AgentRef) -> str | None:
+    """Return an agent's configured name; None if its config cannot be read."""
+    if ref.folder:
+        return ref.folder
+    try:
+        return decode.agent(files.read_text(ref.config) or "")[0].name
+    except CompanionError:
+        return None
 
 
 def _is_up(record: AgentRecord | None) -> bool:
@@ -83,13 +93,3 @@ def _may_be_up(agent_paths: AgentPaths) -> bool:
         return _is_up(store.read(agent_paths))
     except CompanionError:
         return True
-
-
-def _name(ref: AgentRef) -> str | None:
-    """Return an agent's configured name; None if its config cannot be read."""
-    if ref.folder:
-        return ref.folder
-    try:
-        return decode.agent(files.read_text(ref.config) or "")[0].name
-    except CompanionError:
-        return None

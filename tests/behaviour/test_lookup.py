@@ -71,6 +71,31 @@ def test_the_only_sandbox_of_a_name_is_found_from_anywhere(desk: Desk):
     assert f"-C {desk.home}/" in unclear.err
 
 
+def test_a_sandbox_of_another_project_is_found_by_its_name_from_inside_one(desk: Desk):
+    code = desk.home / "code/app"
+    project = mounting(desk, code, "one").project
+    mounting(desk, desk.home / "code/side", "two")
+    for place in (code, project):
+        desk.companion("exec", "two", "--", "true", cwd=place).ok()
+        told = desk.companion("network", "two", "--json", cwd=place).ok()
+        assert told.data["agent"] == "two"
+        nobody = desk.companion("network", "three", cwd=place)
+        assert "there is no agent 'three' in" in nobody.err
+    there = desk.companion("-C", str(code), "exec", "two", "--", "true")
+    assert "there is no agent 'two' in" in there.err
+    desk.companion("down", "two", cwd=code).ok()
+    states = {one["agent"]: one["state"] for one in desk.companion("list", "--json").ok().data}
+    assert states == {"one": "running", "two": "stopped"}
+
+
+@pytest.mark.parametrize("text", [AGENT.replace("coder", "two"), "name: two\nwrong\n"])
+def test_a_new_agent_of_a_project_is_never_taken_for_another_ones(desk: Desk, text: str):
+    mounting(desk, desk.home / "code/side", "two")
+    new = desk.project(text, "new")
+    assert desk.companion("down", "two", cwd=new).code != 0
+    assert desk.companion("list", "--json").ok().data[0]["state"] == "running"
+
+
 def test_an_agent_must_be_named_where_there_are_several(desk: Desk):
     fleet = desk.home / "team"
     for name in ("one", "two"):
