@@ -170,7 +170,7 @@ def _features(draft: Draft) -> Iterator[str]:
     same = "at the same path" if inner == draft.directory else "below its home"
     yield ""
     yield "features:"
-    yield f"  - plugin: ssh  # ssh {draft.name}.sandbox"
+    yield f"  - plugin: ssh  # companion ssh {draft.name}"
     yield ""
     yield f"  # The agent sees and changes all of the directory, {same}. The path is absolute,"
     yield "  # because this file lies outside of the repository, where no agent can change it."

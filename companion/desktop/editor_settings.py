@@ -5,7 +5,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from companion.desktop import editor_memory, made_directories, settings_file, ssh_config
+from companion.desktop import (
+    editor_memory,
+    made_directories,
+    settings_file,
+    ssh_config,
+    ssh_include,
+)
 from companion.desktop.editor_memory import Memory, SettingsFile
 from companion.desktop.settings_file import InstalledEditor, Synced
 from companion.errors import Code, CompanionError, Problem
@@ -178,7 +184,7 @@ def command(here: InstalledEditor, remote: Remote, path: str) -> tuple[str, ...]
 def ssh_problem(home: Paths, here: InstalledEditor) -> Problem | None:
     """Return why an editor's ssh would not find the sandboxes, None if it would."""
     other = other_ssh_config(here)
-    if ssh_config.is_included(home, other):
+    if ssh_include.is_included(home, other):
         return None
     line = f"put `{ssh_config.include_line(home)}` at its top"
     if other is None:

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from companion.desktop import made_directories
+from companion.desktop import made_directories, ssh_include
 from companion.errors import Code, CompanionError
 from companion.project import store
 from companion.project.record import AgentRecord
@@ -61,18 +60,6 @@ def sync(home: Paths) -> None:
         files.write(home.ssh_config, config.render(e.host for e in entries))
 
 
-def is_included(home: Paths, by: Path | None = None) -> bool:
-    """Tell whether ~/.ssh/config (or another file that ssh reads) includes ours.
-
-    A file that cannot be read does not.
-    """
-    try:
-        text = user_files.read(by or home.user_ssh_config) or ""
-    except CompanionError:
-        return False
-    return any(config.has_include(text, path) for path in _names(home))
-
-
 def include(home: Paths) -> None:
     """Put our one Include line at the top of the user's ~/.ssh/config.
 
@@ -102,16 +89,9 @@ def _exclude(home: Paths) -> None:
     text = user_files.read(home.user_ssh_config)
     if text is not None:
         new = text
-        for path in _names(home):
+        for path in ssh_include.spellings(home):
             new = config.remove_include(new, path)
         user_files.restore(home.user_ssh_config, new, text)
-
-
-def _names(home: Paths) -> Iterator[str]:
-    """Yield the paths by which a user's Include may name our file: ssh knows ~ as the home."""
-    yield home.ssh_config.as_posix()
-    with suppress(ValueError):
-        yield f"~/{home.ssh_config.relative_to(home.home).as_posix()}"
 
 
 def include_line(home: Paths) -> str:

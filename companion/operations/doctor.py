@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from companion import __version__
-from companion.desktop import editor_settings, ssh_config
+from companion.desktop import editor_settings, ssh_config, ssh_include
 from companion.engine.driver import driver
 from companion.engine.model import Health
 from companion.oauth import grant_store, grants
@@ -48,7 +48,7 @@ def _ssh(home: Paths) -> Iterator[Finding]:
     """The SSH client is installed and includes our configuration."""
     if search.find("ssh") is None:
         yield Finding(Level.FAILED, "there is no ssh client", packages.advice("openssh-client"))
-    if ssh_config.is_included(home):
+    if ssh_include.is_included(home):
         yield Finding(Level.OK, f"{home.user_ssh_config} includes the sandboxes")
     else:
         what = f"{home.user_ssh_config} does not include the sandboxes"

@@ -8,7 +8,7 @@ from companion.daemon.loop import Loop
 from companion.daemon.news import WorkFinished
 from companion.daemon.scheduler import Order
 from companion.daemon.view import AgentView
-from companion.desktop import autostart, editor_settings, ssh_config
+from companion.desktop import autostart, editor_settings, ssh_config, ssh_include
 from companion.engine.model import Health
 from companion.errors import CompanionError
 from companion.operations import allow, forwarding, open_editor, registry
@@ -115,7 +115,7 @@ class Actions:
             return
         here = editor_settings.choose(self.home, click.editor)
         other = editor_settings.other_ssh_config(here)
-        if other is None and not ssh_config.is_included(self.home):
+        if other is None and not ssh_include.is_included(self.home):
             text = f"Editors need one line in {self.home.user_ssh_config} to find your sandboxes."
             title = "SSH setup required"
             self.tell(
@@ -219,7 +219,7 @@ class Actions:
     def _copy(self, click: Click) -> None:
         agent_view = self._view(click)
         remote = open_editor.remote(self.home, agent_view.ref.project, agent_view.agent)
-        known = ssh_config.is_included(self.home)
+        known = ssh_include.is_included(self.home)
         text = f"ssh {remote.alias}" if known else f"ssh -F {self.home.ssh_config} {remote.alias}"
         if programs.copy(text):
             self.tell(Notification("click", "Copied", text))

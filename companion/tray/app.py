@@ -10,7 +10,7 @@ from companion.daemon.loop import Loop, alone
 from companion.daemon.news import News, WorkFinished
 from companion.daemon.view import View
 from companion.daemon.wording import icon_state
-from companion.desktop import autostart, editor_settings, ssh_config
+from companion.desktop import autostart, editor_settings, ssh_include
 from companion.errors import AlreadyRunningError
 from companion.operations import ports_inside
 from companion.project import forwards
@@ -80,7 +80,7 @@ class App:
             editors=tuple(
                 (f.editor.id, f.editor.name) for f in editor_settings.openers(self._home)
             ),
-            included=ssh_config.is_included(self._home),
+            included=ssh_include.is_included(self._home),
             at_login=autostart.is_on(self._home),
             has_settings=self._home.settings.exists(),
             ports=self._ports(),

@@ -51,6 +51,20 @@ def test_a_config_that_cannot_be_written_is_a_remark_with_the_line_to_add(fake: 
     assert "companion ssh coder" in done.out
 
 
+def test_status_shows_the_command_that_leads_inside(fake: Fake):
+    def shown() -> tuple[str, dict[str, object]]:
+        agent = fake.companion("status", "--json").ok().agent
+        return fake.companion("status").ok().out.splitlines()[1], agent
+
+    fake.companion("up").ok()
+    row, before = shown()
+    assert "  companion ssh coder  " in row
+    fake.companion("up", "--yes").ok()
+    row, after = shown()
+    assert f"  ssh coder.sandbox (port {after['ssh_port']})  " in row
+    assert after == before
+
+
 def test_an_editor_that_reads_another_config_is_not_opened_until_it_has_the_line(fake: Fake):
     home = fake.desk.home
     code = home / "programs/code"

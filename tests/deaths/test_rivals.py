@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from desk import AGENT, Desk
 
-from companion.desktop import editor_settings, ssh_config
+from companion.desktop import editor_settings, ssh_config, ssh_include
 from companion.errors import CompanionError
 from companion.system.paths import Paths
 
@@ -156,7 +156,7 @@ def test_a_program_that_rewrites_our_files_loses_nothing_and_neither_do_we(home:
     process.join(60)
     put_in(home)
     assert {str(rival.path): rival.lost() for rival in rivals if rival.lost()} == {}
-    assert ssh_config.is_included(home)
+    assert ssh_include.is_included(home)
     ours = ("remote.SSH.remotePlatform", "ssh_connections", "agent_servers")
     for rival, key in zip(rivals, ours, strict=False):
         assert "coder" in json.dumps(rival.values(rival.path)[key])

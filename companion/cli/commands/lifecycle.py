@@ -10,7 +10,7 @@ from companion.cli import live
 from companion.cli.commands import trust
 from companion.cli.output import Result, ask, comment, quote, report, tip
 from companion.cli.targets import project_of
-from companion.desktop import ssh_config
+from companion.desktop import ssh_config, ssh_include
 from companion.engine import detection
 from companion.engine.model import shown
 from companion.engine.shared_lists import SharedLists
@@ -74,7 +74,7 @@ def down(arguments: Namespace) -> Result:
 
 def offer_include(home: Paths, *, yes: bool) -> None:
     """Add our one line to ~/.ssh/config if the user says so; that it fails is a remark."""
-    if ssh_config.is_included(home):
+    if ssh_include.is_included(home):
         return
     line = ssh_config.include_line(home)
     if not yes and sys.stdin.isatty():
@@ -128,8 +128,9 @@ def _bring_up(arguments: Namespace, *, fresh: bool) -> Result:
             problems += unprotected.changed(agent, agent_paths).problems
     if any(report.ssh_port for report in reports):
         offer_include(home, yes=arguments.yes)
+    is_plain = ssh_include.is_included(home)
     return Result(
-        text="\n".join(_sentence(home, report) for report in reports),
+        text="\n".join(_sentence(report, is_plain=is_plain) for report in reports),
         data={"agents": [_data(report) for report in reports]},
         code=1 if failed else 0,
         problems=tuple(dict.fromkeys((*problems, *(p for r in reports for p in r.login_problems)))),
@@ -232,14 +233,13 @@ def _retire(home: Paths, project: Project) -> tuple[Problem, ...]:
     return _problems(failed)
 
 
-def _sentence(home: Paths, report: Report) -> str:
+def _sentence(report: Report, *, is_plain: bool) -> str:
     """Return what was done in one line, with the command that leads inside."""
     counts = [_counted(report, kind, word) for kind, word in _DONE.items()]
     facts = (*filter(None, counts), live.duration(report.seconds))
     changed = "is running" if report.plan.steps else "is up to date"
     way = ""
     if report.ssh_port:
-        is_plain = ssh_config.is_included(home)
         way = f"; ssh {report.alias}" if is_plain else f"; companion ssh {report.agent}"
     return f"{report.agent} {changed}: {', '.join(facts)}{way}"
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from companion.cli.output import Result, table
 from companion.cli.targets import projects_of
+from companion.desktop import ssh_include
 from companion.errors import Code, ConfigError
 from companion.operations.status import Status, statuses
 from companion.traffic.attention import shown
@@ -17,7 +18,9 @@ def status(arguments: Namespace) -> Result:
     missing = [p for one in found for p in one.problems if p.code is Code.CONFIG_MISSING]
     if missing and not any(one.agent for one in found):
         raise ConfigError(missing)
-    rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS"), *map(_row, found)]
+    is_plain = any(one.ssh_port for one in found) and ssh_include.is_included(home)
+    rows = [("AGENT", "STATE", "SSH", "ENGINE", "EGRESS")]
+    rows += (_row(one, is_plain=is_plain) for one in found)
     words = "".join(f"\n  {one.agent} | {line}" for one in found for line in _more(one))
     return Result(
         text=table(rows, cuts=True) + words,
@@ -41,9 +44,11 @@ def _more(one: Status) -> Iterator[str]:
         yield f"listens on {listed}; to open it: `companion port {one.agent} {open_ports[0]}`"
 
 
-def _row(one: Status) -> tuple[str, ...]:
+def _row(one: Status, *, is_plain: bool) -> tuple[str, str, str, str, str]:
+    """Return the cells of a sandbox; `is_plain`: the user's ssh knows it by its alias."""
     port = "" if one.is_elsewhere else f" (port {one.ssh_port})"
-    way = f"ssh {one.alias}{port}" if one.ssh_port else "-"
+    way = f"ssh {one.alias}{port}" if is_plain else f"companion ssh {one.agent}"
+    way = way if one.ssh_port else "-"
     state = ", ".join(filter(None, (str(one.condition), shown(one.attention))))
     engine = f"{one.engine} at {one.place}" if one.place else one.engine
     changes = one.next_egress not in {one.egress, "unknown"}
