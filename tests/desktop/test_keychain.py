@@ -224,7 +224,7 @@ def test_who_binds_a_secret_to_less_is_told_what_keeps_it(server: Desk):
 def test_without_a_terminal_nothing_is_asked(server: Desk):
     done = server.companion("secret", "set", "OPENAI_API_KEY", stdin=CANARY)
     assert done.code == 2
-    assert "--from-stdin" in done.err
+    assert "tip: add --from-stdin to pipe it in" in done.err
 
 
 def test_an_apply_reads_the_keychain_and_what_runs_outlives_its_lock(desk: Desk, chain: Keychain):

@@ -76,7 +76,9 @@ def _value(name: str, *, from_stdin: bool) -> str:
     elif sys.stdin.isatty():
         value = ask_unseen(f"value of {name} (it is not shown): ").strip()
     else:
-        raise UsageError("there is no terminal to ask for the value", "pipe it to --from-stdin")
+        raise UsageError(
+            "there is no terminal to ask for the value", "add --from-stdin to pipe it in"
+        )
     if problem := value_problem(value):
         raise CompanionError(f"nothing was stored: the value of {name} {problem}")
     return value
