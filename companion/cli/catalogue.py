@@ -215,6 +215,8 @@ GROUPS = (
                       help="only test the credential that it has"),
             _argument("--untested", action="store_true",
                       help="store it without asking the vendor whether it is valid"),
+            _argument("--restart", action="store_true",
+                      help="a first credential may restart an agent that runs"),
             _argument("--print", action="store_true", dest="print_only",
                       help="for an account: print the address, open no browser"),
             _argument("--port", type=int, default=0, metavar="N",

@@ -218,8 +218,8 @@ def _from_container(container: DevContainer) -> Iterator[str]:
 
 def _login(draft: Draft) -> Iterator[str]:
     if draft.login is None:
-        yield "  # No credential for its model was found:"
-        yield f"  # `companion login {draft.name}` asks for one, and adds what is needed here."
+        yield f"  # `companion login {draft.name}` asks for the credential for its model, and adds"
+        yield "  # what is needed here."
         return
     options, what = draft.login
     yield f"  # {what}; the agent never has it."

@@ -11,8 +11,9 @@ from companion.oauth.client_secret import ClientSecret
 from companion.oauth.grants import Grant
 from companion.oauth.renew import renew
 from companion.oauth.web import Web
-from companion.plugins.contribution import Provider
+from companion.plugins.contribution import Contribution, Provider
 from companion.project import discovery, inventory, store
+from companion.project.model import AgentRef
 from companion.reconcile import run, trust
 from companion.reconcile.progress import Progress
 from companion.reconcile.validate import Checked
@@ -27,10 +28,19 @@ class Supplied:
     problem: str = ""
 
 
-def account_of(checked: Checked) -> Provider | None:
+def account_of(contribution: Contribution) -> Provider | None:
     """Return the account that an agent needs the user to log in to, None if it needs none."""
-    providers = checked.contribution.providers
-    return next((provider for provider in providers if provider.is_account), None)
+    return next((one for one in contribution.providers if one.is_account), None)
+
+
+def users_of(home: Paths, checked: Checked, variable: str) -> tuple[str, ...]:
+    """Return the names of the user's other agents that use a variable."""
+    own, directories = (checked.project.id, checked.config.name), store.directories(home)
+    return tuple(
+        who[1]
+        for who, record in store.all_records(home)
+        if variable in record.config.uses and who != own and who[0] in directories
+    )
 
 
 def log_in(
@@ -40,7 +50,7 @@ def log_in(
 
     Args:
         home: the user's directories.
-        checked: the agent.
+        checked: the agent; its config may lack the account yet.
         account: its account, from account_of().
         prompt: asks the user.
         anew: register as a new client, for another account.
@@ -72,12 +82,26 @@ def test(home: Paths, checked: Checked, account: Provider, progress: Progress) -
     return grant
 
 
+def load(home: Paths, ref: AgentRef, progress: Progress, *, restarts: bool) -> None:
+    """Let a sandbox that is wanted up load a new credential.
+
+    Raises:
+        StoppedError: it is not wanted up.
+        CompanionError: it cannot be applied, or it would restart the agent and must not.
+    """
+    if restarts:
+        run.reconcile(home, ref, progress, unasked=True)
+    else:
+        run.reload(home, ref, progress)
+
+
 def supply(
-    home: Paths, checked: Checked, account: Provider, progress: Progress
+    home: Paths, checked: Checked, account: Provider, progress: Progress, *, restarts: bool
 ) -> Iterator[Supplied]:
     """Let the agent and every other sandbox of the user that uses an account load its token.
 
-    A problem with one of them is reported with it, and does not affect the others.
+    A problem with one of them is reported with it, and does not affect the others. `restarts`: the
+    agent may be restarted for it; others never are.
     """
     key, own = grants.key_of(account), (checked.project.id, checked.config.name)
     directories = store.directories(home) | {own[0]: checked.project.directory}
@@ -90,7 +114,7 @@ def supply(
         try:
             project = discovery.project(directories[project_id])
             ref = inventory.find_agent(home, project, agent)
-            run.reconcile(home, ref, progress, unasked=True)
+            load(home, ref, progress, restarts=restarts and (project_id, agent) == own)
         except CompanionError as error:
             yield Supplied(agent, str(error.problems[0]))
         else:

@@ -78,6 +78,18 @@ def is_running(home: Paths, project: Project, agent: str) -> bool:
     return record is not None and _health(project, agent, record) in WHOLE
 
 
+def has_agent(home: Paths, project: Project, agent: str) -> bool:
+    """Tell whether an agent that is wanted up is at work: a restart would end that.
+
+    Raises:
+        CompanionError: its engine does not answer, so nobody can tell.
+    """
+    record = store.of_project(home, project).agent(agent)
+    if record is None or record.wanted != "up":
+        return False
+    return _health(project, agent, record) in INSIDE
+
+
 def _health(project: Project, agent: str, record: AgentRecord) -> Health:
     if record.engine is None:
         return Health.ABSENT

@@ -192,13 +192,17 @@ def _chats(home: Paths) -> Iterator[str]:
         yield from (editor.name for editor in EDITORS if editor.id in named)
 
 
-def contribution_of(ref: AgentRef) -> Contribution:
+def contribution_of(ref: AgentRef, text: str | None = None) -> Contribution:
     """Return the contribution of an agent's config; reads only agent.yaml and fleet.yaml.
+
+    Args:
+        ref: the agent.
+        text: agent.yaml as it is to be; None: as it is.
 
     Raises:
         ConfigError: one of them is invalid.
     """
-    loaded = _load(ref, discovery.fleet(ref.project))
+    loaded = _load(ref, discovery.fleet(ref.project), text)
     return assemble.additions(loaded, assemble.program(loaded.config, loaded.document))
 
 
@@ -225,8 +229,9 @@ def _read(
     return loaded, program, contribution, [*wrong, *problems]
 
 
-def _load(ref: AgentRef, above: tuple[Fleet, Document] | None) -> Loaded:
-    config, document = decode.agent(discovery.config_text(ref), ref.named(ref.config))
+def _load(ref: AgentRef, above: tuple[Fleet, Document] | None, text: str | None = None) -> Loaded:
+    text = discovery.config_text(ref) if text is None else text
+    config, document = decode.agent(text, ref.named(ref.config))
     if ref.folder and config.name != ref.folder:
         what = f"the agent's name is '{config.name}', but fleet.yaml lists '{ref.folder}'"
         hint = "give the agent the name of its directory"

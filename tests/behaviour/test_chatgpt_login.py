@@ -275,6 +275,40 @@ def test_an_agent_without_a_login_gets_one_in_its_agent_yaml(fake: Fake):
     assert "logged in to ChatGPT as me@example.com until" in done.out
 
 
+def test_a_login_that_fails_leaves_agent_yaml_as_it_was(fake: Fake, openai: OpenAI):
+    config = fake.project / "agent.yaml"
+    config.write_text("name: coder\nruntime: codex\negress: listed\n")
+    openai.is_eligible = False
+    assert fake.companion("login", "coder", "--mode", "chatgpt").code == 1
+    assert config.read_text() == "name: coder\nruntime: codex\negress: listed\n"
+    assert "can log in in several ways" in fake.companion("login").problems[0]
+
+
+def test_a_login_restarts_no_agent_unasked(fake: Fake, other: Fake, openai: OpenAI):
+    other.companion("up").ok()
+    theirs = other.project / "agent.yaml"
+    theirs.write_text(theirs.read_text() + "limits: {pids: 777}\n")
+    (fake.project / "agent.yaml").write_text("name: coder\nruntime: codex\negress: listed\n")
+    fake.companion("up").ok()
+    began = fake.world["containers"]
+    argv = ("login", "coder", "--mode", "chatgpt")
+    assert "its first credential restarts it" in fake.companion(*argv).problems[0]
+    assert not openai.asked
+    done = fake.companion(*argv, "--restart").ok()
+    assert "coder can use it now" in done.out
+    assert "other can use it after `companion up`: other would have to restart" in done.out
+    agents = {name for name, now in fake.world["containers"].items() if began.get(name) != now}
+    assert {name.partition("-coder")[0] for name in agents} == {
+        name.partition("-coder")[0] for name in began if name.endswith("-coder")
+    }
+
+
+def test_a_way_that_an_agent_does_not_use_is_named_with_what_to_remove(fake: Fake):
+    (problem,) = fake.companion("login", "coder", "--mode", "api-key").problems
+    step = "for another way, remove the plugin codex from agent.yaml, and run this again"
+    assert problem == f"coder logs in with your ChatGPT plan already; {step}"
+
+
 def test_uninstall_forgets_the_login(fake: Fake):
     fake.companion("login", "coder").ok()
     fake.desk.companion("remove", str(fake.project))

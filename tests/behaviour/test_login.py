@@ -1,16 +1,19 @@
 """companion login: a credential is tested, stored and named in agent.yaml, or one message."""
 
 import json
+import os
+import pty
 import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from desk import Desk
+from desk import COMPANION, Desk
 from fake_project import Fake
 from sandboxes import trusted_authority
 
@@ -84,6 +87,34 @@ def log_in(desk: Desk, *arguments: str, typed: str = KEY):
     assert KEY not in done.out + done.err
     assert TOKEN not in done.out + done.err
     return done
+
+
+def on_terminal(desk: Desk, answers: dict[str, str], *arguments: str) -> tuple[int, str]:
+    """Log in on a terminal; each answer is typed once its question is there.
+
+    A question without an answer ends the terminal.
+    """
+    ours, theirs = pty.openpty()
+    argv = [COMPANION, "-C", str(desk.home / "project"), "login", *arguments]
+    with subprocess.Popen(
+        argv, env=desk.environment | {"NO_COLOR": "1"}, stdin=theirs, stdout=theirs, stderr=theirs,
+        start_new_session=True,
+    ) as child:  # fmt: skip
+        os.close(theirs)
+        shown, left = "", dict(answers)
+        with suppress(OSError):
+            while part := os.read(ours, 1000):
+                shown += part.decode()
+                if not shown.endswith(("] ", ": ")):
+                    continue
+                question = next((one for one in left if shown.endswith(f"{one} ")), "")
+                if not question:
+                    break
+                os.write(ours, f"{left.pop(question)}\n".encode())
+        os.close(ours)
+    assert not left, shown
+    assert KEY not in shown
+    return child.returncode, " ".join(shown.split())
 
 
 def stored(desk: Desk) -> str:
@@ -283,3 +314,67 @@ def test_a_running_agent_can_use_its_credential_without_a_restart(desk: Desk, ve
     assert "coder can use it now" in log_in(desk).ok().out
     assert not fake.world["calls"][calls:], "more than a reload"
     assert not fake.companion("status").ok().problems
+
+
+RESTART = "Restart coder once you are logged in? [y/N]"
+TYPED = "ANTHROPIC_API_KEY (it is not shown):"
+
+
+def test_a_first_credential_restarts_a_running_agent_only_if_its_user_says_so(
+    desk: Desk, vendor: Vendor
+):
+    fake = Fake(desk, desk.project(MINE.partition("features:")[0]))
+    fake.companion("up").ok()
+    config, began = (fake.project / "agent.yaml").read_text(), fake.world["containers"]
+    piped = log_in(desk, "--mode", "api-key")
+    code, shown = on_terminal(desk, {RESTART: ""}, "--mode", "api-key")
+    assert (piped.code, code) == (1, 1)
+    (problem,) = piped.problems
+    why = "coder is running; its first credential restarts it, and ends its terminal"
+    step = "`companion login coder --restart` permits that"
+    assert problem == f"nothing was changed: {why}; {step}"
+    assert (why in shown, "error: nothing was changed" in shown) == (True, True)
+    assert not stored(desk)
+    assert not vendor.asked
+    assert (fake.project / "agent.yaml").read_text() == config
+    assert fake.world["containers"] == began
+    code, shown = on_terminal(desk, {RESTART: "y", TYPED: KEY}, "--mode", "api-key")
+    assert (code, "coder can use it now" in shown) == (0, True)
+    assert fake.world["containers"] != began
+    assert fake.companion("plan", "--json").ok().agent["change"] == "none"
+
+
+def test_a_script_permits_the_restart(desk: Desk, vendor: Vendor):
+    fake = Fake(desk, desk.project(MINE.partition("features:")[0]))
+    fake.companion("up").ok()
+    assert "coder can use it now" in log_in(desk, "--mode", "api-key", "--restart").ok().out
+    assert fake.companion("plan", "--json").ok().agent["change"] == "none"
+
+
+def test_a_new_credential_applies_no_edit_that_restarts_the_agent(desk: Desk, vendor: Vendor):
+    fake = Fake(desk, desk.project(MINE.partition("features:")[0] + "features:\n" + LOGIN))
+    fake.companion("up").ok()
+    began, config = fake.world["containers"], fake.project / "agent.yaml"
+    config.write_text(config.read_text() + "limits: {pids: 777}\n")
+    done = log_in(desk).ok()
+    assert "coder can use it after `companion up`, which ends its terminal:" in done.out
+    assert KEY in stored(desk)
+    assert fake.world["containers"] == began
+
+
+def test_a_key_that_another_sandbox_uses_is_offered_not_asked_for_again(desk: Desk, vendor: Vendor):
+    first = MINE.partition("features:")[0].replace("coder", "first") + "features:\n" + LOGIN
+    Fake(desk, desk.project(first, name="first")).companion("up").ok()
+    desk.project(MINE)
+    log_in(desk, "--mode", "api-key").ok()
+    before = stored(desk)
+    config = desk.project(MINE) / "agent.yaml"
+    code, shown = on_terminal(desk, {"Use it? [Y/n]": ""}, "--mode", "api-key")
+    assert (code, "ANTHROPIC_API_KEY is stored already, and first uses it." in shown) == (0, True)
+    assert (stored(desk), config.read_text()) == (before, MINE + LOGIN)
+    assert [headers["x-api-key"] for _, _, headers in vendor.asked] == [KEY, KEY]
+    new = f"{KEY}-new"
+    code, shown = on_terminal(desk, {TYPED: new}, "--untested")
+    assert (code, "What you type replaces it." in shown) == (0, True)
+    assert "sent only to api.anthropic.com; first uses it, too" in shown
+    assert new in stored(desk)

@@ -3,21 +3,40 @@
 from argparse import Namespace
 
 from companion.cli.output import Result, comment
+from companion.errors import CompanionError
 from companion.oauth import chatgpt, grants
 from companion.oauth.authorize import Prompt
 from companion.oauth.grants import Grant
 from companion.operations import accounts
 from companion.operations.accounts import Supplied
-from companion.plugins.contribution import Provider
+from companion.plugins.contribution import Contribution, Provider
 from companion.reconcile.validate import Checked
 from companion.system.paths import Paths
 
 
-def log_in(home: Paths, checked: Checked, account: Provider, arguments: Namespace) -> Result:
-    """Log in to an account of an agent, and report which sandboxes have the token."""
+def required(agent: str, contribution: Contribution) -> Provider:
+    """Return the account that a contribution of an agent needs.
+
+    Raises:
+        CompanionError: it needs none.
+    """
+    found = accounts.account_of(contribution)
+    if found is None:
+        raise CompanionError(f"{agent} uses no account", "give the codex plugin `login: chatgpt`")
+    return found
+
+
+def log_in(home: Paths, checked: Checked, account: Provider, arguments: Namespace) -> Grant:
+    """Let the user log in to an account."""
     prompt = Prompt(comment, arguments.print_only, arguments.port)
-    grant = accounts.log_in(home, checked, account, prompt, anew=arguments.new)
-    supplied = tuple(accounts.supply(home, checked, account, comment))
+    return accounts.log_in(home, checked, account, prompt, anew=arguments.new)
+
+
+def supply(
+    home: Paths, checked: Checked, account: Provider, grant: Grant, *, restarts: bool
+) -> Result:
+    """Give the sandboxes the token of an account, and report which of them have it."""
+    supplied = tuple(accounts.supply(home, checked, account, comment, restarts=restarts))
     agents = [{"agent": one.agent, "problem": one.problem} for one in supplied]
     text = "\n".join((_welcome(grant), *map(_sentence, supplied)))
     return Result(text=text, data={**_data(grant), "agents": agents})

@@ -2,10 +2,10 @@
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
 
-from companion.cli.commands import account, trust
-from companion.cli.output import Result, ask, ask_unseen, comment, piped
+from companion.cli.commands import account, login_questions, trust
+from companion.cli.commands.login_questions import Given
+from companion.cli.output import Result, comment
 from companion.cli.targets import agent_of
 from companion.config import bindings, env_file
 from companion.errors import Code, CompanionError, Problem, StoppedError, UsageError
@@ -20,14 +20,13 @@ from companion.plugins.contribution import EnvVar
 from companion.plugins.login import Credential
 from companion.project import inventory
 from companion.project.model import AgentRef
-from companion.reconcile import run, secret_values, user_settings
+from companion.reconcile import secret_values, user_settings
 from companion.reconcile.validate import Checked, check
 from companion.sandbox import logins
 from companion.sandbox.logins import Choice
 from companion.system import files
 from companion.system.paths import Paths
-
-_LONGEST = 1 << 14
+from companion.system.project_paths import FLEET_NAME
 
 
 def login(arguments: Namespace) -> Result:
@@ -37,39 +36,43 @@ def login(arguments: Namespace) -> Result:
     trust.offer(home, project, "Go on", arguments)
     checked = check(home, ref)
     chosen = _chosen(checked, arguments.mode, is_check=arguments.check)
+    if arguments.check:
+        return _checked(home, checked, chosen)
+    is_edit = chosen.origin is None and logging_in.may_edit(ref)
+    restarts = is_edit and login_questions.agree_to_restart(home, checked, arguments)
     credential = chosen.login.credential
     if credential is None:
-        return _account(home, checked, chosen, arguments)
-    if arguments.check:
-        return _checked(home, checked, chosen, credential)
+        return _account(home, checked, chosen, arguments, restarts=restarts)
     _require_not_in_env(ref, chosen.variable)
     _require_for(home, chosen.variable, credential.host)
-    secret = _secret(chosen, credential)
-    doubts = () if arguments.untested else _tested(checked, chosen, credential, secret)
-    held = store.put(home, chosen.variable, secret, (credential.host,))
+    given = login_questions.secret(home, checked, chosen, credential)
+    doubts = () if arguments.untested else _tested(checked, chosen, credential, given)
+    held = given.held or store.put(home, chosen.variable, given.secret, (credential.host,))
+    applied = _brought_in(home, checked, chosen, restarts=restarts)
     return Result(
-        text="\n".join((_stored(chosen, held), *_brought_in(home, checked, chosen))),
+        text="\n".join((_stored(chosen, held, given), *applied)),
         data={"agent": agent, **_data(chosen, credential)},
         problems=(*doubts, *_unencrypted(home, chosen, held)),
     )
 
 
-def _account(home: Paths, checked: Checked, chosen: Choice, arguments: Namespace) -> Result:
-    """Let the user log in to an account with the browser."""
-    added = ""
-    if chosen.origin is None:
-        if not logging_in.add(home, checked.ref, chosen.login):
-            return Result(text="\n".join(_not_changed(checked, chosen)), code=1)
-        added = f"{_added(checked, chosen)}\n"
-        checked = check(home, checked.ref)
-    found = accounts.account_of(checked)
-    if found is None:
-        what = f"{checked.config.name} uses no account"
-        raise CompanionError(what, "give the codex plugin `login: chatgpt`")
-    if arguments.check:
-        return account.test(home, checked, found)
-    result = account.log_in(home, checked, found, arguments)
-    return result._replace(text=added + result.text)
+def _account(
+    home: Paths, checked: Checked, chosen: Choice, arguments: Namespace, *, restarts: bool
+) -> Result:
+    """Let the user log in to an account with the browser; then let the agent use it."""
+    ref = checked.ref
+    if chosen.origin:
+        found = account.required(checked.config.name, checked.contribution)
+        grant = account.log_in(home, checked, found, arguments)
+        return account.supply(home, checked, found, grant, restarts=False)
+    if not logging_in.may_edit(ref):
+        return Result(text="\n".join(_not_changed(checked, chosen)), code=1)
+    proposed = logging_in.proposed(ref, chosen.login)
+    found = account.required(checked.config.name, proposed)
+    grant = account.log_in(home, checked, found, arguments)
+    logging_in.add(home, ref, chosen.login)
+    result = account.supply(home, check(home, ref), found, grant, restarts=restarts)
+    return result._replace(text=f"{_added(checked, chosen)}\n{result.text}")
 
 
 def _chosen(checked: Checked, mode: str | None, *, is_check: bool) -> Choice:
@@ -88,27 +91,17 @@ def _chosen(checked: Checked, mode: str | None, *, is_check: bool) -> Choice:
     modes = ", ".join(one.login.mode for one in found)
     if not named and found[0].origin:
         where = found[0].origin
-        what = f"{name} logs in with {found[0].login.title} ({where})"
-        raise CompanionError(what, f"change {where} for another way, then run this again")
+        file = FLEET_NAME if where.is_shared else checked.ref.named(checked.ref.config)
+        what = f"{name} logs in with {found[0].login.title} already"
+        hint = f"for another way, remove the plugin {where.plugin} from {file}, and run this again"
+        raise CompanionError(what, hint)
     if not named:
         raise UsageError(f"{name} has no login mode '{mode}'", f"use {modes}")
     if len(named) == 1:
         return named[0]
     if not sys.stdin.isatty():
         raise UsageError(f"{name} can log in in several ways", f"choose one with --mode: {modes}")
-    return _asked(name, named)
-
-
-def _asked(agent: str, found: Sequence[Choice]) -> Choice:
-    comment(f"{agent} can log in with:")
-    for number, one in enumerate(found, 1):
-        comment(f"  {number}. {one.login.title}\n     {one.login.source}")
-    while True:
-        answer = ask("Which one? [1] ", at_the_end="q") or "1"
-        if answer == "q":
-            raise CompanionError("no way to log in was chosen")
-        if answer.isdecimal() and 0 < int(answer) <= len(found):
-            return found[int(answer) - 1]
+    return login_questions.way(name, named)
 
 
 def _require_not_in_env(ref: AgentRef, variable: str) -> None:
@@ -129,31 +122,8 @@ def _require_for(home: Paths, variable: str, host: str) -> None:
         raise CompanionError(what, "name another variable in agent.yaml, and run this again")
 
 
-def _secret(chosen: Choice, credential: Credential) -> str:
-    """Return the secret that the user types or pipes in.
-
-    Raises:
-        CompanionError: it cannot be such a secret.
-    """
-    login = chosen.login
-    if sys.stdin.isatty():
-        comment(f"{chosen.variable} is {login.title}.\n  {login.source}")
-        value = ask_unseen(f"{chosen.variable} (it is not shown): ").strip()
-    else:
-        value = piped(_LONGEST + 1).strip()
-    if not value:
-        raise CompanionError("nothing was stored: no credential was given", login.source)
-    if len(value) > _LONGEST or not all("!" <= char <= "~" for char in value):
-        what = "nothing was stored: a credential is one word of printable ASCII"
-        raise CompanionError(what, login.source)
-    if not value.startswith(credential.begins):
-        what = f"nothing was stored: {login.title} begins with {credential.begins}"
-        raise CompanionError(what, login.source)
-    return value
-
-
 def _tested(
-    checked: Checked, chosen: Choice, credential: Credential, secret: str
+    checked: Checked, chosen: Choice, credential: Credential, given: Given
 ) -> tuple[Problem, ...]:
     """Ask the vendor; return what it leaves unclear.
 
@@ -161,15 +131,16 @@ def _tested(
         CompanionError: it rejects the secret, or does not answer.
     """
     host = credential.host
+    before = f"the stored {chosen.variable}: " if given.held else "nothing was stored: "
     try:
-        answer = vendor.ask(credential, secret, Web(checked.host.trusted_certificates))
+        answer = vendor.ask(credential, given.secret, Web(checked.host.trusted_certificates))
     except CompanionError as error:
         (found,) = error.problems
         command = f"companion login {checked.config.name} --untested"
-        hint = f"{found.hint}; `{command}` stores it without a test"
-        raise CompanionError(f"nothing was stored: {found.what}", hint) from None
+        hint = f"{found.hint}; `{command}` leaves the test out"
+        raise CompanionError(f"{before}{found.what}", hint) from None
     if answer.verdict is Verdict.REJECTED:
-        raise _rejected(chosen, host, "nothing was stored: ", answer)
+        raise _rejected(chosen, host, before, answer)
     if answer.verdict is Verdict.UNCLEAR:
         return (_unclear(host, answer),)
     comment(f"{host} accepts it")
@@ -187,8 +158,12 @@ def _unclear(host: str, answer: Answer) -> Problem:
     return Problem(what, "the agent's first request will", code=Code.NO_CREDENTIAL)
 
 
-def _checked(home: Paths, checked: Checked, chosen: Choice, credential: Credential) -> Result:
+def _checked(home: Paths, checked: Checked, chosen: Choice) -> Result:
     """Test the credential that an agent has."""
+    credential = chosen.login.credential
+    if credential is None:
+        found = account.required(checked.config.name, checked.contribution)
+        return account.test(home, checked, found)
     wanted, ref = EnvVar(chosen.variable), checked.ref
     secret_values.fetch(home, ref, checked.contribution, comment)
     secret = secret_values.resolve(home, ref, checked.contribution, (wanted,))[wanted].reveal()
@@ -205,18 +180,26 @@ def _checked(home: Paths, checked: Checked, chosen: Choice, credential: Credenti
     return Result(text=text, data=_data(chosen, credential), problems=doubts)
 
 
-def _brought_in(home: Paths, checked: Checked, chosen: Choice) -> tuple[str, ...]:
+def _brought_in(
+    home: Paths, checked: Checked, chosen: Choice, *, restarts: bool
+) -> tuple[str, ...]:
     """Let the agent use what is stored; return sentences about it."""
     ref, name = checked.ref, checked.config.name
     added: tuple[str, ...] = ()
     if chosen.origin is None:
-        if not logging_in.add(home, ref, chosen.login):
+        if not logging_in.may_edit(ref):
             return _not_changed(checked, chosen)
+        logging_in.add(home, ref, chosen.login)
         added = (_added(checked, chosen),)
     try:
-        run.reconcile(home, ref, comment, unasked=True)
+        accounts.load(home, ref, comment, restarts=restarts)
     except StoppedError:
         return (*added, f"{name} can use it after `companion up`")
+    except CompanionError as error:
+        if error.problems[0].code is not Code.RESTART_NEEDED:
+            raise
+        why = f"`companion up`, which ends its terminal: {error.problems[0].what}"
+        return (*added, f"{name} can use it after {why}")
     return (*added, f"{name} can use it now")
 
 
@@ -230,9 +213,12 @@ def _not_changed(checked: Checked, chosen: Choice) -> tuple[str, ...]:
     return (why, logging_in.lines(chosen.login))
 
 
-def _stored(chosen: Choice, held: Held) -> str:
+def _stored(chosen: Choice, held: Held, given: Given) -> str:
     place = "the keychain" if held.where is Where.KEYCHAIN else "a file"
-    return f"stored {chosen.variable} in {place}; it is sent only to {', '.join(held.hosts)}"
+    did = "uses" if given.held else "stored"
+    shared = f"; {', '.join(given.others)} use{'s'[len(given.others) > 1 :]} it, too"
+    where = f"{did} {chosen.variable} in {place}; it is sent only to {', '.join(held.hosts)}"
+    return f"{where}{shared if given.others else ''}"
 
 
 def _unencrypted(home: Paths, chosen: Choice, held: Held) -> tuple[Problem, ...]:
