@@ -111,7 +111,7 @@ def _client(
 
 def ask(prompt: Prompt, url: str, callback: Callback) -> None:
     """Send the user's browser to a server, or let them open the address and paste the response."""
-    prompt.tell(f"authorize Companion in your browser:\n{url}")
+    prompt.tell(f"authorize Companion in your browser, within ten minutes:\n{url}")
     if sys.stdin.isatty():
         prompt.tell(f"(or paste the address it is redirected to: {callback.redirect}?…)")
         accept_pasted(callback, prompt.tell)
